@@ -1,0 +1,204 @@
+//! Conditions and reasons: every word that the operator can say of a resource, in one place.
+//!
+//! What holds here: a reason is a variant, never a string that was made elsewhere, and each says what to do about it. The
+//! operations manual's table of reasons is generated from [`Reason::ALL`].
+
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema;
+
+/// One observation of a resource, as in `meta/v1.Condition`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What is observed.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 316))]
+    pub type_: String,
+    /// True, False or Unknown.
+    pub status: ConditionStatus,
+    /// The generation of the spec that was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When `status` last changed.
+    #[schemars(schema_with = "schema::time")]
+    pub last_transition_time: Timestamp,
+    /// One word why.
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// A sentence that a person can act on.
+    #[schemars(length(max = 32768))]
+    pub message: String,
+}
+
+/// The three values of a condition.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+/// The conditions that the operator sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// PresignedURL: the Secret holds what the present spec and policies allow, and it is alive. Store: it can sign.
+    /// Policy: it is in force.
+    Ready,
+    /// The policies' decision.
+    Allowed,
+    /// False while renewals fail and the URL still lives.
+    Renewed,
+    /// True when only a person can mend it (kstatus).
+    Stalled,
+    /// Store: every URL was signed with the current credentials.
+    CredentialsRolledOut,
+}
+
+impl ConditionType {
+    /// The `type` of the condition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Allowed => "Allowed",
+            Self::Renewed => "Renewed",
+            Self::Stalled => "Stalled",
+            Self::CredentialsRolledOut => "CredentialsRolledOut",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $act:literal,)+) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the manual.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word that stands in a condition, an Event or a metric label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
+
+            /// What a person can do about it.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $act,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The Secret holds living URLs for the present spec.
+    Issued => "Nothing: use the Secret.",
+    /// A policy allows the request.
+    Allowed => "Nothing.",
+    /// The last renewal worked, or none was due yet.
+    UpToDate => "Nothing.",
+    /// Work is under way and needs nobody.
+    Progressing => "Wait: the condition changes by itself.",
+    /// The spec holds something that can never be signed.
+    InvalidSpec => "Mend the field that the message names.",
+    /// No policy allows the request.
+    PolicyDenied => "Ask for less, or ask an admin for a rule; the message says what the closest rules allow.",
+    /// A policy that might allow the request cannot be read.
+    PolicyUnknown => "An admin mends the PresignedURLPolicy that the message names.",
+    /// The resource is suspended: nothing new is issued.
+    Suspended => "Set spec.suspend to false to go on.",
+    /// The store that the spec names does not exist.
+    StoreNotFound => "Create the ClusterObjectStore, or name another in spec.storeRef.",
+    /// The store's spec cannot be used.
+    StoreInvalid => "An admin mends the ClusterObjectStore; its own Ready condition says how.",
+    /// The store has no endpoint of the name that the spec gives.
+    EndpointNotFound => "Name one of the store's endpoints, or leave spec.endpoint out.",
+    /// The credentials Secret does not exist in the operator's namespace.
+    CredentialsNotFound => "Create the Secret that the store names in the operator's own namespace.",
+    /// The credentials are there but cannot be used.
+    CredentialsInvalid => "Mend what the message names in the credentials Secret or the operator's environment.",
+    /// The credentials have ended.
+    CredentialsExpired => "Renew the credentials; the operator takes them up by itself.",
+    /// A session token came without its expiry.
+    CredentialsExpiryUnknown => "Add the session's end (`expiration`, RFC 3339) beside the token.",
+    /// The credentials could not be fetched this time.
+    CredentialsUnavailable => "Usually nothing: it is tried again; else see the operator's log and the provider.",
+    /// A Secret of that name belongs to somebody else.
+    SecretConflict => "Choose another spec.secretName, or delete the Secret that the message names.",
+    /// The result does not fit in a Secret.
+    SecretTooLarge => "Ask for less in one resource.",
+    /// The finished URL was not what the policy allows, and was thrown away.
+    SignatureMismatch => "This is a fault of the operator: report it, with the message.",
+    /// The URL has expired, and a new one could not be issued.
+    Expired => "See the condition Renewed for why no renewal worked.",
+    /// The API server refused or did not answer.
+    ApiError => "Usually nothing: it is tried again with growing pauses.",
+    /// The API server forbids the operator to do it.
+    Forbidden => "Compare the operator's RBAC with the chart's, and look for admission policies and quotas.",
+    /// The namespace is being deleted.
+    NamespaceTerminating => "Nothing.",
+    /// Every URL of the store was signed with its current credentials.
+    RolledOut => "The old credentials may be deleted now.",
+    /// URLs that were signed with earlier credentials still live.
+    RollingOut => "Keep the old credentials until this is True.",
+    /// The policy is in force.
+    InForce => "Nothing.",
+    /// The policy cannot be read and allows nothing.
+    PolicyInvalid => "Mend the field that the message names.",
+    /// The store can sign.
+    CredentialsReady => "Nothing.",
+    /// Nothing stands in the way.
+    NotStalled => "Nothing.",
+}
+
+/// Puts one condition in its place; keeps `lastTransitionTime` where the status is the same.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    type_: ConditionType,
+    status: ConditionStatus,
+    (reason, message): (Reason, String),
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let old = conditions.iter().position(|c| c.type_ == type_.as_str());
+    let last_transition_time = old
+        .map(|at| &conditions[at])
+        .filter(|c| c.status == status)
+        .map_or(now, |c| c.last_transition_time);
+    let new = Condition {
+        type_: type_.as_str().to_owned(),
+        status,
+        observed_generation: generation,
+        last_transition_time,
+        reason: reason.as_str().to_owned(),
+        message,
+    };
+    match old {
+        Some(at) => conditions[at] = new,
+        None => conditions.push(new),
+    }
+}

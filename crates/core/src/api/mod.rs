@@ -1,0 +1,60 @@
+//! The API: group `presigned.dev`, version `v1alpha1`.
+//!
+//! What holds here: types, their schema and the words of conditions, and nothing else. No decision is made in this
+//! room, and nothing in it knows a client. What admission can refuse is refused by the schema (bounds, patterns, CEL);
+//! the core parses everything again, because a schema can be edited and a stored object can be older than it.
+
+mod condition;
+mod policy;
+mod presigned_url;
+mod schema;
+mod store;
+
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason, set_condition};
+pub use policy::{
+    AllowRule, NamespaceMatch, PolicyMethod, PresignedUrlPolicy, PresignedUrlPolicySpec,
+    PresignedUrlPolicyStatus,
+};
+pub use presigned_url::{
+    GetOptions, IfNoneMatch, LimitedBy, Method, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus,
+    PutOptions, SecretRef, SecretTemplate, ServerSideEncryption, SignedHashes, StoreKind, StoreRef,
+};
+pub use store::{
+    AddressingStyle, ClusterObjectStore, ClusterObjectStoreSpec, ClusterObjectStoreStatus,
+    DefaultCredentials, NamedEndpoint, S3Store, SecretCredentials, SecretKeys, StoreCredentials,
+    UrlCounts,
+};
+
+/// The API group of every kind of this operator.
+pub const GROUP: &str = "presigned.dev";
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every kind of this operator.
+pub const API_VERSION: &str = "presigned.dev/v1alpha1";
+/// The kind of the resource that tenants write, as in `kind:` and in owner references.
+pub const KIND: &str = "PresignedURL";
+/// The field manager and reporting controller of every write.
+pub const MANAGER: &str = "presigned-url-operator";
+/// The label on every Secret that the operator writes; its value is [`MANAGER`].
+pub const MANAGED_BY_LABEL: &str = "presigned.dev/managed-by";
+/// The annotation on a `PresignedURL` that asks for one renewal; any new value is a new request.
+pub const RENEW_ANNOTATION: &str = "presigned.dev/renew";
+
+/// The CRDs of the three kinds, in the order in which they are applied.
+#[must_use]
+pub fn crds()
+-> Vec<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>
+{
+    use kube::CustomResourceExt;
+    vec![
+        PresignedUrl::crd(),
+        PresignedUrlPolicy::crd(),
+        ClusterObjectStore::crd(),
+    ]
+    .into_iter()
+    .map(schema::tidy)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! `PresignedURLPolicy`: what a cluster admin lets namespaces ask for.
+//!
+//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept by the API
+//! server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by being dropped.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Condition;
+use super::schema;
+
+/// Which namespaces may ask for what. Policies and rules add up; there is no order and no deny rule.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "presigned.dev",
+    version = "v1alpha1",
+    kind = "PresignedURLPolicy",
+    root = "PresignedUrlPolicy",
+    plural = "presignedurlpolicies",
+    singular = "presignedurlpolicy",
+    shortname = "psup",
+    category = "presigned",
+    status = "PresignedUrlPolicyStatus",
+    derive = "PartialEq",
+    doc = "What the namespaces that it names may ask of a PresignedURL. Nothing is allowed that no policy allows.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
+pub struct PresignedUrlPolicySpec {
+    /// The namespaces that the policy speaks of.
+    pub namespaces: NamespaceMatch,
+    /// What they may ask for. One rule must allow the whole of one object.
+    #[schemars(length(max = 64))]
+    pub allow: Vec<AllowRule>,
+}
+
+/// The namespaces of a policy. Both given: both must match. Neither, or an empty selector: none matches.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
+pub struct NamespaceMatch {
+    /// Names of namespaces; `*` stands for any run of characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 63), regex(pattern = schema::NAMESPACE_PATTERN)))]
+    pub names: Option<Vec<String>>,
+    /// Labels of namespaces. Anybody who can edit a namespace's labels can join it to the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// One thing that may be asked for. A request may ask for less than a rule allows, never for more.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
+#[x_kube(
+    validation = Rule::new("!has(self.methods) || !('PUT' in self.methods) || has(self.maxUploadBytes)")
+        .message("maxUploadBytes is required with PUT")
+)]
+pub struct AllowRule {
+    /// Names of stores; `*` stands for any run of characters. Left out: the rule allows nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 253), regex(pattern = schema::NAME_PATTERN)))]
+    pub stores: Vec<String>,
+    /// Names of buckets; `*` stands for any run of characters, or `{namespace}` and `{namespace.labels['x']}` expand,
+    /// but not both in one name. Left out: the rule allows nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 400)))]
+    pub buckets: Vec<String>,
+    /// Prefixes of keys. `models/` and `models` allow `models` and all below it; `models*` is the raw S3 prefix; `*` is
+    /// the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand. Left out: the rule allows nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
+    pub prefixes: Vec<String>,
+    /// The methods. GET allows HEAD as well. Left out: the rule allows nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub methods: Vec<PolicyMethod>,
+    /// The longest life that may be asked for, 1m to 168h. It is also how long a leaked URL lives.
+    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
+        .message("maxDuration must be between 1m and 168h (SigV4's limit of seven days)"))]
+    pub max_duration: String,
+    /// The largest upload in bytes. Required with PUT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 5_368_709_120_u64))]
+    pub max_upload_bytes: Option<u64>,
+    /// A PUT needs no contentLength; then maxUploadBytes cannot be held, since S3 signs exact sizes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_unsized_put: Option<bool>,
+    /// Canned ACLs that a PUT may set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    pub acls: Vec<String>,
+    /// Storage classes that a PUT may set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    pub storage_classes: Vec<String>,
+    /// KMS keys that a PUT may name; `aws/s3` stands for the account's default key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 512)))]
+    pub kms_keys: Vec<String>,
+    /// Keys of object tags that a PUT may set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
+    pub tag_keys: Vec<String>,
+    /// Named endpoints of the store that may be asked for. Left out: the store's default endpoint only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = schema::NAME_PATTERN)))]
+    pub endpoints: Vec<String>,
+    /// A GET may set `response*` fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_response_overrides: Option<bool>,
+    /// A GET may name a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_versions: Option<bool>,
+    /// A PUT may set user metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_metadata: Option<bool>,
+    /// Each PUT signs `If-None-Match: *`: objects can be created and never replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_only: Option<bool>,
+}
+
+/// A method that a rule can allow.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PolicyMethod {
+    /// Download, and HEAD.
+    Get,
+    /// Metadata only.
+    Head,
+    /// Upload.
+    Put,
+    /// Removal.
+    Delete,
+}
+
+/// Whether the policy is in force.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresignedUrlPolicyStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: False where the policy cannot be read and so allows nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}

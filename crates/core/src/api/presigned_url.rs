@@ -1,0 +1,473 @@
+//! `PresignedURL`: what a tenant asks for, and the record of what was issued for it.
+//!
+//! What holds here: a field is in the API only if the operator acts on it, and no field has a schema default, so that a
+//! later release may change a default without changing anybody's hash. The status never holds a URL or a signature.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Condition;
+use super::schema;
+
+/// What is to be signed, for how long, and where the result goes.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "presigned.dev",
+    version = "v1alpha1",
+    kind = "PresignedURL",
+    root = "PresignedUrl",
+    plural = "presignedurls",
+    singular = "presignedurl",
+    shortname = "psu",
+    category = "presigned",
+    namespaced,
+    status = "PresignedUrlStatus",
+    derive = "PartialEq",
+    doc = "A presigned S3 URL, issued into a Secret of its namespace where a PresignedURLPolicy allows it, and replaced before it expires.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.bucket"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiresAt"),
+    printcolumn(
+        name = "Secret",
+        type_ = "string",
+        json_path = ".status.secretRef.name"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Key",
+        type_ = "string",
+        json_path = ".spec.key",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Store",
+        type_ = "string",
+        json_path = ".spec.storeRef.name",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Renews",
+        type_ = "string",
+        json_path = ".status.renewAt",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "integer",
+        json_path = ".status.revision",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.get) || !has(self.method) || self.method in ['GET', 'HEAD']")
+        .message("get goes with method GET or HEAD: remove the block, or set method"),
+    validation = Rule::new("!has(self.put) || (has(self.method) && self.method == 'PUT')")
+        .message("put goes with method PUT: remove the block, or set method: PUT"),
+    validation = Rule::new("!(has(self.renewBefore) && has(self.renewBeforePercentage))")
+        .message("renewBefore and renewBeforePercentage say the same thing: set at most one"),
+    validation = Rule::new("!has(self.renewBefore) || !has(self.duration) || duration(self.renewBefore) < duration(self.duration)")
+        .message("renewBefore must be shorter than duration")
+)]
+pub struct PresignedUrlSpec {
+    /// The store to sign for. Left out: the ClusterObjectStore named `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_ref: Option<StoreRef>,
+
+    /// Which of the store's named endpoints the consumers of the URL use. Left out: the store's default endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    pub endpoint: Option<String>,
+
+    /// The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. ARNs, access points and S3 Express directory
+    /// buckets are refused.
+    #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
+    #[x_kube(
+        validation = Rule::new("!self.contains('..') && !self.contains('.-') && !self.contains('-.')")
+            .message("bucket may not hold '..', '.-' or '-.'"),
+        validation = Rule::new("!self.matches('^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$')")
+            .message("bucket may not look like an IP address"),
+        validation = Rule::new("!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.startsWith('amzn-s3-demo-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('--x-s3') && !self.endsWith('.mrap') && !self.endsWith('--table-s3')")
+            .message("bucket must be a general purpose bucket: names that S3 reserves for access points, S3 Express and the like are refused")
+    )]
+    pub bucket: String,
+
+    /// The object's key: 1 to 1,024 bytes of UTF-8, without a leading `/`, without empty, `.` or `..` segments, without
+    /// control characters and without `${`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(
+        validation = Rule::new("size(bytes(self)) <= 1024").message("key is longer than S3's 1,024 bytes (UTF-8)"),
+        validation = Rule::new("!self.startsWith('/')").message("key may not begin with '/': S3 keys have no root"),
+        validation = Rule::new("!self.split('/').exists(s, s == '' || s == '.' || s == '..')")
+            .message("key may not hold empty, '.' or '..' segments: clients and proxies rewrite them"),
+        validation = Rule::new("!self.matches('[\\\\x00-\\\\x1f\\\\x7f]') && !self.contains('${')")
+            .message("key may not hold control characters or '${'")
+    )]
+    pub key: String,
+
+    /// The HTTP method that the URL is good for. Left out: GET. A GET also yields a HEAD URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+
+    /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the policy
+    /// allows and what the credentials can give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
+        .message("duration must be between 1m and 168h (SigV4's limit of seven days)"))]
+    pub duration: Option<String>,
+
+    /// Renew when this much of the life is left, for example `2h`. Left out: when two thirds of the real life are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')")
+        .message("renewBefore must be between 1s and 168h"))]
+    pub renew_before: Option<String>,
+
+    /// Renew when this percentage of the life is left: 1 to 90.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 90))]
+    pub renew_before_percentage: Option<u8>,
+
+    /// Options of a GET or HEAD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub get: Option<GetOptions>,
+
+    /// Options of a PUT. Each becomes a signed header that the client must send as it stands in the Secret's `headers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put: Option<PutOptions>,
+
+    /// The Secret that holds the result. Left out: the name of this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
+    pub secret_name: Option<String>,
+
+    /// Labels and annotations for the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_template: Option<SecretTemplate>,
+
+    /// Issue nothing new. The policy is still judged and reported; what was issued stays until it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// The operator instance (`--class`) that serves this resource. Left out: the one without a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    pub class: Option<String>,
+}
+
+/// The store that a `PresignedURL` is signed for.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreRef {
+    /// The kind of the store. Left out: ClusterObjectStore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<StoreKind>,
+    /// The store's name. Left out: `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
+    pub name: Option<String>,
+}
+
+/// The kinds of store that can be named.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreKind {
+    /// A cluster-scoped store.
+    ClusterObjectStore,
+}
+
+/// The HTTP method that a URL is good for.
+#[derive(
+    JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Download; also yields a HEAD URL.
+    #[default]
+    Get,
+    /// Metadata only.
+    Head,
+    /// Upload of one object.
+    Put,
+    /// Removal of one object.
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in an HTTP request line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a GET or HEAD may ask of S3 beyond the object (`GetObject` in the S3 API reference).
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetOptions {
+    /// The version of the object. Needs `allowVersions` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = schema::PRINTABLE))]
+    pub version_id: Option<String>,
+    /// `Content-Type` of the answer. The `response*` fields need `allowResponseOverrides` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub response_content_type: Option<String>,
+    /// `Content-Disposition` of the answer, for example `attachment; filename="report.pdf"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = schema::PRINTABLE))]
+    pub response_content_disposition: Option<String>,
+    /// `Content-Encoding` of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub response_content_encoding: Option<String>,
+    /// `Content-Language` of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub response_content_language: Option<String>,
+    /// `Cache-Control` of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub response_cache_control: Option<String>,
+}
+
+/// What a PUT fixes about the upload (`PutObject` in the S3 API reference).
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.kmsKeyID) || (has(self.serverSideEncryption) && self.serverSideEncryption == 'aws:kms')")
+        .message("kmsKeyID needs serverSideEncryption: aws:kms")
+)]
+pub struct PutOptions {
+    /// `Content-Type` of the object, printable ASCII.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub content_type: Option<String>,
+    /// The exact size of the upload in bytes, at most 5 GiB (S3's limit for one PUT). Needed unless the policy says
+    /// `allowUnsizedPut`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 5_368_709_120_u64))]
+    pub content_length: Option<u64>,
+    /// The SHA-256 of the upload, base64 of 32 bytes: S3 refuses any other content.
+    #[serde(
+        rename = "checksumSHA256",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 44, max = 44), regex(pattern = schema::SHA256_BASE64))]
+    pub checksum_sha256: Option<String>,
+    /// `*`: the upload fails where the object exists already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_none_match: Option<IfNoneMatch>,
+    /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` where `kmsKeyID` is left out).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_side_encryption: Option<ServerSideEncryption>,
+    /// The KMS key: an ID, an ARN or an alias.
+    #[serde(rename = "kmsKeyID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = schema::KMS_KEY))]
+    pub kms_key_id: Option<String>,
+    /// The storage class, for example `STANDARD_IA`. Needs `storageClasses` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = schema::STORAGE_CLASS))]
+    pub storage_class: Option<String>,
+    /// A canned ACL, for example `bucket-owner-full-control`. Needs `acls` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = schema::DNS_LABEL))]
+    pub acl: Option<String>,
+    /// User metadata (`x-amz-meta-*`): at most 32 entries, names of lower-case letters, digits and hyphens, values of
+    /// printable ASCII. Needs `allowMetadata` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32), schema_with = "schema::header_values")]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z0-9][a-z0-9-]{0,63}$'))")
+        .message("metadata names are 1 to 64 lower-case letters, digits and hyphens"))]
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// Object tags, at most 10. Needs each tag's key in the policy's `tagKeys`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 10), schema_with = "schema::tag_values")]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[A-Za-z0-9 +=._:/@-]+$'))")
+        .message("tag keys are 1 to 128 letters, digits, spaces and + - = . _ : / @"))]
+    pub tagging: Option<BTreeMap<String, String>>,
+}
+
+/// The one condition that S3 knows on a PUT.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IfNoneMatch {
+    /// No object of that key may exist.
+    #[serde(rename = "*")]
+    Any,
+}
+
+/// How S3 encrypts the object at rest.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerSideEncryption {
+    /// SSE-S3.
+    AES256,
+    /// SSE-KMS.
+    #[serde(rename = "aws:kms")]
+    AwsKms,
+}
+
+impl ServerSideEncryption {
+    /// The value of the header `x-amz-server-side-encryption`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AES256 => "AES256",
+            Self::AwsKms => "aws:kms",
+        }
+    }
+}
+
+/// Labels and annotations that the Secret carries besides the operator's own.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTemplate {
+    /// Labels of the Secret. Keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are
+    /// refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32), schema_with = "schema::label_values")]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.matches('^([a-z0-9-]+[.])*(presigned[.]dev|kubernetes[.]io|k8s[.]io|meta[.]helm[.]sh|argocd[.]argoproj[.]io)/'))")
+        .message("label keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are reserved"))]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of the Secret. The same keys are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32), schema_with = "schema::annotation_values")]
+    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.matches('^([a-z0-9-]+[.])*(presigned[.]dev|kubernetes[.]io|k8s[.]io|meta[.]helm[.]sh|argocd[.]argoproj[.]io)/'))")
+        .message("annotation keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are reserved"))]
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The record of what was issued. Written by the operator alone; it is believed on restart.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PresignedUrlStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` first, then `Allowed`, `Renewed` and `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The method that was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// The Secret as it was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRef>,
+    /// When the URLs were written, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub issued_at: Option<Timestamp>,
+    /// When the first of the URLs dies, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub expires_at: Option<Timestamp>,
+    /// When they will be replaced, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub renew_at: Option<Timestamp>,
+    /// What made the life shorter than asked, where more than a tenth was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_by: Option<LimitedBy>,
+    /// The names of the policies that allow this resource.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_refs: Vec<String>,
+    /// How many objects have a URL in the Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u32>,
+    /// How often a Secret was written for this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// One-way hashes of what was signed, rendered and signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<SignedHashes>,
+    /// The value of `presigned.dev/renew` that was last served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_renew_request: Option<String>,
+    /// How many attempts have failed since the last success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_attempts: Option<u32>,
+    /// When the last attempt failed, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub last_failure_time: Option<Timestamp>,
+}
+
+/// A Secret as the operator last wrote it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion after the write.
+    pub resource_version: String,
+    /// A SHA-256 of its data, in hex.
+    pub data_hash: String,
+}
+
+/// One-way hashes of meaning: they differ where something that was signed or rendered differs.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedHashes {
+    /// Of what was signed: store, bucket, key, method, options, endpoint.
+    pub spec: String,
+    /// Of how it was rendered: the Secret's name and template.
+    pub render: String,
+    /// Of the credentials' source, never of a session.
+    pub credential: String,
+}
+
+/// What cut the life of a URL short.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LimitedBy {
+    /// The policy's `maxDuration`, where `duration` was left out.
+    Duration,
+    /// The signing credentials end earlier.
+    Credentials,
+    /// The store's `maxSignatureAge`.
+    SignatureAge,
+    /// SigV4's seven days.
+    SigV4,
+}

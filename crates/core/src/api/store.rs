@@ -1,0 +1,212 @@
+//! `ClusterObjectStore`: where and with what the operator signs.
+//!
+//! What holds here: credentials are named, never held. A Secret that is named is read in the operator's own namespace
+//! only, so that a store cannot be used to read another namespace's Secrets.
+
+use jiff::Timestamp;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Condition;
+use super::schema;
+
+/// An object store and the credentials to sign for it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "presigned.dev",
+    version = "v1alpha1",
+    kind = "ClusterObjectStore",
+    plural = "clusterobjectstores",
+    singular = "clusterobjectstore",
+    shortname = "cos",
+    category = "presigned",
+    status = "ClusterObjectStoreStatus",
+    derive = "PartialEq",
+    doc = "An S3 store that PresignedURLs can be signed for, and where its credentials come from.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "Region", type_ = "string", json_path = ".spec.s3.region"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.s3.endpoint"),
+    printcolumn(name = "URLs", type_ = "integer", json_path = ".status.urls.total"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "RolledOut",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='CredentialsRolledOut')].status",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = "1"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterObjectStoreSpec {
+    /// An S3 store.
+    pub s3: S3Store,
+}
+
+/// An S3 endpoint, how buckets are addressed there, and the credentials.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.endpoints) || self.endpoints.all(a, self.endpoints.exists_one(b, b.name == a.name))")
+        .message("endpoints: each name may stand once")
+)]
+pub struct S3Store {
+    /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names its own.
+    #[schemars(length(min = 1, max = 64), regex(pattern = schema::REGION))]
+    pub region: String,
+    /// Where the store answers: scheme, host and port, for example `https://minio.example.com:9000`. Left out: AWS's
+    /// endpoint of the region. It is also what consumers use unless they name one of `endpoints`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
+    pub endpoint: Option<String>,
+    /// Other hosts by which consumers reach the same store: the host is part of the signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub endpoints: Option<Vec<NamedEndpoint>>,
+    /// How a bucket is addressed. Left out: Auto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addressing_style: Option<AddressingStyle>,
+    /// The oldest signature that the bucket's policy accepts (`s3:signatureAge`), for example `1h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('2m') && duration(self) <= duration('168h')")
+        .message("maxSignatureAge must be between 2m and 168h"))]
+    pub max_signature_age: Option<String>,
+    /// PEM certificates of the store's private CA; written to each Secret as `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 65536))]
+    #[x_kube(validation = Rule::new("self.contains('-----BEGIN CERTIFICATE-----')")
+        .message("caBundle holds PEM certificates: it must contain -----BEGIN CERTIFICATE-----"))]
+    pub ca_bundle: Option<String>,
+    /// Where the signing credentials come from.
+    pub credentials: StoreCredentials,
+}
+
+/// A host by which consumers reach the store.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedEndpoint {
+    /// The name that `PresignedURL.spec.endpoint` gives.
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    pub name: String,
+    /// Scheme, host and port, for example `https://s3.public.example.com`.
+    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
+    pub url: String,
+}
+
+/// How a bucket is addressed.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressingStyle {
+    /// VirtualHost for AWS (Path where the bucket's name holds a dot), Path for an endpoint of one's own.
+    #[default]
+    Auto,
+    /// `https://host/bucket/key`
+    Path,
+    /// `https://bucket.host/key`
+    VirtualHost,
+}
+
+/// Where the signing credentials come from: exactly one.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.default) != has(self.secretRef)")
+    .message("credentials: set exactly one of default and secretRef"))]
+pub struct StoreCredentials {
+    /// The AWS chain of the operator's own process: environment, profile, web identity (IRSA), Pod Identity, IMDS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<DefaultCredentials>,
+    /// A Secret in the operator's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretCredentials>,
+}
+
+/// The AWS chain has no settings here: it reads the operator's environment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefaultCredentials {}
+
+/// A Secret in the operator's own namespace that holds the credentials.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretCredentials {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
+    pub name: String,
+    /// The names of its keys. Left out: `accessKeyID`, `secretAccessKey`, `sessionToken`, `expiration`, or
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_CREDENTIAL_EXPIRATION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<SecretKeys>,
+}
+
+/// The names of the keys in a credentials Secret.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeys {
+    /// The key that holds the access key ID.
+    #[serde(
+        rename = "accessKeyID",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::SECRET_KEY))]
+    pub access_key_id: Option<String>,
+    /// The key that holds the secret access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::SECRET_KEY))]
+    pub secret_access_key: Option<String>,
+    /// The key that holds the session token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::SECRET_KEY))]
+    pub session_token: Option<String>,
+    /// The key that holds the end of the session, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::SECRET_KEY))]
+    pub expiration: Option<String>,
+}
+
+/// Whether the store can sign, and how far a change of credentials has come.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterObjectStoreStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` and `CredentialsRolledOut`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// When the current credentials end, RFC 3339; absent for static keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub credentials_expire_at: Option<Timestamp>,
+    /// How many URLs there are, and how many were signed with the current credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<UrlCounts>,
+}
+
+/// How many resources hold living URLs of a store.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlCounts {
+    /// All of them.
+    pub total: u32,
+    /// Those signed with the current credentials, endpoint and region.
+    pub on_current_credentials: u32,
+}
