@@ -4,3 +4,4 @@
 //! hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
 
 pub mod api;
+pub mod policy;

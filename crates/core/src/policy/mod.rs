@@ -1,0 +1,12 @@
+//! May this namespace ask for this? Names, requests, policies and the decision.
+//!
+//! What holds here: nothing is allowed that no rule allows whole, one rule for the whole of one object. A request is
+//! taken apart field by field, so that a new field without a gate does not compile. A policy that cannot be read allows
+//! nothing and refuses nothing: what it might have allowed is unknown.
+
+mod names;
+mod request;
+mod words;
+
+pub use names::{Bucket, Key, NameError};
+pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};

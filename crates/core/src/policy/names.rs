@@ -1,0 +1,151 @@
+//! Names of S3 that are parsed once, at the edge: buckets and keys.
+//!
+//! What holds here: a [`Bucket`] is a general purpose bucket and a [`Key`] is one object of it, whatever a client, a
+//! proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs another resource, and
+//! `..` in a key reaches another object where somebody normalises paths. Neither can be expressed by these types.
+
+use std::fmt;
+
+use super::words::quoted;
+
+/// S3's limit for a key, in bytes of UTF-8.
+const LONGEST_KEY: usize = 1024;
+/// What a bucket's name is made of; it ends the sentence of each refusal.
+const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots \
+                           and hyphens that begin and end with a letter or digit";
+
+/// The name of an S3 general purpose bucket ("Bucket naming rules" in the S3 user guide).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bucket(String);
+
+/// The key of one object: 1 to 1,024 bytes, no leading `/`, no empty, `.` or `..` segment, no control character, no `${`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+/// Why a name was refused: what was given, what is wrong with it, and what to give.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NameError(String);
+
+impl Bucket {
+    /// Parses the name of a bucket, strictly: names that S3 reserves for something else are refused.
+    pub fn parse(name: &str) -> Result<Self, NameError> {
+        match bucket_fault(name) {
+            None => Ok(Self(name.to_owned())),
+            Some(fault) => Err(NameError(format!(
+                "{} {fault}; {BUCKET_FORM}",
+                quoted(name)
+            ))),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Key {
+    /// Parses the key of one object.
+    pub fn parse(key: &str) -> Result<Self, NameError> {
+        match key_fault(key) {
+            None => Ok(Self(key.to_owned())),
+            Some(fault) => Err(NameError(format!("{} {fault}", quoted(key)))),
+        }
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Prefixes of names that S3 keeps for itself.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+/// Endings of names that are no general purpose bucket, and what they are.
+const RESERVED_SUFFIXES: [(&str, &str); 5] = [
+    ("-s3alias", "an access point alias"),
+    ("--ol-s3", "an Object Lambda access point alias"),
+    ("--x-s3", "an S3 Express directory bucket"),
+    (".mrap", "a Multi-Region Access Point"),
+    ("--table-s3", "an S3 table bucket"),
+];
+
+fn bucket_fault(name: &str) -> Option<String> {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if name.starts_with("arn:") {
+        return Some("is an ARN".to_owned());
+    }
+    if let Some(c) = name
+        .chars()
+        .find(|&c| !alphanumeric(c) && !matches!(c, '.' | '-'))
+    {
+        return Some(format!("holds {}", quoted(c.encode_utf8(&mut [0; 4]))));
+    }
+    if !(3..=63).contains(&name.len()) {
+        return Some(format!("has {} characters", name.len()));
+    }
+    if !(name.starts_with(alphanumeric) && name.ends_with(alphanumeric)) {
+        return Some("begins or ends with a dot or hyphen".to_owned());
+    }
+    if let Some(pair) = ["..", ".-", "-."].into_iter().find(|p| name.contains(p)) {
+        return Some(format!("holds {}", quoted(pair)));
+    }
+    if name.split('.').count() == 4 && name.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return Some("looks like an IP address".to_owned());
+    }
+    if let Some(prefix) = RESERVED_PREFIXES.into_iter().find(|p| name.starts_with(p)) {
+        return Some(format!("begins with {}, which S3 reserves", quoted(prefix)));
+    }
+    RESERVED_SUFFIXES
+        .into_iter()
+        .find(|(suffix, _)| name.ends_with(suffix))
+        .map(|(_, what)| format!("is the name of {what}"))
+}
+
+fn key_fault(key: &str) -> Option<String> {
+    if key.is_empty() {
+        return Some("is empty; give the key of one object".to_owned());
+    }
+    if key.len() > LONGEST_KEY {
+        return Some(format!(
+            "has {} bytes in UTF-8; S3 allows {LONGEST_KEY}, so shorten it",
+            key.len()
+        ));
+    }
+    if key.starts_with('/') {
+        return Some("begins with \"/\"; S3 keys have no root, so leave it out".to_owned());
+    }
+    if key.chars().any(char::is_control) {
+        return Some("holds a control character; leave it out".to_owned());
+    }
+    if key.contains("${") {
+        return Some(
+            "holds \"${\", which S3 policies and forms expand; give the object another key"
+                .to_owned(),
+        );
+    }
+    key.split('/')
+        .find(|segment| matches!(*segment, "" | "." | ".."))
+        .map(|segment| match segment {
+            "" => "holds an empty segment (\"//\", or \"/\" at the end); name one object, with single slashes".to_owned(),
+            dots => format!(
+                "holds the segment {}, which clients and proxies rewrite; give the plain path",
+                quoted(dots)
+            ),
+        })
+}
