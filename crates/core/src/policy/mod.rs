@@ -4,9 +4,12 @@
 //! taken apart field by field, so that a new field without a gate does not compile. A policy that cannot be read allows
 //! nothing and refuses nothing: what it might have allowed is unknown.
 
+mod duration;
+mod fields;
 mod names;
 mod request;
 mod words;
 
+pub use duration::{DurationError, format_duration, parse_duration};
 pub use names::{Bucket, Key, NameError};
 pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};

@@ -6,8 +6,18 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::names::{Bucket, Key};
-use crate::api::{GetOptions, Method, PutOptions};
+use super::duration::{format_duration, parse_duration};
+use super::fields;
+use super::names::{Bucket, Key, NameError};
+use super::words::quoted;
+use crate::api::{GetOptions, Method, PresignedUrlSpec, PutOptions, StoreKind};
+
+/// The signature's limit for the life of a URL: seven days.
+pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(168);
+/// The shortest life of a URL.
+pub(super) const SHORTEST_LIFE: Duration = Duration::from_mins(1);
+/// The store of a request that names none.
+const DEFAULT_STORE: &str = "default";
 
 /// One object that a namespace asks a URL for.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +77,57 @@ pub struct InvalidSpec {
 }
 
 impl Request {
+    /// Parses a spec. `secretTemplate` is not looked at: what a Secret may carry is decided where it is rendered.
+    ///
+    /// # Errors
+    /// The first field, in the order of the API, that can never be signed.
+    pub fn parse(spec: &PresignedUrlSpec, limits: &Limits) -> Result<Self, InvalidSpec> {
+        let PresignedUrlSpec {
+            store_ref,
+            endpoint,
+            bucket,
+            key,
+            method,
+            duration,
+            renew_before,
+            renew_before_percentage,
+            get,
+            put,
+            secret_name,
+            secret_template: _, // Checked where the Secret is rendered.
+            suspend: _,         // Any value can be acted on.
+            class,
+        } = spec;
+        // The one kind of store; a second kind must be looked at here.
+        let store = match store_ref.as_ref().map(|store| (store.kind, &store.name)) {
+            None | Some((None | Some(StoreKind::ClusterObjectStore), None)) => DEFAULT_STORE,
+            Some((None | Some(StoreKind::ClusterObjectStore), Some(name))) => name,
+        };
+        fields::dns_subdomain("spec.storeRef.name", store)?;
+        checked(endpoint.as_deref(), "spec.endpoint", fields::dns_label)?;
+        let bucket = Bucket::parse(bucket).map_err(named("spec.bucket"))?;
+        let key = Key::parse(key).map_err(named("spec.key"))?;
+        let options = parse_options(method.unwrap_or_default(), get.as_ref(), put.as_ref())?;
+        let duration = parse_life(duration.as_deref(), limits)?;
+        let renew_before =
+            parse_renewal(renew_before.as_deref(), *renew_before_percentage, duration)?;
+        checked(
+            secret_name.as_deref(),
+            "spec.secretName",
+            fields::dns_subdomain,
+        )?;
+        checked(class.as_deref(), "spec.class", fields::dns_label)?;
+        Ok(Self {
+            store: store.to_owned(),
+            endpoint: endpoint.clone(),
+            bucket,
+            key,
+            duration,
+            renew_before,
+            options,
+        })
+    }
+
     /// The method that is asked for.
     #[must_use]
     pub const fn method(&self) -> Method {
@@ -105,3 +166,109 @@ impl fmt::Display for InvalidSpec {
 }
 
 impl std::error::Error for InvalidSpec {}
+
+fn named(field: &'static str) -> impl Fn(NameError) -> InvalidSpec {
+    move |error| InvalidSpec::new(field, error.to_string())
+}
+
+fn checked(
+    value: Option<&str>,
+    field: &str,
+    check: impl Fn(&str, &str) -> Result<(), InvalidSpec>,
+) -> Result<(), InvalidSpec> {
+    value.map_or(Ok(()), |value| check(field, value))
+}
+
+fn parse_options(
+    method: Method,
+    get: Option<&GetOptions>,
+    put: Option<&PutOptions>,
+) -> Result<Options, InvalidSpec> {
+    let foreign = match method {
+        Method::Get | Method::Head => put.map(|_| ("spec.put", "PUT")),
+        Method::Put => get.map(|_| ("spec.get", "GET or HEAD")),
+        Method::Delete => put
+            .map(|_| ("spec.put", "PUT"))
+            .or(get.map(|_| ("spec.get", "GET or HEAD"))),
+    };
+    if let Some((field, methods)) = foreign {
+        let message = format!(
+            "this block goes with method {methods}, and the method is {}; remove the block, or set spec.method",
+            method.as_str()
+        );
+        return Err(InvalidSpec::new(field, message));
+    }
+    if let Some(get) = get {
+        fields::check_get(get)?;
+    }
+    if let Some(put) = put {
+        fields::check_put(put)?;
+    }
+    Ok(match method {
+        Method::Get => Options::Get(get.cloned().unwrap_or_default()),
+        Method::Head => Options::Head(get.cloned().unwrap_or_default()),
+        Method::Put => Options::Put(put.cloned().unwrap_or_default()),
+        Method::Delete => Options::Delete,
+    })
+}
+
+fn parse_life(text: Option<&str>, limits: &Limits) -> Result<Option<Duration>, InvalidSpec> {
+    let field = "spec.duration";
+    let Some(text) = text else { return Ok(None) };
+    let life = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
+    let shortest = limits.min_duration.max(SHORTEST_LIFE);
+    let fault = if life < shortest {
+        "shorter than a renewed URL may live"
+    } else if life > LONGEST_LIFE {
+        "longer than SigV4 allows"
+    } else {
+        return Ok(Some(life));
+    };
+    let message = format!(
+        "{} is {fault}; ask for {} to {}, or leave it out",
+        quoted(text),
+        format_duration(shortest),
+        format_duration(LONGEST_LIFE)
+    );
+    Err(InvalidSpec::new(field, message))
+}
+
+fn parse_renewal(
+    before: Option<&str>,
+    percentage: Option<u8>,
+    life: Option<Duration>,
+) -> Result<Option<RenewBefore>, InvalidSpec> {
+    let field = "spec.renewBefore";
+    match (before, percentage) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(InvalidSpec::new(
+            field,
+            "renewBefore and renewBeforePercentage are both given and say the same thing; remove one",
+        )),
+        (None, Some(percentage @ 1..=90)) => Ok(Some(RenewBefore::Percentage(percentage))),
+        (None, Some(percentage)) => Err(InvalidSpec::new(
+            "spec.renewBeforePercentage",
+            format!(
+                "{percentage} is not between 1 and 90; give the percentage of the life that is left"
+            ),
+        )),
+        (Some(text), None) => {
+            let left = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
+            let longest = life.unwrap_or(LONGEST_LIFE);
+            if left < longest {
+                return Ok(Some(RenewBefore::Left(left)));
+            }
+            let message = format!(
+                "{} is not shorter than {}, the {}; give less, or leave it out",
+                quoted(text),
+                format_duration(longest),
+                if life.is_some() {
+                    "duration"
+                } else {
+                    "longest life"
+                },
+            );
+            Err(InvalidSpec::new(field, message))
+        }
+    }
+}

@@ -4,50 +4,83 @@
 
 use std::fmt::Write as _;
 
-/// The longest piece of foreign text in a message, in characters.
-const LONGEST_QUOTE: usize = 80;
+/// The longest piece of foreign text in a message, in bytes, without its quotes.
+const LONGEST_QUOTE: usize = 96;
 /// How many entries of a list a message names before it counts the rest.
 const LONGEST_LIST: usize = 3;
 
 /// The text in double quotes, escaped, and cut in the middle where it is long: both ends of a key tell something.
 pub(super) fn quoted(text: &str) -> String {
-    let length = text.chars().count();
     let mut out = String::from("\"");
-    if length <= LONGEST_QUOTE {
-        escape_into(&mut out, text.chars());
+    if text.chars().map(escaped_len).sum::<usize>() <= LONGEST_QUOTE {
+        escape_into(&mut out, text);
     } else {
-        let side = (LONGEST_QUOTE - 1) / 2;
-        escape_into(&mut out, text.chars().take(side));
+        let side = LONGEST_QUOTE / 2;
+        let head = within(
+            text.char_indices().map(|(at, c)| (at + c.len_utf8(), c)),
+            side,
+        )
+        .unwrap_or(0);
+        let tail = within(text.char_indices().rev(), side).unwrap_or(text.len());
+        escape_into(&mut out, &text[..head]);
         out.push('…');
-        escape_into(&mut out, text.chars().skip(length - side));
+        escape_into(&mut out, &text[tail..]);
     }
     out.push('"');
     out
 }
 
 /// A list of quoted names in words: `"a", "b" or "c"`; long lists end in `or 4 more`.
-pub(super) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn any_of(names: &[impl AsRef<str>]) -> String {
     joined(names, "or")
 }
 
 /// As [`any_of`], with `and`.
-pub(super) fn all_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn all_of(names: &[impl AsRef<str>]) -> String {
     joined(names, "and")
 }
 
-fn joined<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
-    let names: Vec<&str> = names.into_iter().collect();
+/// Whole parts as long as they fit, so that a message is cut at the end of a thought.
+pub(super) fn bounded(
+    first: &str,
+    separator: &str,
+    parts: &[String],
+    last: &str,
+    most: usize,
+) -> String {
+    let mut out = cut(first, most.saturating_sub(last.len())).to_owned();
+    for (at, part) in parts.iter().enumerate() {
+        let separator = if at == 0 { "" } else { separator };
+        if out.len() + separator.len() + part.len() + last.len() > most {
+            break;
+        }
+        out.push_str(separator);
+        out.push_str(part);
+    }
+    out.push_str(last);
+    out
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let end = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|&end| end <= most)
+        .last();
+    &text[..end.unwrap_or(0)]
+}
+
+fn joined(names: &[impl AsRef<str>], last: &str) -> String {
     let shown = names.len().min(LONGEST_LIST);
     let rest = names.len() - shown;
     let mut out = String::new();
     for (at, name) in names.iter().take(shown).enumerate() {
-        let separator = match at {
-            0 => "",
-            _ if rest == 0 && at + 1 == shown => &format!(" {last} "),
-            _ => ", ",
-        };
-        out.push_str(separator);
-        out.push_str(&quoted(name));
+        if at > 0 && rest == 0 && at + 1 == shown {
+            let _ = write!(out, " {last} ");
+        } else if at > 0 {
+            out.push_str(", ");
+        }
+        out.push_str(&quoted(name.as_ref()));
     }
     if rest > 0 {
         let _ = write!(out, " {last} {rest} more");
@@ -55,10 +88,28 @@ fn joined<'a>(names: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     out
 }
 
-fn escape_into(out: &mut String, text: impl Iterator<Item = char>) {
-    for c in text {
+/// The last of the positions up to which the characters fit, escaped.
+fn within(chars: impl Iterator<Item = (usize, char)>, most: usize) -> Option<usize> {
+    let mut used = 0;
+    chars
+        .take_while(|&(_, c)| {
+            used += escaped_len(c);
+            used <= most
+        })
+        .map(|(at, _)| at)
+        .last()
+}
+
+fn escaped_len(c: char) -> usize {
+    match c {
+        '\'' => 1,
+        c => c.escape_debug().map(char::len_utf8).sum(),
+    }
+}
+
+fn escape_into(out: &mut String, text: &str) {
+    for c in text.chars() {
         match c {
-            '"' => out.push_str("\\\""),
             '\'' => out.push('\''),
             c => out.extend(c.escape_debug()),
         }

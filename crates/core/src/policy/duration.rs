@@ -1,0 +1,137 @@
+//! Durations as they stand in specs: Go's format without a sign, in whole seconds.
+//!
+//! What holds here: nothing is guessed. The empty text, signs, bare numbers, words and anything that overflows are
+//! refused, because a duration that is read wrongly is a URL that lives too long.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::words::quoted;
+
+/// Longer texts than this say no duration that anybody means; it is the schema's bound as well.
+const LONGEST_TEXT: usize = 32;
+/// Units and their nanoseconds. `ms` and `m` share a letter: the longer one is looked for first.
+const UNITS: [(&str, u128); 7] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+/// Go holds a duration in 63 bits of nanoseconds; what it refuses is refused here.
+const MOST_NANOS: u128 = i64::MAX as u128;
+
+/// Why a text is no duration, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text} {fault}; write numbers with units, for example \"12h\", \"90m\" or \"1h30m\"")]
+pub struct DurationError {
+    text: String,
+    fault: &'static str,
+}
+
+/// Parses Go's duration format: one or more numbers, each with a unit (`h`, `m`, `s`, `ms`, `us`, `ns`). Fractions of a
+/// second in the sum are dropped, so that a life is never longer than what was written.
+///
+/// # Errors
+/// A text that is empty, signed, without a unit, not a duration, shorter than a second, or longer than Go can hold.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    parse(text).map_err(|fault| DurationError {
+        text: quoted(text),
+        fault,
+    })
+}
+
+/// Writes a duration shortly, in whole seconds: `12h`, `1h30m`, `45s`, `0s`.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [
+        (seconds / 3600, 'h'),
+        (seconds / 60 % 60, 'm'),
+        (seconds % 60, 's'),
+    ];
+    let mut text = String::new();
+    for (count, unit) in parts.into_iter().filter(|&(count, _)| count > 0) {
+        let _ = write!(text, "{count}{unit}");
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+fn parse(text: &str) -> Result<Duration, &'static str> {
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    if text.len() > LONGEST_TEXT {
+        return Err("is too long for a duration");
+    }
+    if text.starts_with(['-', '+']) {
+        return Err("has a sign");
+    }
+    let mut nanos = 0_u128;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, after) = one_part(rest)?;
+        nanos += part;
+        rest = after;
+    }
+    if nanos > MOST_NANOS {
+        return Err("is longer than can be held");
+    }
+    let seconds =
+        u64::try_from(nanos / NANOS_PER_SECOND).map_err(|_| "is longer than can be held")?;
+    if seconds == 0 {
+        return Err("is shorter than a second");
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+/// The nanoseconds of the first number with its unit, at most a little over [`MOST_NANOS`], and what follows it.
+fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
+    let (whole, rest) = digits(text);
+    if whole.is_empty() {
+        return Err("is not a duration");
+    }
+    let (fraction, rest) = match rest.strip_prefix('.').map(digits) {
+        None => ("", rest),
+        Some(("", _)) => return Err("is not a duration"),
+        Some(fraction) => fraction,
+    };
+    let Some((unit, rest)) = UNITS
+        .into_iter()
+        .find_map(|(name, nanos)| Some((nanos, rest.strip_prefix(name)?)))
+    else {
+        return Err(if rest.is_empty() {
+            "has a number without a unit"
+        } else {
+            "is not a duration"
+        });
+    };
+    let too_long = "is longer than can be held";
+    let whole: u128 = whole.parse().map_err(|_| too_long)?;
+    let whole = whole.checked_mul(unit).ok_or(too_long)?;
+    // Twelve digits are finer than a nanosecond of an hour; what is beyond them is dropped, as all below a second is.
+    let fraction = fraction.get(..12).unwrap_or(fraction);
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| too_long)?);
+    let part = match fraction {
+        "" => 0,
+        _ => fraction.parse::<u128>().map_err(|_| too_long)? * unit / scale,
+    };
+    match whole.checked_add(part) {
+        Some(sum) if sum <= MOST_NANOS => Ok((sum, rest)),
+        _ => Err(too_long),
+    }
+}
+
+fn digits(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at(end)
+}

@@ -1,0 +1,278 @@
+//! Checks of single fields of a `PresignedURL`: each value in the form that S3, HTTP and Kubernetes take.
+//!
+//! What holds here: a value that passes cannot begin a new line or a new header, whatever file it is written to later.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::request::InvalidSpec;
+use super::words::quoted;
+use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
+
+/// S3's limit for one PUT: 5 GiB.
+pub(super) const LARGEST_PUT: u64 = 5 * 1024 * 1024 * 1024;
+/// S3's limit for user metadata, names and values together, in bytes.
+const MOST_METADATA: usize = 2048;
+const MOST_METADATA_ENTRIES: usize = 32;
+const MOST_TAGS: usize = 10;
+/// What stands for the account's default key in a policy; no key has this name.
+pub(super) const DEFAULT_KMS_KEY: &str = "aws/s3";
+
+/// The options of a GET or HEAD.
+pub(super) fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
+    let GetOptions {
+        version_id,
+        response_content_type,
+        response_content_disposition,
+        response_content_encoding,
+        response_content_language,
+        response_cache_control,
+    } = get;
+    printable("spec.get.versionId", version_id.as_deref(), 1024)?;
+    let overrides = [
+        ("responseContentType", response_content_type, 256),
+        (
+            "responseContentDisposition",
+            response_content_disposition,
+            1024,
+        ),
+        ("responseContentEncoding", response_content_encoding, 256),
+        ("responseContentLanguage", response_content_language, 256),
+        ("responseCacheControl", response_cache_control, 256),
+    ];
+    for (name, value, most) in overrides {
+        printable(&format!("spec.get.{name}"), value.as_deref(), most)?;
+    }
+    Ok(())
+}
+
+/// The options of a PUT.
+pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
+    let PutOptions {
+        content_type,
+        content_length,
+        checksum_sha256,
+        if_none_match: _, // The type has one value.
+        server_side_encryption,
+        kms_key_id,
+        storage_class,
+        acl,
+        metadata,
+        tagging,
+    } = put;
+    printable("spec.put.contentType", content_type.as_deref(), 256)?;
+    if let Some(length) = content_length.filter(|&length| length > LARGEST_PUT) {
+        return Err(InvalidSpec::new(
+            "spec.put.contentLength",
+            format!(
+                "{length} bytes is more than S3 takes in one PUT; give at most {LARGEST_PUT} (5 GiB)"
+            ),
+        ));
+    }
+    checksum(checksum_sha256.as_deref())?;
+    kms_key(kms_key_id.as_deref(), *server_side_encryption)?;
+    in_form(
+        "spec.put.storageClass",
+        storage_class.as_deref(),
+        64,
+        |c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_',
+        "give a storage class of S3, for example STANDARD_IA",
+    )?;
+    in_form(
+        "spec.put.acl",
+        acl.as_deref(),
+        64,
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+        "give a canned ACL of S3, for example bucket-owner-full-control",
+    )?;
+    metadata.as_ref().map_or(Ok(()), check_metadata)?;
+    tagging.as_ref().map_or(Ok(()), check_tags)
+}
+
+/// A DNS label (RFC 1123): the name of an endpoint or of a class.
+pub(super) fn dns_label(field: &str, value: &str) -> Result<(), InvalidSpec> {
+    if is_dns_label(value) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is not a name; give 1 to 63 lower-case letters, digits and hyphens that begin and end with a letter or digit",
+        quoted(value)
+    );
+    Err(InvalidSpec::new(field, message))
+}
+
+/// A DNS subdomain (RFC 1123): the name of a store or of a Secret.
+pub(super) fn dns_subdomain(field: &str, value: &str) -> Result<(), InvalidSpec> {
+    if is_dns_subdomain(value) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} is not a resource's name; give at most 253 lower-case letters, digits, hyphens and dots, \
+         each part beginning and ending with a letter or digit",
+        quoted(value)
+    );
+    Err(InvalidSpec::new(field, message))
+}
+
+/// Whether the text is a DNS subdomain (RFC 1123).
+pub(super) fn is_dns_subdomain(value: &str) -> bool {
+    value.len() <= 253 && value.split('.').all(is_dns_label)
+}
+
+fn is_dns_label(value: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=63).contains(&value.len())
+        && value.chars().all(|c| alphanumeric(c) || c == '-')
+        && value.starts_with(alphanumeric)
+        && value.ends_with(alphanumeric)
+}
+
+/// A header's value: printable ASCII that neither begins nor ends with a space, since clients and proxies trim those.
+fn printable(field: &str, value: Option<&str>, most: usize) -> Result<(), InvalidSpec> {
+    let Some(value) = value else { return Ok(()) };
+    let fault = if value.is_empty() {
+        "is empty; leave the field out, or give a value".to_owned()
+    } else if value.len() > most {
+        format!("has {} bytes; give at most {most}", value.len())
+    } else if !value.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        "holds a character that is not printable ASCII, and HTTP headers take no other; leave it out".to_owned()
+    } else if value.starts_with(' ') || value.ends_with(' ') {
+        "begins or ends with a space, which clients drop; leave it out".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(InvalidSpec::new(
+        field,
+        format!("{} {fault}", quoted(value)),
+    ))
+}
+
+/// A word of known characters.
+fn in_form(
+    field: &str,
+    value: Option<&str>,
+    most: usize,
+    is_part: impl Fn(char) -> bool,
+    remedy: &str,
+) -> Result<(), InvalidSpec> {
+    match value {
+        Some(value) if value.is_empty() || value.len() > most || !value.chars().all(is_part) => {
+            let message = format!(
+                "{} is not in the form that S3 takes; {remedy}",
+                quoted(value)
+            );
+            Err(InvalidSpec::new(field, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn checksum(value: Option<&str>) -> Result<(), InvalidSpec> {
+    let Some(value) = value else { return Ok(()) };
+    match STANDARD.decode(value) {
+        Ok(bytes) if bytes.len() == 32 => Ok(()),
+        _ => Err(InvalidSpec::new(
+            "spec.put.checksumSHA256",
+            format!(
+                "{} is not the base64 of 32 bytes; give what `openssl dgst -sha256 -binary FILE | base64` prints",
+                quoted(value)
+            ),
+        )),
+    }
+}
+
+fn kms_key(key: Option<&str>, encryption: Option<ServerSideEncryption>) -> Result<(), InvalidSpec> {
+    let field = "spec.put.kmsKeyID";
+    in_form(
+        field,
+        key,
+        512,
+        |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-'),
+        "give a key ID, an ARN or an alias",
+    )?;
+    match (key, encryption) {
+        (Some(DEFAULT_KMS_KEY), _) => Err(InvalidSpec::new(
+            field,
+            format!(
+                "{} is no key's name; leave kmsKeyID out to take the account's default key",
+                quoted(DEFAULT_KMS_KEY)
+            ),
+        )),
+        (Some(key), None | Some(ServerSideEncryption::AES256)) => Err(InvalidSpec::new(
+            field,
+            format!(
+                "{} is given without serverSideEncryption: aws:kms; set that, or leave kmsKeyID out",
+                quoted(key)
+            ),
+        )),
+        (Some(_), Some(ServerSideEncryption::AwsKms)) | (None, _) => Ok(()),
+    }
+}
+
+fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
+    let field = "spec.put.metadata";
+    if metadata.len() > MOST_METADATA_ENTRIES {
+        let message = format!(
+            "{} entries are too many; give at most {MOST_METADATA_ENTRIES}",
+            metadata.len()
+        );
+        return Err(InvalidSpec::new(field, message));
+    }
+    for (name, value) in metadata {
+        let part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let named = (1..=64).contains(&name.len())
+            && name.starts_with(part)
+            && name.chars().all(|c| part(c) || c == '-');
+        if !named {
+            let message = format!(
+                "the name {} does not fit in a header; give 1 to 64 lower-case letters, digits and hyphens that \
+                 begin with a letter or digit",
+                quoted(name)
+            );
+            return Err(InvalidSpec::new(field, message));
+        }
+        printable(&format!("{field}[{name}]"), Some(value), 1024)?;
+    }
+    let size: usize = metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if size > MOST_METADATA {
+        let message = format!(
+            "names and values have {size} bytes together; S3 takes at most {MOST_METADATA}, so shorten them"
+        );
+        return Err(InvalidSpec::new(field, message));
+    }
+    Ok(())
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
+    let field = "spec.put.tagging";
+    if tags.len() > MOST_TAGS {
+        let message = format!(
+            "{} tags are too many; S3 takes at most {MOST_TAGS}",
+            tags.len()
+        );
+        return Err(InvalidSpec::new(field, message));
+    }
+    let fits = |text: &str, most: usize| {
+        text.len() <= most
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || " +=._:/@-".contains(c))
+    };
+    for (key, value) in tags {
+        if key.is_empty() || !fits(key, 128) || !fits(value, 256) {
+            let message = format!(
+                "the tag {} with the value {} is not in the form that S3 takes; give a key of 1 to 128 and a value of \
+                 at most 256 letters, digits, spaces and + - = . _ : / @",
+                quoted(key),
+                quoted(value)
+            );
+            return Err(InvalidSpec::new(field, message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! Which namespaces a policy speaks of.
+//!
+//! What holds here: an empty selector selects nothing, unlike Kubernetes' own, and what cannot be read is an error: a
+//! requirement that is dropped would widen the policy.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+
+use super::decide::Namespace;
+use super::pattern::Glob;
+use super::words::quoted;
+use crate::api::NamespaceMatch;
+
+/// The namespaces of one policy.
+#[derive(Clone, Debug)]
+pub(super) struct NamespaceSelector {
+    names: Option<Vec<Glob>>,
+    labels: Option<Vec<Requirement>>,
+}
+
+#[derive(Clone, Debug)]
+struct Requirement {
+    key: String,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Exists,
+    DoesNotExist,
+}
+
+impl NamespaceSelector {
+    /// Compiles `spec.namespaces`; an error names the field below it.
+    pub(super) fn compile(spec: &NamespaceMatch) -> Result<Self, (String, String)> {
+        let NamespaceMatch { names, selector } = spec;
+        let names = names.as_ref().map(|names| {
+            let globs = names.iter().enumerate().map(|(at, name)| {
+                Glob::parse(name).map_err(|why| (format!("names[{at}]"), why))
+            });
+            globs.collect::<Result<Vec<_>, _>>()
+        });
+        Ok(Self {
+            names: names.transpose()?,
+            labels: selector.as_ref().map(requirements).transpose()?,
+        })
+    }
+
+    /// Whether the policy speaks of this namespace.
+    pub(super) fn selects(&self, namespace: &Namespace<'_>) -> bool {
+        let Self { names, labels } = self;
+        let named = names
+            .as_ref()
+            .map(|names| names.iter().any(|glob| glob.matches(namespace.name)));
+        let labelled = labels.as_ref().map(|requirements| {
+            !requirements.is_empty() && requirements.iter().all(|r| r.holds(namespace))
+        });
+        match (named, labelled) {
+            (None, None) => false,
+            (named, labelled) => named.unwrap_or(true) && labelled.unwrap_or(true),
+        }
+    }
+}
+
+impl Requirement {
+    fn holds(&self, namespace: &Namespace<'_>) -> bool {
+        let value = namespace.labels.get(&self.key);
+        match &self.test {
+            Test::In(values) => value.is_some_and(|value| values.contains(value)),
+            // As in Kubernetes: a namespace without the label has none of the values.
+            Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
+            Test::Exists => value.is_some(),
+            Test::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+fn requirements(selector: &LabelSelector) -> Result<Vec<Requirement>, (String, String)> {
+    let LabelSelector {
+        match_labels,
+        match_expressions,
+    } = selector;
+    let labels = match_labels.iter().flatten().map(|(key, value)| {
+        let at = || "selector.matchLabels".to_owned();
+        checked_key(key).map_err(|why| (at(), why))?;
+        checked_value(value).map_err(|why| (at(), why))?;
+        Ok(Requirement {
+            key: key.clone(),
+            test: Test::In(vec![value.clone()]),
+        })
+    });
+    let expressions = match_expressions.iter().flatten().enumerate().map(|(at, e)| {
+        requirement(e).map_err(|why| (format!("selector.matchExpressions[{at}]"), why))
+    });
+    labels.chain(expressions).collect()
+}
+
+fn requirement(expression: &LabelSelectorRequirement) -> Result<Requirement, String> {
+    let LabelSelectorRequirement {
+        key,
+        operator,
+        values,
+    } = expression;
+    checked_key(key)?;
+    let values = values.as_deref().unwrap_or_default();
+    values.iter().try_for_each(|value| checked_value(value))?;
+    let test = match (operator.as_str(), values) {
+        ("In" | "NotIn", []) => {
+            return Err(format!("{operator} is given without values; list at least one"));
+        }
+        ("In", values) => Test::In(values.to_vec()),
+        ("NotIn", values) => Test::NotIn(values.to_vec()),
+        ("Exists", []) => Test::Exists,
+        ("DoesNotExist", []) => Test::DoesNotExist,
+        ("Exists" | "DoesNotExist", _) => {
+            return Err(format!("{operator} is given with values, which it does not look at; remove them"));
+        }
+        (other, _) => {
+            return Err(format!(
+                "{} is not an operator; use In, NotIn, Exists or DoesNotExist",
+                quoted(other)
+            ));
+        }
+    };
+    Ok(Requirement {
+        key: key.clone(),
+        test,
+    })
+}
+
+fn checked_key(key: &str) -> Result<(), String> {
+    if is_label_key(key) {
+        return Ok(());
+    }
+    Err(format!("{} is not a label's key; give a name, or a domain, / and a name", quoted(key)))
+}
+
+fn checked_value(value: &str) -> Result<(), String> {
+    if value.is_empty() || is_label_name(value) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not a label's value; give at most 63 letters, digits, hyphens, dots and underscores",
+        quoted(value)
+    ))
+}
+
+/// Whether Kubernetes takes the text as a label's key.
+pub(super) fn is_label_key(key: &str) -> bool {
+    match key.split_once('/') {
+        None => is_label_name(key),
+        Some((domain, name)) => super::fields::is_dns_subdomain(domain) && is_label_name(name),
+    }
+}
+
+fn is_label_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
