@@ -4,12 +4,20 @@
 //! taken apart field by field, so that a new field without a gate does not compile. A policy that cannot be read allows
 //! nothing and refuses nothing: what it might have allowed is unknown.
 
+mod compile;
+mod decide;
 mod duration;
 mod fields;
+mod gates;
 mod names;
+mod pattern;
+mod refusal;
 mod request;
+mod selector;
 mod words;
 
+pub use compile::{CompiledPolicy, PolicyError};
+pub use decide::{Decision, Grant, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use names::{Bucket, Key, NameError};
 pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};

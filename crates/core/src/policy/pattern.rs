@@ -53,12 +53,16 @@ const FORMS: &str = "write {namespace} or {namespace.labels['KEY']}";
 impl Glob {
     /// A pattern of resource names.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '*');
+        let known =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '*');
         if text.is_empty() {
             return Err("\"\" matches nothing; give a name, or remove it".to_owned());
         }
         if text.contains('{') {
-            return Err(format!("{} holds a template, and templates expand in buckets and prefixes only; give a name", quoted(text)));
+            return Err(format!(
+                "{} holds a template, and templates expand in buckets and prefixes only; give a name",
+                quoted(text)
+            ));
         }
         match text.chars().find(|&c| !known(c)) {
             None => Ok(Self(text.to_owned())),
@@ -168,7 +172,9 @@ impl PrefixPattern {
             segments.pop(); // It goes on in the key.
         }
         if segments.iter().any(|s| matches!(*s, "" | "." | "..")) {
-            return fault("holds an empty segment, \".\" or \"..\", and no key does; give the plain path");
+            return fault(
+                "holds an empty segment, \".\" or \"..\", and no key does; give the plain path",
+            );
         }
         if raw && template.ends_in_value_segment() {
             return fault(
@@ -208,8 +214,13 @@ impl Template {
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
             }
-            let Some((inside, after)) = from.strip_prefix('{').and_then(|from| from.split_once('}')) else {
-                return Err(format!("{} holds a brace without its partner; {FORMS}", quoted(text)));
+            let Some((inside, after)) =
+                from.strip_prefix('{').and_then(|from| from.split_once('}'))
+            else {
+                return Err(format!(
+                    "{} holds a brace without its partner; {FORMS}",
+                    quoted(text)
+                ));
             };
             let part = Part::of(inside)
                 .ok_or_else(|| format!("{} holds an unknown template; {FORMS}", quoted(text)))?;
@@ -234,7 +245,10 @@ impl Template {
         self.0.iter().find_map(|part| match part {
             Part::Label(label) if part.value(namespace).is_none() => Some(Unusable {
                 label,
-                present: namespace.labels.get(label).is_some_and(|value| !value.is_empty()),
+                present: namespace
+                    .labels
+                    .get(label)
+                    .is_some_and(|value| !value.is_empty()),
             }),
             Part::Text(_) | Part::Name | Part::Label(_) => None,
         })
@@ -290,7 +304,9 @@ impl Part {
         if inside == "namespace" {
             return Some(Self::Name);
         }
-        let label = inside.strip_prefix("namespace.labels['")?.strip_suffix("']")?;
+        let label = inside
+            .strip_prefix("namespace.labels['")?
+            .strip_suffix("']")?;
         super::selector::is_label_key(label).then(|| Self::Label(label.to_owned()))
     }
 

@@ -36,9 +36,10 @@ impl NamespaceSelector {
     pub(super) fn compile(spec: &NamespaceMatch) -> Result<Self, (String, String)> {
         let NamespaceMatch { names, selector } = spec;
         let names = names.as_ref().map(|names| {
-            let globs = names.iter().enumerate().map(|(at, name)| {
-                Glob::parse(name).map_err(|why| (format!("names[{at}]"), why))
-            });
+            let globs = names
+                .iter()
+                .enumerate()
+                .map(|(at, name)| Glob::parse(name).map_err(|why| (format!("names[{at}]"), why)));
             globs.collect::<Result<Vec<_>, _>>()
         });
         Ok(Self {
@@ -90,9 +91,13 @@ fn requirements(selector: &LabelSelector) -> Result<Vec<Requirement>, (String, S
             test: Test::In(vec![value.clone()]),
         })
     });
-    let expressions = match_expressions.iter().flatten().enumerate().map(|(at, e)| {
-        requirement(e).map_err(|why| (format!("selector.matchExpressions[{at}]"), why))
-    });
+    let expressions = match_expressions
+        .iter()
+        .flatten()
+        .enumerate()
+        .map(|(at, e)| {
+            requirement(e).map_err(|why| (format!("selector.matchExpressions[{at}]"), why))
+        });
     labels.chain(expressions).collect()
 }
 
@@ -107,14 +112,18 @@ fn requirement(expression: &LabelSelectorRequirement) -> Result<Requirement, Str
     values.iter().try_for_each(|value| checked_value(value))?;
     let test = match (operator.as_str(), values) {
         ("In" | "NotIn", []) => {
-            return Err(format!("{operator} is given without values; list at least one"));
+            return Err(format!(
+                "{operator} is given without values; list at least one"
+            ));
         }
         ("In", values) => Test::In(values.to_vec()),
         ("NotIn", values) => Test::NotIn(values.to_vec()),
         ("Exists", []) => Test::Exists,
         ("DoesNotExist", []) => Test::DoesNotExist,
         ("Exists" | "DoesNotExist", _) => {
-            return Err(format!("{operator} is given with values, which it does not look at; remove them"));
+            return Err(format!(
+                "{operator} is given with values, which it does not look at; remove them"
+            ));
         }
         (other, _) => {
             return Err(format!(
@@ -133,7 +142,10 @@ fn checked_key(key: &str) -> Result<(), String> {
     if is_label_key(key) {
         return Ok(());
     }
-    Err(format!("{} is not a label's key; give a name, or a domain, / and a name", quoted(key)))
+    Err(format!(
+        "{} is not a label's key; give a name, or a domain, / and a name",
+        quoted(key)
+    ))
 }
 
 fn checked_value(value: &str) -> Result<(), String> {
@@ -156,7 +168,9 @@ pub(super) fn is_label_key(key: &str) -> bool {
 
 fn is_label_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
 }

@@ -1,0 +1,208 @@
+//! A policy, read once: patterns parsed, durations counted, nothing left to interpret when a request comes.
+//!
+//! What holds here: a list that is empty or left out allows nothing. A value that cannot be read is an error of the whole
+//! policy, since what its writer meant may be narrower than what is left without it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::duration::{format_duration, parse_duration};
+use super::fields::LARGEST_PUT;
+use super::pattern::{BucketPattern, Glob, PrefixPattern};
+use super::request::{LONGEST_LIFE, SHORTEST_LIFE};
+use super::selector::NamespaceSelector;
+use super::words::quoted;
+use crate::api::{AllowRule, PolicyMethod, PresignedUrlPolicySpec};
+
+/// A policy that is in force.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    pub(super) name: String,
+    pub(super) namespaces: NamespaceSelector,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One rule. It allows a request that passes every gate of `gates.rs`.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) stores: Vec<Glob>,
+    pub(super) buckets: Vec<BucketPattern>,
+    pub(super) prefixes: Vec<PrefixPattern>,
+    pub(super) endpoints: Vec<Glob>,
+    pub(super) max_duration: Duration,
+    pub(super) get: bool,
+    /// GET allows it as well.
+    pub(super) head: bool,
+    pub(super) delete: bool,
+    /// Present where PUT is allowed.
+    pub(super) put: Option<PutRule>,
+    pub(super) versions: bool,
+    pub(super) response_overrides: bool,
+}
+
+/// What a PUT may fix about the upload.
+#[derive(Clone, Debug)]
+pub(super) struct PutRule {
+    pub(super) max_bytes: u64,
+    pub(super) unsized_put: bool,
+    pub(super) acls: Vec<String>,
+    pub(super) storage_classes: Vec<String>,
+    pub(super) kms_keys: Vec<String>,
+    pub(super) tag_keys: Vec<String>,
+    pub(super) metadata: bool,
+    pub(super) create_only: bool,
+}
+
+/// Why a policy cannot be in force: the field, what is wrong with it, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// The field, as it is written: `spec.allow[0].prefixes[1]`.
+    pub field: String,
+    /// What was given, what is wrong with it, and what to give.
+    pub message: String,
+}
+
+impl CompiledPolicy {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// The first field that cannot be read, or that cannot mean what it says.
+    pub fn compile(name: &str, spec: &PresignedUrlPolicySpec) -> Result<Self, PolicyError> {
+        let PresignedUrlPolicySpec { namespaces, allow } = spec;
+        let namespaces = NamespaceSelector::compile(namespaces)
+            .map_err(|(field, why)| PolicyError::new(format!("spec.namespaces.{field}"), why))?;
+        let rules = allow
+            .iter()
+            .enumerate()
+            .map(|(at, rule)| {
+                Rule::compile(rule).map_err(|(field, why)| {
+                    PolicyError::new(format!("spec.allow[{at}].{field}"), why)
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: name.to_owned(),
+            namespaces,
+            rules,
+        })
+    }
+
+    /// The policy's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Rule {
+    fn compile(rule: &AllowRule) -> Result<Self, (String, String)> {
+        // No `..`: a field that nobody reads does not compile.
+        let AllowRule {
+            stores,
+            buckets,
+            prefixes,
+            methods,
+            max_duration,
+            max_upload_bytes,
+            allow_unsized_put,
+            acls,
+            storage_classes,
+            kms_keys,
+            tag_keys,
+            endpoints,
+            allow_response_overrides,
+            allow_versions,
+            allow_metadata,
+            create_only,
+        } = rule;
+        let put = PutRule {
+            max_bytes: max_upload_bytes.unwrap_or_default(),
+            unsized_put: allow_unsized_put.unwrap_or_default(),
+            acls: each("acls", acls, literal)?,
+            storage_classes: each("storageClasses", storage_classes, literal)?,
+            kms_keys: each("kmsKeys", kms_keys, literal)?,
+            tag_keys: each("tagKeys", tag_keys, literal)?,
+            metadata: allow_metadata.unwrap_or_default(),
+            create_only: create_only.unwrap_or_default(),
+        };
+        let allowed = |method| methods.contains(&method);
+        upload_limit(*max_upload_bytes, allowed(PolicyMethod::Put))?;
+        Ok(Self {
+            stores: each("stores", stores, Glob::parse)?,
+            buckets: each("buckets", buckets, BucketPattern::parse)?,
+            prefixes: each("prefixes", prefixes, PrefixPattern::parse)?,
+            endpoints: each("endpoints", endpoints, Glob::parse)?,
+            max_duration: life(max_duration).map_err(|why| ("maxDuration".to_owned(), why))?,
+            get: allowed(PolicyMethod::Get),
+            head: allowed(PolicyMethod::Get) || allowed(PolicyMethod::Head),
+            delete: allowed(PolicyMethod::Delete),
+            put: allowed(PolicyMethod::Put).then_some(put),
+            versions: allow_versions.unwrap_or_default(),
+            response_overrides: allow_response_overrides.unwrap_or_default(),
+        })
+    }
+}
+
+impl PolicyError {
+    fn new(field: String, message: String) -> Self {
+        Self { field, message }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+fn each<T>(
+    field: &str,
+    values: &[String],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, (String, String)> {
+    values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| parse(value).map_err(|why| (format!("{field}[{at}]"), why)))
+        .collect()
+}
+
+/// A value that is compared as it stands.
+fn literal(value: &str) -> Result<String, String> {
+    if value.is_empty() {
+        return Err("\"\" matches nothing; give a value, or remove it".to_owned());
+    }
+    if value.contains(['*', '{', '}']) || value.chars().any(char::is_control) {
+        return Err(format!(
+            "{} is compared as it stands, without * and templates; name each value",
+            quoted(value)
+        ));
+    }
+    Ok(value.to_owned())
+}
+
+fn life(text: &str) -> Result<Duration, String> {
+    let life = parse_duration(text).map_err(|e| e.to_string())?;
+    if (SHORTEST_LIFE..=LONGEST_LIFE).contains(&life) {
+        return Ok(life);
+    }
+    Err(format!(
+        "{} is not between {} and {}; give a life that a URL can have",
+        quoted(text),
+        format_duration(SHORTEST_LIFE),
+        format_duration(LONGEST_LIFE)
+    ))
+}
+
+fn upload_limit(limit: Option<u64>, put: bool) -> Result<(), (String, String)> {
+    let why = match limit {
+        None if put => "it is required with PUT; give the largest upload in bytes".to_owned(),
+        Some(limit) if limit > LARGEST_PUT => {
+            format!("{limit} is more than S3 takes in one PUT; give at most {LARGEST_PUT} (5 GiB)")
+        }
+        None | Some(_) => return Ok(()),
+    };
+    Err(("maxUploadBytes".to_owned(), why))
+}
