@@ -1,0 +1,290 @@
+//! Is the finished URL what was allowed? Promise 3.
+//!
+//! What holds here: nothing of the signer is used, neither its code nor its tables nor its encoder. The URL is read as a
+//! server reads it and compared with the grant part by part; what is not expected is refused, so that a parameter
+//! or header that nobody thought of cannot pass. Only the canonical spelling of a URL passes, so that no two servers
+//! can read it differently. A [`Mismatch`] says what differs in words of our own and holds nothing of the URL.
+//!
+//! What it cannot see is the signature's own truth: that is proven by tests against an independent verifier.
+
+mod expected;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::endpoint::Scheme;
+use super::presigned::Presigned;
+use super::target::Style;
+use crate::api::Method;
+use crate::policy::{Bucket, Key, Options};
+use expected::Param;
+use read::Url;
+
+/// What was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// How consumers connect.
+    pub scheme: Scheme,
+    /// The endpoint's host without the bucket.
+    pub host: &'a str,
+    /// The endpoint's port, where it is not the scheme's own.
+    pub port: Option<u16>,
+    /// Where the bucket stands.
+    pub style: Style,
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// The object's key.
+    pub key: &'a Key,
+    /// The method. `Options` of another method are a mismatch.
+    pub method: Method,
+    /// The grant's effective options.
+    pub options: &'a Options,
+    /// The region of the credential scope.
+    pub region: &'a str,
+    /// Whose signature it is.
+    pub access_key_id: &'a str,
+    /// Whether the credentials are a session's.
+    pub session: bool,
+    /// When the life begins.
+    pub signed_at: Timestamp,
+    /// When the life ends: what the status will say.
+    pub expires_at: Timestamp,
+    /// The latest end that policy, credentials and store allow.
+    pub not_after: Timestamp,
+}
+
+/// What differs between a finished URL and what was allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Mismatch {
+    /// It is no URL in canonical spelling.
+    #[error("the URL is not written in canonical form")]
+    Malformed,
+    /// http for https or the reverse.
+    #[error("the URL's scheme is not the endpoint's")]
+    Scheme,
+    /// Another host, port or, by virtual host, bucket; or user information.
+    #[error("the URL's host, port or virtual-host bucket is not the allowed one")]
+    Authority,
+    /// Another bucket in the path.
+    #[error("the URL's bucket is not the allowed one")]
+    Bucket,
+    /// Another key.
+    #[error("the URL's key is not the allowed one")]
+    Key,
+    /// Another method, or options of another method.
+    #[error("the method is not the allowed one")]
+    Method,
+    /// A query parameter is missing.
+    #[error("the URL lacks the query parameter {0}")]
+    MissingParameter(&'static str),
+    /// A query parameter that was not expected. It is not named: its name was not ours.
+    #[error("the URL holds a query parameter that was not allowed")]
+    UnexpectedParameter,
+    /// A query parameter stands twice.
+    #[error("the URL holds a query parameter twice")]
+    RepeatedParameter,
+    /// A query parameter has another value.
+    #[error("the URL's query parameter {0} is not what was allowed")]
+    Parameter(&'static str),
+    /// The credential is of another key.
+    #[error("the URL was signed with another access key")]
+    AccessKey,
+    /// The credential scope has another date.
+    #[error("the date of the URL's credential scope is not the signing date")]
+    ScopeDate,
+    /// The credential scope has another region.
+    #[error("the region of the URL's credential scope is not the store's")]
+    Region,
+    /// The credential scope is not S3's.
+    #[error("the URL's credential scope is not one of S3")]
+    Service,
+    /// The life begins at another time.
+    #[error("the URL was signed for another time")]
+    SignedAt,
+    /// The life is another than was planned.
+    #[error("the URL's life is not the planned one")]
+    Life,
+    /// The life ends later than anything allows.
+    #[error("the URL lives longer than policy, credentials and store allow")]
+    LivesTooLong,
+    /// Other headers are signed than were expected.
+    #[error("the URL's signed headers are not the allowed ones")]
+    SignedHeaders,
+    /// A header that the client must send is missing.
+    #[error("a signed header is not among those that the client is told to send")]
+    MissingHeader,
+    /// A header that was not expected.
+    #[error("the client is told to send a header that was not allowed")]
+    UnexpectedHeader,
+    /// A header stands twice.
+    #[error("the client is told to send a header twice")]
+    RepeatedHeader,
+    /// A header has another value.
+    #[error("the value of a header that the client must send is not what was allowed")]
+    Header,
+    /// A header's value would end its line or is not printable.
+    #[error("the value of a header that the client must send is not printable ASCII")]
+    HeaderNotPrintable,
+    /// The signature has not the form of one.
+    #[error("the URL's signature has not the form of one")]
+    Signature,
+}
+
+/// Refuses a finished URL that differs in anything from what was allowed.
+pub fn check(presigned: &Presigned, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let Presigned {
+        method,
+        url,
+        headers,
+    } = presigned;
+    check_method(*method, expected)?;
+    let url = Url::read(url.expose())?;
+    check_place(&url, expected)?;
+    check_params(&url, expected)?;
+    check_headers(headers, expected)
+}
+
+fn check_method(method: Method, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let of_options = match expected.options {
+        Options::Get(_) => Method::Get,
+        Options::Head(_) => Method::Head,
+        Options::Put(_) => Method::Put,
+        Options::Delete => Method::Delete,
+    };
+    let same = method == expected.method && of_options == expected.method;
+    same.then_some(()).ok_or(Mismatch::Method)
+}
+
+fn check_place(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let scheme = match expected.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    if url.scheme != scheme {
+        return Err(Mismatch::Scheme);
+    }
+    let bucket = expected.bucket.as_str();
+    let mut authority = match expected.style {
+        Style::Path => expected.host.to_owned(),
+        Style::VirtualHost => [bucket, expected.host].join("."),
+    };
+    if let Some(port) = expected.port {
+        authority = [authority, port.to_string()].join(":");
+    }
+    if url.authority != authority {
+        return Err(Mismatch::Authority);
+    }
+    let key = match expected.style {
+        Style::VirtualHost => url.path.as_str(),
+        Style::Path => match url.path.split_once('/') {
+            Some((in_path, key)) if in_path == bucket => key,
+            _ => return Err(Mismatch::Bucket),
+        },
+    };
+    (key == expected.key.as_str())
+        .then_some(())
+        .ok_or(Mismatch::Key)
+}
+
+fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let wanted = expected::params(expected);
+    for (name, value) in &url.params {
+        let (known, param) = wanted
+            .get_key_value(name.as_str())
+            .ok_or(Mismatch::UnexpectedParameter)?;
+        match param {
+            Param::Exactly(wanted) if value == wanted => {}
+            Param::Exactly(_) => return Err(Mismatch::Parameter(known)),
+            Param::Credential => check_credential(value, expected)?,
+            Param::Date => {
+                if *value != expected.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string() {
+                    return Err(Mismatch::SignedAt);
+                }
+            }
+            Param::Expires => check_life(value, expected)?,
+            Param::SignedHeaders => check_signed_headers(value, expected)?,
+            Param::Token if value.is_empty() => return Err(Mismatch::Parameter(known)),
+            Param::Token => {}
+            Param::Signature => check_signature(value)?,
+        }
+    }
+    match wanted.keys().find(|name| !url.params.contains_key(**name)) {
+        Some(missing) => Err(Mismatch::MissingParameter(missing)),
+        None => Ok(()),
+    }
+}
+
+fn check_credential(credential: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    // From the right: the key ID is the one part that may hold a slash.
+    let mut parts = credential.rsplitn(5, '/');
+    let mut is = |wanted: &str| parts.next() == Some(wanted);
+    if !is("aws4_request") || !is("s3") {
+        return Err(Mismatch::Service);
+    }
+    if !is(expected.region) {
+        return Err(Mismatch::Region);
+    }
+    if !is(&expected.signed_at.strftime("%Y%m%d").to_string()) {
+        return Err(Mismatch::ScopeDate);
+    }
+    if !is(expected.access_key_id) {
+        return Err(Mismatch::AccessKey);
+    }
+    Ok(())
+}
+
+fn check_life(expires: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    const SEVEN_DAYS: i64 = 604_800;
+    let end = expected.expires_at;
+    if end > expected.not_after {
+        return Err(Mismatch::LivesTooLong);
+    }
+    let planned = end.duration_since(expected.signed_at);
+    let seconds = planned.as_secs();
+    if planned.subsec_nanos() != 0 || !(1..=SEVEN_DAYS).contains(&seconds) {
+        return Err(Mismatch::Life);
+    }
+    (expires == seconds.to_string())
+        .then_some(())
+        .ok_or(Mismatch::Life)
+}
+
+fn check_signed_headers(names: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let mut wanted: Vec<String> = expected::headers(expected.options).into_keys().collect();
+    wanted.push("host".to_owned());
+    wanted.sort_unstable();
+    (names == wanted.join(";"))
+        .then_some(())
+        .ok_or(Mismatch::SignedHeaders)
+}
+
+fn check_signature(signature: &str) -> Result<(), Mismatch> {
+    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    (signature.len() == 64 && signature.bytes().all(hex))
+        .then_some(())
+        .ok_or(Mismatch::Signature)
+}
+
+fn check_headers(headers: &[(String, String)], expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let mut wanted = expected::headers(expected.options);
+    let every = wanted.clone();
+    for (name, value) in headers {
+        let name = name.to_ascii_lowercase();
+        match wanted.remove(&name) {
+            Some(allowed) if allowed == *value => {}
+            Some(_) => return Err(Mismatch::Header),
+            None if every.contains_key(&name) => return Err(Mismatch::RepeatedHeader),
+            None => return Err(Mismatch::UnexpectedHeader),
+        }
+        if !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return Err(Mismatch::HeaderNotPrintable);
+        }
+    }
+    wanted
+        .is_empty()
+        .then_some(())
+        .ok_or(Mismatch::MissingHeader)
+}

@@ -1,0 +1,248 @@
+//! Where an S3 service answers: scheme, host and port.
+//!
+//! What holds here: the host is written as every HTTP client will write it in `Host`, because `Host` is signed: lower
+//! case, no default port, IP addresses in their canonical form. A host that clients write in different ways is refused.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use thiserror::Error;
+
+/// The longest host name that DNS knows.
+pub(super) const MAX_HOST: usize = 253;
+
+/// How the connection is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Scheme, host and port of an S3 service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    scheme: Scheme,
+    host: String,
+    port: Option<u16>,
+}
+
+impl Endpoint {
+    /// Reads `scheme://host[:port][/]`.
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        let (scheme, rest) = text.split_once("://").ok_or(EndpointError::Scheme)?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "https" => Scheme::Https,
+            "http" => Scheme::Http,
+            _ => return Err(EndpointError::Scheme),
+        };
+        if rest.contains('?') {
+            return Err(EndpointError::Query);
+        }
+        if rest.contains('#') {
+            return Err(EndpointError::Fragment);
+        }
+        if rest.contains('@') {
+            return Err(EndpointError::UserInfo);
+        }
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        if authority.contains('/') {
+            return Err(EndpointError::Path);
+        }
+        let (host, port) = split_port(authority)?;
+        Ok(Self {
+            scheme,
+            host: canonical_host(host)?,
+            port: port.filter(|port| *port != scheme.default_port()),
+        })
+    }
+
+    /// AWS's own endpoint of a region, in the partitions `aws`, `aws-cn` and `aws-us-gov`.
+    pub fn aws(region: &str) -> Result<Self, EndpointError> {
+        let suffix = match region.split('-').collect::<Vec<_>>().as_slice() {
+            ["us", "gov", area, number] if area_and_number(area, number) => "amazonaws.com",
+            ["cn", area, number] if area_and_number(area, number) => "amazonaws.com.cn",
+            [
+                "us" | "eu" | "ap" | "sa" | "ca" | "me" | "af" | "il" | "mx",
+                area,
+                number,
+            ] if area_and_number(area, number) => "amazonaws.com",
+            _ => return Err(EndpointError::UnknownAwsRegion(region.to_owned())),
+        };
+        Ok(Self {
+            scheme: Scheme::Https,
+            host: format!("s3.{region}.{suffix}"),
+            port: None,
+        })
+    }
+
+    /// How the connection is made.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host in lower case, an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, where it is not the scheme's own.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Is the host an address? Then no bucket can stand before it.
+    #[must_use]
+    pub fn is_ip(&self) -> bool {
+        self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
+    }
+}
+
+/// `scheme://host[:port]`, as clients of the S3 API take it.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// Why a text is no endpoint, or an endpoint does not fit. It never repeats the text, which may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EndpointError {
+    /// No `http://` or `https://`.
+    #[error(
+        "the endpoint must begin with https:// or http://, for example https://s3.example.com:9000"
+    )]
+    Scheme,
+    /// A path other than `/`.
+    #[error(
+        "the endpoint holds a path: give scheme, host and port only, for example https://s3.example.com:9000"
+    )]
+    Path,
+    /// A query.
+    #[error("the endpoint holds a query ('?'): give scheme, host and port only")]
+    Query,
+    /// A fragment.
+    #[error("the endpoint holds a fragment ('#'): give scheme, host and port only")]
+    Fragment,
+    /// A user name or password.
+    #[error(
+        "the endpoint holds user information ('@'): credentials belong in the store's credentials, never in the endpoint"
+    )]
+    UserInfo,
+    /// A host that is neither a DNS name nor an address in its usual form.
+    #[error(
+        "the endpoint's host must be a DNS name of letters, digits, hyphens and dots, an IPv4 address of four decimal \
+         numbers, or an IPv6 address in brackets"
+    )]
+    Host,
+    /// A port that is no number from 1 to 65535.
+    #[error(
+        "the endpoint's port must be a number from 1 to 65535; leave the ':' out for the scheme's own port"
+    )]
+    Port,
+    /// A region that is not AWS's.
+    #[error(
+        "region {0:?} is none of AWS's known regions: set the store's endpoint, for example https://s3.example.com:9000"
+    )]
+    UnknownAwsRegion(String),
+    /// A region that cannot stand in a credential scope.
+    #[error(
+        "a region holds letters, digits, '.', '_' and '-' only and begins and ends with a letter or digit"
+    )]
+    Region,
+    /// `VirtualHost` with an address as host.
+    #[error(
+        "addressing style VirtualHost needs a host name, and this endpoint's host is an IP address: use Path, or an \
+         endpoint with a name"
+    )]
+    VirtualHostOfIp,
+    /// `VirtualHost` with a name that becomes longer than DNS allows.
+    #[error(
+        "bucket and endpoint together are longer than the 253 characters of a host name: use addressing style Path"
+    )]
+    VirtualHostTooLong,
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
+    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let Some(colon) = authority[host_end..].find(':') else {
+        return Ok((authority, None));
+    };
+    let (host, port) = authority.split_at(host_end + colon);
+    let port = &port[1..];
+    if !port.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(EndpointError::Port);
+    }
+    match port.parse() {
+        Ok(number) if number > 0 => Ok((host, Some(number))),
+        _ => Err(EndpointError::Port),
+    }
+}
+
+fn canonical_host(host: &str) -> Result<String, EndpointError> {
+    if let Some(inner) = host.strip_prefix('[') {
+        let address: Ipv6Addr = inner
+            .strip_suffix(']')
+            .and_then(|inner| inner.parse().ok())
+            .ok_or(EndpointError::Host)?;
+        // Clients do not agree on how an address with an IPv4 tail is written, and `Host` is signed.
+        let has_v4_tail =
+            address.to_ipv4().is_some() && !address.is_loopback() && !address.is_unspecified();
+        return if has_v4_tail {
+            Err(EndpointError::Host)
+        } else {
+            Ok(format!("[{address}]"))
+        };
+    }
+    let host = host.to_ascii_lowercase();
+    if host.len() > MAX_HOST || !host.split('.').all(is_dns_label) {
+        return Err(EndpointError::Host);
+    }
+    // Clients read a name that ends in a number as an IPv4 address in one of its old spellings and rewrite it.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let numeric = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
+    if numeric && host.parse::<Ipv4Addr>().is_err() {
+        return Err(EndpointError::Host);
+    }
+    Ok(host)
+}
+
+fn is_dns_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn area_and_number(area: &str, number: &str) -> bool {
+    let lower = |b: u8| b.is_ascii_lowercase();
+    !area.is_empty()
+        && area.bytes().all(lower)
+        && !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+}

@@ -1,0 +1,73 @@
+//! Where one bucket is reached: endpoint, region and addressing style, settled.
+//!
+//! What holds here: the same settings address a bucket as aws-sdk-s3 does, so that what the operator probes is what it
+//! signs.
+
+use super::endpoint::{Endpoint, EndpointError, MAX_HOST, Scheme};
+use crate::api::AddressingStyle;
+use crate::policy::Bucket;
+
+/// Where the bucket stands in a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Style {
+    /// `https://host/bucket/key`
+    Path,
+    /// `https://bucket.host/key`
+    VirtualHost,
+}
+
+/// Where one bucket is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Scheme, host without the bucket, and port.
+    pub endpoint: Endpoint,
+    /// The region of the credential scope.
+    pub region: String,
+    /// Where the bucket stands.
+    pub style: Style,
+}
+
+impl Target {
+    /// Settles how a bucket is reached. `endpoint` left out is AWS's own of the region.
+    ///
+    /// A dotted bucket over TLS is addressed by path whatever was asked, as in aws-sdk-s3: a wildcard certificate covers
+    /// one label.
+    pub fn resolve(
+        endpoint: Option<&Endpoint>,
+        region: &str,
+        style: AddressingStyle,
+        bucket: &Bucket,
+    ) -> Result<Self, EndpointError> {
+        if !is_region(region) {
+            return Err(EndpointError::Region);
+        }
+        let virtual_host = match (style, endpoint) {
+            (AddressingStyle::VirtualHost, _) | (AddressingStyle::Auto, None) => true,
+            (AddressingStyle::Path, _) | (AddressingStyle::Auto, Some(_)) => false,
+        };
+        let endpoint = endpoint.map_or_else(|| Endpoint::aws(region), |own| Ok(own.clone()))?;
+        if virtual_host && endpoint.is_ip() {
+            return Err(EndpointError::VirtualHostOfIp);
+        }
+        let bucket = bucket.as_str();
+        let style = if !virtual_host || (endpoint.scheme() == Scheme::Https && bucket.contains('.'))
+        {
+            Style::Path
+        } else if bucket.len() + 1 + endpoint.host().len() > MAX_HOST {
+            return Err(EndpointError::VirtualHostTooLong);
+        } else {
+            Style::VirtualHost
+        };
+        Ok(Self {
+            endpoint,
+            region: region.to_owned(),
+            style,
+        })
+    }
+}
+
+fn is_region(region: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    region.bytes().all(inner) && edge(region.as_bytes().first()) && edge(region.as_bytes().last())
+}
