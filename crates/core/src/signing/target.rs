@@ -30,8 +30,8 @@ pub struct Target {
 impl Target {
     /// Settles how a bucket is reached. `endpoint` left out is AWS's own of the region.
     ///
-    /// A dotted bucket over TLS is addressed by path whatever was asked, as in aws-sdk-s3: a wildcard certificate covers
-    /// one label.
+    /// Where aws-sdk-s3 addresses a bucket by path although virtual hosts were asked for, this does too: dotted
+    /// buckets over TLS, for one.
     pub fn resolve(
         endpoint: Option<&Endpoint>,
         region: &str,
@@ -50,8 +50,7 @@ impl Target {
             return Err(EndpointError::VirtualHostOfIp);
         }
         let bucket = bucket.as_str();
-        let style = if !virtual_host || (endpoint.scheme() == Scheme::Https && bucket.contains('.'))
-        {
+        let style = if !virtual_host || !fits_a_host(bucket, endpoint.scheme()) {
             Style::Path
         } else if bucket.len() + 1 + endpoint.host().len() > MAX_HOST {
             return Err(EndpointError::VirtualHostTooLong);
@@ -64,6 +63,13 @@ impl Target {
             style,
         })
     }
+}
+
+/// Can the bucket stand before the host? A dotted one cannot over TLS, since a wildcard certificate covers one label;
+/// without TLS the SDK still wants three characters in each.
+fn fits_a_host(bucket: &str, scheme: Scheme) -> bool {
+    !bucket.contains('.')
+        || (scheme == Scheme::Http && bucket.split('.').all(|label| label.len() >= 3))
 }
 
 fn is_region(region: &str) -> bool {

@@ -70,15 +70,23 @@ pub fn verify(
     let signed_headers = get("X-Amz-SignedHeaders")?;
     let mut canonical_headers = String::new();
     for name in signed_headers.split(';') {
-        let value = sent.remove(name).ok_or(format!("signed header {name} was not sent"))?;
+        let value = sent
+            .remove(name)
+            .ok_or(format!("signed header {name} was not sent"))?;
         canonical_headers.push_str(&format!("{name}:{value}\n"));
     }
-    if let Some(name) = sent.keys().find(|name| *name == "host" || name.starts_with("x-amz-")) {
+    if let Some(name) = sent
+        .keys()
+        .find(|name| *name == "host" || name.starts_with("x-amz-"))
+    {
         return Err(format!("header {name} was sent and not signed"));
     }
 
     let path = encode(&decode(path)?, b"/");
-    let query: Vec<_> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let query: Vec<_> = params
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let canonical = format!(
         "{method}\n{path}\n{}\n{canonical_headers}\n{signed_headers}\nUNSIGNED-PAYLOAD",
         query.join("&"),
