@@ -4,5 +4,6 @@
 //! hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
 
 pub mod api;
+pub mod issue;
 pub mod policy;
 pub mod signing;

@@ -1,0 +1,298 @@
+//! Hashes of meaning: they differ where something that was signed or rendered differs, and nowhere else.
+//!
+//! What holds here: the encoding is written by hand and versioned, since the hashes live in the status across upgrades. A
+//! field that is absent encodes as nothing, so that a new optional field changes nobody's hash; every part carries its
+//! length, so that no two inputs share an encoding. Options are taken apart exhaustively: a new field of the API does not
+//! compile until it is placed here. A changed encoding re-issues every URL of every installation at its upgrade.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::api::{GetOptions, IfNoneMatch, PutOptions};
+use crate::policy::Options;
+
+/// The rounds of [`credential_hash`] over a static key.
+const ROUNDS: u32 = 4096;
+
+/// Everything that reaches the signature, but times and keys.
+#[derive(Clone, Copy, Debug)]
+pub struct SpecInputs<'a> {
+    /// The UID of the store: another store of the same name is another store.
+    pub store_uid: &'a str,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The object's key.
+    pub key: &'a str,
+    /// Method and effective options: what the grant gave, `createOnly` applied.
+    pub options: &'a Options,
+    /// `spec.duration` as the tenant wrote it; `None` where it is left out, whatever was issued then.
+    pub asked_duration: Option<Duration>,
+    /// Scheme, host and port of the URL.
+    pub endpoint: &'a str,
+    /// The region of the credential scope.
+    pub region: &'a str,
+    /// How the bucket is addressed, as resolved: `Path` or `VirtualHost`.
+    pub style: &'a str,
+    /// The store's `maxSignatureAge`.
+    pub max_signature_age: Option<Duration>,
+}
+
+/// Everything that shapes the Secret beside what was signed.
+#[derive(Clone, Copy, Debug)]
+pub struct RenderInputs<'a> {
+    /// The Secret's name.
+    pub secret_name: &'a str,
+    /// The template's labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// The template's annotations.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// The store's `caBundle`.
+    pub ca_bundle: Option<&'a str>,
+}
+
+/// What tells one set of credentials from another.
+#[derive(Clone, Copy)]
+pub enum CredentialInputs<'a> {
+    /// Keys without an end.
+    Static {
+        /// The access key ID.
+        access_key_id: &'a str,
+        /// The secret access key.
+        secret_access_key: &'a str,
+    },
+    /// A session: where it comes from, for example a role's ARN. A new session of the same source is no change.
+    Session {
+        /// The source.
+        source: &'a str,
+    },
+}
+
+impl std::fmt::Debug for CredentialInputs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Static { .. } => "Static(redacted)",
+            Self::Session { .. } => "Session",
+        })
+    }
+}
+
+/// The hash of what is signed (`status.hashes.spec`), 32 hex digits.
+#[must_use]
+pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
+    let SpecInputs {
+        store_uid,
+        bucket,
+        key,
+        options,
+        asked_duration,
+        endpoint,
+        region,
+        style,
+        max_signature_age,
+    } = *inputs;
+    let mut out = Encoding::new("presigned.dev/spec/v1");
+    out.field("store", store_uid);
+    out.field("bucket", bucket);
+    out.field("key", key);
+    out.field("method", options.method().as_str());
+    out.duration("duration", asked_duration);
+    out.field("endpoint", endpoint);
+    out.field("region", region);
+    out.field("style", style);
+    out.duration("maxSignatureAge", max_signature_age);
+    match options {
+        Options::Get(get) | Options::Head(get) => out.get(get),
+        Options::Put(put) => out.put(put),
+        Options::Delete => {}
+    }
+    out.finish()
+}
+
+/// The hash of how it is rendered (`status.hashes.render`), 32 hex digits.
+#[must_use]
+pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
+    let RenderInputs {
+        secret_name,
+        labels,
+        annotations,
+        ca_bundle,
+    } = *inputs;
+    let mut out = Encoding::new("presigned.dev/render/v1");
+    out.field("secretName", secret_name);
+    out.map("label", labels);
+    out.map("annotation", annotations);
+    out.option("caBundle", ca_bundle);
+    out.finish()
+}
+
+/// The hash of what signs (`status.hashes.credential`), 32 hex digits. Compute it once for each load of the credentials.
+///
+/// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and nobody guesses it
+/// from here; against a key that somebody made up, each guess is made to cost some thousand rounds.
+#[must_use]
+pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
+    let mut out = Encoding::new("presigned.dev/credential/v1");
+    match inputs {
+        CredentialInputs::Static {
+            access_key_id,
+            secret_access_key,
+        } => {
+            let mut slow = [0_u8; 32];
+            for _ in 0..ROUNDS {
+                let mut round = Sha256::new();
+                round.update(slow);
+                round.update(secret_access_key);
+                slow = round.finalize().into();
+            }
+            out.field("accessKeyID", access_key_id);
+            out.field("secretAccessKey", hex(&slow));
+        }
+        CredentialInputs::Session { source } => out.field("source", source),
+    }
+    out.finish()
+}
+
+/// The hash of a Secret's data (`status.secretRef.dataHash`), 32 hex digits; the order of the entries does not matter.
+#[must_use]
+pub fn data_hash<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
+    let sorted: BTreeMap<&str, &[u8]> = data.into_iter().collect();
+    let mut out = Encoding::new("presigned.dev/data/v1");
+    for (key, value) in sorted {
+        out.field(key, value);
+    }
+    out.finish()
+}
+
+/// A lot between 0 and 2^32 that depends on nothing but its arguments.
+pub(super) fn fraction(purpose: &str, uid: &str, number: i64) -> u32 {
+    let mut out = Encoding::new(purpose);
+    out.field("uid", uid);
+    out.field("number", number.to_be_bytes());
+    let digest = out.digest();
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+}
+
+/// The share of a whole that a lot draws: from nothing up to, but not including, the whole.
+pub(super) const fn portion(whole: u128, lot: u32) -> u128 {
+    // Callers give at most a duration in nanoseconds (94 bits), so nothing is lost at the top.
+    whole.saturating_mul(lot as u128) >> 32
+}
+
+/// The canonical encoding: each part as its length in eight bytes, then its bytes.
+struct Encoding(Sha256);
+
+impl Encoding {
+    fn new(version: &str) -> Self {
+        let mut new = Self(Sha256::new());
+        new.part(version);
+        new
+    }
+
+    fn part(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn field(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.part(name);
+        self.part(value);
+    }
+
+    fn option(&mut self, name: &str, value: Option<impl AsRef<[u8]>>) {
+        if let Some(value) = value {
+            self.field(name, value);
+        }
+    }
+
+    /// In whole seconds: `90m` and `1h30m` mean the same.
+    fn duration(&mut self, name: &str, value: Option<Duration>) {
+        self.option(name, value.map(|d| d.as_secs().to_string()));
+    }
+
+    /// An empty map encodes as an absent one: it means the same.
+    fn map(&mut self, name: &str, map: &BTreeMap<String, String>) {
+        for (key, value) in map {
+            self.part(name);
+            self.part(key);
+            self.part(value);
+        }
+    }
+
+    fn get(&mut self, options: &GetOptions) {
+        let GetOptions {
+            version_id,
+            response_content_type,
+            response_content_disposition,
+            response_content_encoding,
+            response_content_language,
+            response_cache_control,
+        } = options;
+        self.option("versionID", version_id.as_ref());
+        self.option("responseContentType", response_content_type.as_ref());
+        self.option(
+            "responseContentDisposition",
+            response_content_disposition.as_ref(),
+        );
+        self.option(
+            "responseContentEncoding",
+            response_content_encoding.as_ref(),
+        );
+        self.option(
+            "responseContentLanguage",
+            response_content_language.as_ref(),
+        );
+        self.option("responseCacheControl", response_cache_control.as_ref());
+    }
+
+    fn put(&mut self, options: &PutOptions) {
+        let PutOptions {
+            content_type,
+            content_length,
+            checksum_sha256,
+            if_none_match,
+            server_side_encryption,
+            kms_key_id,
+            storage_class,
+            acl,
+            metadata,
+            tagging,
+        } = options;
+        self.option("contentType", content_type.as_ref());
+        self.option("contentLength", content_length.map(|n| n.to_string()));
+        self.option("checksumSHA256", checksum_sha256.as_ref());
+        self.option("ifNoneMatch", if_none_match.map(|IfNoneMatch::Any| "*"));
+        self.option(
+            "serverSideEncryption",
+            server_side_encryption.map(crate::api::ServerSideEncryption::as_str),
+        );
+        self.option("kmsKeyID", kms_key_id.as_ref());
+        self.option("storageClass", storage_class.as_ref());
+        self.option("acl", acl.as_ref());
+        for (name, map) in [("metadata", metadata), ("tagging", tagging)] {
+            if let Some(map) = map {
+                self.map(name, map);
+            }
+        }
+    }
+
+    fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
+    /// 128 bits: nobody gains by a collision here, who could find one in that many.
+    fn finish(self) -> String {
+        hex(&self.digest()[..16])
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+        .collect()
+}

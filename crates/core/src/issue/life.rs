@@ -1,0 +1,156 @@
+//! How long a URL really lives: promise 1.
+//!
+//! What holds here: `expiresAt` is counted from the signature's own date, which lies 30 s in the past against slow clocks,
+//! and is never later than what was asked, the credentials' end, the store's `maxSignatureAge` and `SigV4` allow. A life under
+//! a minute is not issued.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::LimitedBy;
+
+/// What is asked where `spec.duration` is left out and nothing allows less.
+pub const DEFAULT_DURATION: Duration = Duration::from_hours(12);
+/// The shortest life that is issued.
+pub const MIN_LIFE: Duration = Duration::from_mins(1);
+
+/// How far a signature is dated back, in seconds, so that a server whose clock is a little slow accepts it.
+const BACKDATE: i64 = 30;
+/// `SigV4`'s limit of `X-Amz-Expires`, in seconds.
+const SIGV4_LIMIT: i64 = 7 * 24 * 60 * 60;
+
+/// The life that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// `spec.duration`; `None` takes the most that can be had, up to [`DEFAULT_DURATION`].
+    pub duration: Option<Duration>,
+    /// `maxDuration` of the rule that allows the request.
+    pub policy_max: Duration,
+}
+
+impl Asked {
+    /// The life to aim at: never more than the rule allows.
+    #[must_use]
+    pub fn effective(&self) -> Duration {
+        self.wanted().min(self.policy_max)
+    }
+
+    /// What the resource would get if nothing stood in the way.
+    fn wanted(&self) -> Duration {
+        self.duration.unwrap_or(DEFAULT_DURATION)
+    }
+}
+
+/// The times of one issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// `X-Amz-Date`: 30 s before [`Self::issued_at`].
+    pub signed_at: Timestamp,
+    /// `X-Amz-Expires`, counted from [`Self::signed_at`]; whole seconds.
+    pub expires_in: Duration,
+    /// When the URL was made, whole seconds.
+    pub issued_at: Timestamp,
+    /// The first second at which the URL is dead.
+    pub expires_at: Timestamp,
+    /// What cut the life short, where more than a tenth of it was lost.
+    pub limited_by: Option<LimitedBy>,
+}
+
+/// A URL signed now would live for less than [`MIN_LIFE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooShort {
+    /// What it would live for, in seconds; negative where it would be dead already.
+    pub seconds: i64,
+    /// What cuts it short; `None` where less than a minute was asked for.
+    pub limited_by: Option<LimitedBy>,
+}
+
+impl std::fmt::Display for TooShort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let why = match self.limited_by {
+            Some(LimitedBy::Credentials) => {
+                "the signing credentials end too soon: renew them, or let them live longer"
+            }
+            Some(LimitedBy::SignatureAge) => {
+                "the store's maxSignatureAge leaves no more: raise it to 2m or more"
+            }
+            Some(LimitedBy::Duration) => {
+                "the policy's maxDuration allows no more: raise it to 1m or more"
+            }
+            Some(LimitedBy::SigV4) | None => {
+                "no more was asked for: set spec.duration to 1m or more"
+            }
+        };
+        write!(
+            f,
+            "a URL signed now would live for {} s, and at least {} s are needed; {why}",
+            self.seconds.max(0),
+            MIN_LIFE.as_secs()
+        )
+    }
+}
+
+impl std::error::Error for TooShort {}
+
+/// Plans the times of a URL that is signed now.
+///
+/// `creds_expiry` is the end of the session that signs, `None` for static keys; `max_signature_age` is the store's.
+///
+/// # Errors
+/// [`TooShort`] where less than [`MIN_LIFE`] would be left: a failure of the store, not an issue.
+pub fn plan_life(
+    now: Timestamp,
+    asked: Asked,
+    creds_expiry: Option<Timestamp>,
+    max_signature_age: Option<Duration>,
+) -> Result<Life, TooShort> {
+    let issued = now.as_second();
+    let signed = issued.saturating_sub(BACKDATE);
+    let limits = [
+        Some((SIGV4_LIMIT, LimitedBy::SigV4)),
+        max_signature_age.map(|age| (seconds(age), LimitedBy::SignatureAge)),
+        creds_expiry.map(|end| {
+            let left = end.as_second().saturating_sub(signed);
+            (left, LimitedBy::Credentials)
+        }),
+    ];
+    let mut expires_in = seconds(asked.effective()).saturating_add(BACKDATE);
+    let mut limited_by = (asked.effective() < asked.wanted()).then_some(LimitedBy::Duration);
+    for (limit, by) in limits.into_iter().flatten() {
+        if limit < expires_in {
+            (expires_in, limited_by) = (limit, Some(by));
+        }
+    }
+
+    let life = expires_in.saturating_sub(BACKDATE);
+    if life < seconds(MIN_LIFE) {
+        return Err(TooShort {
+            seconds: life,
+            limited_by,
+        });
+    }
+    let wanted = seconds(asked.wanted());
+    let lost = wanted.saturating_sub(life);
+    Ok(Life {
+        signed_at: instant(signed),
+        expires_in: Duration::from_secs(u64::try_from(expires_in).unwrap_or_default()),
+        issued_at: instant(issued),
+        expires_at: instant(signed.saturating_add(expires_in)),
+        limited_by: limited_by.filter(|_| lost.saturating_mul(10) > wanted),
+    })
+}
+
+/// Whole seconds, rounded down; a duration beyond `i64` is as good as endless.
+pub(super) fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A time from whole seconds, held within what a timestamp can say (year 9999).
+pub(super) fn instant(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}

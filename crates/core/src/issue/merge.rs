@@ -1,0 +1,114 @@
+//! A Secret's metadata over what stands there already: the half of promise 6 that keeps what others added.
+//!
+//! What holds here: a PUT replaces the object whole, so what is to be kept must be written again. Our keys win; keys of an
+//! earlier template that is no longer asked for go; all else stays as it is. Merging the result again changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ownership::{Me, Owner};
+
+/// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by commas.
+///
+/// It is used for one thing: to take those keys away once the template no longer names them. Who forges it on a Secret
+/// takes away labels that he could have taken away himself.
+pub(super) const TEMPLATE_KEYS: &str = "presigned.dev/template-keys";
+
+/// The metadata of a Secret that others may share.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretMeta {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Owner references, in their order.
+    pub owners: Vec<Owner>,
+}
+
+/// The metadata that the operator wants on the Secret, as `render` gave it.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedMeta<'a> {
+    /// Labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// The owner.
+    pub me: Me<'a>,
+}
+
+/// What to write over a Secret that is ours or a leftover of ours.
+///
+/// Foreign owner references are kept as they are, ours is put right in its place, and a dead namesake's is dropped: left
+/// there, it would make two controllers of one object. Whether another controller stands there is asked of
+/// [`ownership`](super::ownership()) before; this function does not take its reference away.
+#[must_use]
+pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
+    let (labels, annotations) = remembered(&existing.annotations);
+    let mut annotations = over(&existing.annotations, &annotations, wanted.annotations);
+    if !wanted.annotations.contains_key(TEMPLATE_KEYS) {
+        annotations.remove(TEMPLATE_KEYS);
+    }
+    SecretMeta {
+        labels: over(&existing.labels, &labels, wanted.labels),
+        annotations,
+        owners: owners(&existing.owners, wanted.me),
+    }
+}
+
+/// The memory that goes with a template; `None` where it sets nothing.
+pub(super) fn memory(
+    labels: &BTreeMap<String, String>,
+    annotations: &BTreeMap<String, String>,
+) -> Option<String> {
+    let keys: Vec<String> = labels
+        .keys()
+        .map(|key| format!("label={key}"))
+        .chain(annotations.keys().map(|key| format!("annotation={key}")))
+        .collect();
+    (!keys.is_empty()).then(|| keys.join(","))
+}
+
+/// The labels and annotations that an earlier template set; what is not in the form of [`memory`] says nothing.
+fn remembered(annotations: &BTreeMap<String, String>) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let entries = || {
+        annotations
+            .get(TEMPLATE_KEYS)
+            .into_iter()
+            .flat_map(|list| list.split(','))
+    };
+    (
+        entries().filter_map(|e| e.strip_prefix("label=")).collect(),
+        entries()
+            .filter_map(|e| e.strip_prefix("annotation="))
+            .collect(),
+    )
+}
+
+fn over(
+    existing: &BTreeMap<String, String>,
+    earlier: &BTreeSet<&str>,
+    wanted: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    existing
+        .iter()
+        .filter(|(key, _)| !earlier.contains(key.as_str()))
+        .chain(wanted)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn owners(existing: &[Owner], me: Me<'_>) -> Vec<Owner> {
+    let ours = Owner::of(me);
+    let ours_or_dead = |owner: &Owner| owner.uid == me.uid || owner.is_dead_namesake(me);
+    let at = existing
+        .iter()
+        .position(ours_or_dead)
+        .unwrap_or(existing.len());
+    let mut all: Vec<Owner> = existing
+        .iter()
+        .filter(|owner| !ours_or_dead(owner))
+        .cloned()
+        .collect();
+    // Those before the first of ours were all kept, so its place is the same in the new list.
+    all.insert(at.min(all.len()), ours);
+    all
+}

@@ -1,0 +1,33 @@
+//! What is issued: how long it lives, when it is replaced, what the Secret holds, and whose the Secret is.
+//!
+//! What holds here: functions of values alone. A time comes in as an argument, a jitter is a hash of the resource's UID,
+//! and the same inputs render the same bytes. A type that holds a URL redacts its Debug.
+
+mod hash;
+mod life;
+mod merge;
+mod ownership;
+mod render;
+mod schedule;
+mod template;
+
+pub use hash::{
+    CredentialInputs, RenderInputs, SpecInputs, credential_hash, data_hash, render_hash, spec_hash,
+};
+pub use life::{Asked, DEFAULT_DURATION, Life, MIN_LIFE, TooShort, plan_life};
+pub use merge::{SecretMeta, WantedMeta, merge};
+pub use ownership::{Me, Owner, Ownership, ownership};
+pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
+pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread};
+pub use template::{ReservedKeys, Template, secret_name};
+
+#[cfg(test)]
+mod tests;
+
+/// What somebody else wrote, fit for a sentence: cut to a bounded length, control characters escaped.
+fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    let cut: String = text.chars().take(MOST).collect();
+    let more = if cut.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", cut.escape_debug())
+}

@@ -1,0 +1,157 @@
+//! Whose a Secret is: promise 4.
+//!
+//! What holds here: one pure predicate over owner references, a UID and labels. Nothing is written, adopted or deleted on
+//! any other ground than its answer.
+
+use std::collections::BTreeMap;
+
+use super::shown;
+use crate::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER};
+
+/// An owner reference as it stands on a Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// `apiVersion`
+    pub api_version: String,
+    /// `kind`
+    pub kind: String,
+    /// `name`
+    pub name: String,
+    /// `uid`
+    pub uid: String,
+    /// `controller`, as written: `None` means false.
+    pub controller: Option<bool>,
+    /// `blockOwnerDeletion`, as written.
+    pub block_owner_deletion: Option<bool>,
+}
+
+/// The `PresignedURL` that asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Me<'a> {
+    /// Its UID.
+    pub uid: &'a str,
+    /// Its name; the Secret is of the same namespace.
+    pub name: &'a str,
+}
+
+/// Whose a Secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// This very `PresignedURL` controls it.
+    Mine,
+    /// A `PresignedURL` of the same name controlled it, and is gone: its name has passed on.
+    Leftover,
+    /// Somebody else's. It is never changed, adopted or deleted.
+    Foreign {
+        /// What it is, fit to follow "the Secret NAME": `is controlled by Certificate "web" (cert-manager.io/v1)`.
+        what: String,
+    },
+}
+
+impl Owner {
+    /// The reference by which a `PresignedURL` controls its Secret. `blockOwnerDeletion` is false, so that it needs no right
+    /// on finalizers and never holds up a deletion.
+    #[must_use]
+    pub fn of(me: Me<'_>) -> Self {
+        Self {
+            api_version: crate::api::API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            name: me.name.to_owned(),
+            uid: me.uid.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(false),
+        }
+    }
+
+    /// Whether it is a reference to a `PresignedURL`, of whatever version: an upgrade of the API changes no ownership.
+    pub(super) fn is_presigned_url(&self) -> bool {
+        self.kind == KIND
+            && self.api_version.split('/').next() == Some(GROUP)
+            && self.api_version.contains('/')
+    }
+
+    /// Whether it is a reference to a `PresignedURL` of this name that is not the one alive.
+    pub(super) fn is_dead_namesake(&self, me: Me<'_>) -> bool {
+        self.is_presigned_url() && self.name == me.name && self.uid != me.uid
+    }
+
+    fn controls(&self) -> bool {
+        self.controller == Some(true)
+    }
+}
+
+/// Whose a Secret in the namespace of `me` is.
+///
+/// # The attack that it stops
+/// A tenant who may write `PresignedURL`s but no Secrets names another's Secret in `secretName`, so that the operator, whose
+/// rights are wider, overwrites or deletes it, or writes a URL where others read it. The name alone therefore gives
+/// nothing, and neither does the label, which `kubectl label` or a template may put on anything: only the
+/// controlling owner reference with the UID of this very resource does. A UID is the API server's, is never used twice,
+/// and an owner reference on a Secret can be written only by who may write that Secret.
+///
+/// # What a forger gains
+/// Who may write Secrets in the namespace can forge all of this on a Secret *of his own reach*: with the reference of a
+/// living `PresignedURL` it is taken for [`Ownership::Mine`], with that of a dead one and the label for
+/// [`Ownership::Leftover`]. The operator then replaces or deletes what the forger could have replaced or deleted himself,
+/// and writes there a URL that the policies allow to this namespace, whose Secret he could have had in the regular way. Its data
+/// are not read out to anybody. So adopting a forgery is harmless, and refusing it would need a memory that a restart loses. A
+/// tenant without rights on Secrets can forge nothing.
+///
+/// # Assumptions
+/// Names are unique in a namespace: while `me` lives, a namesake with another UID does not. A caller whose watch lags may
+/// itself be the dead one; its write then fails on a later precondition or is in turn taken for a leftover.
+#[must_use]
+pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>) -> Ownership {
+    let labelled = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER);
+    let Some(controller) = owners.iter().find(|owner| owner.controls()) else {
+        return Ownership::Foreign {
+            what: no_controller(owners, labelled),
+        };
+    };
+    if controller.is_presigned_url() && controller.uid == me.uid && !me.uid.is_empty() {
+        return Ownership::Mine;
+    }
+    if controller.is_dead_namesake(me) && labelled {
+        return Ownership::Leftover;
+    }
+    Ownership::Foreign {
+        what: controlled_by(controller, me),
+    }
+}
+
+fn no_controller(owners: &[Owner], labelled: bool) -> String {
+    match owners.first() {
+        Some(owner) => format!(
+            "belongs to {} \"{}\"",
+            shown(&owner.kind),
+            shown(&owner.name)
+        ),
+        None if labelled => {
+            format!(
+                "has the label {MANAGED_BY_LABEL} but no owner, so it was not written for this resource"
+            )
+        }
+        None => "has no owner: it was written by hand or by another tool".to_owned(),
+    }
+}
+
+fn controlled_by(controller: &Owner, me: Me<'_>) -> String {
+    let Owner {
+        api_version,
+        kind,
+        name,
+        ..
+    } = controller;
+    if controller.is_dead_namesake(me) {
+        return format!(
+            "names an earlier {KIND} \"{}\" as its owner but lacks the label {MANAGED_BY_LABEL}={MANAGER}",
+            shown(name)
+        );
+    }
+    format!(
+        "is controlled by {} \"{}\" ({})",
+        shown(kind),
+        shown(name),
+        shown(api_version)
+    )
+}

@@ -1,0 +1,232 @@
+//! What a tenant may add to the Secret: `secretName` and `secretTemplate`, checked.
+//!
+//! What holds here: a label or annotation is an instruction to whoever acts on it. Keys of Kubernetes, of this operator and
+//! of tools that prune or adopt by them are refused, in any subdomain; an installation adds its own with
+//! `--secret-template-deny`. What admission refuses is refused here again.
+
+use std::collections::BTreeMap;
+
+use super::shown;
+use crate::api::SecretTemplate;
+use crate::policy::InvalidSpec;
+
+/// The domains whose keys no template may set.
+const RESERVED: [&str; 5] = [
+    "presigned.dev",
+    "kubernetes.io",
+    "k8s.io",
+    "meta.helm.sh",
+    "argocd.argoproj.io",
+];
+/// The most entries of one map.
+const MOST_ENTRIES: usize = 32;
+/// The longest annotation, in bytes.
+const LONGEST_ANNOTATION: usize = 4096;
+/// The longest label value and the longest name part of a key.
+const LONGEST_NAME: usize = 63;
+/// The longest DNS subdomain: a Secret's name, the prefix of a key.
+const LONGEST_SUBDOMAIN: usize = 253;
+
+/// The domains that are closed to templates: those above, and an installation's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedKeys(Vec<String>);
+
+/// A template that passed: nothing in it is reserved or malformed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl Default for ReservedKeys {
+    fn default() -> Self {
+        Self(RESERVED.map(str::to_owned).to_vec())
+    }
+}
+
+impl ReservedKeys {
+    /// The built-in domains and those of `--secret-template-deny`: `example.com` closes `example.com/x` and
+    /// `team.example.com/x`.
+    ///
+    /// # Errors
+    /// A sentence that names the entry that is no domain.
+    pub fn with<S: AsRef<str>>(denied: impl IntoIterator<Item = S>) -> Result<Self, String> {
+        let mut all = Self::default();
+        for domain in denied {
+            let domain = domain.as_ref();
+            if !is_subdomain(domain) {
+                return Err(format!(
+                    "--secret-template-deny: \"{}\" is not a domain: give the part of a key before its slash, for \
+                     example example.com",
+                    shown(domain)
+                ));
+            }
+            all.0.push(domain.to_owned());
+        }
+        Ok(all)
+    }
+
+    /// The domain that closes a key's prefix.
+    fn closing(&self, prefix: &str) -> Option<&str> {
+        self.0.iter().map(String::as_str).find(|domain| {
+            prefix
+                .strip_suffix(domain)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+}
+
+impl Template {
+    /// Checks `spec.secretTemplate`.
+    ///
+    /// # Errors
+    /// [`InvalidSpec`] for the first entry that is reserved or malformed.
+    pub fn parse(
+        template: Option<&SecretTemplate>,
+        reserved: &ReservedKeys,
+    ) -> Result<Self, InvalidSpec> {
+        let Some(SecretTemplate {
+            labels,
+            annotations,
+        }) = template
+        else {
+            return Ok(Self::default());
+        };
+        Ok(Self {
+            labels: checked("labels", labels.as_ref(), reserved, label_fault)?,
+            annotations: checked("annotations", annotations.as_ref(), reserved, note_fault)?,
+        })
+    }
+
+    /// The labels to set.
+    #[must_use]
+    pub const fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// The annotations to set.
+    #[must_use]
+    pub const fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+}
+
+/// The name of the Secret: `spec.secretName`, else that of the resource.
+///
+/// # Errors
+/// [`InvalidSpec`] where the name is no DNS subdomain.
+pub fn secret_name<'a>(asked: Option<&'a str>, resource: &'a str) -> Result<&'a str, InvalidSpec> {
+    let name = asked.unwrap_or(resource);
+    if is_subdomain(name) {
+        return Ok(name);
+    }
+    Err(InvalidSpec::new(
+        "spec.secretName",
+        format!(
+            "\"{}\" cannot be the name of a Secret: use at most {LONGEST_SUBDOMAIN} lower-case letters, digits, '-' and \
+             '.', beginning and ending with a letter or digit",
+            shown(name)
+        ),
+    ))
+}
+
+fn checked(
+    map: &str,
+    entries: Option<&BTreeMap<String, String>>,
+    reserved: &ReservedKeys,
+    fault: fn(&str) -> Option<&'static str>,
+) -> Result<BTreeMap<String, String>, InvalidSpec> {
+    let field = format!("spec.secretTemplate.{map}");
+    let entries = entries.cloned().unwrap_or_default();
+    if entries.len() > MOST_ENTRIES {
+        return Err(InvalidSpec::new(
+            field,
+            format!(
+                "{} entries are too many: give at most {MOST_ENTRIES}",
+                entries.len()
+            ),
+        ));
+    }
+    for (key, value) in &entries {
+        if let Some(wrong) = key_fault(key, reserved) {
+            return Err(InvalidSpec::new(
+                field,
+                format!("the key \"{}\" {wrong}", shown(key)),
+            ));
+        }
+        if let Some(wrong) = fault(value) {
+            return Err(InvalidSpec::new(
+                field,
+                format!("the value of \"{}\" {wrong}", shown(key)),
+            ));
+        }
+    }
+    Ok(entries)
+}
+
+fn key_fault(key: &str, reserved: &ReservedKeys) -> Option<String> {
+    let name = match key.split_once('/') {
+        None => key,
+        Some((prefix, name)) => {
+            // Annotations are compared as they are, but Kubernetes accepts their prefixes in any case: only one is let in.
+            if !is_subdomain(prefix) {
+                return Some(
+                    "has a prefix that is no lower-case DNS name: write it as in example.com/name"
+                        .to_owned(),
+                );
+            }
+            if let Some(domain) = reserved.closing(prefix) {
+                return Some(format!(
+                    "is reserved: keys under {domain} mean something to the cluster's own tools, so choose another"
+                ));
+            }
+            name
+        }
+    };
+    (!is_name(name)).then(|| {
+        format!(
+            "is malformed: its name has 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.', and begins and ends with a \
+             letter or digit"
+        )
+    })
+}
+
+fn label_fault(value: &str) -> Option<&'static str> {
+    (!is_label_value(value)).then_some(
+        "is no label value: use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
+    )
+}
+
+fn note_fault(value: &str) -> Option<&'static str> {
+    (value.len() > LONGEST_ANNOTATION).then_some("is too long: give at most 4096 bytes")
+}
+
+/// A label's value, which may be empty.
+fn is_label_value(text: &str) -> bool {
+    text.is_empty() || is_name(text)
+}
+
+/// A label's value, or the part of a key after its slash.
+fn is_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME
+        && bounded_by_alphanumerics(text)
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// RFC 1123 subdomain.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= LONGEST_SUBDOMAIN
+        && text.split('.').all(|label| {
+            bounded_by_alphanumerics(label)
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+}
+
+fn bounded_by_alphanumerics(text: &str) -> bool {
+    let ends = (text.bytes().next(), text.bytes().next_back());
+    matches!(ends, (Some(a), Some(z)) if a.is_ascii_alphanumeric() && z.is_ascii_alphanumeric())
+}

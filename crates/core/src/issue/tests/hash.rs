@@ -1,0 +1,298 @@
+//! Hashes of meaning: goldens, and one difference for each field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{map, secs};
+use crate::api::{GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
+use crate::issue::{
+    CredentialInputs, RenderInputs, SpecInputs, credential_hash, data_hash, render_hash, spec_hash,
+};
+use crate::policy::Options;
+
+fn base(options: &Options) -> SpecInputs<'_> {
+    SpecInputs {
+        store_uid: "3f0c",
+        bucket: "models",
+        key: "team-a/model.bin",
+        options,
+        asked_duration: None,
+        endpoint: "https://s3.example.com",
+        region: "eu-central-1",
+        style: "Path",
+        max_signature_age: None,
+    }
+}
+
+fn full_get() -> GetOptions {
+    let text = |s: &str| Some(s.to_owned());
+    GetOptions {
+        version_id: text("v1"),
+        response_content_type: text("text/plain"),
+        response_content_disposition: text("attachment"),
+        response_content_encoding: text("gzip"),
+        response_content_language: text("de"),
+        response_cache_control: text("no-store"),
+    }
+}
+
+fn full_put() -> PutOptions {
+    let text = |s: &str| Some(s.to_owned());
+    PutOptions {
+        content_type: text("text/plain"),
+        content_length: Some(5),
+        checksum_sha256: text("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        if_none_match: Some(IfNoneMatch::Any),
+        server_side_encryption: Some(ServerSideEncryption::AwsKms),
+        kms_key_id: text("alias/k"),
+        storage_class: text("STANDARD_IA"),
+        acl: text("private"),
+        metadata: Some(map([("a", "1"), ("b", "2")])),
+        tagging: Some(map([("t", "x")])),
+    }
+}
+
+#[test]
+fn the_encodings_are_those_of_earlier_releases() {
+    let get = Options::Get(GetOptions::default());
+    let put = Options::Put(full_put());
+    let full = SpecInputs {
+        asked_duration: Some(secs(3600)),
+        max_signature_age: Some(secs(7200)),
+        ..base(&put)
+    };
+    let actual = [
+        spec_hash(&base(&get)),
+        spec_hash(&full),
+        spec_hash(&base(&Options::Head(full_get()))),
+        render_hash(&RenderInputs {
+            secret_name: "web",
+            labels: &map([("app", "web")]),
+            annotations: &map([("note", "x")]),
+            ca_bundle: Some("-----BEGIN CERTIFICATE-----"),
+        }),
+        credential_hash(CredentialInputs::Static {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE",
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        }),
+        credential_hash(CredentialInputs::Session {
+            source: "arn:aws:iam::123456789012:role/psu",
+        }),
+        data_hash([("url", b"https://s3.example.com/b/k".as_slice())]),
+    ];
+    assert_eq!(
+        actual,
+        [
+            "e185180c7b512572c28be1df69d9e752",
+            "0f6f0084097a5ef780bba114c6b3aad8",
+            "821170f3a690c873c98853401460d298",
+            "f8d653c69af3d6b0280079ee81d6aab6",
+            "ac140a29def4e130c4178c5042832d3c",
+            "0a35188e372bfa51744e62664ae219a2",
+            "a15f1a96e5df1fb82924623ca4c75a8f",
+        ]
+    );
+}
+
+#[test]
+fn every_field_that_is_signed_makes_a_difference() {
+    let get = Options::Get(GetOptions::default());
+    let others = [
+        SpecInputs {
+            store_uid: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            bucket: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            key: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            endpoint: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            region: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            style: "x",
+            ..base(&get)
+        },
+        SpecInputs {
+            asked_duration: Some(secs(1)),
+            ..base(&get)
+        },
+        SpecInputs {
+            max_signature_age: Some(secs(1)),
+            ..base(&get)
+        },
+    ];
+    let mut all: BTreeSet<String> = others.iter().map(spec_hash).collect();
+    all.insert(spec_hash(&base(&get)));
+    assert_eq!(all.len(), others.len() + 1);
+}
+
+#[test]
+fn every_option_makes_a_difference() {
+    let (no_get, no_put) = (GetOptions::default(), PutOptions::default());
+    let (get, put) = (full_get(), full_put());
+    let mut all = vec![
+        Options::Get(no_get.clone()),
+        Options::Head(no_get.clone()),
+        Options::Put(no_put.clone()),
+        Options::Delete,
+    ];
+    all.extend([
+        Options::Get(GetOptions {
+            version_id: get.version_id,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            response_content_type: get.response_content_type,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            response_content_disposition: get.response_content_disposition,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            response_content_encoding: get.response_content_encoding,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            response_content_language: get.response_content_language,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            response_cache_control: get.response_cache_control,
+            ..no_get
+        }),
+    ]);
+    all.extend(
+        [
+            PutOptions {
+                content_type: put.content_type,
+                ..no_put.clone()
+            },
+            PutOptions {
+                content_length: Some(0),
+                ..no_put.clone()
+            },
+            PutOptions {
+                content_length: Some(5),
+                ..no_put.clone()
+            },
+            PutOptions {
+                checksum_sha256: put.checksum_sha256,
+                ..no_put.clone()
+            },
+            PutOptions {
+                if_none_match: put.if_none_match,
+                ..no_put.clone()
+            },
+            PutOptions {
+                server_side_encryption: put.server_side_encryption,
+                ..no_put.clone()
+            },
+            PutOptions {
+                kms_key_id: put.kms_key_id,
+                ..no_put.clone()
+            },
+            PutOptions {
+                storage_class: put.storage_class,
+                ..no_put.clone()
+            },
+            PutOptions {
+                acl: put.acl,
+                ..no_put.clone()
+            },
+            PutOptions {
+                metadata: put.metadata.clone(),
+                ..no_put.clone()
+            },
+            PutOptions {
+                tagging: put.metadata,
+                ..no_put
+            },
+        ]
+        .map(Options::Put),
+    );
+    let hashes: BTreeSet<String> = all.iter().map(|o| spec_hash(&base(o))).collect();
+    assert_eq!(hashes.len(), all.len());
+}
+
+#[test]
+fn what_means_the_same_hashes_the_same() {
+    let none = Options::Put(PutOptions::default());
+    let empty = Options::Put(PutOptions {
+        metadata: Some(BTreeMap::new()),
+        tagging: Some(BTreeMap::new()),
+        ..PutOptions::default()
+    });
+    assert_eq!(spec_hash(&base(&none)), spec_hash(&base(&empty)));
+    let session = |source| credential_hash(CredentialInputs::Session { source });
+    assert_eq!(
+        session("role"),
+        session("role"),
+        "a new session of the same source"
+    );
+    assert_eq!(
+        data_hash([("a", b"1".as_slice()), ("b", b"2".as_slice())]),
+        data_hash([("b", b"2".as_slice()), ("a", b"1".as_slice())]),
+    );
+}
+
+#[test]
+fn no_two_inputs_share_an_encoding_by_moving_a_border() {
+    let hash = |bucket, key| {
+        spec_hash(&SpecInputs {
+            bucket,
+            key,
+            ..base(&Options::Delete)
+        })
+    };
+    assert_ne!(hash("ab", "c"), hash("a", "bc"));
+    assert_ne!(
+        data_hash([("a", b"bc".as_slice())]),
+        data_hash([("ab", b"c".as_slice())]),
+    );
+    let render = |labels: &BTreeMap<_, _>, annotations: &BTreeMap<_, _>, ca_bundle| {
+        render_hash(&RenderInputs {
+            secret_name: "s",
+            labels,
+            annotations,
+            ca_bundle,
+        })
+    };
+    let (one, none) = (map([("a", "b")]), map([]));
+    let all = BTreeSet::from([
+        render(&one, &none, None),
+        render(&none, &one, None),
+        render(&none, &none, None),
+        render(&none, &none, Some("")),
+    ]);
+    assert_eq!(all.len(), 4);
+}
+
+#[test]
+fn a_changed_key_is_another_credential_and_shows_in_no_debug() {
+    let of = |access_key_id, secret_access_key| CredentialInputs::Static {
+        access_key_id,
+        secret_access_key,
+    };
+    let all = BTreeSet::from([
+        credential_hash(of("AKIA", "one")),
+        credential_hash(of("AKIA", "two")),
+        credential_hash(of("AKIB", "one")),
+    ]);
+    assert_eq!(all.len(), 3);
+    let shown = format!("{:?}", of("AKIA", "hush"));
+    assert!(
+        !shown.contains("hush") && !shown.contains("AKIA"),
+        "{shown}"
+    );
+    assert!(!format!("{:?}", CredentialInputs::Session { source: "role" }).contains("role"));
+}
