@@ -4,6 +4,8 @@
 //! hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
 
 pub mod api;
+pub mod engine;
 pub mod issue;
+pub mod lease;
 pub mod policy;
 pub mod signing;

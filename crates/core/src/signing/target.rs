@@ -16,6 +16,17 @@ pub enum Style {
     VirtualHost,
 }
 
+impl Style {
+    /// The style as it stands in a hash of meaning.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "Path",
+            Self::VirtualHost => "VirtualHost",
+        }
+    }
+}
+
 /// Where one bucket is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

@@ -1,0 +1,507 @@
+//! What is known of the cluster, and who is concerned when it changes.
+//!
+//! What holds here: an event is first applied and then names the works that it concerns. Nothing older replaces what is
+//! known, so a watch event that was overtaken by the answer to our own write starts nothing. What a list no longer holds
+//! when it is done is gone. Compact values only: no managedFields, no data of any Secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen};
+use super::memory::Memory;
+use super::step::Work;
+use super::store::Store;
+use crate::policy::{CompiledPolicy, Namespace, PolicySet};
+
+/// A PresignedURL, and what the operator remembers of it while it runs.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) seen: ResourceSeen,
+    pub(super) memory: Memory,
+}
+
+/// A policy as it was seen, and whether it can be used.
+#[derive(Debug)]
+pub(super) struct PolicyRecord {
+    pub(super) seen: PolicySeen,
+    pub(super) broken: Option<String>,
+}
+
+/// A Secret that the operator may have written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretVersion {
+    pub(super) uid: String,
+    pub(super) resource_version: String,
+}
+
+/// The kinds of which one list each must be complete before anything is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// PresignedURLs.
+    Resources,
+    /// PresignedURLPolicies.
+    Policies,
+    /// ClusterObjectStores.
+    Stores,
+    /// Namespaces.
+    Namespaces,
+    /// The operator's Secrets in tenants' namespaces.
+    Secrets,
+    /// Secrets in the operator's own namespace.
+    OwnSecrets,
+}
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) resources: BTreeMap<String, Record>,
+    pub(super) policies: BTreeMap<String, PolicyRecord>,
+    pub(super) policy_set: PolicySet,
+    pub(super) stores: BTreeMap<String, Store>,
+    pub(super) namespaces: BTreeMap<String, NamespaceSeen>,
+    pub(super) secrets: BTreeMap<(String, String), SecretVersion>,
+    pub(super) own_secrets: BTreeMap<String, String>,
+    by_namespace: BTreeMap<String, BTreeSet<String>>,
+    by_store: BTreeMap<String, BTreeSet<String>>,
+    by_secret: BTreeMap<(String, String), BTreeSet<String>>,
+    frames: BTreeMap<Watched, Frame>,
+}
+
+/// A list that is coming in.
+#[derive(Debug, Default)]
+struct Frame {
+    listed: Option<BTreeSet<(String, String)>>,
+    synced: bool,
+}
+
+/// The name of the store that a spec means.
+pub(super) fn store_name(seen: &ResourceSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.store_ref.as_ref());
+    named
+        .and_then(|store| store.name.as_deref())
+        .unwrap_or("default")
+}
+
+/// The name of the Secret that a spec means.
+pub(super) fn secret_name(seen: &ResourceSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.secret_name.as_deref());
+    named.unwrap_or(&seen.name)
+}
+
+/// Whether one resourceVersion is older than another. They are compared as numbers, which is how every supported API
+/// server makes them; what is no number is never older.
+pub(super) fn older(one: &str, other: &str) -> bool {
+    match (one.parse::<u64>(), other.parse::<u64>()) {
+        (Ok(one), Ok(other)) => one < other,
+        _ => false,
+    }
+}
+
+impl Index {
+    /// The kinds whose first list is not complete, of those that are watched.
+    pub(super) fn waiting_for(&self, secrets_are_watched: bool) -> Vec<Watched> {
+        let all = [
+            Watched::Resources,
+            Watched::Policies,
+            Watched::Stores,
+            Watched::Namespaces,
+            Watched::Secrets,
+            Watched::OwnSecrets,
+        ];
+        let waits = |kind: &Watched| !self.frames.get(kind).is_some_and(|frame| frame.synced);
+        all.into_iter()
+            .filter(|kind| secrets_are_watched || *kind != Watched::Secrets)
+            .filter(waits)
+            .collect()
+    }
+
+    /// The resources of a namespace.
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<Work> {
+        works(self.by_namespace.get(namespace))
+    }
+
+    /// The resources that name a store.
+    pub(super) fn of_store(&self, store: &str) -> impl Iterator<Item = &String> {
+        self.by_store.get(store).into_iter().flatten()
+    }
+
+    /// The resources that name a Secret.
+    pub(super) fn of_secret(&self, namespace: &str, name: &str) -> Vec<Work> {
+        works(self.by_secret.get(&(namespace.to_owned(), name.to_owned())))
+    }
+
+    /// Applies a change of a PresignedURL.
+    pub(super) fn resource(&mut self, change: Change<ResourceSeen>) -> Vec<Work> {
+        let key = |seen: &ResourceSeen| (seen.uid.clone(), String::new());
+        let mut concerned = Vec::new();
+        match self.frame(Watched::Resources, &change, key) {
+            Framed::Begun => {}
+            Framed::Gone(seen) => concerned.extend(self.drop_resource(&seen.uid, Some(&seen))),
+            Framed::Done(listed) => {
+                let gone = absent(self.resources.keys(), |uid| {
+                    listed.contains(&(uid.clone(), String::new()))
+                });
+                for uid in gone {
+                    concerned.extend(self.drop_resource(&uid, None));
+                }
+            }
+            Framed::There => {
+                if let Change::InitApply(seen) | Change::Apply(seen) = change {
+                    concerned.extend(self.put_resource(seen));
+                }
+            }
+        }
+        concerned
+    }
+
+    /// Takes up a PresignedURL; an overtaken version is ignored.
+    fn put_resource(&mut self, seen: ResourceSeen) -> Option<Work> {
+        let uid = seen.uid.clone();
+        let memory = match self.resources.get(&uid) {
+            Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
+                return None;
+            }
+            Some(known) if seen.resource_version == known.seen.resource_version => return None,
+            Some(_) => self.unlink(&uid).map(|record| {
+                let mut memory = record.memory;
+                memory.status_retry_at = None;
+                if record.seen.generation != seen.generation {
+                    memory.begin_anew();
+                }
+                memory
+            }),
+            None => Some(Memory::of(&seen.status)),
+        };
+        self.by_namespace
+            .entry(seen.namespace.clone())
+            .or_default()
+            .insert(uid.clone());
+        self.by_store
+            .entry(store_name(&seen).to_owned())
+            .or_default()
+            .insert(uid.clone());
+        let secret = (seen.namespace.clone(), secret_name(&seen).to_owned());
+        self.by_secret
+            .entry(secret)
+            .or_default()
+            .insert(uid.clone());
+        let record = Record {
+            seen,
+            memory: memory.unwrap_or_default(),
+        };
+        self.resources.insert(uid.clone(), record);
+        Some(Work::Resource(uid))
+    }
+
+    /// Forgets a PresignedURL; those that wanted the same Secret are concerned.
+    fn drop_resource(&mut self, uid: &str, last: Option<&ResourceSeen>) -> Vec<Work> {
+        // A delete that a newer create of the same uid has overtaken cannot be: uids are used once.
+        let _ = last;
+        let Some(record) = self.unlink(uid) else {
+            return Vec::new();
+        };
+        let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        concerned.push(Work::Resource(uid.to_owned()));
+        concerned.push(Work::Store(store_name(&record.seen).to_owned()));
+        concerned
+    }
+
+    fn unlink(&mut self, uid: &str) -> Option<Record> {
+        let record = self.resources.remove(uid)?;
+        let secret = (
+            record.seen.namespace.clone(),
+            secret_name(&record.seen).to_owned(),
+        );
+        remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
+        remove_from(
+            &mut self.by_store,
+            &store_name(&record.seen).to_owned(),
+            uid,
+        );
+        remove_from(&mut self.by_secret, &secret, uid);
+        Some(record)
+    }
+
+    /// Applies a change of a policy.
+    pub(super) fn policy(&mut self, change: Change<PolicySeen>) -> Vec<Work> {
+        let mut concerned = Vec::new();
+        match self.frame(Watched::Policies, &change, |seen| {
+            (seen.name.clone(), String::new())
+        }) {
+            Framed::Begun => {}
+            Framed::Gone(seen) => concerned.extend(self.drop_policy(&seen.name)),
+            Framed::Done(listed) => {
+                let gone = absent(self.policies.keys(), |name| {
+                    listed.contains(&(name.clone(), String::new()))
+                });
+                for name in gone {
+                    concerned.extend(self.drop_policy(&name));
+                }
+            }
+            Framed::There => {
+                if let Change::InitApply(seen) | Change::Apply(seen) = change {
+                    concerned.extend(self.put_policy(seen));
+                }
+            }
+        }
+        concerned
+    }
+
+    fn put_policy(&mut self, seen: PolicySeen) -> Vec<Work> {
+        let name = seen.name.clone();
+        let known = self.policies.get(&name);
+        if known.is_some_and(|known| older(&seen.resource_version, &known.seen.resource_version)) {
+            return Vec::new();
+        }
+        let work = Work::Policy(name.clone());
+        if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
+            // Only status or metadata changed: nobody's decision does.
+            let broken = self.policies.remove(&name).and_then(|known| known.broken);
+            self.policies.insert(name, PolicyRecord { seen, broken });
+            return vec![work];
+        }
+        let mut concerned = self.under_policy(&name);
+        let compiled = match &seen.spec {
+            Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        let broken = compiled.as_ref().err().cloned();
+        match compiled {
+            Ok(compiled) => self.policy_set.insert(compiled),
+            Err(why) => self.policy_set.insert_broken(&name, &why),
+        }
+        concerned.extend(self.under_policy(&name));
+        concerned.push(work);
+        self.policies.insert(name, PolicyRecord { seen, broken });
+        concerned
+    }
+
+    fn drop_policy(&mut self, name: &str) -> Vec<Work> {
+        let concerned = self.under_policy(name);
+        self.policies.remove(name);
+        self.policy_set.remove(name);
+        concerned
+    }
+
+    /// The resources in the namespaces that a policy speaks of as it stands now.
+    fn under_policy(&self, policy: &str) -> Vec<Work> {
+        let none = BTreeMap::new();
+        let mut concerned = Vec::new();
+        for (name, resources) in &self.by_namespace {
+            let labels = self
+                .namespaces
+                .get(name)
+                .map_or(&none, |namespace| &namespace.labels);
+            if self.policy_set.affects(policy, &Namespace { name, labels }) {
+                concerned.extend(works(Some(resources)));
+            }
+        }
+        concerned
+    }
+
+    /// Applies a change of a namespace.
+    pub(super) fn namespace(&mut self, change: Change<NamespaceSeen>) -> Vec<Work> {
+        let mut concerned = Vec::new();
+        match self.frame(Watched::Namespaces, &change, |seen| {
+            (seen.name.clone(), String::new())
+        }) {
+            Framed::Begun => {}
+            Framed::Gone(seen) => {
+                self.namespaces.remove(&seen.name);
+                concerned = self.in_namespace(&seen.name);
+            }
+            Framed::Done(listed) => {
+                for name in absent(self.namespaces.keys(), |name| {
+                    listed.contains(&(name.clone(), String::new()))
+                }) {
+                    self.namespaces.remove(&name);
+                    concerned.extend(self.in_namespace(&name));
+                }
+            }
+            Framed::There => {
+                if let Change::InitApply(seen) | Change::Apply(seen) = change {
+                    let known = self.namespaces.get(&seen.name);
+                    let same = known.is_some_and(|known| {
+                        known.labels == seen.labels && known.deleting == seen.deleting
+                    });
+                    if !same {
+                        concerned = self.in_namespace(&seen.name);
+                    }
+                    self.namespaces.insert(seen.name.clone(), seen);
+                }
+            }
+        }
+        concerned
+    }
+
+    /// Applies a change of a Secret that carries the operator's label.
+    pub(super) fn secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
+        let key = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
+        let mut concerned = Vec::new();
+        match self.frame(Watched::Secrets, &change, key) {
+            Framed::Begun => {}
+            Framed::Gone(seen) => {
+                let key = key(&seen);
+                let known = self.secrets.get(&key);
+                if known
+                    .is_some_and(|known| !older(&seen.resource_version, &known.resource_version))
+                {
+                    self.secrets.remove(&key);
+                }
+                concerned = self.of_secret(&key.0, &key.1);
+            }
+            Framed::Done(listed) => {
+                for (namespace, name) in absent(self.secrets.keys(), |key| listed.contains(key)) {
+                    concerned.extend(self.of_secret(&namespace, &name));
+                    self.secrets.remove(&(namespace, name));
+                }
+            }
+            Framed::There => {
+                if let Change::InitApply(seen) | Change::Apply(seen) = change {
+                    concerned = self.secret_written(
+                        &seen.namespace,
+                        &seen.name,
+                        SecretVersion {
+                            uid: seen.uid,
+                            resource_version: seen.resource_version,
+                        },
+                    );
+                }
+            }
+        }
+        concerned
+    }
+
+    /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is ignored.
+    pub(super) fn secret_written(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        version: SecretVersion,
+    ) -> Vec<Work> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let known = self.secrets.get(&key);
+        if known.is_some_and(|known| {
+            *known == version || older(&version.resource_version, &known.resource_version)
+        }) {
+            return Vec::new();
+        }
+        self.secrets.insert(key, version);
+        self.of_secret(namespace, name)
+    }
+
+    /// Applies a change of a Secret in the operator's own namespace: the stores that read it are concerned.
+    pub(super) fn own_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
+        let mut concerned = Vec::new();
+        match self.frame(Watched::OwnSecrets, &change, |seen| {
+            (seen.name.clone(), String::new())
+        }) {
+            Framed::Begun => {}
+            Framed::Gone(seen) => {
+                self.own_secrets.remove(&seen.name);
+                concerned = self.reading(&seen.name);
+            }
+            Framed::Done(listed) => {
+                let gone = absent(self.own_secrets.keys(), |name| {
+                    listed.contains(&(name.clone(), String::new()))
+                });
+                for name in gone {
+                    self.own_secrets.remove(&name);
+                    concerned.extend(self.reading(&name));
+                }
+            }
+            Framed::There => {
+                if let Change::InitApply(seen) | Change::Apply(seen) = change {
+                    let known = self.own_secrets.get(&seen.name);
+                    if known.is_none_or(|known| older(known, &seen.resource_version)) {
+                        concerned = self.reading(&seen.name);
+                        self.own_secrets.insert(seen.name, seen.resource_version);
+                    }
+                }
+            }
+        }
+        concerned
+    }
+
+    fn reading(&self, secret: &str) -> Vec<Work> {
+        let reads = self
+            .stores
+            .iter()
+            .filter(|(_, store)| store.reads_secret(secret));
+        reads.map(|(name, _)| Work::Store(name.clone())).collect()
+    }
+
+    /// Keeps the frame of a list, and tells what a change means for the known objects.
+    pub(super) fn frame<T: Clone>(
+        &mut self,
+        kind: Watched,
+        change: &Change<T>,
+        key: impl Fn(&T) -> (String, String),
+    ) -> Framed<T> {
+        let frame = self.frames.entry(kind).or_default();
+        match change {
+            Change::Init => {
+                frame.listed = Some(BTreeSet::new());
+                Framed::Begun
+            }
+            Change::InitDone => {
+                frame.synced = true;
+                Framed::Done(frame.listed.take().unwrap_or_default())
+            }
+            Change::InitApply(seen) | Change::Apply(seen) => {
+                if let Some(listed) = &mut frame.listed {
+                    listed.insert(key(seen));
+                }
+                Framed::There
+            }
+            Change::Delete(seen) => {
+                if let Some(listed) = &mut frame.listed {
+                    listed.remove(&key(seen));
+                }
+                Framed::Gone(seen.clone())
+            }
+        }
+    }
+}
+
+/// What a change means for the known objects.
+pub(super) enum Framed<T> {
+    /// A list begins: nothing yet.
+    Begun,
+    /// An object is there.
+    There,
+    /// An object is gone.
+    Gone(T),
+    /// A list is complete: what is not in it is gone.
+    Done(BTreeSet<(String, String)>),
+}
+
+pub(super) fn absent<'a, K: Clone + 'a>(
+    known: impl Iterator<Item = &'a K>,
+    listed: impl Fn(&K) -> bool,
+) -> Vec<K> {
+    known.filter(|key| !listed(key)).cloned().collect()
+}
+
+fn works(uids: Option<&BTreeSet<String>>) -> Vec<Work> {
+    uids.into_iter()
+        .flatten()
+        .map(|uid| Work::Resource(uid.clone()))
+        .collect()
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<String>>, key: &K, uid: &str) {
+    if let Some(uids) = index.get_mut(key) {
+        uids.remove(uid);
+        if uids.is_empty() {
+            index.remove(key);
+        }
+    }
+}

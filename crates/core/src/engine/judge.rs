@@ -1,0 +1,195 @@
+//! What the spec, the policies and the store say of a resource: everything that is decided without looking at what was
+//! issued before.
+//!
+//! What holds here: the policies are asked before the store, so a namespace that may ask for nothing learns nothing
+//! of which stores exist.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::index::{Index, Record, store_name};
+use super::settings::Settings;
+use crate::api::{PresignedUrlSpec, Reason};
+use crate::issue::{
+    Asked, RenderInputs, ReservedKeys, SpecInputs, Template, render_hash,
+    secret_name as checked_secret_name, spec_hash,
+};
+use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Request};
+use crate::signing::Target;
+
+/// What may be done for a resource.
+#[derive(Debug)]
+pub(super) enum Judged {
+    /// The spec can never be signed.
+    Invalid(String),
+    /// No policy allows it.
+    Denied(String),
+    /// A policy that might allow it cannot be read.
+    Unknown(String),
+    /// It is allowed, and its store cannot be signed for.
+    NoStore {
+        /// The policy that allows it.
+        policy: String,
+        /// Why not.
+        reason: Reason,
+        /// The sentence.
+        message: String,
+    },
+    /// It may be issued.
+    Allowed(Box<Allowed>),
+}
+
+/// All that a signature and a Secret are made of, but credentials and time.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    pub(super) request: Request,
+    pub(super) grant: Grant,
+    pub(super) template: Template,
+    pub(super) secret_name: String,
+    pub(super) target: Target,
+    pub(super) store: String,
+    pub(super) max_signature_age: Option<Duration>,
+    pub(super) ca_bundle: Option<String>,
+    pub(super) asked: Asked,
+    pub(super) spec_hash: String,
+    pub(super) render_hash: String,
+}
+
+/// The parts of a spec that were parsed.
+struct Parsed {
+    request: Request,
+    template: Template,
+    secret_name: String,
+}
+
+/// Judges a resource.
+pub(super) fn judge(
+    index: &Index,
+    settings: &Settings,
+    reserved: &ReservedKeys,
+    record: &Record,
+) -> Judged {
+    let seen = &record.seen;
+    let spec = match &seen.spec {
+        Ok(spec) => spec,
+        Err(why) => return Judged::Invalid(format!("the resource cannot be read: {why}")),
+    };
+    let parsed = match parse(spec, settings, reserved, &seen.name) {
+        Ok(parsed) => parsed,
+        Err(error) => return Judged::Invalid(error.to_string()),
+    };
+    let none = BTreeMap::new();
+    let labels = index
+        .namespaces
+        .get(&seen.namespace)
+        .map_or(&none, |namespace| &namespace.labels);
+    let namespace = Namespace {
+        name: &seen.namespace,
+        labels,
+    };
+    match index.policy_set.decide(&namespace, &parsed.request) {
+        Decision::Denied(refusal) => Judged::Denied(refusal.message),
+        Decision::Unknown { message, .. } => Judged::Unknown(message),
+        Decision::Allowed(grant) => with_store(index, store_name(seen), parsed, *grant),
+    }
+}
+
+fn parse(
+    spec: &PresignedUrlSpec,
+    settings: &Settings,
+    reserved: &ReservedKeys,
+    name: &str,
+) -> Result<Parsed, InvalidSpec> {
+    let limits = Limits {
+        min_duration: settings.min_renewed_duration,
+    };
+    Ok(Parsed {
+        request: Request::parse(spec, &limits)?,
+        template: Template::parse(spec.secret_template.as_ref(), reserved)?,
+        secret_name: checked_secret_name(spec.secret_name.as_deref(), name)?.to_owned(),
+    })
+}
+
+fn with_store(index: &Index, store: &str, parsed: Parsed, grant: Grant) -> Judged {
+    let Parsed {
+        request,
+        template,
+        secret_name,
+    } = parsed;
+    let refuse = |reason, message| Judged::NoStore {
+        policy: grant.policy.clone(),
+        reason,
+        message,
+    };
+    let Some(known) = index.stores.get(store) else {
+        return refuse(
+            Reason::StoreNotFound,
+            format!(
+                "there is no ClusterObjectStore \"{store}\": create it, or name another in spec.storeRef.name"
+            ),
+        );
+    };
+    let compiled = match &known.compiled {
+        Ok(compiled) => compiled,
+        Err(why) => {
+            return refuse(
+                Reason::StoreInvalid,
+                format!("the ClusterObjectStore \"{store}\" cannot be used: {why}"),
+            );
+        }
+    };
+    let target = match compiled.target(request.endpoint.as_deref(), &request.bucket) {
+        Some(Ok(target)) => target,
+        Some(Err(error)) => {
+            return refuse(
+                Reason::StoreInvalid,
+                format!(
+                    "the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"
+                ),
+            );
+        }
+        None => {
+            let named = request.endpoint.as_deref().unwrap_or_default();
+            return refuse(
+                Reason::EndpointNotFound,
+                format!(
+                    "the ClusterObjectStore \"{store}\" has no endpoint \"{named}\": name one of its endpoints in \
+                     spec.endpoint, or leave it out"
+                ),
+            );
+        }
+    };
+    let spec_hash = spec_hash(&SpecInputs {
+        store_uid: &known.seen.uid,
+        bucket: request.bucket.as_str(),
+        key: request.key.as_str(),
+        options: &grant.options,
+        asked_duration: request.duration,
+        endpoint: &target.endpoint.to_string(),
+        region: &target.region,
+        style: target.style.as_str(),
+        max_signature_age: compiled.max_signature_age,
+    });
+    let render_hash = render_hash(&RenderInputs {
+        secret_name: &secret_name,
+        labels: template.labels(),
+        annotations: template.annotations(),
+        ca_bundle: compiled.ca_bundle.as_deref(),
+    });
+    Judged::Allowed(Box::new(Allowed {
+        asked: Asked {
+            duration: request.duration,
+            policy_max: grant.max_duration,
+        },
+        max_signature_age: compiled.max_signature_age,
+        ca_bundle: compiled.ca_bundle.clone(),
+        store: store.to_owned(),
+        request,
+        grant,
+        template,
+        secret_name,
+        target,
+        spec_hash,
+        render_hash,
+    }))
+}

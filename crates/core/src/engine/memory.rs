@@ -1,0 +1,167 @@
+//! What the operator remembers of a resource while it runs, beyond the resource itself.
+//!
+//! What holds here: nothing that a restart may not lose. The status is the record; memory only keeps what a write did until
+//! the status tells it, what troubles a resource until it ends, and what was seen and need not be looked at again.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::index::SecretVersion;
+use super::step::{Notice, SecretSeen};
+use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, SignedHashes};
+
+/// What stands in a Secret now, as status tells it or as a write just made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Issued {
+    pub(super) secret: SecretRef,
+    pub(super) method: Method,
+    pub(super) issued_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) limited_by: Option<LimitedBy>,
+    pub(super) hashes: SignedHashes,
+    pub(super) revision: i64,
+    pub(super) served_request: Option<String>,
+}
+
+/// What stands in the way of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    /// Whether only a person can mend it.
+    pub(super) stalled: bool,
+}
+
+/// A write of a Secret that is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) issued: Issued,
+    pub(super) cause: Cause,
+}
+
+/// Why a Secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing was issued before.
+    First,
+    /// The spec asks for something else.
+    Changed,
+    /// The store's endpoint, region or credentials are others.
+    Store,
+    /// A policy allows a shorter life only.
+    Shortened,
+    /// The time has come, or was missed.
+    Due,
+    /// The annotation asked for it.
+    Requested,
+    /// The Secret is gone or was edited.
+    Drift,
+}
+
+impl Cause {
+    /// Whether it is a renewal of what was issued before, which no Event tells.
+    #[must_use]
+    pub const fn is_renewal(self) -> bool {
+        !matches!(self, Self::First)
+    }
+}
+
+/// What is remembered of a resource.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// What writes did that the status does not tell yet. `Some(None)`: the Secret was removed.
+    pub(super) unsaved: Option<Option<Issued>>,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) failures: u32,
+    pub(super) last_failure: Option<Timestamp>,
+    /// Nothing is issued before this time.
+    pub(super) retry_at: Option<Timestamp>,
+    /// How often the plan was made again at once, without a success between.
+    pub(super) replans: u32,
+    /// A removal that failed is not tried again before this time.
+    pub(super) removal_retry_at: Option<Timestamp>,
+    /// A removal met another version of the Secret than was known: it is looked at first.
+    pub(super) removal_in_doubt: bool,
+    /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created anew.
+    pub(super) replace: bool,
+    /// A version of the Secret that was found to hold what was written, though its resourceVersion differs.
+    pub(super) trusted: Option<SecretVersion>,
+    /// The Secret was found changed and is to be written again.
+    pub(super) drifted: bool,
+    pub(super) healed_at: Option<Timestamp>,
+    /// What a first look at the Secret's name found: the base of the write that follows at once.
+    pub(super) inspected: Option<Option<SecretSeen>>,
+    /// A Secret of the name exists, so a create would fail.
+    pub(super) occupied: bool,
+    /// When a change of the store is taken up.
+    pub(super) resign_at: Option<Timestamp>,
+    /// Whether what is issued was signed for an earlier endpoint, region or key of the store.
+    pub(super) outdated: bool,
+    pub(super) pending: Option<Box<Pending>>,
+    /// The old Secret that is to be removed once the new one is written.
+    pub(super) superseded: Option<SecretRef>,
+    pub(super) notices: VecDeque<Notice>,
+    /// The status is not written again before this time.
+    pub(super) status_retry_at: Option<Timestamp>,
+}
+
+impl Memory {
+    /// What a status remembers of failures, so that a restart does not begin to count anew.
+    pub(super) fn of(status: &PresignedUrlStatus) -> Self {
+        Self {
+            failures: status.failed_attempts.unwrap_or_default(),
+            last_failure: status.last_failure_time,
+            ..Self::default()
+        }
+    }
+
+    /// The spec changed: what stood in the way of the old one is no reason to wait.
+    pub(super) fn begin_anew(&mut self) {
+        self.trouble = None;
+        self.failures = 0;
+        self.last_failure = None;
+        self.retry_at = None;
+        self.replans = 0;
+        self.inspected = None;
+        self.occupied = false;
+        self.resign_at = None;
+        self.replace = false;
+        self.removal_retry_at = None;
+        self.removal_in_doubt = false;
+    }
+
+    /// A write worked.
+    pub(super) fn succeeded(&mut self) {
+        self.begin_anew();
+        self.drifted = false;
+        self.outdated = false;
+        self.pending = None;
+    }
+}
+
+impl Issued {
+    /// What the status says is issued.
+    pub(super) fn of(status: &PresignedUrlStatus) -> Option<Self> {
+        Some(Self {
+            secret: status.secret_ref.clone()?,
+            method: status.method.unwrap_or_default(),
+            issued_at: status.issued_at?,
+            expires_at: status.expires_at?,
+            limited_by: status.limited_by,
+            hashes: status.hashes.clone()?,
+            revision: status.revision?,
+            served_request: status.last_renew_request.clone(),
+        })
+    }
+
+    /// Whether its URLs can still be used.
+    pub(super) fn alive(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+
+    /// The life that was issued, in seconds.
+    pub(super) fn life(&self) -> i64 {
+        self.expires_at.as_second() - self.issued_at.as_second()
+    }
+}

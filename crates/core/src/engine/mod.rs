@@ -1,0 +1,403 @@
+//! The engine: what is known, what is due, and what comes next.
+//!
+//! # Expected flow
+//! The shell tells what it sees with [`Engine::on`], takes steps with [`Engine::next`], carries each out, and tells what
+//! became of it with [`Engine::done`]. The plan of a work is made again on each result.
+//!
+//! # Guarantees
+//! - Nothing is decided before every watched kind's first list is complete.
+//! - At most one step of a work is under way; the number of all is bounded.
+//! - The same events, results and times make the same steps: there is no clock, no dice and no unordered collection here.
+//!
+//! # Assumptions
+//! `now` is wall-clock time. It may step either way; [`Event::ClockStepped`] then makes every plan anew.
+
+mod event;
+mod failure;
+mod index;
+mod judge;
+mod memory;
+mod outcome;
+mod plan;
+mod queue;
+mod settings;
+mod sign;
+mod status;
+mod step;
+mod store;
+mod store_plan;
+
+use std::collections::BTreeMap;
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+
+pub use event::{
+    Change, Event, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen,
+};
+pub use failure::{ApiFailure, Consequence, CredentialsFailure, Retry, consequence};
+pub use index::Watched;
+pub use memory::Cause;
+pub use queue::Priority;
+pub use settings::{DenialGrace, SecretAccess, Settings};
+pub use step::{
+    ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Step,
+    StepResult, Work,
+};
+
+use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
+use crate::issue::ReservedKeys;
+use index::Index;
+use plan::{Purpose, SecretPlan, Wake};
+use queue::Queue;
+
+/// Steps that only urgent work may take, of those in flight.
+const URGENT_SLOTS: usize = 8;
+
+/// The engine of one operator.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    reserved: ReservedKeys,
+    index: Index,
+    queue: Queue,
+    doing: BTreeMap<Work, Doing>,
+    observations: Vec<Observation>,
+    paused_until: Option<Timestamp>,
+}
+
+/// What a work is doing, so that the result of its step is understood.
+#[derive(Debug)]
+enum Doing {
+    Secret(Purpose, String),
+    Status(Box<PresignedUrlStatus>),
+    StoreStatus(Box<ClusterObjectStoreStatus>),
+    PolicyStatus(Box<PresignedUrlPolicyStatus>),
+    Fetch,
+    Notice,
+}
+
+/// Something worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A Secret was written for the first time.
+    Issued,
+    /// A Secret was written again, and why.
+    Renewed(Cause),
+    /// The policies refuse what they did not refuse before.
+    Denied,
+    /// A step failed.
+    Failed(Reason),
+}
+
+/// What comes next for a work.
+enum Next {
+    Step(Step, Doing),
+    Idle(Option<Timestamp>),
+}
+
+/// A look at a resource for metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceFigures<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether its status says Ready.
+    pub ready: bool,
+    /// When its URL dies.
+    pub expires_at: Option<Timestamp>,
+    /// When it is renewed.
+    pub renew_at: Option<Timestamp>,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    ///
+    /// # Errors
+    /// A sentence where the settings cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let reserved = ReservedKeys::with(&settings.template_deny)?;
+        let queue = Queue::new(
+            settings.concurrency,
+            URGENT_SLOTS.min(settings.concurrency / 2),
+        );
+        Ok(Self {
+            settings,
+            reserved,
+            index: Index::default(),
+            queue,
+            doing: BTreeMap::new(),
+            observations: Vec::new(),
+            paused_until: None,
+        })
+    }
+
+    /// Tells what was seen.
+    pub fn on(&mut self, event: Event, now: Timestamp) {
+        let now = whole(now);
+        let was_synced = self.synced();
+        let concerned = match event {
+            Event::Resource(change) => self.index.resource(change),
+            Event::Policy(change) => self.index.policy(change),
+            Event::Namespace(change) => self.index.namespace(change),
+            Event::Secret(change) => self.on_secret(change),
+            Event::OwnSecret(change) => {
+                let stores = self.index.own_secret(change);
+                for work in &stores {
+                    if let Work::Store(name) = work
+                        && let Some(store) = self.index.stores.get_mut(name)
+                    {
+                        store.want();
+                    }
+                }
+                stores
+            }
+            Event::Store(change) => self.on_store(change, now),
+            Event::ClockStepped => self.everything(),
+        };
+        let concerned = if !was_synced && self.synced() {
+            self.everything()
+        } else {
+            concerned
+        };
+        if self.synced() {
+            for work in concerned {
+                self.enqueue(work, now);
+            }
+        }
+    }
+
+    /// The next step to carry out, if there is one now. The shell calls until there is none.
+    pub fn next(&mut self, now: Timestamp) -> Option<(Work, Step)> {
+        let now = whole(now);
+        if !self.synced() || self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.paused_until = None;
+        for work in self.queue.due(now) {
+            self.enqueue(work, now);
+        }
+        while let Some((work, priority)) = self.queue.pop() {
+            let next = match &work {
+                Work::Resource(uid) => self.plan_resource(uid, now),
+                Work::Store(name) => self.plan_store(name, now),
+                Work::Policy(name) => self.plan_policy(name, now),
+            };
+            match next {
+                Next::Step(step, doing) => {
+                    self.queue.begin(work.clone(), priority);
+                    self.doing.insert(work.clone(), doing);
+                    return Some((work, step));
+                }
+                Next::Idle(wake) => self.queue.at(&work, wake),
+            }
+        }
+        None
+    }
+
+    /// When something is due next; the shell need not ask before.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let due = self.queue.next_due();
+        self.paused_until
+            .map_or(due, |until| Some(due.map_or(until, |due| due.min(until))))
+    }
+
+    /// The kinds whose first list is still awaited.
+    #[must_use]
+    pub fn waiting_for(&self) -> Vec<Watched> {
+        self.index
+            .waiting_for(self.settings.secret_access == SecretAccess::Watch)
+    }
+
+    /// How many works wait (urgent, routine), and how many steps are in flight.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize, usize) {
+        let (urgent, routine) = self.queue.depth();
+        (urgent, routine, self.queue.in_flight())
+    }
+
+    /// What happened since the last call, for metrics.
+    pub fn observations(&mut self) -> Vec<Observation> {
+        std::mem::take(&mut self.observations)
+    }
+
+    /// A look at each resource, for metrics.
+    pub fn figures(&self) -> impl Iterator<Item = ResourceFigures<'_>> {
+        self.index.resources.values().map(|record| ResourceFigures {
+            namespace: &record.seen.namespace,
+            name: &record.seen.name,
+            ready: status::condition(&record.seen.status, crate::api::ConditionType::Ready)
+                .is_some_and(|ready| ready.status == crate::api::ConditionStatus::True),
+            expires_at: record.seen.status.expires_at,
+            renew_at: record.seen.status.renew_at,
+        })
+    }
+
+    fn synced(&self) -> bool {
+        self.waiting_for().is_empty()
+    }
+
+    fn everything(&self) -> Vec<Work> {
+        let stores = self.index.stores.keys().cloned().map(Work::Store);
+        let policies = self.index.policies.keys().cloned().map(Work::Policy);
+        let resources = self.index.resources.keys().cloned().map(Work::Resource);
+        stores.chain(policies).chain(resources).collect()
+    }
+
+    /// Queues a work by how urgent it is.
+    fn enqueue(&mut self, work: Work, now: Timestamp) {
+        let (priority, rank) = match &work {
+            Work::Store(_) | Work::Policy(_) => (Priority::Urgent, 0),
+            Work::Resource(uid) => match self.index.resources.get(uid) {
+                None => {
+                    self.queue.forget(&work);
+                    return;
+                }
+                Some(record) => urgency(record, now),
+            },
+        };
+        self.queue.push(work, priority, rank);
+    }
+
+    /// A Secret changed: who waits for its name need not wait any longer.
+    fn on_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
+        let concerned = self.index.secret(change);
+        for work in &concerned {
+            if let Work::Resource(uid) = work
+                && let Some(record) = self.index.resources.get_mut(uid)
+                && record
+                    .memory
+                    .trouble
+                    .as_ref()
+                    .is_some_and(|trouble| trouble.reason == Reason::SecretConflict)
+            {
+                record.memory.retry_at = None;
+            }
+        }
+        concerned
+    }
+
+    fn plan_resource(&mut self, uid: &str, now: Timestamp) -> Next {
+        let Some(record) = self.index.resources.get(uid) else {
+            return Next::Idle(None);
+        };
+        let terminating = self
+            .index
+            .namespaces
+            .get(&record.seen.namespace)
+            .is_some_and(|ns| ns.deleting);
+        // What is being deleted takes its Secret along by its owner reference.
+        if record.seen.deleting || terminating || !self.serves(record) {
+            return Next::Idle(None);
+        }
+        let judged = judge::judge(&self.index, &self.settings, &self.reserved, record);
+        let mut wake = Wake::default();
+        match plan::plan_secret(
+            &mut self.index,
+            &self.settings,
+            uid,
+            &judged,
+            now,
+            &mut wake,
+        ) {
+            SecretPlan::Step(step, purpose) => {
+                let name = judged_secret(&step);
+                return Next::Step(step, Doing::Secret(purpose, name));
+            }
+            SecretPlan::Waiting => {
+                let store = self
+                    .index
+                    .resources
+                    .get(uid)
+                    .map(|record| index::store_name(&record.seen).to_owned());
+                if let Some(store) = store {
+                    self.queue.push(Work::Store(store), Priority::Urgent, 0);
+                }
+                return Next::Idle(wake.0);
+            }
+            SecretPlan::Settled => {}
+        }
+        self.settle(uid, &judged, now, wake)
+    }
+
+    /// The Secret is as it should be, or cannot be now: the status tells so.
+    fn settle(
+        &mut self,
+        uid: &str,
+        judged: &judge::Judged,
+        now: Timestamp,
+        mut wake: Wake,
+    ) -> Next {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return Next::Idle(None);
+        };
+        let issued = plan::issued(record);
+        record.memory.outdated = plan::outdated(record, judged, issued.as_ref(), now);
+        let desired = status::desired(record, judged, issued.as_ref(), &self.settings, now);
+        if desired != *record.seen.status {
+            if let Some(at) = record.memory.status_retry_at.filter(|at| *at > now) {
+                wake.at(at);
+                return Next::Idle(wake.0);
+            }
+            let step = Step::WriteStatus {
+                namespace: record.seen.namespace.clone(),
+                name: record.seen.name.clone(),
+                target: ObjectVersion {
+                    uid: record.seen.uid.clone(),
+                    resource_version: Some(record.seen.resource_version.clone()),
+                },
+                status: Box::new(desired.clone()),
+            };
+            return Next::Step(step, Doing::Status(Box::new(desired)));
+        }
+        record.memory.unsaved = None;
+        if let Some(notice) = record.memory.notices.pop_front() {
+            return Next::Step(Step::PublishEvent(Box::new(notice)), Doing::Notice);
+        }
+        if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
+            wake.at(renews);
+        }
+        Next::Idle(wake.0)
+    }
+
+    fn serves(&self, record: &index::Record) -> bool {
+        match &record.seen.spec {
+            Ok(spec) => spec.class == self.settings.class,
+            // Whose it is cannot be told; the instance without a class says what is wrong with it.
+            Err(_) => self.settings.class.is_none(),
+        }
+    }
+}
+
+/// How urgent a resource is: never issued before all, then by the life that is left.
+fn urgency(record: &index::Record, now: Timestamp) -> (Priority, i64) {
+    let status = &record.seen.status;
+    let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
+        return (Priority::Urgent, i64::MIN);
+    };
+    let left = expires.as_second() - now.as_second();
+    let life = expires.as_second() - issued.as_second();
+    if left.saturating_mul(4) < life {
+        (Priority::Urgent, left)
+    } else {
+        (Priority::Routine, left)
+    }
+}
+
+/// The name of the Secret that a step is about.
+fn judged_secret(step: &Step) -> String {
+    match step {
+        Step::InspectSecret { name, .. } | Step::DeleteSecret { name, .. } => name.clone(),
+        Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => write.name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Whole seconds: finer times reach neither signatures nor statuses.
+fn whole(now: Timestamp) -> Timestamp {
+    let floor = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Floor);
+    now.round(floor).unwrap_or(now)
+}

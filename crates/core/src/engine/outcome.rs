@@ -1,0 +1,437 @@
+//! What became of a step: the results are taken up here, and the plan is made again.
+//!
+//! What holds here: every result of every step has its line. A failure goes through the one table of failures; what was
+//! not done is never taken for done.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::failure::{ApiFailure, Retry, consequence};
+use super::index::SecretVersion;
+use super::memory::{Cause, Trouble};
+use super::plan::{Purpose, RECHECK, intact, issued, later};
+use super::settings::SecretAccess;
+use super::step::{ObjectVersion, SecretSeen, StepResult, Work};
+use super::{Doing, Engine, Observation, status, whole};
+use crate::api::{ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
+use crate::issue::{Me, Ownership, backoff, ownership};
+
+/// Looks that may follow each other at once; then a pause comes between.
+const REPLANS: u32 = 5;
+/// The pause of everything where the API server asks for one and does not say how long.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+/// The longest pause of everything: a server's word is not believed beyond it.
+const LONGEST_SLOW_DOWN: Duration = Duration::from_secs(60);
+/// Between two tries of a store's or policy's status.
+const STATUS_PAUSE: Duration = Duration::from_secs(15);
+
+impl Engine {
+    /// Tells what became of a step.
+    pub fn done(&mut self, work: &Work, result: StepResult, now: Timestamp) {
+        let now = whole(now);
+        let Some((priority, dirty)) = self.queue.end(work) else {
+            return;
+        };
+        let Some(doing) = self.doing.remove(work) else {
+            return;
+        };
+        match (work, doing, result) {
+            (Work::Resource(uid), Doing::Secret(purpose, name), result) => {
+                self.secret_done(uid, &purpose, &name, result, now);
+            }
+            (Work::Resource(uid), Doing::Status(status), StepResult::StatusWritten(result)) => {
+                self.status_done(uid, *status, result, now);
+            }
+            (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
+                self.fetched(name, result, now)
+            }
+            (Work::Store(name), Doing::StoreStatus(status), StepResult::StatusWritten(result)) => {
+                match result {
+                    Ok(version) => {
+                        if let Some(store) = self.index.stores.get_mut(name)
+                            && store.seen.uid == version.uid
+                        {
+                            store.seen.status = *status;
+                            take_newer(&mut store.seen.resource_version, version);
+                        }
+                    }
+                    Err(failure) => return self.cluster_status_failed(work, &failure, dirty, now),
+                }
+            }
+            (
+                Work::Policy(name),
+                Doing::PolicyStatus(status),
+                StepResult::StatusWritten(result),
+            ) => match result {
+                Ok(version) => {
+                    if let Some(policy) = self.index.policies.get_mut(name)
+                        && policy.seen.uid == version.uid
+                    {
+                        policy.seen.status = *status;
+                        take_newer(&mut policy.seen.resource_version, version);
+                    }
+                }
+                Err(failure) => return self.cluster_status_failed(work, &failure, dirty, now),
+            },
+            // Nothing was tried, or a notice went out.
+            (_, _, _) => {}
+        }
+        // What has begun goes on before anything new begins.
+        if self.exists(work) {
+            self.queue.push(work.clone(), priority, i64::MIN);
+        }
+    }
+
+    fn exists(&self, work: &Work) -> bool {
+        match work {
+            Work::Resource(uid) => self.index.resources.contains_key(uid),
+            Work::Store(name) => self.index.stores.contains_key(name),
+            Work::Policy(name) => self.index.policies.contains_key(name),
+        }
+    }
+
+    fn secret_done(
+        &mut self,
+        uid: &str,
+        purpose: &Purpose,
+        name: &str,
+        result: StepResult,
+        now: Timestamp,
+    ) {
+        match (purpose, result) {
+            (Purpose::Drift, StepResult::Inspected(Ok(found))) => {
+                self.drift_inspected(uid, name, found.as_ref())
+            }
+            (Purpose::Replace, StepResult::Inspected(Ok(found))) => {
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.occupied = found.is_some();
+                    record.memory.inspected = Some(found);
+                }
+            }
+            (Purpose::Removal, StepResult::Inspected(Ok(found))) => {
+                self.removal_inspected(uid, found.as_ref())
+            }
+            (Purpose::Create | Purpose::Update, StepResult::SecretWritten(Ok(version))) => {
+                self.secret_written(uid, name, version, now);
+            }
+            (Purpose::Create | Purpose::Update, StepResult::SecretWritten(Err(failure))) => {
+                self.write_failed(uid, purpose, &failure, now);
+            }
+            (Purpose::MakeRoom, StepResult::SecretDeleted(Ok(()))) => {
+                self.forget_secret(uid, name);
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.inspected = Some(None);
+                    record.memory.occupied = false;
+                    record.memory.replace = false;
+                }
+            }
+            (Purpose::Remove | Purpose::Supersede, StepResult::SecretDeleted(Ok(()))) => {
+                self.forget_secret(uid, name);
+                self.removed(uid);
+            }
+            (
+                Purpose::Remove | Purpose::Supersede,
+                StepResult::SecretDeleted(Err(ApiFailure::Conflict)),
+            ) => {
+                // Another version than was known; without the right to read, the uid alone was asked for, and it is
+                // another Secret.
+                if self.settings.secret_access == SecretAccess::None {
+                    self.removed(uid);
+                } else if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.removal_in_doubt = true;
+                }
+            }
+            (Purpose::Remove | Purpose::Supersede, StepResult::SecretDeleted(Err(failure)))
+            | (Purpose::Removal, StepResult::Inspected(Err(failure))) => {
+                self.failed(uid, &failure, now);
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.removal_retry_at =
+                        Some(later(now, backoff(record.memory.failures.max(1), uid)));
+                }
+            }
+            (_, StepResult::Inspected(Err(failure)) | StepResult::SecretDeleted(Err(failure))) => {
+                self.failed(uid, &failure, now);
+            }
+            // The step was not tried: the plan is made afresh.
+            (_, _) => {
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.pending = None;
+                    record.memory.inspected = None;
+                }
+            }
+        }
+    }
+
+    /// A suspicion was looked into.
+    fn drift_inspected(&mut self, uid: &str, name: &str, found: Option<&SecretSeen>) {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let Some(issued) = issued(record) else { return };
+        let key = (record.seen.namespace.clone(), name.to_owned());
+        match intact(record, &issued, found) {
+            Ok(version) => {
+                record.memory.trusted = Some(version.clone());
+                self.index.secrets.insert(key, version);
+            }
+            Err(()) => {
+                record.memory.drifted = true;
+                if found.is_none() {
+                    self.index.secrets.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// What was to be removed had changed: it is removed if it is still ours, and let go if it is not.
+    fn removal_inspected(&mut self, uid: &str, found: Option<&SecretSeen>) {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        record.memory.removal_in_doubt = false;
+        let meant = record
+            .memory
+            .superseded
+            .clone()
+            .or_else(|| issued(record).map(|issued| issued.secret));
+        let me = Me {
+            uid: &record.seen.uid,
+            name: &record.seen.name,
+        };
+        let ours = found.filter(|found| {
+            meant.is_some_and(|meant| meant.uid == found.uid)
+                && ownership(&found.owners, me, &found.labels) == Ownership::Mine
+        });
+        match ours {
+            Some(found) => record.memory.trusted = Some(version(found)),
+            None => self.removed(uid),
+        }
+    }
+
+    fn removed(&mut self, uid: &str) {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        record.memory.removal_retry_at = None;
+        record.memory.removal_in_doubt = false;
+        if record.memory.superseded.take().is_none() {
+            record.memory.unsaved = Some(None);
+            record.memory.trusted = None;
+            record.memory.drifted = false;
+        }
+    }
+
+    fn forget_secret(&mut self, uid: &str, name: &str) {
+        if let Some(record) = self.index.resources.get(uid) {
+            self.index
+                .secrets
+                .remove(&(record.seen.namespace.clone(), name.to_owned()));
+        }
+    }
+
+    /// A Secret was written: it is the truth from now on, and the status follows.
+    fn secret_written(&mut self, uid: &str, name: &str, version: ObjectVersion, now: Timestamp) {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let Some(pending) = record.memory.pending.take() else {
+            return;
+        };
+        let before = issued(record)
+            .map(|issued| issued.secret)
+            .filter(|secret| secret.name != name);
+        let mut fresh = pending.issued;
+        let resource_version = version.resource_version.unwrap_or_default();
+        fresh.secret.uid.clone_from(&version.uid);
+        fresh.secret.resource_version.clone_from(&resource_version);
+        let memory = &mut record.memory;
+        memory.succeeded();
+        memory.unsaved = Some(Some(fresh));
+        memory.trusted = None;
+        if pending.cause == Cause::Drift {
+            memory.healed_at = Some(now);
+        }
+        if before.is_some() {
+            memory.superseded = before;
+        }
+        self.observations.push(if pending.cause.is_renewal() {
+            Observation::Renewed(pending.cause)
+        } else {
+            Observation::Issued
+        });
+        let namespace = record.seen.namespace.clone();
+        let written = SecretVersion {
+            uid: version.uid,
+            resource_version,
+        };
+        self.index.secret_written(&namespace, name, written);
+    }
+
+    fn write_failed(&mut self, uid: &str, purpose: &Purpose, failure: &ApiFailure, now: Timestamp) {
+        let readable = self.settings.secret_access == SecretAccess::Watch;
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let memory = &mut record.memory;
+        memory.pending = None;
+        match (purpose, failure) {
+            (Purpose::Create, ApiFailure::AlreadyExists) => memory.occupied = true,
+            // It may have landed: look before writing again.
+            (Purpose::Create, ApiFailure::Timeout | ApiFailure::Unavailable) if readable => {
+                memory.occupied = true
+            }
+            (Purpose::Update, ApiFailure::Invalid) if readable && !memory.replace => {
+                memory.replace = true;
+                return;
+            }
+            (Purpose::Update, ApiFailure::NotFound) if !readable => memory.drifted = true,
+            (Purpose::Update, ApiFailure::Conflict) if !readable => {
+                memory.drifted = true;
+                memory.occupied = true;
+            }
+            (_, _) => {}
+        }
+        self.failed(uid, failure, now);
+    }
+
+    /// What follows from a failure, by the one table.
+    fn failed(&mut self, uid: &str, failure: &ApiFailure, now: Timestamp) {
+        let what = consequence(failure);
+        if let Retry::PauseAll(asked) = what.retry {
+            self.pause(asked, now);
+        }
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let memory = &mut record.memory;
+        memory.inspected = None;
+        match what.retry {
+            Retry::PauseAll(_) => {}
+            Retry::Replan => {
+                memory.replans += 1;
+                if memory.replans > REPLANS {
+                    memory.retry_at = Some(later(now, backoff(memory.replans - REPLANS, uid)));
+                }
+                return;
+            }
+            Retry::Backoff => {
+                memory.failures = memory.failures.saturating_add(1);
+                memory.last_failure = Some(now);
+                memory.retry_at = Some(later(now, backoff(memory.failures, uid)));
+                memory.trouble = Some(Trouble {
+                    reason: what.reason,
+                    message: what.sentence.to_owned(),
+                    stalled: false,
+                });
+            }
+            Retry::Await => {
+                memory.retry_at = Some(later(now, RECHECK));
+                let stalled = what.reason != Reason::NamespaceTerminating;
+                memory.trouble = Some(Trouble {
+                    reason: what.reason,
+                    message: what.sentence.to_owned(),
+                    stalled,
+                });
+            }
+        }
+        self.observations.push(Observation::Failed(what.reason));
+    }
+
+    fn pause(&mut self, asked: Option<Duration>, now: Timestamp) {
+        let until = later(
+            now,
+            asked
+                .unwrap_or(SLOW_DOWN)
+                .min(LONGEST_SLOW_DOWN)
+                .max(Duration::from_secs(1)),
+        );
+        self.paused_until = Some(self.paused_until.map_or(until, |old| old.max(until)));
+    }
+
+    fn status_done(
+        &mut self,
+        uid: &str,
+        new: PresignedUrlStatus,
+        result: Result<ObjectVersion, ApiFailure>,
+        now: Timestamp,
+    ) {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        match result {
+            Ok(version) => {
+                let denied = |status: &PresignedUrlStatus| {
+                    status::condition(status, ConditionType::Allowed)
+                        .is_some_and(|allowed| allowed.status == ConditionStatus::False)
+                };
+                if denied(&new) && !denied(&record.seen.status) {
+                    self.observations.push(Observation::Denied);
+                }
+                let notices = status::notices(record, &new, now);
+                record.memory.notices.extend(notices);
+                record.memory.status_retry_at = None;
+                *record.seen.status = new;
+                take_newer(&mut record.seen.resource_version, version);
+                let store = super::index::store_name(&record.seen).to_owned();
+                if self.index.stores.contains_key(&store) {
+                    self.enqueue(Work::Store(store), now);
+                }
+            }
+            Err(failure) => {
+                let what = consequence(&failure);
+                let pause = match what.retry {
+                    // The newer version is on its way; its arrival ends the pause.
+                    Retry::Replan | Retry::Backoff => backoff(record.memory.replans.max(1), uid),
+                    Retry::Await => RECHECK,
+                    Retry::PauseAll(asked) => {
+                        self.pause(asked, now);
+                        return;
+                    }
+                };
+                record.memory.replans = record.memory.replans.saturating_add(1);
+                record.memory.status_retry_at = Some(later(now, pause));
+                if what.retry != Retry::Replan {
+                    self.observations.push(Observation::Failed(what.reason));
+                }
+            }
+        }
+    }
+
+    fn cluster_status_failed(
+        &mut self,
+        work: &Work,
+        failure: &ApiFailure,
+        dirty: bool,
+        now: Timestamp,
+    ) {
+        let what = consequence(failure);
+        if let Retry::PauseAll(asked) = what.retry {
+            self.pause(asked, now);
+        }
+        if what.retry != Retry::Replan {
+            self.observations.push(Observation::Failed(what.reason));
+        }
+        if dirty {
+            self.enqueue(work.clone(), now);
+        } else {
+            self.queue.at(work, Some(later(now, STATUS_PAUSE)));
+        }
+    }
+}
+
+fn version(found: &SecretSeen) -> SecretVersion {
+    SecretVersion {
+        uid: found.uid.clone(),
+        resource_version: found.resource_version.clone(),
+    }
+}
+
+/// The answer to a write is newer than what was known, unless the watch was faster.
+fn take_newer(known: &mut String, version: ObjectVersion) {
+    if let Some(new) = version.resource_version
+        && !super::index::older(&new, known)
+    {
+        *known = new;
+    }
+}

@@ -1,0 +1,388 @@
+//! The status of a resource: what a person, `kubectl wait` and the next start of the operator read.
+//!
+//! What holds here: a status is a function of what is issued, what was judged and what is in the way. The same facts make
+//! the same status, so a plan that finds nothing new writes nothing. `Ready` is True only where the Secret holds what is
+//! allowed now, and is alive.
+
+use jiff::Timestamp;
+
+use super::index::Record;
+use super::judge::Judged;
+use super::memory::Issued;
+use super::settings::{DenialGrace, Settings};
+use super::step::Notice;
+use crate::api::{
+    Condition, ConditionStatus, ConditionType, Method, PresignedUrlStatus, Reason, set_condition,
+};
+use crate::issue::renew_at;
+
+/// What Ready and the other conditions say.
+struct Verdict {
+    ready: (bool, Reason, String),
+    allowed: (ConditionStatus, Reason, String),
+    renewed: Option<(bool, Reason, String)>,
+    stalled: bool,
+}
+
+/// Since when the policies have refused, as the status tells it.
+pub(super) fn denied_since(status: &PresignedUrlStatus) -> Option<Timestamp> {
+    condition(status, ConditionType::Allowed)
+        .filter(|allowed| allowed.status == ConditionStatus::False)
+        .map(|allowed| allowed.last_transition_time)
+}
+
+/// Whether the status says that the Secret holds what this generation of the spec asks for.
+pub(super) fn was_current(record: &Record) -> bool {
+    condition(&record.seen.status, ConditionType::Ready).is_some_and(|ready| {
+        ready.status == ConditionStatus::True
+            && ready.observed_generation == Some(record.seen.generation)
+    })
+}
+
+/// When the refused resource's Secret goes; `None` where it is left to expire.
+pub(super) fn removal_at(
+    record: &Record,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match settings.denial_grace {
+        DenialGrace::Never => None,
+        DenialGrace::After(grace) => {
+            let since = denied_since(&record.seen.status).unwrap_or(now);
+            Some(since.checked_add(grace).unwrap_or(since))
+        }
+    }
+}
+
+/// Whether what is issued is what may be issued now.
+pub(super) fn is_current(
+    record: &Record,
+    judged: &Judged,
+    issued: &Issued,
+    now: Timestamp,
+) -> bool {
+    if !issued.alive(now) || record.memory.drifted {
+        return false;
+    }
+    match judged {
+        Judged::Invalid(_) | Judged::Denied(_) => false,
+        Judged::Unknown(_) | Judged::NoStore { .. } => was_current(record),
+        Judged::Allowed(allowed) => {
+            let same = issued.hashes.spec == allowed.spec_hash
+                && issued.hashes.render == allowed.render_hash;
+            let within = u64::try_from(issued.life())
+                .is_ok_and(|life| life <= allowed.grant.max_duration.as_secs());
+            // A change of the store is taken up within --resign-within; what was signed before it still lives.
+            within && (same || was_current(record))
+        }
+    }
+}
+
+/// The status that tells the truth now.
+pub(super) fn desired(
+    record: &Record,
+    judged: &Judged,
+    issued: Option<&Issued>,
+    settings: &Settings,
+    now: Timestamp,
+) -> PresignedUrlStatus {
+    let seen = &record.seen;
+    let old = &seen.status;
+    let renews = issued.map(|issued| renewal(record, judged, issued));
+    let verdict = verdict(record, judged, issued, renews.flatten(), settings, now);
+    let generation = Some(seen.generation);
+    let mut conditions = Vec::new();
+    let mut put =
+        |type_: ConditionType, status: ConditionStatus, reason: Reason, message: String| {
+            // Transition times live on in the old conditions; the order is made anew.
+            conditions.extend(
+                old.conditions
+                    .iter()
+                    .find(|c| c.type_ == type_.as_str())
+                    .cloned(),
+            );
+            set_condition(
+                &mut conditions,
+                type_,
+                status,
+                (reason, message),
+                generation,
+                now,
+            );
+        };
+    let (ready, reason, message) = verdict.ready;
+    put(ConditionType::Ready, ready.into(), reason, message.clone());
+    let (allowed, allowed_reason, allowed_message) = verdict.allowed;
+    put(
+        ConditionType::Allowed,
+        allowed,
+        allowed_reason,
+        allowed_message,
+    );
+    if let Some((renewed, reason, message)) = verdict.renewed {
+        put(ConditionType::Renewed, renewed.into(), reason, message);
+    }
+    if verdict.stalled {
+        put(
+            ConditionType::Stalled,
+            ConditionStatus::True,
+            reason,
+            message,
+        );
+    } else {
+        let fine = "nothing needs a person".to_owned();
+        put(
+            ConditionType::Stalled,
+            ConditionStatus::False,
+            Reason::NotStalled,
+            fine,
+        );
+    }
+    let policy = match judged {
+        Judged::Allowed(allowed) => Some(allowed.grant.policy.clone()),
+        Judged::NoStore { policy, .. } => Some(policy.clone()),
+        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => None,
+    };
+    let asked = seen
+        .spec
+        .as_ref()
+        .ok()
+        .map(|spec| spec.method.unwrap_or_default());
+    PresignedUrlStatus {
+        observed_generation: generation,
+        conditions,
+        method: issued.map(|issued| issued.method).or(asked),
+        secret_ref: issued.map(|issued| issued.secret.clone()),
+        issued_at: issued.map(|issued| issued.issued_at),
+        expires_at: issued.map(|issued| issued.expires_at),
+        renew_at: renews.flatten(),
+        limited_by: issued.and_then(|issued| issued.limited_by),
+        policy_refs: policy.into_iter().collect(),
+        objects: issued.map(|_| 1),
+        revision: issued.map(|issued| issued.revision).or(old.revision),
+        hashes: issued.map(|issued| issued.hashes.clone()),
+        last_renew_request: issued.map_or_else(
+            || old.last_renew_request.clone(),
+            |issued| issued.served_request.clone(),
+        ),
+        failed_attempts: (record.memory.failures > 0).then_some(record.memory.failures),
+        last_failure_time: record.memory.last_failure,
+    }
+}
+
+/// When what is issued will be replaced; `None` where it will not be.
+fn renewal(record: &Record, judged: &Judged, issued: &Issued) -> Option<Timestamp> {
+    let suspended = record
+        .seen
+        .spec
+        .as_ref()
+        .is_ok_and(|spec| spec.suspend == Some(true));
+    match judged {
+        Judged::Allowed(allowed) if !suspended => Some(renew_at(
+            issued.issued_at,
+            issued.expires_at,
+            allowed.request.renew_before,
+            &record.seen.uid,
+            issued.revision,
+        )),
+        _ => None,
+    }
+}
+
+fn verdict(
+    record: &Record,
+    judged: &Judged,
+    issued: Option<&Issued>,
+    renews: Option<Timestamp>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Verdict {
+    let suspended = record
+        .seen
+        .spec
+        .as_ref()
+        .is_ok_and(|spec| spec.suspend == Some(true));
+    let current = issued.filter(|issued| is_current(record, judged, issued, now));
+    let trouble = record.memory.trouble.as_ref();
+    let allowed = match judged {
+        Judged::Invalid(why) => (ConditionStatus::Unknown, Reason::InvalidSpec, why.clone()),
+        Judged::Denied(why) => (ConditionStatus::False, Reason::PolicyDenied, why.clone()),
+        Judged::Unknown(why) => (ConditionStatus::Unknown, Reason::PolicyUnknown, why.clone()),
+        Judged::NoStore { policy, .. } => {
+            (ConditionStatus::True, Reason::Allowed, allowed_by(policy))
+        }
+        Judged::Allowed(allowed) => (
+            ConditionStatus::True,
+            Reason::Allowed,
+            allowed_by(&allowed.grant.policy),
+        ),
+    };
+    // What stands in the way of an issue, if anything does: (reason, sentence, whether only a person can mend it).
+    let obstacle = match judged {
+        Judged::Invalid(why) => Some((Reason::InvalidSpec, why.clone(), true)),
+        Judged::Denied(why) => Some((Reason::PolicyDenied, why.clone(), true)),
+        Judged::Unknown(why) => Some((Reason::PolicyUnknown, why.clone(), true)),
+        Judged::NoStore {
+            reason, message, ..
+        } => Some((*reason, message.clone(), true)),
+        Judged::Allowed(_) if suspended => Some((
+            Reason::Suspended,
+            "the resource is suspended: set spec.suspend to false to go on".to_owned(),
+            false,
+        )),
+        Judged::Allowed(_) => trouble.map(|t| (t.reason, t.message.clone(), t.stalled)),
+    };
+    let stalled = obstacle.as_ref().is_some_and(|(_, _, stalled)| *stalled);
+    let renewed = issued.map(|_| match &obstacle {
+        Some((reason, message, _)) => (false, *reason, message.clone()),
+        None => (
+            true,
+            Reason::UpToDate,
+            "renewals work, or none was due yet".to_owned(),
+        ),
+    });
+    let ready = match (current, obstacle) {
+        (Some(issued), _) => (true, Reason::Issued, holds(record, issued, renews)),
+        (None, Some((Reason::PolicyDenied, why, _))) => (
+            false,
+            Reason::PolicyDenied,
+            denied(why, record, issued, settings, now),
+        ),
+        (None, Some((reason, message, _))) => match issued {
+            Some(issued)
+                if !issued.alive(now)
+                    && reason != Reason::InvalidSpec
+                    && reason != Reason::Suspended =>
+            {
+                (
+                    false,
+                    Reason::Expired,
+                    format!("the URL has expired and could not be renewed: {message}"),
+                )
+            }
+            _ => (false, reason, message),
+        },
+        (None, None) if issued.is_some_and(|issued| !issued.alive(now)) => (
+            false,
+            Reason::Expired,
+            "the URL has expired; a new one is being issued".to_owned(),
+        ),
+        (None, None) => (
+            false,
+            Reason::Progressing,
+            "a new URL is being issued".to_owned(),
+        ),
+    };
+    Verdict {
+        ready,
+        allowed,
+        renewed,
+        stalled,
+    }
+}
+
+fn allowed_by(policy: &str) -> String {
+    format!("the PresignedURLPolicy \"{policy}\" allows it")
+}
+
+fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String {
+    let what = match issued.method {
+        Method::Get => "URLs to GET and HEAD",
+        Method::Head => "a URL to HEAD",
+        Method::Put => "a URL to PUT",
+        Method::Delete => "a URL to DELETE",
+    };
+    let object = record
+        .seen
+        .spec
+        .as_ref()
+        .map(|spec| format!("{}/{}", spec.bucket, spec.key))
+        .unwrap_or_default();
+    let next = renews.map_or_else(
+        || "it is not renewed".to_owned(),
+        |at| format!("it is renewed at {at}"),
+    );
+    format!(
+        "the Secret \"{}\" holds {what} {object}, good until {}; {next}",
+        issued.secret.name, issued.expires_at
+    )
+}
+
+fn denied(
+    why: String,
+    record: &Record,
+    issued: Option<&Issued>,
+    settings: &Settings,
+    now: Timestamp,
+) -> String {
+    let Some(issued) = issued else { return why };
+    let secret = &issued.secret.name;
+    match removal_at(record, settings, now) {
+        Some(at) if at < issued.expires_at => {
+            format!(
+                "{why}; unless a policy allows it again, the Secret \"{secret}\" is removed at {at}"
+            )
+        }
+        _ => format!(
+            "{why}; the Secret \"{secret}\" is removed when its URL expires at {}",
+            issued.expires_at
+        ),
+    }
+}
+
+/// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
+pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp) -> Vec<Notice> {
+    let old = &record.seen.status;
+    let mut notices = Vec::new();
+    for (type_, action) in [
+        (ConditionType::Ready, "Issue"),
+        (ConditionType::Renewed, "Renew"),
+    ] {
+        let Some(after) = condition(new, type_) else {
+            continue;
+        };
+        let before = condition(old, type_);
+        if before
+            .is_some_and(|before| before.status == after.status && before.reason == after.reason)
+        {
+            continue;
+        }
+        let good = after.status == ConditionStatus::True;
+        let silent = match type_ {
+            // A good start of renewals is told by Ready; so is their end where the URL is gone as well.
+            ConditionType::Renewed => {
+                good && before.is_none()
+                    || condition(new, ConditionType::Ready)
+                        .is_some_and(|r| r.status != ConditionStatus::True)
+            }
+            _ => after.reason == Reason::Progressing.as_str(),
+        };
+        if silent {
+            continue;
+        }
+        let Some(reason) = Reason::ALL
+            .iter()
+            .find(|reason| reason.as_str() == after.reason)
+        else {
+            continue;
+        };
+        notices.push(Notice {
+            namespace: record.seen.namespace.clone(),
+            name: record.seen.name.clone(),
+            uid: record.seen.uid.clone(),
+            warning: !good,
+            reason: *reason,
+            action,
+            note: after.message.clone(),
+            at: now,
+        });
+    }
+    notices
+}
+
+pub(super) fn condition(status: &PresignedUrlStatus, type_: ConditionType) -> Option<&Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_.as_str())
+}

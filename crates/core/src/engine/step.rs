@@ -1,0 +1,226 @@
+//! Steps and their results: the only way in which a decision leaves the core, and an effect comes back.
+//!
+//! What holds here: a step is one effect, carries all that it needs, and can be lost at any time: the plan that is made
+//! after a crash between two steps mends what the first one left. Every write names the uid and resourceVersion that it
+//! was decided on, so that a step which comes late fails instead of overwriting.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::failure::{ApiFailure, CredentialsFailure};
+use crate::api::{
+    ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason, SecretKeys,
+};
+use crate::issue::{Owner, SecretBytes};
+use crate::signing::Credentials;
+
+/// What a step belongs to. At most one step of a work is under way at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// A PresignedURL, by uid.
+    Resource(String),
+    /// A ClusterObjectStore, by name.
+    Store(String),
+    /// A PresignedURLPolicy, by name.
+    Policy(String),
+}
+
+/// One effect for the shell to carry out.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Fetch the credentials of a store from where it names them.
+    FetchCredentials {
+        /// The store, for logs and metrics.
+        store: String,
+        /// Where they come from.
+        source: CredentialSource,
+    },
+    /// Read a Secret of a tenant: its metadata, and with `data` also type, immutability and the hash of its data.
+    InspectSecret {
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+        /// Whether to read more than metadata.
+        data: bool,
+    },
+    /// Create a Secret; never replaces one.
+    CreateSecret(Box<SecretWrite>),
+    /// Replace a Secret whole, if it still is the one that was decided on.
+    UpdateSecret {
+        /// What it becomes.
+        write: Box<SecretWrite>,
+        /// Which one is meant.
+        target: ObjectVersion,
+    },
+    /// Delete a Secret, if it still is the one that was decided on.
+    DeleteSecret {
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+        /// Which one is meant.
+        target: ObjectVersion,
+    },
+    /// Replace the status of a PresignedURL.
+    WriteStatus {
+        /// The namespace.
+        namespace: String,
+        /// The name.
+        name: String,
+        /// Which one is meant.
+        target: ObjectVersion,
+        /// The whole of the new status.
+        status: Box<PresignedUrlStatus>,
+    },
+    /// Replace the status of a ClusterObjectStore.
+    WriteStoreStatus {
+        /// The name.
+        name: String,
+        /// Which one is meant.
+        target: ObjectVersion,
+        /// The whole of the new status.
+        status: Box<ClusterObjectStoreStatus>,
+    },
+    /// Replace the status of a PresignedURLPolicy.
+    WritePolicyStatus {
+        /// The name.
+        name: String,
+        /// Which one is meant.
+        target: ObjectVersion,
+        /// The whole of the new status.
+        status: Box<PresignedUrlPolicyStatus>,
+    },
+    /// Tell what happened to a resource. A failure of it is counted and never fails the work.
+    PublishEvent(Box<Notice>),
+}
+
+/// A certain version of an object: the precondition of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion; `None` where only the uid is known (a delete of what was never seen).
+    pub resource_version: Option<String>,
+}
+
+/// A Secret as it is to be written; always of type Opaque.
+#[derive(Clone, Debug)]
+pub struct SecretWrite {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// All owner references.
+    pub owners: Vec<Owner>,
+    /// All data.
+    pub data: BTreeMap<String, SecretBytes>,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CredentialSource {
+    /// The AWS chain of the operator's process.
+    Default,
+    /// A Secret in the operator's own namespace.
+    Secret {
+        /// Its name.
+        name: String,
+        /// The names of its keys where they are not the usual ones: access key ID, secret access key, session token,
+        /// expiration.
+        keys: [Option<String>; 4],
+    },
+}
+
+impl CredentialSource {
+    /// The source that a store's spec names.
+    #[must_use]
+    pub fn secret(name: &str, keys: Option<&SecretKeys>) -> Self {
+        let keys = keys.cloned().unwrap_or_default();
+        let SecretKeys {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expiration,
+        } = keys;
+        Self::Secret {
+            name: name.to_owned(),
+            keys: [access_key_id, secret_access_key, session_token, expiration],
+        }
+    }
+}
+
+/// A Kubernetes Event to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The namespace of what it is about.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Whether a person should worry.
+    pub warning: bool,
+    /// Why.
+    pub reason: Reason,
+    /// What was done or not done, for example `Issue`, `Renew`.
+    pub action: &'static str,
+    /// The sentence.
+    pub note: String,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// A Secret as an inspection found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSeen {
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Its owner references.
+    pub owners: Vec<Owner>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// What only a read of the whole tells.
+    pub content: Option<ContentSeen>,
+}
+
+/// What a read of a whole Secret tells; never the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentSeen {
+    /// `issue::data_hash` of its data.
+    pub data_hash: String,
+    /// Whether its type is Opaque.
+    pub opaque: bool,
+    /// Whether it is immutable.
+    pub immutable: bool,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug)]
+pub enum StepResult {
+    /// Of [`Step::FetchCredentials`].
+    Credentials(Result<Credentials, CredentialsFailure>),
+    /// Of [`Step::InspectSecret`]; `None` where there is none.
+    Inspected(Result<Option<SecretSeen>, ApiFailure>),
+    /// Of [`Step::CreateSecret`] and [`Step::UpdateSecret`]: the Secret after the write.
+    SecretWritten(Result<ObjectVersion, ApiFailure>),
+    /// Of [`Step::DeleteSecret`]; one that was gone already is deleted.
+    SecretDeleted(Result<(), ApiFailure>),
+    /// Of the three status writes: the object after the write.
+    StatusWritten(Result<ObjectVersion, ApiFailure>),
+    /// Of [`Step::PublishEvent`], whether it worked or not.
+    Published,
+    /// The step was not tried, since the claim to lead had ended.
+    NotLeading,
+}

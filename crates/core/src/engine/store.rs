@@ -1,0 +1,345 @@
+//! Stores: their compiled spec, their credentials, and their own status.
+//!
+//! What holds here: this is the only cache of credentials, and one fetch of a store is under way at a time. The last
+//! credentials that worked are used until they end, whatever the source says meanwhile. Debug shows no credential.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::event::StoreSeen;
+use super::failure::CredentialsFailure;
+use super::step::CredentialSource;
+use crate::api::{AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, Reason, S3Store};
+use crate::issue::{CredentialInputs, backoff, credential_hash, refresh_gains};
+use crate::policy::{Bucket, parse_duration};
+use crate::signing::{Credentials, Endpoint, EndpointError, Target};
+use secrecy::ExposeSecret;
+
+/// Between two fetches that were made to lengthen a life.
+const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+/// What credentials must have left to be of any use: a minute of life.
+const USELESS: Duration = Duration::from_secs(60);
+/// Between two looks at credentials that only a person can mend.
+const RECHECK: Duration = Duration::from_secs(300);
+
+/// A store, and what is known of its credentials.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) seen: StoreSeen,
+    pub(super) compiled: Result<Compiled, String>,
+    pub(super) held: Option<Held>,
+    pub(super) failure: Option<CredentialsFailure>,
+    failures: u32,
+    retry_at: Option<Timestamp>,
+    fetched_at: Option<Timestamp>,
+    wanted: bool,
+    /// Resources that wait for the fetch that is wanted or under way.
+    pub(super) waiting: BTreeSet<String>,
+    /// When the status was last written, so that counts do not write it over and over.
+    pub(super) status_written_at: Option<Timestamp>,
+}
+
+/// A store's spec, ready to sign with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Compiled {
+    pub(super) region: String,
+    /// `None` is AWS's own of the region.
+    pub(super) default_endpoint: Option<Endpoint>,
+    pub(super) endpoints: BTreeMap<String, Endpoint>,
+    pub(super) style: AddressingStyle,
+    pub(super) max_signature_age: Option<Duration>,
+    pub(super) ca_bundle: Option<String>,
+    pub(super) source: CredentialSource,
+}
+
+/// Credentials that were fetched.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) credentials: Credentials,
+    pub(super) hash: String,
+    session_length: Option<Duration>,
+}
+
+/// What a store can give to a resource now.
+#[derive(Debug)]
+pub(super) enum Supply {
+    /// These credentials.
+    Ready(Box<Held>),
+    /// A fetch comes first; the resource is looked at again after it.
+    Fetching,
+    /// Nothing, and why.
+    Failed(CredentialsFailure),
+}
+
+impl Compiled {
+    fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
+        let S3Store {
+            region,
+            endpoint,
+            endpoints,
+            addressing_style,
+            max_signature_age,
+            ca_bundle,
+            credentials,
+        } = &spec.s3;
+        let default_endpoint = endpoint
+            .as_deref()
+            .map(Endpoint::parse)
+            .transpose()
+            .map_err(|error| format!("spec.s3.endpoint: {error}"))?;
+        if default_endpoint.is_none() {
+            Endpoint::aws(region).map_err(|error| format!("spec.s3.region: {error}"))?;
+        }
+        let mut named = BTreeMap::new();
+        for (at, NamedEndpoint { name, url }) in endpoints.iter().flatten().enumerate() {
+            let parsed = Endpoint::parse(url)
+                .map_err(|error| format!("spec.s3.endpoints[{at}].url: {error}"))?;
+            if named.insert(name.clone(), parsed).is_some() {
+                return Err(format!(
+                    "spec.s3.endpoints[{at}].name: \"{name}\" stands twice; name each endpoint once"
+                ));
+            }
+        }
+        let max_signature_age = max_signature_age
+            .as_deref()
+            .map(parse_duration)
+            .transpose()
+            .map_err(|error| format!("spec.s3.maxSignatureAge: {error}"))?;
+        let source = match (&credentials.default, &credentials.secret_ref) {
+            (Some(_), None) => CredentialSource::Default,
+            (None, Some(secret)) => CredentialSource::secret(&secret.name, secret.keys.as_ref()),
+            _ => {
+                return Err(
+                    "spec.s3.credentials: set exactly one of default and secretRef".to_owned(),
+                );
+            }
+        };
+        Ok(Self {
+            region: region.clone(),
+            default_endpoint,
+            endpoints: named,
+            style: addressing_style.unwrap_or_default(),
+            max_signature_age,
+            ca_bundle: ca_bundle.clone(),
+            source,
+        })
+    }
+
+    /// How a bucket is reached by an endpoint's name, or by the default one; `None` where there is no such endpoint.
+    pub(super) fn target(
+        &self,
+        name: Option<&str>,
+        bucket: &Bucket,
+    ) -> Option<Result<Target, EndpointError>> {
+        let endpoint = match name {
+            None => self.default_endpoint.as_ref(),
+            Some(name) => Some(self.endpoints.get(name)?),
+        };
+        Some(Target::resolve(endpoint, &self.region, self.style, bucket))
+    }
+}
+
+impl Store {
+    pub(super) fn new(seen: StoreSeen) -> Self {
+        let compiled = compile(&seen);
+        Self {
+            seen,
+            compiled,
+            held: None,
+            failure: None,
+            failures: 0,
+            retry_at: None,
+            fetched_at: None,
+            wanted: true,
+            waiting: BTreeSet::new(),
+            status_written_at: None,
+        }
+    }
+
+    /// Takes up a newer version. Tells whether what is signed may differ.
+    pub(super) fn update(&mut self, seen: StoreSeen) -> bool {
+        let anew = self.seen.uid != seen.uid;
+        if !anew && self.seen.spec == seen.spec {
+            self.seen = seen;
+            return false;
+        }
+        let compiled = compile(&seen);
+        let source =
+            |compiled: &Result<Compiled, String>| compiled.as_ref().ok().map(|c| c.source.clone());
+        if anew || source(&self.compiled) != source(&compiled) {
+            self.want();
+        }
+        if anew {
+            self.held = None;
+        }
+        self.compiled = compiled;
+        self.seen = seen;
+        true
+    }
+
+    pub(super) fn reads_secret(&self, secret: &str) -> bool {
+        let Ok(compiled) = &self.compiled else {
+            return false;
+        };
+        matches!(&compiled.source, CredentialSource::Secret { name, .. } if name == secret)
+    }
+
+    /// Asks for a fetch as soon as possible.
+    pub(super) fn want(&mut self) {
+        self.wanted = true;
+        self.retry_at = None;
+        self.failures = 0;
+    }
+
+    /// What is to be fetched now, if anything.
+    pub(super) fn fetch_now(&mut self, now: Timestamp) -> Option<CredentialSource> {
+        let compiled = self.compiled.as_ref().ok()?;
+        let due = self.wanted || self.retry_at.is_some_and(|at| at <= now);
+        if !due {
+            return None;
+        }
+        self.wanted = false;
+        self.retry_at = None;
+        self.fetched_at = Some(now);
+        Some(compiled.source.clone())
+    }
+
+    /// When to look again.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        self.retry_at
+    }
+
+    /// Takes up the result of a fetch. Tells whether the source of the credentials is another one now.
+    pub(super) fn fetched(
+        &mut self,
+        result: Result<Credentials, CredentialsFailure>,
+        now: Timestamp,
+    ) -> bool {
+        match result.and_then(|credentials| usable(credentials, now)) {
+            Ok(credentials) => {
+                let hash = self.hash(&credentials);
+                let changed = self.held.as_ref().map(|held| &held.hash) != Some(&hash);
+                let left = credentials.expires_at.map(|end| duration_between(now, end));
+                // A provider that hands out one cached session tells less of its length each time.
+                let known = self.held.as_ref().filter(|held| held.hash == hash);
+                let session_length = left.max(
+                    known
+                        .and_then(|held| held.session_length)
+                        .filter(|_| left.is_some()),
+                );
+                self.held = Some(Held {
+                    credentials,
+                    hash,
+                    session_length,
+                });
+                self.failure = None;
+                self.failures = 0;
+                changed
+            }
+            Err(failure) => {
+                self.failures = self.failures.saturating_add(1);
+                let pause = match failure.reason {
+                    Reason::CredentialsUnavailable => backoff(self.failures, &self.seen.uid),
+                    _ => RECHECK,
+                };
+                self.retry_at = now.checked_add(pause).ok();
+                self.failure = Some(failure);
+                false
+            }
+        }
+    }
+
+    /// The credentials for a life that is wanted now; asks for fresh ones where that gains enough.
+    pub(super) fn supply(&mut self, life: Duration, now: Timestamp) -> Supply {
+        let remaining = |held: &Held| {
+            held.credentials
+                .expires_at
+                .map(|end| duration_between(now, end))
+        };
+        let recently = self
+            .fetched_at
+            .is_some_and(|at| duration_between(at, now) < REFRESH_PAUSE);
+        match &self.held {
+            Some(held) => match (remaining(held), held.session_length) {
+                (None, _) => Supply::Ready(Box::new(held.clone())),
+                (Some(left), _) if left < USELESS => {
+                    if self.failure.is_none() && !recently {
+                        self.want();
+                    }
+                    match (&self.failure, self.wanted) {
+                        (Some(failure), false) => Supply::Failed(failure.clone()),
+                        (_, true) => Supply::Fetching,
+                        (None, false) => Supply::Failed(ended()),
+                    }
+                }
+                (Some(left), length) => {
+                    let length = length.unwrap_or(left);
+                    if !recently && self.failure.is_none() && refresh_gains(life, left, length) {
+                        self.want();
+                        return Supply::Fetching;
+                    }
+                    Supply::Ready(Box::new(held.clone()))
+                }
+            },
+            None => match &self.failure {
+                Some(failure) if !self.wanted => Supply::Failed(failure.clone()),
+                _ => Supply::Fetching,
+            },
+        }
+    }
+
+    fn hash(&self, credentials: &Credentials) -> String {
+        if credentials.session_token.is_some() || credentials.expires_at.is_some() {
+            let source = match self.compiled.as_ref().map(|compiled| &compiled.source) {
+                Ok(CredentialSource::Secret { name, .. }) => format!("secret/{name}"),
+                Ok(CredentialSource::Default) | Err(_) => "default".to_owned(),
+            };
+            credential_hash(CredentialInputs::Session { source: &source })
+        } else {
+            credential_hash(CredentialInputs::Static {
+                access_key_id: &credentials.access_key_id,
+                secret_access_key: credentials.secret_access_key.expose_secret(),
+            })
+        }
+    }
+}
+
+fn compile(seen: &StoreSeen) -> Result<Compiled, String> {
+    seen.spec
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|spec| Compiled::of(spec))
+}
+
+/// Refuses credentials that could sign nothing.
+fn usable(credentials: Credentials, now: Timestamp) -> Result<Credentials, CredentialsFailure> {
+    if credentials
+        .expires_at
+        .is_some_and(|end| duration_between(now, end) < USELESS)
+    {
+        return Err(ended());
+    }
+    if credentials.session_token.is_some() && credentials.expires_at.is_none() {
+        return Err(CredentialsFailure {
+            reason: Reason::CredentialsExpiryUnknown,
+            message: "the credentials hold a session token without its end, so no URL's life could be promised: add \
+                      the end (expiration, RFC 3339)"
+                .to_owned(),
+        });
+    }
+    Ok(credentials)
+}
+
+fn ended() -> CredentialsFailure {
+    CredentialsFailure {
+        reason: Reason::CredentialsExpired,
+        message: "the credentials have ended or end within a minute: renew them; they are taken up by themselves".to_owned(),
+    }
+}
+
+/// The time from one to another; zero where it is past.
+pub(super) fn duration_between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(to.as_second() - from.as_second()).unwrap_or_default())
+}
