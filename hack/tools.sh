@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Builds the Go tools that the tests, the demo and the bench need, from their Go modules, and prints the folder
+# that holds them. What is built already is left alone, so a second call takes milliseconds.
+#
+#   hack/tools.sh etcd kube-apiserver     build these where they are missing
+#   hack/tools.sh                         build all of them
+#
+#   PSU_TOOLS_DIR        the folder to build into; default: a folder for this Kubernetes version in the user's cache
+#   KUBEBUILDER_ASSETS   a folder with kube-apiserver, etcd and kubectl: those are used instead of built ones
+#
+# Progress goes to standard error; standard output is the folder's path and nothing else.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# Every version is here; Kubernetes' (and with it etcd's) is the one in kube/go.mod.
+kube=$(sed -n 's|^\(require \)\{0,1\}[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\2|p' "$here/kube/go.mod" | head -n 1)
+helm=v4.3.1
+helm_unittest=v1.1.2
+kubeconform=v0.8.0
+versitygw=v1.8.0
+
+all=(etcd kube-apiserver kube-controller-manager kubectl helm helm-unittest kubeconform versitygw)
+
+die() {
+  echo "tools.sh: $*" >&2
+  exit 1
+}
+
+dir=${PSU_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/presigned-url-operator/bin/$kube}
+assets=${KUBEBUILDER_ASSETS:-}
+if [[ -n $assets && -x $assets/kube-apiserver && -x $assets/etcd && -x $assets/kubectl ]]; then
+  # A folder of its own, so that unsetting KUBEBUILDER_ASSETS brings the built ones back.
+  dir=$dir-assets-$(printf %s "$assets" | cksum | cut -d ' ' -f 1)
+  mkdir -p "$dir"
+  for name in kube-apiserver etcd kubectl; do
+    ln -sfn "$assets/$name" "$dir/$name"
+  done
+elif [[ -n $assets ]]; then
+  echo "tools.sh: KUBEBUILDER_ASSETS=$assets lacks kube-apiserver, etcd or kubectl; it is not used" >&2
+fi
+mkdir -p "$dir"
+
+version_of() {
+  case $1 in
+  etcd | kube-apiserver | kube-controller-manager | kubectl) echo "$kube" ;;
+  helm) echo "$helm" ;;
+  helm-unittest) echo "$helm_unittest" ;;
+  kubeconform) echo "$kubeconform" ;;
+  versitygw) echo "$versitygw" ;;
+  *) die "unknown tool '$1'; known: ${all[*]}" ;;
+  esac
+}
+
+# The version is beside each tool, written last: a build that was cut off, or of another version, counts as missing.
+is_built() {
+  [[ -L $dir/$1 && -x $dir/$1 ]] || [[ -x $dir/$1 && $(cat "$dir/.$1.version" 2>/dev/null) == "$(version_of "$1")" ]]
+}
+
+install_from() { # name, package, version
+  GOBIN=$tmp go install -trimpath -ldflags='-s -w' "$2@$3"
+}
+
+from_kube() { # name, package
+  local core=k8s.io/component-base/version client=k8s.io/client-go/pkg/version minor=${kube#v1.}
+  # Helm and kubectl read the server's version; without these flags it would say v0.0.0.
+  (cd "$here/kube" && go build -mod=readonly -trimpath -o "$tmp/$1" -ldflags="-s -w \
+    -X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube" "$2")
+}
+
+build() {
+  case $1 in
+  etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
+  kube-apiserver | kube-controller-manager | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
+  helm) install_from helm helm.sh/helm/v4/cmd/helm "$helm" ;;
+  helm-unittest) install_from untt github.com/helm-unittest/helm-unittest/cmd/helm-unittest "$helm_unittest" ;;
+  kubeconform) install_from kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
+  versitygw) install_from versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
+  esac
+}
+
+wanted=("$@")
+[[ $# -gt 0 ]] || wanted=("${all[@]}")
+missing=()
+for name in "${wanted[@]}"; do
+  version_of "$name" >/dev/null
+  is_built "$name" || missing+=("$name")
+done
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  command -v go >/dev/null || die "go is missing and is needed to build: ${missing[*]}
+  Debian: apt-get install golang-go (1.21 or newer fetches the toolchain that go.mod asks for), or https://go.dev/dl"
+  # Two test processes may want the same tool; the second waits and finds it built.
+  exec 9>"$dir/.lock"
+  if command -v flock >/dev/null; then flock 9; fi
+  tmp=$(mktemp -d "$dir/.build.XXXXXX")
+  trap 'rm -rf "$tmp"' EXIT
+  export CGO_ENABLED=0
+  for name in "${missing[@]}"; do
+    is_built "$name" && continue
+    echo "tools.sh: building $name $(version_of "$name"), the first time takes minutes" >&2
+    start=$SECONDS
+    build "$name" >&2 || die "$name did not build; the lines above say why"
+    mv -f "$tmp/$name" "$dir/$name"
+    version_of "$name" >"$dir/.$name.version"
+    echo "tools.sh: built $name in $((SECONDS - start)) s" >&2
+  done
+fi
+echo "$dir"
