@@ -1,0 +1,126 @@
+//! A real Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager on loopback.
+//!
+//! It is made of the processes of this file's [`ControlPlane`] and of nothing else: free ports, a folder of its own
+//! under the system's temporary folder, an authority and tokens of its own. Whatever ends this process ends the servers
+//! and removes the folder (see [`crate::guard`]). Two control planes run side by side without knowing of each other.
+
+mod access;
+mod apply;
+mod start;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kube::{Client, Config};
+use tokio::sync::OnceCell;
+
+use crate::guard::{Guarded, GuardedFolder};
+
+pub use access::{ApiServer, Kubeconfig};
+pub use apply::{FIELD_MANAGER, apply_yaml, documents};
+
+/// Names a kubeconfig of a cluster to test against, in place of a control plane of our own.
+pub const KUBECONFIG_VARIABLE: &str = "PSU_TEST_KUBECONFIG";
+
+/// A control plane that is up.
+#[derive(Debug)]
+pub struct ControlPlane {
+    api: ApiServer,
+    config: Config,
+    kubeconfig: PathBuf,
+    // Dropped in this order: the servers first, kube-apiserver before etcd, then the folder.
+    servers: Vec<Guarded>,
+    folder: Folder,
+}
+
+/// Where a control plane keeps its files.
+#[derive(Debug)]
+enum Folder {
+    /// Ours and the servers'; removed after them.
+    Guarded(GuardedFolder),
+    /// Ours, beside a cluster that is not.
+    Own(tempfile::TempDir),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Guarded(folder) => folder.path(),
+            Self::Own(folder) => folder.path(),
+        }
+    }
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it serves and its controllers run.
+    ///
+    /// # Errors
+    /// When a tool can't be built or a server does not come up; the error holds the end of that server's log.
+    pub async fn start() -> Result<Self> {
+        start::start().await
+    }
+
+    /// The control plane that all tests of this process share; the first caller starts it.
+    ///
+    /// `PSU_TEST_KUBECONFIG`, when set, names a cluster to use as it is.
+    pub async fn shared() -> Result<&'static Self> {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        SHARED
+            .get_or_try_init(|| async {
+                match std::env::var_os(KUBECONFIG_VARIABLE) {
+                    Some(path) => Self::existing(Path::new(&path)).await,
+                    None => Self::start().await,
+                }
+            })
+            .await
+    }
+
+    /// A cluster that somebody else runs; its current context must be an admin's.
+    pub async fn existing(kubeconfig: &Path) -> Result<Self> {
+        let config = access::read(kubeconfig).await?;
+        let folder = tempfile::Builder::new().prefix("presigned-").tempdir();
+        Ok(Self {
+            api: ApiServer::of(&config),
+            config,
+            kubeconfig: kubeconfig.to_owned(),
+            servers: Vec::new(),
+            folder: Folder::Own(folder.context("make a temporary folder")?),
+        })
+    }
+
+    /// The admin's kubeconfig file.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The API server's address and authority.
+    #[must_use]
+    pub fn api(&self) -> &ApiServer {
+        &self.api
+    }
+
+    /// The API server's address, such as `https://127.0.0.1:45678`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.api.url
+    }
+
+    /// The folder that is removed in the end; tests may put files of their own there.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// An error when one of the servers has ended, with the end of its log.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.servers.iter_mut().try_for_each(Guarded::check_alive)
+    }
+
+    /// A client in `system:masters`. It never retries by itself.
+    ///
+    /// Each call makes a new client: a client's connections belong to the runtime of the test that made it.
+    pub fn admin(&self) -> Result<Client> {
+        Client::try_from(self.config.clone()).context("make the admin's client")
+    }
+}
