@@ -13,10 +13,13 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# Every version is here; Kubernetes' (and with it etcd's) is the one in kube/go.mod.
-kube=$(sed -n 's|^\(require \)\{0,1\}[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\2|p' "$here/kube/go.mod" | head -n 1)
+# Every version is here or, where a module needs replacements, in the go.mod of its folder.
+pinned() { # folder, module
+  sed -n "s|^\(require \)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod" | head -n 1
+}
+kube=$(pinned kube k8s.io/kubernetes)
 helm=v4.3.1
-helm_unittest=v1.1.2
+helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
 versitygw=v1.8.0
 
@@ -57,25 +60,29 @@ is_built() {
   [[ -L $dir/$1 && -x $dir/$1 ]] || [[ -x $dir/$1 && $(cat "$dir/.$1.version" 2>/dev/null) == "$(version_of "$1")" ]]
 }
 
-install_from() { # name, package, version
+from_registry() { # name, package, version
   GOBIN=$tmp go install -trimpath -ldflags='-s -w' "$2@$3"
+}
+
+from_folder() { # folder, name, package, linker flags
+  (cd "$here/$1" && go build -mod=readonly -trimpath -o "$tmp/$2" -ldflags="-s -w ${4:-}" "$3")
 }
 
 from_kube() { # name, package
   local core=k8s.io/component-base/version client=k8s.io/client-go/pkg/version minor=${kube#v1.}
   # Helm and kubectl read the server's version; without these flags it would say v0.0.0.
-  (cd "$here/kube" && go build -mod=readonly -trimpath -o "$tmp/$1" -ldflags="-s -w \
-    -X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube" "$2")
+  from_folder kube "$1" "$2" \
+    "-X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube"
 }
 
 build() {
   case $1 in
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
-  helm) install_from helm helm.sh/helm/v4/cmd/helm "$helm" ;;
-  helm-unittest) install_from untt github.com/helm-unittest/helm-unittest/cmd/helm-unittest "$helm_unittest" ;;
-  kubeconform) install_from kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
-  versitygw) install_from versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
+  helm) from_registry helm helm.sh/helm/v4/cmd/helm "$helm" ;;
+  helm-unittest) from_folder helm-unittest helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest ;;
+  kubeconform) from_registry kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
+  versitygw) from_registry versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
   esac
 }
 
