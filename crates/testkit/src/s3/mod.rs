@@ -1,0 +1,188 @@
+//! S3 servers that check signatures for real: s3s-fs in this process, and versitygw as a child.
+//!
+//! Both keep buckets as folders and objects as files, so that a test puts and reads objects without a client.
+
+mod s3s_fs;
+mod versitygw;
+
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use http::{Method, StatusCode};
+
+use crate::guard::{Guarded, GuardedFolder};
+use crate::serve::Background;
+use s3s_fs::Shared;
+
+/// The region that the servers say they are in.
+pub const REGION: &str = "eu-west-2";
+
+/// A running S3 server; it ends when it is dropped.
+#[derive(Debug)]
+pub struct S3Server {
+    /// The address, with its scheme.
+    pub endpoint: String,
+    /// The region that requests must be signed for.
+    pub region: String,
+    /// The access key that the server started with.
+    pub access_key: String,
+    /// The secret key that belongs to `access_key`.
+    pub secret_key: String,
+    /// The authority of the server's certificate, PEM, where it speaks TLS.
+    pub ca_pem: Option<String>,
+    kind: Kind,
+    root: PathBuf,
+    // Last: the servers above are gone when the folder is removed.
+    _folder: GuardedFolder,
+}
+
+#[derive(Debug)]
+enum Kind {
+    S3sFs {
+        _server: Background,
+        shared: std::sync::Arc<Shared>,
+    },
+    Versitygw {
+        _server: Guarded,
+    },
+}
+
+/// A request that reached an s3s-fs server. It has no query: a presigned URL's would be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Request {
+    /// The method.
+    pub method: Method,
+    /// The `Host` header.
+    pub host: String,
+    /// The path, percent-encoded as it came.
+    pub path: String,
+    /// What the server answered.
+    pub status: StatusCode,
+}
+
+/// What is wrong with an s3s-fs server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every request is answered with this status.
+    Status(StatusCode),
+    /// No request is answered.
+    Hang,
+}
+
+impl S3Server {
+    /// s3s-fs in this process, over plain HTTP.
+    pub fn s3s_fs() -> Result<Self> {
+        s3s_fs::start(false)
+    }
+
+    /// s3s-fs in this process, over TLS with an authority of its own ([`S3Server::ca_pem`]).
+    pub fn s3s_fs_tls() -> Result<Self> {
+        s3s_fs::start(true)
+    }
+
+    /// versitygw as a child process, over plain HTTP.
+    pub async fn versitygw() -> Result<Self> {
+        versitygw::start().await
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.endpoint
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// The same server at a host name under which virtual-host style works: `<bucket>.localhost` is loopback to curl,
+    /// browsers and systemd-resolved.
+    #[must_use]
+    pub fn localhost_endpoint(&self) -> String {
+        let scheme = if self.ca_pem.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://localhost:{}", self.port())
+    }
+
+    /// Makes a bucket; it is no error when it is there.
+    pub fn create_bucket(&self, bucket: &str) -> Result<()> {
+        let folder = self.inside(bucket)?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("make the bucket {bucket}"))
+    }
+
+    /// Puts an object, and its bucket where it is missing.
+    pub fn put_object(&self, bucket: &str, key: &str, body: impl AsRef<[u8]>) -> Result<()> {
+        let path = self.object(bucket, key)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("make folders for {key}"))?;
+        }
+        std::fs::write(&path, body).with_context(|| format!("put {bucket}/{key}"))
+    }
+
+    /// The bytes of an object; none when it is missing.
+    pub fn object_bytes(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        match std::fs::read(self.object(bucket, key)?) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {bucket}/{key}")),
+        }
+    }
+
+    /// The requests that reached the server so far, oldest first. Only s3s-fs counts.
+    pub fn requests(&self) -> Result<Vec<S3Request>> {
+        Ok(self.shared()?.requests())
+    }
+
+    /// Makes a further key pair valid, as on a rotation. Only s3s-fs can.
+    pub fn add_credentials(&self, access_key: &str, secret_key: &str) -> Result<()> {
+        self.shared()?.add_credentials(access_key, secret_key);
+        Ok(())
+    }
+
+    /// Ends a key pair: what it signed answers 403 from now on. Only s3s-fs can.
+    pub fn remove_credentials(&self, access_key: &str) -> Result<()> {
+        self.shared()?.remove_credentials(access_key);
+        Ok(())
+    }
+
+    /// Has `<bucket>.<domain>` mean the bucket, on any port. Only s3s-fs can; it starts with `localhost`.
+    pub fn add_domain(&self, domain: &str) -> Result<()> {
+        self.shared()?.add_domain(domain);
+        Ok(())
+    }
+
+    /// Breaks the server, or mends it. Only s3s-fs can.
+    pub fn set_trouble(&self, trouble: Trouble) -> Result<()> {
+        self.shared()?.set_trouble(trouble);
+        Ok(())
+    }
+
+    fn shared(&self) -> Result<&Shared> {
+        match &self.kind {
+            Kind::S3sFs { shared, .. } => Ok(shared),
+            Kind::Versitygw { .. } => bail!("versitygw can't do this; use S3Server::s3s_fs"),
+        }
+    }
+
+    fn object(&self, bucket: &str, key: &str) -> Result<PathBuf> {
+        self.inside(&format!("{bucket}/{key}"))
+    }
+
+    /// A path under the server's root; a key that would leave it is refused.
+    fn inside(&self, relative: &str) -> Result<PathBuf> {
+        let path = Path::new(relative);
+        if !path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+        {
+            bail!("{relative:?} can't be a file below the server's root");
+        }
+        Ok(self.root.join(path))
+    }
+}
