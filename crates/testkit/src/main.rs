@@ -1,10 +1,10 @@
 //! `presigned-testkit`: the control plane by hand, for the demo, the bench and `make cluster`.
 
-use std::io::Read;
+use std::io;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use presigned_testkit::ControlPlane;
+use presigned_testkit::{ControlPlane, cluster};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,17 +21,33 @@ enum Command {
     ///
     /// One line of JSON on standard output says that it is up: kubeconfig, url, folder and pid.
     ControlPlane,
+    /// A control plane that stays up.
+    #[command(subcommand)]
+    Cluster(Cluster),
+}
+
+#[derive(Debug, Subcommand)]
+enum Cluster {
+    /// Start it, unless it is up, and print how to reach it.
+    Up,
+    /// End it and remove its files.
+    Down,
+    /// Be the process that holds it.
+    #[command(hide = true)]
+    Hold,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::ControlPlane => control_plane().await,
+        Command::Cluster(Cluster::Up) => cluster::up(),
+        Command::Cluster(Cluster::Down) => cluster::down(),
+        Command::Cluster(Cluster::Hold) => cluster::hold(signalled()?).await,
     }
 }
 
 async fn control_plane() -> Result<()> {
-    // The watches are set before the first server starts: a signal during the start stops what is there already.
     let mut ended = std::pin::pin!(ended()?);
     let control_plane = tokio::select! {
         () = &mut ended => return Ok(()),
@@ -51,19 +67,31 @@ async fn control_plane() -> Result<()> {
 
 /// Completes when standard input closes, or at SIGINT or SIGTERM.
 fn ended() -> Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let signalled = signalled()?;
     let (closed, input) = tokio::sync::oneshot::channel();
-    // A thread of its own: a blocked read would keep the runtime from shutting down.
+    // A thread of its own: a read that blocks would keep the runtime from shutting down.
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = closed.send(());
     });
     Ok(async move {
         tokio::select! {
             _ = input => {}
+            () = signalled => {}
+        }
+    })
+}
+
+/// Completes at SIGINT, SIGTERM or SIGHUP, from the moment of this call.
+fn signalled() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+    Ok(async move {
+        tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
 }

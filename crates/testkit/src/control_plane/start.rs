@@ -1,6 +1,5 @@
 //! The order in which the servers start, and their flags.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,14 +9,14 @@ use kube::{Api, Client};
 
 use super::{ApiServer, ControlPlane, Folder};
 use crate::guard::{Guarded, GuardedFolder};
-use crate::{pki, tools};
+use crate::{free_ports, pki, tools};
 
 /// From the first process to a control plane whose controllers run. Two seconds are usual; a busy machine takes longer.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would count.
 const CONTROLLERS: &str = "clusterrole-aggregation-controller,garbage-collector-controller,namespace-controller,\
-    resourcequota-controller,root-ca-certificate-publisher-controller,serviceaccount-controller,\
+    resourcequota-controller,root-ca-certificate-publisher-controller,serviceaccount-controller,serviceaccount-token-controller,\
     validatingadmissionpolicy-status-controller";
 
 pub(super) async fn start() -> Result<ControlPlane> {
@@ -215,16 +214,4 @@ fn manager_flags(files: &Files, kubeconfig: &Path) -> Vec<String> {
         "--kube-api-qps=500".to_owned(),
         "--kube-api-burst=1000".to_owned(),
     ]
-}
-
-/// Ports that are free now. They are held until all are known, so that no two are the same.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-        *port = listener.local_addr().context("read a free port")?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }
