@@ -18,8 +18,8 @@ use crate::ControlPlane;
 /// The first start builds Kubernetes, which takes minutes.
 const START_PATIENCE: Duration = Duration::from_mins(30);
 
-/// The servers are killed when they have not ended after some seconds.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// Above what the guards take at the very most.
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a holder tells about its cluster.
 #[derive(Debug, Serialize, Deserialize)]

@@ -28,27 +28,9 @@ pub struct ControlPlane {
     api: ApiServer,
     config: Config,
     kubeconfig: PathBuf,
-    // Dropped in this order: the servers first, kube-apiserver before etcd, then the folder.
+    // Dropped before the folder that they write into.
     servers: Vec<Guarded>,
-    folder: Folder,
-}
-
-/// Where a control plane keeps its files.
-#[derive(Debug)]
-enum Folder {
-    /// Ours and the servers'; removed after them.
-    Guarded(GuardedFolder),
-    /// Ours, beside a cluster that is not.
-    Own(tempfile::TempDir),
-}
-
-impl Folder {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Guarded(folder) => folder.path(),
-            Self::Own(folder) => folder.path(),
-        }
-    }
+    folder: GuardedFolder,
 }
 
 impl ControlPlane {
@@ -78,13 +60,12 @@ impl ControlPlane {
     /// A cluster that somebody else runs; its current context must be an admin's.
     pub async fn existing(kubeconfig: &Path) -> Result<Self> {
         let config = access::read(kubeconfig).await?;
-        let folder = tempfile::Builder::new().prefix("presigned-").tempdir();
         Ok(Self {
             api: ApiServer::of(&config),
             config,
             kubeconfig: kubeconfig.to_owned(),
             servers: Vec::new(),
-            folder: Folder::Own(folder.context("make a temporary folder")?),
+            folder: GuardedFolder::new("presigned-test-")?,
         })
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
-use super::{ApiServer, ControlPlane, Folder};
+use super::{ApiServer, ControlPlane};
 use crate::guard::{Guarded, GuardedFolder};
 use crate::{free_ports, pki, tools};
 
@@ -15,8 +15,9 @@ use crate::{free_ports, pki, tools};
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would count.
-const CONTROLLERS: &str = "clusterrole-aggregation-controller,garbage-collector-controller,namespace-controller,\
-    resourcequota-controller,root-ca-certificate-publisher-controller,serviceaccount-controller,serviceaccount-token-controller,\
+const CONTROLLERS: &str = "clusterrole-aggregation-controller,garbage-collector-controller,\
+    namespace-controller,resourcequota-controller,root-ca-certificate-publisher-controller,\
+    serviceaccount-controller,serviceaccount-token-controller,\
     validatingadmissionpolicy-status-controller";
 
 pub(super) async fn start() -> Result<ControlPlane> {
@@ -70,7 +71,7 @@ pub(super) async fn start() -> Result<ControlPlane> {
         config,
         kubeconfig,
         servers,
-        folder: Folder::Guarded(folder),
+        folder,
     })
 }
 
