@@ -34,12 +34,12 @@ exit "$code"
 "#;
 
 /// Waits for standard input to close, then for the processes that the file `$1/.writers` names, then removes the
-/// folder `$1`.
+/// folder `$1`. Ten seconds are enough for all: where nobody reaps orphans, a dead one looks alive for ever.
 const REMOVE_WHEN_STDIN_CLOSES: &str = r#"
 folder=$1
 cat >/dev/null
+n=0
 for pid in $(cat "$folder/.writers" 2>/dev/null); do
-  n=0
   while kill -0 "$pid" 2>/dev/null && [ "$n" -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
 done
 rm -rf -- "$folder"
