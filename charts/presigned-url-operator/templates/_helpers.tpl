@@ -21,8 +21,10 @@
 {{- define "psu.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "psu.fullname" .) .Values.serviceAccount.name -}}
+{{- else if .Values.serviceAccount.name -}}
+{{- .Values.serviceAccount.name -}}
 {{- else -}}
-{{- required "serviceAccount.name: name the account that is there already, since serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- fail "serviceAccount.name: name the account that is there already, since serviceAccount.create is false" -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Every check of the Helm chart that needs no cluster: lint, unit tests, the README's table, and each way to render it
+# against strict schemas of this Kubernetes version and of the CRDs. Needs Go and nothing from the network but Go modules.
+#
+#   PSU_TOOLS_DIR   a folder with helm and kubeconform; default: what hack/tools.sh builds
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+chart=$root/charts/presigned-url-operator
+tools=${PSU_TOOLS_DIR:-}
+if [[ ! -x $tools/helm || ! -x $tools/kubeconform ]]; then
+  tools=$("$root/hack/tools.sh" helm kubeconform)
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+# The user's own repositories, plugins and cluster have no part in this.
+export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm KUBECONFIG=/dev/null
+
+passed=0
+failed=()
+check() { # what it shows, command...
+  local what=$1
+  shift
+  if "$@" >"$tmp/out" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok    $what"
+  else
+    failed+=("$what")
+    echo "FAIL  $what"
+    sed 's/^/      /' "$tmp/out"
+  fi
+}
+
+# The version of Kubernetes is the control plane's of all other tests.
+kubernetes=$(sed -n 's|^\(require \)\{0,1\}[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\2|p' "$root/hack/kube/go.mod" | head -n 1)
+kube_source=$(cd "$tmp" && go mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p')
+(cd "$root/hack/chart" && go build -o "$tmp/" . github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
+"$tmp/chart" schemas "$tmp/schemas" "$kube_source/api/openapi-spec/swagger.json" "$chart/files/crds"
+
+render() { # helm arguments
+  "$tools/helm" template psu "$chart" --namespace presigned-system --kube-version "$kubernetes" "$@"
+}
+
+# ServiceMonitor is another project's kind and is compared whole by the unit tests instead.
+conforms() { # helm arguments
+  render "$@" >"$tmp/rendered.yaml" &&
+    "$tools/kubeconform" -strict -summary -skip monitoring.coreos.com/v1/ServiceMonitor \
+      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/rendered.yaml"
+}
+
+# The schemas themselves: a field that is not there has to be refused, else all the checks below say nothing.
+schemas_are_strict() {
+  render >"$tmp/rendered.yaml"
+  sed 's/^  replicas: 1$/  replicaz: 1/' "$tmp/rendered.yaml" >"$tmp/misspelt.yaml"
+  ! cmp -s "$tmp/rendered.yaml" "$tmp/misspelt.yaml" &&
+    ! "$tools/kubeconform" -strict \
+      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/misspelt.yaml"
+}
+
+package_holds_crds_and_no_tests() {
+  "$tools/helm" package "$chart" --destination "$tmp" >/dev/null
+  tar -tzf "$tmp"/presigned-url-operator-*.tgz >"$tmp/packaged"
+  [[ $(grep -c '/files/crds/presigned.dev_.*\.yaml$' "$tmp/packaged") == 3 ]] && ! grep '/tests/' "$tmp/packaged"
+}
+
+check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
+check "unit tests" "$tmp/helm-unittest" --strict "$chart"
+check "README names every value" "$tmp/chart" readme --check "$chart"
+check "a misspelt field is refused by the schemas" schemas_are_strict
+check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
+check "default values conform" conforms
+for values in "$chart"/ci/*.yaml; do
+  check "$(basename "$values") conforms" conforms --values "$values"
+  check "$(basename "$values") conforms where the CRDs are there already" conforms --values "$values" \
+    --api-versions presigned.dev/v1alpha1/ClusterObjectStore --api-versions presigned.dev/v1alpha1/PresignedURLPolicy
+done
+
+echo "chart: $passed passed, ${#failed[@]} failed"
+[[ ${#failed[@]} == 0 ]]

@@ -1,0 +1,34 @@
+// Command chart does for the Helm chart what no ready-made tool does without a network:
+//
+//	chart schemas OUT SWAGGER CRDS   strict JSON schemas for kubeconform, of Kubernetes' own kinds and of the CRDs
+//	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+const usage = `usage:
+  chart schemas OUT SWAGGER CRDS
+  chart readme [--check] CHART`
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "chart:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 4 && args[0] == "schemas":
+		return writeSchemas(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "readme":
+		return writeReadme(args[1])
+	case len(args) == 3 && args[0] == "readme" && args[1] == "--check":
+		return checkReadme(args[2])
+	default:
+		return fmt.Errorf("%s", usage)
+	}
+}
