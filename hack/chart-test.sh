@@ -2,14 +2,14 @@
 # Every check of the Helm chart that needs no cluster: lint, unit tests, the README's table, and each way to render it
 # against strict schemas of this Kubernetes version and of the CRDs. Needs Go and nothing from the network but Go modules.
 #
-#   PSU_TOOLS_DIR   a folder with helm and kubeconform; default: what hack/tools.sh builds
+#   PSU_TOOLS_DIR   a folder with helm, helm-unittest and kubeconform; default: what hack/tools.sh builds
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 chart=$root/charts/presigned-url-operator
 tools=${PSU_TOOLS_DIR:-}
-if [[ ! -x $tools/helm || ! -x $tools/kubeconform ]]; then
-  tools=$("$root/hack/tools.sh" helm kubeconform)
+if [[ ! -x $tools/helm || ! -x $tools/helm-unittest || ! -x $tools/kubeconform ]]; then
+  tools=$("$root/hack/tools.sh" helm helm-unittest kubeconform)
 fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -34,7 +34,7 @@ check() { # what it shows, command...
 # The version of Kubernetes is the control plane's of all other tests.
 kubernetes=$(sed -n 's|^\(require \)\{0,1\}[[:space:]]*k8s.io/kubernetes \(v[^ ]*\).*|\2|p' "$root/hack/kube/go.mod" | head -n 1)
 kube_source=$(cd "$tmp" && go mod download -json "k8s.io/kubernetes@$kubernetes" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p')
-(cd "$root/hack/chart" && go build -o "$tmp/" . github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
+(cd "$root/hack/chart" && go build -o "$tmp/chart" .)
 "$tmp/chart" schemas "$tmp/schemas" "$kube_source/api/openapi-spec/swagger.json" "$chart/files/crds"
 
 render() { # helm arguments
@@ -64,7 +64,7 @@ package_holds_crds_and_no_tests() {
 }
 
 check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
-check "unit tests" "$tmp/helm-unittest" --strict "$chart"
+check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
 check "a misspelt field is refused by the schemas" schemas_are_strict
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
