@@ -101,12 +101,16 @@ Y
 
 echo "== install on a cluster without the CRDs"
 kubectl create namespace "$namespace" >/dev/null
+kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
 kubectl create namespace team-a >/dev/null
 kubectl create namespace team-b >/dev/null
 release install
 for crd in presignedurls presignedurlpolicies clusterobjectstores; do
   until_true kubectl wait --for=condition=Established --timeout=1s "crd/$crd.presigned.dev"
 done
+# Without a node it stays pending; that it is there means that the restricted standard lets it in.
+pod_exists() { kubectl get pods -n "$namespace" -o name | grep -q .; }
+until_true pod_exists
 
 echo "== rights"
 for where in team-a team-b; do

@@ -3,6 +3,7 @@
 # against strict schemas of this Kubernetes version and of the CRDs. Needs Go and nothing from the network but Go modules.
 #
 #   PSU_TOOLS_DIR   a folder with helm, helm-unittest and kubeconform; default: what hack/tools.sh builds
+#   PSU_OPERATOR    the operator's binary; when set, it has to know every flag that the chart gives it
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -63,6 +64,22 @@ package_holds_crds_and_no_tests() {
   [[ $(grep -c '/files/crds/presigned.dev_.*\.yaml$' "$tmp/packaged") == 3 ]] && ! grep '/tests/' "$tmp/packaged"
 }
 
+operator_knows_its_flags() {
+  local flag missing=0
+  "$PSU_OPERATOR" run --help >"$tmp/help"
+  # Values that bring out every flag.
+  render --values "$chart/ci/everything-values.yaml" --set 'operator.namespaces={a}' --show-only templates/deployment.yaml |
+    sed -n 's/^ *- "\{0,1\}\(--[a-z-]*\)=.*/\1/p' >"$tmp/flags"
+  [[ -s $tmp/flags ]] || return 1
+  while IFS= read -r flag; do
+    grep -qE -- "(^|[[:space:]])$flag([[:space:]=,]|$)" "$tmp/help" || {
+      echo "unknown to the operator: $flag"
+      missing=1
+    }
+  done <"$tmp/flags"
+  return "$missing"
+}
+
 check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
 check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
@@ -74,6 +91,9 @@ for values in "$chart"/ci/*.yaml; do
   check "$(basename "$values") conforms where the CRDs are there already" conforms --values "$values" \
     --api-versions presigned.dev/v1alpha1/ClusterObjectStore --api-versions presigned.dev/v1alpha1/PresignedURLPolicy
 done
+if [[ -n ${PSU_OPERATOR:-} ]]; then
+  check "the operator knows every flag that it is given" operator_knows_its_flags
+fi
 
 echo "chart: $passed passed, ${#failed[@]} failed"
 [[ ${#failed[@]} == 0 ]]
