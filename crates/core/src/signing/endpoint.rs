@@ -187,7 +187,11 @@ pub enum EndpointError {
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), EndpointError> {
-    let host_end = authority.rfind(']').map_or(0, |at| at + 1);
+    let host_end = match authority.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None if authority.starts_with('[') => return Err(EndpointError::Host),
+        None => 0,
+    };
     let Some(colon) = authority[host_end..].find(':') else {
         return Ok((authority, None));
     };

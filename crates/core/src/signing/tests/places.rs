@@ -1,0 +1,235 @@
+//! Endpoints are read one way only, and buckets are addressed as the SDK addresses them.
+
+use super::*;
+use EndpointError as E;
+
+#[test]
+fn an_endpoint_is_written_as_every_client_writes_it() {
+    for (text, written) in [
+        ("https://s3.example.com", "https://s3.example.com"),
+        ("https://s3.example.com/", "https://s3.example.com"),
+        ("HTTPS://S3.Example.COM:443/", "https://s3.example.com"),
+        ("http://s3.example.com:80", "http://s3.example.com"),
+        ("http://s3.example.com:443", "http://s3.example.com:443"),
+        ("https://s3.example.com:80", "https://s3.example.com:80"),
+        ("http://minio:9000", "http://minio:9000"),
+        ("http://minio:09000", "http://minio:9000"),
+        ("http://127.0.0.1:7070", "http://127.0.0.1:7070"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://[::]", "http://[::]"),
+        ("https://[FD00:0:0:0:0:0:0:1]/", "https://[fd00::1]"),
+        (
+            "https://xn--bcher-kva.example",
+            "https://xn--bcher-kva.example",
+        ),
+        ("https://a1.0x.example", "https://a1.0x.example"),
+    ] {
+        assert_eq!(
+            Endpoint::parse(text).unwrap().to_string(),
+            written,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_endpoint_with_anything_but_scheme_host_and_port_is_refused() {
+    let label = "a".repeat(64);
+    let name = ["a".repeat(63).as_str(); 4].join(".");
+    for (text, error) in [
+        ("", E::Scheme),
+        ("s3.example.com", E::Scheme),
+        ("//s3.example.com", E::Scheme),
+        ("ftp://s3.example.com", E::Scheme),
+        ("s3://bucket", E::Scheme),
+        (" https://s3.example.com", E::Scheme),
+        ("https://s3.example.com/path", E::Path),
+        ("https://s3.example.com//", E::Path),
+        ("https://s3.example.com/?x=1", E::Query),
+        ("https://s3.example.com?", E::Query),
+        ("https://s3.example.com#a", E::Fragment),
+        ("https://user:pass@s3.example.com", E::UserInfo),
+        ("https://s3.example.com@evil.org", E::UserInfo),
+        ("https://", E::Host),
+        ("https:///", E::Host),
+        ("https://:9000", E::Host),
+        ("https://s3 example.com", E::Host),
+        ("https://s3.example.com ", E::Host),
+        ("https://s3.example.com\\a", E::Host),
+        ("https://s3.example.com\r\nx", E::Host),
+        ("https://s3..example.com", E::Host),
+        ("https://s3.example.com.", E::Host),
+        ("https://-s3.example.com", E::Host),
+        ("https://s3-.example.com", E::Host),
+        ("https://s3_a.example.com", E::Host),
+        ("https://b\u{fc}cher.example", E::Host),
+        ("https://s3%2eexample.com", E::Host),
+        ("https://*.example.com", E::Host),
+        (&format!("https://{label}.com"), E::Host),
+        (&format!("https://{name}"), E::Host),
+        ("https://127.1", E::Host),
+        ("https://127.0.0.01", E::Host),
+        ("https://127.0.0.256", E::Host),
+        ("https://2130706433", E::Host),
+        ("https://0x7f000001", E::Host),
+        ("https://1.2.3.0x4", E::Host),
+        ("https://[::ffff:127.0.0.1]", E::Host),
+        ("https://[::1.2.3.4]", E::Host),
+        ("https://[fe80::1%25eth0]", E::Host),
+        ("https://[127.0.0.1]", E::Host),
+        ("https://[::1", E::Host),
+        ("https://[]", E::Host),
+        ("https://[::1]x", E::Host),
+        ("https://::1", E::Port),
+        ("https://s3.example.com:", E::Port),
+        ("https://s3.example.com:0", E::Port),
+        ("https://s3.example.com:65536", E::Port),
+        ("https://s3.example.com:+80", E::Port),
+        ("https://s3.example.com:90a", E::Port),
+        ("https://s3.example.com:80:80", E::Port),
+    ] {
+        assert_eq!(Endpoint::parse(text), Err(error), "{text:?}");
+    }
+}
+
+#[test]
+fn an_endpoint_error_never_repeats_the_password() {
+    let refused = Endpoint::parse("https://user:hunter2@s3.example.com").unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+}
+
+#[test]
+fn aws_is_known_by_its_regions_alone() {
+    for (region, written) in [
+        ("eu-central-1", "https://s3.eu-central-1.amazonaws.com"),
+        ("us-east-1", "https://s3.us-east-1.amazonaws.com"),
+        (
+            "ap-southeast-12",
+            "https://s3.ap-southeast-12.amazonaws.com",
+        ),
+        ("mx-central-1", "https://s3.mx-central-1.amazonaws.com"),
+        (
+            "cn-northwest-1",
+            "https://s3.cn-northwest-1.amazonaws.com.cn",
+        ),
+        ("us-gov-east-1", "https://s3.us-gov-east-1.amazonaws.com"),
+    ] {
+        assert_eq!(Endpoint::aws(region).unwrap().to_string(), written);
+    }
+    for region in [
+        "",
+        "garage",
+        "us-east",
+        "us-east-",
+        "us--1",
+        "-east-1",
+        "us-east-1a",
+        "us-iso-east-1",
+        "us-gov-east",
+        "eu-isoe-west-1",
+        "eusc-de-east-1",
+        "aws-global",
+        "xx-east-1",
+        "us-EAST-1",
+        "us-east-1-1",
+        "cn-gov-north-1",
+        "us-east.evil.org/-1",
+    ] {
+        let error = E::UnknownAwsRegion(region.to_owned());
+        assert_eq!(Endpoint::aws(region), Err(error), "{region}");
+    }
+}
+
+#[test]
+fn an_address_is_told_from_a_name() {
+    for (text, is_ip) in [
+        ("http://127.0.0.1", true),
+        ("http://[::1]:1", true),
+        ("http://localhost", false),
+        ("http://1.2.3.example", false),
+    ] {
+        assert_eq!(Endpoint::parse(text).unwrap().is_ip(), is_ip, "{text}");
+    }
+}
+
+fn resolve(
+    endpoint: Option<&str>,
+    region: &str,
+    style: AddressingStyle,
+    bucket: &str,
+) -> Result<Style, EndpointError> {
+    let endpoint = endpoint.map(|text| Endpoint::parse(text).unwrap());
+    let bucket = Bucket::parse(bucket).unwrap();
+    Target::resolve(endpoint.as_ref(), region, style, &bucket).map(|target| target.style)
+}
+
+#[test]
+fn a_bucket_stands_before_the_host_only_where_a_client_can_reach_it_there() {
+    use AddressingStyle as A;
+    let own = Some("https://s3.example.com");
+    let plain = Some("http://s3.example.com:80");
+    let long = format!(
+        "http://{}.{}",
+        ["a".repeat(60).as_str(); 3].join("."),
+        "b".repeat(60)
+    );
+    for (endpoint, style, bucket, resolved) in [
+        (None, A::Auto, "bucket", Ok(Style::VirtualHost)),
+        (None, A::Auto, "my.bucket", Ok(Style::Path)),
+        (None, A::Path, "bucket", Ok(Style::Path)),
+        (None, A::VirtualHost, "bucket", Ok(Style::VirtualHost)),
+        (None, A::VirtualHost, "my.bucket", Ok(Style::Path)),
+        (own, A::Auto, "bucket", Ok(Style::Path)),
+        (own, A::VirtualHost, "bucket", Ok(Style::VirtualHost)),
+        (own, A::VirtualHost, "the.bucket", Ok(Style::Path)),
+        (plain, A::VirtualHost, "the.bucket", Ok(Style::VirtualHost)),
+        (plain, A::VirtualHost, "my.bucket", Ok(Style::Path)),
+        (Some("http://127.0.0.1"), A::Auto, "bucket", Ok(Style::Path)),
+        (
+            Some("http://127.0.0.1"),
+            A::VirtualHost,
+            "bucket",
+            Err(E::VirtualHostOfIp),
+        ),
+        (
+            Some("http://[::1]"),
+            A::VirtualHost,
+            "bucket",
+            Err(E::VirtualHostOfIp),
+        ),
+        (
+            Some(long.as_str()),
+            A::VirtualHost,
+            "bucket123",
+            Ok(Style::VirtualHost),
+        ),
+        (
+            Some(long.as_str()),
+            A::VirtualHost,
+            "bucket1234",
+            Err(E::VirtualHostTooLong),
+        ),
+        (Some(long.as_str()), A::Path, "bucket1234", Ok(Style::Path)),
+    ] {
+        assert_eq!(
+            resolve(endpoint, "eu-west-2", style, bucket),
+            resolved,
+            "{endpoint:?} {style:?} {bucket}"
+        );
+    }
+}
+
+#[test]
+fn a_region_that_would_break_the_credential_scope_is_refused() {
+    let own = Some("https://s3.example.com");
+    for region in ["", "a/b", "a b", "-a", "a-", "\u{e9}", "a\n", "a%2F"] {
+        let refused = resolve(own, region, AddressingStyle::Auto, "bucket");
+        assert_eq!(refused, Err(E::Region), "{region:?}");
+    }
+    for region in ["garage", "a", "us_east.1-x", "US-EAST-1"] {
+        let resolved = resolve(own, region, AddressingStyle::Auto, "bucket");
+        assert_eq!(resolved, Ok(Style::Path), "{region}");
+    }
+    let unknown = resolve(None, "garage", AddressingStyle::Auto, "bucket");
+    assert_eq!(unknown, Err(E::UnknownAwsRegion("garage".to_owned())));
+}
