@@ -366,20 +366,17 @@ async fn presign_by_sdk(
 
 /// The SDK takes tags ready for the header.
 fn tag_header(tags: &BTreeMap<String, String>) -> Option<String> {
-    let mut escaped: BTreeMap<char, String> = BTreeMap::new();
-    for (char, escape) in [
-        (' ', "%20"),
-        ('+', "%2B"),
-        ('=', "%3D"),
-        (':', "%3A"),
-        ('/', "%2F"),
-        ('@', "%40"),
-    ] {
-        escaped.insert(char, escape.to_owned());
-    }
     let encode = |text: &str| -> String {
-        let escape = |c: char| escaped.get(&c).cloned().unwrap_or_else(|| c.to_string());
-        text.chars().map(escape).collect()
+        let escapes = [
+            (' ', "%20"),
+            ('+', "%2B"),
+            ('=', "%3D"),
+            (':', "%3A"),
+            ('/', "%2F"),
+            ('@', "%40"),
+        ];
+        let escape = |text: String, (raw, escape): (char, &str)| text.replace(raw, escape);
+        escapes.into_iter().fold(text.to_owned(), escape)
     };
     let pairs: Vec<_> = tags
         .iter()

@@ -1,4 +1,4 @@
-//! The signer: SigV4 in the query, as S3 wants it.
+//! The signer: `SigV4` in the query, as S3 wants it.
 //!
 //! What holds here: a URL is byte for byte what aws-sdk-s3 presigns for the same input (`tests/sdk_equality.rs`), at a
 //! fifth of its cost and without its clock and identity cache. Every option of a request is taken apart exhaustively: a
@@ -24,8 +24,8 @@ use super::target::{Style, Target};
 use crate::api::{GetOptions, IfNoneMatch, Method, PutOptions};
 use crate::policy::{Bucket, Key, Options};
 
-/// SigV4's limit: seven days.
-const MAX_EXPIRES: Duration = Duration::from_secs(604_800);
+/// `SigV4`'s limit: seven days.
+const MAX_EXPIRES: Duration = Duration::from_hours(168);
 
 /// RFC 3986's unreserved characters stand for themselves, nothing else does.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
@@ -71,7 +71,7 @@ pub enum SignError {
     /// The credentials end before the URL.
     #[error("the credentials end before the URL would: ask for less, or renew the credentials")]
     CredentialsEndFirst,
-    /// A life that SigV4 cannot express.
+    /// A life that `SigV4` cannot express.
     #[error(
         "a presigned URL lives a whole number of seconds from 1 to 604800 (seven days), counted from a whole second"
     )]

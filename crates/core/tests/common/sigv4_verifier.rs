@@ -1,10 +1,11 @@
-//! A SigV4 verifier for presigned URLs: what an S3 server does with one, from AWS's description of the algorithm.
+//! A `SigV4` verifier for presigned URLs: what an S3 server does with one, from AWS's description of the algorithm.
 //!
 //! What holds here: bare HMAC and SHA-256, and not one line of the code that it judges. It is strict where AWS is: the
 //! life, the date of the scope, signed headers that were not sent, and `x-amz-*` headers that were sent and not
 //! signed are refused. Include it with `#[path]`; it needs the crates `hmac`, `sha2` and `jiff`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
@@ -73,7 +74,7 @@ pub fn verify(
         let value = sent
             .remove(name)
             .ok_or(format!("signed header {name} was not sent"))?;
-        canonical_headers.push_str(&format!("{name}:{value}\n"));
+        canonical_headers.extend([name, ":", &value, "\n"]);
     }
     if let Some(name) = sent
         .keys()
@@ -132,7 +133,10 @@ fn hmac(key: &[u8], message: &str) -> Result<Vec<u8>, String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 fn decode(text: &str) -> Result<String, String> {
@@ -158,7 +162,7 @@ fn encode(text: &str, raw: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || raw.contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
