@@ -22,7 +22,7 @@ use crate::policy::{Bucket, Key, Options};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "the+session/token=";
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn then() -> Timestamp {
     "2013-05-24T00:00:00Z".parse().unwrap()
@@ -79,9 +79,9 @@ fn get() -> Options {
     Options::Get(GetOptions::default())
 }
 
-fn map(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
-    Some(pairs.iter().map(own).collect())
+    pairs.iter().map(own).collect()
 }
 
 const PUBLISHED: &str = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404";
@@ -231,8 +231,8 @@ fn every_option_of_a_put_is_a_signed_header() {
         kms_key_id: Some("arn:aws:kms:us-east-1:111122223333:key/1234abcd".to_owned()),
         storage_class: Some("STANDARD_IA".to_owned()),
         acl: Some("bucket-owner-full-control".to_owned()),
-        metadata: map(&[("owner", "team  a, b"), ("run-id", "7")]),
-        tagging: map(&[("cost centre", "a+b=c"), ("project", "x/y@z")]),
+        metadata: Some(map(&[("owner", "team  a, b"), ("run-id", "7")])),
+        tagging: Some(map(&[("cost centre", "a+b=c"), ("project", "x/y@z")])),
     };
     let signed = presigned("up/file.json", &Options::Put(options), &keys());
     insta::assert_snapshot!(signed.url.expose());
@@ -251,8 +251,8 @@ fn a_put_without_options_and_a_delete_sign_the_host_alone() {
 #[test]
 fn empty_tags_and_metadata_add_no_header() {
     let options = PutOptions {
-        metadata: map(&[]),
-        tagging: map(&[]),
+        metadata: Some(map(&[])),
+        tagging: Some(map(&[])),
         ..PutOptions::default()
     };
     assert_eq!(presigned("k", &Options::Put(options), &keys()).headers, []);
@@ -346,7 +346,7 @@ fn what_cannot_sign_for_the_whole_life_signs_nothing() {
 
 #[test]
 fn a_life_is_whole_seconds_up_to_seven_days() {
-    let week = Duration::from_secs(604_800);
+    let week = Duration::from_hours(168);
     let half = Duration::from_millis(500);
     let attempt = |signed_at, expires| {
         let life = Life { signed_at, expires };

@@ -76,7 +76,7 @@ impl Case {
             key: &self.key,
             options: &self.options,
         };
-        let life = Duration::from_secs(3600);
+        let life = Duration::from_hours(1);
         presign(&op, &self.target(), &creds, at(0), life).unwrap()
     }
 
@@ -268,6 +268,13 @@ fn each_part_of_what_was_allowed_counts() {
         Err(M::Method)
     );
     assert_eq!(with(Case::put()), Err(M::Method));
+
+    let renamed = Presigned {
+        method: Method::Head,
+        ..signed.clone()
+    };
+    let judged = case.judge_by(&renamed, |e| e.method = Method::Head);
+    assert_eq!(judged, Err(M::Method), "options of a GET for a HEAD");
 }
 
 #[test]
@@ -285,6 +292,28 @@ fn a_life_that_sigv4_cannot_express_is_refused() {
         assert_eq!(judge(end), Err(Mismatch::Life), "{end}");
     }
     assert_eq!(judge(at(3600)), Ok(()));
+
+    // Not even where URL and plan agree.
+    for (seconds, verdict) in [
+        (0, Err(Mismatch::Life)),
+        (1, Ok(())),
+        (604_800, Ok(())),
+        (604_801, Err(Mismatch::Life)),
+    ] {
+        let url = signed
+            .url
+            .expose()
+            .replace("Expires=3600", &format!("Expires={seconds}"));
+        let agreed = Presigned {
+            url: SecretUrl::new(url),
+            ..signed.clone()
+        };
+        let judged = case.judge_by(&agreed, |expected| {
+            expected.expires_at = at(seconds);
+            expected.not_after = at(1_000_000);
+        });
+        assert_eq!(judged, verdict, "{seconds} s");
+    }
 }
 
 #[test]
