@@ -72,7 +72,7 @@ impl Owner {
 
     /// Whether it is a reference to a `PresignedURL` of this name that is not the one alive.
     pub(super) fn is_dead_namesake(&self, me: Me<'_>) -> bool {
-        self.is_presigned_url() && self.name == me.name && self.uid != me.uid
+        self.is_presigned_url() && self.name == me.name && self.uid != me.uid && !me.uid.is_empty()
     }
 
     fn controls(&self) -> bool {
