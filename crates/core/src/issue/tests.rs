@@ -1,6 +1,6 @@
 //! Tables, properties and goldens of this room. The file for curl is proven by the real curl in `tests/curl_conf.rs`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod hash;
 mod life;
