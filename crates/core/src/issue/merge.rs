@@ -98,7 +98,7 @@ fn over(
 
 fn owners(existing: &[Owner], me: Me<'_>) -> Vec<Owner> {
     let ours = Owner::of(me);
-    let ours_or_dead = |owner: &Owner| owner.uid == me.uid || owner.is_dead_namesake(me);
+    let ours_or_dead = |owner: &Owner| owner.uid == me.uid || owner.is_namesake(me);
     let at = existing
         .iter()
         .position(ours_or_dead)

@@ -70,9 +70,9 @@ impl Owner {
             && self.api_version.contains('/')
     }
 
-    /// Whether it is a reference to a `PresignedURL` of this name that is not the one alive.
-    pub(super) fn is_dead_namesake(&self, me: Me<'_>) -> bool {
-        self.is_presigned_url() && self.name == me.name && self.uid != me.uid && !me.uid.is_empty()
+    /// Whether it is a reference to a `PresignedURL` of this name; with another UID than `me`, to a dead one.
+    pub(super) fn is_namesake(&self, me: Me<'_>) -> bool {
+        self.is_presigned_url() && self.name == me.name && !me.uid.is_empty()
     }
 
     fn controls(&self) -> bool {
@@ -111,7 +111,7 @@ pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>
     if controller.is_presigned_url() && controller.uid == me.uid && !me.uid.is_empty() {
         return Ownership::Mine;
     }
-    if controller.is_dead_namesake(me) && labelled {
+    if controller.is_namesake(me) && labelled {
         return Ownership::Leftover;
     }
     Ownership::Foreign {
@@ -142,7 +142,7 @@ fn controlled_by(controller: &Owner, me: Me<'_>) -> String {
         name,
         ..
     } = controller;
-    if controller.is_dead_namesake(me) {
+    if controller.is_namesake(me) {
         return format!(
             "names an earlier {KIND} \"{}\" as its owner but lacks the label {MANAGED_BY_LABEL}={MANAGER}",
             shown(name)

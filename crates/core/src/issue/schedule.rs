@@ -26,8 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// # Guarantees
 /// - Left out, `renew` means: when two thirds of the real life are left.
 /// - At least 2 minutes are left; of a life of 3 minutes or less, at least two thirds.
-/// - A tenth of the life has passed, so that a `renewBefore` longer than the life does not issue in a loop. To leave room
-///   for the jitter there too, such a wait is planned as a seventh of the life.
+/// - A tenth of the life has passed, so that a `renewBefore` longer than the life does not issue in a loop: the wait is
+///   planned as a seventh of the life at least, of which the jitter leaves a tenth.
 /// - The jitter, up to 30% of the wait, is a hash of `uid` and `revision`, and only makes it earlier.
 #[must_use]
 pub fn renew_at(
@@ -43,8 +43,8 @@ pub fn renew_at(
         None => life / 3,
         Some(Renew::Left(left)) => life.saturating_sub(seconds(left)),
         Some(Renew::Percentage(left)) => {
-            life / 100 * (100 - i64::from(left.min(100)))
-                + life % 100 * (100 - i64::from(left.min(100))) / 100
+            let passed = 100 - i64::from(left);
+            life / 100 * passed + life % 100 * passed / 100
         }
     };
     let kept = OVERLAP.min(life - life / 3);
@@ -54,7 +54,7 @@ pub fn renew_at(
         fraction("presigned.dev/renew", uid, revision),
     ))
     .unwrap_or_default();
-    instant(issued.saturating_add((wait - earlier).max(tenth(life))))
+    instant(issued.saturating_add(wait - earlier))
 }
 
 /// Whether fresh credentials are worth fetching first: they lengthen the life by a quarter of what they could give.
@@ -83,11 +83,6 @@ pub fn backoff(failures: u32, uid: &str) -> Duration {
         .min(LONGEST_PAUSE);
     let lot = fraction("presigned.dev/backoff", uid, i64::from(failures));
     pause.saturating_sub(share(pause / 5, lot))
-}
-
-/// A tenth of a life in seconds, rounded up.
-const fn tenth(life: i64) -> i64 {
-    life / 10 + (life % 10 != 0) as i64
 }
 
 fn share(whole: Duration, lot: u32) -> Duration {

@@ -61,6 +61,7 @@ fn what_limits_a_life_is_named_where_more_than_a_tenth_is_lost() {
         ("signature age, from the signature's date", Some(hours(1)), hours(2), None, Some(600), 570, Some(SignatureAge)),
         ("the least of all", None, hours(2), Some(400), Some(600), 400, Some(Credentials)),
         ("a week, less what was dated back", Some(hours(168)), hours(200), None, None, WEEK - 30, None),
+        ("of two equal limits the first is named", None, hours(1), Some(hour), Some(3630), hour, Some(Duration)),
         ("never more than the rule allows", Some(hours(3)), hours(1), None, None, hour, Some(Duration)),
         ("the shortest", Some(secs(60)), hours(1), None, None, 60, None),
     ];
@@ -133,6 +134,13 @@ fn a_fraction_of_a_second_of_the_credentials_is_not_counted_on() {
     let end = at(NOON + 100) + SignedDuration::from_millis(900);
     let life = plan_life(at(NOON), asked(None, hours(12)), Some(end), None).unwrap();
     assert_eq!(life.expires_at, at(NOON + 100));
+}
+
+#[test]
+fn a_clock_at_either_end_of_time_stays_within_it() {
+    let plan = |now| plan_life(now, asked(None, hours(12)), None, None).unwrap();
+    assert_eq!(plan(Timestamp::MIN).signed_at, Timestamp::MIN);
+    assert_eq!(plan(Timestamp::MAX).expires_at, Timestamp::MAX);
 }
 
 proptest! {
