@@ -21,3 +21,6 @@ pub use decide::{Decision, Grant, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use names::{Bucket, Key, NameError};
 pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Quoting: one line, bounded, both ends kept.
+
+use proptest::prelude::*;
+
+use super::super::words::{all_of, any_of, bounded, quoted};
+
+#[test]
+fn a_long_text_keeps_both_its_ends() {
+    let text = format!("{}{}", "a".repeat(200), "z".repeat(200));
+    let shown = quoted(&text);
+    assert_eq!(shown, format!("\"{}…{}\"", "a".repeat(48), "z".repeat(48)));
+    assert_eq!(quoted(&"a".repeat(96)), format!("\"{}\"", "a".repeat(96)));
+}
+
+#[test]
+fn what_would_end_the_quote_or_the_line_is_escaped() {
+    assert_eq!(quoted("a\"b\\c\nd'e"), "\"a\\\"b\\\\c\\nd'e\"");
+}
+
+#[test]
+fn lists_are_read_aloud() {
+    assert_eq!(any_of(&["a"]), "\"a\"");
+    assert_eq!(any_of(&["a", "b"]), "\"a\" or \"b\"");
+    assert_eq!(any_of(&["a", "b", "c"]), "\"a\", \"b\" or \"c\"");
+    assert_eq!(
+        all_of(&["a", "b", "c", "d", "e"]),
+        "\"a\", \"b\", \"c\" and 2 more"
+    );
+}
+
+#[test]
+fn a_bounded_sentence_is_cut_between_its_parts() {
+    let parts = ["one".to_owned(), "two".to_owned(), "three".to_owned()];
+    assert_eq!(
+        bounded("x: ", ", ", &parts, ".", 100),
+        "x: one, two, three."
+    );
+    assert_eq!(bounded("x: ", ", ", &parts, ".", 18), "x: one, two.");
+    assert_eq!(bounded("éé", "", &[], "!", 4), "é!");
+}
+
+proptest! {
+    #[test]
+    fn a_quote_is_one_bounded_line(text in any::<String>()) {
+        let shown = quoted(&text);
+        prop_assert!(shown.len() <= 96 + 2 + '…'.len_utf8());
+        prop_assert!(!shown.contains(char::is_control));
+    }
+}
