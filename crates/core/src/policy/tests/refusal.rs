@@ -1,1 +1,290 @@
+//! Refusals, read aloud.
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::{Decision, PolicySet};
+use super::{Labels, compile, decide, decide_for, labels, policies, refused, request, rule};
+
+#[test]
+fn no_policy_for_the_namespace_says_so() {
+    let mut set = PolicySet::default();
+    let secret = rule(&json!({"buckets": ["payroll"]}));
+    set.insert(compile("theirs", &json!({"names": ["team-b"]}), &[secret]).expect("it compiles"));
+    assert_eq!(
+        refused(decide(&set, &request(&json!({})))),
+        "No policy selects namespace \"team-a\", so it may not GET \"team-a/x\" in bucket \"data\" of store \"main\". \
+         Ask an admin for a PresignedURLPolicy that selects it and allows this."
+    );
+}
+
+#[test]
+fn policies_without_rules_say_so() {
+    let mut set = PolicySet::default();
+    set.insert(compile("p", &json!({"names": ["team-a"]}), &[]).expect("it compiles"));
+    assert_eq!(
+        refused(decide(&set, &request(&json!({})))),
+        "No policy allows namespace \"team-a\" to GET \"team-a/x\" in bucket \"data\" of store \"main\". The policies \
+         that select it hold no rules: ask an admin for one."
+    );
+}
+
+#[test]
+fn the_closest_rules_come_first_and_three_are_named() {
+    let set = policies(&[
+        rule(&json!({"buckets": ["logs"], "prefixes": ["x/"]})),
+        rule(&json!({"prefixes": ["models/", "{namespace}/in/"]})),
+        rule(&json!({"methods": ["DELETE"], "stores": ["s3"], "buckets": []})),
+        rule(&json!({"maxDuration": "1h"})),
+    ]);
+    let asked = request(&json!({"duration": "24h"}));
+    assert_eq!(
+        refused(decide(&set, &asked)),
+        "No policy allows namespace \"team-a\" to GET \"team-a/x\" in bucket \"data\" of store \"main\" for 24h. \
+         Closest: policy \"p3\" allow[0] allows at most 1h; \
+         policy \"p1\" allow[0] is for keys under \"models/\" or \"team-a/in/\" and allows at most 12h; \
+         policy \"p0\" allow[0] is for bucket \"logs\", is for keys under \"x/\" and allows at most 12h. \
+         Ask for what a rule allows, or ask an admin for a rule."
+    );
+}
+
+#[test]
+fn each_closed_gate_has_its_own_words() {
+    let put = |put: Value| json!({"method": "PUT", "put": put});
+    let uploads = |patch: Value| {
+        super::with(
+            rule(&json!({"methods": ["PUT"], "maxUploadBytes": 10, "allowUnsizedPut": true})),
+            &patch,
+        )
+    };
+    let kms = json!({"serverSideEncryption": "aws:kms"});
+    let cases = [
+        (
+            rule(&json!({"stores": ["s3", "b*"]})),
+            json!({}),
+            "is for store \"s3\" or \"b*\".",
+        ),
+        (rule(&json!({"stores": []})), json!({}), "names no store."),
+        (
+            rule(&json!({"buckets": ["{namespace}"]})),
+            json!({}),
+            "is for bucket \"team-a\".",
+        ),
+        (rule(&json!({"buckets": []})), json!({}), "names no bucket."),
+        (
+            rule(&json!({"prefixes": ["{namespace}-x", "raw*"]})),
+            json!({}),
+            "is for keys under \"team-a-x/\" or \"raw*\".",
+        ),
+        (
+            rule(&json!({"prefixes": []})),
+            json!({}),
+            "names no prefix.",
+        ),
+        (
+            rule(&json!({"methods": ["HEAD"]})),
+            json!({}),
+            "allows only HEAD.",
+        ),
+        (
+            rule(&json!({})),
+            json!({"method": "DELETE"}),
+            "allows only GET and HEAD.",
+        ),
+        (rule(&json!({"methods": []})), json!({}), "names no method."),
+        (
+            rule(&json!({"prefixes": ["{namespace.labels['t']}"]})),
+            json!({}),
+            "needs the namespace's label \"t\", which is not set.",
+        ),
+        (
+            rule(&json!({"buckets": ["{namespace.labels['odd']}"]})),
+            json!({}),
+            "needs the namespace's label \"odd\", whose value cannot stand in a name.",
+        ),
+        (
+            rule(&json!({"endpoints": ["a", "b"]})),
+            json!({"endpoint": "c"}),
+            "allows only endpoint \"a\" or \"b\".",
+        ),
+        (
+            rule(&json!({})),
+            json!({"endpoint": "c"}),
+            "allows only the store's default endpoint.",
+        ),
+        (
+            rule(&json!({})),
+            json!({"duration": "13h"}),
+            "allows at most 12h.",
+        ),
+        (
+            rule(&json!({})),
+            json!({"get": {"versionId": "v"}}),
+            "does not allow get.versionId.",
+        ),
+        (
+            rule(&json!({})),
+            json!({"get": {"responseContentType": "v"}}),
+            "does not allow get.response* fields.",
+        ),
+        (
+            uploads(json!({"allowUnsizedPut": null})),
+            put(json!({})),
+            "needs put.contentLength, at most 10.",
+        ),
+        (
+            uploads(json!({})),
+            put(json!({"contentLength": 11})),
+            "allows at most 10 bytes.",
+        ),
+        (uploads(json!({})), put(kms.clone()), "allows no KMS key."),
+        (
+            uploads(json!({"kmsKeys": ["k"]})),
+            put(kms),
+            "allows only KMS key \"k\".",
+        ),
+        (
+            uploads(json!({})),
+            put(json!({"storageClass": "GLACIER"})),
+            "does not allow put.storageClass.",
+        ),
+        (
+            uploads(json!({"storageClasses": ["STANDARD"]})),
+            put(json!({"storageClass": "GLACIER"})),
+            "allows only put.storageClass \"STANDARD\".",
+        ),
+        (
+            uploads(json!({})),
+            put(json!({"acl": "private"})),
+            "does not allow put.acl.",
+        ),
+        (
+            uploads(json!({"acls": ["private"]})),
+            put(json!({"acl": "public-read"})),
+            "allows only put.acl \"private\".",
+        ),
+        (
+            uploads(json!({})),
+            put(json!({"metadata": {"a": "b"}})),
+            "does not allow put.metadata.",
+        ),
+        (
+            uploads(json!({})),
+            put(json!({"tagging": {"a": "b"}})),
+            "does not allow the tag \"a\".",
+        ),
+        (
+            uploads(json!({"tagKeys": ["x", "y"]})),
+            put(json!({"tagging": {"a": "b"}})),
+            "does not allow the tag \"a\", only \"x\" or \"y\".",
+        ),
+    ];
+    for (rule, asked, words) in cases {
+        let labels = labels([("odd", "a..b")]);
+        let message = refused(decide_for(
+            &policies(std::slice::from_ref(&rule)),
+            "team-a",
+            &labels,
+            &request(&asked),
+        ));
+        let (_, closest) = message
+            .split_once(" Closest: policy \"p0\" allow[0] ")
+            .expect(&message);
+        let told = closest.strip_suffix(" Ask for what a rule allows, or ask an admin for a rule.");
+        assert_eq!(told, Some(words), "{message}");
+    }
+}
+
+#[test]
+fn an_upload_is_named_with_its_size_and_endpoint() {
+    let asked = request(&json!({"method": "PUT", "endpoint": "in", "put": {"contentLength": 5}}));
+    let message = refused(decide(&PolicySet::default(), &asked));
+    assert!(
+        message.contains("PUT \"team-a/x\" in bucket \"data\" of store \"main\" by endpoint \"in\" with 5 bytes. Ask"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
+    let mut set = policies(&[rule(&json!({"buckets": ["logs"]}))]);
+    set.insert_broken("x", "why");
+    let Decision::Unknown { message, .. } = decide(&set, &request(&json!({}))) else {
+        panic!("not unknown")
+    };
+    assert_eq!(
+        message,
+        "It cannot be told whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
+         policy \"x\" cannot be read, and no other allows it. An admin must mend it; until then nothing new is issued \
+         and nothing is removed on this account."
+    );
+    for name in ["y", "z", "zz"] {
+        set.insert_broken(name, "why");
+    }
+    let Decision::Unknown { message, policies } = decide(&set, &request(&json!({}))) else {
+        panic!("not unknown")
+    };
+    assert_eq!(policies, ["x", "y", "z", "zz"]);
+    assert!(
+        message.contains("policies \"x\", \"y\", \"z\" and 1 more cannot be read"),
+        "{message}"
+    );
+    assert!(message.contains("An admin must mend them;"), "{message}");
+}
+
+proptest! {
+    #[test]
+    fn a_refusal_is_one_bounded_line_that_names_the_closest_rule(
+        key in "\\PC{1,300}", prefix in "[^*/{}$.\\x00-\\x1f\\x7f\\u{80}-\\u{9f}]{1,300}", label in "[a-z]{63}/[a-z]{63}",
+        store in "[a-z]{63}(\\.[a-z]{40}){3}", name in "[a-z]{63}",
+    ) {
+        let asked = json!({
+            "key": key, "bucket": "b".repeat(63), "storeRef": {"name": store}, "endpoint": name, "duration": "167h59m59s",
+            "method": "PUT", "put": {"contentLength": 5_368_709_120_u64, "acl": "a".repeat(64)},
+        });
+        prop_assume!(super::super::Key::parse(&key).is_ok());
+        let template = format!("{{namespace.labels['{label}']}}");
+        let rules = [
+            rule(&json!({"prefixes": [prefix, format!("{prefix}x"), format!("{prefix}y"), "z"], "stores": ["s".repeat(253)]})),
+            rule(&json!({"prefixes": [template], "endpoints": ["e".repeat(63)]})),
+            rule(&json!({"buckets": ["c".repeat(63), "d".repeat(63), "e".repeat(63)]})),
+            rule(&json!({})),
+        ];
+        let rules: Vec<_> = rules.into_iter().map(|r| super::with(r, &json!({"maxDuration": "1m"}))).collect();
+        let mut set = PolicySet::default();
+        let policy = "p".repeat(253);
+        set.insert(compile(&policy, &json!({"names": ["*"]}), &rules).expect("it compiles"));
+        let asked = request(&asked);
+        let message = refused(decide_for(&set, &name, &Labels::new(), &asked));
+        prop_assert!(message.len() <= 1024, "{}", message.len());
+        prop_assert!(!message.contains(char::is_control));
+        prop_assert!(message.contains(" Closest: policy \"p"), "{}", message);
+        prop_assert!(message.ends_with(". Ask for what a rule allows, or ask an admin for a rule."), "{}", message);
+
+        set.insert_broken(&"q".repeat(253), "why");
+        set.insert_broken(&"r".repeat(253), "why");
+        set.insert_broken(&"s".repeat(253), "why");
+        set.insert_broken(&"t".repeat(253), "why");
+        let Decision::Unknown { message, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
+            panic!("not unknown")
+        };
+        prop_assert!(message.len() <= 1024 && message.ends_with("on this account."), "{}", message);
+    }
+
+    #[test]
+    fn a_decision_does_not_depend_on_the_order_of_policies(
+        order in Just(vec![0_usize, 1, 2, 3, 4]).prop_shuffle(), key in prop_oneof![Just("team-a/x"), Just("models/x"), Just("z")],
+    ) {
+        let rules = [
+            rule(&json!({})), rule(&json!({"maxDuration": "13h"})), rule(&json!({"maxDuration": "13h"})),
+            rule(&json!({"prefixes": ["models/"]})), rule(&json!({"buckets": ["logs"]})),
+        ];
+        let mut set = PolicySet::default();
+        for at in order {
+            let rule = std::slice::from_ref(&rules[at]);
+            set.insert(compile(&format!("p{at}"), &json!({"names": ["*"]}), rule).expect("it compiles"));
+        }
+        let asked = request(&json!({"key": key}));
+        prop_assert_eq!(decide(&set, &asked), decide(&policies(&rules), &asked));
+    }
+}
