@@ -122,7 +122,7 @@ fn a_label_is_not_expanded_again() {
 
 /// Names of namespaces and values of labels that run into each other.
 fn name() -> impl Strategy<Value = String> {
-    "[ab](-?[ab]){0,2}"
+    prop_oneof![3 => "a(-?a){0,2}", 1 => "[ab](-?[ab]){0,2}"]
 }
 
 /// A label's value as a namespace editor may try it, past what the API server takes.
@@ -134,9 +134,9 @@ fn value() -> impl Strategy<Value = String> {
 fn pattern() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         3 => Just("{namespace}".to_owned()),
-        2 => Just(LABEL.to_owned()),
-        3 => Just("/".to_owned()),
-        2 => "[ab-]",
+        3 => Just(LABEL.to_owned()),
+        2 => Just("/".to_owned()),
+        2 => "[a-]",
         1 => Just("*".to_owned()),
     ];
     proptest::collection::vec(part, 1..6).prop_map(|parts| parts.concat())

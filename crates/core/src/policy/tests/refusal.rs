@@ -196,6 +196,48 @@ fn each_closed_gate_has_its_own_words() {
 }
 
 #[test]
+fn a_rule_about_another_object_is_no_near_miss() {
+    let other = [
+        json!({"stores": ["s3"]}),
+        json!({"buckets": ["logs"]}),
+        json!({"prefixes": ["x/"]}),
+        json!({"methods": ["DELETE"]}),
+        json!({"prefixes": ["{namespace.labels['t']}/"]}),
+    ];
+    let asked = request(&json!({"duration": "13h", "endpoint": "in", "get": {"versionId": "v"}}));
+    for patch in other {
+        let rules = [
+            super::with(
+                rule(&patch),
+                &json!({"maxDuration": "24h", "allowVersions": true, "endpoints": ["in"]}),
+            ),
+            rule(&json!({})),
+        ];
+        let message = refused(decide(&policies(&rules), &asked));
+        assert!(
+            message.contains("Closest: policy \"p1\" allow[0] allows only the store's default"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_rule_that_is_far_away_is_told_in_part() {
+    let far = rule(&json!({
+        "buckets": ["x".repeat(63), "y".repeat(63), "z".repeat(63)], "prefixes": ["x/"], "maxDuration": "1m",
+    }));
+    let message = refused(decide(
+        &policies(&[far]),
+        &request(&json!({"duration": "1h"})),
+    ));
+    assert!(message.contains("is for bucket \"xxx"), "{message}");
+    assert!(
+        !message.contains("is for keys") && !message.contains("at most 1m"),
+        "{message}"
+    );
+}
+
+#[test]
 fn an_upload_is_named_with_its_size_and_endpoint() {
     let asked = request(&json!({"method": "PUT", "endpoint": "in", "put": {"contentLength": 5}}));
     let message = refused(decide(&PolicySet::default(), &asked));
