@@ -12,8 +12,8 @@ mod store;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, set_condition};
 pub use policy::{
-    AllowRule, NamespaceMatch, PolicyMethod, PresignedUrlPolicy, PresignedUrlPolicySpec,
-    PresignedUrlPolicyStatus,
+    AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
+    PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
 pub use presigned_url::{
     GetOptions, IfNoneMatch, LimitedBy, Method, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus,

@@ -3,7 +3,8 @@
 //! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept by the API
 //! server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by being dropped.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,56 @@ pub struct NamespaceMatch {
     pub names: Option<Vec<String>>,
     /// Labels of namespaces. Anybody who can edit a namespace's labels can join it to the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<LabelSelector>,
+    pub selector: Option<NamespaceLabels>,
+}
+
+/// Kubernetes' label selector, read strictly: a misspelt `matchExpressions` beside `matchLabels` must not widen the
+/// policy by being dropped. Every requirement must hold; without any, nothing is selected.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
+pub struct NamespaceLabels {
+    /// Labels with exactly these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 32), schema_with = "schema::label_values")]
+    pub match_labels: Option<BTreeMap<String, String>>,
+    /// Requirements on labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub match_expressions: Option<Vec<LabelRequirement>>,
+}
+
+/// A requirement on one label.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
+#[x_kube(
+    validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
+        .message("In and NotIn need values, Exists and DoesNotExist take none")
+)]
+pub struct LabelRequirement {
+    /// The label's key.
+    #[schemars(length(min = 1, max = 317))]
+    pub key: String,
+    /// How the label is held against the values.
+    pub operator: LabelOperator,
+    /// The values; with In and NotIn only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(max = 63)))]
+    pub values: Option<Vec<String>>,
+}
+
+/// Kubernetes' operators on labels.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LabelOperator {
+    /// The label has one of the values.
+    In,
+    /// The label has none of the values, or is not there.
+    NotIn,
+    /// The label is there.
+    Exists,
+    /// The label is not there.
+    DoesNotExist,
 }
 
 /// One thing that may be asked for. A request may ask for less than a rule allows, never for more.

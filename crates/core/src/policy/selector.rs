@@ -3,12 +3,10 @@
 //! What holds here: an empty selector selects nothing, unlike Kubernetes' own, and what cannot be read is an error: a
 //! requirement that is dropped would widen the policy.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
-
 use super::decide::Namespace;
 use super::pattern::Glob;
 use super::words::quoted;
-use crate::api::NamespaceMatch;
+use crate::api::{LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch};
 
 /// The namespaces of one policy.
 #[derive(Clone, Debug)]
@@ -77,8 +75,8 @@ impl Requirement {
     }
 }
 
-fn requirements(selector: &LabelSelector) -> Result<Vec<Requirement>, (String, String)> {
-    let LabelSelector {
+fn requirements(selector: &NamespaceLabels) -> Result<Vec<Requirement>, (String, String)> {
+    let NamespaceLabels {
         match_labels,
         match_expressions,
     } = selector;
@@ -101,8 +99,8 @@ fn requirements(selector: &LabelSelector) -> Result<Vec<Requirement>, (String, S
     labels.chain(expressions).collect()
 }
 
-fn requirement(expression: &LabelSelectorRequirement) -> Result<Requirement, String> {
-    let LabelSelectorRequirement {
+fn requirement(expression: &LabelRequirement) -> Result<Requirement, String> {
+    let LabelRequirement {
         key,
         operator,
         values,
@@ -110,25 +108,19 @@ fn requirement(expression: &LabelSelectorRequirement) -> Result<Requirement, Str
     checked_key(key)?;
     let values = values.as_deref().unwrap_or_default();
     values.iter().try_for_each(|value| checked_value(value))?;
-    let test = match (operator.as_str(), values) {
-        ("In" | "NotIn", []) => {
+    let test = match (operator, values) {
+        (LabelOperator::In | LabelOperator::NotIn, []) => {
             return Err(format!(
-                "{operator} is given without values; list at least one"
+                "{operator:?} is given without values; list at least one"
             ));
         }
-        ("In", values) => Test::In(values.to_vec()),
-        ("NotIn", values) => Test::NotIn(values.to_vec()),
-        ("Exists", []) => Test::Exists,
-        ("DoesNotExist", []) => Test::DoesNotExist,
-        ("Exists" | "DoesNotExist", _) => {
+        (LabelOperator::In, values) => Test::In(values.to_vec()),
+        (LabelOperator::NotIn, values) => Test::NotIn(values.to_vec()),
+        (LabelOperator::Exists, []) => Test::Exists,
+        (LabelOperator::DoesNotExist, []) => Test::DoesNotExist,
+        (LabelOperator::Exists | LabelOperator::DoesNotExist, _) => {
             return Err(format!(
-                "{operator} is given with values, which it does not look at; remove them"
-            ));
-        }
-        (other, _) => {
-            return Err(format!(
-                "{} is not an operator; use In, NotIn, Exists or DoesNotExist",
-                quoted(other)
+                "{operator:?} is given with values, which it does not look at; remove them"
             ));
         }
     };

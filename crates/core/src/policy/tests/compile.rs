@@ -270,16 +270,6 @@ fn a_namespace_selector_that_cannot_be_read_is_not_dropped() {
             "is not a label's value",
         ),
         (
-            expression(json!({"key": "a", "operator": "in", "values": ["b"]})),
-            "selector.matchExpressions[1]",
-            "use In, NotIn",
-        ),
-        (
-            expression(json!({"key": "a", "operator": "Gt", "values": ["1"]})),
-            "selector.matchExpressions[1]",
-            "use In, NotIn",
-        ),
-        (
             expression(json!({"key": "a", "operator": "In"})),
             "selector.matchExpressions[1]",
             "list at least one",
@@ -346,6 +336,11 @@ fn a_misspelt_field_does_not_parse() {
     for policy in [
         json!({"namespaces": {}, "allow": [rule(&json!({"createonly": true}))]}),
         json!({"namespaces": {"name": ["a"]}, "allow": []}),
+        json!({"namespaces": {"selector": {"matchLabels": {"a": "b"}, "matchExpresions": []}}, "allow": []}),
+        json!({"namespaces": {"selector": {"matchExpressions": [
+            {"key": "a", "operator": "Exists", "value": "b"},
+        ]}}, "allow": []}),
+        json!({"namespaces": {"selector": {"matchExpressions": [{"key": "a", "operator": "in"}]}}, "allow": []}),
         json!({"namespaces": {}, "allow": [], "deny": []}),
         json!({"namespaces": {}, "allow": [rule(&json!({"methods": ["LIST"]}))]}),
     ] {
