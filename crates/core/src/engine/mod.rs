@@ -63,6 +63,7 @@ pub struct Engine {
     doing: BTreeMap<Work, Doing>,
     observations: Vec<Observation>,
     paused_until: Option<Timestamp>,
+    draining: bool,
 }
 
 /// What a work is doing, so that the result of its step is understood.
@@ -129,6 +130,7 @@ impl Engine {
             doing: BTreeMap::new(),
             observations: Vec::new(),
             paused_until: None,
+            draining: false,
         })
     }
 
@@ -178,6 +180,9 @@ impl Engine {
             self.enqueue(work, now);
         }
         while let Some((work, priority)) = self.queue.pop() {
+            if self.draining && !self.has_begun(&work) {
+                continue;
+            }
             let next = match &work {
                 Work::Resource(uid) => self.plan_resource(uid, now),
                 Work::Store(name) => self.plan_store(name, now),
@@ -193,6 +198,11 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// Begins nothing new from now on: only what has been written is still put on record.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// When something is due next; the shell need not ask before.
@@ -232,6 +242,17 @@ impl Engine {
             expires_at: record.seen.status.expires_at,
             renew_at: record.seen.status.renew_at,
         })
+    }
+
+    /// Whether a Secret was written that the status does not tell yet.
+    fn has_begun(&self, work: &Work) -> bool {
+        let Work::Resource(uid) = work else {
+            return false;
+        };
+        self.index
+            .resources
+            .get(uid)
+            .is_some_and(|record| record.memory.unsaved.is_some())
     }
 
     fn synced(&self) -> bool {
