@@ -1,0 +1,74 @@
+//! Logs: one line an event, for machines or for people.
+//!
+//! What holds here: the level that a person asks for is given to the operator's own crates alone. Others log requests,
+//! headers and canonical strings below `info`, and one of those strings is a presigned URL; so they are held at `info` and
+//! the AWS ones at `warn`, whatever is asked for and whatever is linked in later.
+
+use clap::ValueEnum;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Only what a person must look at.
+    Error,
+    /// And what a person should look at.
+    Warn,
+    /// And what was done.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For a terminal.
+    Text,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+/// Starts logging to standard error, once for the process.
+///
+/// # Errors
+/// Where the process logs already.
+pub fn init(
+    level: LogLevel,
+    format: LogFormat,
+) -> Result<(), tracing_subscriber::util::TryInitError> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter(level)))
+        .try_init()
+}
+
+/// Which targets are heard at a level.
+pub(super) fn filter(level: LogLevel) -> Targets {
+    let level = LevelFilter::from(level);
+    Targets::new()
+        .with_default(level.min(LevelFilter::INFO))
+        .with_target("aws_", level.min(LevelFilter::WARN))
+        .with_target("presigned_", level)
+}
