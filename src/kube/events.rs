@@ -1,0 +1,101 @@
+//! Events: what happened to a resource, for `kubectl describe`.
+//!
+//! What holds here: an Event's name is a hash of what it says, so that telling it twice is telling it once; its time is
+//! when it was decided; and a failed Event is counted by its call and stops nothing.
+
+use http::Method;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::core::PartialObjectMeta;
+use presigned_core::api::{API_VERSION, KIND, MANAGER};
+use presigned_core::engine::Notice;
+use sha2::{Digest, Sha256};
+
+use super::Cluster;
+use super::call::{Target, Verb};
+use super::secrets::{METADATA_ONLY, managed, request, segment};
+
+/// The longest note that the API takes, in bytes.
+const NOTE_LIMIT: usize = 1024;
+/// The longest name of an object.
+const NAME_LIMIT: usize = 253;
+
+impl Cluster {
+    /// Tells what happened. A failure is counted and goes no further.
+    pub async fn publish(&self, notice: &Notice) {
+        let event = event(notice, &self.instance);
+        let (Ok(namespace), Ok(body)) = (segment(&notice.namespace), serde_json::to_vec(&event))
+        else {
+            return;
+        };
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
+        let future = self.parsed::<PartialObjectMeta<Event>>(request(
+            Method::POST,
+            &managed(&path),
+            METADATA_ONLY,
+            body,
+        ));
+        // Counted by the call; AlreadyExists means that it was told before.
+        let _ = self
+            .calls
+            .call(Verb::Create, Target("events"), future)
+            .await;
+    }
+}
+
+pub(super) fn event(notice: &Notice, instance: &str) -> Event {
+    let Notice {
+        namespace,
+        name,
+        uid,
+        warning,
+        reason,
+        action,
+        note,
+        at,
+    } = notice;
+    Event {
+        metadata: ObjectMeta {
+            namespace: Some(namespace.clone()),
+            name: Some(event_name(notice)),
+            ..ObjectMeta::default()
+        },
+        event_time: Some(MicroTime(*at)),
+        type_: Some(if *warning { "Warning" } else { "Normal" }.to_owned()),
+        reason: Some(reason.as_str().to_owned()),
+        action: Some((*action).to_owned()),
+        note: Some(cut(note, NOTE_LIMIT).to_owned()),
+        regarding: Some(ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(KIND.to_owned()),
+            namespace: Some(namespace.clone()),
+            name: Some(name.clone()),
+            uid: Some(uid.clone()),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(MANAGER.to_owned()),
+        reporting_instance: Some(cut(instance, 128).to_owned()),
+        ..Event::default()
+    }
+}
+
+/// The resource's name, cut where it must be, and a hash of what is told.
+fn event_name(notice: &Notice) -> String {
+    let mut hash = Sha256::new();
+    for field in [&notice.uid, notice.reason.as_str(), &notice.note] {
+        hash.update(field.len().to_be_bytes());
+        hash.update(field);
+    }
+    hash.update(notice.at.as_microsecond().to_be_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    let hash = format!("{:016x}", u64::from_be_bytes(first));
+    let name = cut(&notice.name, NAME_LIMIT - hash.len() - 1).trim_end_matches(['-', '.']);
+    format!("{name}.{hash}")
+}
+
+/// The longest beginning of at most `limit` bytes that ends between characters.
+pub(super) fn cut(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}

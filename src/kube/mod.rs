@@ -1,0 +1,53 @@
+//! The one place that calls the API server.
+//!
+//! What holds here: every call has a time limit and is counted; what comes back from a failure is a class, never the
+//! server's text; a write names what it was decided on and its answer holds metadata only. Objects whose data is secret are
+//! never given to a function that logs what it cannot parse.
+
+mod call;
+mod client;
+mod events;
+mod merge;
+mod secrets;
+mod seen;
+mod status;
+mod watch;
+
+pub use call::{Calls, TIMEOUT, Target, Verb, failure};
+pub use client::{ClientError, connect};
+pub use status::StatusKind;
+pub use watch::{Scope, SecretAccess, watch_all};
+
+use kube::Client;
+
+use crate::telemetry::Metrics;
+
+/// The API server, as the operator uses it. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    calls: Calls,
+    /// The pod's name, for Events.
+    instance: String,
+}
+
+impl Cluster {
+    /// Calls through `client`, counts in `metrics`, and signs Events as `instance`.
+    #[must_use]
+    pub fn new(client: Client, metrics: Metrics, instance: String) -> Self {
+        Self {
+            client,
+            calls: Calls::new(metrics),
+            instance,
+        }
+    }
+
+    /// The client, for watches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

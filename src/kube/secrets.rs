@@ -1,0 +1,311 @@
+//! Secrets: created, replaced, deleted and looked at.
+//!
+//! What holds here: a write's answer holds metadata only; PATCH is never used, because a role with `patch` reads any
+//! Secret by an empty one. Data that is read is hashed or handed to the credentials' parser, and never printed: the
+//! answer is parsed here and not by the client, which logs a body that it cannot parse.
+
+use std::collections::BTreeMap;
+
+use http::{Method, Request, header};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Error;
+use kube::core::PartialObjectMeta;
+use presigned_core::engine::{ApiFailure, ContentSeen, ObjectVersion, SecretSeen, SecretWrite};
+use presigned_core::issue::{Owner, SecretBytes, data_hash};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::call::{Target, Verb};
+use super::{Cluster, seen};
+
+/// Asks for metadata only.
+pub(super) const METADATA_ONLY: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const JSON: &str = "application/json";
+const SECRETS: Target = Target("secrets");
+const OPAQUE: &str = "Opaque";
+
+/// What a read of a whole Secret is parsed into. No Debug: it holds the data.
+#[derive(Deserialize)]
+struct Whole {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    data: BTreeMap<String, ByteString>,
+    #[serde(rename = "type", default)]
+    type_: String,
+    #[serde(default)]
+    immutable: bool,
+}
+
+impl Cluster {
+    /// Creates a Secret; never replaces one.
+    ///
+    /// # Errors
+    /// The failure's class. After [`ApiFailure::Timeout`] the Secret may be there.
+    pub async fn create_secret(&self, write: &SecretWrite) -> Result<ObjectVersion, ApiFailure> {
+        let body = body(write, None);
+        let path = managed(&path(&write.namespace, None)?);
+        self.metadata_call(Verb::Create, Method::POST, &path, body)
+            .await
+            .map(|meta| version(&meta))
+    }
+
+    /// Replaces a Secret whole, if it still is `target`.
+    ///
+    /// # Errors
+    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    pub async fn update_secret(
+        &self,
+        write: &SecretWrite,
+        target: &ObjectVersion,
+    ) -> Result<ObjectVersion, ApiFailure> {
+        let path = managed(&path(&write.namespace, Some(&write.name))?);
+        self.metadata_call(Verb::Update, Method::PUT, &path, body(write, Some(target)))
+            .await
+            .map(|meta| version(&meta))
+    }
+
+    /// Deletes a Secret, if it still is `target`. One that is gone already is deleted.
+    ///
+    /// # Errors
+    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    pub async fn delete_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        target: &ObjectVersion,
+    ) -> Result<(), ApiFailure> {
+        let ObjectVersion {
+            uid,
+            resource_version,
+        } = target;
+        let mut preconditions = json!({ "uid": uid });
+        if let Some(version) = resource_version {
+            preconditions["resourceVersion"] = version.as_str().into();
+        }
+        let body = json!({
+            "kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions,
+        });
+        let request = request(
+            Method::DELETE,
+            &path(namespace, Some(name))?,
+            METADATA_ONLY,
+            body.to_string().into_bytes(),
+        );
+        // The answer is a Status or the object; neither is of interest.
+        let future = async { self.client.request_text(request?).await.map(drop) };
+        match self.calls.call(Verb::Delete, SECRETS, future).await {
+            Ok(()) | Err(ApiFailure::NotFound) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Looks at a Secret; `None` where there is none. With `data` also at its type, and at its data by hash.
+    ///
+    /// # Errors
+    /// The failure's class.
+    pub async fn inspect_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        data: bool,
+    ) -> Result<Option<SecretSeen>, ApiFailure> {
+        if data {
+            let whole = self.whole_secret(namespace, name).await?;
+            return Ok(whole.map(|whole| {
+                let Whole {
+                    metadata,
+                    data,
+                    type_,
+                    immutable,
+                } = whole;
+                let data: BTreeMap<String, Vec<u8>> =
+                    data.into_iter().map(|(k, v)| (k, v.0)).collect();
+                let content = ContentSeen {
+                    data_hash: data_hash(&data),
+                    opaque: type_ == OPAQUE,
+                    immutable,
+                };
+                looked_at(metadata, Some(content))
+            }));
+        }
+        let path = path(namespace, Some(name))?;
+        found(
+            self.metadata_call(Verb::Get, Method::GET, &path, Vec::new())
+                .await,
+        )
+        .map(|meta| meta.map(|meta| looked_at(meta, None)))
+    }
+
+    /// The data of a Secret, for credentials; `None` where there is none.
+    ///
+    /// # Errors
+    /// The failure's class.
+    pub async fn secret_data(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretBytes>>, ApiFailure> {
+        let whole = self.whole_secret(namespace, name).await?;
+        Ok(whole.map(|whole| {
+            let data = whole.data.into_iter();
+            data.map(|(k, v)| (k, SecretBytes::new(v.0))).collect()
+        }))
+    }
+
+    async fn whole_secret(&self, namespace: &str, name: &str) -> Result<Option<Whole>, ApiFailure> {
+        let path = path(namespace, Some(name))?;
+        let request = request(Method::GET, &path, JSON, Vec::new());
+        let future = self.parsed(request);
+        found(self.calls.call(Verb::Get, SECRETS, future).await)
+    }
+
+    async fn metadata_call(
+        &self,
+        verb: Verb,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<ObjectMeta, ApiFailure> {
+        let future = self.parsed(request(method, path, METADATA_ONLY, body));
+        let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
+        Ok(answer.metadata)
+    }
+
+    /// The answer to a request, parsed without a word to the log.
+    pub(super) async fn parsed<T: DeserializeOwned>(
+        &self,
+        request: Result<Request<Vec<u8>>, Error>,
+    ) -> Result<T, Error> {
+        let text = self.client.request_text(request?).await?;
+        serde_json::from_str(&text).map_err(Error::SerdeError)
+    }
+}
+
+/// A request with a JSON body, or without one where it is empty.
+pub(super) fn request(
+    method: Method,
+    path: &str,
+    accept: &'static str,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Error> {
+    let content_type = match method {
+        Method::PATCH => "application/merge-patch+json",
+        _ => JSON,
+    };
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ACCEPT, accept)
+        .header(header::CONTENT_TYPE, content_type)
+        .body(body)
+        .map_err(Error::HttpError)
+}
+
+/// The version that an answer tells.
+pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
+    ObjectVersion {
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone(),
+    }
+}
+
+fn found<T>(result: Result<T, ApiFailure>) -> Result<Option<T>, ApiFailure> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(ApiFailure::NotFound) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A name as a segment of a path.
+///
+/// # Errors
+/// [`ApiFailure::Invalid`] for what no object can be named, so that a name can never point elsewhere.
+pub(super) fn segment(name: &str) -> Result<&str, ApiFailure> {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
+    let dots = name.bytes().all(|c| c == b'.');
+    if dots || !name.bytes().all(plain) {
+        return Err(ApiFailure::Invalid);
+    }
+    Ok(name)
+}
+
+/// The path of a write, with the field manager.
+pub(super) fn managed(path: &str) -> String {
+    format!("{path}?fieldManager={}", presigned_core::api::MANAGER)
+}
+
+fn path(namespace: &str, name: Option<&str>) -> Result<String, ApiFailure> {
+    let all = format!("/api/v1/namespaces/{}/secrets", segment(namespace)?);
+    match name {
+        Some(name) => Ok(format!("{all}/{}", segment(name)?)),
+        None => Ok(all),
+    }
+}
+
+fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
+    let SecretWrite {
+        namespace,
+        name,
+        labels,
+        annotations,
+        owners,
+        data,
+    } = write;
+    let secret = Secret {
+        metadata: ObjectMeta {
+            namespace: Some(namespace.clone()),
+            name: Some(name.clone()),
+            labels: Some(labels.clone()),
+            annotations: Some(annotations.clone()),
+            owner_references: Some(owners.iter().map(owner_reference).collect()),
+            uid: target.map(|t| t.uid.clone()),
+            resource_version: target.and_then(|t| t.resource_version.clone()),
+            ..ObjectMeta::default()
+        },
+        type_: Some(OPAQUE.to_owned()),
+        data: Some(
+            data.iter()
+                .map(|(key, bytes)| (key.clone(), ByteString(bytes.expose().to_vec())))
+                .collect(),
+        ),
+        ..Secret::default()
+    };
+    // Maps of strings and bytes always serialize; an empty body would be refused by the server.
+    serde_json::to_vec(&secret).unwrap_or_default()
+}
+
+fn owner_reference(owner: &Owner) -> OwnerReference {
+    let Owner {
+        api_version,
+        kind,
+        name,
+        uid,
+        controller,
+        block_owner_deletion,
+    } = owner.clone();
+    OwnerReference {
+        api_version,
+        kind,
+        name,
+        uid,
+        controller: Some(controller),
+        block_owner_deletion,
+    }
+}
+
+fn looked_at(meta: ObjectMeta, content: Option<ContentSeen>) -> SecretSeen {
+    SecretSeen {
+        deleting: meta.deletion_timestamp.is_some(),
+        owners: seen::owners(&meta),
+        uid: meta.uid.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+        labels: meta.labels.unwrap_or_default(),
+        annotations: meta.annotations.unwrap_or_default(),
+        content,
+    }
+}

@@ -1,0 +1,187 @@
+//! From what the API server holds to what the core is told.
+//!
+//! What holds here: nothing is left out in silence. A spec that cannot be parsed is told as broken, with why; a status
+//! keeps every field of it that can be parsed, since the status is the record of what was issued. Of everything else
+//! only what decisions need is kept: no managed fields, no annotations, no Secret data.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy, RENEW_ANNOTATION};
+use presigned_core::engine::{NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen};
+use presigned_core::issue::Owner;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::events::cut;
+
+/// The longest sentence about a spec that cannot be read, in bytes.
+const WHY_LIMIT: usize = 512;
+
+/// An object of kind `K` as it came: metadata, and the rest unparsed. It parses whatever its schema has become, like
+/// kube's `DeserializeGuard`, and keeps the status where only the spec is broken.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+pub(super) struct Raw<K> {
+    #[serde(default)]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Clone for Raw<K> {
+    fn clone(&self) -> Self {
+        Self {
+            metadata: self.metadata.clone(),
+            spec: self.spec.clone(),
+            status: self.status.clone(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K> std::fmt::Debug for Raw<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.metadata.name.as_deref();
+        f.debug_struct("Raw")
+            .field("name", &name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: Resource> Resource for Raw<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::kind(dt)
+    }
+    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::group(dt)
+    }
+    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::version(dt)
+    }
+    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
+        K::plural(dt)
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// What the core is told of a `PresignedURL`.
+pub(super) fn resource(raw: Raw<PresignedUrl>) -> ResourceSeen {
+    let mut meta = raw.metadata;
+    let annotations = meta.annotations.as_mut();
+    ResourceSeen {
+        renew_request: annotations.and_then(|a| a.remove(RENEW_ANNOTATION)),
+        deleting: meta.deletion_timestamp.is_some(),
+        uid: meta.uid.unwrap_or_default(),
+        namespace: meta.namespace.unwrap_or_default(),
+        name: meta.name.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        spec: spec(raw.spec),
+        status: Box::new(status(raw.status)),
+    }
+}
+
+/// What the core is told of a `PresignedURLPolicy`.
+pub(super) fn policy(raw: Raw<PresignedUrlPolicy>) -> PolicySeen {
+    let meta = raw.metadata;
+    PolicySeen {
+        name: meta.name.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        spec: spec(raw.spec),
+        status: status(raw.status),
+    }
+}
+
+/// What the core is told of a `ClusterObjectStore`.
+pub(super) fn store(raw: Raw<ClusterObjectStore>) -> StoreSeen {
+    let meta = raw.metadata;
+    StoreSeen {
+        name: meta.name.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        spec: spec(raw.spec),
+        status: status(raw.status),
+    }
+}
+
+/// What the core is told of a namespace.
+pub(super) fn namespace(meta: ObjectMeta) -> NamespaceSeen {
+    NamespaceSeen {
+        deleting: meta.deletion_timestamp.is_some(),
+        name: meta.name.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+        labels: meta.labels.unwrap_or_default(),
+    }
+}
+
+/// What the core is told of a Secret.
+pub(super) fn secret(meta: ObjectMeta) -> SecretMetaSeen {
+    SecretMetaSeen {
+        owners: owners(&meta),
+        namespace: meta.namespace.unwrap_or_default(),
+        name: meta.name.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default(),
+        resource_version: meta.resource_version.unwrap_or_default(),
+    }
+}
+
+/// The owner references of an object.
+pub(super) fn owners(meta: &ObjectMeta) -> Vec<Owner> {
+    let references = meta.owner_references.iter().flatten();
+    references
+        .map(|owner| Owner {
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+            controller: owner.controller == Some(true),
+            block_owner_deletion: owner.block_owner_deletion,
+        })
+        .collect()
+}
+
+fn spec<S: DeserializeOwned>(value: Value) -> Result<Box<S>, String> {
+    if value.is_null() {
+        return Err("there is no spec".to_owned());
+    }
+    serde_json::from_value(value)
+        .map(Box::new)
+        .map_err(|e| cut(&e.to_string(), WHY_LIMIT).to_owned())
+}
+
+/// The status, without the fields that cannot be parsed: one of them must not take the record of what was issued away.
+fn status<S: DeserializeOwned + Default>(value: Value) -> S {
+    let Value::Object(fields) = value else {
+        return S::default();
+    };
+    let whole = serde_json::from_value(Value::Object(fields.clone()));
+    whole.unwrap_or_else(|_| {
+        let readable: Map<_, _> = fields
+            .into_iter()
+            .filter(|(name, value)| {
+                let alone = Map::from_iter([(name.clone(), value.clone())]);
+                serde_json::from_value::<S>(Value::Object(alone)).is_ok()
+            })
+            .collect();
+        serde_json::from_value(Value::Object(readable)).unwrap_or_default()
+    })
+}

@@ -1,0 +1,1 @@
+//! What the callers of the API server promise.
