@@ -1,0 +1,139 @@
+//! Credentials from the AWS chain of the operator's own process.
+//!
+//! What holds here: the chain is built anew for each fetch, because its profile provider keeps what it read once; the
+//! region is given, because the region chain may ask a metadata service that is not there; and that service gets two short
+//! attempts.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials as Provided;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use jiff::Timestamp;
+use presigned_core::api::Reason;
+use presigned_core::engine::CredentialsFailure;
+use presigned_core::signing::Credentials;
+
+use super::{TIMEOUT, alive};
+
+const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
+const FROM: &str = "the AWS chain of the operator's process";
+
+/// Asks the chain.
+pub(super) async fn provide() -> Result<Provided, CredentialsError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
+    let config = ProviderConfig::without_region().with_region(Some(region.clone()));
+    let metadata_service = aws_config::imds::Client::builder()
+        .configure(&config)
+        .max_attempts(2)
+        .connect_timeout(Duration::from_secs(1))
+        .read_timeout(Duration::from_secs(1))
+        .build();
+    let chain = DefaultCredentialsChain::builder()
+        .configure(config)
+        .region(region)
+        .imds_client(metadata_service)
+        .build()
+        .await;
+    chain.provide_credentials().await
+}
+
+/// What the chain gave, as the core takes it. The environment's provider knows no expiry, so it is read here.
+pub(super) fn convert(
+    provided: Result<Provided, CredentialsError>,
+    variable: &dyn Fn(&str) -> Option<String>,
+    now: Timestamp,
+) -> Result<Credentials, CredentialsFailure> {
+    let provided = provided.map_err(|error| refused(&error))?;
+    let expires_at = match provided.expiry() {
+        Some(expiry) => Some(Timestamp::try_from(expiry).map_err(|_| no_time("its expiry"))?),
+        None if of_environment(&provided, variable) => match variable(EXPIRATION) {
+            Some(text) if !text.trim().is_empty() => {
+                Some(text.trim().parse().map_err(|_| no_time(EXPIRATION))?)
+            }
+            _ => None,
+        },
+        None => None,
+    };
+    let credentials = Credentials {
+        access_key_id: provided.access_key_id().to_owned(),
+        secret_access_key: provided.secret_access_key().into(),
+        session_token: provided.session_token().map(Into::into),
+        expires_at,
+    };
+    let say_expiry = "set AWS_CREDENTIAL_EXPIRATION (RFC 3339) beside AWS_SESSION_TOKEN, or use a role that the \
+                      operator assumes itself (web identity, Pod Identity)";
+    alive(credentials, FROM, now, say_expiry)
+}
+
+/// The failure of a chain that does not answer.
+pub(super) fn too_slow() -> CredentialsFailure {
+    CredentialsFailure {
+        reason: Reason::CredentialsUnavailable,
+        message: format!(
+            "{FROM} did not answer within {} s; it is tried again. Where no role is given to the operator's pod, use \
+             credentials.secretRef",
+            TIMEOUT.as_secs()
+        ),
+    }
+}
+
+fn of_environment(provided: &Provided, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    variable("AWS_ACCESS_KEY_ID").as_deref() == Some(provided.access_key_id())
+}
+
+fn no_time(what: &str) -> CredentialsFailure {
+    CredentialsFailure {
+        reason: Reason::CredentialsInvalid,
+        message: format!(
+            "{FROM}: {what} is no time: write it as RFC 3339, for example 2030-01-31T12:00:00Z"
+        ),
+    }
+}
+
+fn refused(error: &CredentialsError) -> CredentialsFailure {
+    // The provider's own words go to the log alone: they name files, roles and error codes, not keys.
+    let why = chain_of(error);
+    tracing::warn!(why, "no credentials from the AWS chain");
+    let (reason, message) = match error {
+        CredentialsError::CredentialsNotLoaded(_) => (
+            Reason::CredentialsNotFound,
+            "found nothing: tried the environment (AWS_ACCESS_KEY_ID), a profile, web identity \
+             (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (Pod Identity, ECS) and instance metadata; give the \
+             operator's service account a role, or use credentials.secretRef",
+        ),
+        CredentialsError::InvalidConfiguration(_) => (
+            Reason::CredentialsInvalid,
+            "is set up wrongly: the operator's log has the provider's words; mend its environment, profile or role",
+        ),
+        CredentialsError::ProviderTimedOut(_) => (
+            Reason::CredentialsUnavailable,
+            "did not answer in time; it is tried again",
+        ),
+        _ => (
+            Reason::CredentialsUnavailable,
+            "failed; it is tried again. The operator's log has the provider's words",
+        ),
+    };
+    CredentialsFailure {
+        reason,
+        message: format!("{FROM} {message}"),
+    }
+}
+
+fn chain_of(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

@@ -1,0 +1,1 @@
+//! What fetching credentials promises.
