@@ -3,6 +3,7 @@
 //! What holds here: every decision is made in `presigned_core`; every call to the API server goes through [`kube`]; what
 //! a log line, a metric or a condition may say is bounded in [`telemetry`] and by the core's own sentences.
 
+pub mod cli;
 pub mod kube;
 pub mod stores;
 pub mod telemetry;

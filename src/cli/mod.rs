@@ -1,0 +1,46 @@
+//! The command line: flags are parsed into values once, and every flag can also be an environment variable.
+//!
+//! What holds here: a flag that nobody uses does not compile (arguments are taken apart without `..`), and a wrong value
+//! ends the start with a sentence that says what to give.
+
+mod crds;
+mod run;
+mod shutdown;
+mod values;
+
+use clap::{Parser, Subcommand};
+
+pub use crds::CrdsArgs;
+pub use run::{RunArgs, Settings, Wired, wire};
+pub use values::DenialGrace;
+
+/// A Kubernetes operator that issues S3 presigned URLs as resources.
+#[derive(Debug, Parser)]
+#[command(name = "presigned-url-operator", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the CRDs, for kubectl apply -f -.
+    Crds(CrdsArgs),
+}
+
+/// The program.
+///
+/// # Errors
+/// Whatever ends it; the message is for the person who started it.
+pub fn main() -> anyhow::Result<()> {
+    let Cli { command } = Cli::parse();
+    match command {
+        Command::Run(args) => run::run(*args),
+        Command::Crds(args) => crds::crds(args),
+    }
+}
+
+#[cfg(test)]
+mod tests;

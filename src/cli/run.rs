@@ -1,0 +1,303 @@
+//! `run`: the flags, and the operator put together from them.
+//!
+//! What holds here: everything that can be wrong with the surroundings (kubeconfig, namespace, addresses) ends the start
+//! with a sentence; once running, nothing here decides anything.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use presigned_core::engine::Event;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::shutdown;
+use super::values::{DenialGrace, denial_grace, duration, namespace};
+use crate::kube::{Cluster, Scope, SecretAccess, connect, watch_all};
+use crate::stores::CredentialsFetcher;
+use crate::telemetry::{
+    LogFormat, LogLevel, Metrics, Readiness, bind, health_router, init_logs, metrics_router, serve,
+};
+
+/// Where a pod finds its namespace when nobody names it.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// How many events may wait for the engine before the watches wait too.
+const EVENTS: usize = 1024;
+
+/// Arguments of `run`. Each can also be given as an environment variable.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// The kubeconfig file. Left out: KUBECONFIG, else the pod's service account, else ~/.kube/config.
+    #[arg(long, env = "PSU_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The operator's own namespace, where credentials Secrets are read. Left out: the pod's.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", value_parser = namespace)]
+    pod_namespace: Option<String>,
+
+    /// The pod's name, for Events. Left out: the host's name.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pod_name: Option<String>,
+
+    /// Serve these namespaces only, separated by commas. Left out: all.
+    #[arg(long, env = "PSU_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
+    namespaces: Vec<String>,
+
+    /// Serve the resources of this spec.class. Left out: those without one.
+    #[arg(long, env = "PSU_CLASS", value_name = "CLASS")]
+    class: Option<String>,
+
+    /// How long a resource that is denied keeps its Secret: a duration, 0s (at once) or never (until it expires).
+    #[arg(long, env = "PSU_DENIAL_GRACE", value_name = "DURATION", default_value = "10m", value_parser = denial_grace)]
+    denial_grace: DenialGrace,
+
+    /// The shortest spec.duration that is renewed.
+    #[arg(long, env = "PSU_MIN_RENEWED_DURATION", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    min_renewed_duration: Duration,
+
+    /// Over how long re-signing is spread when a store or its credentials change.
+    #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    resign_within: Duration,
+
+    /// How many steps may be under way at once.
+    #[arg(long, env = "PSU_CONCURRENCY", value_name = "NUMBER", default_value_t = 32,
+          value_parser = clap::value_parser!(u16).range(2..=1024))]
+    concurrency: u16,
+
+    /// More label and annotation keys that spec.secretTemplate may not set, separated by commas; subdomains included.
+    #[arg(
+        long,
+        env = "PSU_SECRET_TEMPLATE_DENY",
+        value_name = "DOMAINS",
+        value_delimiter = ','
+    )]
+    secret_template_deny: Vec<String>,
+
+    /// Whether tenants' Secrets are watched (metadata only). none needs fewer rights and heals drift at renewal.
+    #[arg(
+        long,
+        env = "PSU_SECRET_ACCESS",
+        value_name = "ACCESS",
+        default_value = "watch"
+    )]
+    secret_access: SecretAccess,
+
+    /// Where /livez and /readyz are served.
+    #[arg(
+        long,
+        env = "PSU_HEALTH_ADDR",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8081"
+    )]
+    health_addr: SocketAddr,
+
+    /// Where /metrics is served.
+    #[arg(
+        long,
+        env = "PSU_METRICS_ADDR",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    metrics_addr: SocketAddr,
+
+    /// How much is logged.
+    #[arg(
+        long,
+        env = "PSU_LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info"
+    )]
+    log_level: LogLevel,
+
+    /// How a log line looks.
+    #[arg(
+        long,
+        env = "PSU_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "json"
+    )]
+    log_format: LogFormat,
+}
+
+/// What the controller is told by flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The operator's own namespace.
+    pub own_namespace: String,
+    /// The namespaces served; `None` for all.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// The class served; `None` for resources without one.
+    pub class: Option<String>,
+    /// How long a denied resource keeps its Secret.
+    pub denial_grace: DenialGrace,
+    /// The shortest duration that is renewed.
+    pub min_renewed_duration: Duration,
+    /// Over how long re-signing is spread.
+    pub resign_within: Duration,
+    /// How many steps may be under way at once.
+    pub concurrency: usize,
+    /// More keys that a template may not set.
+    pub secret_template_deny: Vec<String>,
+    /// Whether tenants' Secrets are watched.
+    pub secret_access: SecretAccess,
+}
+
+/// Everything that the controller runs on.
+pub struct Wired {
+    /// What the flags say.
+    pub settings: Settings,
+    /// The API server.
+    pub cluster: Cluster,
+    /// Credentials.
+    pub credentials: CredentialsFetcher,
+    /// What the watches see. The watches end when it is dropped.
+    pub events: mpsc::Receiver<Event>,
+    /// The watches; none of them ends by itself.
+    pub watches: JoinSet<()>,
+    /// What `/readyz` tells.
+    pub readiness: Readiness,
+    /// What `/metrics` tells.
+    pub metrics: Metrics,
+    /// Cancelled when the operator is asked to stop.
+    pub stop: CancellationToken,
+}
+
+/// Connects, and starts the watches.
+///
+/// # Errors
+/// Where there is no API server to talk to.
+pub async fn wire(
+    settings: Settings,
+    kubeconfig: Option<&Path>,
+    instance: String,
+    readiness: Readiness,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> anyhow::Result<Wired> {
+    let client = connect(kubeconfig).await?;
+    let cluster = Cluster::new(client.clone(), metrics.clone(), instance);
+    let (sender, events) = mpsc::channel(EVENTS);
+    let scope = Scope {
+        namespaces: settings.namespaces.clone(),
+        own_namespace: settings.own_namespace.clone(),
+        secrets: settings.secret_access,
+    };
+    let watches = watch_all(&client, &scope, &sender, &readiness);
+    let credentials = CredentialsFetcher::new(cluster.clone(), settings.own_namespace.clone());
+    Ok(Wired {
+        settings,
+        cluster,
+        credentials,
+        events,
+        watches,
+        readiness,
+        metrics,
+        stop,
+    })
+}
+
+/// Runs the operator until it is asked to stop.
+pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime cannot be started")?
+        .block_on(serve_and_run(args))
+}
+
+async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
+    let RunArgs {
+        kubeconfig,
+        pod_namespace,
+        pod_name,
+        namespaces,
+        class,
+        denial_grace,
+        min_renewed_duration,
+        resign_within,
+        concurrency,
+        secret_template_deny,
+        secret_access,
+        health_addr,
+        metrics_addr,
+        log_level,
+        log_format,
+    } = args;
+    init_logs(log_level, log_format).context("logging cannot be started")?;
+    let settings = Settings {
+        own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
+        namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
+        class: class.filter(|class| !class.is_empty()),
+        denial_grace,
+        min_renewed_duration,
+        resign_within,
+        concurrency: concurrency.into(),
+        secret_template_deny: secret_template_deny
+            .into_iter()
+            .filter(|domain| !domain.is_empty())
+            .collect(),
+        secret_access,
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "starting");
+
+    let stop = shutdown::on_signal()?;
+    let readiness = Readiness::default();
+    let metrics = Metrics::default();
+    let health = bind(health_addr, "/livez and /readyz", "--health-addr").await?;
+    let scrape = bind(metrics_addr, "/metrics", "--metrics-addr").await?;
+    let mut servers = JoinSet::new();
+    servers.spawn(serve(
+        health,
+        health_router(readiness.clone()),
+        stop.clone(),
+    ));
+    servers.spawn(serve(scrape, metrics_router(metrics.clone()), stop.clone()));
+
+    let instance = pod_name.unwrap_or_else(host_name);
+    let kubeconfig = kubeconfig.as_deref();
+    let wired = wire(settings, kubeconfig, instance, readiness, metrics, stop).await?;
+    control(wired).await;
+    while let Some(ended) = servers.join_next().await {
+        ended.context("a server of /metrics or health broke")??;
+    }
+    Ok(())
+}
+
+/// Takes events until it is asked to stop; the controller's place.
+async fn control(wired: Wired) {
+    let Wired {
+        mut events, stop, ..
+    } = wired;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.recv() => if event.is_none() { return },
+        }
+    }
+}
+
+/// The operator's own namespace: what is given, else what the pod's service account says.
+pub(super) fn own_namespace(given: Option<String>, file: &Path) -> anyhow::Result<String> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    match std::fs::read_to_string(file) {
+        Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        _ => bail!(
+            "the operator's own namespace is not known: set POD_NAMESPACE (or --pod-namespace) to the namespace that \
+             holds the stores' credentials Secrets"
+        ),
+    }
+}
+
+fn host_name() -> String {
+    let name = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    match name.as_deref().map(str::trim) {
+        Ok(name) if !name.is_empty() => name.to_owned(),
+        _ => presigned_core::api::MANAGER.to_owned(),
+    }
+}
