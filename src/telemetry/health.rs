@@ -72,7 +72,6 @@ pub struct ServeError {
     what: &'static str,
     flag: &'static str,
     address: SocketAddr,
-    #[source]
     error: std::io::Error,
 }
 
