@@ -51,26 +51,33 @@ pub struct Target(pub &'static str);
 #[derive(Clone, Debug)]
 pub struct Calls {
     metrics: Metrics,
+    limit: Duration,
 }
 
 impl Calls {
     /// Counts in `metrics`.
     #[must_use]
     pub const fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self::with_limit(metrics, TIMEOUT)
+    }
+
+    /// As [`Self::new`], with a time limit of one's own.
+    #[must_use]
+    pub const fn with_limit(metrics: Metrics, limit: Duration) -> Self {
+        Self { metrics, limit }
     }
 
     /// Makes one call.
     ///
     /// # Errors
-    /// [`ApiFailure::Timeout`] after [`TIMEOUT`]: a write may have landed. Else what [`failure`] says.
+    /// [`ApiFailure::Timeout`] after the time limit: a write may have landed. Else what [`failure`] says.
     pub async fn call<T>(
         &self,
         verb: Verb,
         target: Target,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, ApiFailure> {
-        let result = match tokio::time::timeout(TIMEOUT, future).await {
+        let result = match tokio::time::timeout(self.limit, future).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&error)),
             Err(_) => Err(ApiFailure::Timeout),

@@ -10,7 +10,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, config};
 use thiserror::Error;
 
-/// Why there is no client.
+/// Why there is no client. The sentences hold their causes.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The kubeconfig cannot be used.
@@ -21,17 +21,16 @@ pub enum ClientError {
         /// Which one.
         from: String,
         /// Why.
-        #[source]
         error: Box<KubeconfigError>,
     },
     /// Neither kubeconfig nor pod.
     #[error(
         "no API server is known: give --kubeconfig FILE or KUBECONFIG, or run in a pod with a service account token ({0})"
     )]
-    Nowhere(#[source] Box<config::InClusterError>),
+    Nowhere(Box<config::InClusterError>),
     /// The settings are there but make no client.
     #[error("the API server's settings make no client: {0}")]
-    Build(#[source] Box<kube::Error>),
+    Build(Box<kube::Error>),
 }
 
 /// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.

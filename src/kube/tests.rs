@@ -1,1 +1,0 @@
-//! What the callers of the API server promise.

@@ -1,0 +1,129 @@
+//! Each failure has one class, and each call is counted.
+
+use std::time::Duration;
+
+use presigned_core::engine::ApiFailure;
+use serde_json::{Value, json};
+
+use super::{Mock, failed, this};
+use crate::kube::call::{Calls, Target, Verb};
+use crate::telemetry::Metrics;
+
+fn with_details((code, mut status): (u16, Value), details: Value) -> (u16, Value) {
+    status["details"] = details;
+    (code, status)
+}
+
+fn with_cause(answer: (u16, Value), reason: &str, field: &str) -> (u16, Value) {
+    let causes = json!([{ "reason": reason, "message": "m", "field": field }]);
+    with_details(answer, json!({ "causes": causes }))
+}
+
+#[tokio::test]
+async fn every_answer_of_the_server_has_its_class() {
+    let slow_down = ApiFailure::TooManyRequests {
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    let table = [
+        (failed(409, "AlreadyExists"), ApiFailure::AlreadyExists),
+        (failed(409, "Conflict"), ApiFailure::Conflict),
+        (failed(404, "NotFound"), ApiFailure::NotFound),
+        (failed(403, "Forbidden"), ApiFailure::Forbidden),
+        (failed(401, "Unauthorized"), ApiFailure::Forbidden),
+        (
+            with_cause(
+                failed(403, "Forbidden"),
+                "NamespaceTerminating",
+                "metadata.namespace",
+            ),
+            ApiFailure::NamespaceTerminating,
+        ),
+        (failed(422, "Invalid"), ApiFailure::Invalid),
+        (failed(400, "BadRequest"), ApiFailure::Invalid),
+        (
+            with_cause(failed(422, "Invalid"), "FieldValueInvalid", "metadata.uid"),
+            ApiFailure::Conflict,
+        ),
+        (
+            with_cause(failed(422, "Invalid"), "FieldValueTooLong", "data"),
+            ApiFailure::TooLarge,
+        ),
+        (failed(413, "RequestEntityTooLarge"), ApiFailure::TooLarge),
+        (
+            with_details(
+                failed(429, "TooManyRequests"),
+                json!({ "retryAfterSeconds": 7 }),
+            ),
+            slow_down,
+        ),
+        (
+            failed(429, "TooManyRequests"),
+            ApiFailure::TooManyRequests { retry_after: None },
+        ),
+        (failed(500, "InternalError"), ApiFailure::Unavailable),
+        (failed(503, "ServiceUnavailable"), ApiFailure::Unavailable),
+        (failed(500, "ServerTimeout"), ApiFailure::Timeout),
+        (failed(504, "Timeout"), ApiFailure::Timeout),
+        (failed(410, "Expired"), ApiFailure::Other(Some(410))),
+        (
+            failed(405, "MethodNotAllowed"),
+            ApiFailure::Other(Some(405)),
+        ),
+        // What a proxy in between says.
+        (
+            (502, json!("<html>Bad Gateway</html>")),
+            ApiFailure::Unavailable,
+        ),
+        // An answer that is no object: nobody knows what happened.
+        ((200, json!("hello")), ApiFailure::Other(None)),
+    ];
+    for (answer, class) in table {
+        let told = answer.to_owned();
+        let mock = Mock::answering([answer]);
+        let secret = mock.cluster.inspect_secret("ns", "name", false).await;
+        match class {
+            // An inspection's own answer to 404 is that there is none.
+            ApiFailure::NotFound => assert_eq!(secret, Ok(None)),
+            class => assert_eq!(secret, Err(class), "{told:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_is_left_after_the_time_limit() {
+    let metrics = Metrics::default();
+    let calls = Calls::with_limit(metrics.clone(), Duration::from_millis(5));
+    let silence = std::future::pending::<Result<(), kube::Error>>();
+    let result = calls.call(Verb::Create, Target("secrets"), silence).await;
+    assert_eq!(result, Err(ApiFailure::Timeout));
+    let text = metrics.encode().unwrap();
+    let line =
+        "presigned_api_calls_total{verb=\"create\",resource=\"secrets\",outcome=\"timeout\"} 1";
+    assert!(text.contains(line), "{text}");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_unavailable() {
+    let broken = async { Err::<(), _>(kube::Error::Service("connection refused".into())) };
+    let result = Calls::new(Metrics::default())
+        .call(Verb::Get, Target("secrets"), broken)
+        .await;
+    assert_eq!(result, Err(ApiFailure::Unavailable));
+}
+
+#[tokio::test]
+async fn each_call_is_counted_by_verb_and_outcome() {
+    let mock = Mock::answering([failed(409, "Conflict"), (200, json!({ "kind": "Status" }))]);
+    let metrics = mock.metrics.clone();
+    for _ in 0..2 {
+        let _ = mock.cluster.delete_secret("ns", "name", &this("1")).await;
+    }
+    mock.asked().await;
+    let text = metrics.encode().unwrap();
+    for outcome in ["conflict", "ok"] {
+        let line = format!(
+            "presigned_api_calls_total{{verb=\"delete\",resource=\"secrets\",outcome=\"{outcome}\"}} 1"
+        );
+        assert!(text.contains(&line), "{line}\nnot in\n{text}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What cannot be parsed is told, and takes nothing else with it.
+
+use presigned_core::api::PresignedUrl;
+use serde_json::{Value, json};
+
+use crate::kube::seen::{self, Raw};
+
+fn parse(spec: &Value, status: &Value) -> presigned_core::engine::ResourceSeen {
+    let raw: Raw<PresignedUrl> = serde_json::from_value(json!({
+        "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
+        "metadata": {
+            "namespace": "team-a", "name": "model", "uid": "u", "resourceVersion": "5", "generation": 2,
+            "annotations": { "presigned.dev/renew": "1", "other": "2" },
+            "managedFields": [{ "manager": "kubectl" }],
+        },
+        "spec": spec, "status": status,
+    }))
+    .unwrap();
+    seen::resource(raw)
+}
+
+#[test]
+fn a_good_object_is_told_as_it_is() {
+    let seen = parse(
+        &json!({ "bucket": "models", "key": "a" }),
+        &json!({ "revision": 4 }),
+    );
+    assert_eq!(
+        (seen.namespace.as_str(), seen.name.as_str()),
+        ("team-a", "model")
+    );
+    assert_eq!(
+        (seen.uid.as_str(), seen.resource_version.as_str()),
+        ("u", "5")
+    );
+    assert_eq!(seen.generation, 2);
+    assert!(!seen.deleting);
+    assert_eq!(seen.renew_request.as_deref(), Some("1"));
+    assert_eq!(seen.spec.unwrap().bucket, "models");
+    assert_eq!(seen.status.revision, Some(4));
+}
+
+#[test]
+fn a_broken_spec_is_told_with_why_and_keeps_the_record_of_what_was_issued() {
+    let seen = parse(
+        &json!({ "bucket": "models", "key": "a", "method": "COPY" }),
+        &json!({ "revision": 4 }),
+    );
+    let why = seen.spec.unwrap_err();
+    assert!(why.contains("COPY"), "{why}");
+    assert_eq!(seen.status.revision, Some(4));
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_broken() {
+    assert!(parse(&Value::Null, &Value::Null).spec.is_err());
+}
+
+#[test]
+fn a_field_of_a_newer_status_takes_no_other_with_it() {
+    let seen = parse(
+        &json!({ "bucket": "models", "key": "a" }),
+        &json!({ "revision": 4, "limitedBy": "Moon", "method": "GET", "new": {} }),
+    );
+    assert_eq!(seen.status.revision, Some(4));
+    assert!(seen.status.method.is_some());
+    assert_eq!(seen.status.limited_by, None);
+}
+
+#[test]
+fn why_is_cut_to_a_sentence() {
+    let seen = parse(
+        &json!({ "bucket": "models", "key": "a", "method": "ü".repeat(5000) }),
+        &Value::Null,
+    );
+    assert!(seen.spec.unwrap_err().len() <= 512);
+}

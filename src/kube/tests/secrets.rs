@@ -1,0 +1,182 @@
+//! Secrets are written whole, with preconditions, and nothing of their data comes back.
+
+use std::collections::BTreeMap;
+
+use presigned_core::engine::{ApiFailure, ObjectVersion, SecretWrite};
+use presigned_core::issue::{Owner, SecretBytes};
+use serde_json::json;
+
+use super::{Mock, failed, metadata, this};
+use crate::kube::secrets::METADATA_ONLY;
+
+fn write() -> SecretWrite {
+    SecretWrite {
+        namespace: "team-a".to_owned(),
+        name: "model".to_owned(),
+        labels: BTreeMap::from([("presigned.dev/managed-by".to_owned(), "x".to_owned())]),
+        annotations: BTreeMap::from([("note".to_owned(), "y".to_owned())]),
+        owners: vec![Owner {
+            api_version: "presigned.dev/v1alpha1".to_owned(),
+            kind: "PresignedURL".to_owned(),
+            name: "model".to_owned(),
+            uid: "owner-uid".to_owned(),
+            controller: true,
+            block_owner_deletion: Some(false),
+        }],
+        data: BTreeMap::from([("url".to_owned(), SecretBytes::new(b"https://x".to_vec()))]),
+    }
+}
+
+#[tokio::test]
+async fn a_create_posts_the_whole_and_asks_for_metadata_only() {
+    let mock = Mock::answering([(201, metadata("7"))]);
+    let version = mock.cluster.create_secret(&write()).await.unwrap();
+    assert_eq!(version, this("7"));
+    let asked = mock.asked().await;
+    let got = &asked[0];
+    assert_eq!(got.method, "POST");
+    assert_eq!(
+        got.uri,
+        "/api/v1/namespaces/team-a/secrets?fieldManager=presigned-url-operator"
+    );
+    assert_eq!(got.accept, METADATA_ONLY);
+    assert_eq!(got.content_type, "application/json");
+    assert_eq!(
+        got.body,
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {
+                "namespace": "team-a", "name": "model",
+                "labels": { "presigned.dev/managed-by": "x" }, "annotations": { "note": "y" },
+                "ownerReferences": [{
+                    "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "name": "model",
+                    "uid": "owner-uid", "controller": true, "blockOwnerDeletion": false,
+                }],
+            },
+            "data": { "url": "aHR0cHM6Ly94" },
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_update_names_the_one_that_was_decided_on() {
+    let mock = Mock::answering([(200, metadata("8")), failed(409, "Conflict")]);
+    let (write, target) = (write(), this("7"));
+    let update = || mock.cluster.update_secret(&write, &target);
+    assert_eq!(update().await, Ok(this("8")));
+    assert_eq!(update().await, Err(ApiFailure::Conflict));
+    let asked = mock.asked().await;
+    assert_eq!(asked[0].method, "PUT");
+    assert_eq!(
+        asked[0].uri,
+        "/api/v1/namespaces/team-a/secrets/model?fieldManager=presigned-url-operator"
+    );
+    assert_eq!(asked[0].accept, METADATA_ONLY);
+    assert_eq!(asked[0].body["metadata"]["uid"], "uid-1");
+    assert_eq!(asked[0].body["metadata"]["resourceVersion"], "7");
+}
+
+#[tokio::test]
+async fn a_delete_carries_its_preconditions_and_is_content_with_gone() {
+    let only_uid = ObjectVersion {
+        resource_version: None,
+        ..this("7")
+    };
+    let done = json!({ "kind": "Status", "status": "Success" });
+    let mock = Mock::answering([
+        (200, done),
+        failed(404, "NotFound"),
+        failed(409, "Conflict"),
+    ]);
+    let cluster = mock.cluster.clone();
+    assert_eq!(cluster.delete_secret("ns", "n", &this("7")).await, Ok(()));
+    assert_eq!(cluster.delete_secret("ns", "n", &only_uid).await, Ok(()));
+    assert_eq!(
+        cluster.delete_secret("ns", "n", &this("7")).await,
+        Err(ApiFailure::Conflict)
+    );
+    drop(cluster);
+    let asked = mock.asked().await;
+    assert_eq!(asked[0].method, "DELETE");
+    assert_eq!(asked[0].uri, "/api/v1/namespaces/ns/secrets/n");
+    assert_eq!(asked[0].accept, METADATA_ONLY);
+    assert_eq!(
+        asked[0].body["preconditions"],
+        json!({ "uid": "uid-1", "resourceVersion": "7" })
+    );
+    assert_eq!(asked[1].body["preconditions"], json!({ "uid": "uid-1" }));
+}
+
+#[tokio::test]
+async fn an_inspection_reads_data_only_where_it_is_asked_to() {
+    let whole = json!({
+        "kind": "Secret", "apiVersion": "v1", "type": "kubernetes.io/tls", "immutable": true,
+        "metadata": {
+            "name": "n", "uid": "u", "resourceVersion": "3", "labels": { "a": "b" },
+            "deletionTimestamp": "2026-01-01T00:00:00Z",
+        },
+        "data": { "url": "aHR0cHM6Ly94" },
+    });
+    let mock = Mock::answering([(200, metadata("3")), (200, whole), failed(404, "NotFound")]);
+    let cluster = mock.cluster.clone();
+    let seen = cluster
+        .inspect_secret("ns", "n", false)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(seen.uid, "uid-1");
+    assert_eq!(seen.content, None);
+    let seen = cluster
+        .inspect_secret("ns", "n", true)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(seen.deleting);
+    assert_eq!(seen.labels["a"], "b");
+    let content = seen.content.unwrap();
+    assert!(content.immutable);
+    assert!(!content.opaque);
+    assert_eq!(cluster.inspect_secret("ns", "n", true).await, Ok(None));
+    drop(cluster);
+    let asked = mock.asked().await;
+    assert_eq!(asked[0].accept, METADATA_ONLY);
+    assert_eq!(asked[1].accept, "application/json");
+}
+
+#[tokio::test]
+async fn the_data_of_a_credentials_secret_is_decoded() {
+    let whole = json!({ "metadata": {}, "data": { "accessKeyID": "QUtJQQ==" } });
+    let mock = Mock::answering([(200, whole), (200, json!({ "metadata": {} }))]);
+    let data = mock.cluster.secret_data("ns", "n").await.unwrap().unwrap();
+    assert_eq!(data["accessKeyID"].expose(), b"AKIA");
+    assert!(
+        mock.cluster
+            .secret_data("ns", "n")
+            .await
+            .unwrap()
+            .unwrap()
+            .is_empty()
+    );
+    mock.asked().await;
+}
+
+#[tokio::test]
+async fn a_name_can_never_point_at_another_path() {
+    let mock = Mock::answering([]);
+    for name in [
+        "../../default/secrets/x",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "a?b",
+        "a%2fb",
+        "A",
+    ] {
+        let result = mock.cluster.inspect_secret("ns", name, true).await;
+        assert_eq!(result, Err(ApiFailure::Invalid), "{name}");
+        let result = mock.cluster.delete_secret(name, "n", &this("1")).await;
+        assert_eq!(result, Err(ApiFailure::Invalid), "{name}");
+    }
+    assert!(mock.asked().await.is_empty());
+}

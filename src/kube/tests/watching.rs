@@ -1,0 +1,198 @@
+//! Watches tell lists and changes, wait for what is missing, and say so.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use presigned_core::engine::{Change, Event};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::failed;
+use crate::kube::{Scope, SecretAccess, watch_all};
+use crate::telemetry::Readiness;
+
+/// An API server that lists what `list` says for a path and then tells nothing more.
+fn server(mut list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Some((request, send)) = handle.next_request().await {
+            let uri = request.uri().to_string();
+            if uri.contains("watch=true") {
+                silent.push(send);
+                continue;
+            }
+            let (code, answer) = list(&uri);
+            let body = Body::from(answer.to_string().into_bytes());
+            send.send_response(Response::builder().status(code).body(body).unwrap());
+        }
+    });
+    Client::new(service, "default")
+}
+
+fn listed(items: &[Value]) -> (u16, Value) {
+    let list = json!({
+        "kind": "List", "apiVersion": "v1", "metadata": { "resourceVersion": "100" }, "items": items,
+    });
+    (200, list)
+}
+
+fn object(namespace: &str, name: &str) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {
+            "namespace": namespace, "name": name, "uid": format!("uid-{name}"), "resourceVersion": "5",
+        },
+        "spec": { "bucket": "models", "key": "a" },
+    })
+}
+
+fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| (*n).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    Scope {
+        namespaces: namespaces.map(named),
+        own_namespace: "operator".to_owned(),
+        secrets,
+    }
+}
+
+/// The next events of the kind that `pick` takes, until its list is done.
+async fn list_of<T>(
+    events: &mut mpsc::Receiver<Event>,
+    pick: impl Fn(Event) -> Option<Change<T>>,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        match event.expect("no event in time").and_then(&pick) {
+            Some(Change::Init) => found.clear(),
+            Some(Change::InitApply(object)) => found.push(object),
+            Some(Change::InitDone) => return found,
+            Some(Change::Apply(_) | Change::Delete(_)) | None => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_crd_is_waited_for_with_what_to_do() {
+    let (install, mut installed) = tokio::sync::watch::channel(false);
+    let client = server(move |uri| {
+        if !uri.contains("/presignedurls") {
+            listed(&[])
+        } else if *installed.borrow_and_update() {
+            listed(&[object("team-a", "model")])
+        } else {
+            failed(404, "NotFound")
+        }
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let readiness = Readiness::default();
+    let scope = scope(None, SecretAccess::Watch);
+    let tasks = watch_all(&client, &scope, &sender, &readiness);
+
+    let others = list_of(&mut events, |event| match event {
+        Event::OwnSecret(change) => Some(change),
+        _ => None,
+    });
+    assert!(others.await.is_empty());
+    while !readiness.waits_for().iter().any(|w| w.contains("CRD")) {
+        events.recv().await.unwrap();
+    }
+    let waits = readiness.waits_for();
+    let sentence = waits.iter().find(|w| w.contains("CRD")).unwrap();
+    assert!(
+        sentence.contains("waiting for CRD presignedurls.presigned.dev"),
+        "{sentence}"
+    );
+    assert!(sentence.contains("crds | kubectl apply -f -"), "{sentence}");
+
+    install.send(true).unwrap();
+    let seen = list_of(&mut events, |event| match event {
+        Event::Resource(change) => Some(change),
+        _ => None,
+    })
+    .await;
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].spec.as_ref().unwrap().bucket, "models");
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn limited_to_namespaces_only_these_are_asked_for_and_told_as_one() {
+    let (asked, mut paths) = mpsc::unbounded_channel();
+    let client = server(move |uri| {
+        asked.send(uri.to_owned()).unwrap();
+        match uri
+            .split("/namespaces/")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+        {
+            Some(namespace) => listed(&[object(namespace, "model")]),
+            None => listed(&[]),
+        }
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
+    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    let seen = list_of(&mut events, |event| match event {
+        Event::Resource(change) => Some(change),
+        _ => None,
+    })
+    .await;
+    let namespaces: Vec<_> = seen.iter().map(|s| s.namespace.as_str()).collect();
+    assert_eq!(namespaces, ["team-a", "team-b"]);
+    // Two of resources, two of namespaces, one each of policies, stores and own Secrets; all at work by now or soon.
+    let mut all = BTreeSet::new();
+    while all.len() < 7 {
+        tokio::select! {
+            path = paths.recv() => drop(all.insert(path.unwrap())),
+            _ = events.recv() => {}
+        }
+    }
+    let expect = [
+        "/apis/presigned.dev/v1alpha1/namespaces/team-a/presignedurls?",
+        "/apis/presigned.dev/v1alpha1/namespaces/team-b/presignedurls?",
+        "/apis/presigned.dev/v1alpha1/presignedurlpolicies?",
+        "/apis/presigned.dev/v1alpha1/clusterobjectstores?",
+        "/api/v1/namespaces?&fieldSelector=metadata.name%3Dteam-a",
+        "/api/v1/namespaces?&fieldSelector=metadata.name%3Dteam-b",
+        "/api/v1/namespaces/operator/secrets?",
+    ];
+    for start in expect {
+        assert!(
+            all.iter().any(|path| path.starts_with(start)),
+            "{start} not in {all:?}"
+        );
+    }
+    assert!(all.iter().all(|path| path.contains("limit=500")), "{all:?}");
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn tenants_secrets_are_asked_for_by_our_label() {
+    let (asked, mut paths) = mpsc::unbounded_channel();
+    let client = server(move |uri| {
+        asked.send(uri.to_owned()).unwrap();
+        listed(&[])
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let scope = scope(None, SecretAccess::Watch);
+    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    loop {
+        tokio::select! {
+            path = paths.recv() => if path.unwrap().starts_with(
+                "/api/v1/secrets?&labelSelector=presigned.dev%2Fmanaged-by%3Dpresigned-url-operator"
+            ) { break },
+            _ = events.recv() => {}
+        }
+    }
+    drop(tasks);
+}
