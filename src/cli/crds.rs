@@ -1,6 +1,6 @@
 //! `crds`: the CRDs as they are installed.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -20,11 +20,16 @@ pub(super) fn crds(args: CrdsArgs) -> anyhow::Result<()> {
     let CrdsArgs { dir } = args;
     let crds = presigned_core::api::crds();
     let Some(dir) = dir else {
-        let mut out = std::io::stdout().lock();
+        let mut text = String::new();
         for crd in &crds {
-            write!(out, "---\n{}", yaml(crd)?).context("standard output cannot be written to")?;
+            text.push_str("---\n");
+            text.push_str(&yaml(crd)?);
         }
-        return Ok(());
+        return match std::io::stdout().write_all(text.as_bytes()) {
+            // A reader that has seen enough, such as head, is no failure.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written.context("standard output cannot be written to"),
+        };
     };
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("the folder {} cannot be made", dir.display()))?;
