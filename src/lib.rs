@@ -4,6 +4,7 @@
 //! a log line, a metric or a condition may say is bounded in [`telemetry`] and by the core's own sentences.
 
 pub mod cli;
+pub mod controller;
 pub mod kube;
 pub mod stores;
 pub mod telemetry;

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 pub use crds::CrdsArgs;
 pub use run::{RunArgs, Settings, Wired, wire};
-pub use values::DenialGrace;
+pub use values::AccessFlag;
 
 /// A Kubernetes operator that issues S3 presigned URLs as resources.
 #[derive(Debug, Parser)]

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use presigned_core::engine::Event;
+use presigned_core::engine::{self, DenialGrace, Engine, Event};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::shutdown;
-use super::values::{DenialGrace, denial_grace, duration, namespace};
-use crate::kube::{Cluster, Scope, SecretAccess, connect, watch_all};
+use super::values::{AccessFlag, denial_grace, namespace, pause};
+use crate::controller::{self, SharedEngine};
+use crate::kube::{Cluster, Scope, connect, watch_all};
 use crate::stores::CredentialsFetcher;
 use crate::telemetry::{
     LogFormat, LogLevel, Metrics, Readiness, bind, health_router, init_logs, metrics_router, serve,
@@ -56,11 +57,11 @@ pub struct RunArgs {
     denial_grace: DenialGrace,
 
     /// The shortest spec.duration that is renewed.
-    #[arg(long, env = "PSU_MIN_RENEWED_DURATION", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    #[arg(long, env = "PSU_MIN_RENEWED_DURATION", value_name = "DURATION", default_value = "5m", value_parser = pause)]
     min_renewed_duration: Duration,
 
     /// Over how long re-signing is spread when a store or its credentials change.
-    #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = pause)]
     resign_within: Duration,
 
     /// How many steps may be under way at once.
@@ -84,7 +85,7 @@ pub struct RunArgs {
         value_name = "ACCESS",
         default_value = "watch"
     )]
-    secret_access: SecretAccess,
+    secret_access: AccessFlag,
 
     /// Where /livez and /readyz are served.
     #[arg(
@@ -130,20 +131,8 @@ pub struct Settings {
     pub own_namespace: String,
     /// The namespaces served; `None` for all.
     pub namespaces: Option<BTreeSet<String>>,
-    /// The class served; `None` for resources without one.
-    pub class: Option<String>,
-    /// How long a denied resource keeps its Secret.
-    pub denial_grace: DenialGrace,
-    /// The shortest duration that is renewed.
-    pub min_renewed_duration: Duration,
-    /// Over how long re-signing is spread.
-    pub resign_within: Duration,
-    /// How many steps may be under way at once.
-    pub concurrency: usize,
-    /// More keys that a template may not set.
-    pub secret_template_deny: Vec<String>,
-    /// Whether tenants' Secrets are watched.
-    pub secret_access: SecretAccess,
+    /// What the engine decides by.
+    pub engine: engine::Settings,
 }
 
 /// Everything that the controller runs on.
@@ -184,7 +173,7 @@ pub async fn wire(
     let scope = Scope {
         namespaces: settings.namespaces.clone(),
         own_namespace: settings.own_namespace.clone(),
-        secrets: settings.secret_access,
+        secrets: settings.engine.secret_access,
     };
     let watches = watch_all(&client, &scope, &sender, &readiness);
     let credentials = CredentialsFetcher::new(cluster.clone(), settings.own_namespace.clone());
@@ -231,22 +220,27 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     let settings = Settings {
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
         namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
-        class: class.filter(|class| !class.is_empty()),
-        denial_grace,
-        min_renewed_duration,
-        resign_within,
-        concurrency: concurrency.into(),
-        secret_template_deny: secret_template_deny
-            .into_iter()
-            .filter(|domain| !domain.is_empty())
-            .collect(),
-        secret_access,
+        engine: engine::Settings {
+            class: class.filter(|class| !class.is_empty()),
+            denial_grace,
+            min_renewed_duration,
+            resign_within,
+            concurrency: concurrency.into(),
+            secret_access: secret_access.into(),
+            template_deny: secret_template_deny
+                .into_iter()
+                .filter(|domain| !domain.is_empty())
+                .collect(),
+        },
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "starting");
 
     let stop = shutdown::on_signal()?;
     let readiness = Readiness::default();
-    let metrics = Metrics::default();
+    let engine =
+        SharedEngine::new(Engine::new(settings.engine.clone()).map_err(anyhow::Error::msg)?);
+    let scraped = engine.clone();
+    let metrics = Metrics::new(move || scraped.expiries());
     let health = bind(health_addr, "/livez and /readyz", "--health-addr").await?;
     let scrape = bind(metrics_addr, "/metrics", "--metrics-addr").await?;
     let mut servers = JoinSet::new();
@@ -260,24 +254,11 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     let instance = pod_name.unwrap_or_else(host_name);
     let kubeconfig = kubeconfig.as_deref();
     let wired = wire(settings, kubeconfig, instance, readiness, metrics, stop).await?;
-    control(wired).await;
+    controller::run(engine, wired).await;
     while let Some(ended) = servers.join_next().await {
         ended.context("a server of /metrics or health broke")??;
     }
     Ok(())
-}
-
-/// Takes events until it is asked to stop; the controller's place.
-async fn control(wired: Wired) {
-    let Wired {
-        mut events, stop, ..
-    } = wired;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            event = events.recv() => if event.is_none() { return },
-        }
-    }
 }
 
 /// The operator's own namespace: what is given, else what the pod's service account says.

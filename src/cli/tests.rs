@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 
 use super::run::own_namespace;
-use super::values::{DenialGrace, denial_grace, duration, namespace};
+use presigned_core::engine::DenialGrace;
+
+use super::values::{denial_grace, namespace, pause};
 use super::{Cli, crds};
 
 #[test]
@@ -60,7 +62,7 @@ fn durations_are_gos_and_at_least_a_second() {
         ("1500ms", 1),
         ("168h", 604_800),
     ] {
-        assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        assert_eq!(pause(text), Ok(Duration::from_secs(seconds)), "{text}");
     }
     for text in [
         "",
@@ -74,7 +76,7 @@ fn durations_are_gos_and_at_least_a_second() {
         "99999999999999999999h",
         "5 m",
     ] {
-        assert!(duration(text).is_err(), "{text}");
+        assert!(pause(text).is_err(), "{text}");
     }
 }
 

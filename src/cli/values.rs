@@ -2,13 +2,26 @@
 
 use std::time::Duration;
 
-/// How long a denied resource keeps its Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DenialGrace {
-    /// The Secret goes once the resource has been denied for so long; zero: at once.
-    After(Duration),
-    /// The Secret stays until its URLs expire.
-    Never,
+use presigned_core::engine::{DenialGrace, SecretAccess};
+use presigned_core::policy::parse_duration;
+
+/// `--secret-access`, in the words of the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccessFlag {
+    /// Watch the metadata of the Secrets that the operator wrote, and heal drift at once.
+    #[default]
+    Watch,
+    /// Only write; drift is healed at renewal.
+    None,
+}
+
+impl From<AccessFlag> for SecretAccess {
+    fn from(flag: AccessFlag) -> Self {
+        match flag {
+            AccessFlag::Watch => Self::Watch,
+            AccessFlag::None => Self::None,
+        }
+    }
 }
 
 /// `--denial-grace`.
@@ -16,39 +29,15 @@ pub(super) fn denial_grace(text: &str) -> Result<DenialGrace, String> {
     match text {
         "never" => Ok(DenialGrace::Never),
         "0" | "0s" => Ok(DenialGrace::After(Duration::ZERO)),
-        _ => duration(text)
+        _ => pause(text)
             .map(DenialGrace::After)
-            .map_err(|e| format!("{e}; or give 0s (at once) or never")),
+            .map_err(|error| format!("{error}; or give 0s (at once) or never")),
     }
 }
 
 /// A Go-style duration of at least a second.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a duration such as 90s, 10m or 1h30m".to_owned();
-    let mut rest = text;
-    let mut nanoseconds: u128 = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-        rest = &rest[digits..];
-        let letters = rest
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(rest.len());
-        let unit: u64 = match &rest[..letters] {
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return Err(wrong()),
-        };
-        rest = &rest[letters..];
-        nanoseconds += u128::from(number) * u128::from(unit);
-    }
-    let seconds = u64::try_from(nanoseconds / 1_000_000_000).map_err(|_| wrong())?;
-    if seconds == 0 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(seconds))
+pub(super) fn pause(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| format!("{error}; for example 90s, 10m or 1h30m"))
 }
 
 /// The name of a namespace.

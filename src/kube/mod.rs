@@ -16,7 +16,7 @@ mod watch;
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
 pub use status::StatusKind;
-pub use watch::{Scope, SecretAccess, watch_all};
+pub use watch::{Scope, watch_all};
 
 use kube::Client;
 

@@ -125,7 +125,10 @@ impl Cluster {
                 let data: BTreeMap<String, Vec<u8>> =
                     data.into_iter().map(|(k, v)| (k, v.0)).collect();
                 let content = ContentSeen {
-                    data_hash: data_hash(&data),
+                    data_hash: data_hash(
+                        data.iter()
+                            .map(|(key, value)| (key.as_str(), value.as_slice())),
+                    ),
                     opaque: type_ == OPAQUE,
                     immutable,
                 };
@@ -152,7 +155,7 @@ impl Cluster {
         let whole = self.whole_secret(namespace, name).await?;
         Ok(whole.map(|whole| {
             let data = whole.data.into_iter();
-            data.map(|(k, v)| (k, SecretBytes::new(v.0))).collect()
+            data.map(|(k, v)| (k, SecretBytes::from(v.0))).collect()
         }))
     }
 
@@ -293,7 +296,7 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
         kind,
         name,
         uid,
-        controller: Some(controller),
+        controller,
         block_owner_deletion,
     }
 }

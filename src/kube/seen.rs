@@ -153,7 +153,7 @@ pub(super) fn owners(meta: &ObjectMeta) -> Vec<Owner> {
             kind: owner.kind.clone(),
             name: owner.name.clone(),
             uid: owner.uid.clone(),
-            controller: owner.controller == Some(true),
+            controller: owner.controller,
             block_owner_deletion: owner.block_owner_deletion,
         })
         .collect()

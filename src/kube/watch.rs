@@ -16,7 +16,7 @@ use kube::{Api, Client, Resource};
 use presigned_core::api::{
     ClusterObjectStore, MANAGED_BY_LABEL, MANAGER, PresignedUrl, PresignedUrlPolicy,
 };
-use presigned_core::engine::{ApiFailure, Change, Event, consequence};
+use presigned_core::engine::{ApiFailure, Change, Event, SecretAccess, consequence};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -34,16 +34,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause while a CRD is missing: somebody is probably installing it.
 const LONGEST_PAUSE_FOR_CRD: Duration = Duration::from_secs(3);
-
-/// Whether the operator may watch tenants' Secrets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum SecretAccess {
-    /// It watches the metadata of those that it wrote, and heals them at once.
-    #[default]
-    Watch,
-    /// It only writes; drift is healed at renewal.
-    None,
-}
 
 /// What is watched.
 #[derive(Clone, Debug)]

@@ -31,7 +31,7 @@ fn parse(
 ) -> Result<Credentials, CredentialsFailure> {
     let data: BTreeMap<_, _> = data
         .iter()
-        .map(|(key, value)| ((*key).to_owned(), SecretBytes::new(value.to_vec())))
+        .map(|(key, value)| ((*key).to_owned(), SecretBytes::from(value.to_vec())))
         .collect();
     secret::parse("minio", &keys.map(|k| k.map(str::to_owned)), &data, now())
 }

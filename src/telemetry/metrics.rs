@@ -44,6 +44,7 @@ pub struct Metrics {
     queue: Family<QueueLabels, Gauge>,
     signing: Histogram,
     resources: Family<ReadyLabels, Gauge>,
+    clock_steps: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -129,6 +130,12 @@ impl Metrics {
             "PresignedURLs, by the status of their Ready condition",
             resources.clone(),
         );
+        let clock_steps = Counter::default();
+        registry.register(
+            "clock_steps",
+            "Steps of the wall clock that were seen",
+            clock_steps.clone(),
+        );
         registry.register_collector(Box::new(Expiries(Box::new(expiries))));
         Self {
             registry: Arc::new(registry),
@@ -141,7 +148,13 @@ impl Metrics {
             queue,
             signing,
             resources,
+            clock_steps,
         }
+    }
+
+    /// Counts a step of the wall clock.
+    pub fn clock_step(&self) {
+        self.clock_steps.inc();
     }
 
     /// Counts a first issue.

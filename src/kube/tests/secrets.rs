@@ -20,10 +20,10 @@ fn write() -> SecretWrite {
             kind: "PresignedURL".to_owned(),
             name: "model".to_owned(),
             uid: "owner-uid".to_owned(),
-            controller: true,
+            controller: Some(true),
             block_owner_deletion: Some(false),
         }],
-        data: BTreeMap::from([("url".to_owned(), SecretBytes::new(b"https://x".to_vec()))]),
+        data: BTreeMap::from([("url".to_owned(), SecretBytes::from(b"https://x".to_vec()))]),
     }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
+use presigned_core::engine::SecretAccess;
 use presigned_core::engine::{Change, Event};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::failed;
-use crate::kube::{Scope, SecretAccess, watch_all};
+use crate::kube::{Scope, watch_all};
 use crate::telemetry::Readiness;
 
 /// An API server that lists what `list` says for a path and then tells nothing more.

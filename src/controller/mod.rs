@@ -1,0 +1,223 @@
+//! The loop: events in, steps out, results back.
+//!
+//! What holds here: nothing is decided here. The engine is fed and asked; each step runs in a task of its own; the claim to
+//! lead is checked before each. When the operator is asked to stop, what has begun is finished and nothing new begins.
+
+mod clock;
+mod steps;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use presigned_core::engine::{Engine, Event, Observation, Step, StepResult, Work};
+use presigned_core::lease::Claim;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
+
+pub use clock::Clock;
+pub use steps::Hands;
+
+use crate::cli::Wired;
+use crate::telemetry::{Expiry, Metrics};
+
+/// How often what is due is looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How many ticks lie between two counts of all resources.
+const COUNT_TICKS: u32 = 5;
+/// How long a stop waits for what is in flight.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How many events are taken at once.
+const BATCH: usize = 256;
+
+/// The engine, shared with the scrape of metrics and nobody else.
+#[derive(Clone, Debug)]
+pub struct SharedEngine(Arc<Mutex<Engine>>);
+
+impl SharedEngine {
+    /// Shares an engine.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        Self(Arc::new(Mutex::new(engine)))
+    }
+
+    /// When each URL dies and is replaced, as of now.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let engine = self.lock();
+        let figures = engine.figures().filter_map(|figures| {
+            Some(Expiry {
+                namespace: figures.namespace.to_owned(),
+                name: figures.name.to_owned(),
+                expires_at: figures.expires_at?,
+                renew_at: figures.renew_at,
+            })
+        });
+        figures.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Engine> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Steps under way.
+struct Flights {
+    tasks: JoinSet<(Work, StepResult)>,
+    works: HashMap<Id, Work>,
+}
+
+/// Runs the operator until it is asked to stop, and what was begun then is done.
+pub async fn run(engine: SharedEngine, wired: Wired) {
+    let Wired {
+        settings: _,
+        cluster,
+        credentials,
+        mut events,
+        watches,
+        readiness: _,
+        metrics,
+        stop,
+    } = wired;
+    let hands = Hands::new(cluster, credentials, metrics.clone());
+    let claim = Claim::always();
+    let mut clock = Clock::start();
+    let mut flights = Flights {
+        tasks: JoinSet::new(),
+        works: HashMap::new(),
+    };
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut count = 0_u32;
+    let mut deadline = None;
+    loop {
+        begin(&engine, &hands, &clock, claim, &metrics, &mut flights);
+        if let Some(deadline) = deadline
+            && (flights.tasks.is_empty() || clock.monotonic() > deadline)
+        {
+            break;
+        }
+        tokio::select! {
+            taken = events.recv_many(&mut batch, BATCH) => {
+                let now = clock.wall();
+                let mut engine = engine.lock();
+                for event in batch.drain(..) {
+                    engine.on(event, now);
+                }
+                if taken == 0 {
+                    tracing::error!("every watch has ended; stopping");
+                    break;
+                }
+            }
+            Some(ended) = flights.tasks.join_next_with_id() => finish(&engine, &mut flights, ended, &clock),
+            _ = ticks.tick() => {
+                if clock.stepped() {
+                    tracing::warn!("the wall clock was stepped: every plan is made again");
+                    metrics.clock_step();
+                    engine.lock().on(Event::ClockStepped, clock.wall());
+                }
+                count = (count + 1) % COUNT_TICKS;
+                report(&engine, &metrics, count == 0);
+            }
+            () = stop.cancelled(), if deadline.is_none() => {
+                engine.lock().drain();
+                deadline = Some(clock.monotonic() + DRAIN);
+            }
+        }
+    }
+    report(&engine, &metrics, true);
+    if !flights.tasks.is_empty() {
+        tracing::warn!(
+            steps = flights.tasks.len(),
+            "stopping before everything in flight was done"
+        );
+    }
+    drop(watches);
+    tracing::info!("stopped");
+}
+
+/// Begins every step that may begin now.
+fn begin(
+    engine: &SharedEngine,
+    hands: &Hands,
+    clock: &Clock,
+    claim: Claim,
+    metrics: &Metrics,
+    flights: &mut Flights,
+) {
+    let now = clock.wall();
+    loop {
+        let asked = clock.monotonic();
+        let next = engine.lock().next(now);
+        let Some((work, step)) = next else { return };
+        if matches!(step, Step::CreateSecret(_) | Step::UpdateSecret { .. }) {
+            metrics.signed(clock.monotonic().saturating_sub(asked));
+        }
+        if !claim.holds(clock.monotonic()) {
+            engine.lock().done(&work, StepResult::NotLeading, now);
+            return;
+        }
+        let hands = hands.clone();
+        let known = work.clone();
+        let task = flights.tasks.spawn(async move {
+            let result = hands.carry_out(step, now).await;
+            (work, result)
+        });
+        flights.works.insert(task.id(), known);
+    }
+}
+
+/// Takes up the result of a step.
+fn finish(
+    engine: &SharedEngine,
+    flights: &mut Flights,
+    ended: Result<(Id, (Work, StepResult)), JoinError>,
+    clock: &Clock,
+) {
+    let now = clock.wall();
+    match ended {
+        Ok((id, (work, result))) => {
+            flights.works.remove(&id);
+            engine.lock().done(&work, result, now);
+        }
+        Err(error) => {
+            // A step that broke off did nothing that can be relied on: its work is looked at afresh.
+            tracing::error!(
+                panicked = error.is_panic(),
+                "a step broke off; this is a fault of the operator"
+            );
+            if let Some(work) = flights.works.remove(&error.id()) {
+                engine.lock().done(&work, StepResult::NotLeading, now);
+            }
+        }
+    }
+}
+
+/// Counts what happened.
+fn report(engine: &SharedEngine, metrics: &Metrics, all: bool) {
+    let mut engine = engine.lock();
+    for observation in engine.observations() {
+        match observation {
+            Observation::Issued => metrics.issued(),
+            Observation::Renewed(_) => metrics.renewed(),
+            Observation::Denied => metrics.denied(),
+            Observation::Failed(reason) => metrics.error(reason),
+        }
+    }
+    let (urgent, routine, in_flight) = engine.load();
+    metrics.queue_depth("urgent", urgent);
+    metrics.queue_depth("routine", routine);
+    metrics.queue_depth("in_flight", in_flight);
+    if all {
+        let (ready, other) = engine.figures().fold((0, 0), |(ready, other), figures| {
+            if figures.ready {
+                (ready + 1, other)
+            } else {
+                (ready, other + 1)
+            }
+        });
+        metrics.resources("true", ready);
+        metrics.resources("false", other);
+    }
+}

@@ -1,0 +1,150 @@
+//! The hands: one function from a step to its result.
+//!
+//! What holds here: each step is one call to one room, and each is timed.
+
+use jiff::Timestamp;
+use presigned_core::engine::{Notice, Step, StepResult};
+use tokio::time::Instant;
+
+use crate::kube::Cluster;
+use crate::stores::CredentialsFetcher;
+use crate::telemetry::Metrics;
+
+/// Carries out steps. Cheap to clone.
+#[derive(Clone)]
+pub struct Hands {
+    cluster: Cluster,
+    credentials: CredentialsFetcher,
+    metrics: Metrics,
+}
+
+impl Hands {
+    /// Hands that call through `cluster` and fetch through `credentials`.
+    #[must_use]
+    pub const fn new(cluster: Cluster, credentials: CredentialsFetcher, metrics: Metrics) -> Self {
+        Self {
+            cluster,
+            credentials,
+            metrics,
+        }
+    }
+
+    /// Carries out one step.
+    pub async fn carry_out(&self, step: Step, now: Timestamp) -> StepResult {
+        let name = name(&step);
+        let started = Instant::now();
+        let result = self.effect(step, now).await;
+        self.metrics.step(name, started.elapsed());
+        result
+    }
+
+    async fn effect(&self, step: Step, now: Timestamp) -> StepResult {
+        let cluster = &self.cluster;
+        match step {
+            Step::FetchCredentials { store, source } => {
+                let result = self.credentials.fetch(&source, now).await;
+                match &result {
+                    Ok(_) => tracing::debug!(store, "credentials were fetched"),
+                    Err(failure) => {
+                        tracing::warn!(
+                            store,
+                            reason = failure.reason.as_str(),
+                            "{}",
+                            failure.message
+                        );
+                    }
+                }
+                StepResult::Credentials(result)
+            }
+            Step::InspectSecret {
+                namespace,
+                name,
+                data,
+            } => StepResult::Inspected(cluster.inspect_secret(&namespace, &name, data).await),
+            Step::CreateSecret(write) => {
+                tracing::debug!(namespace = write.namespace, secret = write.name, "creating");
+                StepResult::SecretWritten(cluster.create_secret(&write).await)
+            }
+            Step::UpdateSecret { write, target } => {
+                tracing::debug!(
+                    namespace = write.namespace,
+                    secret = write.name,
+                    "replacing"
+                );
+                StepResult::SecretWritten(cluster.update_secret(&write, &target).await)
+            }
+            Step::DeleteSecret {
+                namespace,
+                name,
+                target,
+            } => {
+                tracing::debug!(namespace, secret = name, "deleting");
+                StepResult::SecretDeleted(cluster.delete_secret(&namespace, &name, &target).await)
+            }
+            Step::WriteStatus {
+                namespace,
+                name,
+                target,
+                status,
+            } => StepResult::StatusWritten(
+                cluster
+                    .write_status(Some(&namespace), &name, &target, &*status)
+                    .await,
+            ),
+            Step::WriteStoreStatus {
+                name,
+                target,
+                status,
+            } => StepResult::StatusWritten(
+                cluster.write_status(None, &name, &target, &*status).await,
+            ),
+            Step::WritePolicyStatus {
+                name,
+                target,
+                status,
+            } => StepResult::StatusWritten(
+                cluster.write_status(None, &name, &target, &*status).await,
+            ),
+            Step::PublishEvent(notice) => {
+                tell(&notice);
+                cluster.publish(&notice).await;
+                StepResult::Published
+            }
+        }
+    }
+}
+
+/// What an Event tells, the log tells too.
+fn tell(notice: &Notice) {
+    let Notice {
+        namespace,
+        name,
+        uid,
+        warning,
+        reason,
+        action,
+        note,
+        at: _,
+    } = notice;
+    let reason = reason.as_str();
+    if *warning {
+        tracing::warn!(namespace, name, uid, reason, action, "{note}");
+    } else {
+        tracing::info!(namespace, name, uid, reason, action, "{note}");
+    }
+}
+
+/// The step as it stands in metrics.
+const fn name(step: &Step) -> &'static str {
+    match step {
+        Step::FetchCredentials { .. } => "fetch_credentials",
+        Step::InspectSecret { .. } => "inspect_secret",
+        Step::CreateSecret(_) => "create_secret",
+        Step::UpdateSecret { .. } => "update_secret",
+        Step::DeleteSecret { .. } => "delete_secret",
+        Step::WriteStatus { .. } => "write_status",
+        Step::WriteStoreStatus { .. } => "write_store_status",
+        Step::WritePolicyStatus { .. } => "write_policy_status",
+        Step::PublishEvent(_) => "publish_event",
+    }
+}
