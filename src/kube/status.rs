@@ -2,7 +2,8 @@
 //!
 //! What holds here: a merge patch keeps what it does not name, so every field that the schema knows and the new status
 //! lacks is named with null. The patch carries uid and resourceVersion, so that it lands on what was decided on or not at
-//! all.
+//! all. The server compares the resourceVersion alone: on a custom resource's status it overlooks another uid. That is
+//! enough, since no two objects ever share a resourceVersion, and it is why a write without one is not made.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -124,10 +125,10 @@ fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, A
         uid,
         resource_version,
     } = target;
-    let mut metadata = json!({ "uid": uid });
-    if let Some(version) = resource_version {
-        metadata["resourceVersion"] = version.as_str().into();
-    }
+    let Some(version) = resource_version else {
+        return Err(ApiFailure::Conflict);
+    };
+    let metadata = json!({ "uid": uid, "resourceVersion": version });
     let patch = json!({ "metadata": metadata, "status": status });
     Ok(patch.to_string().into_bytes())
 }

@@ -4,7 +4,7 @@ use presigned_core::api::{
     ClusterObjectStoreStatus, LimitedBy, Method, PresignedUrlPolicyStatus, PresignedUrlStatus,
     SecretRef, UrlCounts,
 };
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::{ApiFailure, ObjectVersion};
 use serde_json::{Value, json};
 
 use super::{Mock, failed, metadata, this};
@@ -124,6 +124,21 @@ async fn kinds_of_the_cluster_have_no_namespace_in_their_path() {
         asked[1].body["status"],
         json!({ "observedGeneration": null, "conditions": null })
     );
+}
+
+#[tokio::test]
+async fn a_status_is_never_written_without_a_resource_version() {
+    let target = ObjectVersion {
+        resource_version: None,
+        ..this("1")
+    };
+    let mock = Mock::answering([]);
+    let written = mock
+        .cluster
+        .write_status(Some("team-a"), "model", &target, &full())
+        .await;
+    assert_eq!(written, Err(ApiFailure::Conflict));
+    assert!(mock.asked().await.is_empty());
 }
 
 #[test]
