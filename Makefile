@@ -22,9 +22,60 @@ prerequisites: # Rust, Go and a C compiler are all that a machine needs
 ## Building
 ##
 
+.PHONY: build
+build: prerequisites ## Build the operator
+	cargo build --locked
+
+# What is written here is read in reviews and by Helm; `make test` fails where it differs from the types.
+GENERATED := crds charts/presigned-url-operator/files/crds charts/presigned-url-operator/README.md docs/reference
+CHART := charts/presigned-url-operator
+
+.PHONY: generate
+generate: prerequisites ## Write the CRDs, their copy in the chart, and the generated parts of the docs
+	@cargo run --quiet --locked -- crds --dir crds
+	@cargo run --quiet --locked -- crds --dir $(CHART)/files/crds
+	@cargo run --quiet --locked -- reference --dir docs/reference
+	@(cd hack/chart && go run . readme ../../$(CHART))
+
+.PHONY: check-generated
+check-generated: generate # Fails where a generated file is not what the types make
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || { \
+	  git --no-pager diff --stat -- $(GENERATED) >&2; \
+	  echo "Generated files differ from the types: run 'make generate' and commit what it writes." >&2; exit 1; }
+
 ##
 ## Testing
 ##
+
+.PHONY: test
+test: lint check-generated test-rust test-chart ## Everything that a change must pass
+
+.PHONY: lint
+lint: prerequisites ## Format, clippy and dependencies, warnings denied
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --quiet -- --deny warnings
+	@hack/deny.sh
+
+.PHONY: test-rust
+test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3 servers
+	$(call need,curl,Debian: apt-get install curl)
+	@hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl helm versitygw >/dev/null
+	cargo test --locked --workspace
+
+.PHONY: test-chart
+test-chart: build # Lint, unit tests, strict schemas, and the chart on a real API server
+	PSU_OPERATOR=target/debug/presigned-url-operator hack/chart-test.sh
+	hack/chart-cluster-test.sh
+
+SEEDS ?= 5000
+.PHONY: simulate
+simulate: prerequisites ## Run more seeds of the simulation: make simulate SEEDS=5000
+	PSU_SIM_SEEDS=$(SEEDS) cargo test --locked --package presigned-core --test simulation -- --nocapture
+
+.PHONY: mutants
+mutants: prerequisites ## Break each line of the core once and see a test fail (hours on two cores)
+	$(call need,cargo-mutants,cargo install --locked cargo-mutants)
+	cargo mutants --package presigned-core --timeout 120 --no-shuffle
 
 ##
 ## Trying things out
