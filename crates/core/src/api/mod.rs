@@ -9,6 +9,7 @@ mod policy;
 mod presigned_url;
 mod schema;
 mod store;
+mod tidy;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, set_condition};
 pub use policy::{
@@ -52,7 +53,7 @@ pub fn crds()
         ClusterObjectStore::crd(),
     ]
     .into_iter()
-    .map(schema::tidy)
+    .map(tidy::tidy)
     .collect()
 }
 

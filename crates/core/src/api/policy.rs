@@ -102,7 +102,7 @@ pub struct LabelRequirement {
     pub key: String,
     /// How the label is held against the values.
     pub operator: LabelOperator,
-    /// The values; with In and NotIn only.
+    /// The values; with `In` and `NotIn` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub values: Option<Vec<String>>,
@@ -138,20 +138,21 @@ pub struct AllowRule {
     /// but not both in one name. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 400)))]
+    #[x_kube(validation = schema::no_wide_templates())]
     pub buckets: Vec<String>,
     /// Prefixes of keys. `models/` and `models` allow `models` and all below it; `models*` is the raw S3 prefix; `*` is
     /// the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
+    #[x_kube(validation = schema::prefix_forms())]
     pub prefixes: Vec<String>,
     /// The methods. GET allows HEAD as well. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub methods: Vec<PolicyMethod>,
     /// The longest life that may be asked for, 1m to 168h. It is also how long a leaked URL lives.
-    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
-        .message("maxDuration must be between 1m and 168h (SigV4's limit of seven days)"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("maxDuration", "1m", "168h"))]
     pub max_duration: String,
     /// The largest upload in bytes. Required with PUT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +220,7 @@ pub struct PresignedUrlPolicyStatus {
     pub observed_generation: Option<i64>,
     /// `Ready`: False where the policy cannot be read and so allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }

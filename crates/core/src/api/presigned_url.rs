@@ -90,8 +90,7 @@ use super::schema;
         .message("put goes with method PUT: remove the block, or set method: PUT"),
     validation = Rule::new("!(has(self.renewBefore) && has(self.renewBeforePercentage))")
         .message("renewBefore and renewBeforePercentage say the same thing: set at most one"),
-    validation = Rule::new("!has(self.renewBefore) || !has(self.duration) || duration(self.renewBefore) < duration(self.duration)")
-        .message("renewBefore must be shorter than duration")
+    validation = schema::renews_before_the_end()
 )]
 pub struct PresignedUrlSpec {
     /// The store to sign for. Left out: the ClusterObjectStore named `default`.
@@ -124,7 +123,7 @@ pub struct PresignedUrlSpec {
         validation = Rule::new("!self.startsWith('/')").message("key may not begin with '/': S3 keys have no root"),
         validation = Rule::new("!self.split('/').exists(s, s == '' || s == '.' || s == '..')")
             .message("key may not hold empty, '.' or '..' segments: clients and proxies rewrite them"),
-        validation = Rule::new("!self.matches('[\\\\x00-\\\\x1f\\\\x7f]') && !self.contains('${')")
+        validation = Rule::new("!self.matches(r'\\p{Cc}') && !self.contains('${')")
             .message("key may not hold control characters or '${'")
     )]
     pub key: String,
@@ -136,16 +135,14 @@ pub struct PresignedUrlSpec {
     /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the policy
     /// allows and what the credentials can give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
-        .message("duration must be between 1m and 168h (SigV4's limit of seven days)"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("duration", "1m", "168h"))]
     pub duration: Option<String>,
 
     /// Renew when this much of the life is left, for example `2h`. Left out: when two thirds of the real life are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('168h')")
-        .message("renewBefore must be between 1s and 168h"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("renewBefore", "1s", "168h"))]
     pub renew_before: Option<String>,
 
     /// Renew when this percentage of the life is left: 1 to 90.
@@ -317,13 +314,13 @@ pub struct PutOptions {
     /// User metadata (`x-amz-meta-*`): at most 32 entries, names of lower-case letters, digits and hyphens, values of
     /// printable ASCII. Needs `allowMetadata` in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32), schema_with = "schema::header_values")]
+    #[schemars(schema_with = "schema::header_values")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z0-9][a-z0-9-]{0,63}$'))")
         .message("metadata names are 1 to 64 lower-case letters, digits and hyphens"))]
     pub metadata: Option<BTreeMap<String, String>>,
     /// Object tags, at most 10. Needs each tag's key in the policy's `tagKeys`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 10), schema_with = "schema::tag_values")]
+    #[schemars(schema_with = "schema::tag_values")]
     #[x_kube(validation = Rule::new("self.all(k, size(k) >= 1 && size(k) <= 128 && k.matches('^[A-Za-z0-9 +=._:/@-]+$'))")
         .message("tag keys are 1 to 128 letters, digits, spaces and + - = . _ : / @"))]
     pub tagging: Option<BTreeMap<String, String>>,
@@ -365,15 +362,19 @@ pub struct SecretTemplate {
     /// Labels of the Secret. Keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are
     /// refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32), schema_with = "schema::label_values")]
-    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.matches('^([a-z0-9-]+[.])*(presigned[.]dev|kubernetes[.]io|k8s[.]io|meta[.]helm[.]sh|argocd[.]argoproj[.]io)/'))")
-        .message("label keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are reserved"))]
+    #[schemars(schema_with = "schema::label_values")]
+    #[x_kube(
+        validation = schema::qualified_names("label"),
+        validation = schema::no_reserved_keys("label")
+    )]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations of the Secret. The same keys are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 32), schema_with = "schema::annotation_values")]
-    #[x_kube(validation = Rule::new("self.all(k, size(k) <= 317 && !k.matches('^([a-z0-9-]+[.])*(presigned[.]dev|kubernetes[.]io|k8s[.]io|meta[.]helm[.]sh|argocd[.]argoproj[.]io)/'))")
-        .message("annotation keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are reserved"))]
+    #[schemars(schema_with = "schema::annotation_values")]
+    #[x_kube(
+        validation = schema::qualified_names("annotation"),
+        validation = schema::no_reserved_keys("annotation")
+    )]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -386,6 +387,7 @@ pub struct PresignedUrlStatus {
     pub observed_generation: Option<i64>,
     /// `Ready` first, then `Allowed`, `Renewed` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// The method that was signed.
@@ -411,6 +413,7 @@ pub struct PresignedUrlStatus {
     pub limited_by: Option<LimitedBy>,
     /// The names of the policies that allow this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
     pub policy_refs: Vec<String>,
     /// How many objects have a URL in the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -423,6 +426,7 @@ pub struct PresignedUrlStatus {
     pub hashes: Option<SignedHashes>,
     /// The value of `presigned.dev/renew` that was last served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 262_144))]
     pub last_renew_request: Option<String>,
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -438,12 +442,16 @@ pub struct PresignedUrlStatus {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Its name.
+    #[schemars(length(max = 253))]
     pub name: String,
     /// Its uid.
+    #[schemars(length(max = 64))]
     pub uid: String,
     /// Its resourceVersion after the write.
+    #[schemars(length(max = 64))]
     pub resource_version: String,
     /// A SHA-256 of its data, in hex.
+    #[schemars(length(max = 128))]
     pub data_hash: String,
 }
 
@@ -452,10 +460,13 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct SignedHashes {
     /// Of what was signed: store, bucket, key, method, options, endpoint.
+    #[schemars(length(max = 128))]
     pub spec: String,
     /// Of how it was rendered: the Secret's name and template.
+    #[schemars(length(max = 128))]
     pub render: String,
     /// Of the credentials' source, never of a session.
+    #[schemars(length(max = 128))]
     pub credential: String,
 }
 

@@ -1,8 +1,9 @@
-//! Patterns and schema fragments that the kinds share, and the last touches on the generated CRDs.
+//! Schema fragments and rules that the kinds share.
 //!
-//! What holds here: every string has a bound and a pattern that ends a line-injection before it begins.
+//! What holds here: every string has a bound and a form that ends a line injection before it begins. A form is written
+//! as a `pattern` and becomes a rule with a sentence (`tidy.rs`): a regular expression tells nobody what to write.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::Rule;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 /// RFC 1123 label.
@@ -12,8 +13,6 @@ pub(super) const DNS_SUBDOMAIN: &str =
     "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
 /// S3 general purpose bucket names, "Bucket naming rules" in the S3 user guide.
 pub(super) const BUCKET: &str = "^[a-z0-9][a-z0-9.-]*[a-z0-9]$";
-/// Go's `time.ParseDuration` without sign.
-pub(super) const DURATION: &str = "^([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$";
 /// Printable ASCII that neither begins nor ends with a space.
 pub(super) const PRINTABLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Base64 of 32 bytes.
@@ -33,43 +32,163 @@ pub(super) const SECRET_KEY: &str = "^[A-Za-z0-9._-]+$";
 pub(super) const NAMESPACE_PATTERN: &str = "^[a-z0-9*-]+$";
 /// A resource's name with `*`.
 pub(super) const NAME_PATTERN: &str = "^[a-z0-9.*-]+$";
+/// The value of a label.
+const LABEL_VALUE: &str = "^(([A-Za-z0-9][A-Za-z0-9_.-]*)?[A-Za-z0-9])?$";
+/// The value of an S3 tag.
+const TAG_VALUE: &str = "^[A-Za-z0-9 +=._:/@-]*$";
 
-/// A map of header values: printable ASCII.
+/// Go's duration format without a sign. The digits are bounded so that no number overflows while a rule is evaluated: an
+/// overflow is an error of the server's own, without our sentence.
+const DURATION: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|ns))+$";
+/// A label's or annotation's key: an optional DNS prefix and a name.
+const QUALIFIED_NAME: &str = "^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$";
+/// Keys that mean something to the cluster's own tools.
+const RESERVED_KEY: &str = "^([a-z0-9-]+[.])*(presigned[.]dev|kubernetes[.]io|k8s[.]io|meta[.]helm[.]sh|argocd[.]argoproj[.]io)/";
+
+/// A form in words, to follow "must be".
+pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
+    Some(match pattern {
+        DNS_LABEL => {
+            "lower-case letters, digits and hyphens, beginning and ending with a letter or digit"
+        }
+        DNS_SUBDOMAIN => {
+            "a resource's name: lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit"
+        }
+        BUCKET => {
+            "the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots and hyphens that begin and end with a letter or digit; ARNs are refused"
+        }
+        PRINTABLE => {
+            "printable ASCII on one line, without a space at either end: HTTP headers take nothing else"
+        }
+        SHA256_BASE64 => {
+            "the base64 of 32 bytes, as `openssl dgst -sha256 -binary FILE | base64` prints it"
+        }
+        KMS_KEY => "a KMS key ID, ARN or alias",
+        STORAGE_CLASS => "a storage class of S3, for example STANDARD_IA",
+        REGION => "a region, for example eu-central-1",
+        ENDPOINT => {
+            "scheme, host and port only, for example https://s3.example.com:9000, without a path, a query or user information"
+        }
+        SECRET_KEY => "a key of a Secret: letters, digits, dots, hyphens and underscores",
+        NAMESPACE_PATTERN => "a namespace's name, in which * stands for any run of characters",
+        NAME_PATTERN => "a resource's name, in which * stands for any run of characters",
+        LABEL_VALUE => {
+            "a label value: letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+        }
+        TAG_VALUE => "a tag value: letters, digits, spaces and + - = . _ : / @",
+        _ => return None,
+    })
+}
+
+/// `self.matches` of a pattern; the literal is a raw one, so a pattern needs no second escaping.
+pub(super) fn matches(subject: &str, pattern: &str) -> String {
+    format!("{subject}.matches(r'{pattern}')")
+}
+
+/// The rule of a duration between `shortest` and `longest`: one sentence for each way to miss it.
+pub(super) fn between(field: &str, shortest: &str, longest: &str) -> Rule {
+    let form = matches("self", DURATION);
+    rule(
+        format!(
+            "{form} && duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"
+        ),
+        &format!(
+            "{field} must be between {shortest} and {longest}, written like 12h, 90m or 1h30m"
+        ),
+    )
+}
+
+/// The rule that a renewal comes before the end. What is no duration is refused at its own field.
+pub(super) fn renews_before_the_end() -> Rule {
+    let no_duration = ["renewBefore", "duration"].map(|field| {
+        let form = matches(&format!("self.{field}"), DURATION);
+        format!("!has(self.{field}) || !{form}")
+    });
+    rule(
+        format!(
+            "{} || duration(self.renewBefore) < duration(self.duration)",
+            no_duration.join(" || ")
+        ),
+        "renewBefore must be shorter than duration",
+    )
+}
+
+/// The rule of the keys of labels or annotations: in Kubernetes' form.
+pub(super) fn qualified_names(what: &str) -> Rule {
+    let form = matches("k", QUALIFIED_NAME);
+    rule(
+        format!("self.all(k, size(k) <= 317 && {form})"),
+        &format!(
+            "{what} keys are an optional DNS name with '/' and 1 to 63 letters, digits, '-', '_' and '.', for example \
+             example.com/team"
+        ),
+    )
+}
+
+/// The rule of the keys of labels or annotations: none that the cluster's own tools act on.
+pub(super) fn no_reserved_keys(what: &str) -> Rule {
+    let reserved = matches("k", RESERVED_KEY);
+    rule(
+        format!("!self.exists(k, {reserved})"),
+        &format!(
+            "{what} keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are reserved: \
+             choose another"
+        ),
+    )
+}
+
+/// The rule of a policy's buckets.
+pub(super) fn no_wide_templates() -> Rule {
+    rule(
+        "!self.exists(b, b.contains('{') && b.contains('*'))".to_owned(),
+        "buckets may not join a template with * in one name: one namespace would reach the buckets of others",
+    )
+}
+
+/// The rule of a policy's prefixes, as far as it can be told without taking a template apart.
+pub(super) fn prefix_forms() -> Rule {
+    rule(
+        "!self.exists(p, p.startsWith('/') || p.matches(r'[*].|[}][^/]*[*]$'))".to_owned(),
+        "prefixes begin without '/', hold * as their last character only, and a template needs '/' before that *, as in \
+         {namespace}/*",
+    )
+}
+
+fn rule(cel: String, message: &str) -> Rule {
+    Rule::new(cel).message(message)
+}
+
+/// A map of header values.
 pub(super) fn header_values(_: &mut SchemaGenerator) -> Schema {
-    string_map(PRINTABLE, 1024)
+    string_map(32, PRINTABLE, 1024)
 }
 
 /// A map of S3 tag values.
 pub(super) fn tag_values(_: &mut SchemaGenerator) -> Schema {
-    string_map("^[A-Za-z0-9 +=._:/@-]*$", 256)
+    string_map(10, TAG_VALUE, 256)
 }
 
 /// A map of label values.
 pub(super) fn label_values(_: &mut SchemaGenerator) -> Schema {
-    string_map("^(([A-Za-z0-9][A-Za-z0-9_.-]*)?[A-Za-z0-9])?$", 63)
+    string_map(32, LABEL_VALUE, 63)
 }
 
 /// A map of annotation values.
 pub(super) fn annotation_values(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "object", "nullable": true,
+        "type": "object", "maxProperties": 32,
         "additionalProperties": { "type": "string", "maxLength": 4096 },
     })
 }
 
 /// An RFC 3339 time.
 pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "nullable": true })
+    json_schema!({ "type": "string", "format": "date-time" })
 }
 
-fn string_map(pattern: &str, max: u32) -> Schema {
+fn string_map(entries: u32, pattern: &str, longest: u32) -> Schema {
     json_schema!({
-        "type": "object", "nullable": true,
-        "additionalProperties": { "type": "string", "maxLength": max, "pattern": pattern },
+        "type": "object", "maxProperties": entries,
+        "additionalProperties": { "type": "string", "maxLength": longest, "pattern": pattern },
     })
-}
-
-/// The CRD as it is installed.
-pub(super) fn tidy(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    crd
 }

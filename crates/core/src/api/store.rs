@@ -64,10 +64,6 @@ pub struct ClusterObjectStoreSpec {
 /// An S3 endpoint, how buckets are addressed there, and the credentials.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("!has(self.endpoints) || self.endpoints.all(a, self.endpoints.exists_one(b, b.name == a.name))")
-        .message("endpoints: each name may stand once")
-)]
 pub struct S3Store {
     /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names its own.
     #[schemars(length(min = 1, max = 64), regex(pattern = schema::REGION))]
@@ -80,15 +76,15 @@ pub struct S3Store {
     /// Other hosts by which consumers reach the same store: the host is part of the signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub endpoints: Option<Vec<NamedEndpoint>>,
     /// How a bucket is addressed. Left out: Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addressing_style: Option<AddressingStyle>,
     /// The oldest signature that the bucket's policy accepts (`s3:signatureAge`), for example `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 32), regex(pattern = schema::DURATION))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('2m') && duration(self) <= duration('168h')")
-        .message("maxSignatureAge must be between 2m and 168h"))]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("maxSignatureAge", "2m", "168h"))]
     pub max_signature_age: Option<String>,
     /// PEM certificates of the store's private CA; written to each Secret as `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +186,7 @@ pub struct ClusterObjectStoreStatus {
     pub observed_generation: Option<i64>,
     /// `Ready` and `CredentialsRolledOut`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// When the current credentials end, RFC 3339; absent for static keys.

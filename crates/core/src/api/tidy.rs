@@ -1,0 +1,73 @@
+//! The last touches on the generated CRDs: what Kubernetes takes, and words for people.
+//!
+//! What holds here: nothing is nullable, so that `has()` in a rule means "has a value"; a form is refused by a rule with a
+//! sentence in place of a bare regular expression; integers have formats that Kubernetes knows.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    ValidationRule,
+};
+
+use super::schema;
+
+/// The CRD as it is installed.
+pub(super) fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    crd.spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+        .for_each(|root| touch("", root));
+    crd
+}
+
+fn touch(subject: &str, props: &mut JSONSchemaProps) {
+    props.nullable = None;
+    props.description = props.description.take().map(|text| unwrapped(&text));
+    known_format(props);
+    if let Some(rule) = rule_of_form(subject, props) {
+        props
+            .x_kubernetes_validations
+            .get_or_insert_default()
+            .insert(0, rule);
+        props.pattern = None;
+    }
+    for (name, property) in props.properties.iter_mut().flatten() {
+        touch(name, property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut props.items {
+        touch(&format!("each of {subject}"), items);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut props.additional_properties {
+        touch(&format!("each value of {subject}"), values);
+    }
+}
+
+/// Lines are broken where the source breaks them; readers' windows have widths of their own. Paragraphs stay.
+fn unwrapped(text: &str) -> String {
+    let paragraphs = text.split("\n\n").map(|p| p.replace('\n', " "));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
+}
+
+/// Kubernetes knows signed formats only.
+fn known_format(props: &mut JSONSchemaProps) {
+    let (format, largest) = match props.format.as_deref() {
+        Some("uint8") => ("int32", f64::from(u8::MAX)),
+        Some("uint32") => ("int64", f64::from(u32::MAX)),
+        Some("uint64") => ("int64", LARGEST_EXACT),
+        _ => return,
+    };
+    props.format = Some(format.to_owned());
+    props.maximum.get_or_insert(largest);
+}
+
+/// The largest integer that every reader of JSON keeps exactly.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+
+fn rule_of_form(subject: &str, props: &JSONSchemaProps) -> Option<ValidationRule> {
+    let pattern = props.pattern.as_deref()?;
+    Some(ValidationRule {
+        rule: schema::matches("self", pattern),
+        message: Some(format!("{subject} must be {}", schema::in_words(pattern)?)),
+        ..ValidationRule::default()
+    })
+}

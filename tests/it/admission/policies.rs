@@ -1,0 +1,207 @@
+//! `PresignedURLPolicy`: a mistake is refused or reported, and never widens what is allowed.
+
+use serde_json::{Value, json};
+
+use super::Kind;
+
+fn policy() -> Kind {
+    Kind {
+        kind: "PresignedURLPolicy",
+        plural: "presignedurlpolicies",
+        namespaced: false,
+        plain: json!({ "namespaces": { "names": ["team-a"] }, "allow": [rule(&json!({}))] }),
+    }
+}
+
+fn rule(changes: &Value) -> Value {
+    let mut rule = json!({
+        "stores": ["default"], "buckets": ["models"], "prefixes": ["llama/"], "methods": ["GET"], "maxDuration": "12h",
+    });
+    super::merge(&mut rule, changes);
+    rule
+}
+
+fn allow(changes: &Value) -> Value {
+    json!({ "allow": [rule(changes)] })
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
+    let life = &["spec.allow[0].maxDuration", "between 1m and 168h"][..];
+    let prefix = &[
+        "spec.allow[0].prefixes",
+        "a template needs '/' before that *",
+    ][..];
+    policy()
+        .refuses(&[
+            (
+                "PUT without a size",
+                allow(&json!({ "methods": ["GET", "PUT"] })),
+                &["spec.allow[0]", "maxUploadBytes is required with PUT"],
+            ),
+            (
+                "PUT unsized without a size",
+                allow(&json!({ "methods": ["PUT"], "allowUnsizedPut": true })),
+                &["maxUploadBytes is required with PUT"],
+            ),
+            (
+                "no life",
+                allow(&json!({ "maxDuration": null })),
+                &["spec.allow[0].maxDuration", "Required"],
+            ),
+            ("too long", allow(&json!({ "maxDuration": "8d" })), life),
+            (
+                "seven days and a bit",
+                allow(&json!({ "maxDuration": "169h" })),
+                life,
+            ),
+            ("empty", allow(&json!({ "maxDuration": "" })), life),
+            (
+                "an unknown method",
+                allow(&json!({ "methods": ["POST"] })),
+                &[
+                    "spec.allow[0].methods[0]",
+                    "\"GET\", \"HEAD\", \"PUT\", \"DELETE\"",
+                ],
+            ),
+            (
+                "over 5 GiB",
+                allow(&json!({ "methods": ["PUT"], "maxUploadBytes": 5_368_709_121_u64 })),
+                &["maxUploadBytes", "5368709120"],
+            ),
+            (
+                "a template with *",
+                allow(&json!({ "buckets": ["{namespace}-*"] })),
+                &["spec.allow[0].buckets", "reach the buckets of others"],
+            ),
+            (
+                "a template before *",
+                allow(&json!({ "prefixes": ["{namespace}*"] })),
+                prefix,
+            ),
+            (
+                "a template near *",
+                allow(&json!({ "prefixes": ["a/{namespace}-x*"] })),
+                prefix,
+            ),
+            ("* within", allow(&json!({ "prefixes": ["a*/b"] })), prefix),
+            (
+                "a leading slash",
+                allow(&json!({ "prefixes": ["/a"] })),
+                prefix,
+            ),
+            (
+                "a store's name",
+                allow(&json!({ "stores": ["A b"] })),
+                &["each of stores must be a resource's name"],
+            ),
+            (
+                "a namespace's name",
+                json!({ "namespaces": { "names": ["a.b"] } }),
+                &["each of names must be a namespace's name"],
+            ),
+            (
+                "an unknown operator",
+                json!({ "namespaces": { "selector": {
+                    "matchExpressions": [{ "key": "a", "operator": "Gt", "values": ["1"] }] } } }),
+                &[
+                    "operator",
+                    "\"In\", \"NotIn\", \"Exists\", \"DoesNotExist\"",
+                ],
+            ),
+            (
+                "no namespaces",
+                json!({ "namespaces": null }),
+                &["spec.namespaces", "Required"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn rules_for_teams_by_name_label_and_template_are_let_through() {
+    policy()
+        .takes(&[
+            ("the plain one", json!({})),
+            ("nobody", json!({ "namespaces": { "names": null } })),
+            (
+                "by labels",
+                json!({ "namespaces": { "names": ["team-*"], "selector": {
+                    "matchLabels": { "tier": "prod" },
+                    "matchExpressions": [
+                        { "key": "example.com/team", "operator": "In", "values": ["a", "b"] },
+                        { "key": "legacy", "operator": "DoesNotExist" },
+                    ],
+                } } }),
+            ),
+            (
+                "templates",
+                allow(&json!({
+                    "buckets": ["{namespace}-data", "shared-*", "{namespace.labels['team']}"],
+                    "prefixes": ["{namespace}/", "{namespace}/raw-*", "*", "models*", "{namespace.labels['example.com/team']}"],
+                })),
+            ),
+            (
+                "every option",
+                allow(&json!({
+                    "methods": ["GET", "HEAD", "PUT", "DELETE"], "maxUploadBytes": 1, "allowUnsizedPut": true,
+                    "acls": ["private"], "storageClasses": ["STANDARD_IA"], "kmsKeys": ["aws/s3"], "tagKeys": ["team"],
+                    "endpoints": ["public*"], "allowResponseOverrides": true, "allowVersions": true,
+                    "allowMetadata": true, "createOnly": true,
+                })),
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn the_largest_policy_is_within_the_budget_of_one_request() {
+    let mut wide = rule(&json!({}));
+    wide["prefixes"] = (0..64)
+        .map(|at| format!("p{at}/{}", "a".repeat(200)))
+        .collect();
+    wide["buckets"] = (0..64)
+        .map(|at| format!("b{at}-{}", "a".repeat(50)))
+        .collect();
+    wide["stores"] = (0..32).map(|at| format!("s{at}")).collect();
+    let policy = policy();
+    policy
+        .takes(&[("64 wide rules", json!({ "allow": vec![wide; 64] }))])
+        .await;
+}
+
+#[tokio::test]
+async fn a_misspelt_field_of_a_policy_is_kept_so_that_the_operator_can_refuse_it() {
+    let places = [
+        (
+            "a rule",
+            allow(&json!({ "createonly": true })),
+            "/spec/allow/0/createonly",
+        ),
+        ("the spec", json!({ "deny": true }), "/spec/deny"),
+        (
+            "namespaces",
+            json!({ "namespaces": { "selectors": {} } }),
+            "/spec/namespaces/selectors",
+        ),
+        (
+            "the selector",
+            json!({ "namespaces": { "selector": { "matchLabels": { "a": "b" }, "matchExpression": [] } } }),
+            "/spec/namespaces/selector/matchExpression",
+        ),
+        (
+            "a requirement",
+            json!({ "namespaces": { "selector": {
+                "matchExpressions": [{ "key": "a", "operator": "Exists", "value": [] }] } } }),
+            "/spec/namespaces/selector/matchExpressions/0/value",
+        ),
+    ];
+    for (place, changes, pointer) in places {
+        let kept = policy().ask(&changes).await.expect(place);
+        assert!(kept.data.pointer(pointer).is_some(), "{place}: was dropped");
+        let kept = serde_json::to_value(&kept).expect("JSON");
+        let read = serde_json::from_value::<presigned_core::api::PresignedUrlPolicy>(kept);
+        let why = read.expect_err(place).to_string();
+        assert!(why.contains("unknown field"), "{place}: {why}");
+    }
+}

@@ -1,0 +1,122 @@
+//! `ClusterObjectStore`: where the operator may be sent, and with what.
+
+use serde_json::json;
+
+use super::Kind;
+
+fn store() -> Kind {
+    Kind {
+        kind: "ClusterObjectStore",
+        plural: "clusterobjectstores",
+        namespaced: false,
+        plain: json!({ "s3": { "region": "eu-central-1", "credentials": { "default": {} } } }),
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_is_scheme_host_and_port_only() {
+    let words = &["scheme, host and port only", "https://s3.example.com:9000"][..];
+    let texts = [
+        "https://s3.example.com/path",
+        "https://s3.example.com//",
+        "https://s3.example.com?x=1",
+        "https://s3.example.com/?x",
+        "https://s3.example.com#x",
+        "https://user@s3.example.com",
+        "https://user:word@s3.example.com",
+        "ftp://s3.example.com",
+        "s3.example.com:9000",
+        "https://s3.example.com\n",
+        "https://s3 example.com",
+        "https://-example.com",
+        "https://s3.example.com:port",
+    ];
+    let mut table = Vec::new();
+    for text in texts {
+        table.push((text, json!({ "s3": { "endpoint": text } }), words));
+        let named = json!({ "s3": { "endpoints": [{ "name": "public", "url": text }] } });
+        table.push((text, named, words));
+    }
+    store().refuses(&table).await;
+}
+
+#[tokio::test]
+async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
+    let one = &["set exactly one of default and secretRef"][..];
+    let endpoint = json!({ "name": "a", "url": "https://a.example.com" });
+    store()
+        .refuses(&[
+            (
+                "both",
+                json!({ "s3": { "credentials": { "secretRef": { "name": "keys" } } } }),
+                one,
+            ),
+            ("neither", json!({ "s3": { "credentials": { "default": null } } }), one),
+            (
+                "none",
+                json!({ "s3": { "credentials": null } }),
+                &["spec.s3.credentials", "Required"],
+            ),
+            (
+                "a name twice",
+                json!({ "s3": { "endpoints": [endpoint, endpoint] } }),
+                &["spec.s3.endpoints[1]", "Duplicate value"],
+            ),
+            (
+                "a Secret's name",
+                json!({ "s3": { "credentials": { "default": null, "secretRef": { "name": "A/b" } } } }),
+                &["secretRef.name", "a resource's name"],
+            ),
+            (
+                "a Secret's key",
+                json!({ "s3": { "credentials": { "default": null, "secretRef": {
+                    "name": "keys", "keys": { "expiration": "a/b" } } } } }),
+                &["expiration must be a key of a Secret"],
+            ),
+            (
+                "a region",
+                json!({ "s3": { "region": "eu/west" } }),
+                &["spec.s3.region", "for example eu-central-1"],
+            ),
+            (
+                "an age",
+                json!({ "s3": { "maxSignatureAge": "1m" } }),
+                &["maxSignatureAge must be between 2m and 168h"],
+            ),
+            (
+                "no certificate",
+                json!({ "s3": { "caBundle": "LS0tLS1CRUdJTg==" } }),
+                &["it must contain -----BEGIN CERTIFICATE-----"],
+            ),
+            (
+                "a style",
+                json!({ "s3": { "addressingStyle": "path" } }),
+                &["\"Auto\", \"Path\", \"VirtualHost\""],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn stores_of_aws_and_of_others_are_let_through() {
+    store()
+        .takes(&[
+            ("AWS", json!({})),
+            (
+                "another",
+                json!({ "s3": {
+                    "region": "garage", "endpoint": "http://10.0.0.7:9000", "addressingStyle": "Path",
+                    "maxSignatureAge": "168h",
+                    "caBundle": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+                    "endpoints": [
+                        { "name": "public", "url": "https://s3.example.com/" },
+                        { "name": "six", "url": "https://[2001:db8::1]:9000" },
+                    ],
+                    "credentials": { "default": null, "secretRef": { "name": "keys", "keys": {
+                        "accessKeyID": "id", "secretAccessKey": "key", "sessionToken": "token", "expiration": "end",
+                    } } },
+                } }),
+            ),
+        ])
+        .await;
+}

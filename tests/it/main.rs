@@ -1,0 +1,10 @@
+//! The operator against real servers: one binary, a module a theme, one control plane for all.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, a panic is the report"
+)]
+
+mod admission;
+mod cluster;
