@@ -459,9 +459,12 @@ pub struct SecretRef {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedHashes {
-    /// Of what was signed: store, bucket, key, method, options, endpoint.
+    /// Of what was asked and allowed: store, bucket, key, method, options.
     #[schemars(length(max = 128))]
     pub spec: String,
+    /// Of the store's endpoint, region and the like. A change here is taken up within `--resign-within`.
+    #[schemars(length(max = 128))]
+    pub store: String,
     /// Of how it was rendered: the Secret's name and template.
     #[schemars(length(max = 128))]
     pub render: String,

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::index::{Index, Record, store_name};
+use super::memory::Issued;
 use super::settings::Settings;
+use super::store::Compiled;
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::issue::{
-    Asked, RenderInputs, ReservedKeys, SpecInputs, Template, render_hash,
-    secret_name as checked_secret_name, spec_hash,
+    Asked, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
+    secret_name as checked_secret_name, spec_hash, store_hash,
 };
 use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Request};
 use crate::signing::Target;
@@ -28,8 +30,8 @@ pub(super) enum Judged {
     Unknown(String),
     /// It is allowed, and its store cannot be signed for.
     NoStore {
-        /// The policy that allows it.
-        policy: String,
+        /// What is allowed.
+        granted: Box<Granted>,
         /// Why not.
         reason: Reason,
         /// The sentence.
@@ -39,20 +41,48 @@ pub(super) enum Judged {
     Allowed(Box<Allowed>),
 }
 
-/// All that a signature and a Secret are made of, but credentials and time.
+/// What the policies allow, and how it is to be rendered.
 #[derive(Debug)]
-pub(super) struct Allowed {
+pub(super) struct Granted {
     pub(super) request: Request,
     pub(super) grant: Grant,
     pub(super) template: Template,
     pub(super) secret_name: String,
+    pub(super) spec_hash: String,
+    pub(super) render_hash: String,
+}
+
+/// All that a signature and a Secret are made of, but credentials and time.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    pub(super) granted: Granted,
     pub(super) target: Target,
     pub(super) store: String,
     pub(super) max_signature_age: Option<Duration>,
     pub(super) ca_bundle: Option<String>,
-    pub(super) asked: Asked,
-    pub(super) spec_hash: String,
-    pub(super) render_hash: String,
+    pub(super) store_hash: String,
+}
+
+impl Granted {
+    /// Whether what was issued is still what is allowed: nothing but the store may differ.
+    pub(super) fn covers(&self, issued: &Issued) -> bool {
+        issued.hashes.spec == self.spec_hash
+            && issued.hashes.render == self.render_hash
+            && !self.shortens(issued)
+    }
+
+    /// Whether the policies allow a shorter life only than was issued.
+    pub(super) fn shortens(&self, issued: &Issued) -> bool {
+        u64::try_from(issued.life()).is_ok_and(|life| life > self.grant.max_duration.as_secs())
+    }
+
+    /// The life to aim at.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            duration: self.request.duration,
+            policy_max: self.grant.max_duration,
+        }
+    }
 }
 
 /// The parts of a spec that were parsed.
@@ -90,7 +120,11 @@ pub(super) fn judge(
     match index.policy_set.decide(&namespace, &parsed.request) {
         Decision::Denied(refusal) => Judged::Denied(refusal.message),
         Decision::Unknown { message, .. } => Judged::Unknown(message),
-        Decision::Allowed(grant) => with_store(index, store_name(seen), parsed, *grant),
+        Decision::Allowed(grant) => with_store(
+            index,
+            store_name(seen),
+            granted(store_name(seen), parsed, *grant),
+        ),
     }
 }
 
@@ -110,17 +144,66 @@ fn parse(
     })
 }
 
-fn with_store(index: &Index, store: &str, parsed: Parsed, grant: Grant) -> Judged {
+fn granted(store: &str, parsed: Parsed, grant: Grant) -> Granted {
     let Parsed {
         request,
         template,
         secret_name,
     } = parsed;
-    let refuse = |reason, message| Judged::NoStore {
-        policy: grant.policy.clone(),
-        reason,
-        message,
-    };
+    Granted {
+        spec_hash: spec_hash(&SpecInputs {
+            store,
+            endpoint: request.endpoint.as_deref(),
+            bucket: request.bucket.as_str(),
+            key: request.key.as_str(),
+            options: &grant.options,
+            asked_duration: request.duration,
+        }),
+        render_hash: render_hash(&RenderInputs {
+            secret_name: &secret_name,
+            labels: template.labels(),
+            annotations: template.annotations(),
+        }),
+        request,
+        grant,
+        template,
+        secret_name,
+    }
+}
+
+fn with_store(index: &Index, store: &str, granted: Granted) -> Judged {
+    let found = reach(index, store, &granted.request);
+    match found {
+        Err((reason, message)) => Judged::NoStore {
+            granted: Box::new(granted),
+            reason,
+            message,
+        },
+        Ok((compiled, uid, target)) => Judged::Allowed(Box::new(Allowed {
+            store_hash: store_hash(&StoreInputs {
+                uid,
+                endpoint: &target.endpoint.to_string(),
+                region: &target.region,
+                style: target.style.as_str(),
+                max_signature_age: compiled.max_signature_age,
+                ca_bundle: compiled.ca_bundle.as_deref(),
+            }),
+            max_signature_age: compiled.max_signature_age,
+            ca_bundle: compiled.ca_bundle.clone(),
+            store: store.to_owned(),
+            granted,
+            target,
+        })),
+    }
+}
+
+/// How a request's bucket is reached through a store, or why it is not.
+fn reach<'a>(
+    index: &'a Index,
+    store: &str,
+    request: &Request,
+) -> Result<(&'a Compiled, &'a str, Target), (Reason, String)> {
+    let refuse = |reason, message| Err((reason, message));
     let Some(known) = index.stores.get(store) else {
         return refuse(
             Reason::StoreNotFound,
@@ -138,58 +221,21 @@ fn with_store(index: &Index, store: &str, parsed: Parsed, grant: Grant) -> Judge
             );
         }
     };
-    let target = match compiled.target(request.endpoint.as_deref(), &request.bucket) {
-        Some(Ok(target)) => target,
-        Some(Err(error)) => {
-            return refuse(
-                Reason::StoreInvalid,
-                format!(
-                    "the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"
-                ),
-            );
-        }
+    match compiled.target(request.endpoint.as_deref(), &request.bucket) {
+        Some(Ok(target)) => Ok((compiled, &known.seen.uid, target)),
+        Some(Err(error)) => refuse(
+            Reason::StoreInvalid,
+            format!("the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"),
+        ),
         None => {
             let named = request.endpoint.as_deref().unwrap_or_default();
-            return refuse(
+            refuse(
                 Reason::EndpointNotFound,
                 format!(
                     "the ClusterObjectStore \"{store}\" has no endpoint \"{named}\": name one of its endpoints in \
                      spec.endpoint, or leave it out"
                 ),
-            );
+            )
         }
-    };
-    let spec_hash = spec_hash(&SpecInputs {
-        store_uid: &known.seen.uid,
-        bucket: request.bucket.as_str(),
-        key: request.key.as_str(),
-        options: &grant.options,
-        asked_duration: request.duration,
-        endpoint: &target.endpoint.to_string(),
-        region: &target.region,
-        style: target.style.as_str(),
-        max_signature_age: compiled.max_signature_age,
-    });
-    let render_hash = render_hash(&RenderInputs {
-        secret_name: &secret_name,
-        labels: template.labels(),
-        annotations: template.annotations(),
-        ca_bundle: compiled.ca_bundle.as_deref(),
-    });
-    Judged::Allowed(Box::new(Allowed {
-        asked: Asked {
-            duration: request.duration,
-            policy_max: grant.max_duration,
-        },
-        max_signature_age: compiled.max_signature_age,
-        ca_bundle: compiled.ca_bundle.clone(),
-        store: store.to_owned(),
-        request,
-        grant,
-        template,
-        secret_name,
-        target,
-        spec_hash,
-        render_hash,
-    }))
+    }
 }

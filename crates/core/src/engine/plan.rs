@@ -12,7 +12,7 @@ use super::index::{Index, Record, SecretVersion};
 use super::judge::{Allowed, Judged};
 use super::memory::{Cause, Issued, Pending, Trouble};
 use super::settings::{SecretAccess, Settings};
-use super::status::{denied_since, is_current, removal_at, was_current};
+use super::status::{denied_since, is_current, removal_at};
 use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
 use super::store::{Held, Supply};
 use crate::api::{Reason, SecretRef};
@@ -129,7 +129,16 @@ pub(super) fn plan_secret(
     };
     if let (Some(allowed), None) = (may_issue, blocked) {
         match cause(index, record, allowed, issued.as_ref(), now, wake) {
-            None => return SecretPlan::Settled,
+            None => {
+                // Nothing is to be done, so nothing stands in the way of it.
+                let record = index.resources.get_mut(uid);
+                if let Some(memory) = record.map(|record| &mut record.memory) {
+                    memory.trouble = None;
+                    memory.failures = 0;
+                    memory.last_failure = None;
+                }
+                return SecretPlan::Settled;
+            }
             Some(cause) => {
                 match issue(index, settings, uid, allowed, issued.as_ref(), cause, now) {
                     SecretPlan::Settled => {}
@@ -182,14 +191,11 @@ fn cause(
         return Some(Cause::First);
     };
     let memory = &record.memory;
-    let life = u64::try_from(issued.life()).unwrap_or_default();
-    let differs =
-        issued.hashes.spec != allowed.spec_hash || issued.hashes.render != allowed.render_hash;
-    if differs && !was_current(record) {
-        return Some(Cause::Changed);
-    }
-    if life > allowed.grant.max_duration.as_secs() {
+    if allowed.granted.shortens(issued) {
         return Some(Cause::Shortened);
+    }
+    if !allowed.granted.covers(issued) {
+        return Some(Cause::Changed);
     }
     if !issued.alive(now) {
         return Some(Cause::Due);
@@ -207,7 +213,8 @@ fn cause(
             return Some(cause);
         }
     }
-    if differs || signed_with_another_key(index, allowed, issued) {
+    let store_differs = issued.hashes.store != allowed.store_hash;
+    if store_differs || signed_with_another_key(index, allowed, issued) {
         let at = memory.resign_at.unwrap_or(now);
         if let Some(cause) = due(at, Cause::Store) {
             return Some(cause);
@@ -216,7 +223,7 @@ fn cause(
     let renewal = renew_at(
         issued.issued_at,
         issued.expires_at,
-        allowed.request.renew_before,
+        allowed.granted.request.renew_before,
         &record.seen.uid,
         issued.revision,
     );
@@ -253,7 +260,7 @@ fn issue(
     let Some(store) = index.stores.get_mut(&allowed.store) else {
         return SecretPlan::Settled;
     };
-    let held = match store.supply(allowed.asked.effective(), now) {
+    let held = match store.supply(allowed.granted.asked().effective(), now) {
         Supply::Ready(held) => held,
         Supply::Fetching => {
             store.waiting.insert(uid.to_owned());
@@ -273,7 +280,7 @@ fn issue(
     let Some(record) = index.resources.get_mut(uid) else {
         return SecretPlan::Settled;
     };
-    let name = &allowed.secret_name;
+    let name = &allowed.granted.secret_name;
     let known = issued
         .map(|issued| &issued.secret)
         .filter(|secret| secret.name == *name);
@@ -337,7 +344,7 @@ fn write(
             _ if found.deleting => {
                 let message = format!(
                     "the Secret \"{}\" is being deleted; it is written anew after that",
-                    allowed.secret_name
+                    allowed.granted.secret_name
                 );
                 trouble(
                     index,
@@ -352,7 +359,7 @@ fn write(
             Ownership::Foreign { what } => {
                 let message = format!(
                     "the Secret \"{}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret",
-                    allowed.secret_name
+                    allowed.granted.secret_name
                 );
                 trouble(
                     index,
@@ -372,7 +379,7 @@ fn write(
             Ownership::Mine | Ownership::Leftover => {
                 let step = Step::DeleteSecret {
                     namespace: seen.namespace.clone(),
-                    name: allowed.secret_name.clone(),
+                    name: allowed.granted.secret_name.clone(),
                     target: version_of(found),
                 };
                 return SecretPlan::Step(step, Purpose::MakeRoom);
@@ -413,7 +420,7 @@ fn write(
     );
     let write = Box::new(SecretWrite {
         namespace: seen.namespace.clone(),
-        name: allowed.secret_name.clone(),
+        name: allowed.granted.secret_name.clone(),
         labels: merged.labels,
         annotations: merged.annotations,
         owners: merged.owners,
@@ -571,7 +578,7 @@ pub(super) fn outdated(
 ) -> bool {
     match (judged, issued) {
         (Judged::Allowed(allowed), Some(issued)) => {
-            issued.hashes.spec != allowed.spec_hash && is_current(record, judged, issued, now)
+            issued.hashes.store != allowed.store_hash && is_current(record, judged, issued, now)
         }
         _ => false,
     }

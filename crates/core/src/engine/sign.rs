@@ -32,12 +32,12 @@ pub(super) fn sign(
 ) -> Result<Signed, Trouble> {
     let life = plan_life(
         now,
-        allowed.asked,
+        allowed.granted.asked(),
         held.credentials.expires_at,
         allowed.max_signature_age,
     )
     .map_err(|short| too_short(&short))?;
-    let options = &allowed.grant.options;
+    let options = &allowed.granted.grant.options;
     let main = signed_and_checked(allowed, held, options, &life)?;
     let head = match options {
         Options::Get(get) => Some(signed_and_checked(
@@ -56,18 +56,19 @@ pub(super) fn sign(
         headers: &main.headers,
         expires_at: life.expires_at,
         ca_bundle: allowed.ca_bundle.as_deref(),
-        template: &allowed.template,
+        template: &allowed.granted.template,
     })
     .map_err(|error| stalled(Reason::SecretTooLarge, error.to_string()))?;
     let secret = SecretRef {
-        name: allowed.secret_name.clone(),
+        name: allowed.granted.secret_name.clone(),
         uid: String::new(),
         resource_version: String::new(),
         data_hash: content.data_hash(),
     };
     let hashes = SignedHashes {
-        spec: allowed.spec_hash.clone(),
-        render: allowed.render_hash.clone(),
+        spec: allowed.granted.spec_hash.clone(),
+        store: allowed.store_hash.clone(),
+        render: allowed.granted.render_hash.clone(),
         credential: held.hash.clone(),
     };
     let issued = Issued {
@@ -89,7 +90,7 @@ fn signed_and_checked(
     options: &Options,
     life: &Life,
 ) -> Result<Presigned, Trouble> {
-    let request = &allowed.request;
+    let request = &allowed.granted.request;
     let operation = Operation {
         bucket: &request.bucket,
         key: &request.key,
@@ -104,7 +105,7 @@ fn signed_and_checked(
     )
     .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
     let endpoint = &allowed.target.endpoint;
-    let by_policy = later(life.issued_at, allowed.grant.max_duration);
+    let by_policy = later(life.issued_at, allowed.granted.grant.max_duration);
     let expected = Expected {
         scheme: endpoint.scheme(),
         host: endpoint.host(),

@@ -32,7 +32,7 @@ pub(super) fn denied_since(status: &PresignedUrlStatus) -> Option<Timestamp> {
 }
 
 /// Whether the status says that the Secret holds what this generation of the spec asks for.
-pub(super) fn was_current(record: &Record) -> bool {
+fn was_current(record: &Record) -> bool {
     condition(&record.seen.status, ConditionType::Ready).is_some_and(|ready| {
         ready.status == ConditionStatus::True
             && ready.observed_generation == Some(record.seen.generation)
@@ -66,15 +66,11 @@ pub(super) fn is_current(
     }
     match judged {
         Judged::Invalid(_) | Judged::Denied(_) => false,
-        Judged::Unknown(_) | Judged::NoStore { .. } => was_current(record),
-        Judged::Allowed(allowed) => {
-            let same = issued.hashes.spec == allowed.spec_hash
-                && issued.hashes.render == allowed.render_hash;
-            let within = u64::try_from(issued.life())
-                .is_ok_and(|life| life <= allowed.grant.max_duration.as_secs());
-            // A change of the store is taken up within --resign-within; what was signed before it still lives.
-            within && (same || was_current(record))
-        }
+        // What might be allowed cannot be told: what was true stays so.
+        Judged::Unknown(_) => was_current(record),
+        // A change of the store is taken up within --resign-within; what was signed before it still lives.
+        Judged::NoStore { granted, .. } => granted.covers(issued),
+        Judged::Allowed(allowed) => allowed.granted.covers(issued),
     }
 }
 
@@ -139,8 +135,8 @@ pub(super) fn desired(
         );
     }
     let policy = match judged {
-        Judged::Allowed(allowed) => Some(allowed.grant.policy.clone()),
-        Judged::NoStore { policy, .. } => Some(policy.clone()),
+        Judged::Allowed(allowed) => Some(allowed.granted.grant.policy.clone()),
+        Judged::NoStore { granted, .. } => Some(granted.grant.policy.clone()),
         Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => None,
     };
     let asked = seen
@@ -181,7 +177,7 @@ fn renewal(record: &Record, judged: &Judged, issued: &Issued) -> Option<Timestam
         Judged::Allowed(allowed) if !suspended => Some(renew_at(
             issued.issued_at,
             issued.expires_at,
-            allowed.request.renew_before,
+            allowed.granted.request.renew_before,
             &record.seen.uid,
             issued.revision,
         )),
@@ -208,13 +204,15 @@ fn verdict(
         Judged::Invalid(why) => (ConditionStatus::Unknown, Reason::InvalidSpec, why.clone()),
         Judged::Denied(why) => (ConditionStatus::False, Reason::PolicyDenied, why.clone()),
         Judged::Unknown(why) => (ConditionStatus::Unknown, Reason::PolicyUnknown, why.clone()),
-        Judged::NoStore { policy, .. } => {
-            (ConditionStatus::True, Reason::Allowed, allowed_by(policy))
-        }
+        Judged::NoStore { granted, .. } => (
+            ConditionStatus::True,
+            Reason::Allowed,
+            allowed_by(&granted.grant.policy),
+        ),
         Judged::Allowed(allowed) => (
             ConditionStatus::True,
             Reason::Allowed,
-            allowed_by(&allowed.grant.policy),
+            allowed_by(&allowed.granted.grant.policy),
         ),
     };
     // What stands in the way of an issue, if anything does: (reason, sentence, whether only a person can mend it).

@@ -69,6 +69,13 @@ impl Engine {
             }
         }
         let mut concerned = self.dependents(&name);
+        for work in &concerned {
+            if let Work::Resource(uid) = work
+                && let Some(record) = self.index.resources.get_mut(uid)
+            {
+                record.memory.retry_at = None;
+            }
+        }
         self.spread(&name, now, false);
         concerned.push(work);
         concerned
@@ -112,7 +119,8 @@ impl Engine {
         for (at, (_, uid)) in affected.iter().enumerate() {
             if let Some(record) = self.index.resources.get_mut(uid) {
                 let slot = later(now, gap * u32::try_from(at).unwrap_or(u32::MAX));
-                let planned = record.memory.resign_at;
+                // A time of an earlier change that is past has been taken up, or is taken up in this turn.
+                let planned = record.memory.resign_at.filter(|planned| *planned > now);
                 record.memory.resign_at = Some(planned.map_or(slot, |planned| planned.min(slot)));
             }
         }

@@ -16,11 +16,13 @@ use crate::policy::Options;
 /// The rounds of [`credential_hash`] over a static key.
 const ROUNDS: u32 = 4096;
 
-/// Everything that reaches the signature, but times and keys.
+/// What a tenant asks for and the policies allow, as far as it reaches the signature.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecInputs<'a> {
-    /// The UID of the store: another store of the same name is another store.
-    pub store_uid: &'a str,
+    /// The name of the store.
+    pub store: &'a str,
+    /// The name of the store's endpoint; `None` for the default one.
+    pub endpoint: Option<&'a str>,
     /// The bucket.
     pub bucket: &'a str,
     /// The object's key.
@@ -29,6 +31,13 @@ pub struct SpecInputs<'a> {
     pub options: &'a Options,
     /// `spec.duration` as the tenant wrote it; `None` where it is left out, whatever was issued then.
     pub asked_duration: Option<Duration>,
+}
+
+/// What a store adds to it. A change here is an admin's, concerns many, and is taken up in turn.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreInputs<'a> {
+    /// The UID of the store: another store of the same name is another store.
+    pub uid: &'a str,
     /// Scheme, host and port of the URL.
     pub endpoint: &'a str,
     /// The region of the credential scope.
@@ -37,6 +46,8 @@ pub struct SpecInputs<'a> {
     pub style: &'a str,
     /// The store's `maxSignatureAge`.
     pub max_signature_age: Option<Duration>,
+    /// The store's `caBundle`.
+    pub ca_bundle: Option<&'a str>,
 }
 
 /// Everything that shapes the Secret beside what was signed.
@@ -48,8 +59,6 @@ pub struct RenderInputs<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// The template's annotations.
     pub annotations: &'a BTreeMap<String, String>,
-    /// The store's `caBundle`.
-    pub ca_bundle: Option<&'a str>,
 }
 
 /// What tells one set of credentials from another.
@@ -78,35 +87,50 @@ impl std::fmt::Debug for CredentialInputs<'_> {
     }
 }
 
-/// The hash of what is signed (`status.hashes.spec`), 32 hex digits.
+/// The hash of what was asked and allowed (`status.hashes.spec`), 32 hex digits.
 #[must_use]
 pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     let SpecInputs {
-        store_uid,
+        store,
+        endpoint,
         bucket,
         key,
         options,
         asked_duration,
-        endpoint,
-        region,
-        style,
-        max_signature_age,
     } = *inputs;
     let mut out = Encoding::new("presigned.dev/spec/v1");
-    out.field("store", store_uid);
+    out.field("store", store);
+    out.option("endpoint", endpoint);
     out.field("bucket", bucket);
     out.field("key", key);
     out.field("method", options.method().as_str());
     out.duration("duration", asked_duration);
-    out.field("endpoint", endpoint);
-    out.field("region", region);
-    out.field("style", style);
-    out.duration("maxSignatureAge", max_signature_age);
     match options {
         Options::Get(get) | Options::Head(get) => out.get(get),
         Options::Put(put) => out.put(put),
         Options::Delete => {}
     }
+    out.finish()
+}
+
+/// The hash of the store that it was signed for (`status.hashes.store`), 32 hex digits.
+#[must_use]
+pub fn store_hash(inputs: &StoreInputs<'_>) -> String {
+    let StoreInputs {
+        uid,
+        endpoint,
+        region,
+        style,
+        max_signature_age,
+        ca_bundle,
+    } = *inputs;
+    let mut out = Encoding::new("presigned.dev/store/v1");
+    out.field("uid", uid);
+    out.field("endpoint", endpoint);
+    out.field("region", region);
+    out.field("style", style);
+    out.duration("maxSignatureAge", max_signature_age);
+    out.option("caBundle", ca_bundle);
     out.finish()
 }
 
@@ -117,13 +141,11 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
         secret_name,
         labels,
         annotations,
-        ca_bundle,
     } = *inputs;
     let mut out = Encoding::new("presigned.dev/render/v1");
     out.field("secretName", secret_name);
     out.map("label", labels);
     out.map("annotation", annotations);
-    out.option("caBundle", ca_bundle);
     out.finish()
 }
 

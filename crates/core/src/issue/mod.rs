@@ -12,7 +12,8 @@ mod schedule;
 mod template;
 
 pub use hash::{
-    CredentialInputs, RenderInputs, SpecInputs, credential_hash, data_hash, render_hash, spec_hash,
+    CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
+    render_hash, spec_hash, store_hash,
 };
 pub use life::{Asked, DEFAULT_DURATION, Life, MIN_LIFE, TooShort, plan_life};
 pub use merge::{SecretMeta, WantedMeta, merge};

@@ -5,23 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{map, secs};
 use crate::api::{GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
 use crate::issue::{
-    CredentialInputs, RenderInputs, SpecInputs, credential_hash, data_hash, render_hash, spec_hash,
+    CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
+    render_hash, spec_hash, store_hash,
 };
 use crate::policy::Options;
 
 fn base(options: &Options) -> SpecInputs<'_> {
     SpecInputs {
-        store_uid: "3f0c",
+        store: "default",
+        endpoint: None,
         bucket: "models",
         key: "team-a/model.bin",
         options,
         asked_duration: None,
-        endpoint: "https://s3.example.com",
-        region: "eu-central-1",
-        style: "Path",
-        max_signature_age: None,
     }
 }
+
+const STORE: StoreInputs<'static> = StoreInputs {
+    uid: "3f0c",
+    endpoint: "https://s3.example.com",
+    region: "eu-central-1",
+    style: "Path",
+    max_signature_age: None,
+    ca_bundle: None,
+};
 
 fn full_get() -> GetOptions {
     let text = |s: &str| Some(s.to_owned());
@@ -57,7 +64,7 @@ fn the_encodings_are_those_of_earlier_releases() {
     let put = Options::Put(full_put());
     let full = SpecInputs {
         asked_duration: Some(secs(3600)),
-        max_signature_age: Some(secs(7200)),
+        endpoint: Some("public"),
         ..base(&put)
     };
     let actual = [
@@ -68,7 +75,12 @@ fn the_encodings_are_those_of_earlier_releases() {
             secret_name: "web",
             labels: &map([("app", "web")]),
             annotations: &map([("note", "x")]),
+        }),
+        store_hash(&STORE),
+        store_hash(&StoreInputs {
+            max_signature_age: Some(secs(7200)),
             ca_bundle: Some("-----BEGIN CERTIFICATE-----"),
+            ..STORE
         }),
         credential_hash(CredentialInputs::Static {
             access_key_id: "AKIAIOSFODNN7EXAMPLE",
@@ -82,10 +94,12 @@ fn the_encodings_are_those_of_earlier_releases() {
     assert_eq!(
         actual,
         [
-            "e185180c7b512572c28be1df69d9e752",
-            "0f6f0084097a5ef780bba114c6b3aad8",
-            "821170f3a690c873c98853401460d298",
-            "f8d653c69af3d6b0280079ee81d6aab6",
+            "ac942c6d2a13504bad578ed5c2f9dfb4",
+            "4d4851819cb312c7be07a71e2fbd2c1d",
+            "465e57c3170af80c025fceb3be461062",
+            "d583a3b916897ed2e897bac0bd167a17",
+            "900138774e03339be51359e003f2e9d2",
+            "65fbc88f7de7a05bc83ed2f7065f6db4",
             "ac140a29def4e130c4178c5042832d3c",
             "0a35188e372bfa51744e62664ae219a2",
             "a15f1a96e5df1fb82924623ca4c75a8f",
@@ -98,7 +112,7 @@ fn every_field_that_is_signed_makes_a_difference() {
     let get = Options::Get(GetOptions::default());
     let others = [
         SpecInputs {
-            store_uid: "x",
+            store: "x",
             ..base(&get)
         },
         SpecInputs {
@@ -110,28 +124,46 @@ fn every_field_that_is_signed_makes_a_difference() {
             ..base(&get)
         },
         SpecInputs {
-            endpoint: "x",
-            ..base(&get)
-        },
-        SpecInputs {
-            region: "x",
-            ..base(&get)
-        },
-        SpecInputs {
-            style: "x",
+            endpoint: Some("x"),
             ..base(&get)
         },
         SpecInputs {
             asked_duration: Some(secs(1)),
             ..base(&get)
         },
-        SpecInputs {
-            max_signature_age: Some(secs(1)),
-            ..base(&get)
-        },
     ];
     let mut all: BTreeSet<String> = others.iter().map(spec_hash).collect();
     all.insert(spec_hash(&base(&get)));
+    assert_eq!(all.len(), others.len() + 1);
+}
+
+#[test]
+fn every_field_of_a_store_makes_a_difference() {
+    let others = [
+        StoreInputs { uid: "x", ..STORE },
+        StoreInputs {
+            endpoint: "x",
+            ..STORE
+        },
+        StoreInputs {
+            region: "x",
+            ..STORE
+        },
+        StoreInputs {
+            style: "x",
+            ..STORE
+        },
+        StoreInputs {
+            max_signature_age: Some(secs(1)),
+            ..STORE
+        },
+        StoreInputs {
+            ca_bundle: Some(""),
+            ..STORE
+        },
+    ];
+    let mut all: BTreeSet<String> = others.iter().map(store_hash).collect();
+    all.insert(store_hash(&STORE));
     assert_eq!(all.len(), others.len() + 1);
 }
 
@@ -259,22 +291,20 @@ fn no_two_inputs_share_an_encoding_by_moving_a_border() {
         data_hash([("a", b"bc".as_slice())]),
         data_hash([("ab", b"c".as_slice())]),
     );
-    let render = |labels: &BTreeMap<_, _>, annotations: &BTreeMap<_, _>, ca_bundle| {
+    let render = |labels: &BTreeMap<_, _>, annotations: &BTreeMap<_, _>| {
         render_hash(&RenderInputs {
             secret_name: "s",
             labels,
             annotations,
-            ca_bundle,
         })
     };
     let (one, none) = (map([("a", "b")]), map([]));
     let all = BTreeSet::from([
-        render(&one, &none, None),
-        render(&none, &one, None),
-        render(&none, &none, None),
-        render(&none, &none, Some("")),
+        render(&one, &none),
+        render(&none, &one),
+        render(&none, &none),
     ]);
-    assert_eq!(all.len(), 4);
+    assert_eq!(all.len(), 3);
 }
 
 #[test]
