@@ -26,22 +26,21 @@ prerequisites: # Rust, Go and a C compiler are all that a machine needs
 build: prerequisites ## Build the operator
 	cargo build --locked
 
-# What is written here is read in reviews and by Helm; `make test` fails where it differs from the types.
-GENERATED := crds charts/presigned-url-operator/files/crds charts/presigned-url-operator/README.md docs/reference
 CHART := charts/presigned-url-operator
+# $(call generate,FOLDER)
+generate = cargo run --quiet --locked --package presigned-core --example generate -- $(1)
 
 .PHONY: generate
-generate: prerequisites ## Write the CRDs, their copy in the chart, and the generated parts of the docs
-	@cargo run --quiet --locked -- crds --dir crds
-	@cargo run --quiet --locked -- crds --dir $(CHART)/files/crds
-	@cargo run --quiet --locked -- reference --dir docs/reference
+generate: prerequisites ## Write crds/, the chart's copy and docs/reference/ from the types
+	@$(call generate,.)
 	@(cd hack/chart && go run . readme ../../$(CHART))
 
 .PHONY: check-generated
-check-generated: generate # Fails where a generated file is not what the types make
-	@test -z "$$(git status --porcelain -- $(GENERATED))" || { \
-	  git --no-pager diff --stat -- $(GENERATED) >&2; \
-	  echo "Generated files differ from the types: run 'make generate' and commit what it writes." >&2; exit 1; }
+check-generated: prerequisites ## Fail where a generated file is not what the types say
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate,"$$new") && \
+	for folder in crds charts/presigned-url-operator/files/crds docs/reference; do \
+		diff -r "$$new/$$folder" "$$folder" >&2 || { echo "Run 'make generate' and commit what it changes." >&2; exit 1; }; \
+	done
 
 ##
 ## Testing

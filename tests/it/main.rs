@@ -8,3 +8,4 @@
 
 mod admission;
 mod cluster;
+mod examples;

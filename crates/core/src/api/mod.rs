@@ -7,6 +7,7 @@
 mod condition;
 mod policy;
 mod presigned_url;
+mod reference;
 mod schema;
 mod store;
 mod tidy;
@@ -20,6 +21,7 @@ pub use presigned_url::{
     GetOptions, IfNoneMatch, LimitedBy, Method, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus,
     PutOptions, SecretRef, SecretTemplate, ServerSideEncryption, SignedHashes, StoreKind, StoreRef,
 };
+pub use reference::{api_reference, reasons_reference};
 pub use store::{
     AddressingStyle, ClusterObjectStore, ClusterObjectStoreSpec, ClusterObjectStoreStatus,
     DefaultCredentials, NamedEndpoint, S3Store, SecretCredentials, SecretKeys, StoreCredentials,

@@ -130,6 +130,7 @@ pub struct PresignedUrlSpec {
 
     /// The HTTP method that the URL is good for. Left out: GET. A GET also yields a HEAD URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Method")]
     pub method: Option<Method>,
 
     /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the policy
@@ -183,6 +184,7 @@ pub struct PresignedUrlSpec {
 pub struct StoreRef {
     /// The kind of the store. Left out: ClusterObjectStore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "StoreKind")]
     pub kind: Option<StoreKind>,
     /// The store's name. Left out: `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,9 +297,11 @@ pub struct PutOptions {
     pub checksum_sha256: Option<String>,
     /// `*`: the upload fails where the object exists already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "IfNoneMatch")]
     pub if_none_match: Option<IfNoneMatch>,
     /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` where `kmsKeyID` is left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ServerSideEncryption")]
     pub server_side_encryption: Option<ServerSideEncryption>,
     /// The KMS key: an ID, an ARN or an alias.
     #[serde(rename = "kmsKeyID", default, skip_serializing_if = "Option::is_none")]
@@ -392,6 +396,7 @@ pub struct PresignedUrlStatus {
     pub conditions: Vec<Condition>,
     /// The method that was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Method")]
     pub method: Option<Method>,
     /// The Secret as it was last written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -410,6 +415,7 @@ pub struct PresignedUrlStatus {
     pub renew_at: Option<Timestamp>,
     /// What made the life shorter than asked, where more than a tenth was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LimitedBy")]
     pub limited_by: Option<LimitedBy>,
     /// The names of the policies that allow this resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -80,6 +80,7 @@ pub struct S3Store {
     pub endpoints: Option<Vec<NamedEndpoint>>,
     /// How a bucket is addressed. Left out: Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AddressingStyle")]
     pub addressing_style: Option<AddressingStyle>,
     /// The oldest signature that the bucket's policy accepts (`s3:signatureAge`), for example `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,39 @@
 //! What the API promises of itself.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinitionVersion, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use serde_json::json;
+
 use super::*;
+
+fn versions() -> Vec<(String, CustomResourceDefinitionVersion)> {
+    let with_kind = |crd: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition| {
+        let kind = crd.spec.names.kind;
+        crd.spec.versions.into_iter().map(move |version| (kind.clone(), version))
+    };
+    crds().into_iter().flat_map(with_kind).collect()
+}
+
+/// Calls `see` with the path of every schema in every CRD.
+fn walk(see: &mut impl FnMut(&str, &JSONSchemaProps)) {
+    fn below(path: &str, props: &JSONSchemaProps, see: &mut impl FnMut(&str, &JSONSchemaProps)) {
+        see(path, props);
+        for (name, property) in props.properties.iter().flatten() {
+            below(&format!("{path}.{name}"), property, see);
+        }
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &props.items {
+            below(&format!("{path}[]"), items, see);
+        }
+        if let Some(JSONSchemaPropsOrBool::Schema(values)) = &props.additional_properties {
+            below(&format!("{path}{{}}"), values, see);
+        }
+    }
+    for (kind, version) in versions() {
+        let schema = version.schema.and_then(|all| all.open_api_v3_schema);
+        below(&kind, &schema.expect("a schema"), see);
+    }
+}
 
 #[test]
 fn every_kind_has_its_crd() {
@@ -13,4 +46,150 @@ fn every_kind_has_its_crd() {
             "clusterobjectstores.presigned.dev"
         ]
     );
+}
+
+#[test]
+fn every_kind_has_short_name_category_status_and_columns() {
+    for crd in crds() {
+        let names = &crd.spec.names;
+        assert_eq!(
+            names.categories.as_deref(),
+            Some(&["presigned".to_owned()][..])
+        );
+        assert!(names.short_names.as_ref().is_some_and(|all| all.len() == 1));
+    }
+    for (kind, version) in versions() {
+        assert!(
+            version.subresources.is_some_and(|all| all.status.is_some()),
+            "{kind}"
+        );
+        let columns = version.additional_printer_columns.unwrap_or_default();
+        let of = |name: &str| columns.iter().find(|column| column.name == name);
+        assert!(
+            of("Ready").is_some() && of("Reason").is_some() && of("Age").is_some(),
+            "{kind}"
+        );
+        // A column of the type date prints a time in the future as invalid.
+        assert!(of("Expires").is_none_or(|column| column.type_ == "string"));
+    }
+}
+
+#[test]
+fn every_string_list_map_and_integer_is_bounded_and_every_field_described() {
+    let mut faults = Vec::new();
+    walk(&mut |path, props| {
+        let bounded = match props.type_.as_deref() {
+            Some("string") => {
+                props.max_length.is_some() || props.enum_.is_some() || props.format.is_some()
+            }
+            Some("array") => props.max_items.is_some() && props.items.is_some(),
+            Some("object") => {
+                props.additional_properties.is_none() || props.max_properties.is_some()
+            }
+            Some("integer") => matches!(props.format.as_deref(), Some("int32" | "int64")),
+            Some("boolean") => true,
+            _ => false,
+        };
+        if !bounded {
+            faults.push(format!("{path}: no bound"));
+        }
+        let is_field = !path.ends_with("[]") && !path.ends_with("{}");
+        if is_field && props.description.as_deref().is_none_or(str::is_empty) {
+            faults.push(format!("{path}: no description"));
+        }
+    });
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn no_field_has_a_default_is_nullable_or_is_refused_by_a_bare_pattern() {
+    walk(&mut |path, props| {
+        assert!(
+            props.default.is_none(),
+            "{path}: a default would feed hashes"
+        );
+        assert!(props.nullable.is_none(), "{path}: has() is true of null");
+        assert!(
+            props.pattern.is_none(),
+            "{path}: the form has no words in schema.rs"
+        );
+        let rules = props
+            .x_kubernetes_validations
+            .as_deref()
+            .unwrap_or_default();
+        assert!(rules.iter().all(|rule| rule.message.is_some()), "{path}");
+    });
+}
+
+#[test]
+fn conditions_are_lists_by_type() {
+    walk(&mut |path, props| {
+        if path.ends_with("status.conditions") {
+            assert_eq!(
+                props.x_kubernetes_list_type.as_deref(),
+                Some("map"),
+                "{path}"
+            );
+            let keys = props.x_kubernetes_list_map_keys.as_deref();
+            assert_eq!(keys, Some(&["type".to_owned()][..]), "{path}");
+        }
+    });
+}
+
+#[test]
+fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
+    let mut kept = Vec::new();
+    walk(&mut |path, props| {
+        if props.x_kubernetes_preserve_unknown_fields == Some(true) {
+            kept.push(path.to_owned());
+        }
+        assert!(!matches!(
+            props.additional_properties,
+            Some(JSONSchemaPropsOrBool::Bool(_))
+        ));
+    });
+    assert_eq!(
+        kept,
+        [
+            "PresignedURLPolicy.spec",
+            "PresignedURLPolicy.spec.allow[]",
+            "PresignedURLPolicy.spec.namespaces",
+            "PresignedURLPolicy.spec.namespaces.selector",
+            "PresignedURLPolicy.spec.namespaces.selector.matchExpressions[]",
+        ]
+    );
+    let read = |namespaces: serde_json::Value, rule: serde_json::Value| {
+        let spec = json!({ "namespaces": namespaces, "allow": [rule] });
+        serde_json::from_value::<PresignedUrlPolicySpec>(spec)
+    };
+    let selector = |extra: &str| json!({ "selector": { "matchLabels": { "a": "b" }, extra: [] } });
+    assert!(read(selector("matchExpressions"), json!({ "maxDuration": "1h" })).is_ok());
+    assert!(read(selector("matchExpression"), json!({ "maxDuration": "1h" })).is_err());
+    assert!(
+        read(
+            json!({}),
+            json!({ "maxDuration": "1h", "createonly": true })
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn the_reference_names_every_field_and_every_reason() {
+    let page = api_reference();
+    for field in [
+        "`spec.put.metadata`",
+        "`spec.allow[].maxDuration`",
+        "`status.conditions[].reason`",
+    ] {
+        assert!(page.contains(field), "{field}");
+    }
+    assert!(page.contains("set at most one"));
+    // The words of the field, not those of its type.
+    assert!(page.contains("Left out: GET. A GET also yields a HEAD URL."));
+    let reasons = reasons_reference();
+    for reason in Reason::ALL {
+        assert!(reasons.contains(&format!("| `{}` |", reason.as_str())));
+        assert!(!reason.meaning().is_empty() && !reason.remedy().is_empty());
+    }
 }

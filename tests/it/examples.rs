@@ -1,0 +1,102 @@
+//! The examples are what a real API server takes as they stand, in a namespace that is held to the restricted standard.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{self, Scope};
+use kube::{Api, Client, ResourceExt as _};
+use presigned_core::policy::CompiledPolicy;
+use presigned_testkit::control_plane::documents;
+
+use crate::cluster::{cluster, eventually};
+
+const NAMESPACES: &str = r"
+apiVersion: v1
+kind: Namespace
+metadata: {name: presigned-system}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: team-a, labels: {pod-security.kubernetes.io/enforce: restricted}}
+";
+
+/// Every document of every example, with the name of its file.
+fn examples() -> Vec<(String, DynamicObject)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder examples")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no examples");
+    let read = |path: PathBuf| {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).expect("read the example");
+        let all = documents(&text).unwrap_or_else(|why| panic!("{name}: {why:#}"));
+        all.into_iter().map(move |object| (name.clone(), object))
+    };
+    files.into_iter().flat_map(read).collect()
+}
+
+/// Takes no field that it does not know: `kubectl apply` would only warn of it.
+async fn try_out(client: &Client, object: &DynamicObject) -> kube::Result<DynamicObject> {
+    let types = object.types.as_ref().expect("a kind");
+    let kind = GroupVersionKind::try_from(types).expect("a group");
+    let (resource, capabilities) = discovery::pinned_kind(client, &kind).await?;
+    let api: Api<DynamicObject> = match (capabilities.scope, object.namespace()) {
+        (Scope::Namespaced, Some(namespace)) => {
+            Api::namespaced_with(client.clone(), &namespace, &resource)
+        }
+        (Scope::Namespaced, None) => panic!("{}: name its namespace", object.name_any()),
+        (Scope::Cluster, _) => Api::all_with(client.clone(), &resource),
+    };
+    let mut strictly = PatchParams::apply("examples").validation_strict();
+    strictly.dry_run = true;
+    api.patch(&object.name_any(), &strictly, &Patch::Apply(object))
+        .await
+}
+
+#[tokio::test]
+async fn every_example_is_taken_as_it_stands() {
+    let control_plane = cluster().await;
+    control_plane
+        .apply_yaml(NAMESPACES)
+        .await
+        .expect("namespaces");
+    let client = control_plane.admin().expect("a client");
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "team-a");
+    eventually("Pods can be made in team-a", async || {
+        accounts
+            .get_opt("default")
+            .await
+            .is_ok_and(|found| found.is_some())
+    })
+    .await;
+    let mut faults = Vec::new();
+    for (file, object) in examples() {
+        if let Err(why) = try_out(&client, &object).await {
+            faults.push(format!("{file}: {}: {why}", object.name_any()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_policy_among_the_examples_can_be_put_in_force() {
+    let mut seen = 0;
+    for (file, object) in examples() {
+        if object
+            .types
+            .as_ref()
+            .is_some_and(|types| types.kind == "PresignedURLPolicy")
+        {
+            let spec = serde_json::from_value(object.data["spec"].clone()).expect(&file);
+            CompiledPolicy::compile(&object.name_any(), &spec).expect(&file);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}
