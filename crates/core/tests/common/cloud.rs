@@ -1,0 +1,153 @@
+//! A model of what signs and of what checks signatures: keys, sessions, providers that fail, and a server that knows them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use presigned_core::api::Reason;
+use presigned_core::engine::{CredentialSource, CredentialsFailure};
+use presigned_core::signing::Credentials;
+
+use super::sigv4_verifier;
+use super::url::Parts;
+
+/// A key pair as the server knows it.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub secret: String,
+    pub token: Option<String>,
+    pub ends: Option<Timestamp>,
+    /// From then on it signs nothing any more.
+    pub revoked: Option<Timestamp>,
+}
+
+/// What a credential source gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// One key pair without an end.
+    Static { key: String },
+    /// Sessions of so many seconds. A provider hands one out again while a sixth of it is left.
+    Sessions { length: i64, current: Option<String> },
+    /// A session token without its end.
+    Endless,
+    /// Nothing.
+    Fails(Reason),
+}
+
+/// Keys and sources.
+#[derive(Debug, Default)]
+pub struct Cloud {
+    pub keys: BTreeMap<String, Key>,
+    pub sources: BTreeMap<String, Source>,
+    made: u64,
+}
+
+/// The name under which a source is kept: that of its Secret, or empty for the process's own chain.
+pub fn source_name(source: &CredentialSource) -> String {
+    match source {
+        CredentialSource::Default => String::new(),
+        CredentialSource::Secret { name, .. } => name.clone(),
+    }
+}
+
+impl Cloud {
+    /// Makes a key pair; its secret is told by the word `SIMSECRET`, so that a leak is found by looking for it.
+    pub fn new_key(&mut self, ends: Option<Timestamp>, token: bool) -> String {
+        self.made += 1;
+        let id = format!("AKIASIM{:08}", self.made);
+        let key = Key {
+            secret: format!("SIMSECRET/{:08}+x", self.made),
+            token: token.then(|| format!("SIMTOKEN/{:08}=", self.made)),
+            ends,
+            revoked: None,
+        };
+        self.keys.insert(id.clone(), key);
+        id
+    }
+
+    /// A source with a fresh static key; what it gave before is revoked at `old_until`.
+    pub fn rotate_static(&mut self, source: &str, old_until: Timestamp) {
+        if let Some(Source::Static { key }) = self.sources.get(source)
+            && let Some(old) = self.keys.get_mut(key)
+        {
+            old.revoked = Some(old_until);
+        }
+        let key = self.new_key(None, false);
+        self.sources
+            .insert(source.to_owned(), Source::Static { key });
+    }
+
+    /// What a fetch gives.
+    pub fn fetch(
+        &mut self,
+        source: &CredentialSource,
+        now: Timestamp,
+    ) -> Result<Credentials, CredentialsFailure> {
+        let name = source_name(source);
+        let failed = |reason| CredentialsFailure {
+            reason,
+            message: "the model's source gives nothing".to_owned(),
+        };
+        let source = self
+            .sources
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| failed(Reason::CredentialsNotFound))?;
+        match source {
+            Source::Fails(reason) => Err(failed(reason)),
+            Source::Static { key } => Ok(self.credentials(&key)),
+            Source::Endless => {
+                let key = self.new_key(None, true);
+                Ok(self.credentials(&key))
+            }
+            Source::Sessions { length, current } => {
+                let fresh = |key: &Key| {
+                    key.ends.is_some_and(|end| {
+                        let left = end.as_second() - now.as_second();
+                        left > length / 6 && left <= length
+                    })
+                };
+                let current = match current {
+                    Some(id) if self.keys.get(&id).is_some_and(fresh) => id,
+                    _ => self.new_key(Some(super::at(now.as_second() + length)), true),
+                };
+                let given = self.credentials(&current);
+                let current = Some(current);
+                self.sources
+                    .insert(name, Source::Sessions { length, current });
+                Ok(given)
+            }
+        }
+    }
+
+    fn credentials(&self, id: &str) -> Credentials {
+        let key = &self.keys[id];
+        Credentials {
+            access_key_id: id.to_owned(),
+            secret_access_key: key.secret.clone().into(),
+            session_token: key.token.clone().map(Into::into),
+            expires_at: key.ends,
+        }
+    }
+
+    /// Would the server accept this request now?
+    pub fn accepts(
+        &self,
+        url: &str,
+        method: &str,
+        headers: &[(String, String)],
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let parts = Parts::of(url).ok_or("not a presigned URL")?;
+        let key = self.keys.get(&parts.access_key_id).ok_or("unknown key")?;
+        if key.ends.is_some_and(|end| end <= now) {
+            return Err("the session has ended".to_owned());
+        }
+        if key.revoked.is_some_and(|end| end <= now) {
+            return Err("the key was revoked".to_owned());
+        }
+        if key.token != parts.token {
+            return Err("the session token is not the key's".to_owned());
+        }
+        sigv4_verifier::verify(url, method, headers, &key.secret, now)
+    }
+}

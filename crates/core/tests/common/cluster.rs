@@ -1,0 +1,666 @@
+//! A model of the API server: objects with uids, resourceVersions, generations and preconditions, and a log for each watch.
+//!
+//! What holds here: it answers as a real one does, faults are made elsewhere. Each write by the operator is judged once, here:
+//! a write to a Secret that is not the acting resource's own is recorded in `crimes`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use presigned_core::api::{
+    ClusterObjectStoreSpec, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, PresignedUrlPolicySpec,
+    PresignedUrlSpec,
+};
+use presigned_core::engine::{
+    ApiFailure, Change, ContentSeen, Event, NamespaceSeen, ObjectVersion, PolicySeen, ResourceSeen,
+    SecretMetaSeen, SecretSeen, SecretWrite, Step, StepResult, StoreSeen, Watched, Work,
+};
+use presigned_core::issue::{Owner, data_hash};
+
+/// A Secret in a tenant's namespace.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    pub uid: String,
+    pub resource_version: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub owners: Vec<Owner>,
+    pub data: BTreeMap<String, Vec<u8>>,
+    pub opaque: bool,
+    pub immutable: bool,
+    /// When somebody else than the operator last changed it, since the operator last wrote it.
+    pub edited: Option<Timestamp>,
+    /// The resource for which the operator created it, and the one for which it wrote last.
+    pub created_for: Option<String>,
+}
+
+impl Secret {
+    /// A value as text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        std::str::from_utf8(self.data.get(key)?).ok()
+    }
+
+    fn labelled(&self) -> bool {
+        self.labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER)
+    }
+
+    fn meta(&self, namespace: &str, name: &str) -> SecretMetaSeen {
+        SecretMetaSeen {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+            owners: self.owners.clone(),
+        }
+    }
+}
+
+/// A namespace and a name.
+pub type Place = (String, String);
+
+/// The cluster.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    pub resources: BTreeMap<Place, ResourceSeen>,
+    pub policies: BTreeMap<String, PolicySeen>,
+    pub stores: BTreeMap<String, StoreSeen>,
+    pub namespaces: BTreeMap<String, NamespaceSeen>,
+    pub secrets: BTreeMap<Place, Secret>,
+    pub own_secrets: BTreeMap<String, SecretMetaSeen>,
+    /// Every event of a kind, with its time.
+    pub log: BTreeMap<Watched, Vec<(Timestamp, Event)>>,
+    /// What the operator may never do, and did.
+    pub crimes: Vec<String>,
+    /// Whether what is written is judged for its place only by the uid (no right to read Secrets).
+    pub blind: bool,
+    /// When a Secret that a resource relied on was deleted by somebody else.
+    pub deleted_by_others: BTreeMap<Place, Timestamp>,
+    counter: u64,
+}
+
+impl Cluster {
+    /// An empty cluster; `blind` where the operator may not read Secrets.
+    pub fn new(blind: bool) -> Self {
+        Self {
+            blind,
+            ..Self::default()
+        }
+    }
+
+    pub fn version(&mut self) -> String {
+        self.counter += 1;
+        self.counter.to_string()
+    }
+
+    pub fn uid(&mut self) -> String {
+        self.counter += 1;
+        format!("uid-{}", self.counter)
+    }
+
+    fn tell(&mut self, kind: Watched, event: Event, now: Timestamp) {
+        self.log.entry(kind).or_default().push((now, event));
+    }
+
+    /// The metadata of the Secrets that the operator's watch selects.
+    pub fn labelled_secrets(&self) -> impl Iterator<Item = SecretMetaSeen> + '_ {
+        self.secrets
+            .iter()
+            .filter(|(_, secret)| secret.labelled())
+            .map(|((namespace, name), secret)| secret.meta(namespace, name))
+    }
+
+    pub fn put_namespace(&mut self, name: &str, labels: &[(&str, &str)], now: Timestamp) {
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let seen = NamespaceSeen {
+            name: name.to_owned(),
+            resource_version: self.version(),
+            labels,
+            deleting: false,
+        };
+        self.namespaces.insert(name.to_owned(), seen.clone());
+        self.tell(
+            Watched::Namespaces,
+            Event::Namespace(Change::Apply(seen)),
+            now,
+        );
+    }
+
+    /// Begins the end of a namespace; [`Self::finish_namespace`] ends it.
+    pub fn terminate_namespace(&mut self, name: &str, now: Timestamp) {
+        let version = self.version();
+        let Some(seen) = self.namespaces.get_mut(name) else {
+            return;
+        };
+        seen.deleting = true;
+        seen.resource_version = version;
+        let seen = seen.clone();
+        self.tell(
+            Watched::Namespaces,
+            Event::Namespace(Change::Apply(seen)),
+            now,
+        );
+    }
+
+    pub fn finish_namespace(&mut self, name: &str, now: Timestamp) {
+        let resources: Vec<Place> = self
+            .resources
+            .keys()
+            .filter(|place| place.0 == name)
+            .cloned()
+            .collect();
+        for (_, resource) in resources {
+            self.delete_resource(name, &resource, now);
+        }
+        let secrets: Vec<Place> = self
+            .secrets
+            .keys()
+            .filter(|place| place.0 == name)
+            .cloned()
+            .collect();
+        for place in secrets {
+            self.remove_secret(&place, now);
+        }
+        if let Some(mut seen) = self.namespaces.remove(name) {
+            seen.resource_version = self.version();
+            self.tell(
+                Watched::Namespaces,
+                Event::Namespace(Change::Delete(seen)),
+                now,
+            );
+        }
+    }
+
+    pub fn put_resource(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        spec: Result<PresignedUrlSpec, String>,
+        now: Timestamp,
+    ) {
+        let place = (namespace.to_owned(), name.to_owned());
+        let spec = spec.map(Box::new);
+        let version = self.version();
+        let seen = if let Some(known) = self.resources.get_mut(&place) {
+            if known.spec == spec {
+                return;
+            }
+            known.spec = spec;
+            known.generation += 1;
+            known.resource_version = version;
+            known.clone()
+        } else {
+            let seen = ResourceSeen {
+                uid: self.uid(),
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                resource_version: version,
+                generation: 1,
+                deleting: false,
+                renew_request: None,
+                spec,
+                status: Box::default(),
+            };
+            self.resources.insert(place, seen.clone());
+            seen
+        };
+        self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+    }
+
+    pub fn annotate(&mut self, namespace: &str, name: &str, renew: &str, now: Timestamp) {
+        let version = self.version();
+        let place = (namespace.to_owned(), name.to_owned());
+        let Some(known) = self.resources.get_mut(&place) else {
+            return;
+        };
+        known.renew_request = Some(renew.to_owned());
+        known.resource_version = version;
+        let seen = known.clone();
+        self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+    }
+
+    pub fn delete_resource(&mut self, namespace: &str, name: &str, now: Timestamp) {
+        let place = (namespace.to_owned(), name.to_owned());
+        if let Some(mut seen) = self.resources.remove(&place) {
+            seen.resource_version = self.version();
+            seen.deleting = true;
+            self.tell(
+                Watched::Resources,
+                Event::Resource(Change::Delete(seen)),
+                now,
+            );
+        }
+    }
+
+    pub fn put_policy(
+        &mut self,
+        name: &str,
+        spec: Result<PresignedUrlPolicySpec, String>,
+        now: Timestamp,
+    ) {
+        let version = self.version();
+        let spec = spec.map(Box::new);
+        let seen = if let Some(known) = self.policies.get_mut(name) {
+            if known.spec == spec {
+                return;
+            }
+            known.spec = spec;
+            known.generation += 1;
+            known.resource_version = version;
+            known.clone()
+        } else {
+            let seen = PolicySeen {
+                name: name.to_owned(),
+                uid: self.uid(),
+                resource_version: version,
+                generation: 1,
+                spec,
+                status: presigned_core::api::PresignedUrlPolicyStatus::default(),
+            };
+            self.policies.insert(name.to_owned(), seen.clone());
+            seen
+        };
+        self.tell(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
+    }
+
+    pub fn delete_policy(&mut self, name: &str, now: Timestamp) {
+        if let Some(mut seen) = self.policies.remove(name) {
+            seen.resource_version = self.version();
+            self.tell(Watched::Policies, Event::Policy(Change::Delete(seen)), now);
+        }
+    }
+
+    pub fn put_store(
+        &mut self,
+        name: &str,
+        spec: Result<ClusterObjectStoreSpec, String>,
+        now: Timestamp,
+    ) {
+        let version = self.version();
+        let spec = spec.map(Box::new);
+        let seen = if let Some(known) = self.stores.get_mut(name) {
+            if known.spec == spec {
+                return;
+            }
+            known.spec = spec;
+            known.generation += 1;
+            known.resource_version = version;
+            known.clone()
+        } else {
+            let seen = StoreSeen {
+                name: name.to_owned(),
+                uid: self.uid(),
+                resource_version: version,
+                generation: 1,
+                spec,
+                status: presigned_core::api::ClusterObjectStoreStatus::default(),
+            };
+            self.stores.insert(name.to_owned(), seen.clone());
+            seen
+        };
+        self.tell(Watched::Stores, Event::Store(Change::Apply(seen)), now);
+    }
+
+    pub fn delete_store(&mut self, name: &str, now: Timestamp) {
+        if let Some(mut seen) = self.stores.remove(name) {
+            seen.resource_version = self.version();
+            self.tell(Watched::Stores, Event::Store(Change::Delete(seen)), now);
+        }
+    }
+
+    /// Somebody writes a Secret in the operator's own namespace; what it holds is the cloud's affair.
+    pub fn touch_own_secret(&mut self, name: &str, now: Timestamp) {
+        let seen = SecretMetaSeen {
+            namespace: "presigned-system".to_owned(),
+            name: name.to_owned(),
+            uid: format!("own-{name}"),
+            resource_version: self.version(),
+            owners: Vec::new(),
+        };
+        self.own_secrets.insert(name.to_owned(), seen.clone());
+        self.tell(
+            Watched::OwnSecrets,
+            Event::OwnSecret(Change::Apply(seen)),
+            now,
+        );
+    }
+
+    /// Somebody else than the operator creates a Secret, or does nothing where there is one.
+    pub fn create_foreign_secret(&mut self, place: &Place, now: Timestamp) {
+        if self.secrets.contains_key(place) {
+            return;
+        }
+        let secret = Secret {
+            uid: self.uid(),
+            resource_version: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            owners: Vec::new(),
+            data: BTreeMap::from([("password".to_owned(), b"precious".to_vec())]),
+            opaque: true,
+            immutable: false,
+            edited: Some(now),
+            created_for: None,
+        };
+        self.secrets.insert(place.clone(), secret);
+        self.secret_changed(place, false, now);
+    }
+
+    /// Somebody else than the operator edits a Secret.
+    pub fn edit_secret(&mut self, place: &Place, now: Timestamp, edit: impl FnOnce(&mut Secret)) {
+        let Some(secret) = self.secrets.get_mut(place) else {
+            return;
+        };
+        let was = secret.labelled();
+        edit(secret);
+        secret.edited = Some(now);
+        self.secret_changed(place, was, now);
+    }
+
+    /// Somebody else than the operator deletes a Secret.
+    pub fn delete_secret_by_hand(&mut self, place: &Place, now: Timestamp) {
+        self.deleted_by_others.insert(place.clone(), now);
+        self.remove_secret(place, now);
+    }
+
+    fn remove_secret(&mut self, place: &Place, now: Timestamp) {
+        if let Some(mut secret) = self.secrets.remove(place) {
+            secret.resource_version = self.version();
+            if secret.labelled() {
+                let event = Event::Secret(Change::Delete(secret.meta(&place.0, &place.1)));
+                self.tell(Watched::Secrets, event, now);
+            }
+        }
+    }
+
+    fn secret_changed(&mut self, place: &Place, was_labelled: bool, now: Timestamp) {
+        let version = self.version();
+        let Some(secret) = self.secrets.get_mut(place) else {
+            return;
+        };
+        secret.resource_version = version;
+        let meta = secret.meta(&place.0, &place.1);
+        let change = match (was_labelled, secret.labelled()) {
+            (_, true) => Change::Apply(meta),
+            (true, false) => Change::Delete(meta),
+            (false, false) => return,
+        };
+        self.tell(Watched::Secrets, Event::Secret(change), now);
+    }
+
+    /// Deletes the Secrets of which every owner is gone.
+    pub fn collect_garbage(&mut self, now: Timestamp) {
+        let alive = |owner: &Owner| {
+            owner.kind != KIND || self.resources.values().any(|known| known.uid == owner.uid)
+        };
+        let dead: Vec<Place> = self
+            .secrets
+            .iter()
+            .filter(|(_, secret)| !secret.owners.is_empty() && !secret.owners.iter().any(alive))
+            .map(|(place, _)| place.clone())
+            .collect();
+        for place in dead {
+            self.remove_secret(&place, now);
+        }
+    }
+
+    /// Carries out a step as a healthy API server would.
+    pub fn carry_out(&mut self, work: &Work, step: &Step, now: Timestamp) -> StepResult {
+        match step {
+            Step::InspectSecret {
+                namespace,
+                name,
+                data,
+            } => StepResult::Inspected(Ok(self.inspect(namespace, name, *data))),
+            Step::CreateSecret(write) => {
+                StepResult::SecretWritten(self.create(work, write, now))
+            }
+            Step::UpdateSecret { write, target } => {
+                StepResult::SecretWritten(self.update(work, write, target, now))
+            }
+            Step::DeleteSecret {
+                namespace,
+                name,
+                target,
+            } => StepResult::SecretDeleted(self.delete(work, namespace, name, target, now)),
+            Step::WriteStatus {
+                namespace,
+                name,
+                target,
+                status,
+            } => {
+                let version = self.version();
+                let place = (namespace.clone(), name.clone());
+                let written = self
+                    .resources
+                    .get_mut(&place)
+                    .ok_or(ApiFailure::NotFound)
+                    .and_then(|seen| {
+                        matches(target, &seen.uid, &seen.resource_version)?;
+                        if *seen.status != **status {
+                            *seen.status = (**status).clone();
+                            seen.resource_version = version;
+                        }
+                        Ok(seen.clone())
+                    });
+                StepResult::StatusWritten(written.map(|seen| {
+                    let answer = answer(&seen.uid, &seen.resource_version);
+                    self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+                    answer
+                }))
+            }
+            Step::WriteStoreStatus {
+                name,
+                target,
+                status,
+            } => {
+                let version = self.version();
+                let written = self
+                    .stores
+                    .get_mut(name)
+                    .ok_or(ApiFailure::NotFound)
+                    .and_then(|seen| {
+                        matches(target, &seen.uid, &seen.resource_version)?;
+                        seen.status = (**status).clone();
+                        seen.resource_version = version;
+                        Ok(seen.clone())
+                    });
+                StepResult::StatusWritten(written.map(|seen| {
+                    let answer = answer(&seen.uid, &seen.resource_version);
+                    self.tell(Watched::Stores, Event::Store(Change::Apply(seen)), now);
+                    answer
+                }))
+            }
+            Step::WritePolicyStatus {
+                name,
+                target,
+                status,
+            } => {
+                let version = self.version();
+                let written = self
+                    .policies
+                    .get_mut(name)
+                    .ok_or(ApiFailure::NotFound)
+                    .and_then(|seen| {
+                        matches(target, &seen.uid, &seen.resource_version)?;
+                        seen.status = (**status).clone();
+                        seen.resource_version = version;
+                        Ok(seen.clone())
+                    });
+                StepResult::StatusWritten(written.map(|seen| {
+                    let answer = answer(&seen.uid, &seen.resource_version);
+                    self.tell(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
+                    answer
+                }))
+            }
+            Step::PublishEvent(_) => StepResult::Published,
+            Step::FetchCredentials { .. } => unreachable!("the cloud's"),
+        }
+    }
+
+    fn inspect(&self, namespace: &str, name: &str, data: bool) -> Option<SecretSeen> {
+        let secret = self.secrets.get(&(namespace.to_owned(), name.to_owned()))?;
+        Some(SecretSeen {
+            uid: secret.uid.clone(),
+            resource_version: secret.resource_version.clone(),
+            labels: secret.labels.clone(),
+            annotations: secret.annotations.clone(),
+            owners: secret.owners.clone(),
+            deleting: false,
+            content: data.then(|| ContentSeen {
+                data_hash: data_hash(
+                    secret
+                        .data
+                        .iter()
+                        .map(|(key, value)| (key.as_str(), value.as_slice())),
+                ),
+                opaque: secret.opaque,
+                immutable: secret.immutable,
+            }),
+        })
+    }
+
+    fn create(
+        &mut self,
+        work: &Work,
+        write: &SecretWrite,
+        now: Timestamp,
+    ) -> Result<ObjectVersion, ApiFailure> {
+        let place = (write.namespace.clone(), write.name.clone());
+        match self.namespaces.get(&write.namespace) {
+            None => return Err(ApiFailure::NotFound),
+            Some(namespace) if namespace.deleting => return Err(ApiFailure::NamespaceTerminating),
+            Some(_) => {}
+        }
+        if self.secrets.contains_key(&place) {
+            return Err(ApiFailure::AlreadyExists);
+        }
+        let mut secret = Secret {
+            uid: self.uid(),
+            resource_version: String::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            owners: Vec::new(),
+            data: BTreeMap::new(),
+            opaque: true,
+            immutable: false,
+            edited: None,
+            created_for: Some(acting(work)),
+        };
+        fill(&mut secret, write);
+        let uid = secret.uid.clone();
+        self.secrets.insert(place.clone(), secret);
+        self.secret_changed(&place, false, now);
+        Ok(answer(&uid, &self.secrets[&place].resource_version))
+    }
+
+    fn update(
+        &mut self,
+        work: &Work,
+        write: &SecretWrite,
+        target: &ObjectVersion,
+        now: Timestamp,
+    ) -> Result<ObjectVersion, ApiFailure> {
+        let place = (write.namespace.clone(), write.name.clone());
+        let secret = self.secrets.get(&place).ok_or(ApiFailure::NotFound)?;
+        matches(target, &secret.uid, &secret.resource_version)?;
+        if secret.immutable || !secret.opaque {
+            return Err(ApiFailure::Invalid);
+        }
+        self.judge(work, &place, "wrote over");
+        let secret = self.secrets.get_mut(&place).ok_or(ApiFailure::NotFound)?;
+        let was = secret.labelled();
+        fill(secret, write);
+        secret.edited = None;
+        secret.created_for = Some(acting(work));
+        let uid = secret.uid.clone();
+        self.secret_changed(&place, was, now);
+        Ok(answer(&uid, &self.secrets[&place].resource_version))
+    }
+
+    fn delete(
+        &mut self,
+        work: &Work,
+        namespace: &str,
+        name: &str,
+        target: &ObjectVersion,
+        now: Timestamp,
+    ) -> Result<(), ApiFailure> {
+        let place = (namespace.to_owned(), name.to_owned());
+        let Some(secret) = self.secrets.get(&place) else {
+            return Ok(());
+        };
+        matches(target, &secret.uid, &secret.resource_version)?;
+        self.judge(work, &place, "deleted");
+        self.remove_secret(&place, now);
+        Ok(())
+    }
+
+    /// Records a crime where a Secret is not the acting resource's: promise 4.
+    pub fn judge(&mut self, work: &Work, place: &Place, what: &str) {
+        let Some(secret) = self.secrets.get(place) else {
+            return;
+        };
+        let acting = acting(work);
+        let name = self
+            .resources
+            .values()
+            .find(|seen| seen.uid == acting)
+            .map(|seen| seen.name.clone());
+        let controller = secret
+            .owners
+            .iter()
+            .find(|owner| owner.controller == Some(true));
+        let own = controller.is_some_and(|owner| owner.uid == acting);
+        // A namesake that is gone from the cluster has left it behind. Where the actor itself is gone, its step was under
+        // way when it went, and what it left is whoever's comes next.
+        let left = controller.is_some_and(|owner| {
+            owner.kind == KIND
+                && owner.api_version.starts_with(GROUP)
+                && name.as_ref().is_none_or(|name| *name == owner.name)
+                && !self.resources.values().any(|seen| seen.uid == owner.uid)
+        });
+        let known = self.blind && secret.created_for.as_ref() == Some(&acting);
+        if !own && !left && !known {
+            self.crimes.push(format!(
+                "{acting} {what} the Secret {}/{} of {controller:?}",
+                place.0, place.1
+            ));
+        }
+    }
+}
+
+fn acting(work: &Work) -> String {
+    match work {
+        Work::Resource(uid) => uid.clone(),
+        Work::Store(name) | Work::Policy(name) => name.clone(),
+    }
+}
+
+fn fill(secret: &mut Secret, write: &SecretWrite) {
+    secret.labels.clone_from(&write.labels);
+    secret.annotations.clone_from(&write.annotations);
+    secret.owners.clone_from(&write.owners);
+    secret.data = write
+        .data
+        .iter()
+        .map(|(key, value)| (key.clone(), value.expose().to_vec()))
+        .collect();
+}
+
+fn matches(target: &ObjectVersion, uid: &str, version: &str) -> Result<(), ApiFailure> {
+    let same = target.uid == uid
+        && target
+            .resource_version
+            .as_ref()
+            .is_none_or(|wanted| wanted == version);
+    if same { Ok(()) } else { Err(ApiFailure::Conflict) }
+}
+
+fn answer(uid: &str, version: &str) -> ObjectVersion {
+    ObjectVersion {
+        uid: uid.to_owned(),
+        resource_version: Some(version.to_owned()),
+    }
+}

@@ -1,0 +1,559 @@
+//! The shell of the model: it carries events to the engine, its steps to the cluster and their results back, second by
+//! second.
+//!
+//! What holds here: a step lands at one moment and is answered at another, and between any two moments the operator may
+//! crash. What goes wrong is up to the [`Meddler`].
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use presigned_core::engine::{
+    ApiFailure, CredentialsFailure, Engine, Event, Notice, SecretAccess, Settings, Step,
+    StepResult, Watched, Work,
+};
+
+use super::at;
+use super::cloud::Cloud;
+use super::cluster::{Cluster, Place};
+use super::watch::{KINDS, Stream};
+
+/// What becomes of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// It never lands; the answer is this failure.
+    Lost(ApiFailure),
+    /// It lands, and the answer is this failure.
+    Landed(ApiFailure),
+    /// The operator dies before it lands, and comes back after so many seconds.
+    CrashBefore(i64),
+    /// The operator dies as it has landed.
+    CrashAfter(i64),
+    /// Credentials cannot be had.
+    NoCredentials(CredentialsFailure),
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Fetch,
+    Inspect,
+    Create,
+    Update,
+    Delete,
+    Status,
+    StoreStatus,
+    PolicyStatus,
+    Notice,
+}
+
+impl Kind {
+    pub fn of(step: &Step) -> Self {
+        match step {
+            Step::FetchCredentials { .. } => Self::Fetch,
+            Step::InspectSecret { .. } => Self::Inspect,
+            Step::CreateSecret(_) => Self::Create,
+            Step::UpdateSecret { .. } => Self::Update,
+            Step::DeleteSecret { .. } => Self::Delete,
+            Step::WriteStatus { .. } => Self::Status,
+            Step::WriteStoreStatus { .. } => Self::StoreStatus,
+            Step::WritePolicyStatus { .. } => Self::PolicyStatus,
+            Step::PublishEvent(_) => Self::Notice,
+        }
+    }
+
+    /// Whether it changes the cluster.
+    pub const fn writes(self) -> bool {
+        !matches!(self, Self::Fetch | Self::Inspect)
+    }
+}
+
+/// The Secret or resource that a step is about.
+pub fn place(step: &Step) -> Option<Place> {
+    match step {
+        Step::InspectSecret {
+            namespace, name, ..
+        }
+        | Step::DeleteSecret {
+            namespace, name, ..
+        }
+        | Step::WriteStatus {
+            namespace, name, ..
+        } => Some((namespace.clone(), name.clone())),
+        Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => {
+            Some((write.namespace.clone(), write.name.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// A step that reached the API server or the cloud.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub at: Timestamp,
+    pub work: Work,
+    pub kind: Kind,
+    pub place: Option<Place>,
+    /// Whether it did what it should.
+    pub ok: bool,
+}
+
+/// Who meddles with steps and events. The default lets all be.
+pub trait Meddler {
+    fn fault(&mut self, _work: &Work, _step: &Step, _now: Timestamp) -> Option<Fault> {
+        None
+    }
+
+    /// Seconds until a step lands, and from then until it is answered.
+    fn latency(&mut self, _step: &Step) -> (i64, i64) {
+        (0, 0)
+    }
+
+    /// Carries a step out.
+    fn land(
+        &mut self,
+        cluster: &mut Cluster,
+        cloud: &mut Cloud,
+        work: &Work,
+        step: &Step,
+        now: Timestamp,
+    ) -> StepResult {
+        carry_out(cluster, cloud, work, step, now)
+    }
+
+    /// Whether an event is told to the engine.
+    fn hears(&mut self, _event: &Event, _now: Timestamp) -> bool {
+        true
+    }
+
+    /// Which of the things that happen in the same second comes first.
+    fn first(&mut self, _of: usize) -> usize {
+        0
+    }
+
+    /// How long a list takes to begin after a start of the operator.
+    fn list_delay(&mut self, _kind: Watched) -> i64 {
+        0
+    }
+
+    /// Looks at the cluster before anything else happens in a second.
+    fn tick(&mut self, _cluster: &mut Cluster, _cloud: &mut Cloud, _now: Timestamp) {}
+}
+
+/// A world in which all goes well.
+pub struct Calm;
+impl Meddler for Calm {}
+
+/// Carries a step out as healthy servers would.
+pub fn carry_out(
+    cluster: &mut Cluster,
+    cloud: &mut Cloud,
+    work: &Work,
+    step: &Step,
+    now: Timestamp,
+) -> StepResult {
+    match step {
+        Step::FetchCredentials { source, .. } => StepResult::Credentials(cloud.fetch(source, now)),
+        step => cluster.carry_out(work, step, now),
+    }
+}
+
+struct Flight {
+    work: Work,
+    step: Step,
+    lands: Timestamp,
+    answered: Timestamp,
+    fault: Option<Fault>,
+    result: Option<StepResult>,
+}
+
+/// Everything.
+pub struct World<M> {
+    pub now: Timestamp,
+    pub settings: Settings,
+    pub cluster: Cluster,
+    pub cloud: Cloud,
+    pub meddler: M,
+    pub records: Vec<Record>,
+    pub notices: Vec<Notice>,
+    /// What was seen to go wrong by the model itself: leaks, loops.
+    pub wrongs: Vec<String>,
+    pub trace: bool,
+    /// When a step of a work last went wrong by a fault.
+    pub faulted: BTreeMap<Work, Timestamp>,
+    /// When the operator was last down or half blind.
+    pub blind_at: Timestamp,
+    pub streams: Vec<Stream>,
+    engine: Option<Engine>,
+    restart_at: Option<Timestamp>,
+    garbage_at: Option<Timestamp>,
+    flights: Vec<Flight>,
+}
+
+/// More rounds than this within one second are a loop.
+const ROUNDS: usize = 5_000;
+
+impl<M: Meddler> World<M> {
+    pub fn new(settings: Settings, meddler: M) -> Self {
+        let now = at(1_800_000_000);
+        let mut world = Self {
+            now,
+            cluster: Cluster::new(settings.secret_access == SecretAccess::None),
+            settings,
+            cloud: Cloud::default(),
+            meddler,
+            records: Vec::new(),
+            notices: Vec::new(),
+            wrongs: Vec::new(),
+            trace: false,
+            faulted: BTreeMap::new(),
+            blind_at: now,
+            streams: Vec::new(),
+            engine: None,
+            restart_at: None,
+            garbage_at: None,
+            flights: Vec::new(),
+        };
+        world.start();
+        world
+    }
+
+    pub fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{} {}", self.now, what());
+        }
+    }
+
+    pub fn running(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    /// Starts the operator with nothing in memory.
+    pub fn start(&mut self) {
+        self.say(|| "the operator starts".to_owned());
+        self.restart_at = None;
+        self.engine = Some(Engine::new(self.settings.clone()).unwrap());
+        self.streams = KINDS
+            .into_iter()
+            .filter(|kind| *kind != Watched::Secrets || !self.cluster.blind)
+            .map(|kind| {
+                let delay = self.meddler.list_delay(kind);
+                Stream::new(kind, at(self.now.as_second() + delay))
+            })
+            .collect();
+        self.blind_at = self.now;
+    }
+
+    /// The operator dies. What it had sent may still land.
+    pub fn crash(&mut self, back_in: i64) {
+        self.say(|| format!("the operator dies for {back_in} s"));
+        self.engine = None;
+        self.streams.clear();
+        self.restart_at = Some(at(self.now.as_second() + back_in));
+        self.blind_at = self.now;
+        let flights = std::mem::take(&mut self.flights);
+        for flight in flights {
+            if flight.result.is_none()
+                && flight.fault.is_none()
+                && self.meddler.first(2) == 1
+            {
+                self.land(&flight.work, &flight.step);
+            }
+        }
+    }
+
+    /// The clock of everybody jumps.
+    pub fn step_clock(&mut self, by: i64) {
+        self.say(|| format!("the clock steps by {by} s"));
+        let moved = |time: Timestamp| at(time.as_second() + by);
+        self.now = moved(self.now);
+        for flight in &mut self.flights {
+            flight.lands = moved(flight.lands);
+            flight.answered = moved(flight.answered);
+        }
+        self.restart_at = self.restart_at.map(moved);
+        self.garbage_at = self.garbage_at.map(moved);
+        for stream in &mut self.streams {
+            // What was on its way comes with the new list.
+            stream.break_until(self.now);
+        }
+        self.blind_at = self.now;
+        if let Some(engine) = &mut self.engine {
+            engine.on(Event::ClockStepped, self.now);
+        }
+    }
+
+    /// An event that was heard is heard again.
+    pub fn repeat_event(&mut self, which: usize) {
+        let Some(event) = self
+            .streams
+            .get(which)
+            .and_then(|stream| stream.again(&self.cluster))
+        else {
+            return;
+        };
+        if let Some(engine) = &mut self.engine {
+            engine.on(event, self.now);
+        }
+    }
+
+    pub fn break_stream(&mut self, which: usize, seconds: i64) {
+        let until = at(self.now.as_second() + seconds);
+        if let Some(stream) = self.streams.get_mut(which) {
+            stream.break_until(until);
+            let kind = stream.kind;
+            self.say(|| format!("the watch of {kind:?} breaks for {seconds} s"));
+            self.blind_at = self.blind_at.max(until);
+        }
+    }
+
+    pub fn engine_debug(&self) -> String {
+        format!("{:?}", self.engine)
+    }
+
+    /// When the engine wants to be asked again.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.engine.as_ref().and_then(Engine::next_due)
+    }
+
+    /// When anything happens next.
+    pub fn next_time(&self) -> Option<Timestamp> {
+        let flights = self
+            .flights
+            .iter()
+            .map(|flight| match flight.result {
+                None => flight.lands,
+                Some(_) => flight.answered,
+            });
+        let streams = self
+            .streams
+            .iter()
+            .filter_map(|stream| stream.due(&self.cluster));
+        flights
+            .chain(streams)
+            .chain(self.next_due())
+            .chain(self.restart_at)
+            .chain(self.garbage_at)
+            .min()
+    }
+
+    /// Everything that happens in this second.
+    pub fn second(&mut self) {
+        let mut meddler_ticked = false;
+        for round in 0.. {
+            if round > ROUNDS {
+                self.wrongs
+                    .push(format!("a loop: {ROUNDS} rounds within one second"));
+                return;
+            }
+            if !meddler_ticked {
+                meddler_ticked = true;
+                self.meddler
+                    .tick(&mut self.cluster, &mut self.cloud, self.now);
+            }
+            if self.restart_at.is_some_and(|time| time <= self.now) {
+                self.start();
+            }
+            if self.garbage_at.is_some_and(|time| time <= self.now) {
+                self.garbage_at = None;
+                self.cluster.collect_garbage(self.now);
+            }
+            if !self.something() {
+                break;
+            }
+        }
+        if let Some(due) = self.next_due().filter(|due| *due <= self.now) {
+            self.wrongs.push(format!(
+                "the engine has nothing to do and asks to be called at {due}"
+            ));
+        }
+    }
+
+    /// Does one of the things that are due now.
+    fn something(&mut self) -> bool {
+        let now = self.now;
+        let mut due: Vec<usize> = Vec::new();
+        let streams = self.streams.len();
+        due.extend((0..streams).filter(|which| {
+            self.streams[*which]
+                .due(&self.cluster)
+                .is_some_and(|time| time <= now)
+        }));
+        due.extend(
+            (0..self.flights.len())
+                .filter(|which| {
+                    let flight = &self.flights[*which];
+                    let time = match flight.result {
+                        None => flight.lands,
+                        Some(_) => flight.answered,
+                    };
+                    time <= now
+                })
+                .map(|which| streams + which),
+        );
+        if !due.is_empty() {
+            let which = due[self.meddler.first(due.len())];
+            if which < streams {
+                self.hear(which);
+            } else {
+                self.fly(which - streams);
+            }
+        } else if !self.begin() {
+            return false;
+        }
+        true
+    }
+
+    fn hear(&mut self, which: usize) {
+        let Some(event) = self.streams[which].hear(&self.cluster, self.now) else {
+            return;
+        };
+        if !self.meddler.hears(&event, self.now) {
+            return;
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.on(event, self.now);
+        }
+    }
+
+    /// Takes the next step from the engine.
+    fn begin(&mut self) -> bool {
+        let Some((work, step)) = self.engine.as_mut().and_then(|engine| engine.next(self.now))
+        else {
+            return false;
+        };
+        let shown = format!("{step:?}");
+        for word in SECRETS {
+            if shown.contains(word) {
+                self.wrongs
+                    .push(format!("Debug of a step shows {word}: {:?}", Kind::of(&step)));
+            }
+        }
+        let fault = self.meddler.fault(&work, &step, self.now);
+        let (to_land, to_answer) = self.meddler.latency(&step);
+        if let Some(fault) = &fault {
+            self.say(|| format!("{fault:?} for what follows"));
+            self.faulted.insert(work.clone(), self.now);
+        }
+        let lands = at(self.now.as_second() + to_land);
+        self.flights.push(Flight {
+            work,
+            step,
+            lands,
+            answered: at(lands.as_second() + to_answer),
+            fault,
+            result: None,
+        });
+        true
+    }
+
+    fn fly(&mut self, which: usize) {
+        if self.flights[which].result.is_some() {
+            let flight = self.flights.remove(which);
+            if let (Some(engine), Some(result)) = (&mut self.engine, flight.result) {
+                engine.done(&flight.work, result, self.now);
+            }
+            return;
+        }
+        let (work, step, fault) = {
+            let flight = &self.flights[which];
+            (flight.work.clone(), flight.step.clone(), flight.fault.clone())
+        };
+        let result = match fault {
+            None => self.land(&work, &step),
+            Some(Fault::Lost(failure)) => failed(&step, failure),
+            Some(Fault::Landed(failure)) => {
+                self.land(&work, &step);
+                failed(&step, failure)
+            }
+            Some(Fault::NoCredentials(failure)) => StepResult::Credentials(Err(failure)),
+            Some(Fault::CrashBefore(back_in)) => {
+                self.flights.remove(which);
+                return self.crash(back_in);
+            }
+            Some(Fault::CrashAfter(back_in)) => {
+                self.land(&work, &step);
+                self.flights.remove(which);
+                return self.crash(back_in);
+            }
+        };
+        if let Some(flight) = self.flights.get_mut(which) {
+            flight.result = Some(result);
+        }
+    }
+
+    fn land(&mut self, work: &Work, step: &Step) -> StepResult {
+        let result = self
+            .meddler
+            .land(&mut self.cluster, &mut self.cloud, work, step, self.now);
+        if let Step::PublishEvent(notice) = step {
+            self.notices.push((**notice).clone());
+        }
+        self.say(|| describe(work, step, &result));
+        self.records.push(Record {
+            at: self.now,
+            work: work.clone(),
+            kind: Kind::of(step),
+            place: place(step),
+            ok: went_well(&result),
+        });
+        if self.garbage_at.is_none() && matches!(step, Step::CreateSecret(_)) {
+            self.collect_garbage_in(20);
+        }
+        result
+    }
+
+    /// The garbage collector looks after so many seconds.
+    pub fn collect_garbage_in(&mut self, seconds: i64) {
+        self.garbage_at = Some(at(self.now.as_second() + seconds));
+    }
+}
+
+/// Words that stand in every secret of the model and in every signature.
+pub const SECRETS: [&str; 3] = ["X-Amz-Signature", "SIMSECRET", "SIMTOKEN"];
+
+fn failed(step: &Step, failure: ApiFailure) -> StepResult {
+    match step {
+        Step::FetchCredentials { .. } => StepResult::Credentials(Err(CredentialsFailure {
+            reason: presigned_core::api::Reason::CredentialsUnavailable,
+            message: "the model's provider is down".to_owned(),
+        })),
+        Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
+        Step::CreateSecret(_) | Step::UpdateSecret { .. } => {
+            StepResult::SecretWritten(Err(failure))
+        }
+        Step::DeleteSecret { .. } => StepResult::SecretDeleted(Err(failure)),
+        Step::WriteStatus { .. }
+        | Step::WriteStoreStatus { .. }
+        | Step::WritePolicyStatus { .. } => StepResult::StatusWritten(Err(failure)),
+        Step::PublishEvent(_) => StepResult::Published,
+    }
+}
+
+fn went_well(result: &StepResult) -> bool {
+    match result {
+        StepResult::Credentials(result) => result.is_ok(),
+        StepResult::Inspected(result) => result.is_ok(),
+        StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
+        StepResult::SecretDeleted(result) => result.is_ok(),
+        StepResult::Published | StepResult::NotLeading => true,
+    }
+}
+
+fn describe(work: &Work, step: &Step, result: &StepResult) -> String {
+    let detail = match step {
+        Step::WriteStatus { status, .. } => status
+            .conditions
+            .iter()
+            .map(|c| format!("{}={:?}({}) ", c.type_, c.status, c.reason))
+            .collect(),
+        Step::PublishEvent(notice) => notice.note.clone(),
+        Step::InspectSecret { .. } => format!("{result:?}"),
+        _ => String::new(),
+    };
+    let ok = if went_well(result) {
+        String::new()
+    } else {
+        format!(" -> {result:?}")
+    };
+    format!("{work:?} {:?} {:?} {detail}{ok}", Kind::of(step), place(step))
+}

@@ -1,0 +1,469 @@
+//! What people and other programs do meanwhile: they apply, edit, break, mend and delete.
+
+use jiff::Timestamp;
+use presigned_core::api::{
+    GetOptions, Method, NamedEndpoint, PresignedUrlPolicySpec, PresignedUrlSpec, PutOptions,
+    Reason, SecretTemplate, StoreRef,
+};
+
+use crate::chaos::Chaos;
+use crate::common::at;
+use crate::common::cloud::Source;
+use crate::common::cluster::Place;
+use crate::common::rng::Rng;
+use crate::common::specs;
+use crate::common::world::World;
+
+const NAMESPACES: [&str; 3] = ["team-a", "team-ab", "team-b"];
+const NAMES: [&str; 4] = ["dl", "up", "model", "report"];
+const SECRET_NAMES: [&str; 3] = ["shared", "dl", "other"];
+const STORES: [&str; 2] = ["default", "backup"];
+const CREDENTIALS: [&str; 3] = ["s3-main", "s3-backup", ""];
+
+/// The world as it stands before anything happens.
+pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    for name in NAMESPACES {
+        let team = if rng.permille(700) { "x" } else { "y" };
+        world.cluster.put_namespace(name, &[("team", team)], now);
+    }
+    for (at, source) in CREDENTIALS.iter().enumerate() {
+        if at == 2 || rng.permille(300) {
+            let length = *rng.pick(&[900, 3600, 43_200]);
+            world.cloud.sources.insert(
+                (*source).to_owned(),
+                Source::Sessions {
+                    length,
+                    current: None,
+                },
+            );
+        } else {
+            world.cloud.rotate_static(source, now);
+        }
+        if !source.is_empty() {
+            world.cluster.touch_own_secret(source, now);
+        }
+    }
+    for name in STORES {
+        let spec = store(rng);
+        world.cluster.put_store(name, Ok(spec), now);
+    }
+    for name in ["base", "labelled"] {
+        let spec = policy(rng);
+        world.cluster.put_policy(name, Ok(spec), now);
+    }
+    for _ in 0..5 {
+        apply(world, rng);
+    }
+}
+
+fn store(rng: &mut Rng) -> presigned_core::api::ClusterObjectStoreSpec {
+    let endpoint = *rng.pick(&[
+        "https://s3.example.test",
+        "http://minio.storage.svc:9000",
+        "https://s3b.example.test",
+    ]);
+    let source = *rng.pick(&CREDENTIALS);
+    let mut spec = specs::store(endpoint, (!source.is_empty()).then_some(source));
+    if rng.permille(150) {
+        spec.s3.max_signature_age = Some("30m".to_owned());
+    }
+    if rng.permille(300) {
+        spec.s3.endpoints = Some(vec![NamedEndpoint {
+            name: "public".to_owned(),
+            url: "https://cdn.example.test:8443".to_owned(),
+        }]);
+    }
+    if rng.permille(100) {
+        spec.s3.ca_bundle = Some(format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            rng.next() % 3
+        ));
+    }
+    spec
+}
+
+fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
+    let max = *rng.pick(&["1h", "6h", "12h", "12h", "48h"]);
+    let mut allow = vec![specs::rule(&["data", "models"], &["{namespace}/", "pub/"], max)];
+    if rng.permille(500) {
+        allow.push(specs::rule(&["data"], &["*"], "2h"));
+    }
+    if rng.permille(100) {
+        allow[0].create_only = Some(true);
+    }
+    if rng.permille(300) {
+        allow[0].endpoints = vec!["public".to_owned()];
+    }
+    if rng.permille(500) {
+        specs::policy(&["team-*"], allow)
+    } else {
+        specs::policy_by_label(("team", "x"), allow)
+    }
+}
+
+fn resource(rng: &mut Rng, namespace: &str) -> PresignedUrlSpec {
+    let bucket = *rng.pick(&["data", "data", "models"]);
+    let key = match rng.range(0, 10) {
+        0..5 => format!("{namespace}/file {}+&?.txt", rng.next() % 3),
+        5..8 => format!("pub/é{}", rng.next() % 3),
+        8 => "private/secret".to_owned(),
+        _ => "../escape".to_owned(),
+    };
+    let method = *rng.pick(&[
+        None,
+        None,
+        Some(Method::Get),
+        Some(Method::Head),
+        Some(Method::Put),
+        Some(Method::Delete),
+    ]);
+    let duration = *rng.pick(&[
+        None,
+        None,
+        Some("1h"),
+        Some("1h"),
+        Some("6h"),
+        Some("12h"),
+        Some("15m"),
+    ]);
+    let mut spec = PresignedUrlSpec {
+        method,
+        duration: duration.map(str::to_owned),
+        ..specs::get(bucket, &key)
+    };
+    if method == Some(Method::Put) && rng.permille(500) {
+        spec.put = Some(PutOptions {
+            content_type: Some("text/plain".to_owned()),
+            ..PutOptions::default()
+        });
+    }
+    if spec.put.is_none() && method == Some(Method::Get) && rng.permille(50) {
+        spec.get = Some(GetOptions::default());
+    }
+    if rng.permille(250) {
+        spec.secret_name = Some((*rng.pick(&SECRET_NAMES)).to_owned());
+    }
+    if rng.permille(200) {
+        spec.renew_before_percentage = Some(*rng.pick(&[5, 30, 50, 90]));
+    }
+    if rng.permille(150) {
+        spec.store_ref = Some(StoreRef {
+            kind: None,
+            name: Some((*rng.pick(&["backup", "missing"])).to_owned()),
+        });
+    }
+    if rng.permille(100) {
+        spec.endpoint = Some("public".to_owned());
+    }
+    if rng.permille(150) {
+        spec.secret_template = Some(SecretTemplate {
+            labels: Some([("app".to_owned(), "web".to_owned())].into()),
+            annotations: None,
+        });
+    }
+    if rng.permille(60) {
+        spec.suspend = Some(true);
+    }
+    spec
+}
+
+fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
+    let namespace = *rng.pick(&NAMESPACES);
+    if world
+        .cluster
+        .namespaces
+        .get(namespace)
+        .is_none_or(|namespace| namespace.deleting)
+    {
+        return;
+    }
+    let name = *rng.pick(&NAMES);
+    let mut spec = resource(rng, namespace);
+    // Half of the edits change one thing only.
+    let place = (namespace.to_owned(), name.to_owned());
+    if let Some(known) = world.cluster.resources.get(&place)
+        && let Ok(old) = &known.spec
+        && rng.permille(500)
+    {
+        let new = spec;
+        spec = (**old).clone();
+        match rng.range(0, 5) {
+            0 => spec.secret_name = new.secret_name,
+            1 => spec.suspend = Some(spec.suspend != Some(true)),
+            2 => spec.key = new.key,
+            3 => spec.duration = new.duration,
+            _ => spec.secret_template = new.secret_template,
+        }
+    }
+    let now = world.now;
+    world.say(|| format!("apply {namespace}/{name} {spec:?}"));
+    let spec = if rng.permille(20) {
+        Err("the model cannot parse it".to_owned())
+    } else {
+        Ok(spec)
+    };
+    world.cluster.put_resource(namespace, name, spec, now);
+}
+
+/// Does one thing.
+pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let some_resource = rng.pick_owned(world.cluster.resources.keys().cloned());
+    let some_secret = rng.pick_owned(world.cluster.secrets.keys().cloned());
+    match rng.range(0, 100) {
+        0..18 => apply(world, rng),
+        18..22 => {
+            if let Some((namespace, name)) = some_resource {
+                world.say(|| format!("delete {namespace}/{name}"));
+                let old = world.cluster.resources[&(namespace.clone(), name.clone())]
+                    .spec
+                    .clone()
+                    .map(|spec| *spec);
+                world.cluster.delete_resource(&namespace, &name, now);
+                if rng.permille(500) {
+                    world.cluster.put_resource(&namespace, &name, old, now);
+                }
+                let after = rng.range(0, 40);
+                world.collect_garbage_in(after);
+            }
+        }
+        22..26 => {
+            if let Some((namespace, name)) = some_resource {
+                world.say(|| format!("annotate {namespace}/{name}"));
+                world
+                    .cluster
+                    .annotate(&namespace, &name, &now.as_second().to_string(), now);
+            }
+        }
+        26..40 => edit_policy(world, rng),
+        40..44 => {
+            let name = *rng.pick(&NAMESPACES);
+            if world
+                .cluster
+                .namespaces
+                .get(name)
+                .is_some_and(|namespace| !namespace.deleting)
+            {
+                let team = *rng.pick(&["x", "x", "y"]);
+                world.say(|| format!("namespace {name} gets team={team}"));
+                world.cluster.put_namespace(name, &[("team", team)], now);
+            }
+        }
+        44..46 => end_namespace(world, rng),
+        46..56 => edit_store(world, rng),
+        56..62 => edit_credentials(world, rng),
+        62..78 => {
+            if let Some(place) = some_secret {
+                edit_secret(world, rng, &place);
+            }
+        }
+        78..82 => {
+            let namespace = *rng.pick(&NAMESPACES);
+            let name = *rng.pick(&["shared", "dl", "up", "other"]);
+            if world.cluster.namespaces.contains_key(namespace) {
+                let place = (namespace.to_owned(), name.to_owned());
+                world.say(|| format!("somebody creates the Secret {place:?}"));
+                world.cluster.create_foreign_secret(&place, now);
+            }
+        }
+        82..85 => {
+            let foreign = world
+                .cluster
+                .secrets
+                .iter()
+                .filter(|(_, secret)| secret.owners.is_empty())
+                .map(|(place, _)| place.clone());
+            if let Some(place) = rng.pick_owned(foreign.collect::<Vec<_>>()) {
+                world.say(|| format!("somebody deletes the foreign Secret {place:?}"));
+                world.cluster.delete_secret_by_hand(&place, now);
+            }
+        }
+        85..88 => world.crash(rng.range(0, 300)),
+        88..93 => {
+            let which = usize::try_from(rng.range(0, 6)).unwrap();
+            world.break_stream(which, rng.range(1, 120));
+        }
+        93..95 => {
+            let which = usize::try_from(rng.range(0, 6)).unwrap();
+            let lag = rng.range(0, 15);
+            if let Some(stream) = world.streams.get_mut(which) {
+                stream.lag = lag;
+            }
+            world.repeat_event(which);
+        }
+        95..98 => {
+            let until = at(now.as_second() + rng.range(10, 1200));
+            world.say(|| format!("the API server is away until {until}"));
+            world.meddler.outage_until = until;
+        }
+        _ => {
+            let by = *rng.pick(&[60, 3600, 20_000, -45, -600, -5000]);
+            world.step_clock(by);
+        }
+    }
+}
+
+fn edit_policy(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let name = *rng.pick(&["base", "labelled", "extra"]);
+    match rng.range(0, 10) {
+        0..6 => {
+            let spec = policy(rng);
+            world.say(|| format!("policy {name} becomes {spec:?}"));
+            world.cluster.put_policy(name, Ok(spec), now);
+        }
+        6 => {
+            world.say(|| format!("policy {name} breaks"));
+            world
+                .cluster
+                .put_policy(name, Err("the model misspelt a field".to_owned()), now);
+        }
+        _ => {
+            world.say(|| format!("policy {name} is deleted"));
+            world.cluster.delete_policy(name, now);
+        }
+    }
+}
+
+fn end_namespace(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let name = *rng.pick(&NAMESPACES);
+    match world
+        .cluster
+        .namespaces
+        .get(name)
+        .map(|namespace| namespace.deleting)
+    {
+        None => world.cluster.put_namespace(name, &[("team", "x")], now),
+        Some(false) => {
+            world.say(|| format!("namespace {name} begins to end"));
+            world.cluster.terminate_namespace(name, now);
+        }
+        Some(true) => finish(world, name, now),
+    }
+}
+
+fn finish(world: &mut World<Chaos>, name: &str, now: Timestamp) {
+    world.say(|| format!("namespace {name} is gone"));
+    world.cluster.finish_namespace(name, now);
+}
+
+fn edit_store(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let name = *rng.pick(&STORES);
+    match rng.range(0, 12) {
+        0..9 => {
+            let spec = store(rng);
+            world.say(|| format!("store {name} becomes {spec:?}"));
+            world.cluster.put_store(name, Ok(spec), now);
+        }
+        9 => {
+            world.say(|| format!("store {name} breaks"));
+            world
+                .cluster
+                .put_store(name, Err("the model cannot parse it".to_owned()), now);
+        }
+        10 => {
+            world.say(|| format!("store {name} is deleted"));
+            world.cluster.delete_store(name, now);
+        }
+        _ => {
+            world.say(|| format!("store {name} is replaced"));
+            let spec = store(rng);
+            world.cluster.delete_store(name, now);
+            world.cluster.put_store(name, Ok(spec), now);
+        }
+    }
+}
+
+fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let source = *rng.pick(&CREDENTIALS);
+    // Nobody is told of a change in the process's own chain; what it gives are sessions.
+    let roll = if source.is_empty() { 5 } else { 0 };
+    match rng.range(roll, 10) {
+        0..5 => {
+            let old_until = at(now.as_second() + *rng.pick(&[1, 3600, 7200, 100_000]));
+            world.say(|| format!("credentials {source:?}: a new key, the old until {old_until}"));
+            world.cloud.rotate_static(source, old_until);
+        }
+        5..7 => {
+            let length = *rng.pick(&[900, 3600, 43_200]);
+            world.say(|| format!("credentials {source:?}: sessions of {length} s"));
+            let current = None;
+            world
+                .cloud
+                .sources
+                .insert(source.to_owned(), Source::Sessions { length, current });
+        }
+        7 => {
+            world.say(|| format!("credentials {source:?}: no end is told"));
+            world
+                .cloud
+                .sources
+                .insert(source.to_owned(), Source::Endless);
+        }
+        _ => {
+            world.say(|| format!("credentials {source:?}: nothing is there"));
+            world.cloud.sources.insert(
+                source.to_owned(),
+                Source::Fails(Reason::CredentialsInvalid),
+            );
+        }
+    }
+    if !source.is_empty() {
+        world.cluster.touch_own_secret(source, now);
+    }
+}
+
+fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
+    let now = world.now;
+    let how = rng.range(0, 10);
+    world.say(|| format!("somebody edits the Secret {place:?} ({how})"));
+    if how < 2 {
+        world.cluster.delete_secret_by_hand(place, now);
+        return;
+    }
+    world.cluster.edit_secret(place, now, |secret| match how {
+        2 => {
+            secret.data.insert("url".to_owned(), b"http://evil.test/".to_vec());
+        }
+        3 => {
+            secret.data.remove("method");
+        }
+        4 => {
+            secret.labels.insert("mine".to_owned(), "yes".to_owned());
+        }
+        5 => secret.labels.clear(),
+        6 => secret.annotations.clear(),
+        7 => secret.owners.clear(),
+        8 => secret.immutable = true,
+        _ => secret.opaque = false,
+    });
+}
+
+/// Ends what would never end by itself, so that the world can settle.
+pub fn settle(world: &mut World<Chaos>) {
+    let now = world.now;
+    for name in NAMESPACES {
+        if world
+            .cluster
+            .namespaces
+            .get(name)
+            .is_some_and(|namespace| namespace.deleting)
+        {
+            finish(world, name, now);
+        }
+    }
+    // A chain that failed tells nobody when it works again.
+    for source in CREDENTIALS {
+        if !source.is_empty() {
+            world.cluster.touch_own_secret(source, now);
+        }
+    }
+    for stream in &mut world.streams {
+        stream.lag = 0;
+    }
+    world.collect_garbage_in(30);
+}

@@ -1,0 +1,88 @@
+//! A simulation of days in seconds: the engine against a model of a cluster and of a cloud in which everything that can go
+//! wrong does, from a seed.
+//!
+//! `PSU_SIM_SEEDS=n` runs n seeds; `PSU_SIM_SEED=x` runs one and tells each step.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod acts;
+mod allowed;
+mod chaos;
+mod judge;
+mod quiet;
+mod run;
+mod sabotage;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+
+use sabotage::Bug;
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 300;
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs seeds on every core until one fails; the failures in order.
+fn failures(seeds: u64, bug: Bug, stop_at: usize) -> Vec<(u64, String)> {
+    let next = AtomicU64::new(1);
+    let found = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > seeds || found.lock().unwrap().len() >= stop_at {
+                        return;
+                    }
+                    let outcome = std::panic::catch_unwind(|| run::seed(seed, bug, false));
+                    let verdict = match outcome {
+                        Ok(outcome) => outcome.verdicts.into_iter().next(),
+                        Err(_) => Some("a panic".to_owned()),
+                    };
+                    if let Some(verdict) = verdict {
+                        found.lock().unwrap().push((seed, verdict));
+                    }
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap();
+    found.sort();
+    found
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong() {
+    if let Some(seed) = from_env("PSU_SIM_SEED") {
+        let outcome = run::seed(seed, Bug::None, true);
+        eprintln!("{} steps", outcome.steps);
+        assert!(outcome.verdicts.is_empty(), "{:#?}", outcome.verdicts);
+        return;
+    }
+    let seeds = from_env("PSU_SIM_SEEDS").unwrap_or(SEEDS);
+    let stop_at = usize::try_from(from_env("PSU_SIM_STOP").unwrap_or(10)).unwrap();
+    let found = failures(seeds, Bug::None, stop_at);
+    let told: Vec<String> = found
+        .iter()
+        .map(|(seed, verdict)| {
+            format!(
+                "seed {seed}: {verdict}\n  replay: PSU_SIM_SEED={seed} cargo test -p presigned-core --test simulation \
+                 every_promise -- --nocapture"
+            )
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", told.join("\n"));
+}

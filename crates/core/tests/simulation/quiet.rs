@@ -1,0 +1,188 @@
+//! What must hold when all has been well for a while: every status is right, and a renewal is two writes.
+
+use std::collections::BTreeMap;
+
+use presigned_core::api::{ConditionStatus, KIND};
+use presigned_core::engine::{ResourceSeen, SecretAccess, Work};
+
+use crate::allowed::{Rules, Say, ask, store};
+use crate::chaos::Chaos;
+use crate::common::world::{Kind, Record, World};
+use crate::judge::{Judge, ready};
+
+/// A write that is not the operator's fault.
+pub fn excused(_world: &World<Chaos>, record: &Record) -> bool {
+    // A create that meets a Secret which cannot be read is a question, not a write.
+    record.kind == Kind::Create && !record.ok
+}
+
+/// Promise 11: one Secret and one status a renewal, and no Event.
+pub fn renewals(world: &World<Chaos>, judge: &mut Judge, since: usize) {
+    let mut writes: BTreeMap<&Work, (i64, i64, i64)> = BTreeMap::new();
+    for record in world.records[since..].iter().filter(|record| record.ok) {
+        let Work::Resource(_) = record.work else {
+            continue;
+        };
+        let count = writes.entry(&record.work).or_default();
+        match record.kind {
+            Kind::Create | Kind::Update => count.0 += 1,
+            Kind::Status => count.1 += 1,
+            Kind::Notice => count.2 += 1,
+            _ => {}
+        }
+    }
+    for (work, (secrets, statuses, notices)) in writes {
+        // A dead URL whose renewal fails is told and removed: three words for one Secret less.
+        let fails = world
+            .cluster
+            .resources
+            .values()
+            .any(|seen| Work::Resource(seen.uid.clone()) == *work && !ready(&seen.status));
+        if !fails && statuses > secrets + 1 {
+            judge.verdicts.push(format!(
+                "{work:?}: {statuses} statuses were written for {secrets} Secrets"
+            ));
+        }
+        if !fails && notices > 0 {
+            judge
+                .verdicts
+                .push(format!("{work:?}: {notices} Events for {secrets} renewals"));
+        }
+    }
+}
+
+/// What a status must say.
+#[derive(Debug, PartialEq)]
+struct Expected {
+    ready: Option<bool>,
+    reason: Option<&'static str>,
+    allowed: ConditionStatus,
+}
+
+/// Every status is right, and nothing of ours lies about.
+pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
+    for seen in world.cluster.resources.values() {
+        let expected = expected(world, judge, seen);
+        let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
+        if let Err(what) = compare(seen, &expected) {
+            judge.verdicts.push(format!("at rest {who}: {what}"));
+        }
+        let wanted = seen.status.secret_ref.as_ref().map(|secret| &secret.name);
+        let blind = world.settings.secret_access == SecretAccess::None;
+        for ((namespace, name), secret) in &world.cluster.secrets {
+            let ours = secret.owners.iter().any(|owner| {
+                owner.kind == KIND && owner.controller == Some(true) && owner.uid == seen.uid
+            });
+            if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
+                judge.verdicts.push(format!(
+                    "at rest {who}: the Secret {namespace}/{name} is left behind"
+                ));
+            }
+        }
+    }
+}
+
+fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Expected {
+    let failed = |reason, allowed| Expected {
+        ready: Some(false),
+        reason: Some(reason),
+        allowed,
+    };
+    // What is issued lives on until it ends.
+    let lives_on = |allowed| Expected {
+        ready: None,
+        reason: None,
+        allowed,
+    };
+    let Ok(spec) = &seen.spec else {
+        return failed("InvalidSpec", ConditionStatus::Unknown);
+    };
+    if spec.key.contains("..") {
+        return failed("InvalidSpec", ConditionStatus::Unknown);
+    }
+    match Rules::of(&world.cluster).say(&ask(&seen.namespace, spec)) {
+        Say::Denied => return failed("PolicyDenied", ConditionStatus::False),
+        Say::Unknown => return lives_on(ConditionStatus::Unknown),
+        Say::Allowed(_) => {}
+    }
+    let allowed = ConditionStatus::True;
+    let usable = world
+        .cluster
+        .stores
+        .get(store(spec))
+        .and_then(|store| store.spec.as_ref().ok());
+    let Some(usable) = usable else {
+        return lives_on(allowed);
+    };
+    let endpoint = spec.endpoint.as_ref().is_none_or(|name| {
+        usable
+            .s3
+            .endpoints
+            .iter()
+            .flatten()
+            .any(|endpoint| endpoint.name == *name)
+    });
+    if !endpoint || spec.suspend == Some(true) || !judge.source_gives(world, seen) {
+        return lives_on(allowed);
+    }
+    let name = spec.secret_name.as_ref().unwrap_or(&seen.name);
+    let place = (seen.namespace.clone(), name.clone());
+    let conflict = world.cluster.secrets.get(&place).is_some_and(|secret| {
+        !secret
+            .owners
+            .iter()
+            .any(|owner| owner.controller == Some(true) && owner.uid == seen.uid)
+    });
+    if world.settings.secret_access == SecretAccess::None {
+        return lives_on(allowed);
+    }
+    if conflict {
+        return failed("SecretConflict", allowed);
+    }
+    Expected {
+        ready: Some(true),
+        reason: Some("Issued"),
+        allowed,
+    }
+}
+
+fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
+    let status = &seen.status;
+    let get = |type_: &str| {
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == type_)
+    };
+    let (Some(is), Some(allowed)) = (get("Ready"), get("Allowed")) else {
+        return Err("nothing was ever said of it".to_owned());
+    };
+    let told = format!("{:?} {}: {}", is.status, is.reason, is.message);
+    if status.observed_generation != Some(seen.generation) {
+        return Err(format!("its status is of an earlier generation: {told}"));
+    }
+    if expected.ready.is_some_and(|ready| is.status != ready.into()) {
+        return Err(format!("expected {expected:?}, and it is {told}"));
+    }
+    if expected.reason.is_some_and(|reason| is.reason != reason) {
+        return Err(format!("expected {expected:?}, and it is {told}"));
+    }
+    if allowed.status != expected.allowed {
+        return Err(format!("expected {expected:?}, and Allowed is {allowed:?}"));
+    }
+    if expected.ready == Some(true) {
+        let fine = [("Renewed", ConditionStatus::True), ("Stalled", ConditionStatus::False)];
+        for (type_, status) in fine {
+            if get(type_).is_none_or(|condition| condition.status != status) {
+                return Err(format!("it is Ready, and {type_} is {:?}", get(type_)));
+            }
+        }
+        if status.failed_attempts.is_some() {
+            return Err("it is Ready, and counts failures".to_owned());
+        }
+    }
+    if is.reason == "PolicyDenied" && status.secret_ref.is_some() {
+        return Err("it is refused for long, and still has its Secret".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! One seed from its beginning to its end: a stretch in which everything goes wrong, a stretch of calm, silence, and a
+//! restart that must be silent too.
+
+use jiff::Timestamp;
+use presigned_core::engine::{SecretAccess, Settings};
+
+use crate::acts;
+use crate::chaos::Chaos;
+use crate::common::at;
+use crate::common::rng::Rng;
+use crate::common::world::{Kind, World};
+use crate::judge::Judge;
+use crate::quiet;
+use crate::sabotage::{Bug, Sabotage};
+
+/// Hours in which things go wrong.
+const CHAOS: i64 = 10 * 3600;
+/// Hours of calm after them.
+const CALM: i64 = 14 * 3600;
+
+/// What a seed came to.
+pub struct Outcome {
+    pub verdicts: Vec<String>,
+    pub steps: usize,
+}
+
+/// Runs one seed.
+pub fn seed(seed: u64, bug: Bug, trace: bool) -> Outcome {
+    let mut rng = Rng::new(seed);
+    let settings = Settings {
+        secret_access: if rng.permille(150) {
+            SecretAccess::None
+        } else {
+            SecretAccess::Watch
+        },
+        concurrency: *rng.pick(&[1, 2, 32]),
+        ..Settings::default()
+    };
+    let mut world = World::new(settings, Chaos::new(seed, Sabotage::new(bug)));
+    world.trace = trace;
+    let mut judge = Judge::default();
+    acts::begin(&mut world, &mut rng);
+    let mut run = Run {
+        world: &mut world,
+        judge: &mut judge,
+    };
+    run.all(&mut rng);
+    Outcome {
+        verdicts: judge.verdicts,
+        steps: world.records.len(),
+    }
+}
+
+struct Run<'a> {
+    world: &'a mut World<Chaos>,
+    judge: &'a mut Judge,
+}
+
+impl Run<'_> {
+    fn all(&mut self, rng: &mut Rng) {
+        let mut left = CHAOS;
+        while left > 0 && self.fine() {
+            let pause = match rng.range(0, 10) {
+                0..3 => rng.range(0, 10),
+                3..8 => rng.range(10, 900),
+                _ => rng.range(900, 7200),
+            };
+            left -= pause;
+            self.until(at(self.world.now.as_second() + pause));
+            let before = self.world.now;
+            acts::act(self.world, rng);
+            let by = self.world.now.as_second() - before.as_second();
+            if by != 0 {
+                self.judge.clock_stepped(by);
+            }
+            self.judge.look(self.world);
+        }
+        self.world.meddler.on = false;
+        self.world.meddler.outage_until = Timestamp::MIN;
+        acts::settle(self.world);
+        self.judge.calm_since = Some(self.world.now);
+        let begun = self.world.now.as_second();
+        self.until(at(begun + 3600));
+        self.settled();
+        let calm = self.world.records.len();
+        self.until(at(begun + CALM));
+        if self.fine() {
+            quiet::renewals(self.world, self.judge, calm);
+        }
+        self.settled();
+        self.silence();
+    }
+
+    fn fine(&self) -> bool {
+        self.judge.verdicts.is_empty()
+    }
+
+    fn settled(&mut self) {
+        if self.fine() {
+            quiet::statuses(self.world, self.judge);
+        }
+    }
+
+    /// Lets time pass, second by second where something happens.
+    fn until(&mut self, end: Timestamp) {
+        while self.fine() {
+            self.world.second();
+            self.judge.look(self.world);
+            let next = self.world.next_time().filter(|next| *next <= end);
+            let Some(next) = next else { break };
+            self.world.now = next.max(at(self.world.now.as_second() + 1));
+            // What was true at the end of the last second must be true still, before anything is done about it.
+            self.judge.look(self.world);
+        }
+        self.world.now = self.world.now.max(end);
+    }
+
+    /// Nothing is due, so nothing is written; after a restart neither.
+    fn silence(&mut self) {
+        for restart in [false, true] {
+            // Until a stretch of five minutes without anything due.
+            for _ in 0..2000 {
+                let next = self.world.next_time();
+                if !self.fine() || next.is_none_or(|next| next.as_second() > self.world.now.as_second() + 300)
+                {
+                    break;
+                }
+                self.until(at(self.world.now.as_second() + 10));
+            }
+            let before = self.world.records.len();
+            if restart {
+                self.world.crash(0);
+            }
+            self.until(at(self.world.now.as_second() + 250));
+            if !self.fine() {
+                return;
+            }
+            let written = self.world.records[before..]
+                .iter()
+                .find(|record| record.kind.writes() && !quiet::excused(self.world, record));
+            if let Some(record) = written.filter(|record| record.kind != Kind::Notice) {
+                let when = if restart { "after a restart" } else { "in silence" };
+                self.judge
+                    .verdicts
+                    .push(format!("a write {when}: {record:?}"));
+            }
+        }
+    }
+}
