@@ -26,7 +26,10 @@ pub enum Source {
     /// One key pair without an end.
     Static { key: String },
     /// Sessions of so many seconds. A provider hands one out again while a sixth of it is left.
-    Sessions { length: i64, current: Option<String> },
+    Sessions {
+        length: i64,
+        current: Option<String>,
+    },
     /// A session token without its end.
     Endless,
     /// Nothing.

@@ -205,7 +205,11 @@ impl Cluster {
             self.resources.insert(place, seen.clone());
             seen
         };
-        self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+        self.tell(
+            Watched::Resources,
+            Event::Resource(Change::Apply(seen)),
+            now,
+        );
     }
 
     pub fn annotate(&mut self, namespace: &str, name: &str, renew: &str, now: Timestamp) {
@@ -217,7 +221,11 @@ impl Cluster {
         known.renew_request = Some(renew.to_owned());
         known.resource_version = version;
         let seen = known.clone();
-        self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+        self.tell(
+            Watched::Resources,
+            Event::Resource(Change::Apply(seen)),
+            now,
+        );
     }
 
     pub fn delete_resource(&mut self, namespace: &str, name: &str, now: Timestamp) {
@@ -413,9 +421,7 @@ impl Cluster {
                 name,
                 data,
             } => StepResult::Inspected(Ok(self.inspect(namespace, name, *data))),
-            Step::CreateSecret(write) => {
-                StepResult::SecretWritten(self.create(work, write, now))
-            }
+            Step::CreateSecret(write) => StepResult::SecretWritten(self.create(work, write, now)),
             Step::UpdateSecret { write, target } => {
                 StepResult::SecretWritten(self.update(work, write, target, now))
             }
@@ -446,7 +452,11 @@ impl Cluster {
                     });
                 StepResult::StatusWritten(written.map(|seen| {
                     let answer = answer(&seen.uid, &seen.resource_version);
-                    self.tell(Watched::Resources, Event::Resource(Change::Apply(seen)), now);
+                    self.tell(
+                        Watched::Resources,
+                        Event::Resource(Change::Apply(seen)),
+                        now,
+                    );
                     answer
                 }))
             }
@@ -655,7 +665,11 @@ fn matches(target: &ObjectVersion, uid: &str, version: &str) -> Result<(), ApiFa
             .resource_version
             .as_ref()
             .is_none_or(|wanted| wanted == version);
-    if same { Ok(()) } else { Err(ApiFailure::Conflict) }
+    if same {
+        Ok(())
+    } else {
+        Err(ApiFailure::Conflict)
+    }
 }
 
 fn answer(uid: &str, version: &str) -> ObjectVersion {

@@ -14,9 +14,9 @@
 pub mod cloud;
 pub mod cluster;
 pub mod rng;
-pub mod specs;
 #[path = "sigv4_verifier.rs"]
 pub mod sigv4_verifier;
+pub mod specs;
 pub mod url;
 pub mod watch;
 pub mod world;

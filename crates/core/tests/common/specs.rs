@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use presigned_core::api::{
-    AllowRule, ClusterObjectStoreSpec, DefaultCredentials, NamespaceMatch, PolicyMethod,
-    PresignedUrlPolicySpec, PresignedUrlSpec, S3Store, SecretCredentials, StoreCredentials,
+    AllowRule, ClusterObjectStoreSpec, DefaultCredentials, NamespaceLabels, NamespaceMatch,
+    PolicyMethod, PresignedUrlPolicySpec, PresignedUrlSpec, S3Store, SecretCredentials,
+    StoreCredentials,
 };
 
 /// A GET of an object of the default store.
@@ -48,7 +48,7 @@ pub fn policy_by_label(label: (&str, &str), allow: Vec<AllowRule>) -> PresignedU
     PresignedUrlPolicySpec {
         namespaces: NamespaceMatch {
             names: None,
-            selector: Some(LabelSelector {
+            selector: Some(NamespaceLabels {
                 match_labels: Some(BTreeMap::from([(label.0.to_owned(), label.1.to_owned())])),
                 match_expressions: None,
             }),

@@ -125,8 +125,7 @@ impl Stream {
         let last = events.len() - 1;
         for (at_, event) in events.into_iter().enumerate() {
             let late = if at_ == last { self.lag } else { 0 };
-            self.frames
-                .push_back((at(now.as_second() + late), event));
+            self.frames.push_back((at(now.as_second() + late), event));
         }
     }
 }

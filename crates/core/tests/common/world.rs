@@ -252,10 +252,7 @@ impl<M: Meddler> World<M> {
         self.blind_at = self.now;
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
-            if flight.result.is_none()
-                && flight.fault.is_none()
-                && self.meddler.first(2) == 1
-            {
+            if flight.result.is_none() && flight.fault.is_none() && self.meddler.first(2) == 1 {
                 self.land(&flight.work, &flight.step);
             }
         }
@@ -317,13 +314,10 @@ impl<M: Meddler> World<M> {
 
     /// When anything happens next.
     pub fn next_time(&self) -> Option<Timestamp> {
-        let flights = self
-            .flights
-            .iter()
-            .map(|flight| match flight.result {
-                None => flight.lands,
-                Some(_) => flight.answered,
-            });
+        let flights = self.flights.iter().map(|flight| match flight.result {
+            None => flight.lands,
+            Some(_) => flight.answered,
+        });
         let streams = self
             .streams
             .iter()
@@ -417,15 +411,20 @@ impl<M: Meddler> World<M> {
 
     /// Takes the next step from the engine.
     fn begin(&mut self) -> bool {
-        let Some((work, step)) = self.engine.as_mut().and_then(|engine| engine.next(self.now))
+        let Some((work, step)) = self
+            .engine
+            .as_mut()
+            .and_then(|engine| engine.next(self.now))
         else {
             return false;
         };
         let shown = format!("{step:?}");
         for word in SECRETS {
             if shown.contains(word) {
-                self.wrongs
-                    .push(format!("Debug of a step shows {word}: {:?}", Kind::of(&step)));
+                self.wrongs.push(format!(
+                    "Debug of a step shows {word}: {:?}",
+                    Kind::of(&step)
+                ));
             }
         }
         let fault = self.meddler.fault(&work, &step, self.now);
@@ -456,7 +455,11 @@ impl<M: Meddler> World<M> {
         }
         let (work, step, fault) = {
             let flight = &self.flights[which];
-            (flight.work.clone(), flight.step.clone(), flight.fault.clone())
+            (
+                flight.work.clone(),
+                flight.step.clone(),
+                flight.fault.clone(),
+            )
         };
         let result = match fault {
             None => self.land(&work, &step),
@@ -555,5 +558,9 @@ fn describe(work: &Work, step: &Step, result: &StepResult) -> String {
     } else {
         format!(" -> {result:?}")
     };
-    format!("{work:?} {:?} {:?} {detail}{ok}", Kind::of(step), place(step))
+    format!(
+        "{work:?} {:?} {:?} {detail}{ok}",
+        Kind::of(step),
+        place(step)
+    )
 }

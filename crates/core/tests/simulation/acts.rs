@@ -85,7 +85,11 @@ fn store(rng: &mut Rng) -> presigned_core::api::ClusterObjectStoreSpec {
 
 fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
     let max = *rng.pick(&["1h", "6h", "12h", "12h", "48h"]);
-    let mut allow = vec![specs::rule(&["data", "models"], &["{namespace}/", "pub/"], max)];
+    let mut allow = vec![specs::rule(
+        &["data", "models"],
+        &["{namespace}/", "pub/"],
+        max,
+    )];
     if rng.permille(500) {
         allow.push(specs::rule(&["data"], &["*"], "2h"));
     }
@@ -406,10 +410,10 @@ fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
         }
         _ => {
             world.say(|| format!("credentials {source:?}: nothing is there"));
-            world.cloud.sources.insert(
-                source.to_owned(),
-                Source::Fails(Reason::CredentialsInvalid),
-            );
+            world
+                .cloud
+                .sources
+                .insert(source.to_owned(), Source::Fails(Reason::CredentialsInvalid));
         }
     }
     if !source.is_empty() {
@@ -427,7 +431,9 @@ fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
     }
     world.cluster.edit_secret(place, now, |secret| match how {
         2 => {
-            secret.data.insert("url".to_owned(), b"http://evil.test/".to_vec());
+            secret
+                .data
+                .insert("url".to_owned(), b"http://evil.test/".to_vec());
         }
         3 => {
             secret.data.remove("method");

@@ -121,7 +121,11 @@ fn selects(
         .selector
         .as_ref()
         .and_then(|selector| selector.match_labels.as_ref())
-        .map(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)));
+        .map(|wanted| {
+            wanted
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+        });
     match (named, labelled) {
         (None, None) => false,
         (named, labelled) => named.unwrap_or(true) && labelled.unwrap_or(true),
@@ -149,7 +153,10 @@ fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
     });
     method
         && prefix
-        && rule.stores.iter().any(|store| store == "*" || store == ask.store)
+        && rule
+            .stores
+            .iter()
+            .any(|store| store == "*" || store == ask.store)
         && rule.buckets.iter().any(|bucket| bucket == ask.bucket)
         && ask
             .endpoint

@@ -105,9 +105,7 @@ impl Meddler for Chaos {
     ) -> StepResult {
         let before = place(step)
             .and_then(|place| cluster.secrets.get(&place))
-            .and_then(|secret| {
-                Some((secret.text("url")?.to_owned(), secret.edited.is_some()))
-            });
+            .and_then(|secret| Some((secret.text("url")?.to_owned(), secret.edited.is_some())));
         let result = match self.sabotage.land(cluster, cloud, work, step, now) {
             Some(result) => result,
             None => carry_out(cluster, cloud, work, step, now),

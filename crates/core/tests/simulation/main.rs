@@ -22,8 +22,8 @@ mod quiet;
 mod run;
 mod sabotage;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sabotage::Bug;
 

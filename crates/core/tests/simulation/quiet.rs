@@ -161,7 +161,10 @@ fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
     if status.observed_generation != Some(seen.generation) {
         return Err(format!("its status is of an earlier generation: {told}"));
     }
-    if expected.ready.is_some_and(|ready| is.status != ready.into()) {
+    if expected
+        .ready
+        .is_some_and(|ready| is.status != ready.into())
+    {
         return Err(format!("expected {expected:?}, and it is {told}"));
     }
     if expected.reason.is_some_and(|reason| is.reason != reason) {
@@ -171,7 +174,10 @@ fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
         return Err(format!("expected {expected:?}, and Allowed is {allowed:?}"));
     }
     if expected.ready == Some(true) {
-        let fine = [("Renewed", ConditionStatus::True), ("Stalled", ConditionStatus::False)];
+        let fine = [
+            ("Renewed", ConditionStatus::True),
+            ("Stalled", ConditionStatus::False),
+        ];
         for (type_, status) in fine {
             if get(type_).is_none_or(|condition| condition.status != status) {
                 return Err(format!("it is Ready, and {type_} is {:?}", get(type_)));

@@ -121,7 +121,8 @@ impl Run<'_> {
             // Until a stretch of five minutes without anything due.
             for _ in 0..2000 {
                 let next = self.world.next_time();
-                if !self.fine() || next.is_none_or(|next| next.as_second() > self.world.now.as_second() + 300)
+                if !self.fine()
+                    || next.is_none_or(|next| next.as_second() > self.world.now.as_second() + 300)
                 {
                     break;
                 }
@@ -139,7 +140,11 @@ impl Run<'_> {
                 .iter()
                 .find(|record| record.kind.writes() && !quiet::excused(self.world, record));
             if let Some(record) = written.filter(|record| record.kind != Kind::Notice) {
-                let when = if restart { "after a restart" } else { "in silence" };
+                let when = if restart {
+                    "after a restart"
+                } else {
+                    "in silence"
+                };
                 self.judge
                     .verdicts
                     .push(format!("a write {when}: {record:?}"));
