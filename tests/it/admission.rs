@@ -15,7 +15,7 @@ type Refused<'a> = (&'a str, Value, &'a [&'a str]);
 
 /// A kind and a spec of it that nobody could refuse.
 struct Kind {
-    kind: &'static str,
+    name: &'static str,
     plural: &'static str,
     namespaced: bool,
     plain: Value,
@@ -36,7 +36,7 @@ impl Kind {
             group: "presigned.dev".to_owned(),
             version: "v1alpha1".to_owned(),
             api_version: "presigned.dev/v1alpha1".to_owned(),
-            kind: self.kind.to_owned(),
+            kind: self.name.to_owned(),
             plural: self.plural.to_owned(),
         };
         let api: Api<DynamicObject> = if self.namespaced {
@@ -53,7 +53,7 @@ impl Kind {
         match api.create(&dry_run, &object).await {
             Ok(object) => Ok(object),
             Err(kube::Error::Api(status)) if status.code == 422 => Err(status.message),
-            Err(other) => panic!("{}: neither taken nor refused: {other}", self.kind),
+            Err(other) => panic!("{}: neither taken nor refused: {other}", self.name),
         }
     }
 

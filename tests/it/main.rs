@@ -8,4 +8,5 @@
 
 mod admission;
 mod cluster;
+mod columns;
 mod examples;

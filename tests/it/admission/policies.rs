@@ -6,7 +6,7 @@ use super::Kind;
 
 fn policy() -> Kind {
     Kind {
-        kind: "PresignedURLPolicy",
+        name: "PresignedURLPolicy",
         plural: "presignedurlpolicies",
         namespaced: false,
         plain: json!({ "namespaces": { "names": ["team-a"] }, "allow": [rule(&json!({}))] }),

@@ -6,7 +6,7 @@ use super::Kind;
 
 fn presigned_url() -> Kind {
     Kind {
-        kind: "PresignedURL",
+        name: "PresignedURL",
         plural: "presignedurls",
         namespaced: true,
         plain: json!({ "bucket": "models", "key": "llama/weights.bin" }),

@@ -6,7 +6,7 @@ use super::Kind;
 
 fn store() -> Kind {
     Kind {
-        kind: "ClusterObjectStore",
+        name: "ClusterObjectStore",
         plural: "clusterobjectstores",
         namespaced: false,
         plain: json!({ "s3": { "region": "eu-central-1", "credentials": { "default": {} } } }),

@@ -54,7 +54,7 @@ impl From<bool> for ConditionStatus {
 /// The conditions that the operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// PresignedURL: the Secret holds what the present spec and policies allow, and it is alive. Store: it can sign.
+    /// `PresignedURL`: the Secret holds what the present spec and policies allow, and it is alive. Store: it can sign.
     /// Policy: it is in force.
     Ready,
     /// The policies' decision.

@@ -4,6 +4,11 @@
 //! room, and nothing in it knows a client. What admission can refuse is refused by the schema (bounds, patterns, CEL);
 //! the core parses everything again, because a schema can be edited and a stored object can be older than it.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn has a type of its own, which the lint takes for a repetition"
+)]
+
 mod condition;
 mod policy;
 mod presigned_url;

@@ -93,7 +93,7 @@ use super::schema;
     validation = schema::renews_before_the_end()
 )]
 pub struct PresignedUrlSpec {
-    /// The store to sign for. Left out: the ClusterObjectStore named `default`.
+    /// The store to sign for. Left out: the `ClusterObjectStore` named `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_ref: Option<StoreRef>,
 
@@ -182,7 +182,7 @@ pub struct PresignedUrlSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreRef {
-    /// The kind of the store. Left out: ClusterObjectStore.
+    /// The kind of the store. Left out: `ClusterObjectStore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "StoreKind")]
     pub kind: Option<StoreKind>,
@@ -488,6 +488,6 @@ pub enum LimitedBy {
     Credentials,
     /// The store's `maxSignatureAge`.
     SignatureAge,
-    /// SigV4's seven days.
+    /// The seven days of `SigV4`.
     SigV4,
 }

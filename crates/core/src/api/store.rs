@@ -112,7 +112,7 @@ pub struct NamedEndpoint {
 /// How a bucket is addressed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressingStyle {
-    /// VirtualHost for AWS (Path where the bucket's name holds a dot), Path for an endpoint of one's own.
+    /// `VirtualHost` for AWS (`Path` where the bucket's name holds a dot), `Path` for an endpoint of one's own.
     #[default]
     Auto,
     /// `https://host/bucket/key`
