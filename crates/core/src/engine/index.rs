@@ -10,7 +10,11 @@ use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSe
 use super::memory::Memory;
 use super::step::Work;
 use super::store::Store;
+use crate::issue::data_hash;
 use crate::policy::{CompiledPolicy, Namespace, PolicySet};
+
+/// The longest renewal request that goes into the status as it stands, in bytes.
+const LONGEST_REQUEST: usize = 128;
 
 /// A PresignedURL, and what the operator remembers of it while it runs.
 #[derive(Debug)]
@@ -162,7 +166,8 @@ impl Index {
     }
 
     /// Takes up a PresignedURL; an overtaken version is ignored.
-    fn put_resource(&mut self, seen: ResourceSeen) -> Option<Work> {
+    fn put_resource(&mut self, mut seen: ResourceSeen) -> Option<Work> {
+        seen.renew_request = seen.renew_request.map(short_request);
         let uid = seen.uid.clone();
         let memory = match self.resources.get(&uid) {
             Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
@@ -469,6 +474,14 @@ impl Index {
             }
         }
     }
+}
+
+/// A renewal request as it goes into the status: a long one by its hash, since an annotation may have 256 KiB.
+fn short_request(request: String) -> String {
+    if request.len() <= LONGEST_REQUEST {
+        return request;
+    }
+    data_hash([("renew", request.as_bytes())])
 }
 
 /// What a change means for the known objects.

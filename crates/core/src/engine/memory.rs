@@ -13,6 +13,10 @@ use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, Signe
 
 /// What stands in a Secret now, as status tells it or as a write just made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "issuedAt is the status's own word"
+)]
 pub(super) struct Issued {
     pub(super) secret: SecretRef,
     pub(super) method: Method,
@@ -67,11 +71,29 @@ impl Cause {
     }
 }
 
+/// What a write did that the status does not tell yet.
+#[derive(Debug)]
+pub(super) enum Unsaved {
+    /// A Secret was written.
+    Written(Box<Issued>),
+    /// The Secret was removed.
+    Removed,
+}
+
+/// What a look at a Secret's name found.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// Nothing.
+    Nothing,
+    /// A Secret.
+    Found(Box<SecretSeen>),
+}
+
 /// What is remembered of a resource.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// What writes did that the status does not tell yet. `Some(None)`: the Secret was removed.
-    pub(super) unsaved: Option<Option<Issued>>,
+    /// What writes did that the status does not tell yet.
+    pub(super) unsaved: Option<Unsaved>,
     pub(super) trouble: Option<Trouble>,
     pub(super) failures: u32,
     pub(super) last_failure: Option<Timestamp>,
@@ -91,7 +113,7 @@ pub(super) struct Memory {
     pub(super) drifted: bool,
     pub(super) healed_at: Option<Timestamp>,
     /// What a first look at the Secret's name found: the base of the write that follows at once.
-    pub(super) inspected: Option<Option<SecretSeen>>,
+    pub(super) inspected: Option<Look>,
     /// A Secret of the name exists, so a create would fail.
     pub(super) occupied: bool,
     /// When a change of the store is taken up.

@@ -26,6 +26,7 @@ mod status;
 mod step;
 mod store;
 mod store_plan;
+mod write;
 
 use std::collections::BTreeMap;
 

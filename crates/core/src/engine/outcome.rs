@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::failure::{ApiFailure, Retry, consequence};
 use super::index::SecretVersion;
-use super::memory::{Cause, Trouble};
+use super::memory::{Cause, Look, Trouble, Unsaved};
 use super::plan::{Purpose, RECHECK, intact, issued, later};
 use super::settings::SecretAccess;
 use super::step::{ObjectVersion, SecretSeen, StepResult, Work};
@@ -22,7 +22,7 @@ const REPLANS: u32 = 5;
 /// The pause of everything where the API server asks for one and does not say how long.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// The longest pause of everything: a server's word is not believed beyond it.
-const LONGEST_SLOW_DOWN: Duration = Duration::from_secs(60);
+const LONGEST_SLOW_DOWN: Duration = Duration::from_mins(1);
 /// Between two tries of a store's or policy's status.
 const STATUS_PAUSE: Duration = Duration::from_secs(15);
 
@@ -44,7 +44,7 @@ impl Engine {
                 self.status_done(uid, *status, result, now);
             }
             (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
-                self.fetched(name, result, now)
+                self.fetched(name, result, now);
             }
             (Work::Store(name), Doing::StoreStatus(status), StepResult::StatusWritten(result)) => {
                 match result {
@@ -101,16 +101,17 @@ impl Engine {
     ) {
         match (purpose, result) {
             (Purpose::Drift, StepResult::Inspected(Ok(found))) => {
-                self.drift_inspected(uid, name, found.as_ref())
+                self.drift_inspected(uid, name, found.as_ref());
             }
             (Purpose::Replace, StepResult::Inspected(Ok(found))) => {
                 if let Some(record) = self.index.resources.get_mut(uid) {
                     record.memory.occupied = found.is_some();
-                    record.memory.inspected = Some(found);
+                    record.memory.inspected =
+                        Some(found.map_or(Look::Nothing, |found| Look::Found(Box::new(found))));
                 }
             }
             (Purpose::Removal, StepResult::Inspected(Ok(found))) => {
-                self.removal_inspected(uid, found.as_ref())
+                self.removal_inspected(uid, found.as_ref());
             }
             (Purpose::Create | Purpose::Update, StepResult::SecretWritten(Ok(version))) => {
                 self.secret_written(uid, name, version, now);
@@ -121,7 +122,7 @@ impl Engine {
             (Purpose::MakeRoom, StepResult::SecretDeleted(Ok(()))) => {
                 self.forget_secret(uid, name);
                 if let Some(record) = self.index.resources.get_mut(uid) {
-                    record.memory.inspected = Some(None);
+                    record.memory.inspected = Some(Look::Nothing);
                     record.memory.occupied = false;
                     record.memory.replace = false;
                 }
@@ -170,17 +171,14 @@ impl Engine {
         };
         let Some(issued) = issued(record) else { return };
         let key = (record.seen.namespace.clone(), name.to_owned());
-        match intact(record, &issued, found) {
-            Ok(version) => {
-                record.memory.trusted = Some(version.clone());
-                self.index.secrets.insert(key, version);
-            }
-            Err(()) => {
-                record.memory.drifted = true;
-                if found.is_none() {
-                    self.index.secrets.remove(&key);
-                }
-            }
+        if let Some(version) = intact(record, &issued, found) {
+            record.memory.trusted = Some(version.clone());
+            self.index.secrets.insert(key, version);
+            return;
+        }
+        record.memory.drifted = true;
+        if found.is_none() {
+            self.index.secrets.remove(&key);
         }
     }
 
@@ -216,7 +214,7 @@ impl Engine {
         record.memory.removal_retry_at = None;
         record.memory.removal_in_doubt = false;
         if record.memory.superseded.take().is_none() {
-            record.memory.unsaved = Some(None);
+            record.memory.unsaved = Some(Unsaved::Removed);
             record.memory.trusted = None;
             record.memory.drifted = false;
         }
@@ -247,7 +245,7 @@ impl Engine {
         fresh.secret.resource_version.clone_from(&resource_version);
         let memory = &mut record.memory;
         memory.succeeded();
-        memory.unsaved = Some(Some(fresh));
+        memory.unsaved = Some(Unsaved::Written(Box::new(fresh)));
         memory.trusted = None;
         if pending.cause == Cause::Drift {
             memory.healed_at = Some(now);
@@ -279,7 +277,7 @@ impl Engine {
             (Purpose::Create, ApiFailure::AlreadyExists) => memory.occupied = true,
             // It may have landed: look before writing again.
             (Purpose::Create, ApiFailure::Timeout | ApiFailure::Unavailable) if readable => {
-                memory.occupied = true
+                memory.occupied = true;
             }
             (Purpose::Update, ApiFailure::Invalid) if readable && !memory.replace => {
                 memory.replace = true;

@@ -10,20 +10,20 @@ use jiff::Timestamp;
 
 use super::index::{Index, Record, SecretVersion};
 use super::judge::{Allowed, Judged};
-use super::memory::{Cause, Issued, Pending, Trouble};
+use super::memory::{Cause, Issued, Unsaved};
 use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, is_current, removal_at};
-use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
-use super::store::{Held, Supply};
-use crate::api::{Reason, SecretRef};
-use crate::issue::{Me, Ownership, SecretMeta, WantedMeta, merge, ownership, renew_at};
+use super::step::{SecretSeen, Step};
+use super::write::{inspect, issue, remove};
+use crate::api::{MANAGED_BY_LABEL, MANAGER};
+use crate::issue::{Me, Ownership, ownership, renew_at};
 
 /// Between two heals of one resource.
-const HEAL_PAUSE: Duration = Duration::from_secs(60);
+const HEAL_PAUSE: Duration = Duration::from_mins(1);
 /// Between two renewals that the annotation asked for.
 const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks at what only a person can mend.
-pub(super) const RECHECK: Duration = Duration::from_secs(300);
+pub(super) const RECHECK: Duration = Duration::from_mins(5);
 
 /// What a step was begun for, so that its result is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,11 +69,11 @@ impl Wake {
 
 /// What is issued: what a write just made, else what the status tells.
 pub(super) fn issued(record: &Record) -> Option<Issued> {
-    record
-        .memory
-        .unsaved
-        .clone()
-        .unwrap_or_else(|| Issued::of(&record.seen.status))
+    match &record.memory.unsaved {
+        Some(Unsaved::Written(issued)) => Some((**issued).clone()),
+        Some(Unsaved::Removed) => None,
+        None => Issued::of(&record.seen.status),
+    }
 }
 
 pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
@@ -247,318 +247,30 @@ pub(super) fn signed_with_another_key(index: &Index, allowed: &Allowed, issued: 
     held.is_some_and(|held| held.hash != issued.hashes.credential)
 }
 
-/// Plans the next step towards a new Secret.
-fn issue(
-    index: &mut Index,
-    settings: &Settings,
-    uid: &str,
-    allowed: &Allowed,
-    issued: Option<&Issued>,
-    cause: Cause,
-    now: Timestamp,
-) -> SecretPlan {
-    let Some(store) = index.stores.get_mut(&allowed.store) else {
-        return SecretPlan::Settled;
-    };
-    let held = match store.supply(allowed.granted.asked().effective(), now) {
-        Supply::Ready(held) => held,
-        Supply::Fetching => {
-            store.waiting.insert(uid.to_owned());
-            return SecretPlan::Waiting;
-        }
-        Supply::Failed(failure) => {
-            let message = format!(
-                "the ClusterObjectStore \"{}\": {}",
-                allowed.store, failure.message
-            );
-            store.waiting.insert(uid.to_owned());
-            let stalled = failure.reason != Reason::CredentialsUnavailable;
-            trouble(index, uid, failure.reason, message, stalled, None);
-            return SecretPlan::Settled;
-        }
-    };
-    let Some(record) = index.resources.get_mut(uid) else {
-        return SecretPlan::Settled;
-    };
-    let name = &allowed.granted.secret_name;
-    let known = issued
-        .map(|issued| &issued.secret)
-        .filter(|secret| secret.name == *name);
-    let readable = settings.secret_access == SecretAccess::Watch;
-    let base = match record.memory.inspected.take() {
-        Some(found) => found,
-        None if readable && (known.is_some() || record.memory.occupied) => {
-            return inspect(record, name, Purpose::Replace);
-        }
-        // Without the right to read, the uid that the create answered with is what tells ours from others'.
-        None => known
-            .filter(|_| !readable && !record.memory.drifted)
-            .map(unread),
-    };
-    if record.memory.occupied && !readable && base.is_none() {
-        record.memory.occupied = false;
-        let message = format!(
-            "a Secret \"{name}\" exists and the operator may not read Secrets here, so it cannot tell whose it is: choose \
-             another spec.secretName, or delete that Secret"
-        );
-        trouble(
-            index,
-            uid,
-            Reason::SecretConflict,
-            message,
-            true,
-            Some(later(now, RECHECK)),
-        );
-        return SecretPlan::Settled;
-    }
-    write(index, uid, allowed, issued, cause, &held, base, now)
-}
-
-/// Decides by whose Secret was found, and signs at the last moment.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the facts of one decision; a struct would be used once"
-)]
-fn write(
-    index: &mut Index,
-    uid: &str,
-    allowed: &Allowed,
-    issued: Option<&Issued>,
-    cause: Cause,
-    held: &Held,
-    base: Option<SecretSeen>,
-    now: Timestamp,
-) -> SecretPlan {
-    let Some(record) = index.resources.get_mut(uid) else {
-        return SecretPlan::Settled;
-    };
-    let seen = &record.seen;
-    let me = Me {
-        uid: &seen.uid,
-        name: &seen.name,
-    };
-    let existing = match &base {
-        None => SecretMeta::default(),
-        Some(found) if unread_marker(found) => SecretMeta::default(),
-        Some(found) => match ownership(&found.owners, me, &found.labels) {
-            _ if found.deleting => {
-                let message = format!(
-                    "the Secret \"{}\" is being deleted; it is written anew after that",
-                    allowed.granted.secret_name
-                );
-                trouble(
-                    index,
-                    uid,
-                    Reason::Progressing,
-                    message,
-                    false,
-                    Some(later(now, Duration::from_secs(5))),
-                );
-                return SecretPlan::Settled;
-            }
-            Ownership::Foreign { what } => {
-                let message = format!(
-                    "the Secret \"{}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret",
-                    allowed.granted.secret_name
-                );
-                trouble(
-                    index,
-                    uid,
-                    Reason::SecretConflict,
-                    message,
-                    true,
-                    Some(later(now, RECHECK)),
-                );
-                return SecretPlan::Settled;
-            }
-            Ownership::Mine if !record.memory.replace => SecretMeta {
-                labels: found.labels.clone(),
-                annotations: found.annotations.clone(),
-                owners: found.owners.clone(),
-            },
-            Ownership::Mine | Ownership::Leftover => {
-                let step = Step::DeleteSecret {
-                    namespace: seen.namespace.clone(),
-                    name: allowed.granted.secret_name.clone(),
-                    target: version_of(found),
-                };
-                return SecretPlan::Step(step, Purpose::MakeRoom);
-            }
-        },
-    };
-    let revision = issued
-        .map(|issued| issued.revision)
-        .or(seen.status.revision)
-        .unwrap_or(0)
-        + 1;
-    let signed = match super::sign::sign(allowed, held, seen, revision, now) {
-        Ok(signed) => signed,
-        Err(found) => {
-            let Trouble {
-                reason,
-                message,
-                stalled,
-            } = found;
-            trouble(
-                index,
-                uid,
-                reason,
-                message,
-                stalled,
-                Some(later(now, RECHECK)),
-            );
-            return SecretPlan::Settled;
-        }
-    };
-    let merged = merge(
-        &existing,
-        WantedMeta {
-            labels: &signed.content.labels,
-            annotations: &signed.content.annotations,
-            me,
-        },
-    );
-    let write = Box::new(SecretWrite {
-        namespace: seen.namespace.clone(),
-        name: allowed.granted.secret_name.clone(),
-        labels: merged.labels,
-        annotations: merged.annotations,
-        owners: merged.owners,
-        data: signed.content.data,
-    });
-    record.memory.pending = Some(Box::new(Pending {
-        issued: signed.issued,
-        cause,
-    }));
-    match base {
-        None => SecretPlan::Step(Step::CreateSecret(write), Purpose::Create),
-        Some(found) => {
-            let target = version_of(&found);
-            SecretPlan::Step(Step::UpdateSecret { write, target }, Purpose::Update)
-        }
-    }
-}
-
-/// The precondition of a write over what was found.
-fn version_of(found: &SecretSeen) -> ObjectVersion {
-    let resource_version =
-        Some(found.resource_version.clone()).filter(|version| !version.is_empty());
-    ObjectVersion {
-        uid: found.uid.clone(),
-        resource_version,
-    }
-}
-
-/// A Secret of which only what we wrote is known.
-fn unread(secret: &SecretRef) -> SecretSeen {
-    SecretSeen {
-        uid: secret.uid.clone(),
-        resource_version: String::new(),
-        labels: std::collections::BTreeMap::new(),
-        annotations: std::collections::BTreeMap::new(),
-        owners: Vec::new(),
-        deleting: false,
-        content: None,
-    }
-}
-
-/// Whether a base was never read: its uid is the only proof that it is ours.
-fn unread_marker(found: &SecretSeen) -> bool {
-    found.resource_version.is_empty()
-}
-
-fn inspect(record: &Record, name: &str, purpose: Purpose) -> SecretPlan {
-    let step = Step::InspectSecret {
-        namespace: record.seen.namespace.clone(),
-        name: name.to_owned(),
-        data: purpose == Purpose::Drift,
-    };
-    SecretPlan::Step(step, purpose)
-}
-
-/// Plans the removal of a Secret that was ours when it was last seen.
-fn remove(
-    record: &Record,
-    secret: &SecretRef,
-    settings: &Settings,
-    purpose: Purpose,
-) -> SecretPlan {
-    if record.memory.removal_in_doubt {
-        return inspect(record, &secret.name, Purpose::Removal);
-    }
-    let trusted = record
-        .memory
-        .trusted
-        .as_ref()
-        .filter(|version| version.uid == secret.uid);
-    let version = trusted.map_or(&secret.resource_version, |version| {
-        &version.resource_version
-    });
-    let resource_version = (settings.secret_access == SecretAccess::Watch).then(|| version.clone());
-    let step = Step::DeleteSecret {
-        namespace: record.seen.namespace.clone(),
-        name: secret.name.clone(),
-        target: ObjectVersion {
-            uid: secret.uid.clone(),
-            resource_version,
-        },
-    };
-    SecretPlan::Step(step, purpose)
-}
-
-/// Notes what stands in the way; nothing is issued before `retry_at`.
-pub(super) fn trouble(
-    index: &mut Index,
-    uid: &str,
-    reason: Reason,
-    message: String,
-    stalled: bool,
-    retry_at: Option<Timestamp>,
-) {
-    let Some(record) = index.resources.get_mut(uid) else {
-        return;
-    };
-    record.memory.trouble = Some(Trouble {
-        reason,
-        message,
-        stalled,
-    });
-    record.memory.retry_at = retry_at;
-    record.memory.inspected = None;
-}
-
-/// What an inspection for drift says: `Ok` that the Secret is as it was written, `Err` that it is to be written anew.
+/// The version of a Secret that is as it was written; `None` where it is to be written anew.
 pub(super) fn intact(
     record: &Record,
     issued: &Issued,
     found: Option<&SecretSeen>,
-) -> Result<SecretVersion, ()> {
-    let found = found.ok_or(())?;
+) -> Option<SecretVersion> {
+    let found = found?;
+    let content = found.content.as_ref()?;
     let me = Me {
         uid: &record.seen.uid,
         name: &record.seen.name,
     };
-    let content = found.content.as_ref().ok_or(())?;
-    let labelled = found
-        .labels
-        .get(crate::api::MANAGED_BY_LABEL)
-        .map(String::as_str)
-        == Some(crate::api::MANAGER);
+    let label = found.labels.get(MANAGED_BY_LABEL).map(String::as_str);
     let same = found.uid == issued.secret.uid
         && !found.deleting
-        && labelled
+        && label == Some(MANAGER)
         && content.opaque
         && !content.immutable
         && content.data_hash == issued.secret.data_hash
         && ownership(&found.owners, me, &found.labels) == Ownership::Mine;
-    if same {
-        Ok(SecretVersion {
-            uid: found.uid.clone(),
-            resource_version: found.resource_version.clone(),
-        })
-    } else {
-        Err(())
-    }
+    same.then(|| SecretVersion {
+        uid: found.uid.clone(),
+        resource_version: found.resource_version.clone(),
+    })
 }
 
 /// Whether a resource counts as one that holds a living URL of its store, and whether it is up to date with it.

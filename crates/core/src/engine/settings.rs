@@ -25,9 +25,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             class: None,
-            denial_grace: DenialGrace::After(Duration::from_secs(600)),
-            min_renewed_duration: Duration::from_secs(300),
-            resign_within: Duration::from_secs(300),
+            denial_grace: DenialGrace::After(Duration::from_mins(10)),
+            min_renewed_duration: Duration::from_mins(5),
+            resign_within: Duration::from_mins(5),
             concurrency: 32,
             secret_access: SecretAccess::Watch,
             template_deny: Vec::new(),

@@ -39,7 +39,7 @@ pub(super) fn sign(
     .map_err(|short| too_short(&short))?;
     let options = &allowed.granted.grant.options;
     let main = signed_and_checked(allowed, held, options, &life)?;
-    let head = match options {
+    let beside = match options {
         Options::Get(get) => Some(signed_and_checked(
             allowed,
             held,
@@ -52,7 +52,7 @@ pub(super) fn sign(
         name: &seen.name,
         method: options.method(),
         url: main.url.expose(),
-        head_url: head.as_ref().map(|head| head.url.expose()),
+        head_url: beside.as_ref().map(|head| head.url.expose()),
         headers: &main.headers,
         expires_at: life.expires_at,
         ca_bundle: allowed.ca_bundle.as_deref(),

@@ -18,11 +18,11 @@ use crate::signing::{Credentials, Endpoint, EndpointError, Target};
 use secrecy::ExposeSecret;
 
 /// Between two fetches that were made to lengthen a life.
-const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+const REFRESH_PAUSE: Duration = Duration::from_mins(1);
 /// What credentials must have left to be of any use: a minute of life.
-const USELESS: Duration = Duration::from_secs(60);
+const USELESS: Duration = Duration::from_mins(1);
 /// Between two looks at credentials that only a person can mend.
-const RECHECK: Duration = Duration::from_secs(300);
+const RECHECK: Duration = Duration::from_mins(5);
 
 /// A store, and what is known of its credentials.
 #[derive(Debug)]
