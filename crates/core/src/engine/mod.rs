@@ -209,9 +209,8 @@ impl Engine {
     /// When something is due next; the shell need not ask before.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let due = self.queue.next_due();
-        self.paused_until
-            .map_or(due, |until| Some(due.map_or(until, |due| due.min(until))))
+        // In a pause nothing is given out, however long it has been due.
+        self.paused_until.or_else(|| self.queue.next_due()).map(ceil)
     }
 
     /// The kinds whose first list is still awaited.
@@ -414,6 +413,14 @@ fn judged_secret(step: &Step) -> String {
         Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => write.name.clone(),
         _ => String::new(),
     }
+}
+
+/// The whole second that a time has come at the latest; [`whole`] of an earlier one would still be before it.
+fn ceil(time: Timestamp) -> Timestamp {
+    let up = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Ceil);
+    time.round(up).unwrap_or(time)
 }
 
 /// Whole seconds: finer times reach neither signatures nor statuses.
