@@ -43,6 +43,9 @@ pub struct Judge {
     minute: i64,
     calls: BTreeMap<Work, u32>,
     accepted: BTreeMap<String, Result<(), String>>,
+    hashes: BTreeMap<(String, String), String>,
+    parts: BTreeMap<(String, String), Option<Parts>>,
+    read: BTreeMap<String, String>,
     notices_seen: usize,
     rounds: u64,
 }
@@ -89,7 +92,6 @@ impl Judge {
 
     /// Looks at everything.
     pub fn look(&mut self, world: &mut World<Chaos>) {
-        self.note(world);
         for wrong in std::mem::take(&mut world.wrongs) {
             self.wrong(world, wrong);
         }
@@ -150,26 +152,35 @@ impl Judge {
             .map_or(Timestamp::MIN, |record| record.at);
         let secret = match world.cluster.secrets.get(&place) {
             Some(secret) if secret.uid == secret_ref.uid => secret,
+            // Without the right to read, it is found at the next renewal.
+            _ if world.cluster.blind && world.cluster.deleted_by_others.contains_key(&place) => {
+                return;
+            }
             _ => {
                 let gone = world.cluster.deleted_by_others.get(&place);
                 let since = gone.copied().map_or(acted, |gone| gone.max(acted));
                 if Self::had_time(world, seen, since, REACTION) {
-                    self.wrong(
-                        world,
-                        format!("{who} is Ready, and its Secret is not there"),
-                    );
+                    self.wrong(world, format!("{who} is Ready, and its Secret is not there"));
                 }
                 return;
             }
         };
         if let Some(edited) = secret.edited
-            && !Self::had_time(world, seen, edited, REACTION)
+            && (world.cluster.blind || !Self::had_time(world, seen, edited, REACTION))
         {
             return;
         }
         if let Err(why) = self.holds(world, seen, secret, acted) {
             self.wrong(world, format!("{who} is Ready, but {why}"));
         }
+    }
+
+    fn parts(&mut self, secret: &Secret) -> Option<Parts> {
+        let version = (secret.uid.clone(), secret.resource_version.clone());
+        self.parts
+            .entry(version)
+            .or_insert_with(|| secret.text("url").and_then(Parts::of))
+            .clone()
     }
 
     /// Whether a Secret holds what the status says of it.
@@ -181,17 +192,17 @@ impl Judge {
         acted: Timestamp,
     ) -> Result<(), String> {
         let url = secret.text("url").ok_or("there is no url")?;
-        let parts = Parts::of(url).ok_or("url is no presigned URL")?;
+        let parts = self.parts(secret).ok_or("url is no presigned URL")?;
         let told = secret.text("expires-at").ok_or("there is no expires-at")?;
         if told.parse().ok() != Some(parts.end) {
-            return Err(format!(
-                "expires-at tells {told}, and the URL ends {}",
-                parts.end
-            ));
+            return Err(format!("expires-at tells {told}, and the URL ends {}", parts.end));
         }
-        let data = secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice()));
-        let same =
-            seen.status.secret_ref.as_ref().map(|s| s.data_hash.clone()) == Some(data_hash(data));
+        let version = (secret.uid.clone(), secret.resource_version.clone());
+        let hash = self.hashes.entry(version).or_insert_with(|| {
+            data_hash(secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice())))
+        });
+        let told = seen.status.secret_ref.as_ref();
+        let same = told.is_some_and(|told| told.data_hash == *hash);
         if same && seen.status.expires_at != Some(parts.end) {
             return Err("status.expiresAt is not the true end".to_owned());
         }
@@ -247,18 +258,15 @@ impl Judge {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let verdict = self
-            .accepted
-            .entry(format!("{method} {url}"))
-            .or_insert_with(|| {
-                let when = parts.start;
-                cloud.accepts(url, method, &headers, when)?;
-                match secret.text("head-url") {
-                    Some(head) => cloud.accepts(head, "HEAD", &[], when),
-                    None if method == "GET" => Err("there is no head-url".to_owned()),
-                    None => Ok(()),
-                }
-            });
+        let verdict = self.accepted.entry(format!("{method} {url}")).or_insert_with(|| {
+            let when = parts.start;
+            cloud.accepts(url, method, &headers, when)?;
+            match secret.text("head-url") {
+                Some(head) => cloud.accepts(head, "HEAD", &[], when),
+                None if method == "GET" => Err("there is no head-url".to_owned()),
+                None => Ok(()),
+            }
+        });
         verdict.clone()
     }
 
@@ -426,10 +434,7 @@ impl Judge {
             let calls = self.calls.entry(work.clone()).or_default();
             *calls += 1;
             if *calls == CALLS {
-                self.wrong(
-                    world,
-                    format!("{work:?} made {CALLS} calls within a minute"),
-                );
+                self.wrong(world, format!("{work:?} made {CALLS} calls within a minute"));
             }
         }
     }
@@ -438,10 +443,12 @@ impl Judge {
     fn expired_secrets(&mut self, world: &World<Chaos>) {
         let mut found = Vec::new();
         for ((namespace, name), secret) in &world.cluster.secrets {
-            let owner = secret
-                .owners
-                .iter()
-                .find(|owner| owner.kind == KIND && owner.controller == Some(true));
+            let Some(parts) = self.parts(secret).filter(|parts| world.now > parts.end) else {
+                continue;
+            };
+            let owner = secret.owners.iter().find(|owner| {
+                owner.kind == KIND && owner.controller == Some(true)
+            });
             let seen = owner.and_then(|owner| {
                 world
                     .cluster
@@ -454,15 +461,10 @@ impl Judge {
                 .namespaces
                 .get(namespace)
                 .is_none_or(|namespace| namespace.deleting);
-            let (Some(seen), Some(parts), false, None) = (
-                seen,
-                secret.text("url").and_then(Parts::of),
-                ending,
-                secret.edited,
-            ) else {
+            let (Some(seen), false, None) = (seen, ending, secret.edited) else {
                 continue;
             };
-            if world.now > parts.end && Self::had_time(world, seen, parts.end, 30) {
+            if Self::had_time(world, seen, parts.end, 30) {
                 found.push(format!(
                     "the Secret {namespace}/{name} of {} holds a URL that ended at {}",
                     seen.name, parts.end
@@ -478,6 +480,11 @@ impl Judge {
     fn words(&mut self, world: &World<Chaos>, resources: &[ResourceSeen]) {
         let mut texts: Vec<String> = Vec::new();
         for seen in resources {
+            let version = self.read.entry(seen.uid.clone()).or_default();
+            if *version == seen.resource_version {
+                continue;
+            }
+            version.clone_from(&seen.resource_version);
             texts.extend(seen.status.conditions.iter().map(|c| c.message.clone()));
         }
         for store in world.cluster.stores.values() {

@@ -11,9 +11,24 @@ use crate::common::world::{Kind, Record, World};
 use crate::judge::{Judge, ready};
 
 /// A write that is not the operator's fault.
-pub fn excused(_world: &World<Chaos>, record: &Record) -> bool {
+pub fn excused(record: &Record, stale: &[Work]) -> bool {
     // A create that meets a Secret which cannot be read is a question, not a write.
-    record.kind == Kind::Create && !record.ok
+    (record.kind == Kind::Create && !record.ok) || stale.contains(&record.work)
+}
+
+/// The stores that nobody used for so long that they tell the end of a session that is over; a start fetches another.
+pub fn stale(world: &World<Chaos>) -> Vec<Work> {
+    let soon = world.now.as_second() + 300;
+    world
+        .cluster
+        .stores
+        .values()
+        .filter(|store| {
+            let told = store.status.credentials_expire_at;
+            told.is_some_and(|end| end.as_second() < soon)
+        })
+        .map(|store| Work::Store(store.name.clone()))
+        .collect()
 }
 
 /// Promise 11: one Secret and one status a renewal, and no Event.

@@ -58,6 +58,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&mut self, rng: &mut Rng) {
+        self.judge.note(self.world);
         let mut left = CHAOS;
         while left > 0 && self.fine() {
             let pause = match rng.range(0, 10) {
@@ -73,11 +74,13 @@ impl Run<'_> {
             if by != 0 {
                 self.judge.clock_stepped(by);
             }
+            self.judge.note(self.world);
             self.judge.look(self.world);
         }
         self.world.meddler.on = false;
         self.world.meddler.outage_until = Timestamp::MIN;
         acts::settle(self.world);
+        self.judge.note(self.world);
         self.judge.calm_since = Some(self.world.now);
         let begun = self.world.now.as_second();
         self.until(at(begun + 3600));
@@ -115,19 +118,28 @@ impl Run<'_> {
         self.world.now = self.world.now.max(end);
     }
 
+    /// Waits for a stretch of five minutes in which nothing is due; short sessions may leave none.
+    fn nothing_is_due(&mut self) -> bool {
+        for _ in 0..500 {
+            let soon = self.world.now.as_second() + 300;
+            if !self.fine() {
+                return false;
+            }
+            if self.world.next_time().is_none_or(|next| next.as_second() > soon) {
+                return true;
+            }
+            self.until(at(self.world.now.as_second() + 20));
+        }
+        false
+    }
+
     /// Nothing is due, so nothing is written; after a restart neither.
     fn silence(&mut self) {
         for restart in [false, true] {
-            // Until a stretch of five minutes without anything due.
-            for _ in 0..2000 {
-                let next = self.world.next_time();
-                if !self.fine()
-                    || next.is_none_or(|next| next.as_second() > self.world.now.as_second() + 300)
-                {
-                    break;
-                }
-                self.until(at(self.world.now.as_second() + 10));
+            if !self.nothing_is_due() {
+                return;
             }
+            let stale = quiet::stale(self.world);
             let before = self.world.records.len();
             if restart {
                 self.world.crash(0);
@@ -138,13 +150,9 @@ impl Run<'_> {
             }
             let written = self.world.records[before..]
                 .iter()
-                .find(|record| record.kind.writes() && !quiet::excused(self.world, record));
+                .find(|record| record.kind.writes() && !quiet::excused(record, &stale));
             if let Some(record) = written.filter(|record| record.kind != Kind::Notice) {
-                let when = if restart {
-                    "after a restart"
-                } else {
-                    "in silence"
-                };
+                let when = if restart { "after a restart" } else { "in silence" };
                 self.judge
                     .verdicts
                     .push(format!("a write {when}: {record:?}"));
