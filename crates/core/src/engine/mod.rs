@@ -150,7 +150,7 @@ impl Engine {
                     if let Work::Store(name) = work
                         && let Some(store) = self.index.stores.get_mut(name)
                     {
-                        store.want();
+                        store.changed();
                     }
                 }
                 stores

@@ -46,6 +46,12 @@ impl Engine {
             (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
                 self.fetched(name, result, now);
             }
+            // Not tried: the store must not wait for an answer that never comes.
+            (Work::Store(name), Doing::Fetch, _) => {
+                if let Some(store) = self.index.stores.get_mut(name) {
+                    store.want();
+                }
+            }
             (Work::Store(name), Doing::StoreStatus(status), StepResult::StatusWritten(result)) => {
                 match result {
                     Ok(version) => {

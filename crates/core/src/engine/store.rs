@@ -35,6 +35,10 @@ pub(super) struct Store {
     retry_at: Option<Timestamp>,
     fetched_at: Option<Timestamp>,
     wanted: bool,
+    /// What the fetch under way asks for.
+    fetching: Option<CredentialSource>,
+    /// The credentials may have changed since they were fetched: nothing is signed with them before the next fetch.
+    stale: bool,
     /// Resources that wait for the fetch that is wanted or under way.
     pub(super) waiting: BTreeSet<String>,
     /// When the status was last written, so that counts do not write it over and over.
@@ -153,6 +157,8 @@ impl Store {
             retry_at: None,
             fetched_at: None,
             wanted: true,
+            fetching: None,
+            stale: false,
             waiting: BTreeSet::new(),
             status_written_at: None,
         }
@@ -169,10 +175,10 @@ impl Store {
         let source =
             |compiled: &Result<Compiled, String>| compiled.as_ref().ok().map(|c| c.source.clone());
         if anew || source(&self.compiled) != source(&compiled) {
-            self.want();
-        }
-        if anew {
+            // What another source gave signs nothing here: the endpoint may be another provider's now.
             self.held = None;
+            self.failure = None;
+            self.want();
         }
         self.compiled = compiled;
         self.seen = seen;
@@ -184,6 +190,12 @@ impl Store {
             return false;
         };
         matches!(&compiled.source, CredentialSource::Secret { name, .. } if name == secret)
+    }
+
+    /// What the source holds has changed: a fetch comes before the next signature.
+    pub(super) fn changed(&mut self) {
+        self.stale = true;
+        self.want();
     }
 
     /// Asks for a fetch as soon as possible.
@@ -203,7 +215,8 @@ impl Store {
         self.wanted = false;
         self.retry_at = None;
         self.fetched_at = Some(now);
-        Some(compiled.source.clone())
+        self.fetching = Some(compiled.source.clone());
+        self.fetching.clone()
     }
 
     /// When to look again.
@@ -217,6 +230,15 @@ impl Store {
         result: Result<Credentials, CredentialsFailure>,
         now: Timestamp,
     ) -> bool {
+        let asked = self.fetching.take();
+        let source = self.compiled.as_ref().ok().map(|compiled| &compiled.source);
+        if asked.is_none() || asked.as_ref() != source {
+            // The store names another source by now, or is another store of the same name.
+            self.want();
+            return false;
+        }
+        // A change during the fetch may not be in what it gave.
+        self.stale = self.wanted;
         match result.and_then(|credentials| usable(credentials, now)) {
             Ok(credentials) => {
                 let hash = self.hash(&credentials);
@@ -261,6 +283,9 @@ impl Store {
         let recently = self
             .fetched_at
             .is_some_and(|at| duration_between(at, now) < REFRESH_PAUSE);
+        if self.stale {
+            return Supply::Fetching;
+        }
         match &self.held {
             Some(held) => match (remaining(held), held.session_length) {
                 (None, _) => Supply::Ready(Box::new(held.clone())),
