@@ -11,6 +11,9 @@ use super::index::SecretVersion;
 use super::step::{Notice, SecretSeen};
 use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, SignedHashes};
 
+/// By how many seconds a URL may be dated ahead of the clock.
+const AHEAD: i64 = 300;
+
 /// What stands in a Secret now, as status tells it or as a write just made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
@@ -177,9 +180,11 @@ impl Issued {
         })
     }
 
-    /// Whether its URLs can still be used.
+    /// Whether its URLs can be used: they have not ended, and were not signed by a clock that ran ahead. A server takes a
+    /// date that lies a few minutes in the future, and refuses more.
     pub(super) fn alive(&self, now: Timestamp) -> bool {
-        now < self.expires_at
+        let ahead = self.issued_at.as_second() - now.as_second();
+        now < self.expires_at && ahead <= AHEAD
     }
 
     /// The life that was issued, in seconds.
