@@ -4,6 +4,7 @@
 //! the status tells it, what troubles a resource until it ends, and what was seen and need not be looked at again.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -154,6 +155,17 @@ impl Memory {
         self.replace = false;
         self.removal_retry_at = None;
         self.removal_in_doubt = false;
+    }
+
+    /// The clock was stepped: no pause may become longer than it was meant to be.
+    pub(super) fn clock_stepped(&mut self, now: Timestamp, longest: Duration, resign: Duration) {
+        let by = |longest| now.checked_add(longest).unwrap_or(now);
+        let bounded = |time: Option<Timestamp>, end: Timestamp| time.map(|time| time.min(end));
+        self.retry_at = bounded(self.retry_at, by(longest));
+        self.removal_retry_at = bounded(self.removal_retry_at, by(longest));
+        self.status_retry_at = bounded(self.status_retry_at, by(longest));
+        self.resign_at = bounded(self.resign_at, by(resign));
+        self.healed_at = bounded(self.healed_at, now);
     }
 
     /// A write worked.

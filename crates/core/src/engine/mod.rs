@@ -156,7 +156,10 @@ impl Engine {
                 stores
             }
             Event::Store(change) => self.on_store(change, now),
-            Event::ClockStepped => self.everything(),
+            Event::ClockStepped => {
+                self.clock_stepped(now);
+                self.everything()
+            }
         };
         let concerned = if !was_synced && self.synced() {
             self.everything()
@@ -264,6 +267,20 @@ impl Engine {
         let policies = self.index.policies.keys().cloned().map(Work::Policy);
         let resources = self.index.resources.keys().cloned().map(Work::Resource);
         stores.chain(policies).chain(resources).collect()
+    }
+
+    /// Pauses end at wall times: after a step back they would last for as long as the step.
+    fn clock_stepped(&mut self, now: Timestamp) {
+        self.paused_until = None;
+        let resign_within = self.settings.resign_within;
+        for record in self.index.resources.values_mut() {
+            record
+                .memory
+                .clock_stepped(now, plan::RECHECK, resign_within);
+        }
+        for store in self.index.stores.values_mut() {
+            store.clock_stepped(now);
+        }
     }
 
     /// Queues a work by how urgent it is.

@@ -198,6 +198,14 @@ impl Store {
         self.want();
     }
 
+    /// The clock was stepped: no pause may become longer than it was meant to be.
+    pub(super) fn clock_stepped(&mut self, now: Timestamp) {
+        let longest = now.checked_add(RECHECK).unwrap_or(now);
+        self.retry_at = self.retry_at.map(|time| time.min(longest));
+        self.fetched_at = self.fetched_at.filter(|time| *time <= now);
+        self.status_written_at = self.status_written_at.filter(|time| *time <= now);
+    }
+
     /// Asks for a fetch as soon as possible.
     pub(super) fn want(&mut self) {
         self.wanted = true;
