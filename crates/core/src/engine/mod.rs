@@ -71,7 +71,9 @@ pub struct Engine {
 #[derive(Debug)]
 enum Doing {
     Secret(Purpose, String),
-    Status(Box<PresignedUrlStatus>),
+    /// A status, what Events tell of the change, and whether it is a new refusal. They are made when the write begins: a
+    /// watch may bring the new status before the write is answered, and then nothing would seem to have changed.
+    Status(Box<PresignedUrlStatus>, Vec<Notice>, bool),
     StoreStatus(Box<ClusterObjectStoreStatus>),
     PolicyStatus(Box<PresignedUrlPolicyStatus>),
     Fetch,
@@ -387,7 +389,10 @@ impl Engine {
                 },
                 status: Box::new(desired.clone()),
             };
-            return Next::Step(step, Doing::Status(Box::new(desired)));
+            let notices = status::notices(record, &desired, now);
+            let refused = status::denied_since(&desired).is_some()
+                && status::denied_since(&record.seen.status).is_none();
+            return Next::Step(step, Doing::Status(Box::new(desired), notices, refused));
         }
         record.memory.unsaved = None;
         if let Some(notice) = record.memory.notices.pop_front() {

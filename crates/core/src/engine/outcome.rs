@@ -13,8 +13,8 @@ use super::memory::{Cause, Look, Trouble, Unsaved};
 use super::plan::{Purpose, RECHECK, intact, issued, later};
 use super::settings::SecretAccess;
 use super::step::{ObjectVersion, SecretSeen, StepResult, Work};
-use super::{Doing, Engine, Observation, status, whole};
-use crate::api::{ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
+use super::{Doing, Engine, Observation, whole};
+use crate::api::{PresignedUrlStatus, Reason};
 use crate::issue::{Me, Ownership, backoff, ownership};
 
 /// Looks that may follow each other at once; then a pause comes between.
@@ -40,7 +40,19 @@ impl Engine {
             (Work::Resource(uid), Doing::Secret(purpose, name), result) => {
                 self.secret_done(uid, &purpose, &name, result, now);
             }
-            (Work::Resource(uid), Doing::Status(status), StepResult::StatusWritten(result)) => {
+            (
+                Work::Resource(uid),
+                Doing::Status(status, notices, refused),
+                StepResult::StatusWritten(result),
+            ) => {
+                if result.is_ok() {
+                    if refused {
+                        self.observations.push(Observation::Denied);
+                    }
+                    if let Some(record) = self.index.resources.get_mut(uid) {
+                        record.memory.notices.extend(notices);
+                    }
+                }
                 self.status_done(uid, *status, result, now);
             }
             (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
@@ -365,15 +377,6 @@ impl Engine {
         };
         match result {
             Ok(version) => {
-                let denied = |status: &PresignedUrlStatus| {
-                    status::condition(status, ConditionType::Allowed)
-                        .is_some_and(|allowed| allowed.status == ConditionStatus::False)
-                };
-                if denied(&new) && !denied(&record.seen.status) {
-                    self.observations.push(Observation::Denied);
-                }
-                let notices = status::notices(record, &new, now);
-                record.memory.notices.extend(notices);
                 record.memory.status_retry_at = None;
                 *record.seen.status = new;
                 take_newer(&mut record.seen.resource_version, version);
