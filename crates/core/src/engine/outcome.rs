@@ -191,7 +191,8 @@ impl Engine {
         let key = (record.seen.namespace.clone(), name.to_owned());
         if let Some(version) = intact(record, &issued, found) {
             record.memory.trusted = Some(version.clone());
-            self.index.secrets.insert(key, version);
+            // An edit that was heard of meanwhile is newer than what was found, and is looked into next.
+            self.index.secret_written(&key.0, &key.1, version);
             return;
         }
         record.memory.drifted = true;
