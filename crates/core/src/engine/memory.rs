@@ -157,6 +157,14 @@ impl Memory {
         self.removal_in_doubt = false;
     }
 
+    /// What is issued is what is wanted.
+    pub(super) fn at_ease(&mut self) {
+        self.trouble = None;
+        self.failures = 0;
+        self.last_failure = None;
+        self.replans = 0;
+    }
+
     /// The clock was stepped: no pause may become longer than it was meant to be.
     pub(super) fn clock_stepped(&mut self, now: Timestamp, longest: Duration, resign: Duration) {
         let by = |longest| now.checked_add(longest).unwrap_or(now);

@@ -130,12 +130,9 @@ pub(super) fn plan_secret(
     if let (Some(allowed), None) = (may_issue, blocked) {
         match cause(index, record, allowed, issued.as_ref(), now, wake) {
             None => {
-                // Nothing is to be done, so nothing stands in the way of it.
-                let record = index.resources.get_mut(uid);
-                if let Some(memory) = record.map(|record| &mut record.memory) {
-                    memory.trouble = None;
-                    memory.failures = 0;
-                    memory.last_failure = None;
+                // Nothing is to be done, so nothing stands in the way of it any more.
+                if let Some(record) = index.resources.get_mut(uid) {
+                    record.memory.at_ease();
                 }
                 return SecretPlan::Settled;
             }

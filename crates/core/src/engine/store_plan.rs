@@ -119,7 +119,7 @@ impl Engine {
         for (at, (_, uid)) in affected.iter().enumerate() {
             if let Some(record) = self.index.resources.get_mut(uid) {
                 let slot = later(now, gap * u32::try_from(at).unwrap_or(u32::MAX));
-                // A time of an earlier change that is past has been taken up, or is taken up in this turn.
+                // A turn that has passed was that of an earlier change, and says nothing of this one.
                 let planned = record.memory.resign_at.filter(|planned| *planned > now);
                 record.memory.resign_at = Some(planned.map_or(slot, |planned| planned.min(slot)));
             }
