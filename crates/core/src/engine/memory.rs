@@ -162,7 +162,6 @@ impl Memory {
         self.trouble = None;
         self.failures = 0;
         self.last_failure = None;
-        self.replans = 0;
     }
 
     /// The clock was stepped: no pause may become longer than it was meant to be.

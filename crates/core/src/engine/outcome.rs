@@ -165,8 +165,11 @@ impl Engine {
             | (Purpose::Removal, StepResult::Inspected(Err(failure))) => {
                 self.failed(uid, &failure, now);
                 if let Some(record) = self.index.resources.get_mut(uid) {
-                    record.memory.removal_retry_at =
-                        Some(later(now, backoff(record.memory.failures.max(1), uid)));
+                    let pause = match consequence(&failure).retry {
+                        Retry::Await => RECHECK,
+                        _ => backoff(record.memory.failures.max(1), uid),
+                    };
+                    record.memory.removal_retry_at = Some(later(now, pause));
                 }
             }
             (_, StepResult::Inspected(Err(failure)) | StepResult::SecretDeleted(Err(failure))) => {
@@ -379,6 +382,7 @@ impl Engine {
         match result {
             Ok(version) => {
                 record.memory.status_retry_at = None;
+                record.memory.replans = 0;
                 *record.seen.status = new;
                 take_newer(&mut record.seen.resource_version, version);
                 let store = super::index::store_name(&record.seen).to_owned();

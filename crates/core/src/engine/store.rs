@@ -18,7 +18,7 @@ use crate::signing::{Credentials, Endpoint, EndpointError, Target};
 use secrecy::ExposeSecret;
 
 /// Between two fetches that were made to lengthen a life.
-const REFRESH_PAUSE: Duration = Duration::from_mins(1);
+pub(super) const REFRESH_PAUSE: Duration = Duration::from_mins(1);
 /// What credentials must have left to be of any use: a minute of life.
 const USELESS: Duration = Duration::from_mins(1);
 /// Between two looks at credentials that only a person can mend.

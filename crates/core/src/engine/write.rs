@@ -14,7 +14,7 @@ use super::plan::{Purpose, RECHECK, SecretPlan, later};
 use super::settings::{SecretAccess, Settings};
 use super::sign::sign;
 use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
-use super::store::{Held, Supply};
+use super::store::{Held, REFRESH_PAUSE, Supply};
 use crate::api::{Reason, SecretRef};
 use crate::issue::{Me, Ownership, SecretMeta, WantedMeta, merge, ownership};
 
@@ -101,7 +101,8 @@ fn credentials(
             Err(Halt::Waiting)
         }
         Supply::Failed(failure) => {
-            // The next fetch, or a change of the store, makes the plan anew: there is no time to wait for.
+            // The answer to the store's next try ends the wait; where it plans none, having just asked, it is asked again.
+            let again = store.wake().is_none().then(|| later(now, REFRESH_PAUSE));
             store.waiting.insert(uid.to_owned());
             let trouble = Trouble {
                 reason: failure.reason,
@@ -111,7 +112,7 @@ fn credentials(
                 ),
                 stalled: failure.reason != Reason::CredentialsUnavailable,
             };
-            Err(Halt::Trouble(trouble, None))
+            Err(Halt::Trouble(trouble, again))
         }
     }
 }
