@@ -235,6 +235,8 @@ impl Engine {
         };
         record.memory.removal_retry_at = None;
         record.memory.removal_in_doubt = false;
+        // What stood in the way of an update is gone with what was to be updated.
+        record.memory.retry_at = None;
         if record.memory.superseded.take().is_none() {
             record.memory.unsaved = Some(Unsaved::Removed);
             record.memory.trusted = None;
