@@ -21,7 +21,8 @@ struct Verdict {
     ready: (bool, Reason, String),
     allowed: (ConditionStatus, Reason, String),
     renewed: Option<(bool, Reason, String)>,
-    stalled: bool,
+    /// What only a person can mend.
+    stalled: Option<(Reason, String)>,
 }
 
 /// Since when the policies have refused, as the status tells it.
@@ -107,7 +108,7 @@ pub(super) fn desired(
             );
         };
     let (ready, reason, message) = verdict.ready;
-    put(ConditionType::Ready, ready.into(), reason, message.clone());
+    put(ConditionType::Ready, ready.into(), reason, message);
     let (allowed, allowed_reason, allowed_message) = verdict.allowed;
     put(
         ConditionType::Allowed,
@@ -118,7 +119,7 @@ pub(super) fn desired(
     if let Some((renewed, reason, message)) = verdict.renewed {
         put(ConditionType::Renewed, renewed.into(), reason, message);
     }
-    if verdict.stalled {
+    if let Some((reason, message)) = verdict.stalled {
         put(
             ConditionType::Stalled,
             ConditionStatus::True,
@@ -230,7 +231,10 @@ fn verdict(
         )),
         Judged::Allowed(_) => trouble.map(|t| (t.reason, t.message.clone(), t.stalled)),
     };
-    let stalled = obstacle.as_ref().is_some_and(|(_, _, stalled)| *stalled);
+    let stalled = obstacle
+        .as_ref()
+        .filter(|(_, _, stalled)| *stalled)
+        .map(|(reason, message, _)| (*reason, message.clone()));
     let renewed = issued.map(|_| match &obstacle {
         Some((reason, message, _)) => (false, *reason, message.clone()),
         None => (
