@@ -215,7 +215,9 @@ impl Engine {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         // In a pause nothing is given out, however long it has been due.
-        self.paused_until.or_else(|| self.queue.next_due()).map(ceil)
+        self.paused_until
+            .or_else(|| self.queue.next_due())
+            .map(ceil)
     }
 
     /// The kinds whose first list is still awaited.

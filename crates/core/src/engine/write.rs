@@ -186,7 +186,7 @@ fn existing(
             ),
             now,
         )),
-        Ownership::Mine if !record.memory.replace => Ok(SecretMeta {
+        Ownership::Mine if !record.memory.replace || updatable(found) => Ok(SecretMeta {
             labels: found.labels.clone(),
             annotations: found.annotations.clone(),
             owners: found.owners.clone(),
@@ -257,12 +257,21 @@ fn write(
     ))
 }
 
+/// Whether nothing about the Secret itself forbids an update: who refuses one then is somebody else, who may refuse a new
+/// Secret too, and the old one must stay.
+fn updatable(found: &SecretSeen) -> bool {
+    found
+        .content
+        .as_ref()
+        .is_some_and(|content| content.opaque && !content.immutable)
+}
+
 /// Plans a look at a Secret.
 pub(super) fn inspect(record: &Record, name: &str, purpose: Purpose) -> SecretPlan {
     let step = Step::InspectSecret {
         namespace: record.seen.namespace.clone(),
         name: name.to_owned(),
-        data: purpose == Purpose::Drift,
+        data: purpose == Purpose::Drift || record.memory.replace,
     };
     SecretPlan::Step(step, purpose)
 }

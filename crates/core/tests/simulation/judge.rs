@@ -160,7 +160,10 @@ impl Judge {
                 let gone = world.cluster.deleted_by_others.get(&place);
                 let since = gone.copied().map_or(acted, |gone| gone.max(acted));
                 if Self::had_time(world, seen, since, REACTION) {
-                    self.wrong(world, format!("{who} is Ready, and its Secret is not there"));
+                    self.wrong(
+                        world,
+                        format!("{who} is Ready, and its Secret is not there"),
+                    );
                 }
                 return;
             }
@@ -195,7 +198,10 @@ impl Judge {
         let parts = self.parts(secret).ok_or("url is no presigned URL")?;
         let told = secret.text("expires-at").ok_or("there is no expires-at")?;
         if told.parse().ok() != Some(parts.end) {
-            return Err(format!("expires-at tells {told}, and the URL ends {}", parts.end));
+            return Err(format!(
+                "expires-at tells {told}, and the URL ends {}",
+                parts.end
+            ));
         }
         let version = (secret.uid.clone(), secret.resource_version.clone());
         let hash = self.hashes.entry(version).or_insert_with(|| {
@@ -258,15 +264,18 @@ impl Judge {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let verdict = self.accepted.entry(format!("{method} {url}")).or_insert_with(|| {
-            let when = parts.start;
-            cloud.accepts(url, method, &headers, when)?;
-            match secret.text("head-url") {
-                Some(head) => cloud.accepts(head, "HEAD", &[], when),
-                None if method == "GET" => Err("there is no head-url".to_owned()),
-                None => Ok(()),
-            }
-        });
+        let verdict = self
+            .accepted
+            .entry(format!("{method} {url}"))
+            .or_insert_with(|| {
+                let when = parts.start;
+                cloud.accepts(url, method, &headers, when)?;
+                match secret.text("head-url") {
+                    Some(head) => cloud.accepts(head, "HEAD", &[], when),
+                    None if method == "GET" => Err("there is no head-url".to_owned()),
+                    None => Ok(()),
+                }
+            });
         verdict.clone()
     }
 
@@ -434,7 +443,10 @@ impl Judge {
             let calls = self.calls.entry(work.clone()).or_default();
             *calls += 1;
             if *calls == CALLS {
-                self.wrong(world, format!("{work:?} made {CALLS} calls within a minute"));
+                self.wrong(
+                    world,
+                    format!("{work:?} made {CALLS} calls within a minute"),
+                );
             }
         }
     }
@@ -446,9 +458,10 @@ impl Judge {
             let Some(parts) = self.parts(secret).filter(|parts| world.now > parts.end) else {
                 continue;
             };
-            let owner = secret.owners.iter().find(|owner| {
-                owner.kind == KIND && owner.controller == Some(true)
-            });
+            let owner = secret
+                .owners
+                .iter()
+                .find(|owner| owner.kind == KIND && owner.controller == Some(true));
             let seen = owner.and_then(|owner| {
                 world
                     .cluster

@@ -125,7 +125,11 @@ impl Run<'_> {
             if !self.fine() {
                 return false;
             }
-            if self.world.next_time().is_none_or(|next| next.as_second() > soon) {
+            if self
+                .world
+                .next_time()
+                .is_none_or(|next| next.as_second() > soon)
+            {
                 return true;
             }
             self.until(at(self.world.now.as_second() + 20));
@@ -152,7 +156,11 @@ impl Run<'_> {
                 .iter()
                 .find(|record| record.kind.writes() && !quiet::excused(record, &stale));
             if let Some(record) = written.filter(|record| record.kind != Kind::Notice) {
-                let when = if restart { "after a restart" } else { "in silence" };
+                let when = if restart {
+                    "after a restart"
+                } else {
+                    "in silence"
+                };
                 self.judge
                     .verdicts
                     .push(format!("a write {when}: {record:?}"));
