@@ -80,6 +80,11 @@ mutants: prerequisites ## Break each line of the core once and see a test fail (
 ## Trying things out
 ##
 
+.PHONY: demo
+demo: prerequisites ## Show the operator at work on this machine and leave nothing behind; KEEP=1 leaves it up
+	$(call need,curl,Debian: apt-get install curl)
+	@hack/demo.sh $(if $(filter-out 0 no,$(KEEP)),--keep)
+
 .PHONY: tools
 tools: prerequisites ## Build the Go tools (Kubernetes, Helm, ...) and print their folder
 	@hack/tools.sh

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod control_plane;
+pub mod demo;
 pub mod fault_proxy;
 pub mod guard;
 pub mod pki;

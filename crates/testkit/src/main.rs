@@ -1,10 +1,11 @@
 //! `presigned-testkit`: the control plane by hand, for the demo, the bench and `make cluster`.
 
 use std::io;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use presigned_testkit::{ControlPlane, cluster};
+use presigned_testkit::{ControlPlane, cluster, demo};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,6 +25,8 @@ enum Command {
     /// A control plane that stays up.
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Show the operator at work, step by step, and check every step.
+    Demo(demo::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,13 +41,18 @@ enum Cluster {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
-        Command::ControlPlane => control_plane().await,
-        Command::Cluster(Cluster::Up) => cluster::up(),
-        Command::Cluster(Cluster::Down) => cluster::down(),
-        Command::Cluster(Cluster::Hold) => cluster::hold(signalled()?).await,
+        Command::ControlPlane => control_plane().await?,
+        Command::Cluster(Cluster::Up) => cluster::up()?,
+        Command::Cluster(Cluster::Down) => cluster::down()?,
+        Command::Cluster(Cluster::Hold) => {
+            let signalled = signalled()?;
+            cluster::hold(async { _ = signalled.await }).await?;
+        }
+        Command::Demo(options) => return Ok(demo::run(&options, signalled()?).await),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn control_plane() -> Result<()> {
@@ -77,21 +85,21 @@ fn ended() -> Result<impl Future<Output = ()>> {
     Ok(async move {
         tokio::select! {
             _ = input => {}
-            () = signalled => {}
+            _ = signalled => {}
         }
     })
 }
 
-/// Completes at SIGINT, SIGTERM or SIGHUP, from the moment of this call.
-fn signalled() -> Result<impl Future<Output = ()>> {
+/// Completes at SIGINT, SIGTERM or SIGHUP, from the moment of this call, with the code that a shell gives to such an end.
+fn signalled() -> Result<impl Future<Output = u8>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     Ok(async move {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+            _ = hangup.recv() => 129,
         }
     })
 }
