@@ -11,12 +11,16 @@ mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Error;
+use tokio::time::timeout;
 
 use screen::Screen;
 use stage::Stage;
+
+/// From a signal to our knowing of it.
+const INTERRUPT_LAG: Duration = Duration::from_millis(200);
 
 /// What the demo is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,6 +46,10 @@ pub async fn run(options: &Options, interrupted: impl Future<Output = u8>) -> Ex
     let told = match played {
         Err(code) => return gone(&screen, code),
         Ok(Err(Failure { error, log })) => {
+            // Ctrl-C also reaches what a step was waiting for, whose end may have been noticed first.
+            if let Ok(code) = timeout(INTERRUPT_LAG, interrupted).await {
+                return gone(&screen, code);
+            }
             let _ = screen.failure(&error, log.as_deref());
             return ExitCode::FAILURE;
         }
@@ -50,23 +58,27 @@ pub async fn run(options: &Options, interrupted: impl Future<Output = u8>) -> Ex
             if told.is_ok() {
                 interrupted.await;
             }
-            drop(stage);
-            told.and_then(|()| {
+            let ended = stage.end();
+            told.and(ended).and_then(|()| {
                 screen.end("Everything of the demo is gone: no process and no file is left.")
             })
         }
-        Ok(Ok(stage)) => {
-            drop(stage);
+        Ok(Ok(stage)) => stage.end().and_then(|()| {
             screen.end(&format!(
                 "All {} steps did what they say, in {:.0} s. No process and no file is left. \
                  (make demo KEEP=1 leaves it up to play with.)",
                 screen.steps(),
                 started.elapsed().as_secs_f64()
             ))
-        }
+        }),
     };
-    // A reader that went away, such as head, has not seen the demo to its end.
-    told.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = screen.failure(&error, None);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn gone(screen: &Screen, code: u8) -> ExitCode {

@@ -128,9 +128,9 @@ impl Stage {
     /// Starts the operator and waits until it is ready.
     pub(super) async fn start_operator(&mut self, screen: &Screen) -> Result<()> {
         let command = format!(
-            "presigned-url-operator run --pod-namespace {OPERATOR_NAMESPACE} --log-format text \
-             --health-addr {} --metrics-addr {}",
-            self.addresses.health, self.addresses.metrics
+            "presigned-url-operator run --pod-namespace {OPERATOR_NAMESPACE} --log-format text \\\n\
+             {:8}--health-addr {} --metrics-addr {}",
+            "", self.addresses.health, self.addresses.metrics
         );
         screen.command(&format!("{command} &"))?;
         // The pid is that of the operator: each word replaces the process of the one before it.
@@ -181,6 +181,23 @@ impl Stage {
     /// The end of the operator's log, where it runs or has ended by itself.
     pub(super) fn operators_log(&self) -> Option<String> {
         self.operator.as_ref().map(|operator| operator.log_tail(12))
+    }
+
+    /// Ends everything, and makes sure that it is gone.
+    pub(super) fn end(self) -> Result<()> {
+        let folders = [
+            self.folder.path().to_owned(),
+            self.control_plane.folder().to_owned(),
+        ];
+        drop(self);
+        for folder in folders {
+            ensure!(
+                !folder.exists(),
+                "{} is still there after the end",
+                folder.display()
+            );
+        }
+        Ok(())
     }
 
     /// For a person who stays.

@@ -14,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::guard::Guarded;
 
-/// Above the 30 s that each `kubectl wait` of the demo is given.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Above the minute that a `kubectl wait` of the demo is given at most.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A folder and an environment to type in.
 #[derive(Debug)]

@@ -1,0 +1,37 @@
+//! The play, in its order: what a person sees, and what has to be true of it.
+
+mod life;
+mod restart;
+mod setting;
+mod uses;
+
+use anyhow::Result;
+
+use super::screen::Screen;
+use super::stage::Stage;
+
+pub(super) use setting::set_the_stage;
+
+/// What the bucket holds for the download.
+const REPORT: &str = "quarter,downloads\nQ1,1204\nQ2,3377\n";
+/// What is uploaded; its length stands in examples/demo/upload.yaml.
+const INVOICE: &str = "Invoice 42: 3 coffees, 1 biscuit\n";
+
+/// All other steps.
+pub(super) async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
+    setting::install(stage, screen).await?;
+    uses::issue(stage, screen).await?;
+    uses::look_into_the_secret(stage, screen).await?;
+    uses::download(stage, screen).await?;
+    uses::upload(stage, screen).await?;
+    uses::refuse(stage, screen).await?;
+    // Before the rotation: a wish to renew waits for the 30th second of a URL's life anyway.
+    restart::restart(stage, screen).await?;
+    life::rotate(stage, screen).await?;
+    life::heal(stage, screen).await
+}
+
+/// What a person types to get a resource's `curl.conf` without a pod that mounts it.
+fn fetch_conf(secret: &str, file: &str) -> String {
+    format!("kubectl get secret {secret} -o jsonpath='{{.data.curl\\.conf}}' | base64 -d > {file}")
+}
