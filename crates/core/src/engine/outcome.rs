@@ -23,6 +23,8 @@ const REPLANS: u32 = 5;
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// The longest pause of everything: a server's word is not believed beyond it.
 const LONGEST_SLOW_DOWN: Duration = Duration::from_mins(1);
+/// Between two counts of a store's URLs.
+const RECOUNT: Duration = Duration::from_secs(1);
 /// Between two tries of a store's or policy's status.
 const STATUS_PAUSE: Duration = Duration::from_secs(15);
 
@@ -36,6 +38,10 @@ impl Engine {
         let Some(doing) = self.doing.remove(work) else {
             return;
         };
+        let told = matches!(
+            (work, &result),
+            (Work::Resource(_), StepResult::StatusWritten(Ok(_)))
+        );
         match (work, doing, result) {
             (Work::Resource(uid), Doing::Secret(purpose, name), result) => {
                 self.secret_done(uid, &purpose, &name, result, now);
@@ -95,8 +101,14 @@ impl Engine {
             // Nothing was tried, or a notice went out.
             (_, _, _) => {}
         }
-        // What has begun goes on before anything new begins.
-        if self.exists(work) {
+        if !self.exists(work) {
+            return;
+        }
+        if told {
+            // What is left of it, an Event perhaps, waits until others have their first URL.
+            self.enqueue(work.clone(), now);
+        } else {
+            // What has begun goes on before anything new begins.
             self.queue.push(work.clone(), priority, i64::MIN);
         }
     }
@@ -388,8 +400,9 @@ impl Engine {
                 *record.seen.status = new;
                 take_newer(&mut record.seen.resource_version, version);
                 let store = super::index::store_name(&record.seen).to_owned();
+                // A store counts all of its URLs at each look: once a second, not once a resource.
                 if self.index.stores.contains_key(&store) {
-                    self.enqueue(Work::Store(store), now);
+                    self.queue.by(&Work::Store(store), later(now, RECOUNT));
                 }
             }
             Err(failure) => {

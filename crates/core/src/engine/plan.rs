@@ -272,10 +272,21 @@ pub(super) fn intact(
 
 /// Whether a resource counts as one that holds a living URL of its store, and whether it is up to date with it.
 pub(super) fn counts(index: &Index, record: &Record, now: Timestamp) -> Option<bool> {
-    let issued = issued(record).filter(|issued| issued.alive(now))?;
+    // Nothing is cloned here: a store's count looks at every one of its resources.
+    let status = &record.seen.status;
+    let (expires_at, credential) = match &record.memory.unsaved {
+        Some(written) => {
+            let issued = written.as_ref()?;
+            (issued.expires_at, &issued.hashes.credential)
+        }
+        None => (status.expires_at?, &status.hashes.as_ref()?.credential),
+    };
+    if expires_at <= now {
+        return None;
+    }
     let store = index.stores.get(super::index::store_name(&record.seen))?;
     let held = store.held.as_ref()?;
-    Some(held.hash == issued.hashes.credential && !record.memory.outdated)
+    Some(held.hash == *credential && !record.memory.outdated)
 }
 
 /// Whether what is issued was signed for an earlier state of the store.

@@ -113,6 +113,13 @@ impl Queue {
         }
     }
 
+    /// Asks for a look at a time at the latest: one that was asked for earlier stands.
+    pub fn by(&mut self, work: &Work, time: Timestamp) {
+        if self.timer.get(work).is_none_or(|known| *known > time) {
+            self.at(work, Some(time));
+        }
+    }
+
     /// Takes the works whose time has come.
     pub fn due(&mut self, now: Timestamp) -> Vec<Work> {
         let mut due = Vec::new();
