@@ -96,3 +96,18 @@ cluster: prerequisites ## Start a control plane that stays up, and print how to 
 .PHONY: cluster-down
 cluster-down: prerequisites ## End the control plane of `make cluster` and remove its files
 	@$(TESTKIT) cluster down
+
+##
+## Measuring
+##
+
+# How many PresignedURLs `make bench` issues.
+N ?= 3000
+
+.PHONY: bench
+bench: tools ## Measure the core and the operator at scale (N=3000); minutes, and many more for the first release build
+	@echo "building the operator and the benchmark as for a release" >&2
+	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
+	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" micro
+	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) \
+	  --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"

@@ -1,0 +1,169 @@
+//! The engine by itself: what one resource costs, from event to the last step, and in a plan that finds nothing to do.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use jiff::Timestamp;
+use presigned_core::engine::{
+    Change, Engine, Event, NamespaceSeen, ObjectVersion, PolicySeen, ResourceSeen, Settings, Step,
+    StepResult, StoreSeen, Work,
+};
+use presigned_core::signing::Credentials;
+use serde_json::json;
+
+use super::print;
+
+/// How many resources an engine holds.
+const RESOURCES: usize = 1000;
+/// How many engines are filled, and how often a full one plans.
+const ROUNDS: usize = 15;
+
+pub(super) fn run() -> Result<()> {
+    let now = Timestamp::from_second(Timestamp::now().as_second())?;
+    let mut issues = Vec::with_capacity(ROUNDS);
+    let mut plans = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let mut engine = engine()?;
+        let started = Instant::now();
+        let published = carry_out_all(&mut engine, now)?;
+        issues.push(started.elapsed() / u32::try_from(RESOURCES)?);
+        ensure!(
+            published == RESOURCES,
+            "every resource was issued, and told once"
+        );
+
+        let started = Instant::now();
+        engine.on(Event::ClockStepped, now);
+        ensure!(
+            engine.next(now).is_none(),
+            "a settled resource has nothing to do"
+        );
+        plans.push(started.elapsed() / u32::try_from(RESOURCES)?);
+    }
+    print(
+        "plan a first issue to its end (2 URLs signed and checked)",
+        issues,
+    );
+    print("plan that finds nothing to do", plans);
+    Ok(())
+}
+
+/// Carries out every step as a cluster would that never fails; tells how many Events were published.
+fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
+    let mut version = 1_000_000_u64;
+    let mut published = 0;
+    while let Some((work, step)) = engine.next(now) {
+        version += 1;
+        let written = |uid: String| {
+            StepResult::SecretWritten(Ok(ObjectVersion {
+                uid,
+                resource_version: Some(version.to_string()),
+            }))
+        };
+        let result = match step {
+            Step::FetchCredentials { .. } => StepResult::Credentials(Ok(Credentials {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+                secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+                session_token: None,
+                expires_at: None,
+            })),
+            Step::CreateSecret(write) => written(format!("secret-of-{}", write.name)),
+            Step::WriteStatus { target, .. }
+            | Step::WriteStoreStatus { target, .. }
+            | Step::WritePolicyStatus { target, .. } => {
+                StepResult::StatusWritten(Ok(ObjectVersion {
+                    uid: target.uid,
+                    resource_version: Some(version.to_string()),
+                }))
+            }
+            Step::PublishEvent(_) => {
+                published += usize::from(matches!(work, Work::Resource(_)));
+                StepResult::Published
+            }
+            Step::InspectSecret { .. } | Step::UpdateSecret { .. } | Step::DeleteSecret { .. } => {
+                bail!("a first issue takes no other step")
+            }
+        };
+        engine.done(&work, result, now);
+    }
+    Ok(published)
+}
+
+/// An engine that has seen its resources and begun nothing.
+fn engine() -> Result<Engine> {
+    let now = Timestamp::now();
+    let mut engine = Engine::new(Settings::default()).map_err(anyhow::Error::msg)?;
+    let policy = PolicySeen {
+        name: "bench".into(),
+        uid: "policy".into(),
+        resource_version: "1".into(),
+        generation: 1,
+        spec: Ok(Box::new(serde_json::from_value(json!({
+            "namespaces": { "names": ["bench-*"] },
+            "allow": [{ "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
+                        "prefixes": ["{namespace}/"] }],
+        }))?)),
+        status: Default::default(),
+    };
+    let store = StoreSeen {
+        name: "default".into(),
+        uid: "store".into(),
+        resource_version: "1".into(),
+        generation: 1,
+        spec: Ok(Box::new(serde_json::from_value(json!({
+            "s3": { "region": "eu-central-1", "credentials": { "secretRef": { "name": "keys" } } },
+        }))?)),
+        status: Default::default(),
+    };
+    let namespace = NamespaceSeen {
+        name: "bench-00".into(),
+        resource_version: "1".into(),
+        labels: [(
+            "kubernetes.io/metadata.name".to_owned(),
+            "bench-00".to_owned(),
+        )]
+        .into(),
+        deleting: false,
+    };
+    list(&mut engine, Event::Policy, [policy], now);
+    list(&mut engine, Event::Store, [store], now);
+    list(&mut engine, Event::Namespace, [namespace], now);
+    list(&mut engine, Event::Secret, [], now);
+    list(&mut engine, Event::OwnSecret, [], now);
+    let resources: Result<Vec<_>> = (0..RESOURCES).map(resource).collect();
+    list(&mut engine, Event::Resource, resources?, now);
+    ensure!(engine.waiting_for().is_empty(), "every list is complete");
+    Ok(engine)
+}
+
+fn resource(at: usize) -> Result<ResourceSeen> {
+    Ok(ResourceSeen {
+        uid: format!("{at:08x}-0000-4000-8000-000000000000"),
+        namespace: "bench-00".into(),
+        name: format!("object-{at:05}"),
+        resource_version: (at + 10).to_string(),
+        generation: 1,
+        deleting: false,
+        renew_request: None,
+        spec: Ok(Box::new(
+            serde_json::from_value(json!({
+                "bucket": "models", "key": format!("bench-00/object-{at:05}.bin"), "duration": "1h",
+            }))
+            .context("a spec")?,
+        )),
+        status: Box::default(),
+    })
+}
+
+fn list<T>(
+    engine: &mut Engine,
+    event: impl Fn(Change<T>) -> Event,
+    objects: impl IntoIterator<Item = T>,
+    now: Timestamp,
+) {
+    engine.on(event(Change::Init), now);
+    for object in objects {
+        engine.on(event(Change::InitApply(object)), now);
+    }
+    engine.on(event(Change::InitDone), now);
+}

@@ -1,0 +1,223 @@
+//! The operator at scale, on a real control plane.
+//!
+//! # Expected flow
+//! A third of the resources are issued first: what that writes is the payload of the bare client, and its memory the lower
+//! point of the slope. Then the bare client, the operator with all resources, its restart, an edit of the policy that
+//! changes nothing, and the bare client again: the raw bound is the mean of its two runs, since the machine may have
+//! become slower or faster meanwhile.
+//!
+//! What holds here: writes are counted by the API server. A restart or an edit that writes to any resource, Secret or
+//! Event fails the run.
+
+mod counts;
+mod operator;
+mod raw;
+mod watch;
+mod world;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use counts::Writes;
+use operator::{Operator, Usage};
+use raw::Payload;
+use watch::Changes;
+use world::{Place, World};
+
+/// How many calls the bare client and the operator have under way.
+const CONCURRENCY: usize = 32;
+/// Longer than the pause between two writes of a store's counts: what is late has been written by then.
+const AFTERGLOW: Duration = Duration::from_secs(12);
+/// No phase of a run that works takes longer.
+const PATIENCE: Duration = Duration::from_mins(15);
+
+/// What issuing cost.
+struct Issued {
+    /// From the start of the process to the last status.
+    took: Duration,
+    usage: Usage,
+    writes: Writes,
+}
+
+/// Runs everything and prints it as it comes.
+pub async fn run(resources: usize, program: &Path) -> Result<()> {
+    let third = (resources / 3).max(1);
+    println!("\nscale: {resources} PresignedURLs, {CONCURRENCY} calls in flight");
+    let world = World::make(CONCURRENCY).await?;
+
+    let (first, operator) = issue(&world, program, Place::Bench, 0, third).await?;
+    drop(operator);
+    let payload = Payload::sample(&world).await?;
+    world.empty(Place::Bench).await?;
+
+    let before = raw(&world, &payload, resources).await?;
+    let (issued, operator) = issue(&world, program, Place::Bench, 0, resources).await?;
+    drop(operator);
+    report_issue(&first, third, &issued, resources);
+
+    let operator = restart(&world, program, resources).await?;
+    edit(&world, &operator, resources).await?;
+    drop(operator);
+    world.empty(Place::Bench).await?;
+
+    let after = raw(&world, &payload, resources).await?;
+    report_ratio(resources, issued.took, before, after);
+    Ok(())
+}
+
+/// The bare client's time for as many pairs of writes.
+async fn raw(world: &World, payload: &Payload, resources: usize) -> Result<Duration> {
+    let objects = world.create(Place::Raw, 0, resources).await?;
+    let mut changes = Changes::watch(world.client()).await?;
+    let started = Instant::now();
+    payload.write(world, objects).await?;
+    let took = started.elapsed();
+    // It bears the harness's watch as the operator's run does.
+    changes.of(resources).await?;
+    drop(changes);
+    println!(
+        "  bare client: {} pairs of Secret and status in {:.2} s, {:.0} a second",
+        resources,
+        took.as_secs_f64(),
+        rate(resources, took)
+    );
+    world.empty(Place::Raw).await?;
+    Ok(took)
+}
+
+/// Creates resources, starts an operator, and waits until each of them was issued and nothing is left to do.
+async fn issue(
+    world: &World,
+    program: &Path,
+    place: Place,
+    from: usize,
+    to: usize,
+) -> Result<(Issued, Operator)> {
+    world.create(place, from, to).await?;
+    let mut changes = Changes::watch(world.client()).await?;
+    let before = world.writes().await?;
+    let started = Instant::now();
+    let mut operator = Operator::start(world, program)?;
+    let ready = operator.ready(started).await?;
+    tokio::time::timeout(PATIENCE, changes.of(to - from))
+        .await
+        .context("the operator did not issue everything in time")??;
+    let took = started.elapsed();
+    drop(changes);
+    operator.settled(started).await?;
+    tokio::time::sleep(AFTERGLOW).await;
+    let writes = world.writes().await?.since(&before);
+    let not_ready = world.not_ready().await?;
+    ensure!(not_ready == 0, "{not_ready} resources are not Ready");
+    let usage = operator.usage()?;
+    println!(
+        "  operator: {} resources in {:.2} s, {:.0} a second (ready after {:.2} s)",
+        to - from,
+        took.as_secs_f64(),
+        rate(to - from, took),
+        ready.as_secs_f64()
+    );
+    let issued = Issued {
+        took,
+        usage,
+        writes,
+    };
+    Ok((issued, operator))
+}
+
+/// A start with everything issued: it writes nothing.
+async fn restart(world: &World, program: &Path, resources: usize) -> Result<Operator> {
+    let before = world.writes().await?;
+    let started = Instant::now();
+    let mut operator = Operator::start(world, program)?;
+    let ready = operator.ready(started).await?;
+    let settled = operator.settled(started).await?;
+    tokio::time::sleep(AFTERGLOW).await;
+    let writes = world.writes().await?.since(&before);
+    let usage = operator.usage()?;
+    println!("\nrestart with {resources} issued:");
+    println!("  writes: {}", writes.total());
+    println!(
+        "  ready after {:.2} s, settled after {:.2} s, CPU {:.2} s, memory {:.1} MiB (peak {:.1} MiB)",
+        ready.as_secs_f64(),
+        settled.as_secs_f64(),
+        usage.cpu.as_secs_f64(),
+        usage.resident_mib(),
+        usage.peak_mib()
+    );
+    ensure!(writes.total() == 0, "a restart wrote: {writes}");
+    Ok(operator)
+}
+
+/// An edit of the policy that changes no decision: every resource is judged again, and nothing is written.
+async fn edit(world: &World, operator: &Operator, resources: usize) -> Result<()> {
+    let before = world.writes().await?;
+    let cpu = operator.usage()?.cpu;
+    let started = Instant::now();
+    world.widen_policy().await?;
+    let settled = operator.settled(started).await?;
+    tokio::time::sleep(AFTERGLOW).await;
+    let writes = world.writes().await?.since(&before);
+    let cpu = operator.usage()?.cpu.saturating_sub(cpu);
+    let (policies, others) = writes.apart("presignedurlpolicies");
+    println!("\npolicy edit that changes nothing for {resources}:");
+    println!(
+        "  writes: {others} (and {policies} of the policy itself: the edit, and its own observedGeneration)"
+    );
+    println!(
+        "  settled after {:.2} s, CPU {:.2} s",
+        settled.as_secs_f64(),
+        cpu.as_secs_f64()
+    );
+    ensure!(others == 0, "an edit that changes nothing wrote: {writes}");
+    Ok(())
+}
+
+fn report_issue(first: &Issued, third: usize, issued: &Issued, resources: usize) {
+    let each = |writes: u64| writes as f64 / resources as f64;
+    let Issued {
+        took: _,
+        usage,
+        writes,
+    } = issued;
+    println!("\nissue of {resources}:");
+    println!("  writes: {writes}");
+    let (events, others) = writes.apart("events");
+    println!(
+        "  writes per first issue: {:.2}, and {:.2} Events",
+        each(others),
+        each(events)
+    );
+    println!(
+        "  CPU: {:.2} s, {:.2} ms a resource",
+        usage.cpu.as_secs_f64(),
+        usage.cpu.as_secs_f64() * 1e3 / resources as f64
+    );
+    println!(
+        "  memory: peak {:.1} MiB at {resources}, {:.1} MiB at {third}; {:.1} and {:.1} MiB when settled",
+        usage.peak_mib(),
+        first.usage.peak_mib(),
+        usage.resident_mib(),
+        first.usage.resident_mib(),
+    );
+    let slope = |one: f64, two: f64| (one - two) * 1024.0 / (resources - third) as f64;
+    println!(
+        "  memory slope: {:.2} KiB a resource at the peak, {:.2} KiB when settled",
+        slope(usage.peak_mib(), first.usage.peak_mib()),
+        slope(usage.resident_mib(), first.usage.resident_mib())
+    );
+}
+
+fn report_ratio(resources: usize, took: Duration, before: Duration, after: Duration) {
+    let bound = f64::midpoint(rate(resources, before), rate(resources, after));
+    let ours = rate(resources, took);
+    println!("\nraw bound: {bound:.0} pairs a second (the mean of before and after)");
+    println!("operator: {ours:.0} resources a second, its start included");
+    println!("{:.0}% of the raw bound", ours / bound * 100.0);
+}
+
+fn rate(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}

@@ -1,0 +1,240 @@
+//! What the benchmark finds in the cluster: CRDs, a store with static keys, a policy, namespaces and resources.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, CustomResourceExt as _, Resource};
+use presigned_core::api::{
+    ClusterObjectStore, Condition, ConditionStatus, PresignedUrl, PresignedUrlPolicy,
+};
+use presigned_testkit::ControlPlane;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::PATIENCE;
+use super::counts::Writes;
+
+/// The operator's own namespace, which holds the keys.
+pub const OWN_NAMESPACE: &str = "presigned-system";
+/// Over how many namespaces resources are spread.
+const NAMESPACES: usize = 30;
+
+/// Where resources are.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// What the operator serves.
+    Bench,
+    /// What the bare client writes for: of a class that no operator serves.
+    Raw,
+}
+
+/// One resource, as far as a write needs it.
+#[derive(Debug)]
+pub struct Object {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    pub resource_version: String,
+}
+
+/// The cluster.
+pub struct World {
+    control_plane: ControlPlane,
+    concurrency: usize,
+    client: Client,
+}
+
+impl Place {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Bench => "bench",
+            Self::Raw => "raw",
+        }
+    }
+
+    fn namespace(self, at: usize) -> String {
+        format!("{}-{:02}", self.prefix(), at % NAMESPACES)
+    }
+}
+
+impl World {
+    /// Starts a control plane and makes everything but the resources.
+    pub async fn make(concurrency: usize) -> Result<Self> {
+        let control_plane = ControlPlane::start().await?;
+        let namespaces = [Place::Bench, Place::Raw]
+            .into_iter()
+            .flat_map(|place| (0..NAMESPACES).map(move |at| place.namespace(at)));
+        let namespaces: Vec<_> = namespaces
+            .chain([OWN_NAMESPACE.to_owned()])
+            .map(|name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+            .collect();
+        let keys = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "keys", "namespace": OWN_NAMESPACE },
+            "stringData": { "accessKeyID": "AKIAIOSFODNN7EXAMPLE",
+                            "secretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" },
+        });
+        let store = json!({
+            "apiVersion": "presigned.dev/v1alpha1", "kind": "ClusterObjectStore", "metadata": { "name": "default" },
+            "spec": { "s3": { "region": "eu-central-1", "endpoint": "https://s3.example.com",
+                              "credentials": { "secretRef": { "name": "keys" } } } },
+        });
+        let mut manifests = vec![
+            serde_json::to_value(PresignedUrl::crd())?,
+            serde_json::to_value(PresignedUrlPolicy::crd())?,
+            serde_json::to_value(ClusterObjectStore::crd())?,
+        ];
+        manifests.extend(namespaces);
+        manifests.extend([keys, store, policy("1h")]);
+        // Each document is JSON, which is YAML.
+        let manifests: Vec<_> = manifests.iter().map(ToString::to_string).collect();
+        control_plane.apply_yaml(&manifests.join("\n---\n")).await?;
+        Ok(Self {
+            client: control_plane.admin()?,
+            control_plane,
+            concurrency,
+        })
+    }
+
+    /// The admin's client.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The admin's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        self.control_plane.kubeconfig()
+    }
+
+    /// All writes so far.
+    pub async fn writes(&self) -> Result<Writes> {
+        Ok(Writes::read(&self.control_plane.metrics().await?))
+    }
+
+    /// Creates the resources of these numbers.
+    pub async fn create(&self, place: Place, from: usize, to: usize) -> Result<Vec<Object>> {
+        stream::iter(from..to)
+            .map(|at| self.create_one(place, at))
+            .buffer_unordered(self.concurrency)
+            .try_collect()
+            .await
+    }
+
+    async fn create_one(&self, place: Place, at: usize) -> Result<Object> {
+        let namespace = place.namespace(at);
+        let name = format!("object-{at:05}");
+        let class = matches!(place, Place::Raw).then_some("nobody");
+        let resource: PresignedUrl = serde_json::from_value(json!({
+            "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "metadata": { "name": name },
+            "spec": { "bucket": "models", "key": format!("{namespace}/resnet/{name}.bin"), "duration": "1h",
+                      "class": class },
+        }))?;
+        let api: Api<PresignedUrl> = Api::namespaced(self.client(), &namespace);
+        let created = api.create(&PostParams::default(), &resource).await;
+        let meta = created.context("create a PresignedURL")?.metadata;
+        Ok(Object {
+            namespace,
+            name,
+            uid: meta.uid.unwrap_or_default(),
+            resource_version: meta.resource_version.unwrap_or_default(),
+        })
+    }
+
+    /// One resource of the operator's that has a status.
+    pub async fn any_issued(&self) -> Result<Object> {
+        let namespace = Place::Bench.namespace(0);
+        let api: Api<PresignedUrl> = Api::namespaced(self.client(), &namespace);
+        let list = api.list(&ListParams::default().limit(1)).await?;
+        let found = list
+            .items
+            .into_iter()
+            .next()
+            .context("nothing was issued")?;
+        Ok(Object {
+            namespace,
+            name: found.metadata.name.unwrap_or_default(),
+            uid: found.metadata.uid.unwrap_or_default(),
+            resource_version: found.metadata.resource_version.unwrap_or_default(),
+        })
+    }
+
+    /// How many of the operator's resources are not Ready.
+    pub async fn not_ready(&self) -> Result<usize> {
+        let mut count = 0;
+        for at in 0..NAMESPACES {
+            let api: Api<PresignedUrl> =
+                Api::namespaced(self.client(), &Place::Bench.namespace(at));
+            let list = api.list(&ListParams::default()).await?;
+            let ready = |condition: &Condition| {
+                condition.type_ == "Ready" && condition.status == ConditionStatus::True
+            };
+            let is_ready = |url: &PresignedUrl| {
+                let status = url.status.as_ref();
+                status.is_some_and(|status| status.conditions.iter().any(ready))
+            };
+            count += list.iter().filter(|url| !is_ready(url)).count();
+        }
+        Ok(count)
+    }
+
+    /// Widens the policy: what it allowed stays allowed.
+    pub async fn widen_policy(&self) -> Result<()> {
+        let wider = policy("2h").to_string();
+        self.control_plane.apply_yaml(&wider).await?;
+        Ok(())
+    }
+
+    /// Removes the resources of a place, their Secrets and their Events, and waits until they are gone.
+    pub async fn empty(&self, place: Place) -> Result<()> {
+        tokio::time::timeout(PATIENCE, async {
+            for at in 0..NAMESPACES {
+                let namespace = place.namespace(at);
+                self.empty_of::<PresignedUrl>(&namespace).await?;
+                self.empty_of::<Secret>(&namespace).await?;
+                self.empty_of::<Event>(&namespace).await?;
+            }
+            anyhow::Ok(())
+        })
+        .await
+        .context("the resources do not go away")??;
+        // The garbage collector follows the deletes; its work is not to fall into the next measure.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(())
+    }
+
+    async fn empty_of<K>(&self, namespace: &str) -> Result<()>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client(), namespace);
+        loop {
+            api.delete_collection(&DeleteParams::default(), &ListParams::default())
+                .await
+                .context("delete what was made")?;
+            let left = api.list_metadata(&ListParams::default().limit(1)).await?;
+            if left.items.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn policy(longest: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURLPolicy", "metadata": { "name": "bench" },
+        "spec": {
+            "namespaces": { "names": ["bench-*", "raw-*"] },
+            "allow": [{ "stores": ["default"], "buckets": ["models"], "prefixes": ["{namespace}/"],
+                        "methods": ["GET"], "maxDuration": longest }],
+        },
+    })
+}
