@@ -217,11 +217,13 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
         log_format,
     } = args;
     init_logs(log_level, log_format).context("logging cannot be started")?;
+    let whole_cluster = namespaces.is_empty();
     let settings = Settings {
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
-        namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
+        namespaces: (!whole_cluster).then(|| namespaces.into_iter().collect()),
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
+            whole_cluster,
             denial_grace,
             min_renewed_duration,
             resign_within,

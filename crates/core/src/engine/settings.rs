@@ -7,6 +7,9 @@ use std::time::Duration;
 pub struct Settings {
     /// The class that is served; `None` serves resources without a class.
     pub class: Option<String>,
+    /// Whether every namespace is served. An instance that serves some of them tells of a store only what its own
+    /// resources make it know: others serve the rest, and two that count different URLs would correct each other for ever.
+    pub whole_cluster: bool,
     /// How long a refusal stands before the Secret is removed.
     pub denial_grace: DenialGrace,
     /// The shortest life of a URL that is renewed.
@@ -25,6 +28,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             class: None,
+            whole_cluster: true,
             denial_grace: DenialGrace::After(Duration::from_mins(10)),
             min_renewed_duration: Duration::from_mins(5),
             resign_within: Duration::from_mins(5),

@@ -128,6 +128,9 @@ impl Engine {
     }
 
     pub(super) fn plan_store(&mut self, name: &str, now: Timestamp) -> Next {
+        if !self.settings.whole_cluster && self.index.of_store(name).next().is_none() {
+            return Next::Idle(None);
+        }
         let Some(store) = self.index.stores.get_mut(name) else {
             return Next::Idle(None);
         };
