@@ -8,5 +8,7 @@
 
 mod admission;
 mod cluster;
+mod issuing;
+mod support;
 mod columns;
 mod examples;

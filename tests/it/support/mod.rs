@@ -1,0 +1,38 @@
+//! What every test of the running operator stands on: a world of its own on the control plane that all share.
+//!
+//! What holds here: the operator under test is the real binary, as the ServiceAccount and with the rights that the chart
+//! renders; whatever a test does, in its end its logs, Events, statuses and metrics are searched for secrets.
+
+mod fetch;
+mod operator;
+mod rights;
+mod witness;
+mod world;
+
+pub(crate) use fetch::{Answer, curl, http, mounted};
+pub(crate) use operator::Operator;
+pub(crate) use world::{Setup, World, condition, says, text};
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// A busy machine takes long; nothing waits this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Looks until there is something to see. What was seen last is told when it never comes.
+pub(crate) async fn eventually<T, E: Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(seen) => return seen,
+            Err(instead) => assert!(
+                Instant::now() < deadline,
+                "gave up waiting until {what}; instead: {instead:#?}"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,172 @@
+//! The operator under test: the real binary as a child that ends with the test.
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use presigned_testkit::guard::Guarded;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Answer, eventually, http};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_presigned-url-operator");
+
+/// A running operator; killed on drop.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    process: Guarded,
+    log: PathBuf,
+    health: SocketAddr,
+    metrics: SocketAddr,
+}
+
+impl Operator {
+    /// Starts the binary with `flags`, which say all but where it listens and how it logs.
+    pub(crate) fn start(folder: &Path, turn: usize, env: &[String], flags: &[String]) -> Self {
+        let [health, metrics] = [free_address(), free_address()];
+        let log = folder.join(format!("operator-{turn}.log"));
+        let own = [
+            format!("--health-addr={health}"),
+            format!("--metrics-addr={metrics}"),
+            "--log-level=trace".to_owned(),
+        ];
+        // `env` replaces itself by the operator, so the process is the same.
+        let arguments = env
+            .iter()
+            .cloned()
+            .chain([PROGRAM.to_owned(), "run".to_owned()])
+            .chain(flags.iter().cloned())
+            .chain(own);
+        let process = Guarded::spawn("operator", Path::new("env"), arguments, log.clone());
+        Self {
+            process: process.expect("start the operator"),
+            log,
+            health,
+            metrics,
+        }
+    }
+
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    pub(crate) fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let address = if path == "/metrics" {
+            self.metrics
+        } else {
+            self.health
+        };
+        http("GET", &format!("http://{address}{path}"), "", &[]).await
+    }
+
+    /// Waits until it listens.
+    pub(crate) async fn listens(&mut self) {
+        let (health, process) = (self.health, &mut self.process);
+        eventually("the operator listens", async || {
+            process.check_alive().expect("the operator lives");
+            tokio::net::TcpStream::connect(health).await
+        })
+        .await;
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn ready(&mut self) {
+        self.listens().await;
+        eventually("the operator is ready", async || {
+            let answer = self.get("/readyz").await;
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(answer.text())
+            }
+        })
+        .await;
+    }
+
+    /// Waits until nothing is queued and nothing in flight, at three looks that lie further apart than the figures' tick.
+    pub(crate) async fn idle(&self) {
+        let mut calm = 0;
+        eventually("the operator is idle", async || {
+            let text = self.get("/metrics").await.text();
+            let figures: Vec<&str> = text
+                .lines()
+                .filter(|line| line.starts_with("presigned_queue_depth{"))
+                .collect();
+            let quiet = figures.len() == 3 && figures.iter().all(|line| line.ends_with(" 0"));
+            calm = if quiet { calm + 1 } else { 0 };
+            tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+            if calm >= 3 {
+                Ok(())
+            } else {
+                Err(figures.join("\n"))
+            }
+        })
+        .await;
+    }
+
+    /// The value of a metric's series, such as `presigned_issued_total`; zero where it is missing.
+    pub(crate) async fn figure(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").await.text();
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+            .map_or(0.0, |value| value.trim().parse().expect("a number"))
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.process.stop();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        kill_process(self.pid(), Signal::TERM).expect("signal the operator");
+    }
+
+    /// Waits until it has ended by itself; its exit code.
+    pub(crate) async fn ended(mut self) -> Option<i32> {
+        eventually("the operator has ended", async || {
+            match self.process.check_alive() {
+                Ok(()) => Err("it lives"),
+                Err(_) => Ok(()),
+            }
+        })
+        .await;
+        self.process.stop().and_then(|status| status.code())
+    }
+
+    /// The operator's own pid: the child of the shell that guards it.
+    fn pid(&self) -> Pid {
+        let guard = format!("PPid:\t{}", self.process.pid());
+        let processes = std::fs::read_dir("/proc").expect("read /proc");
+        let found = processes.flatten().find_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+            let ours =
+                status.lines().any(|line| line == guard) && status.starts_with("Name:\tpresigned");
+            ours.then_some(pid)
+        });
+        Pid::from_raw(found.expect("the operator is a child of its guard")).expect("a pid")
+    }
+}
+
+/// An address that is free now and was not given before.
+fn free_address() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("find a free port");
+        let address = listener.local_addr().expect("read a free port");
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(address) {
+            return address;
+        }
+    }
+}

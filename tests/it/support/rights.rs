@@ -1,0 +1,74 @@
+//! The operator's account and rights, as the chart renders them for this test and nobody else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use presigned_testkit::{control_plane, tools};
+
+/// What of the chart a test applies: who the operator is, what it may do, and what holds it back.
+const KINDS: [&str; 7] = [
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+];
+
+/// The path of a Go tool, built when it was missing.
+pub(crate) async fn tool(name: &'static str) -> PathBuf {
+    tokio::task::spawn_blocking(move || tools::path_of(name))
+        .await
+        .expect("no panic")
+        .expect("hack/tools.sh provides it")
+}
+
+/// Renders the chart as release `name` and keeps the rights, as YAML documents.
+pub(crate) async fn render(
+    name: &str,
+    system: &str,
+    served: &[String],
+    secret_access: &str,
+    folder: &Path,
+) -> Result<String> {
+    let helm = tool("helm").await;
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/presigned-url-operator");
+    let mut command = Command::new(helm);
+    command
+        .args(["template", name])
+        .arg(chart)
+        .args(["--namespace", system])
+        .args(["--set", &format!("fullnameOverride={name}")])
+        .args(["--set", &format!("operator.secretAccess={secret_access}")])
+        .args([
+            "--set",
+            "crds.enabled=false",
+            "--set",
+            "rbac.aggregate=false",
+        ])
+        .env("KUBECONFIG", "/dev/null");
+    if !served.is_empty() {
+        let list = served.join(",");
+        command.args(["--set", &format!("operator.namespaces={{{list}}}")]);
+    }
+    for home in ["HELM_CONFIG_HOME", "HELM_CACHE_HOME", "HELM_DATA_HOME"] {
+        command.env(home, folder);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await?
+        .context("run helm")?;
+    if !output.status.success() {
+        bail!("helm: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let mut kept = Vec::new();
+    for object in control_plane::documents(&text)? {
+        let kind = object.types.as_ref().map(|types| types.kind.clone());
+        if kind.is_some_and(|kind| KINDS.contains(&kind.as_str())) {
+            kept.push(serde_json::to_string(&object)?);
+        }
+    }
+    Ok(kept.join("\n---\n"))
+}
