@@ -7,8 +7,16 @@
 )]
 
 mod admission;
+mod alone;
 mod cluster;
-mod issuing;
-mod support;
 mod columns;
+mod deciding;
+mod drift;
 mod examples;
+mod faults;
+mod issuing;
+mod ownership;
+mod rotation;
+mod stores;
+mod support;
+mod telling;

@@ -10,21 +10,22 @@ mod witness;
 mod world;
 
 pub(crate) use fetch::{Answer, curl, http, mounted};
-pub(crate) use operator::Operator;
+pub(crate) use rights::tool;
+pub(crate) use witness::told;
 pub(crate) use world::{Setup, World, condition, says, text};
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// A busy machine takes long; nothing waits this long when all is well.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const LONG: Duration = Duration::from_secs(90);
 
 /// Looks until there is something to see. What was seen last is told when it never comes.
 pub(crate) async fn eventually<T, E: Debug>(
     what: &str,
     mut look: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LONG;
     loop {
         match look().await {
             Ok(seen) => return seen,

@@ -1,0 +1,182 @@
+//! Policies: what is refused, how that is told, and what an edit reaches.
+
+use kube::Api;
+use presigned_core::api::PresignedUrlPolicy;
+use presigned_testkit::{FaultProxy, S3Server};
+use serde_json::json;
+
+use crate::support::{World, condition, eventually, http, says};
+
+#[tokio::test]
+async fn a_refusal_says_what_was_asked_and_what_is_allowed_and_ends_with_the_policys_edit() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "models/a", "x").unwrap();
+    let world = World::on("refuse", &s3).await;
+    world
+        .policy(&json!([world.rule(
+            &json!({ "methods": ["GET"], "prefixes": ["public/"], "maxDuration": "1h" })
+        )]))
+        .await;
+    let operator = world.operator(&[]).await;
+    world.psu("wants", &json!({ "key": "models/a" })).await;
+    let message = world.unready("wants", "PolicyDenied").await;
+    for words in ["models/a", "data", &world.name, &world.tenant, "public/"] {
+        assert!(message.contains(words), "{words:?} is missing: {message}");
+    }
+    let psu = world.psus().get("wants").await.unwrap();
+    assert!(says(condition(&psu, "Allowed"), "False", "PolicyDenied"));
+    assert!(says(condition(&psu, "Stalled"), "True", "PolicyDenied"));
+    assert!(world.secrets().get_opt("wants").await.unwrap().is_none());
+
+    world
+        .psu("long", &json!({ "key": "public/a", "duration": "2h" }))
+        .await;
+    let message = world.unready("long", "PolicyDenied").await;
+    assert!(
+        message.contains("2h") && message.contains("1h"),
+        "{message}"
+    );
+
+    world
+        .policy(&json!([world.rule(
+            &json!({ "prefixes": ["public/", "models/"], "maxDuration": "2h" })
+        )]))
+        .await;
+    let psu = world.ready("wants").await;
+    assert_eq!(psu.status.unwrap().policy_refs, [world.name.clone()]);
+    world.ready("long").await;
+    let answer = http("GET", &world.value("wants", "url").await, "", &[]).await;
+    assert_eq!(answer.status, 200);
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn a_denial_removes_the_secret_after_the_grace_and_not_before() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("grace", &s3).await;
+    let operator = world.operator(&["--denial-grace=6s"]).await;
+    world.psu("doomed", &json!({})).await;
+    world.psu("saved", &json!({})).await;
+    world.ready("doomed").await;
+    world.ready("saved").await;
+    let saved = world.secret("saved").await;
+    // The policy is replaced by one that comes a moment later: nothing goes down for the one that is still allowed.
+    world.policy(&json!([])).await;
+    let message = world.unready("saved", "PolicyDenied").await;
+    assert!(message.contains("is removed at"), "{message}");
+    world.secret("saved").await;
+    let rule = world.rule(&json!({ "prefixes": ["saved"] }));
+    world.policy(&json!([rule])).await;
+    world.ready("saved").await;
+    world.gone("doomed").await;
+    let psu = world.psus().get("doomed").await.unwrap();
+    let denied = condition(&psu, "Allowed").unwrap().last_transition_time;
+    let waited = jiff::Timestamp::now().as_second() - denied.as_second();
+    assert!(waited >= 6, "removed {waited} s after the denial");
+    let now = world.secret("saved").await;
+    assert_eq!(
+        now.metadata.resource_version,
+        saved.metadata.resource_version
+    );
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn without_a_grace_a_denial_removes_the_secret_at_once() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("nograce", &s3).await;
+    let operator = world.operator(&["--denial-grace=0s"]).await;
+    world.psu("doomed", &json!({})).await;
+    world.ready("doomed").await;
+    world.policy(&json!([])).await;
+    world.gone("doomed").await;
+    world.unready("doomed", "PolicyDenied").await;
+    world
+        .until("doomed", "holds nothing", |psu| {
+            psu.status.as_ref().unwrap().secret_ref.is_none()
+        })
+        .await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn edits_of_labels_reach_every_resource_of_the_namespace() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("labels", &s3).await;
+    let selector = json!({ "selector": { "matchLabels": { "test": world.name, "tier": "gold" } } });
+    let rule = world.rule(&json!({ "prefixes": ["{namespace.labels['owner']}/"] }));
+    world
+        .policy_named(&world.name, &selector, &json!([rule]))
+        .await;
+    let operator = world.operator(&["--denial-grace=0s"]).await;
+    for name in ["one", "two"] {
+        world
+            .psu(name, &json!({ "key": format!("blue/{name}") }))
+            .await;
+        let message = world.unready(name, "PolicyDenied").await;
+        assert!(message.contains("No policy selects"), "{message}");
+    }
+    world.label_namespace(json!({ "tier": "gold" })).await;
+    for name in ["one", "two"] {
+        world
+            .until(name, "names the rule", |psu| {
+                condition(psu, "Ready")
+                    .unwrap()
+                    .message
+                    .contains("No policy allows")
+            })
+            .await;
+    }
+    world.label_namespace(json!({ "owner": "blue" })).await;
+    world.ready("one").await;
+    world.ready("two").await;
+    world.label_namespace(json!({ "owner": "red" })).await;
+    world.gone("one").await;
+    world.gone("two").await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_no_decision_writes_nothing() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("noedit", &s3).await;
+    let proxy = FaultProxy::start(world.plane.api()).unwrap();
+    let operator = world.operator_behind(&proxy, &[]).await;
+    world.psu("same", &json!({})).await;
+    world.psu("refused", &json!({ "bucket": "other" })).await;
+    world.ready("same").await;
+    world.unready("refused", "PolicyDenied").await;
+    operator.idle().await;
+    proxy.forget_requests();
+
+    let wider = [world.rule(&json!({})), world.rule(&json!({ "stores": ["elsewhere"], "prefixes": ["x/"], "buckets": ["other"], "methods": ["DELETE"] }))];
+    world.policy(&json!(wider)).await;
+    world.label_namespace(json!({ "colour": "green" })).await;
+    let policies: Api<PresignedUrlPolicy> = Api::all(world.client.clone());
+    eventually("the edit was seen", async || {
+        let policy = policies.get(&world.name).await.unwrap();
+        let seen = policy
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        if seen == policy.metadata.generation {
+            Ok(())
+        } else {
+            Err(seen)
+        }
+    })
+    .await;
+    operator.idle().await;
+    let writes: Vec<_> = world
+        .writes(&proxy)
+        .into_iter()
+        .filter(|write| write.resource != "presignedurlpolicies" && write.name != "refused")
+        .collect();
+    assert_eq!(writes, []);
+    world.finish().await;
+    operator.kill();
+}

@@ -1,0 +1,182 @@
+//! What people and machines are told: Events, conditions, kubectl, metrics, and never a secret.
+
+use std::path::Path;
+
+use presigned_testkit::S3Server;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::support::{World, told, tool};
+
+async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(tool("kubectl").await)
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env("HOME", "/nonexistent")
+        .output()
+        .await
+        .expect("run kubectl");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn each_transition_is_one_event_and_kubectl_tells_the_story() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("story", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("told", &json!({})).await;
+    let config = world.plane.kubeconfig();
+    let wait = [
+        "wait",
+        "-n",
+        &world.tenant,
+        "--for=condition=Ready",
+        "psu/told",
+        "--timeout=60s",
+    ];
+    let (waited, said) = kubectl(config, &wait).await;
+    assert!(waited, "{said}");
+
+    world.policy(&json!([])).await;
+    world.unready("told", "PolicyDenied").await;
+    world.policy(&json!([world.rule(&json!({}))])).await;
+    world.ready("told").await;
+    operator.idle().await;
+    let mut events = world.events("told").await;
+    events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
+    let story: Vec<(String, String)> = events
+        .iter()
+        .map(|event| (event.type_.clone().unwrap(), event.reason.clone().unwrap()))
+        .collect();
+    let expected = [
+        ("Normal", "Issued"),
+        ("Warning", "PolicyDenied"),
+        ("Normal", "Issued"),
+    ];
+    let expected = expected.map(|(kind, reason)| (kind.to_owned(), reason.to_owned()));
+    assert_eq!(story, expected);
+
+    let (described, text) =
+        kubectl(config, &["describe", "-n", &world.tenant, "psu", "told"]).await;
+    assert!(described, "{text}");
+    for words in [
+        "Issued",
+        "PolicyDenied",
+        "Renew At",
+        "Expires At",
+        "Secret Ref",
+        "presigned-url-operator",
+    ] {
+        assert!(text.contains(words), "{words:?} is missing:\n{text}");
+    }
+    let words = world.witness.words();
+    assert_eq!(told(&text, &words), Vec::<String>::new());
+    let (listed, text) = kubectl(config, &["get", "psu", "-n", &world.tenant]).await;
+    assert!(
+        listed && text.contains("True") && text.contains("told"),
+        "{text}"
+    );
+    let (listed, text) = kubectl(config, &["get", "presigned", "-n", &world.tenant]).await;
+    assert!(listed, "the category: {text}");
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn the_search_for_secrets_finds_them_where_they_are() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("search", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("found", &json!({})).await;
+    world.ready("found").await;
+    let url = world.value("found", "url").await;
+    let signature = url
+        .split("X-Amz-Signature=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
+    let words = crate::support::eventually("the witness has seen it", async || {
+        let words = world.witness.words();
+        if words.contains(signature) {
+            Ok(words)
+        } else {
+            Err(())
+        }
+    })
+    .await;
+    assert!(words.contains(&s3.secret_key));
+    for text in [
+        url.clone(),
+        format!("a {signature}"),
+        format!("key={}", s3.secret_key),
+    ] {
+        assert_eq!(told(&text, &words).len(), 1);
+    }
+    assert!(
+        operator.log().contains("TRACE") || operator.log().contains("DEBUG"),
+        "the logs are full ones"
+    );
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn metrics_have_every_figure() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("figures", &s3).await;
+    let operator = world.operator(&[]).await;
+    world
+        .psu(
+            "good",
+            &json!({ "duration": "1m", "renewBeforePercentage": 90 }),
+        )
+        .await;
+    world.psu("bad", &json!({ "bucket": "forbidden" })).await;
+    world.psu("lost", &json!({ "secretName": "taken" })).await;
+    world.ready("good").await;
+    world.unready("bad", "PolicyDenied").await;
+    world
+        .until("good", "is renewed", |psu| {
+            psu.status.as_ref().unwrap().revision > Some(1)
+        })
+        .await;
+    let figures = crate::support::eventually("the figures are there", async || {
+        let text = operator.get("/metrics").await.text();
+        let labels = format!("{{namespace=\"{}\",name=\"good\"}}", world.tenant);
+        let wanted = [
+            "presigned_issued_total 2".to_owned(),
+            "presigned_renewed_total ".to_owned(),
+            "presigned_denied_total 1".to_owned(),
+            "presigned_errors".to_owned(),
+            format!("presigned_url_expiry_timestamp_seconds{labels}"),
+            format!("presigned_url_renewal_timestamp_seconds{labels}"),
+            "presigned_queue_depth{priority=\"urgent\"}".to_owned(),
+            "presigned_step_duration_seconds_bucket{".to_owned(),
+            "presigned_sign_duration_seconds_count".to_owned(),
+            "presigned_api_calls_total{verb=\"create\",resource=\"secrets\",outcome=\"ok\"}"
+                .to_owned(),
+            "presigned_resources{ready=\"true\"} 2".to_owned(),
+            "presigned_resources{ready=\"false\"} 1".to_owned(),
+        ];
+        let missing: Vec<String> = wanted
+            .into_iter()
+            .filter(|wanted| !text.contains(wanted.as_str()))
+            .collect();
+        if missing.is_empty() {
+            Ok(text)
+        } else {
+            Err((missing, text))
+        }
+    })
+    .await;
+    assert!(figures.ends_with("# EOF\n"));
+    assert!(operator.figure("presigned_renewed_total").await >= 1.0);
+    world.finish().await;
+    operator.kill();
+}
