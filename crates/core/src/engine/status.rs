@@ -351,11 +351,13 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
         }
         let good = after.status == ConditionStatus::True;
         let silent = match type_ {
-            // A good start of renewals is told by Ready; so is their end where the URL is gone as well.
+            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
             ConditionType::Renewed => {
-                good && before.is_none()
-                    || condition(new, ConditionType::Ready)
-                        .is_some_and(|r| r.status != ConditionStatus::True)
+                let ready = |status| {
+                    condition(status, ConditionType::Ready)
+                        .is_some_and(|ready| ready.status == ConditionStatus::True)
+                };
+                !ready(new) || good && (before.is_none() || !ready(old))
             }
             _ => after.reason == Reason::Progressing.as_str(),
         };
