@@ -150,6 +150,7 @@ async fn an_edit_that_changes_no_decision_writes_nothing() {
     world.psu("refused", &json!({ "bucket": "other" })).await;
     world.ready("same").await;
     world.unready("refused", "PolicyDenied").await;
+    world.rolled_out(1).await;
     operator.idle().await;
     proxy.forget_requests();
 

@@ -34,12 +34,7 @@ async fn a_restart_with_nothing_to_do_is_silent() {
     }
     world.unready("denied", "PolicyDenied").await;
     world.unready("suspended", "Suspended").await;
-    world
-        .until_store("counts its URLs", |store| {
-            let urls = store.status.as_ref().and_then(|status| status.urls);
-            urls.is_some_and(|urls| urls.total == 3)
-        })
-        .await;
+    world.rolled_out(3).await;
     operator.idle().await;
     operator.kill();
 

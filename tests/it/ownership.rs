@@ -280,7 +280,16 @@ async fn a_stolen_token_of_the_operator_reaches_no_foreign_secret() {
         .patch("foreign", &PatchParams::default(), &empty)
         .await;
     refused("reading by an empty patch", patch.map(drop));
-    let token = make("token", "kubernetes.io/service-account-token", true);
+    let mut token = make("token", "kubernetes.io/service-account-token", true);
+    let account = (
+        "kubernetes.io/service-account.name".to_owned(),
+        "default".to_owned(),
+    );
+    token
+        .metadata
+        .annotations
+        .get_or_insert_default()
+        .extend([account]);
     let token = stolen.create(&dry, &token).await;
     refused("making a token of another account", token.map(drop));
     let elsewhere: Api<Secret> = Api::namespaced(thief, "kube-system");

@@ -60,7 +60,7 @@ async fn a_renewal_is_two_writes_and_no_event() {
         )
         .await;
     world.ready("quick").await;
-    operator.idle().await;
+    world.rolled_out(1).await;
     let before = world.events("quick").await.len();
     let first = world.psus().get("quick").await.unwrap().status.unwrap();
     proxy.forget_requests();

@@ -27,17 +27,7 @@ async fn rotated_credentials_are_taken_up_and_the_store_says_when_the_old_may_go
         world.psu(name, &json!({})).await;
         world.ready(name).await;
     }
-    world
-        .until_store("is rolled out", |store| {
-            store_says(store, "CredentialsRolledOut", "True", "RolledOut")
-                && store
-                    .status
-                    .as_ref()
-                    .unwrap()
-                    .urls
-                    .is_some_and(|urls| urls.total == 3)
-        })
-        .await;
+    world.rolled_out(3).await;
     let (key, secret) = (
         "AKIAROTATED000000001",
         "rotated/secret+key0123456789012345678901",
@@ -51,13 +41,11 @@ async fn rotated_credentials_are_taken_up_and_the_store_says_when_the_old_may_go
             })
             .await;
     }
-    world
-        .until_store("is rolled out again", |store| {
-            let urls = store.status.as_ref().and_then(|status| status.urls);
-            store_says(store, "CredentialsRolledOut", "True", "RolledOut")
-                && urls.is_some_and(|urls| urls.on_current_credentials == 3 && urls.total == 3)
-        })
-        .await;
+    world.rolled_out(3).await;
+    let store = world.until_store("says so", |store| {
+        store_says(store, "CredentialsRolledOut", "True", "RolledOut")
+    });
+    store.await;
     s3.remove_credentials(&s3.access_key).unwrap();
     for name in ["a", "b", "c"] {
         let answer = http("GET", &world.value(name, "url").await, "", &[]).await;

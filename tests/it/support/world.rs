@@ -287,6 +287,16 @@ impl World {
         .await
     }
 
+    /// Waits until the store's status counts so many living URLs, all on its present credentials: its counts come last.
+    pub(crate) async fn rolled_out(&self, urls: u32) {
+        self.until_store("counts its URLs", |store| {
+            let counts = store.status.as_ref().and_then(|status| status.urls);
+            counts
+                .is_some_and(|counts| (counts.total, counts.on_current_credentials) == (urls, urls))
+        })
+        .await;
+    }
+
     pub(crate) async fn secret(&self, name: &str) -> Secret {
         let found = self.secrets().get_opt(name).await.expect("get the Secret");
         found.unwrap_or_else(|| panic!("there is no Secret {name}"))
