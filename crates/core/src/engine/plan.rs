@@ -275,10 +275,8 @@ pub(super) fn counts(index: &Index, record: &Record, now: Timestamp) -> Option<b
     // Nothing is cloned here: a store's count looks at every one of its resources.
     let status = &record.seen.status;
     let (expires_at, credential) = match &record.memory.unsaved {
-        Some(written) => {
-            let issued = written.as_ref()?;
-            (issued.expires_at, &issued.hashes.credential)
-        }
+        Some(Unsaved::Written(issued)) => (issued.expires_at, &issued.hashes.credential),
+        Some(Unsaved::Removed) => return None,
         None => (status.expires_at?, &status.hashes.as_ref()?.credential),
     };
     if expires_at <= now {
