@@ -178,9 +178,11 @@ impl Stage {
             .and_then(|rest| rest.rsplit(' ').next()?.parse().ok()))
     }
 
-    /// The end of the operator's log, where it runs or has ended by itself.
-    pub(super) fn operators_log(&self) -> Option<String> {
-        self.operator.as_ref().map(|operator| operator.log_tail(12))
+    /// The end of the running operator's log. The error that tells of its end holds it already.
+    pub(super) fn operators_log(&mut self) -> Option<String> {
+        let operator = self.operator.as_mut()?;
+        operator.check_alive().ok()?;
+        Some(operator.log_tail(12))
     }
 
     /// Ends everything, and makes sure that it is gone.

@@ -60,6 +60,7 @@ impl Terminal {
                 ("HOME", folder.into()),
                 ("TMPDIR", folder.into()),
                 ("LC_ALL", "C".into()),
+                ("NO_COLOR", "1".into()),
                 ("no_proxy", "127.0.0.1".into()),
             ],
         })
