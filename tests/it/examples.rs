@@ -1,4 +1,5 @@
-//! The examples are what a real API server takes as they stand, in a namespace that is held to the restricted standard.
+//! The examples, and the YAML of the docs, are what a real API server takes as they stand, in a namespace that is held to
+//! the restricted standard.
 
 use std::path::PathBuf;
 
@@ -20,25 +21,54 @@ metadata: {name: presigned-system}
 apiVersion: v1
 kind: Namespace
 metadata: {name: team-a, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: archive}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: website}
 ";
 
-/// Every document of every example, with the name of its file.
-fn examples() -> Vec<(String, DynamicObject)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder examples")
+/// The files of a folder of this repository, by the end of their names.
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|it| it == "yaml"))
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
         .collect();
     files.sort();
-    assert!(!files.is_empty(), "no examples");
+    assert!(!files.is_empty(), "nothing in {}", folder.display());
+    files
+}
+
+/// The manifests among the fenced blocks of a page, as one text.
+fn manifests(page: &str) -> String {
+    let blocks = page.split("```yaml\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split("```").next());
+    let manifests: Vec<&str> = blocks
+        .filter(|block| block.contains("apiVersion:"))
+        .collect();
+    manifests.join("\n---\n")
+}
+
+/// Every document of every example and every page, with the name of its file.
+fn examples() -> Vec<(String, DynamicObject)> {
     let read = |path: PathBuf| {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(&path).expect("read the example");
+        let text = match path.extension() {
+            Some(extension) if extension == "md" => manifests(&text),
+            _ => text,
+        };
         let all = documents(&text).unwrap_or_else(|why| panic!("{name}: {why:#}"));
         all.into_iter().map(move |object| (name.clone(), object))
     };
-    files.into_iter().flat_map(read).collect()
+    let pages = files("docs", "md").into_iter().chain(files(".", "md"));
+    let all = files("examples", "yaml").into_iter().chain(pages);
+    all.flat_map(read).collect()
 }
 
 /// Takes no field that it does not know: `kubectl apply` would only warn of it.
