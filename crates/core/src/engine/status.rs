@@ -318,6 +318,7 @@ fn denied(
     now: Timestamp,
 ) -> String {
     let Some(issued) = issued else { return why };
+    let why = why.trim_end_matches('.');
     let secret = &issued.secret.name;
     match removal_at(record, settings, now) {
         Some(at) if at < issued.expires_at => {
