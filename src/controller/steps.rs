@@ -120,6 +120,7 @@ fn tell(notice: &Notice) {
         namespace,
         name,
         uid,
+        version: _,
         warning,
         reason,
         action,

@@ -49,6 +49,7 @@ pub(super) fn event(notice: &Notice, instance: &str) -> Event {
         namespace,
         name,
         uid,
+        version: _,
         warning,
         reason,
         action,
@@ -83,7 +84,12 @@ pub(super) fn event(notice: &Notice, instance: &str) -> Event {
 /// The resource's name, cut where it must be, and a hash of what is told.
 fn event_name(notice: &Notice) -> String {
     let mut hash = Sha256::new();
-    for field in [&notice.uid, notice.reason.as_str(), &notice.note] {
+    for field in [
+        &notice.uid,
+        &notice.version,
+        notice.reason.as_str(),
+        &notice.note,
+    ] {
         hash.update(field.len().to_be_bytes());
         hash.update(field);
     }

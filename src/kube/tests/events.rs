@@ -12,6 +12,7 @@ fn notice() -> Notice {
         namespace: "team-a".to_owned(),
         name: "model".to_owned(),
         uid: "uid-1".to_owned(),
+        version: "41".to_owned(),
         warning: true,
         reason: Reason::PolicyDenied,
         action: "Issue",
@@ -29,6 +30,10 @@ fn the_same_notice_has_the_same_name_and_another_has_another() {
     let others = [
         Notice {
             uid: "uid-2".to_owned(),
+            ..notice()
+        },
+        Notice {
+            version: "42".to_owned(),
             ..notice()
         },
         Notice {

@@ -318,7 +318,8 @@ fn denied(
     now: Timestamp,
 ) -> String {
     let Some(issued) = issued else { return why };
-    let why = why.trim_end_matches('.');
+    // The refusal is a sentence of its own; here it goes on.
+    let why = why.strip_suffix('.').unwrap_or(&why);
     let secret = &issued.secret.name;
     match removal_at(record, settings, now) {
         Some(at) if at < issued.expires_at => {
@@ -375,6 +376,7 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
             namespace: record.seen.namespace.clone(),
             name: record.seen.name.clone(),
             uid: record.seen.uid.clone(),
+            version: record.seen.resource_version.clone(),
             warning: !good,
             reason: *reason,
             action,

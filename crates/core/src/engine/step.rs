@@ -164,6 +164,9 @@ pub struct Notice {
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// Its resourceVersion before the change that is told. Two changes may look alike within one second; this tells them
+    /// apart.
+    pub version: String,
     /// Whether a person should worry.
     pub warning: bool,
     /// Why.
