@@ -40,7 +40,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         },
         "issuedAt": "2026-11-22T12:00:00Z", "expiresAt": "2099-11-22T12:00:00Z", "renewAt": "2099-11-22T04:00:00Z",
         "limitedBy": "SigV4", "policyRefs": ["teams"], "objects": 1, "revision": 7,
-        "hashes": { "spec": "a".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64) },
+        "hashes": { "spec": "a".repeat(64), "store": "d".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64) },
         "lastRenewRequest": "1", "failedAttempts": u32::MAX, "lastFailureTime": "2026-11-22T12:00:00Z",
     } });
     let patched = api
