@@ -181,3 +181,88 @@ async fn an_edit_that_changes_no_decision_writes_nothing() {
     world.finish().await;
     operator.kill();
 }
+
+#[tokio::test]
+async fn a_shorter_max_duration_replaces_what_lives_too_long() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("shorter", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("left-out", &json!({})).await;
+    world.psu("asked", &json!({ "duration": "6h" })).await;
+    world.ready("left-out").await;
+    world.ready("asked").await;
+    world
+        .policy(&json!([world.rule(&json!({ "maxDuration": "1h" }))]))
+        .await;
+    world.unready("asked", "PolicyDenied").await;
+    let psu = world
+        .until("left-out", "lives for an hour", |psu| {
+            let status = psu.status.as_ref().unwrap();
+            let life =
+                status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+            life == 3600 && says(condition(psu, "Ready"), "True", "Issued")
+        })
+        .await;
+    assert_eq!(psu.status.unwrap().revision, Some(2));
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn each_class_is_served_by_its_own_operator_and_denied_template_keys_by_none() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("class", &s3).await;
+    let special = world
+        .operator(&["--class=special", "--secret-template-deny=corp.example"])
+        .await;
+    world.psu("other", &json!({})).await;
+    world.psu("mine", &json!({ "class": "special" })).await;
+    world
+        .psu(
+            "denied",
+            &json!({ "class": "special",
+        "secretTemplate": { "labels": { "team.corp.example/owner": "x" } } }),
+        )
+        .await;
+    world.ready("mine").await;
+    let message = world.unready("denied", "InvalidSpec").await;
+    assert!(message.contains("team.corp.example/owner"), "{message}");
+    special.idle().await;
+    let other = world.psus().get("other").await.unwrap();
+    assert!(other.status.is_none(), "{:?}", other.status);
+    let plain = world.operator(&[]).await;
+    world.ready("other").await;
+    special.idle().await;
+    world.ready("mine").await;
+    world.finish().await;
+    special.kill();
+    plain.kill();
+}
+
+#[tokio::test]
+async fn a_grace_of_never_leaves_the_secret_to_expire() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("never", &s3).await;
+    let operator = world.operator(&["--denial-grace=never"]).await;
+    world.psu("kept", &json!({ "duration": "1m" })).await;
+    let expires = world
+        .ready("kept")
+        .await
+        .status
+        .unwrap()
+        .expires_at
+        .unwrap();
+    world.policy(&json!([])).await;
+    let message = world.unready("kept", "PolicyDenied").await;
+    assert!(message.contains("when its URL expires"), "{message}");
+    operator.idle().await;
+    world.secret("kept").await;
+    assert!(
+        jiff::Timestamp::now() < expires,
+        "the test was too slow to tell"
+    );
+    world.gone("kept").await;
+    assert!(jiff::Timestamp::now() >= expires);
+    world.finish().await;
+    operator.kill();
+}

@@ -248,3 +248,66 @@ async fn sigterm_finishes_what_is_in_flight() {
     );
     world.finish().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_given_up_and_holds_up_nobody_else() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("hang", &s3).await;
+    let proxy = FaultProxy::start(world.plane.api()).unwrap();
+    let operator = world.operator_behind(&proxy, &[]).await;
+    let creates = Match::resource("secrets").verb(Verb::Create).name("hangs");
+    let rule = proxy.add_times(creates.clone(), Fault::Hang, 1);
+    world.psu("hangs", &json!({})).await;
+    assert!(proxy.wait_for(&creates, 1, super::support::LONG).await);
+    world.psu("beside", &json!({})).await;
+    world.ready("beside").await;
+    assert!(
+        world.secrets().get_opt("hangs").await.unwrap().is_none(),
+        "it still hangs"
+    );
+    world.ready("hangs").await;
+    assert_eq!(proxy.fired(rule), 1);
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn two_operators_at_once_corrupt_nothing() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let names: Vec<String> = (0..5).map(|at| format!("twice-{at}")).collect();
+    for name in &names {
+        s3.put_object("data", name, name).unwrap();
+    }
+    let world = World::on("twoops", &s3).await;
+    let operators = [world.operator(&[]).await, world.operator(&[]).await];
+    for name in &names {
+        world
+            .psu(
+                name,
+                &json!({ "duration": "1m", "renewBeforePercentage": 80 }),
+            )
+            .await;
+    }
+    for name in &names {
+        world
+            .until(name, "was renewed thrice", |psu| {
+                psu.status
+                    .as_ref()
+                    .is_some_and(|status| status.revision > Some(3))
+            })
+            .await;
+        let answer = fetch("GET", &world.value(name, "url").await, "", &[]).await;
+        assert_eq!(answer.status, 200, "{name}");
+        let uids: std::collections::BTreeSet<String> = world
+            .versions(name)
+            .into_iter()
+            .map(|version| version.uid)
+            .collect();
+        assert_eq!(uids.len(), 1, "no Secret was made anew");
+        world.ready(name).await;
+    }
+    world.finish().await;
+    operators
+        .into_iter()
+        .for_each(super::support::Operator::kill);
+}

@@ -132,3 +132,120 @@ async fn the_secret_has_the_keys_that_are_documented_and_no_trailing_newlines() 
     world.finish().await;
     operator.kill();
 }
+
+/// Base64 of the SHA-256 of `hello`.
+const HELLO: &str = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";
+
+#[tokio::test]
+async fn what_an_upload_fixes_is_held_by_the_server() {
+    let s3 = S3Server::versitygw().await.unwrap();
+    let world = World::on("upload", &s3).await;
+    let rules = [
+        world.rule(&json!({ "prefixes": ["free/"] })),
+        world.rule(&json!({ "prefixes": ["once/"], "createOnly": true })),
+    ];
+    world.policy(&json!(rules)).await;
+    let operator = world.operator(&[]).await;
+    let upload = async |name: &str, body: &str| {
+        world.ready(name).await;
+        let mount = world.mount(name).await;
+        std::fs::write(mount.join("upload"), body).unwrap();
+        curl(&mount, &["-T", "upload"]).await.0
+    };
+    let fixed = json!({ "contentType": "text/x-\\odd; a=\"b\"", "checksumSHA256": HELLO });
+    world
+        .psu(
+            "sum",
+            &json!({ "key": "free/sum", "method": "PUT", "put": fixed }),
+        )
+        .await;
+    assert_ne!(
+        upload("sum", "other").await,
+        0,
+        "other content than was signed"
+    );
+    assert_eq!(upload("sum", "hello").await, 0);
+    let headers = world.value("sum", "headers").await;
+    assert!(
+        headers
+            .lines()
+            .any(|line| line == "Content-Type: text/x-\\odd; a=\"b\""),
+        "{headers}"
+    );
+    assert!(
+        headers.ends_with('\n') && headers.contains(HELLO),
+        "{headers}"
+    );
+
+    let absent = json!({ "ifNoneMatch": "*" });
+    world
+        .psu(
+            "absent",
+            &json!({ "key": "free/absent", "method": "PUT", "put": absent }),
+        )
+        .await;
+    // The rule forces it, whether it is asked for or not.
+    world
+        .psu("once", &json!({ "key": "once/only", "method": "PUT" }))
+        .await;
+    for (name, key) in [("absent", "free/absent"), ("once", "once/only")] {
+        assert_eq!(upload(name, "first").await, 0, "{name}");
+        assert_ne!(upload(name, "second").await, 0, "{name}: it exists already");
+        let stored = s3.object_bytes("data", key).unwrap();
+        assert_eq!(stored.as_deref(), Some(&b"first"[..]));
+        let url = world.value(name, "url").await;
+        let bare = http("PUT", &url, "", b"second").await;
+        assert_eq!(bare.status, 403, "{name}: the condition can't be left out");
+    }
+    world.finish().await;
+    operator.kill();
+}
+
+/// Keys that clients and proxies like to rewrite.
+const ODD_KEYS: [&str; 4] = [
+    "a b+c",
+    "50%25 off & more?x=1#y",
+    "~tilde/(paren)*!'$.txt",
+    "grün/日本/😀",
+];
+
+async fn odd_keys_are_fetched_from(short: &str, s3: &S3Server) {
+    let world = World::on(short, s3).await;
+    let operator = world.operator(&[]).await;
+    for (at, key) in ODD_KEYS.into_iter().enumerate() {
+        s3.put_object("data", key, key).unwrap();
+        let options =
+            json!({ "responseContentDisposition": "attachment; filename=\"it's %41 + & ;.pdf\"" });
+        world
+            .psu(&format!("odd-{at}"), &json!({ "key": key, "get": options }))
+            .await;
+    }
+    for (at, key) in ODD_KEYS.into_iter().enumerate() {
+        let name = format!("odd-{at}");
+        world.ready(&name).await;
+        let mount = world.mount(&name).await;
+        let (code, said) = curl(&mount, &["-o", "file"]).await;
+        assert_eq!(code, 0, "{key}: {said}");
+        assert_eq!(std::fs::read_to_string(mount.join("file")).unwrap(), key);
+        let answer = http("GET", &world.value(&name, "url").await, "", &[]).await;
+        assert!(
+            answer.head.contains("filename=\"it's %41 + & ;.pdf\""),
+            "{}",
+            answer.head
+        );
+        let head = http("HEAD", &world.value(&name, "head-url").await, "", &[]).await;
+        assert_eq!(head.status, 200, "{key}");
+    }
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn odd_keys_and_answers_are_fetched_from_s3s() {
+    odd_keys_are_fetched_from("odd", &S3Server::s3s_fs().unwrap()).await;
+}
+
+#[tokio::test]
+async fn odd_keys_and_answers_are_fetched_from_versitygw() {
+    odd_keys_are_fetched_from("oddv", &S3Server::versitygw().await.unwrap()).await;
+}

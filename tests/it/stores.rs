@@ -284,3 +284,68 @@ async fn the_operators_own_environment_can_hold_the_credentials() {
     world.finish().await;
     operator.kill();
 }
+
+#[tokio::test]
+async fn a_new_session_is_no_change_and_a_new_endpoint_is_one() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "kept", "x").unwrap();
+    let world = World::on("session", &s3).await;
+    let session = |token: &str, hours| {
+        let end = Timestamp::now() + SignedDuration::from_hours(hours);
+        json!({ "accessKeyID": s3.access_key, "secretAccessKey": s3.secret_key,
+            "sessionToken": token, "expiration": end.to_string() })
+    };
+    world
+        .credentials_data(&session("firstsessionstoken", 2))
+        .await;
+    let operator = world.operator(&["--resign-within=1s"]).await;
+    world.psu("kept", &json!({ "duration": "1h" })).await;
+    world.ready("kept").await;
+    let before = world.secret("kept").await;
+    world
+        .credentials_data(&session("secondsessionstoken", 3))
+        .await;
+    // Only a new resource tells that the new session is in use.
+    let token = async |name: &str| {
+        world
+            .value(name, "url")
+            .await
+            .contains("secondsessionstoken")
+    };
+    world.psu("later-0", &json!({ "duration": "1h" })).await;
+    world.ready("later-0").await;
+    let mut turn = 0;
+    while !token(&format!("later-{turn}")).await {
+        turn += 1;
+        assert!(turn < 20, "the new session is never used");
+        world
+            .psu(&format!("later-{turn}"), &json!({ "duration": "1h" }))
+            .await;
+        world.ready(&format!("later-{turn}")).await;
+    }
+    operator.idle().await;
+    assert_eq!(
+        world.secret("kept").await,
+        before,
+        "a new session re-signs nothing"
+    );
+
+    let moved = s3.localhost_endpoint();
+    world
+        .store(
+            &s3,
+            &json!({ "endpoint": moved, "addressingStyle": "VirtualHost" }),
+        )
+        .await;
+    let after = world
+        .until_secret("kept", "is signed for the new place", |secret| {
+            text(secret, "url").starts_with(&format!("http://data.localhost:{}/kept?", s3.port()))
+        })
+        .await;
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    let mount = world.mount("kept").await;
+    let (code, said) = curl(&mount, &["-o", "file"]).await;
+    assert_eq!(code, 0, "{said}");
+    world.finish().await;
+    operator.kill();
+}

@@ -10,6 +10,7 @@ mod witness;
 mod world;
 
 pub(crate) use fetch::{Answer, curl, http, mounted};
+pub(crate) use operator::Operator;
 pub(crate) use rights::tool;
 pub(crate) use witness::told;
 pub(crate) use world::{Setup, World, condition, says, text};

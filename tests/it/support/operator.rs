@@ -113,14 +113,6 @@ impl Operator {
         .await;
     }
 
-    /// The value of a metric's series, such as `presigned_issued_total`; zero where it is missing.
-    pub(crate) async fn figure(&self, series: &str) -> f64 {
-        let text = self.get("/metrics").await.text();
-        text.lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
-            .map_or(0.0, |value| value.trim().parse().expect("a number"))
-    }
-
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.process.stop();
