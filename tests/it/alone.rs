@@ -46,6 +46,22 @@ async fn uninstall(plane: &ControlPlane) {
     }
 }
 
+/// As if another version of the CRD had been installed: the schema lets everything through.
+async fn open_the_schema(plane: &ControlPlane) {
+    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let at = "/spec/versions/0/schema/openAPIV3Schema";
+    let patch = json!([{ "op": "replace", "path": at, "value": open }]);
+    let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
+    crds(plane)
+        .patch(
+            "presignedurls.presigned.dev",
+            &PatchParams::default(),
+            &patch,
+        )
+        .await
+        .unwrap();
+}
+
 async fn world(short: &str, plane: &'static ControlPlane) -> World {
     let setup = Setup {
         plane: Some(plane),
@@ -154,18 +170,7 @@ async fn an_object_that_cannot_be_parsed_stops_nobody_else() {
     world.psu("lives", &json!({})).await;
     world.ready("lives").await;
     let before = world.secret("lives").await;
-    // As if a newer version of the CRD had been installed: the schema lets everything through.
-    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
-    let patch = json!([{ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": open }]);
-    let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
-    crds(plane)
-        .patch(
-            "presignedurls.presigned.dev",
-            &PatchParams::default(),
-            &patch,
-        )
-        .await
-        .unwrap();
+    open_the_schema(plane).await;
     let newer = json!({ "bucket": "data", "key": { "from": "the future" }, "method": "TELEPORT" });
     eventually("the open schema is served", async || {
         let object = json!({ "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
@@ -201,6 +206,127 @@ async fn an_object_that_cannot_be_parsed_stops_nobody_else() {
     world.psu("after", &json!({})).await;
     world.ready("after").await;
     assert_eq!(world.secret("lives").await, before);
+    world.finish().await;
+    operator.kill();
+    install(plane).await;
+}
+
+/// What admission refuses, as it looks when the schema was edited: (name, spec, words of the message).
+fn bad_input() -> Vec<(&'static str, serde_json::Value, &'static str)> {
+    vec![
+        (
+            "arn",
+            json!({ "bucket": "arn:aws:s3:eu-west-1:123456789012:accesspoint/a" }),
+            "bucket",
+        ),
+        (
+            "express",
+            json!({ "bucket": "data--euw1-az1--x-s3" }),
+            "bucket",
+        ),
+        ("dotdot", json!({ "key": "a/../b" }), "key"),
+        ("dot", json!({ "key": "a/./b" }), "key"),
+        ("empty-segment", json!({ "key": "a//b" }), "key"),
+        ("leading", json!({ "key": "/a" }), "key"),
+        ("control", json!({ "key": "a\u{7}b" }), "key"),
+        ("variable", json!({ "key": "a${filename}" }), "key"),
+        ("bytes", json!({ "key": "ü".repeat(600) }), "1200 bytes"),
+        ("empty-duration", json!({ "duration": "" }), "duration"),
+        ("negative", json!({ "duration": "-1h" }), "duration"),
+        ("brief", json!({ "duration": "10s" }), "duration"),
+        ("long", json!({ "duration": "169h" }), "168h"),
+        ("soon", json!({ "duration": "soon" }), "duration"),
+        (
+            "both",
+            json!({ "renewBefore": "1h", "renewBeforePercentage": 50 }),
+            "renewBefore",
+        ),
+        ("block", json!({ "put": { "contentType": "a/b" } }), "put"),
+        (
+            "crlf",
+            json!({ "method": "PUT", "put": { "contentType": "a\r\nx-amz-acl: public-read" } }),
+            "contentType",
+        ),
+        (
+            "ascii",
+            json!({ "method": "PUT", "put": { "metadata": { "a": "ü" } } }),
+            "metadata",
+        ),
+        (
+            "reserved",
+            json!({ "secretTemplate": { "labels": { "app.kubernetes.io/name": "x" } } }),
+            "kubernetes.io",
+        ),
+        ("name", json!({ "secretName": "../other" }), "secretName"),
+        (
+            "unknown-kind",
+            json!({ "storeRef": { "kind": "Bucket" } }),
+            "cannot be read",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn bad_input_that_no_schema_stops_is_refused_in_words_and_never_signed() {
+    let guard = plane().await;
+    let plane = guard.unwrap();
+    install(plane).await;
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = world("badinput", plane).await;
+    world.furnish(&s3).await;
+    let operator = world.operator(&[]).await;
+    open_the_schema(plane).await;
+    eventually("the open schema is served", async || {
+        let object = json!({ "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
+            "metadata": { "name": "open", "namespace": world.tenant }, "spec": { "bucket": 1 } });
+        presigned_testkit::control_plane::apply_yaml(&world.client, &object.to_string())
+            .await
+            .map(drop)
+    })
+    .await;
+    let psus: Api<kube::api::DynamicObject> = Api::namespaced_with(
+        world.client.clone(),
+        &world.tenant,
+        &kube::api::ApiResource::erase::<presigned_core::api::PresignedUrl>(&()),
+    );
+    for (name, spec, _) in bad_input() {
+        world.psu(name, &spec).await;
+    }
+    world.psu("good", &json!({})).await;
+    for (name, _, words) in bad_input() {
+        let message = eventually(&format!("{name} is refused"), async || {
+            let object = psus.get(name).await.unwrap();
+            let ready = object.data["status"]["conditions"][0].clone();
+            if ready["status"] == "False" && ready["reason"] == "InvalidSpec" {
+                Ok(ready["message"].as_str().unwrap_or_default().to_owned())
+            } else {
+                Err(object.data)
+            }
+        })
+        .await;
+        assert!(
+            message.contains(words),
+            "{name}: {words:?} is missing: {message}"
+        );
+    }
+    world
+        .until_secret("good", "is issued beside them", |_| true)
+        .await;
+    let all = world
+        .secrets()
+        .list(&kube::api::ListParams::default())
+        .await
+        .unwrap();
+    let names: Vec<_> = all
+        .iter()
+        .filter_map(|secret| secret.metadata.name.as_deref())
+        .collect();
+    assert_eq!(names, ["good"], "nothing else was signed");
+    // What the product's own types can't read must not stand in the way of the world's end.
+    let everything = kube::api::ListParams::default();
+    psus.delete_collection(&DeleteParams::default(), &everything)
+        .await
+        .unwrap();
     world.finish().await;
     operator.kill();
     install(plane).await;

@@ -43,7 +43,7 @@ async fn a_refusal_says_what_was_asked_and_what_is_allowed_and_ends_with_the_pol
         )]))
         .await;
     let psu = world.ready("wants").await;
-    assert_eq!(psu.status.unwrap().policy_refs, [world.name.clone()]);
+    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
     world.ready("long").await;
     let answer = http("GET", &world.value("wants", "url").await, "", &[]).await;
     assert_eq!(answer.status, 200);

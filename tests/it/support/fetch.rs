@@ -21,7 +21,7 @@ impl Answer {
     }
 }
 
-/// One request over plain HTTP, with these headers and no others but what HTTP needs.
+/// One request over plain HTTP, with these header lines, each ended, and no others but what HTTP needs.
 pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &[u8]) -> Answer {
     let rest = url.strip_prefix("http://").expect("plain HTTP");
     let (host, path) = rest.split_at(rest.find('/').expect("a path"));
@@ -32,7 +32,7 @@ pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &[u8]) ->
         }
         _ => String::new(),
     };
-    let headers: String = headers.lines().map(|line| format!("{line}\r\n")).collect();
+    let headers = headers.replace('\n', "\r\n");
     let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{length}{headers}\r\n");
     stream.write_all(head.as_bytes()).await.expect("ask");
     stream.write_all(body).await.expect("send the body");

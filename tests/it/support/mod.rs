@@ -1,19 +1,22 @@
 //! What every test of the running operator stands on: a world of its own on the control plane that all share.
 //!
-//! What holds here: the operator under test is the real binary, as the ServiceAccount and with the rights that the chart
+//! What holds here: the operator under test is the real binary, as the service account and with the rights that the chart
 //! renders; whatever a test does, in its end its logs, Events, statuses and metrics are searched for secrets.
 
+mod acts;
 mod fetch;
+mod looks;
 mod operator;
 mod rights;
 mod witness;
 mod world;
 
 pub(crate) use fetch::{Answer, curl, http, mounted};
+pub(crate) use looks::{condition, says, text};
 pub(crate) use operator::Operator;
 pub(crate) use rights::tool;
 pub(crate) use witness::told;
-pub(crate) use world::{Setup, World, condition, says, text};
+pub(crate) use world::{Setup, World};
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};

@@ -17,7 +17,8 @@ const SECRET_PARAMETERS: [&str; 2] = ["X-Amz-Signature=", "X-Amz-Security-Token=
 pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) uid: String,
-    pub(crate) resource_version: String,
+    /// Its resourceVersion.
+    pub(crate) at: String,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ impl Witness {
         let version = Version {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            at: meta.resource_version.clone().unwrap_or_default(),
         };
         for value in secret.data.iter().flatten().map(|(_, value)| &value.0) {
             let text = String::from_utf8_lossy(value);
