@@ -74,6 +74,8 @@ pub struct Cluster {
     pub blind: bool,
     /// When a Secret that a resource relied on was deleted by somebody else.
     pub deleted_by_others: BTreeMap<Place, Timestamp>,
+    /// How often a Secret and a status were really written for a resource.
+    pub writes: BTreeMap<String, (u64, u64)>,
     counter: u64,
 }
 
@@ -409,6 +411,7 @@ impl Cluster {
             .map(|(place, _)| place.clone())
             .collect();
         for place in dead {
+            self.deleted_by_others.insert(place.clone(), now);
             self.remove_secret(&place, now);
         }
     }
@@ -450,6 +453,9 @@ impl Cluster {
                         }
                         Ok(seen.clone())
                     });
+                if written.is_ok() {
+                    self.writes.entry(acting(work)).or_default().1 += 1;
+                }
                 StepResult::StatusWritten(written.map(|seen| {
                     let answer = answer(&seen.uid, &seen.resource_version);
                     self.tell(
@@ -559,6 +565,7 @@ impl Cluster {
             created_for: Some(acting(work)),
         };
         fill(&mut secret, write);
+        self.writes.entry(acting(work)).or_default().0 += 1;
         let uid = secret.uid.clone();
         self.secrets.insert(place.clone(), secret);
         self.secret_changed(&place, false, now);
@@ -579,6 +586,7 @@ impl Cluster {
             return Err(ApiFailure::Invalid);
         }
         self.judge(work, &place, "wrote over");
+        self.writes.entry(acting(work)).or_default().0 += 1;
         let secret = self.secrets.get_mut(&place).ok_or(ApiFailure::NotFound)?;
         let was = secret.labelled();
         fill(secret, write);

@@ -120,9 +120,9 @@ pub trait Meddler {
         carry_out(cluster, cloud, work, step, now)
     }
 
-    /// Whether an event is told to the engine.
-    fn hears(&mut self, _event: &Event, _now: Timestamp) -> bool {
-        true
+    /// What the engine is told of an event.
+    fn hears(&mut self, event: Event) -> Option<Event> {
+        Some(event)
     }
 
     /// Which of the things that happen in the same second comes first.
@@ -401,9 +401,9 @@ impl<M: Meddler> World<M> {
         let Some(event) = self.streams[which].hear(&self.cluster, self.now) else {
             return;
         };
-        if !self.meddler.hears(&event, self.now) {
+        let Some(event) = self.meddler.hears(event) else {
             return;
-        }
+        };
         if let Some(engine) = &mut self.engine {
             engine.on(event, self.now);
         }

@@ -9,7 +9,6 @@ use presigned_core::engine::{
     ApiFailure, CredentialsFailure, Event, Step, StepResult, Watched, Work,
 };
 
-use crate::common::at;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::Cluster;
 use crate::common::rng::Rng;
@@ -90,7 +89,10 @@ impl Meddler for Chaos {
         self.api_fault()
     }
 
-    fn latency(&mut self, _step: &Step) -> (i64, i64) {
+    fn latency(&mut self, step: &Step) -> (i64, i64) {
+        if let Some(latency) = self.sabotage.latency(step) {
+            return latency;
+        }
         let slow = if self.on { 4 } else { 2 };
         (self.rng.range(0, slow), self.rng.range(0, slow))
     }
@@ -132,8 +134,8 @@ impl Meddler for Chaos {
         result
     }
 
-    fn hears(&mut self, event: &Event, now: Timestamp) -> bool {
-        self.sabotage.hears(event, now)
+    fn hears(&mut self, event: Event) -> Option<Event> {
+        self.sabotage.hears(event)
     }
 
     fn first(&mut self, of: usize) -> usize {
@@ -145,7 +147,6 @@ impl Meddler for Chaos {
     }
 
     fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {
-        let _ = at(0);
         self.sabotage.tick(cluster, cloud, now);
     }
 }

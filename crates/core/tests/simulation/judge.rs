@@ -17,6 +17,7 @@ use crate::common::cloud::{Source, source_name};
 use crate::common::cluster::Secret;
 use crate::common::url::Parts;
 use crate::common::world::{Kind, SECRETS, World};
+use crate::quiet;
 
 /// Seconds in which the operator reacts when all is well: a heal may wait for a minute, a watch lags, steps take seconds.
 const REACTION: i64 = 120;
@@ -46,6 +47,8 @@ pub struct Judge {
     hashes: BTreeMap<(String, String), String>,
     parts: BTreeMap<(String, String), Option<Parts>>,
     read: BTreeMap<String, String>,
+    /// When people last did something.
+    noted: Option<Timestamp>,
     notices_seen: usize,
     rounds: u64,
 }
@@ -69,6 +72,7 @@ impl Judge {
 
     /// Takes note of what people did.
     pub fn note(&mut self, world: &World<Chaos>) {
+        self.noted = Some(world.now);
         for seen in world.cluster.resources.values() {
             self.specs
                 .entry((seen.uid.clone(), seen.generation))
@@ -105,6 +109,7 @@ impl Judge {
         let resources: Vec<ResourceSeen> = world.cluster.resources.values().cloned().collect();
         for seen in &resources {
             self.resource(world, seen);
+            self.first_issue(world, seen);
         }
         self.expired_secrets(world);
         self.words(world, &resources);
@@ -126,6 +131,21 @@ impl Judge {
             .unwrap_or(world.now);
         let now = world.now.as_second();
         world.running() && now > since.as_second() + time && now > trouble.as_second() + RECOVERY
+    }
+
+    /// Promise 8: what was never issued is issued within seconds, where nothing stands in the way.
+    fn first_issue(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
+        if seen.status.revision.is_some() {
+            return;
+        }
+        let since = self.noted.unwrap_or(world.now);
+        let time = if world.settings.concurrency < 8 { 180 } else { 60 };
+        if Self::had_time(world, seen, since, time)
+            && quiet::expected(world, self, seen).ready == Some(true)
+        {
+            let who = format!("{}/{}", seen.namespace, seen.name);
+            self.wrong(world, format!("{who} waits for its first issue"));
+        }
     }
 
     /// Promise 1 and 9: what Ready=True says is so.
@@ -216,7 +236,9 @@ impl Judge {
             return Err("status is of another Secret's content".to_owned());
         }
         let now = world.now;
-        if now >= parts.end && Self::had_time(world, seen, parts.end, 10) {
+        // One step at a time, and some for each of those that end at the same moment.
+        let slack = if world.settings.concurrency < 8 { 90 } else { 15 };
+        if now >= parts.end && Self::had_time(world, seen, parts.end, slack) {
             return Err(format!("the URL ended at {}", parts.end));
         }
         if now.as_second() + 900 < parts.start.as_second()
@@ -482,7 +504,7 @@ impl Judge {
             if world.cluster.blind && told.is_none_or(|told| told.uid != secret.uid) {
                 continue;
             }
-            if Self::had_time(world, seen, parts.end, 30) {
+            if Self::had_time(world, seen, parts.end, 120) {
                 found.push(format!(
                     "the Secret {namespace}/{name} of {} holds a URL that ended at {}",
                     seen.name, parts.end

@@ -86,3 +86,39 @@ fn every_promise_holds_whatever_goes_wrong() {
         .collect();
     assert!(found.is_empty(), "{}", told.join("\n"));
 }
+
+/// Seeds among which a planted bug must be found.
+const BUG_SEEDS: u64 = 40;
+
+/// Each planted bug, and the words by which its promise is told to be broken.
+macro_rules! planted {
+    ($($name:ident: $bug:ident => $words:literal;)+) => {
+        $(#[test]
+        fn $name() {
+            let found = failures(BUG_SEEDS, Bug::$bug, 3);
+            let right = found.iter().any(|(_, verdict)| verdict.contains($words));
+            assert!(right, "not found by {:?}; instead: {found:#?}", $words);
+        })+
+    };
+}
+
+planted! {
+    a_foreign_secret_that_is_overwritten_is_found: OverwritesForeign => "a foreign Secret was touched";
+    a_foreign_secret_that_is_deleted_is_found: DeletesForeign => "a foreign Secret was touched";
+    a_renewal_that_signs_nothing_is_found: PublishesOldUrl => "is Ready, but status";
+    a_url_of_another_resource_is_found: PublishesAnothersUrl => "no policy allows";
+    a_life_beyond_the_policy_is_found: LivesTooLong => "no policy allows";
+    a_url_that_outlives_its_session_is_found: OutlivesSession => "outlives the session";
+    a_status_before_its_secret_is_found: StatusBeforeSecret => "its Secret is not there";
+    a_secret_that_is_written_twice_is_found: WritesTwice => "writes of the Secret";
+    a_status_that_is_never_content_is_found: NeverContent => "calls within a minute";
+    a_refused_secret_that_stays_is_found: KeepsDenied => "left behind";
+    an_expired_secret_that_stays_is_found: KeepsExpired => "holds a URL that ended";
+    a_policy_that_is_not_heeded_is_found: IgnoresPolicies => "polic";
+    a_renewal_without_overlap_is_found: RenewsLate => "renewed with";
+    a_url_in_a_condition_is_found: LeaksUrl => "stands in words";
+    a_first_issue_that_waits_is_found: FirstIssueWaits => "waits for its first issue";
+    a_start_that_is_not_silent_is_found: ForgetsAtStart => "after a restart";
+    a_renamed_secret_that_stays_is_found: LeavesRenamed => "left behind";
+    drift_that_is_overlooked_is_found: OverlooksDrift => "is Ready, but";
+}

@@ -85,10 +85,10 @@ impl Run<'_> {
         let begun = self.world.now.as_second();
         self.until(at(begun + 3600));
         self.settled();
-        let calm = self.world.records.len();
+        let calm = quiet::count(self.world);
         self.until(at(begun + CALM));
         if self.fine() {
-            quiet::renewals(self.world, self.judge, calm);
+            quiet::renewals(self.world, self.judge, &calm);
         }
         self.settled();
         self.silence();

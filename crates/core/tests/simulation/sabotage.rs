@@ -1,41 +1,340 @@
-//! Planted bugs: each breaks one promise, and some seed among the first few must find it.
+//! Planted bugs: each breaks one promise between the engine and the world, and the judge must find it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::engine::{Event, Step, StepResult, Work};
+use presigned_core::api::{GetOptions, Method, PresignedUrlStatus, PutOptions};
+use presigned_core::engine::{
+    ApiFailure, Change, Event, ObjectVersion, SecretWrite, Step, StepResult, Work,
+};
+use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 
+use crate::common::at;
 use crate::common::cloud::Cloud;
-use crate::common::cluster::Cluster;
+use crate::common::cluster::{Cluster, Place, Secret};
+use crate::common::url::Parts;
+use crate::common::world::{carry_out, place};
 
 /// A bug between the engine and the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     None,
+    /// Preconditions are dropped: what stands under the name is written over.
+    OverwritesForeign,
+    /// Preconditions are dropped: what stands under the name is deleted.
+    DeletesForeign,
+    /// A renewal writes the old URL again.
+    PublishesOldUrl,
+    /// The Secret of one resource gets what was signed for another.
+    PublishesAnothersUrl,
+    /// The URL lives for twice the time that was planned.
+    LivesTooLong,
+    /// The end of a session is taken to be an hour later.
+    OutlivesSession,
+    /// The status is written first, the Secret minutes after it.
+    StatusBeforeSecret,
+    /// Each renewal writes the Secret twice.
+    WritesTwice,
+    /// The status that is written is never the one that is wanted.
+    NeverContent,
+    /// A refused resource keeps its Secret.
+    KeepsDenied,
+    /// A Secret of dead URLs stays.
+    KeepsExpired,
+    /// No change of a policy is heard of.
+    IgnoresPolicies,
+    /// A renewal waits until half a minute is left.
+    RenewsLate,
+    /// A condition shows the URL.
+    LeaksUrl,
+    /// A first issue waits behind everything else.
+    FirstIssueWaits,
+    /// Statuses are forgotten at a start.
+    ForgetsAtStart,
+    /// The Secret of the earlier name stays.
+    LeavesRenamed,
+    /// A Secret that was edited is said to be as it was written.
+    OverlooksDrift,
 }
 
 /// A planted bug with what it has to remember.
 pub struct Sabotage {
-    pub bug: Bug,
+    bug: Bug,
+    now: Timestamp,
+    ends: BTreeMap<Place, Timestamp>,
+    backlog: Vec<(Timestamp, Work, Step)>,
 }
 
 impl Sabotage {
     pub fn new(bug: Bug) -> Self {
-        Self { bug }
+        Self {
+            bug,
+            now: Timestamp::MIN,
+            ends: BTreeMap::new(),
+            backlog: Vec::new(),
+        }
     }
 
+    /// What a faulty engine would have done instead of this step; `None` leaves it as it is.
     pub fn land(
         &mut self,
-        _cluster: &mut Cluster,
-        _cloud: &mut Cloud,
-        _work: &Work,
-        _step: &Step,
-        _now: Timestamp,
+        cluster: &mut Cluster,
+        cloud: &mut Cloud,
+        work: &Work,
+        step: &Step,
+        now: Timestamp,
     ) -> Option<StepResult> {
-        None
+        let standing = place(step).and_then(|place| cluster.secrets.get(&place).cloned());
+        match (self.bug, step) {
+            (Bug::OverwritesForeign, Step::CreateSecret(write)) => {
+                let step = Step::UpdateSecret {
+                    write: write.clone(),
+                    target: version(&standing?),
+                };
+                Some(carry_out(cluster, cloud, work, &step, now))
+            }
+            (Bug::DeletesForeign, Step::CreateSecret(write)) => {
+                let step = Step::DeleteSecret {
+                    namespace: write.namespace.clone(),
+                    name: write.name.clone(),
+                    target: version(&standing?),
+                };
+                carry_out(cluster, cloud, work, &step, now);
+                Some(StepResult::SecretWritten(Err(ApiFailure::AlreadyExists)))
+            }
+            (Bug::PublishesOldUrl, Step::UpdateSecret { write, target }) => {
+                let mut write = write.clone();
+                write.data = data(&standing?);
+                let target = target.clone();
+                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+            }
+            (Bug::PublishesAnothersUrl, Step::UpdateSecret { write, target }) => {
+                let (namespace, name) = place(step)?;
+                let other = cluster.secrets.iter().find(|((_, other), secret)| {
+                    *other != name && secret.created_for.is_some() && secret.edited.is_none()
+                })?;
+                let mut write = write.clone();
+                debug_assert_eq!(write.namespace, namespace);
+                write.data = data(other.1);
+                let target = target.clone();
+                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+            }
+            (Bug::LivesTooLong, Step::CreateSecret(write)) => {
+                let write = longer(write, cloud)?;
+                Some(carry_out(cluster, cloud, work, &Step::CreateSecret(write), now))
+            }
+            (Bug::OutlivesSession, Step::FetchCredentials { .. }) => {
+                let mut result = carry_out(cluster, cloud, work, step, now);
+                if let StepResult::Credentials(Ok(credentials)) = &mut result {
+                    credentials.expires_at = credentials
+                        .expires_at
+                        .map(|end| at(end.as_second() + 3600));
+                }
+                Some(result)
+            }
+            (Bug::StatusBeforeSecret, Step::CreateSecret(_)) if standing.is_none() => {
+                let later = at(now.as_second() + 900);
+                self.backlog.push((later, work.clone(), step.clone()));
+                Some(StepResult::SecretWritten(Ok(ObjectVersion {
+                    uid: "uid-not-yet".to_owned(),
+                    resource_version: Some("1".to_owned()),
+                })))
+            }
+            (Bug::WritesTwice, Step::UpdateSecret { write, .. }) => {
+                let StepResult::SecretWritten(Ok(target)) =
+                    carry_out(cluster, cloud, work, step, now)
+                else {
+                    return Some(StepResult::SecretWritten(Err(ApiFailure::Conflict)));
+                };
+                let write = write.clone();
+                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+            }
+            (Bug::NeverContent | Bug::LeaksUrl, Step::WriteStatus { .. }) => {
+                Some(self.other_status(cluster, cloud, work, step, now))
+            }
+            (Bug::KeepsDenied, Step::DeleteSecret { .. })
+                if status(cluster, work).is_some_and(|status| says(status, "PolicyDenied")) =>
+            {
+                Some(StepResult::SecretDeleted(Ok(())))
+            }
+            (Bug::KeepsExpired, Step::DeleteSecret { .. })
+                if standing
+                    .as_ref()
+                    .and_then(|secret| Parts::of(secret.text("url")?))
+                    .is_some_and(|parts| parts.end <= now) =>
+            {
+                Some(StepResult::SecretDeleted(Ok(())))
+            }
+            (Bug::LeavesRenamed, Step::DeleteSecret { name, .. })
+                if status(cluster, work).is_some_and(|status| {
+                    status.secret_ref.as_ref().is_some_and(|told| told.name == *name)
+                        && !says(status, "PolicyDenied")
+                }) =>
+            {
+                Some(StepResult::SecretDeleted(Ok(())))
+            }
+            (Bug::OverlooksDrift, Step::InspectSecret { data: true, .. }) => {
+                let mut result = carry_out(cluster, cloud, work, step, now);
+                if let StepResult::Inspected(Ok(Some(seen))) = &mut result
+                    && let Some(content) = &mut seen.content
+                    && let Some(told) = status(cluster, work).and_then(|s| s.secret_ref.as_ref())
+                {
+                    content.data_hash.clone_from(&told.data_hash);
+                }
+                Some(result)
+            }
+            (Bug::RenewsLate, Step::CreateSecret(_) | Step::UpdateSecret { .. }) => {
+                let result = carry_out(cluster, cloud, work, step, now);
+                let place = place(step)?;
+                let parts = Parts::of(cluster.secrets.get(&place)?.text("url")?)?;
+                self.ends.insert(place, parts.end);
+                Some(result)
+            }
+            _ => None,
+        }
     }
 
-    pub fn hears(&mut self, _event: &Event, _now: Timestamp) -> bool {
-        true
+    /// How long a step takes where the bug makes it slow.
+    pub fn latency(&self, step: &Step) -> Option<(i64, i64)> {
+        match (self.bug, step) {
+            (Bug::FirstIssueWaits, Step::CreateSecret(_)) => Some((7200, 0)),
+            (Bug::RenewsLate, Step::UpdateSecret { .. }) => {
+                let end = self.ends.get(&place(step)?)?;
+                Some(((end.as_second() - 30 - self.now.as_second()).max(0), 0))
+            }
+            _ => None,
+        }
     }
 
-    pub fn tick(&mut self, _cluster: &mut Cluster, _cloud: &mut Cloud, _now: Timestamp) {}
+    pub fn hears(&mut self, event: Event) -> Option<Event> {
+        match (self.bug, event) {
+            (Bug::IgnoresPolicies, Event::Policy(Change::Apply(_) | Change::Delete(_))) => None,
+            (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
+                seen.status = Box::default();
+                Some(Event::Resource(Change::InitApply(seen)))
+            }
+            (_, event) => Some(event),
+        }
+    }
+
+    pub fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {
+        self.now = now;
+        let (due, waits) = std::mem::take(&mut self.backlog)
+            .into_iter()
+            .partition(|(time, _, _)| *time <= now);
+        self.backlog = waits;
+        for (_, work, step) in due {
+            carry_out(cluster, cloud, &work, &step, now);
+        }
+    }
+
+    /// Writes a status that is not the one that was asked for.
+    fn other_status(
+        &self,
+        cluster: &mut Cluster,
+        cloud: &mut Cloud,
+        work: &Work,
+        step: &Step,
+        now: Timestamp,
+    ) -> StepResult {
+        let Step::WriteStatus {
+            namespace,
+            name,
+            target,
+            status,
+        } = step
+        else {
+            return carry_out(cluster, cloud, work, step, now);
+        };
+        let mut status = status.clone();
+        if self.bug == Bug::NeverContent {
+            status.failed_attempts = Some(7);
+        } else if let Some(secret) = status.secret_ref.as_ref()
+            && let Some(url) = cluster
+                .secrets
+                .get(&(namespace.clone(), secret.name.clone()))
+                .and_then(|secret| secret.text("url"))
+        {
+            status.conditions[0].message = format!("good: {url}");
+        }
+        let step = Step::WriteStatus {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            target: target.clone(),
+            status,
+        };
+        carry_out(cluster, cloud, work, &step, now)
+    }
+}
+
+fn version(secret: &Secret) -> ObjectVersion {
+    ObjectVersion {
+        uid: secret.uid.clone(),
+        resource_version: Some(secret.resource_version.clone()),
+    }
+}
+
+fn data(secret: &Secret) -> BTreeMap<String, presigned_core::issue::SecretBytes> {
+    secret
+        .data
+        .iter()
+        .map(|(key, value)| (key.clone(), value.clone().into()))
+        .collect()
+}
+
+fn status<'a>(cluster: &'a Cluster, work: &Work) -> Option<&'a PresignedUrlStatus> {
+    let Work::Resource(uid) = work else {
+        return None;
+    };
+    cluster
+        .resources
+        .values()
+        .find(|seen| seen.uid == *uid)
+        .map(|seen| &*seen.status)
+}
+
+fn says(status: &PresignedUrlStatus, reason: &str) -> bool {
+    status
+        .conditions
+        .first()
+        .is_some_and(|ready| ready.reason == reason)
+}
+
+/// The same URL with twice the life, truly signed.
+fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
+    let text = |key: &str| String::from_utf8(write.data.get(key)?.expose().to_vec()).ok();
+    let parts = Parts::of(&text("url")?)?;
+    let (bucket, key) = parts.path[1..].split_once('/')?;
+    let (bucket, key) = (Bucket::parse(bucket).ok()?, Key::parse(key).ok()?);
+    let options = match text("method")?.as_str() {
+        method if method == Method::Get.as_str() => Options::Get(GetOptions::default()),
+        method if method == Method::Head.as_str() => Options::Head(GetOptions::default()),
+        method if method == Method::Put.as_str() => Options::Put(PutOptions::default()),
+        _ => Options::Delete,
+    };
+    let known = cloud.keys.get(&parts.access_key_id)?;
+    let credentials = Credentials {
+        access_key_id: parts.access_key_id.clone(),
+        secret_access_key: known.secret.clone().into(),
+        session_token: known.token.clone().map(Into::into),
+        expires_at: known.ends.map(|end| at(end.as_second() + 1_000_000)),
+    };
+    let endpoint = Endpoint::parse(&parts.origin).ok()?;
+    let style = presigned_core::api::AddressingStyle::Path;
+    let target = Target::resolve(Some(&endpoint), &parts.region, style, &bucket).ok()?;
+    let operation = Operation {
+        bucket: &bucket,
+        key: &key,
+        options: &options,
+    };
+    let life = u64::try_from(parts.end.as_second() - parts.start.as_second()).ok()?;
+    let twice = Duration::from_secs((life * 2).min(604_800));
+    let signed = presign(&operation, &target, &credentials, parts.start, twice).ok()?;
+    let mut write = Box::new(write.clone());
+    write
+        .data
+        .insert("url".to_owned(), signed.url.expose().to_owned().into());
+    Some(write)
 }
