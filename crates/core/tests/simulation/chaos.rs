@@ -90,7 +90,7 @@ impl Meddler for Chaos {
     }
 
     fn latency(&mut self, step: &Step) -> (i64, i64) {
-        if let Some(latency) = self.sabotage.latency(step) {
+        if let Some(latency) = self.sabotage.latency(step, !self.on) {
             return latency;
         }
         let slow = if self.on { 4 } else { 2 };

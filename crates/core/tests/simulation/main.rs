@@ -111,7 +111,7 @@ planted! {
     a_url_that_outlives_its_session_is_found: OutlivesSession => "outlives the session";
     a_status_before_its_secret_is_found: StatusBeforeSecret => "its Secret is not there";
     a_secret_that_is_written_twice_is_found: WritesTwice => "writes of the Secret";
-    a_status_that_is_never_content_is_found: NeverContent => "calls within a minute";
+    a_look_that_calls_for_the_next_is_found: LooksForEver => "calls within a minute";
     a_refused_secret_that_stays_is_found: KeepsDenied => "left behind";
     an_expired_secret_that_stays_is_found: KeepsExpired => "holds a URL that ended";
     a_policy_that_is_not_heeded_is_found: IgnoresPolicies => "polic";

@@ -29,7 +29,7 @@ pub enum Bug {
     PublishesOldUrl,
     /// The Secret of one resource gets what was signed for another.
     PublishesAnothersUrl,
-    /// The URL lives for twice the time that was planned.
+    /// The URL lives for a week, whatever was planned.
     LivesTooLong,
     /// The end of a session is taken to be an hour later.
     OutlivesSession,
@@ -37,8 +37,8 @@ pub enum Bug {
     StatusBeforeSecret,
     /// Each renewal writes the Secret twice.
     WritesTwice,
-    /// The status that is written is never the one that is wanted.
-    NeverContent,
+    /// Each look at a Secret gives rise to the next.
+    LooksForEver,
     /// A refused resource keeps its Secret.
     KeepsDenied,
     /// A Secret of dead URLs stays.
@@ -151,8 +151,16 @@ impl Sabotage {
                 let write = write.clone();
                 Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
             }
-            (Bug::NeverContent | Bug::LeaksUrl, Step::WriteStatus { .. }) => {
-                Some(self.other_status(cluster, cloud, work, step, now))
+            (Bug::LeaksUrl, Step::WriteStatus { .. }) => {
+                Some(leaking_status(cluster, cloud, work, step, now))
+            }
+            (Bug::LooksForEver, Step::InspectSecret { data: true, .. }) => {
+                let result = carry_out(cluster, cloud, work, step, now);
+                cluster.edit_secret(&place(step)?, now, |secret| {
+                    let looks = secret.annotations.len().to_string();
+                    secret.annotations.insert(format!("looks-{looks}"), looks);
+                });
+                Some(result)
             }
             (Bug::KeepsDenied, Step::DeleteSecret { .. })
                 if status(cluster, work).is_some_and(|status| says(status, "PolicyDenied")) =>
@@ -197,10 +205,10 @@ impl Sabotage {
     }
 
     /// How long a step takes where the bug makes it slow.
-    pub fn latency(&self, step: &Step) -> Option<(i64, i64)> {
+    pub fn latency(&self, step: &Step, calm: bool) -> Option<(i64, i64)> {
         match (self.bug, step) {
             (Bug::FirstIssueWaits, Step::CreateSecret(_)) => Some((7200, 0)),
-            (Bug::RenewsLate, Step::UpdateSecret { .. }) => {
+            (Bug::RenewsLate, Step::UpdateSecret { .. }) if calm => {
                 let end = self.ends.get(&place(step)?)?;
                 Some(((end.as_second() - 30 - self.now.as_second()).max(0), 0))
             }
@@ -229,44 +237,29 @@ impl Sabotage {
             carry_out(cluster, cloud, &work, &step, now);
         }
     }
+}
 
-    /// Writes a status that is not the one that was asked for.
-    fn other_status(
-        &self,
-        cluster: &mut Cluster,
-        cloud: &mut Cloud,
-        work: &Work,
-        step: &Step,
-        now: Timestamp,
-    ) -> StepResult {
-        let Step::WriteStatus {
-            namespace,
-            name,
-            target,
-            status,
-        } = step
-        else {
-            return carry_out(cluster, cloud, work, step, now);
-        };
-        let mut status = status.clone();
-        if self.bug == Bug::NeverContent {
-            status.failed_attempts = Some(7);
-        } else if let Some(secret) = status.secret_ref.as_ref()
-            && let Some(url) = cluster
-                .secrets
-                .get(&(namespace.clone(), secret.name.clone()))
-                .and_then(|secret| secret.text("url"))
-        {
-            status.conditions[0].message = format!("good: {url}");
-        }
-        let step = Step::WriteStatus {
-            namespace: namespace.clone(),
-            name: name.clone(),
-            target: target.clone(),
-            status,
-        };
-        carry_out(cluster, cloud, work, &step, now)
+/// Writes a status with the URL in its first condition.
+fn leaking_status(
+    cluster: &mut Cluster,
+    cloud: &mut Cloud,
+    work: &Work,
+    step: &Step,
+    now: Timestamp,
+) -> StepResult {
+    let mut step = step.clone();
+    if let Step::WriteStatus {
+        namespace, status, ..
+    } = &mut step
+        && let Some(secret) = status.secret_ref.as_ref()
+        && let Some(url) = cluster
+            .secrets
+            .get(&(namespace.clone(), secret.name.clone()))
+            .and_then(|secret| secret.text("url"))
+    {
+        status.conditions[0].message = format!("good: {url}");
     }
+    carry_out(cluster, cloud, work, &step, now)
 }
 
 fn version(secret: &Secret) -> ObjectVersion {
@@ -302,7 +295,7 @@ fn says(status: &PresignedUrlStatus, reason: &str) -> bool {
         .is_some_and(|ready| ready.reason == reason)
 }
 
-/// The same URL with twice the life, truly signed.
+/// The same URL with a life of a week, truly signed.
 fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
     let text = |key: &str| String::from_utf8(write.data.get(key)?.expose().to_vec()).ok();
     let parts = Parts::of(&text("url")?)?;
@@ -319,7 +312,7 @@ fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
         access_key_id: parts.access_key_id.clone(),
         secret_access_key: known.secret.clone().into(),
         session_token: known.token.clone().map(Into::into),
-        expires_at: known.ends.map(|end| at(end.as_second() + 1_000_000)),
+        expires_at: known.ends.map(|_| Timestamp::MAX),
     };
     let endpoint = Endpoint::parse(&parts.origin).ok()?;
     let style = presigned_core::api::AddressingStyle::Path;
@@ -329,9 +322,8 @@ fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
         key: &key,
         options: &options,
     };
-    let life = u64::try_from(parts.end.as_second() - parts.start.as_second()).ok()?;
-    let twice = Duration::from_secs((life * 2).min(604_800));
-    let signed = presign(&operation, &target, &credentials, parts.start, twice).ok()?;
+    let week = Duration::from_secs(604_800);
+    let signed = presign(&operation, &target, &credentials, parts.start, week).ok()?;
     let mut write = Box::new(write.clone());
     write
         .data
