@@ -191,7 +191,8 @@ pub async fn wire(
 
 /// Runs the operator until it is asked to stop.
 pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
+    // One thread: the work is to wait for the API server, and a second one would cost a heap of its own for nothing.
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the asynchronous runtime cannot be started")?

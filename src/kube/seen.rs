@@ -5,15 +5,16 @@
 //! only what decisions need is kept: no managed fields, no annotations, no Secret data.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy, RENEW_ANNOTATION};
 use presigned_core::engine::{NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen};
 use presigned_core::issue::Owner;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::events::cut;
@@ -26,7 +27,7 @@ const WHY_LIMIT: usize = 512;
 #[derive(Deserialize)]
 #[serde(bound = "")]
 pub(super) struct Raw<K> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "kept")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -34,6 +35,40 @@ pub(super) struct Raw<K> {
     status: Value,
     #[serde(skip)]
     kind: PhantomData<fn() -> K>,
+}
+
+/// The metadata that is looked at. The rest, managedFields above all, is most of an object and is skipped unparsed.
+fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kept {
+        annotations: Option<BTreeMap<String, String>>,
+        deletion_timestamp: Option<Time>,
+        generation: Option<i64>,
+        name: Option<String>,
+        namespace: Option<String>,
+        resource_version: Option<String>,
+        uid: Option<String>,
+    }
+    let Kept {
+        annotations,
+        deletion_timestamp,
+        generation,
+        name,
+        namespace,
+        resource_version,
+        uid,
+    } = Kept::deserialize(from)?;
+    Ok(ObjectMeta {
+        annotations,
+        deletion_timestamp,
+        generation,
+        name,
+        namespace,
+        resource_version,
+        uid,
+        ..ObjectMeta::default()
+    })
 }
 
 impl<K> Clone for Raw<K> {
@@ -170,18 +205,18 @@ fn spec<S: DeserializeOwned>(value: Value) -> Result<Box<S>, String> {
 
 /// The status, without the fields that cannot be parsed: one of them must not take the record of what was issued away.
 fn status<S: DeserializeOwned + Default>(value: Value) -> S {
+    if let Ok(whole) = S::deserialize(&value) {
+        return whole;
+    }
     let Value::Object(fields) = value else {
         return S::default();
     };
-    let whole = serde_json::from_value(Value::Object(fields.clone()));
-    whole.unwrap_or_else(|_| {
-        let readable: Map<_, _> = fields
-            .into_iter()
-            .filter(|(name, value)| {
-                let alone = Map::from_iter([(name.clone(), value.clone())]);
-                serde_json::from_value::<S>(Value::Object(alone)).is_ok()
-            })
-            .collect();
-        serde_json::from_value(Value::Object(readable)).unwrap_or_default()
-    })
+    let readable: Map<_, _> = fields
+        .into_iter()
+        .filter(|(name, value)| {
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            serde_json::from_value::<S>(Value::Object(alone)).is_ok()
+        })
+        .collect();
+    serde_json::from_value(Value::Object(readable)).unwrap_or_default()
 }

@@ -26,8 +26,8 @@ use super::merge::{alone, merged};
 use super::seen::{self, Raw};
 use crate::telemetry::{Readiness, WatchState};
 
-/// The most objects in one page of a list.
-const PAGE: u32 = 500;
+/// The most objects in one page of a list: a page is in memory whole, as text and then parsed.
+const PAGE: u32 = 250;
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.

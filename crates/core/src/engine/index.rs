@@ -57,7 +57,8 @@ pub enum Watched {
 /// All that is known.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    pub(super) resources: BTreeMap<String, Record>,
+    /// Boxed: a map keeps a third of its places empty.
+    pub(super) resources: BTreeMap<String, Box<Record>>,
     pub(super) policies: BTreeMap<String, PolicyRecord>,
     pub(super) policy_set: PolicySet,
     pub(super) stores: BTreeMap<String, Store>,
@@ -66,7 +67,8 @@ pub(super) struct Index {
     pub(super) own_secrets: BTreeMap<String, String>,
     by_namespace: BTreeMap<String, BTreeSet<String>>,
     by_store: BTreeMap<String, BTreeSet<String>>,
-    by_secret: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
+    by_secret: BTreeSet<(String, String, String)>,
     frames: BTreeMap<Watched, Frame>,
 }
 
@@ -138,7 +140,12 @@ impl Index {
 
     /// The resources that name a Secret.
     pub(super) fn of_secret(&self, namespace: &str, name: &str) -> Vec<Work> {
-        works(self.by_secret.get(&(namespace.to_owned(), name.to_owned())))
+        let first = (namespace.to_owned(), name.to_owned(), String::new());
+        self.by_secret
+            .range(first..)
+            .take_while(|(in_namespace, called, _)| in_namespace == namespace && called == name)
+            .map(|(_, _, uid)| Work::Resource(uid.clone()))
+            .collect()
     }
 
     /// Applies a change of a PresignedURL.
@@ -192,16 +199,14 @@ impl Index {
             .entry(store_name(&seen).to_owned())
             .or_default()
             .insert(uid.clone());
-        let secret = (seen.namespace.clone(), secret_name(&seen).to_owned());
+        let secret = secret_name(&seen).to_owned();
         self.by_secret
-            .entry(secret)
-            .or_default()
-            .insert(uid.clone());
+            .insert((seen.namespace.clone(), secret, uid.clone()));
         let record = Record {
             seen,
             memory: memory.unwrap_or_default(),
         };
-        self.resources.insert(uid.clone(), record);
+        self.resources.insert(uid.clone(), Box::new(record));
         Some(Work::Resource(uid))
     }
 
@@ -218,11 +223,12 @@ impl Index {
         concerned
     }
 
-    fn unlink(&mut self, uid: &str) -> Option<Record> {
+    fn unlink(&mut self, uid: &str) -> Option<Box<Record>> {
         let record = self.resources.remove(uid)?;
         let secret = (
             record.seen.namespace.clone(),
             secret_name(&record.seen).to_owned(),
+            uid.to_owned(),
         );
         remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
         remove_from(
@@ -230,7 +236,7 @@ impl Index {
             &store_name(&record.seen).to_owned(),
             uid,
         );
-        remove_from(&mut self.by_secret, &secret, uid);
+        self.by_secret.remove(&secret);
         Some(record)
     }
 

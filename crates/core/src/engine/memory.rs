@@ -126,8 +126,8 @@ pub(super) struct Memory {
     pub(super) outdated: bool,
     pub(super) pending: Option<Box<Pending>>,
     /// The old Secret that is to be removed once the new one is written.
-    pub(super) superseded: Option<SecretRef>,
-    pub(super) notices: VecDeque<Notice>,
+    pub(super) superseded: Option<Box<SecretRef>>,
+    pub(super) notices: VecDeque<Box<Notice>>,
     /// The status is not written again before this time.
     pub(super) status_retry_at: Option<Timestamp>,
 }

@@ -398,11 +398,13 @@ impl Engine {
         }
         record.memory.unsaved = None;
         if let Some(notice) = record.memory.notices.pop_front() {
-            return Next::Step(Step::PublishEvent(Box::new(notice)), Doing::Notice);
+            return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }
         if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
             wake.at(renews);
         }
+        // An emptied queue keeps its room, and there is one a resource.
+        record.memory.notices.shrink_to_fit();
         Next::Idle(wake.0)
     }
 

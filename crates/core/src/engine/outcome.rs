@@ -56,6 +56,7 @@ impl Engine {
                         self.observations.push(Observation::Denied);
                     }
                     if let Some(record) = self.index.resources.get_mut(uid) {
+                        let notices = notices.into_iter().map(Box::new);
                         record.memory.notices.extend(notices);
                     }
                 }
@@ -225,7 +226,8 @@ impl Engine {
         let meant = record
             .memory
             .superseded
-            .clone()
+            .as_deref()
+            .cloned()
             .or_else(|| issued(record).map(|issued| issued.secret));
         let me = Me {
             uid: &record.seen.uid,
@@ -287,7 +289,7 @@ impl Engine {
             memory.healed_at = Some(now);
         }
         if before.is_some() {
-            memory.superseded = before;
+            memory.superseded = before.map(Box::new);
         }
         self.observations.push(if pending.cause.is_renewal() {
             Observation::Renewed(pending.cause)

@@ -88,7 +88,8 @@ pub(super) fn desired(
     let renews = issued.map(|issued| renewal(record, judged, issued));
     let verdict = verdict(record, judged, issued, renews.flatten(), settings, now);
     let generation = Some(seen.generation);
-    let mut conditions = Vec::new();
+    // Ready, Allowed and Stalled; Renewed is rare.
+    let mut conditions = Vec::with_capacity(3);
     let mut put =
         |type_: ConditionType, status: ConditionStatus, reason: Reason, message: String| {
             // Transition times live on in the old conditions; the order is made anew.
