@@ -139,7 +139,11 @@ impl Judge {
             return;
         }
         let since = self.noted.unwrap_or(world.now);
-        let time = if world.settings.concurrency < 8 { 180 } else { 60 };
+        let time = if world.settings.concurrency < 8 {
+            180
+        } else {
+            60
+        };
         if Self::had_time(world, seen, since, time)
             && quiet::expected(world, self, seen).ready == Some(true)
         {
@@ -237,7 +241,11 @@ impl Judge {
         }
         let now = world.now;
         // One step at a time, and some for each of those that end at the same moment.
-        let slack = if world.settings.concurrency < 8 { 90 } else { 15 };
+        let slack = if world.settings.concurrency < 8 {
+            90
+        } else {
+            15
+        };
         if now >= parts.end && Self::had_time(world, seen, parts.end, slack) {
             return Err(format!("the URL ended at {}", parts.end));
         }

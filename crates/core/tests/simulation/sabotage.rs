@@ -108,7 +108,13 @@ impl Sabotage {
                 let mut write = write.clone();
                 write.data = data(&standing?);
                 let target = target.clone();
-                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+                Some(carry_out(
+                    cluster,
+                    cloud,
+                    work,
+                    &Step::UpdateSecret { write, target },
+                    now,
+                ))
             }
             (Bug::PublishesAnothersUrl, Step::UpdateSecret { write, target }) => {
                 let (namespace, name) = place(step)?;
@@ -119,18 +125,29 @@ impl Sabotage {
                 debug_assert_eq!(write.namespace, namespace);
                 write.data = data(other.1);
                 let target = target.clone();
-                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+                Some(carry_out(
+                    cluster,
+                    cloud,
+                    work,
+                    &Step::UpdateSecret { write, target },
+                    now,
+                ))
             }
             (Bug::LivesTooLong, Step::CreateSecret(write)) => {
                 let write = longer(write, cloud)?;
-                Some(carry_out(cluster, cloud, work, &Step::CreateSecret(write), now))
+                Some(carry_out(
+                    cluster,
+                    cloud,
+                    work,
+                    &Step::CreateSecret(write),
+                    now,
+                ))
             }
             (Bug::OutlivesSession, Step::FetchCredentials { .. }) => {
                 let mut result = carry_out(cluster, cloud, work, step, now);
                 if let StepResult::Credentials(Ok(credentials)) = &mut result {
-                    credentials.expires_at = credentials
-                        .expires_at
-                        .map(|end| at(end.as_second() + 3600));
+                    credentials.expires_at =
+                        credentials.expires_at.map(|end| at(end.as_second() + 3600));
                 }
                 Some(result)
             }
@@ -149,7 +166,13 @@ impl Sabotage {
                     return Some(StepResult::SecretWritten(Err(ApiFailure::Conflict)));
                 };
                 let write = write.clone();
-                Some(carry_out(cluster, cloud, work, &Step::UpdateSecret { write, target }, now))
+                Some(carry_out(
+                    cluster,
+                    cloud,
+                    work,
+                    &Step::UpdateSecret { write, target },
+                    now,
+                ))
             }
             (Bug::LeaksUrl, Step::WriteStatus { .. }) => {
                 Some(leaking_status(cluster, cloud, work, step, now))
@@ -177,7 +200,10 @@ impl Sabotage {
             }
             (Bug::LeavesRenamed, Step::DeleteSecret { name, .. })
                 if status(cluster, work).is_some_and(|status| {
-                    status.secret_ref.as_ref().is_some_and(|told| told.name == *name)
+                    status
+                        .secret_ref
+                        .as_ref()
+                        .is_some_and(|told| told.name == *name)
                         && !says(status, "PolicyDenied")
                 }) =>
             {
