@@ -144,8 +144,15 @@ pub(super) fn plan_secret(
             }
         }
     }
+    let Some(record) = index.resources.get(uid) else {
+        return SecretPlan::Settled;
+    };
+    // What was just found to stand in the way is looked at again, though nothing else may happen until then.
+    if let Some(at) = record.memory.retry_at.filter(|at| *at > now) {
+        wake.at(at);
+    }
     // Nothing can be issued now: what is dead, or refused for long enough, goes.
-    let (Some(record), Some(issued)) = (index.resources.get(uid), issued) else {
+    let Some(issued) = issued else {
         return SecretPlan::Settled;
     };
     if let Judged::Denied(_) = judged
