@@ -135,7 +135,12 @@ impl Judge {
 
     /// Promise 8: what was never issued is issued within seconds, where nothing stands in the way.
     fn first_issue(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
-        if seen.status.revision.is_some() {
+        let ending = world
+            .cluster
+            .namespaces
+            .get(&seen.namespace)
+            .is_none_or(|namespace| namespace.deleting);
+        if ending || seen.status.revision.is_some() {
             return;
         }
         let since = self.noted.unwrap_or(world.now);
@@ -280,6 +285,8 @@ impl Judge {
             let changed = self.store_changed(seen).max(revoked);
             if Self::had_time(world, seen, changed, SPREAD + REACTION)
                 && self.source_gives(world, seen)
+                && !suspended(seen)
+                && allowed_true(&seen.status)
             {
                 return Err("its key was revoked".to_owned());
             }

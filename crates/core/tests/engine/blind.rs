@@ -1,0 +1,71 @@
+//! Without any right to read Secrets: the uid that a create answered with is the only proof.
+
+use crate::common::world::Kind;
+use crate::scene::Scene;
+
+#[test]
+fn nothing_is_read_and_renewals_work() {
+    let mut scene = Scene::blind();
+    let steps = scene.steps(|scene| {
+        scene.apply("dl", |_| {});
+        scene.run(30);
+        let wait = scene.until_renewal("dl");
+        scene.run(wait);
+    });
+    let expected = [
+        Kind::Create,
+        Kind::Status,
+        Kind::Notice,
+        Kind::Update,
+        Kind::Status,
+    ];
+    assert_eq!(steps, expected);
+    assert!(scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn a_foreign_secret_is_a_conflict_that_ends_by_itself() {
+    let mut scene = Scene::blind();
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .create_foreign_secret(&Scene::place("dl"), now);
+    scene.apply("dl", |_| {});
+    scene.run(3600);
+    assert_eq!(scene.ready("dl"), (false, "SecretConflict".to_owned()));
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .delete_secret_by_hand(&Scene::place("dl"), now);
+    scene.run(301);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn what_was_deleted_is_put_back_at_renewal() {
+    let mut scene = Scene::blind();
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .delete_secret_by_hand(&Scene::place("dl"), now);
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 5);
+    assert!(scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn a_restart_is_silent() {
+    let mut scene = Scene::blind();
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(600);
+    });
+    assert_eq!(writes, []);
+}

@@ -1,0 +1,19 @@
+//! Scenarios: the engine's main lines, one promise each, with every step named.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod blind;
+mod issue;
+mod refusal;
+mod scene;
+mod secrets;
+mod stores;

@@ -1,0 +1,171 @@
+//! A stage for one scenario: a namespace, a store with a static key, a policy that allows its folder, and time that passes
+//! when it is told to.
+
+use jiff::Timestamp;
+use presigned_core::api::{Condition, PresignedUrlSpec};
+use presigned_core::engine::{SecretAccess, Settings, Step, Work};
+
+use crate::common::at;
+use crate::common::cluster::{Place, Secret};
+use crate::common::specs;
+use crate::common::world::{Fault, Kind, Meddler, World};
+
+/// Faults that were planned, each for the next step of its kind.
+#[derive(Default)]
+pub struct Script(pub Vec<(Kind, Fault)>);
+
+impl Meddler for Script {
+    fn fault(&mut self, _work: &Work, step: &Step, _now: Timestamp) -> Option<Fault> {
+        let kind = Kind::of(step);
+        let at = self.0.iter().position(|(planned, _)| *planned == kind)?;
+        Some(self.0.remove(at).1)
+    }
+}
+
+pub const NS: &str = "team-a";
+
+pub struct Scene(pub World<Script>);
+
+impl Scene {
+    pub fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    /// Without the right to read Secrets.
+    pub fn blind() -> Self {
+        Self::with(Settings {
+            secret_access: SecretAccess::None,
+            ..Settings::default()
+        })
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let mut world = World::new(settings, Script::default());
+        let now = world.now;
+        world.cluster.put_namespace(NS, &[("team", "a")], now);
+        world.cloud.rotate_static("s3", now);
+        world.cluster.touch_own_secret("s3", now);
+        let store = specs::store("https://s3.example.test", Some("s3"));
+        world.cluster.put_store("default", Ok(store), now);
+        let mut scene = Self(world);
+        scene.allow("12h");
+        scene
+    }
+
+    /// The policy allows the team's folder for so long.
+    pub fn allow(&mut self, longest: &str) {
+        let now = self.0.now;
+        let rule = specs::rule(&["data"], &["{namespace}/"], longest);
+        self.0
+            .cluster
+            .put_policy("base", Ok(specs::policy(&[NS], vec![rule])), now);
+    }
+
+    pub fn apply(&mut self, name: &str, edit: impl FnOnce(&mut PresignedUrlSpec)) {
+        let mut spec = specs::get("data", "team-a/file.bin");
+        let place = (NS.to_owned(), name.to_owned());
+        if let Some(seen) = self.0.cluster.resources.get(&place) {
+            spec = *seen.spec.clone().unwrap();
+        }
+        edit(&mut spec);
+        let now = self.0.now;
+        self.0.cluster.put_resource(NS, name, Ok(spec), now);
+    }
+
+    /// A resource that was issued and is at rest.
+    pub fn issued(name: &str) -> Self {
+        let mut scene = Self::new();
+        scene.apply(name, |_| {});
+        scene.run(30);
+        assert_eq!(scene.ready(name), (true, "Issued".to_owned()));
+        scene
+    }
+
+    /// Lets so many seconds pass.
+    pub fn run(&mut self, seconds: i64) {
+        let end = at(self.0.now.as_second() + seconds);
+        loop {
+            self.0.second();
+            assert_eq!(self.0.wrongs, Vec::<String>::new());
+            assert_eq!(self.0.cluster.crimes, Vec::<String>::new());
+            match self.0.next_time() {
+                Some(next) if next <= end => {
+                    self.0.now = next.max(at(self.0.now.as_second() + 1));
+                }
+                _ => break,
+            }
+        }
+        self.0.now = self.0.now.max(end);
+        self.0.second();
+    }
+
+    pub fn plan(&mut self, kind: Kind, fault: Fault) {
+        self.0.meddler.0.push((kind, fault));
+    }
+
+    /// What reached the servers for resources while something was done.
+    pub fn steps(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<Kind> {
+        let before = self.0.records.len();
+        doing(self);
+        self.0.records[before..]
+            .iter()
+            .filter(|record| matches!(record.work, Work::Resource(_)))
+            .map(|record| record.kind)
+            .collect()
+    }
+
+    /// Everything that was written while something was done, for stores and policies too.
+    pub fn writes(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<Kind> {
+        let before = self.0.records.len();
+        doing(self);
+        self.0.records[before..]
+            .iter()
+            .map(|record| record.kind)
+            .filter(|kind| kind.writes())
+            .collect()
+    }
+
+    pub fn place(name: &str) -> Place {
+        (NS.to_owned(), name.to_owned())
+    }
+
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.0.cluster.secrets.get(&Self::place(name))
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        let secret = self.secret(name).expect("there is a Secret");
+        secret.text("url").expect("it holds a URL").to_owned()
+    }
+
+    /// Whether a server takes the URL now.
+    pub fn works(&self, url: &str) -> bool {
+        self.0.cloud.accepts(url, "GET", &[], self.0.now).is_ok()
+    }
+
+    pub fn status(&self, name: &str) -> &presigned_core::api::PresignedUrlStatus {
+        &self.0.cluster.resources[&Self::place(name)].status
+    }
+
+    pub fn condition(&self, name: &str, type_: &str) -> Condition {
+        let conditions = &self.status(name).conditions;
+        let found = conditions.iter().find(|c| c.type_ == type_);
+        found.expect("the condition is told").clone()
+    }
+
+    pub fn ready(&self, name: &str) -> (bool, String) {
+        let ready = self.condition(name, "Ready");
+        let is = ready.status == presigned_core::api::ConditionStatus::True;
+        (is, ready.reason)
+    }
+
+    /// Seconds until the status says that it is renewed.
+    pub fn until_renewal(&self, name: &str) -> i64 {
+        let at = self.status(name).renew_at.expect("it is renewed");
+        at.as_second() - self.0.now.as_second()
+    }
+
+    pub fn restart(&mut self) {
+        self.0.crash(0);
+    }
+}

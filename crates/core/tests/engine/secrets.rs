@@ -1,0 +1,152 @@
+//! Whose a Secret is, and what becomes of one that others touched.
+
+use presigned_core::engine::ApiFailure;
+
+use crate::common::world::{Fault, Kind};
+use crate::scene::{NS, Scene};
+
+#[test]
+fn a_deleted_secret_is_put_back() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .delete_secret_by_hand(&Scene::place("dl"), now);
+    scene.run(10);
+    assert!(scene.works(&scene.url("dl")));
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn an_edited_secret_is_healed_at_most_once_a_minute() {
+    let mut scene = Scene::issued("dl");
+    let place = Scene::place("dl");
+    let steps = scene.steps(|scene| {
+        for _ in 0..60 {
+            let now = scene.0.now;
+            scene.0.cluster.edit_secret(&place, now, |secret| {
+                secret
+                    .data
+                    .insert("url".to_owned(), b"http://evil.test".to_vec());
+            });
+            scene.run(3);
+        }
+    });
+    let heals = steps.iter().filter(|kind| **kind == Kind::Update).count();
+    assert!((3..=4).contains(&heals), "in three minutes: {heals}");
+    scene.run(120);
+    assert!(scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn foreign_labels_are_kept_and_cause_no_write() {
+    let mut scene = Scene::issued("dl");
+    let place = Scene::place("dl");
+    let now = scene.0.now;
+    let writes = scene.writes(|scene| {
+        scene.0.cluster.edit_secret(&place, now, |secret| {
+            secret.labels.insert("mine".to_owned(), "yes".to_owned());
+        });
+        scene.run(60);
+    });
+    assert_eq!(writes, []);
+    let wait = scene.until_renewal("dl");
+    scene.run(wait);
+    assert!(scene.secret("dl").unwrap().labels.contains_key("mine"));
+}
+
+#[test]
+fn a_foreign_secret_is_never_touched_and_the_conflict_ends_by_itself() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .create_foreign_secret(&Scene::place("dl"), now);
+    scene.apply("dl", |_| {});
+    scene.run(3600);
+    assert_eq!(scene.ready("dl"), (false, "SecretConflict".to_owned()));
+    assert_eq!(
+        scene.secret("dl").unwrap().text("password"),
+        Some("precious")
+    );
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .delete_secret_by_hand(&Scene::place("dl"), now);
+
+    scene.run(301);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn of_two_that_name_one_secret_the_first_keeps_it() {
+    let mut scene = Scene::issued("dl");
+    scene.apply("other", |spec| spec.secret_name = Some("dl".to_owned()));
+    scene.run(60);
+    assert_eq!(scene.ready("dl").0, true);
+    assert_eq!(scene.ready("other"), (false, "SecretConflict".to_owned()));
+    let now = scene.0.now;
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene.0.collect_garbage_in(5);
+    scene.run(30);
+    assert_eq!(scene.ready("other"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn what_a_dead_namesake_left_is_replaced() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    let spec = scene.0.cluster.resources[&Scene::place("dl")].spec.clone();
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene
+        .0
+        .cluster
+        .put_resource(NS, "dl", spec.map(|spec| *spec), now);
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let uid = &scene.0.cluster.resources[&Scene::place("dl")].uid;
+    assert_eq!(scene.secret("dl").unwrap().owners[0].uid, *uid);
+}
+
+#[test]
+fn a_rename_writes_the_new_before_the_old_goes() {
+    let mut scene = Scene::issued("dl");
+    let steps = scene.steps(|scene| {
+        scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
+        scene.run(30);
+    });
+    assert_eq!(steps, [Kind::Create, Kind::Delete, Kind::Status]);
+    assert!(scene.secret("dl").is_none());
+    assert!(scene.works(&scene.url("new")));
+}
+
+#[test]
+fn an_immutable_secret_is_deleted_and_created_anew() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .edit_secret(&Scene::place("dl"), now, |secret| secret.immutable = true);
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert!(!scene.secret("dl").unwrap().immutable);
+}
+
+#[test]
+fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
+    let mut scene = Scene::issued("dl");
+    let old = scene.url("dl");
+    for _ in 0..100 {
+        scene.plan(Kind::Update, Fault::Lost(ApiFailure::Invalid));
+    }
+    let wait = scene.until_renewal("dl");
+    let steps = scene.steps(|scene| scene.run(wait + 600));
+    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert_eq!(scene.url("dl"), old);
+    assert_eq!(scene.ready("dl").0, true);
+    assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
+}
