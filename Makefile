@@ -66,10 +66,10 @@ test-chart: build # Lint, unit tests, strict schemas, and the chart on a real AP
 	PSU_OPERATOR=target/debug/presigned-url-operator hack/chart-test.sh
 	hack/chart-cluster-test.sh
 
-SEEDS ?= 5000
+SEEDS ?= 2000
 .PHONY: simulate
-simulate: prerequisites ## Run more seeds of the simulation: make simulate SEEDS=5000
-	PSU_SIM_SEEDS=$(SEEDS) cargo test --locked --package presigned-core --test simulation -- --nocapture
+simulate: prerequisites ## Run more seeds of the simulation: a failing seed prints how to replay it
+	PSU_SIM_SEEDS=$(SEEDS) cargo test --locked --package presigned-core --test simulation every_promise -- --nocapture
 
 .PHONY: mutants
 mutants: prerequisites ## Break each line of the core once and see a test fail (hours on two cores)
