@@ -8,6 +8,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::doc_markdown,
     reason = "shared by two test programs, each of which uses a part of it"
 )]
 

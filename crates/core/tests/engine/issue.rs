@@ -98,7 +98,7 @@ fn a_suspended_resource_is_not_renewed_and_says_so() {
     scene.apply("dl", |spec| spec.suspend = Some(true));
     scene.run(6 * 3600);
     assert_eq!(scene.url("dl"), old);
-    assert_eq!(scene.ready("dl").0, true, "it lives");
+    assert!(scene.ready("dl").0, "it lives");
     assert_eq!(scene.condition("dl", "Renewed").reason, "Suspended");
     scene.run(6 * 3600);
     assert_eq!(scene.ready("dl"), (false, "Suspended".to_owned()));
@@ -119,10 +119,10 @@ fn at_its_end_ready_turns_false_and_the_secret_goes() {
         scene.plan(Kind::Create, Fault::Lost(ApiFailure::Unavailable));
     }
     scene.run(end.as_second() - now.as_second() - 1);
-    assert_eq!(scene.ready("dl").0, true);
+    assert!(scene.ready("dl").0);
     assert_eq!(scene.condition("dl", "Renewed").reason, "ApiError");
     scene.run(5);
-    assert_eq!(scene.ready("dl").0, false);
+    assert!(!scene.ready("dl").0);
     assert!(scene.secret("dl").is_none());
 }
 
@@ -147,7 +147,7 @@ fn a_pause_that_the_api_server_asks_for_pauses_all() {
     assert!(quiet.len() <= 3, "{quiet:?}");
     scene.run(10);
     for name in ["one", "two", "three"] {
-        assert_eq!(scene.ready(name).0, true);
+        assert!(scene.ready(name).0);
     }
 }
 

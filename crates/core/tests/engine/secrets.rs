@@ -86,7 +86,7 @@ fn of_two_that_name_one_secret_the_first_keeps_it() {
     let mut scene = Scene::issued("dl");
     scene.apply("other", |spec| spec.secret_name = Some("dl".to_owned()));
     scene.run(60);
-    assert_eq!(scene.ready("dl").0, true);
+    assert!(scene.ready("dl").0);
     assert_eq!(scene.ready("other"), (false, "SecretConflict".to_owned()));
     let now = scene.0.now;
     scene.0.cluster.delete_resource(NS, "dl", now);
@@ -147,6 +147,6 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     let steps = scene.steps(|scene| scene.run(wait + 600));
     assert!(!steps.contains(&Kind::Delete), "{steps:?}");
     assert_eq!(scene.url("dl"), old);
-    assert_eq!(scene.ready("dl").0, true);
+    assert!(scene.ready("dl").0);
     assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
 }

@@ -143,13 +143,11 @@ fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
     };
     let prefix = rule.prefixes.iter().any(|prefix| {
         let prefix = prefix.replace("{namespace}", ask.namespace);
-        match prefix.strip_suffix('*') {
-            Some(raw) => ask.key.starts_with(raw),
-            None => {
-                let folder = format!("{}/", prefix.trim_end_matches('/'));
-                ask.key.starts_with(&folder) || ask.key == prefix.trim_end_matches('/')
-            }
+        if let Some(raw) = prefix.strip_suffix('*') {
+            return ask.key.starts_with(raw);
         }
+        let folder = prefix.trim_end_matches('/');
+        ask.key == folder || ask.key.starts_with(&format!("{folder}/"))
     });
     method
         && prefix

@@ -54,7 +54,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    fn wrong(&mut self, world: &World<Chaos>, what: String) {
+    fn wrong(&mut self, world: &World<Chaos>, what: impl std::fmt::Display) {
         self.verdicts.push(format!("{}: {what}", world.now));
     }
 
@@ -150,7 +150,7 @@ impl Judge {
             60
         };
         if Self::had_time(world, seen, since, time)
-            && quiet::expected(world, self, seen).ready == Some(true)
+            && quiet::expected(world, seen).ready == Some(true)
         {
             let who = format!("{}/{}", seen.namespace, seen.name);
             self.wrong(world, format!("{who} waits for its first issue"));
@@ -284,7 +284,7 @@ impl Judge {
         if let Some(revoked) = key.revoked.filter(|revoked| *revoked <= world.now) {
             let changed = self.store_changed(seen).max(revoked);
             if Self::had_time(world, seen, changed, SPREAD + REACTION)
-                && self.source_gives(world, seen)
+                && source_gives(world, seen)
                 && !suspended(seen)
                 && allowed_true(&seen.status)
             {
@@ -360,7 +360,7 @@ impl Judge {
                 // An endpoint that is gone, or credentials that cannot be had, leave the old URL in place.
                 wanted.as_ref() == Some(&parts.origin)
                     || wanted.is_none()
-                    || !self.source_gives(world, seen)
+                    || !source_gives(world, seen)
                     || suspended(seen)
                     || !allowed_true(&seen.status)
                     || renewed_false(&seen.status)
@@ -384,22 +384,6 @@ impl Judge {
             .get(name)
             .and_then(|history| history.last())
             .map_or(Timestamp::MIN, |(time, _)| *time)
-    }
-
-    /// Whether the source of a resource's store gives credentials now, so that a new URL could be had.
-    pub fn source_gives(&self, world: &World<Chaos>, seen: &ResourceSeen) -> bool {
-        let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
-        let Some(Ok(spec)) = world.cluster.stores.get(name).map(|s| &s.spec) else {
-            return false;
-        };
-        let source = match &spec.s3.credentials.secret_ref {
-            None => source_name(&presigned_core::engine::CredentialSource::Default),
-            Some(secret) => secret.name.clone(),
-        };
-        matches!(
-            world.cloud.sources.get(&source),
-            Some(Source::Static { .. } | Source::Sessions { .. })
-        )
     }
 
     /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
@@ -552,7 +536,7 @@ impl Judge {
         );
         self.notices_seen = world.notices.len();
         self.rounds += 1;
-        if self.rounds % 500 == 0 {
+        if self.rounds.is_multiple_of(500) {
             texts.push(world.engine_debug());
         }
         for text in texts {
@@ -561,6 +545,22 @@ impl Judge {
             }
         }
     }
+}
+
+/// Whether the source of a resource's store gives credentials now, so that a new URL could be had.
+pub fn source_gives(world: &World<Chaos>, seen: &ResourceSeen) -> bool {
+    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+    let Some(Ok(spec)) = world.cluster.stores.get(name).map(|s| &s.spec) else {
+        return false;
+    };
+    let source = match &spec.s3.credentials.secret_ref {
+        None => source_name(&presigned_core::engine::CredentialSource::Default),
+        Some(secret) => secret.name.clone(),
+    };
+    matches!(
+        world.cloud.sources.get(&source),
+        Some(Source::Static { .. } | Source::Sessions { .. })
+    )
 }
 
 fn condition(status: &PresignedUrlStatus, type_: &str) -> Option<(ConditionStatus, Option<i64>)> {

@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sabotage::Bug;
 
-/// Seeds of an ordinary run.
-const SEEDS: u64 = 300;
+/// Seeds of an ordinary run; `make simulate` runs more.
+const SEEDS: u64 = 100;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -8,7 +8,7 @@ use presigned_core::engine::{ResourceSeen, SecretAccess, Work};
 use crate::allowed::{Rules, Say, ask, store};
 use crate::chaos::Chaos;
 use crate::common::world::{Kind, Record, World};
-use crate::judge::{Judge, ready};
+use crate::judge::{Judge, ready, source_gives};
 
 /// A write that is not the operator's fault.
 pub fn excused(record: &Record, stale: &[Work]) -> bool {
@@ -81,7 +81,7 @@ pub struct Expected {
 /// Every status is right, and nothing of ours lies about.
 pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
     for seen in world.cluster.resources.values() {
-        let expected = expected(world, judge, seen);
+        let expected = expected(world, seen);
         let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
         if let Err(what) = compare(seen, &expected) {
             judge.verdicts.push(format!("at rest {who}: {what}"));
@@ -101,7 +101,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
     }
 }
 
-pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Expected {
+pub fn expected(world: &World<Chaos>, seen: &ResourceSeen) -> Expected {
     let failed = |reason, allowed| Expected {
         ready: Some(false),
         reason: Some(reason),
@@ -141,7 +141,7 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Exp
             .flatten()
             .any(|endpoint| endpoint.name == *name)
     });
-    if !endpoint || spec.suspend == Some(true) || !judge.source_gives(world, seen) {
+    if !endpoint || spec.suspend == Some(true) || !source_gives(world, seen) {
         return lives_on(allowed);
     }
     let name = spec.secret_name.as_ref().unwrap_or(&seen.name);

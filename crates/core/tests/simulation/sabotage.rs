@@ -78,6 +78,7 @@ impl Sabotage {
     }
 
     /// What a faulty engine would have done instead of this step; `None` leaves it as it is.
+    #[allow(clippy::too_many_lines, reason = "one arm for each bug")]
     pub fn land(
         &mut self,
         cluster: &mut Cluster,
@@ -348,7 +349,7 @@ fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
         key: &key,
         options: &options,
     };
-    let week = Duration::from_secs(604_800);
+    let week = Duration::from_hours(168);
     let signed = presign(&operation, &target, &credentials, parts.start, week).ok()?;
     let mut write = Box::new(write.clone());
     write
