@@ -31,7 +31,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn run() -> Result<()> {
     ours()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))

@@ -70,13 +70,12 @@ pub async fn run(resources: usize, program: &Path) -> Result<()> {
 /// The bare client's time for as many pairs of writes.
 async fn raw(world: &World, payload: &Payload, resources: usize) -> Result<Duration> {
     let objects = world.create(Place::Raw, 0, resources).await?;
-    let mut changes = Changes::watch(world.client()).await?;
+    // It bears the harness's watch as the operator's run does.
+    let changes = Changes::watch(world.client(), resources).await?;
     let started = Instant::now();
     payload.write(world, objects).await?;
     let took = started.elapsed();
-    // It bears the harness's watch as the operator's run does.
-    changes.of(resources).await?;
-    drop(changes);
+    changes.done().await?;
     println!(
         "  bare client: {} pairs of Secret and status in {:.2} s, {:.0} a second",
         resources,
@@ -96,16 +95,15 @@ async fn issue(
     to: usize,
 ) -> Result<(Issued, Operator)> {
     world.create(place, from, to).await?;
-    let mut changes = Changes::watch(world.client()).await?;
+    let changes = Changes::watch(world.client(), to - from).await?;
     let before = world.writes().await?;
     let started = Instant::now();
     let mut operator = Operator::start(world, program)?;
     let ready = operator.ready(started).await?;
-    tokio::time::timeout(PATIENCE, changes.of(to - from))
+    let done = tokio::time::timeout(PATIENCE, changes.done())
         .await
         .context("the operator did not issue everything in time")??;
-    let took = started.elapsed();
-    drop(changes);
+    let took = done.duration_since(started);
     operator.settled(started).await?;
     tokio::time::sleep(AFTERGLOW).await;
     let writes = world.writes().await?.since(&before);
