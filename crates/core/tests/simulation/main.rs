@@ -88,7 +88,7 @@ fn every_promise_holds_whatever_goes_wrong() {
 }
 
 /// Seeds among which a planted bug must be found.
-const BUG_SEEDS: u64 = 40;
+const BUG_SEEDS: u64 = 200;
 
 /// Each planted bug, and the words by which its promise is told to be broken.
 macro_rules! planted {
@@ -119,6 +119,6 @@ planted! {
     a_url_in_a_condition_is_found: LeaksUrl => "stands in words";
     a_first_issue_that_waits_is_found: FirstIssueWaits => "waits for its first issue";
     a_start_that_is_not_silent_is_found: ForgetsAtStart => "after a restart";
-    a_renamed_secret_that_stays_is_found: LeavesRenamed => "left behind";
+    a_renamed_secret_that_stays_is_found: LeavesRenamed => "holds a URL that ended";
     drift_that_is_overlooked_is_found: OverlooksDrift => "is Ready, but";
 }
