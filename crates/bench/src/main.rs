@@ -4,6 +4,13 @@
 //! same run, since machines differ and a busy one differs from itself. Nothing stays behind: the control plane ends with
 //! this process, however that ends.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures are rounded for reading anyway"
+)]
+
 mod micro;
 mod scale;
 

@@ -103,7 +103,7 @@ fn engine() -> Result<Engine> {
             "allow": [{ "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
                         "prefixes": ["{namespace}/"] }],
         }))?)),
-        status: Default::default(),
+        status: presigned_core::api::PresignedUrlPolicyStatus::default(),
     };
     let store = StoreSeen {
         name: "default".into(),
@@ -113,7 +113,7 @@ fn engine() -> Result<Engine> {
         spec: Ok(Box::new(serde_json::from_value(json!({
             "s3": { "region": "eu-central-1", "credentials": { "secretRef": { "name": "keys" } } },
         }))?)),
-        status: Default::default(),
+        status: presigned_core::api::ClusterObjectStoreStatus::default(),
     };
     let namespace = NamespaceSeen {
         name: "bench-00".into(),

@@ -13,7 +13,7 @@ const POLICIES: usize = 100;
 
 /// The limits of a default installation.
 pub(super) const LIMITS: Limits = Limits {
-    min_duration: std::time::Duration::from_secs(300),
+    min_duration: std::time::Duration::from_mins(5),
 };
 
 pub(super) fn run() -> Result<()> {

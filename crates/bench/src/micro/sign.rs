@@ -27,7 +27,7 @@ const BUCKET: &str = "models";
 const KEY: &str = "vision-prod/resnet/weights.bin";
 const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 pub(super) fn run() -> Result<()> {
     ours()?;
@@ -50,9 +50,9 @@ pub(super) fn run() -> Result<()> {
         .build()?;
     let sdk = || {
         let request = client.get_object().bucket(BUCKET).key(KEY);
-        runtime.block_on(request.presigned(presigning.clone()))
+        runtime.block_on(request.presigned(presigning.clone())).ok()
     };
-    ensure!(sdk().is_ok(), "aws-sdk-s3 signs");
+    ensure!(sdk().is_some(), "aws-sdk-s3 signs");
     measure("sign one URL: aws-sdk-s3", sdk);
 
     let endpoint = ENDPOINT.parse().context("parse the endpoint")?;

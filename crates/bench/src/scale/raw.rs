@@ -84,7 +84,7 @@ impl Payload {
         secret["metadata"]["ownerReferences"][0]["uid"] = json!(uid);
         let path = format!("/api/v1/namespaces/{namespace}/secrets?{MANAGER}");
         send(client, Method::POST, &path, "application/json", &secret).await?;
-        let patch = json!({
+        let status = json!({
             "metadata": { "uid": uid, "resourceVersion": resource_version }, "status": self.status,
         });
         let path = format!(
@@ -95,7 +95,7 @@ impl Payload {
             Method::PATCH,
             &path,
             "application/merge-patch+json",
-            &patch,
+            &status,
         )
         .await
     }
