@@ -173,7 +173,7 @@ async fn limited_to_namespaces_only_these_are_asked_for_and_told_as_one() {
             "{start} not in {all:?}"
         );
     }
-    assert!(all.iter().all(|path| path.contains("limit=500")), "{all:?}");
+    assert!(all.iter().all(|path| path.contains("limit=250")), "{all:?}");
     drop(tasks);
 }
 
