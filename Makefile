@@ -59,7 +59,7 @@ lint: prerequisites ## Format, clippy and dependencies, warnings denied
 test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3 servers
 	$(call need,curl,Debian: apt-get install curl)
 	@hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl helm versitygw >/dev/null
-	cargo test --locked --workspace
+	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-200} cargo test --locked --workspace
 
 .PHONY: test-chart
 test-chart: build # Lint, unit tests, strict schemas, and the chart on a real API server

@@ -257,6 +257,7 @@ fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
         labels,
         annotations,
         owners,
+        finalizers,
         data,
     } = write;
     let secret = Secret {
@@ -266,6 +267,7 @@ fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
             labels: Some(labels.clone()),
             annotations: Some(annotations.clone()),
             owner_references: Some(owners.iter().map(owner_reference).collect()),
+            finalizers: (!finalizers.is_empty()).then(|| finalizers.clone()),
             uid: target.map(|t| t.uid.clone()),
             resource_version: target.and_then(|t| t.resource_version.clone()),
             ..ObjectMeta::default()
@@ -309,6 +311,7 @@ fn looked_at(meta: ObjectMeta, content: Option<ContentSeen>) -> SecretSeen {
         resource_version: meta.resource_version.unwrap_or_default(),
         labels: meta.labels.unwrap_or_default(),
         annotations: meta.annotations.unwrap_or_default(),
+        finalizers: meta.finalizers.unwrap_or_default(),
         content,
     }
 }

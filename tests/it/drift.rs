@@ -108,7 +108,7 @@ async fn one_resource_is_healed_at_most_once_a_minute() {
 }
 
 #[tokio::test]
-async fn foreign_labels_and_annotations_are_kept_and_cause_no_write() {
+async fn foreign_metadata_is_kept_and_causes_no_write() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::on("foreignmeta", &s3).await;
     let operator = world.operator(&[]).await;
@@ -120,6 +120,7 @@ async fn foreign_labels_and_annotations_are_kept_and_cause_no_write() {
             "shared",
             json!({ "metadata": {
             "labels": { "team": "theirs" }, "annotations": { "example.com/note": "theirs" },
+            "finalizers": ["example.com/theirs"],
         } }),
         )
         .await;
@@ -143,6 +144,11 @@ async fn foreign_labels_and_annotations_are_kept_and_cause_no_write() {
         renewed.metadata.annotations.unwrap()["example.com/note"],
         "theirs"
     );
+    assert_eq!(renewed.metadata.finalizers.unwrap(), ["example.com/theirs"]);
+    // Nobody would take it away, and the namespace could not end.
+    world
+        .edit_secret("shared", json!({ "metadata": { "finalizers": null } }))
+        .await;
     world.ready("shared").await;
     world.finish().await;
     operator.kill();

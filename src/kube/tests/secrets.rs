@@ -23,6 +23,7 @@ fn write() -> SecretWrite {
             controller: Some(true),
             block_owner_deletion: Some(false),
         }],
+        finalizers: vec!["example.com/keep".to_owned()],
         data: BTreeMap::from([("url".to_owned(), SecretBytes::from(b"https://x".to_vec()))]),
     }
 }
@@ -46,7 +47,7 @@ async fn a_create_posts_the_whole_and_asks_for_metadata_only() {
         json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {
-                "namespace": "team-a", "name": "model",
+                "namespace": "team-a", "name": "model", "finalizers": ["example.com/keep"],
                 "labels": { "presigned.dev/managed-by": "x" }, "annotations": { "note": "y" },
                 "ownerReferences": [{
                     "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "name": "model",

@@ -118,6 +118,8 @@ pub struct SecretWrite {
     pub annotations: BTreeMap<String, String>,
     /// All owner references.
     pub owners: Vec<Owner>,
+    /// All finalizers: those that stood there; the operator sets none.
+    pub finalizers: Vec<String>,
     /// All data.
     pub data: BTreeMap<String, SecretBytes>,
 }
@@ -192,6 +194,8 @@ pub struct SecretSeen {
     pub annotations: BTreeMap<String, String>,
     /// Its owner references.
     pub owners: Vec<Owner>,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// What only a read of the whole tells.

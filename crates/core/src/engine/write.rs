@@ -231,12 +231,17 @@ fn write(
         annotations,
         owners,
     } = merge(existing, wanted);
+    let finalizers = match base {
+        Base::Read(found) => found.finalizers.clone(),
+        Base::Nothing | Base::Unread(_) => Vec::new(),
+    };
     let write = Box::new(SecretWrite {
         namespace: seen.namespace.clone(),
         name: allowed.granted.secret_name.clone(),
         labels,
         annotations,
         owners,
+        finalizers,
         data: signed.content.data,
     });
     record.memory.pending = Some(Box::new(Pending {

@@ -523,6 +523,7 @@ impl Cluster {
             labels: secret.labels.clone(),
             annotations: secret.annotations.clone(),
             owners: secret.owners.clone(),
+            finalizers: Vec::new(),
             deleting: false,
             content: data.then(|| ContentSeen {
                 data_hash: data_hash(
