@@ -7,7 +7,7 @@ root=${XDG_CACHE_HOME:-$HOME/.cache}/presigned-url-operator/cargo
 export PATH=$PATH:$root/bin
 if ! command -v cargo-deny >/dev/null; then
   echo "deny.sh: building cargo-deny, which takes minutes" >&2
-  cargo install --locked --quiet --root "$root" cargo-deny
+  cargo install --locked --quiet --root "$root" cargo-deny@0.20.2
 fi
 checks=(licenses bans sources)
 [[ -z ${ADVISORIES:-} ]] || checks+=(advisories)
