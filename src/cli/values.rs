@@ -37,7 +37,7 @@ pub(super) fn denial_grace(text: &str) -> Result<DenialGrace, String> {
 
 /// A Go-style duration of at least a second.
 pub(super) fn pause(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| format!("{error}; for example 90s, 10m or 1h30m"))
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// The name of a namespace.
