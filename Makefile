@@ -6,6 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # $(call need,COMMAND,HOW TO GET IT)
 need = @command -v $(1) >/dev/null || { echo "$(1) is missing. $(2)" >&2; exit 1; }
+BUILT := $${CARGO_TARGET_DIR:-target}/debug
 TESTKIT := cargo run --quiet --locked --package presigned-testkit --
 
 .PHONY: help
@@ -24,11 +25,12 @@ prerequisites: # Rust, Go and a C compiler are all that a machine needs
 
 .PHONY: build
 build: prerequisites ## Build the operator
-	cargo build --locked
+	cargo build --locked --workspace --bins
 
 CHART := charts/presigned-url-operator
 # $(call generate,FOLDER)
-generate = cargo run --quiet --locked --package presigned-core --example generate -- $(1)
+# The whole workspace is built, with the features that the tests want as well: nothing is built twice.
+generate = cargo build --quiet --locked --workspace --examples && $(BUILT)/examples/generate $(1)
 
 .PHONY: generate
 generate: prerequisites ## Write crds/, the chart's copy and docs/reference/ from the types
@@ -62,9 +64,10 @@ test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-200} cargo test --locked --workspace
 
 .PHONY: test-chart
-test-chart: build # Lint, unit tests, strict schemas, and the chart on a real API server
-	PSU_OPERATOR=target/debug/presigned-url-operator hack/chart-test.sh
-	hack/chart-cluster-test.sh
+test-chart: prerequisites # Lint, unit tests, strict schemas, and the chart on a real API server
+	@cargo test --quiet --locked --workspace --no-run
+	PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/chart-test.sh
+	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
 
 SEEDS ?= 2000
 .PHONY: simulate

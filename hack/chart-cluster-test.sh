@@ -3,6 +3,7 @@
 # admission policy lets it write, what users may do, and what an install, an upgrade and an uninstall leave.
 # It brings a control plane of its own, since it installs and removes CRDs; there is no node, so no pod ever starts.
 #
+#   PSU_TESTKIT               the built presigned-testkit; default: built by cargo
 #   PSU_TOOLS_DIR             a folder with helm and kubectl; default: what hack/tools.sh builds
 #   PSU_THROWAWAY_KUBECONFIG  a control plane to use instead, without CRDs of presigned.dev; it is left changed
 set -euo pipefail
@@ -31,7 +32,9 @@ if [[ -n ${PSU_THROWAWAY_KUBECONFIG:-} ]]; then
   export KUBECONFIG=$PSU_THROWAWAY_KUBECONFIG
 else
   mkfifo "$tmp/input" "$tmp/output"
-  (cd "$root" && exec cargo run --quiet --locked --package presigned-testkit -- control-plane <"$tmp/input" >"$tmp/output") &
+  testkit=(cargo run --quiet --locked --package presigned-testkit --)
+  [[ -z ${PSU_TESTKIT:-} ]] || testkit=("$PSU_TESTKIT")
+  (cd "$root" && exec "${testkit[@]}" control-plane <"$tmp/input" >"$tmp/output") &
   supervisor=$!
   exec {keep_up}>"$tmp/input"
   IFS= read -r ready <"$tmp/output"
