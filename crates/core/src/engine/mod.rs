@@ -26,11 +26,12 @@ mod status;
 mod step;
 mod store;
 mod store_plan;
+mod time;
 mod write;
 
 use std::collections::BTreeMap;
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::Timestamp;
 
 pub use event::{
     Change, Event, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen,
@@ -50,6 +51,7 @@ use crate::issue::ReservedKeys;
 use index::Index;
 use plan::{Purpose, SecretPlan, Wake};
 use queue::Queue;
+use time::{ceil, whole};
 
 /// Steps that only urgent work may take, of those in flight.
 const URGENT_SLOTS: usize = 8;
@@ -439,20 +441,4 @@ fn judged_secret(step: &Step) -> String {
         Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => write.name.clone(),
         _ => String::new(),
     }
-}
-
-/// The whole second that a time has come at the latest; [`whole`] of an earlier one would still be before it.
-fn ceil(time: Timestamp) -> Timestamp {
-    let up = TimestampRound::new()
-        .smallest(Unit::Second)
-        .mode(RoundMode::Ceil);
-    time.round(up).unwrap_or(time)
-}
-
-/// Whole seconds: finer times reach neither signatures nor statuses.
-fn whole(now: Timestamp) -> Timestamp {
-    let floor = TimestampRound::new()
-        .smallest(Unit::Second)
-        .mode(RoundMode::Floor);
-    now.round(floor).unwrap_or(now)
 }

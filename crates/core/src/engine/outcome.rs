@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use super::failure::{ApiFailure, Retry, consequence};
 use super::index::SecretVersion;
 use super::memory::{Cause, Look, Trouble, Unsaved};
-use super::plan::{Purpose, RECHECK, intact, issued, later};
+use super::plan::{Purpose, RECHECK, intact, issued};
 use super::settings::SecretAccess;
 use super::step::{ObjectVersion, SecretSeen, StepResult, Work};
-use super::{Doing, Engine, Observation, whole};
+use super::time::{later, whole};
+use super::{Doing, Engine, Observation};
 use crate::api::{PresignedUrlStatus, Reason};
 use crate::issue::{Me, Ownership, backoff, ownership};
 

@@ -14,6 +14,7 @@ use super::memory::{Cause, Issued, Unsaved};
 use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, is_current, removal_at};
 use super::step::{SecretSeen, Step};
+use super::time::later;
 use super::write::{inspect, issue, remove};
 use crate::api::{MANAGED_BY_LABEL, MANAGER};
 use crate::issue::{Me, Ownership, ownership, renew_at};
@@ -74,10 +75,6 @@ pub(super) fn issued(record: &Record) -> Option<Issued> {
         Some(Unsaved::Removed) => None,
         None => Issued::of(&record.seen.status),
     }
-}
-
-pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
-    time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// Plans the Secret of a resource.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::event::StoreSeen;
 use super::failure::CredentialsFailure;
 use super::step::CredentialSource;
+use super::time::between;
 use crate::api::{AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, Reason, S3Store};
 use crate::issue::{CredentialInputs, backoff, credential_hash, refresh_gains};
 use crate::policy::{Bucket, parse_duration};
@@ -251,7 +252,7 @@ impl Store {
             Ok(credentials) => {
                 let hash = self.hash(&credentials);
                 let changed = self.held.as_ref().map(|held| &held.hash) != Some(&hash);
-                let left = credentials.expires_at.map(|end| duration_between(now, end));
+                let left = credentials.expires_at.map(|end| between(now, end));
                 // A provider that hands out one cached session tells less of its length each time.
                 let known = self.held.as_ref().filter(|held| held.hash == hash);
                 let session_length = left.max(
@@ -283,14 +284,10 @@ impl Store {
 
     /// The credentials for a life that is wanted now; asks for fresh ones where that gains enough.
     pub(super) fn supply(&mut self, life: Duration, now: Timestamp) -> Supply {
-        let remaining = |held: &Held| {
-            held.credentials
-                .expires_at
-                .map(|end| duration_between(now, end))
-        };
+        let remaining = |held: &Held| held.credentials.expires_at.map(|end| between(now, end));
         let recently = self
             .fetched_at
-            .is_some_and(|at| duration_between(at, now) < REFRESH_PAUSE);
+            .is_some_and(|at| between(at, now) < REFRESH_PAUSE);
         if self.stale {
             return Supply::Fetching;
         }
@@ -350,7 +347,7 @@ fn compile(seen: &StoreSeen) -> Result<Compiled, String> {
 fn usable(credentials: Credentials, now: Timestamp) -> Result<Credentials, CredentialsFailure> {
     if credentials
         .expires_at
-        .is_some_and(|end| duration_between(now, end) < USELESS)
+        .is_some_and(|end| between(now, end) < USELESS)
     {
         return Err(ended());
     }
@@ -370,9 +367,4 @@ fn ended() -> CredentialsFailure {
         reason: Reason::CredentialsExpired,
         message: "the credentials have ended or end within a minute: renew them; they are taken up by themselves".to_owned(),
     }
-}
-
-/// The time from one to another; zero where it is past.
-pub(super) fn duration_between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::from_secs(u64::try_from(to.as_second() - from.as_second()).unwrap_or_default())
 }

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
 use super::index::{Framed, Watched, absent};
-use super::plan::{counts, issued, later};
+use super::plan::{counts, issued};
 use super::step::{ObjectVersion, Step, Work};
 use super::store::Store;
+use super::time::later;
 use super::{Doing, Engine, Next, Observation};
 use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason,

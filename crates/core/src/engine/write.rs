@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use super::index::{Index, Record};
 use super::judge::Allowed;
 use super::memory::{Cause, Issued, Look, Pending, Trouble};
-use super::plan::{Purpose, RECHECK, SecretPlan, later};
+use super::plan::{Purpose, RECHECK, SecretPlan};
 use super::settings::{SecretAccess, Settings};
 use super::sign::sign;
 use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
 use super::store::{Held, REFRESH_PAUSE, Supply};
+use super::time::later;
 use crate::api::{Reason, SecretRef};
 use crate::issue::{Me, Ownership, SecretMeta, WantedMeta, merge, ownership};
 
