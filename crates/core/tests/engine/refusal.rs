@@ -1,6 +1,8 @@
 //! Refusals: the grace, its end, and policies that cannot be read.
 
-use crate::common::world::Kind;
+use presigned_core::engine::ApiFailure;
+
+use crate::common::world::{Fault, Kind};
 use crate::scene::Scene;
 
 fn refuse(scene: &mut Scene) {
@@ -79,4 +81,50 @@ fn a_policy_edit_that_changes_nothing_writes_no_resource() {
         scene.run(60);
     });
     assert_eq!(steps, []);
+}
+
+#[test]
+fn what_changed_as_it_was_to_be_removed_is_looked_at_and_then_removed() {
+    let mut scene = Scene::issued("dl");
+    refuse(&mut scene);
+    scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Conflict));
+    let steps = scene.steps(|scene| scene.run(700));
+    // The first delete never landed.
+    let (look, removal) = (Kind::Inspect, Kind::Delete);
+    assert!(
+        steps.windows(2).any(|steps| steps == [look, removal]),
+        "{steps:?}"
+    );
+    assert!(scene.secret("dl").is_none());
+    assert!(scene.status("dl").secret_ref.is_none());
+}
+
+#[test]
+fn what_was_disowned_before_it_was_to_be_removed_is_let_go() {
+    let mut scene = Scene::issued("dl");
+    refuse(&mut scene);
+    scene.run(300);
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .edit_secret(&Scene::place("dl"), now, |secret| secret.owners.clear());
+    scene.run(700);
+    assert!(scene.secret("dl").is_some(), "it is its owner's now");
+    assert!(scene.status("dl").secret_ref.is_none());
+    let writes = scene.writes(|scene| scene.run(24 * 3600));
+    assert_eq!(writes, []);
+}
+
+#[test]
+fn a_removal_that_is_forbidden_is_tried_every_five_minutes() {
+    let mut scene = Scene::issued("dl");
+    refuse(&mut scene);
+    for _ in 0..4 {
+        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Forbidden));
+    }
+    scene.run(600 + 14 * 60);
+    assert!(scene.secret("dl").is_some(), "tries are five minutes apart");
+    scene.run(15 * 60);
+    assert!(scene.secret("dl").is_none());
 }
