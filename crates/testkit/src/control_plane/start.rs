@@ -15,8 +15,9 @@ use crate::{free_ports, pki, tools};
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would count.
-const CONTROLLERS: &str = "clusterrole-aggregation-controller,garbage-collector-controller,\
-    namespace-controller,resourcequota-controller,root-ca-certificate-publisher-controller,\
+const CONTROLLERS: &str = "clusterrole-aggregation-controller,deployment-controller,\
+    garbage-collector-controller,namespace-controller,replicaset-controller,\
+    resourcequota-controller,root-ca-certificate-publisher-controller,\
     serviceaccount-controller,serviceaccount-token-controller,\
     validatingadmissionpolicy-status-controller";
 
