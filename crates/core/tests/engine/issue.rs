@@ -160,3 +160,21 @@ fn a_clock_that_was_fast_leaves_no_url_of_tomorrow() {
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     assert!(scene.status("dl").issued_at.unwrap() <= at(scene.0.now.as_second()));
 }
+
+#[test]
+fn a_resource_of_another_class_is_left_to_its_operator() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| spec.class = Some("blue".to_owned()));
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn a_namespace_that_ends_is_left_alone() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene.0.cluster.terminate_namespace(NS, now);
+    scene.apply("late", |_| {});
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert_eq!(steps, []);
+}
