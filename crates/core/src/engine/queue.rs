@@ -255,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_counted_by_how_urgent_it_is() {
+        let mut queue = Queue::new(4, 1);
+        queue.push(Work::Policy("free".into()), Priority::Urgent, 0);
+        queue.push(work("urgent"), Priority::Urgent, 0);
+        for name in ["one", "two", "three"] {
+            queue.push(work(name), Priority::Routine, 0);
+        }
+        assert_eq!(queue.depth(), (2, 3));
+        queue.begin(work("begun"), Priority::Urgent);
+        assert_eq!(queue.in_flight(), 1);
+        queue.forget(&work("two"));
+        assert_eq!(queue.depth(), (2, 2));
+    }
+
+    #[test]
     fn a_store_needs_no_slot() {
         let mut queue = Queue::new(1, 0);
         queue.begin(work("only"), Priority::Urgent);

@@ -1,12 +1,13 @@
 //! Stores: credentials that change, sessions that end, and sources that give nothing.
 
 use presigned_core::api::Reason;
+use presigned_core::engine::CredentialsFailure;
 
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::common::world::Kind;
+use crate::common::world::{Fault, Kind};
 use crate::scene::Scene;
 
 fn sessions(scene: &mut Scene, length: i64) {
@@ -134,4 +135,19 @@ fn nothing_is_signed_for_a_new_endpoint_with_the_old_key() {
     assert_eq!(updates, 1, "{steps:?}");
     assert_ne!(signer(&scene, "dl"), old);
     assert!(scene.url("dl").starts_with("https://other.example.test/"));
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_no_pause_longer() {
+    let mut scene = Scene::new();
+    let failure = CredentialsFailure {
+        reason: Reason::CredentialsUnavailable,
+        message: "nobody answers".to_owned(),
+    };
+    scene.plan(Kind::Fetch, Fault::NoCredentials(failure));
+    scene.run(2);
+    scene.0.step_clock(-7200);
+    scene.apply("dl", |_| {});
+    scene.run(360);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }
