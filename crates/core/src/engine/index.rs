@@ -154,13 +154,13 @@ impl Index {
         let mut concerned = Vec::new();
         match self.frame(Watched::Resources, &change, key) {
             Framed::Begun => {}
-            Framed::Gone(seen) => concerned.extend(self.drop_resource(&seen.uid, Some(&seen))),
+            Framed::Gone(seen) => concerned.extend(self.drop_resource(&seen.uid)),
             Framed::Done(listed) => {
                 let gone = absent(self.resources.keys(), |uid| {
                     listed.contains(&(uid.clone(), String::new()))
                 });
                 for uid in gone {
-                    concerned.extend(self.drop_resource(&uid, None));
+                    concerned.extend(self.drop_resource(&uid));
                 }
             }
             Framed::There => {
@@ -211,9 +211,7 @@ impl Index {
     }
 
     /// Forgets a PresignedURL; those that wanted the same Secret are concerned.
-    fn drop_resource(&mut self, uid: &str, last: Option<&ResourceSeen>) -> Vec<Work> {
-        // A delete that a newer create of the same uid has overtaken cannot be: uids are used once.
-        let _ = last;
+    fn drop_resource(&mut self, uid: &str) -> Vec<Work> {
         let Some(record) = self.unlink(uid) else {
             return Vec::new();
         };
