@@ -23,6 +23,14 @@ pub(super) struct Record {
     pub(super) memory: Memory,
 }
 
+impl Record {
+    /// Whether the spec asks to issue nothing new.
+    pub(super) fn suspended(&self) -> bool {
+        let spec = self.seen.spec.as_ref();
+        spec.is_ok_and(|spec| spec.suspend == Some(true))
+    }
+}
+
 /// A policy as it was seen, and whether it can be used.
 #[derive(Debug)]
 pub(super) struct PolicyRecord {
@@ -112,7 +120,7 @@ pub(super) fn older(one: &str, other: &str) -> bool {
 
 impl Index {
     /// The kinds whose first list is not complete, of those that are watched.
-    pub(super) fn waiting_for(&self, secrets_are_watched: bool) -> Vec<Watched> {
+    pub(super) fn waiting_for(&self, secrets_are_watched: bool) -> impl Iterator<Item = Watched> {
         let all = [
             Watched::Resources,
             Watched::Policies,
@@ -123,9 +131,8 @@ impl Index {
         ];
         let waits = |kind: &Watched| !self.frames.get(kind).is_some_and(|frame| frame.synced);
         all.into_iter()
-            .filter(|kind| secrets_are_watched || *kind != Watched::Secrets)
+            .filter(move |kind| secrets_are_watched || *kind != Watched::Secrets)
             .filter(waits)
-            .collect()
     }
 
     /// The resources of a namespace.

@@ -225,8 +225,13 @@ impl Engine {
     /// The kinds whose first list is still awaited.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<Watched> {
-        self.index
-            .waiting_for(self.settings.secret_access == SecretAccess::Watch)
+        self.awaited().collect()
+    }
+
+    /// Asked at each event and each step: nothing is allocated for the answer.
+    fn awaited(&self) -> impl Iterator<Item = Watched> {
+        let secrets_are_watched = self.settings.secret_access == SecretAccess::Watch;
+        self.index.waiting_for(secrets_are_watched)
     }
 
     /// How many works wait (urgent, routine), and how many steps are in flight.
@@ -265,7 +270,7 @@ impl Engine {
     }
 
     fn synced(&self) -> bool {
-        self.waiting_for().is_empty()
+        self.awaited().next().is_none()
     }
 
     fn everything(&self) -> Vec<Work> {

@@ -115,13 +115,8 @@ pub(super) fn plan_secret(
             wake.at(issued.expires_at);
         }
     }
-    let suspended = record
-        .seen
-        .spec
-        .as_ref()
-        .is_ok_and(|spec| spec.suspend == Some(true));
     let may_issue = match judged {
-        Judged::Allowed(allowed) if !suspended => Some(allowed),
+        Judged::Allowed(allowed) if !record.suspended() => Some(allowed),
         _ => None,
     };
     if let (Some(allowed), None) = (may_issue, blocked) {

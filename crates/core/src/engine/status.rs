@@ -170,13 +170,8 @@ pub(super) fn desired(
 
 /// When what is issued will be replaced; `None` where it will not be.
 fn renewal(record: &Record, judged: &Judged, issued: &Issued) -> Option<Timestamp> {
-    let suspended = record
-        .seen
-        .spec
-        .as_ref()
-        .is_ok_and(|spec| spec.suspend == Some(true));
     match judged {
-        Judged::Allowed(allowed) if !suspended => Some(renew_at(
+        Judged::Allowed(allowed) if !record.suspended() => Some(renew_at(
             issued.issued_at,
             issued.expires_at,
             allowed.granted.request.renew_before,
@@ -195,11 +190,6 @@ fn verdict(
     settings: &Settings,
     now: Timestamp,
 ) -> Verdict {
-    let suspended = record
-        .seen
-        .spec
-        .as_ref()
-        .is_ok_and(|spec| spec.suspend == Some(true));
     let current = issued.filter(|issued| is_current(record, judged, issued, now));
     let trouble = record.memory.trouble.as_ref();
     let allowed = match judged {
@@ -225,7 +215,7 @@ fn verdict(
         Judged::NoStore {
             reason, message, ..
         } => Some((*reason, message.clone(), true)),
-        Judged::Allowed(_) if suspended => Some((
+        Judged::Allowed(_) if record.suspended() => Some((
             Reason::Suspended,
             "the resource is suspended: set spec.suspend to false to go on".to_owned(),
             false,
