@@ -30,7 +30,10 @@ build: prerequisites ## Build the operator
 CHART := charts/presigned-url-operator
 # $(call generate,FOLDER)
 # The whole workspace is built, with the features that the tests want as well: nothing is built twice.
-generate = cargo build --quiet --locked --workspace --examples && $(BUILT)/examples/generate $(1)
+generate = cargo build --quiet --locked --workspace --bins --examples && \
+	$(BUILT)/presigned-url-operator crds --dir $(1)/crds && \
+	$(BUILT)/presigned-url-operator crds --dir $(1)/$(CHART)/files/crds && \
+	$(BUILT)/examples/generate $(1)/docs/reference
 
 .PHONY: generate
 generate: prerequisites ## Write crds/, the chart's copy and docs/reference/ from the types
