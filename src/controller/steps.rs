@@ -41,7 +41,11 @@ impl Hands {
     async fn effect(&self, step: Step, now: Timestamp) -> StepResult {
         let cluster = &self.cluster;
         match step {
-            Step::FetchCredentials { store, source } => {
+            Step::FetchCredentials {
+                store,
+                source,
+                session: _,
+            } => {
                 let result = self.credentials.fetch(&source, now).await;
                 match &result {
                     Ok(_) => tracing::debug!(store, "credentials were fetched"),

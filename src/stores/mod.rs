@@ -56,6 +56,12 @@ impl CredentialsFetcher {
                 let data = data.ok_or_else(|| self.missing(name))?;
                 secret::parse(name, keys, &data, now)
             }
+            CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
+                Err(CredentialsFailure {
+                    reason: Reason::CredentialsInvalid,
+                    message: "this version assumes no roles: use default or secretRef".to_owned(),
+                })
+            }
         }
     }
 

@@ -13,7 +13,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
     let api: Api<PresignedUrl> = Api::default_namespaced(client.clone());
     let spec = PresignedUrlSpec {
         bucket: "models".to_owned(),
-        key: "llama/weights.bin".to_owned(),
+        key: Some("llama/weights.bin".to_owned()),
         ..PresignedUrlSpec::default()
     };
     let mut asked = PresignedUrl::new("columns", spec);

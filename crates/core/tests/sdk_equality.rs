@@ -357,6 +357,7 @@ async fn presign_by_sdk(
                 .set_tagging(put.tagging.as_ref().and_then(tag_header));
             call.presigned(config).await.unwrap()
         }
+        Options::Post(_) => panic!("the SDK presigns no form"),
         Options::Delete => {
             let call = client.delete_object().bucket(bucket).key(key);
             call.presigned(config).await.unwrap()

@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::issue::{Content, Template, render};
-use presigned_core::policy::Options;
+use presigned_core::policy::{Objects, Options};
 use presigned_core::signing::{Credentials, Endpoint, Expected, Operation, Target, check, presign};
 use rusty_s3::{Bucket as RustyBucket, Credentials as RustyCredentials, S3Action as _, UrlStyle};
 use sha2::{Digest as _, Sha256};
@@ -90,9 +90,12 @@ fn ours() -> Result<()> {
         expires_at: None,
     };
     let options = Options::Get(GetOptions::default());
+    let Objects::Key(key) = &request.objects else {
+        anyhow::bail!("the request names one object");
+    };
     let operation = Operation {
         bucket: &request.bucket,
-        key: &request.key,
+        key,
         options: &options,
     };
     let signed_at = Timestamp::from_second(Timestamp::now().as_second())?;
@@ -105,7 +108,7 @@ fn ours() -> Result<()> {
         port: target.endpoint.port(),
         style: target.style,
         bucket: &request.bucket,
-        key: &request.key,
+        key,
         method: options.method(),
         options: &options,
         region: REGION,

@@ -63,8 +63,14 @@ pub enum ConditionType {
     Renewed,
     /// True when only a person can mend it (kstatus).
     Stalled,
+    /// Whether S3 took what was signed, as far as it can be seen without writing.
+    Verified,
     /// Store: every URL was signed with the current credentials.
     CredentialsRolledOut,
+    /// Store: it rejects `x-amz-*` headers that were not signed.
+    UnsignedHeadersRejected,
+    /// Store: its clock and the operator's differ by more than 15 s.
+    ClockSkewed,
 }
 
 impl ConditionType {
@@ -76,7 +82,10 @@ impl ConditionType {
             Self::Allowed => "Allowed",
             Self::Renewed => "Renewed",
             Self::Stalled => "Stalled",
+            Self::Verified => "Verified",
             Self::CredentialsRolledOut => "CredentialsRolledOut",
+            Self::UnsignedHeadersRejected => "UnsignedHeadersRejected",
+            Self::ClockSkewed => "ClockSkewed",
         }
     }
 }
@@ -171,6 +180,50 @@ reasons! {
     PolicyInvalid => "Mend the field that the message names.",
     /// The store can sign.
     CredentialsReady => "Nothing.",
+    /// Fewer objects were found under the prefix than are asked for.
+    NoObjects => "Upload the objects, mend spec.prefix or spec.list, or set spec.list.minObjects to 0.",
+    /// More objects were found under the prefix than are allowed.
+    TooManyObjects => "Narrow spec.prefix or spec.list.include, or ask an admin for a larger maxObjects.",
+    /// The store did not let the bucket be listed, or not to its end.
+    ListFailed => "Mend what the message names; it is tried again.",
+    /// S3 answered a try of the URL as it should.
+    Works => "Nothing.",
+    /// The store takes the signature; whether it takes the upload or the removal shows only when it is done.
+    NotTried => "Nothing; compare the signer's rights with the documentation's table.",
+    /// S3 refuses what was signed for want of a right, or the object does not exist.
+    AccessDenied => "Give the signer the action that the message names, or create the object.",
+    /// The object does not exist.
+    NoSuchKey => "Create the object, or mend spec.key.",
+    /// The bucket does not exist.
+    NoSuchBucket => "Create the bucket, or mend spec.bucket.",
+    /// The store computes another signature.
+    SignatureDoesNotMatch => "Mend the secret access key, the region or the endpoint of the store.",
+    /// The bucket is in another region than the store says.
+    WrongRegion => "Set the region that the message names in the ClusterObjectStore.",
+    /// The store's host name cannot be resolved from the operator.
+    HostNotFound => "Mend the store's endpoint, or the cluster's DNS.",
+    /// The store takes no connection from the operator.
+    ConnectionFailed => "Mend the store's endpoint, or the network between.",
+    /// The store's certificate is not trusted.
+    TlsFailed => "Set the store's caBundle, or mend its certificate.",
+    /// The store did not answer in time, or asked to slow down.
+    StoreUnavailable => "Usually nothing: it is tried again.",
+    /// The store gave an answer that none of the other reasons describes.
+    UnexpectedAnswer => "See the message and the store's own log.",
+    /// The clocks differ too much to sign.
+    ClockSkewed => "Set the clock of the operator's node or of the store.",
+    /// The clocks agree.
+    ClockAgrees => "Nothing.",
+    /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any object.
+    UnsignedHeadersAccepted => "Set scope: Request on the store's role, or unsignedHeaders: Accept once you have read what it means.",
+    /// It could not be found out what the store does with x-amz headers that were not signed.
+    UnsignedHeadersUnknown => "Let the operator reach the store, set scope: Request on its role, or unsignedHeaders: Accept.",
+    /// The store rejects x-amz headers that were not signed.
+    UnsignedHeadersRejected => "Nothing.",
+    /// What the session would have to allow does not fit in a session policy.
+    SessionPolicyTooLarge => "Ask for fewer objects in one resource, or use scope: Namespace or Store.",
+    /// The link was issued once and is never renewed.
+    NeverRenewed => "Create another PresignedURL.",
     /// Nothing stands in the way.
     NotStalled => "Nothing.",
 }

@@ -23,14 +23,15 @@ pub use policy::{
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
 pub use presigned_url::{
-    GetOptions, IfNoneMatch, LimitedBy, Method, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus,
-    PutOptions, SecretRef, SecretTemplate, ServerSideEncryption, SignedHashes, StoreKind, StoreRef,
+    ContentLengthRange, Format, GetOptions, IfNoneMatch, LimitedBy, ListOptions, Method,
+    PostOptions, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus, PutOptions, Renew, SecretRef,
+    SecretTemplate, ServerSideEncryption, SignedHashes, StoreKind, StoreRef, Verify,
 };
 pub use reference::{api_reference, reasons_reference};
 pub use store::{
-    AddressingStyle, ClusterObjectStore, ClusterObjectStoreSpec, ClusterObjectStoreStatus,
-    DefaultCredentials, NamedEndpoint, S3Store, SecretCredentials, SecretKeys, StoreCredentials,
-    UrlCounts,
+    AddressingStyle, AssumeRoleCredentials, ClusterObjectStore, ClusterObjectStoreSpec,
+    ClusterObjectStoreStatus, DefaultCredentials, NamedEndpoint, S3Store, SecretCredentials,
+    SecretKeys, SessionScope, StoreCredentials, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
 
 /// The API group of every kind of this operator.

@@ -126,8 +126,8 @@ pub enum LabelOperator {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 #[x_kube(
-    validation = Rule::new("!has(self.methods) || !('PUT' in self.methods) || has(self.maxUploadBytes)")
-        .message("maxUploadBytes is required with PUT")
+    validation = Rule::new("!has(self.methods) || !('PUT' in self.methods || 'POST' in self.methods) || has(self.maxUploadBytes)")
+        .message("maxUploadBytes is required with PUT and POST")
 )]
 pub struct AllowRule {
     /// Names of stores; `*` stands for any run of characters. Left out: the rule allows nothing.
@@ -146,7 +146,7 @@ pub struct AllowRule {
     #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
     #[x_kube(validation = schema::prefix_forms())]
     pub prefixes: Vec<String>,
-    /// The methods. GET allows HEAD as well. Left out: the rule allows nothing.
+    /// The methods. GET allows HEAD as well; a GET of a prefix needs LIST besides. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub methods: Vec<PolicyMethod>,
@@ -154,14 +154,14 @@ pub struct AllowRule {
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("maxDuration", "1m", "168h"))]
     pub max_duration: String,
-    /// The largest upload in bytes. Required with PUT.
+    /// The largest upload in bytes. Required with PUT and POST.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 5_368_709_120_u64))]
     pub max_upload_bytes: Option<u64>,
     /// A PUT needs no contentLength; then maxUploadBytes cannot be held, since S3 signs exact sizes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_unsized_put: Option<bool>,
-    /// Canned ACLs that a PUT may set.
+    /// Canned ACLs that a PUT or POST may set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     pub acls: Vec<String>,
@@ -177,6 +177,11 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
     pub tag_keys: Vec<String>,
+    /// Where a POST may send the browser after the upload (`successActionRedirect`): whole URLs, or a URL with `*` as
+    /// its last character, after the host's `/`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 8, max = 2048)))]
+    pub redirects: Vec<String>,
     /// Named endpoints of the store that may be asked for. Left out: the store's default endpoint only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = schema::NAME_PATTERN)))]
@@ -187,12 +192,21 @@ pub struct AllowRule {
     /// A GET may name a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_versions: Option<bool>,
-    /// A PUT may set user metadata.
+    /// A PUT or POST may set user metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_metadata: Option<bool>,
     /// Each PUT signs `If-None-Match: *`: objects can be created and never replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_only: Option<bool>,
+    /// The most objects of one resource. Left out: 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_objects: Option<u32>,
+    /// The shortest `list.refreshInterval`. Left out: 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("minRefreshInterval", "1m", "168h"))]
+    pub min_refresh_interval: Option<String>,
 }
 
 /// A method that a rule can allow.
@@ -209,6 +223,10 @@ pub enum PolicyMethod {
     Put,
     /// Removal.
     Delete,
+    /// Upload by a form.
+    Post,
+    /// Listing, which a GET of a prefix needs beside GET.
+    List,
 }
 
 /// Whether the policy is in force.

@@ -88,9 +88,30 @@ use super::schema;
         .message("get goes with method GET or HEAD: remove the block, or set method"),
     validation = Rule::new("!has(self.put) || (has(self.method) && self.method == 'PUT')")
         .message("put goes with method PUT: remove the block, or set method: PUT"),
+    validation = Rule::new("!has(self.post) || (has(self.method) && self.method == 'POST')")
+        .message("post goes with method POST: remove the block, or set method: POST"),
+    validation = Rule::new("(has(self.key) ? 1 : 0) + (has(self.keys) ? 1 : 0) + (has(self.prefix) ? 1 : 0) == 1")
+        .message("set exactly one of key, keys and prefix"),
+    validation = Rule::new("!has(self.keys) || !has(self.method) || self.method != 'POST'")
+        .message("keys goes with method GET, HEAD, PUT or DELETE: a form is for one key or one prefix"),
+    validation = Rule::new("!has(self.prefix) || !has(self.method) || self.method in ['GET', 'POST']")
+        .message("prefix goes with method GET, which lists it, or POST: name the objects in key or keys"),
+    validation = Rule::new("!has(self.list) || (has(self.prefix) && (!has(self.method) || self.method == 'GET'))")
+        .message("list goes with prefix and method GET: remove the block, or set prefix"),
+    validation = Rule::new("!has(self.formats) || has(self.keys) || (has(self.prefix) && (!has(self.method) || self.method == 'GET'))")
+        .message("formats goes with many objects (keys, or prefix with method GET): one object has its own files already"),
+    validation = Rule::new("!has(self.formats) || !('aria2.txt' in self.formats) || !has(self.method) || self.method == 'GET'")
+        .message("aria2.txt goes with method GET: aria2 downloads only"),
     validation = Rule::new("!(has(self.renewBefore) && has(self.renewBeforePercentage))")
         .message("renewBefore and renewBeforePercentage say the same thing: set at most one"),
-    validation = schema::renews_before_the_end()
+    validation = schema::renews_before_the_end(),
+    validation = Rule::new("!has(self.renew) || self.renew != 'Never' || (!has(self.renewBefore) && !has(self.renewBeforePercentage))")
+        .message("renew: Never is never renewed: remove renewBefore and renewBeforePercentage"),
+    validation = Rule::new("!has(self.renew) || self.renew != 'Never' || !has(self.list) || !has(self.list.refreshInterval)")
+        .message("renew: Never lists once: remove list.refreshInterval"),
+    validation = Rule::new("!has(self.ttlAfterExpiry) || (has(self.renew) && self.renew == 'Never')")
+        .message("ttlAfterExpiry goes with renew: Never: what is renewed does not expire"),
+    validation = schema::links_are_fixed()
 )]
 pub struct PresignedUrlSpec {
     /// The store to sign for. Left out: the `ClusterObjectStore` named `default`.
@@ -126,12 +147,50 @@ pub struct PresignedUrlSpec {
         validation = Rule::new("!self.matches(r'\\p{Cc}') && !self.contains('${')")
             .message("key may not hold control characters or '${'")
     )]
-    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+
+    /// The keys of several objects, in the same form, for GET, HEAD, PUT or DELETE: one URL each, in `urls.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048), inner(length(min = 1, max = 1024)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub keys: Option<Vec<String>>,
+
+    /// What the objects' keys begin with. With GET the bucket is listed and each object gets a URL; with POST the form's
+    /// sender chooses the rest of the key. It ends in `/`, unless the policy allows it as a raw prefix; empty is the
+    /// whole bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(
+        validation = Rule::new("size(bytes(self)) <= 1024").message("prefix is longer than S3's 1,024 bytes (UTF-8)"),
+        validation = Rule::new("!self.startsWith('/')").message("prefix may not begin with '/': S3 keys have no root"),
+        validation = Rule::new("!self.contains('//') && !self.split('/').exists(s, s == '.' || s == '..')")
+            .message("prefix may not hold empty, '.' or '..' segments: clients and proxies rewrite them"),
+        validation = Rule::new("!self.matches(r'\\p{Cc}') && !self.contains('${')")
+            .message("prefix may not hold control characters or '${'")
+    )]
+    pub prefix: Option<String>,
+
+    /// How a prefix with GET is listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListOptions>,
 
     /// The HTTP method that the URL is good for. Left out: GET. A GET also yields a HEAD URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Method")]
     pub method: Option<Method>,
+
+    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and their end is fixed
+    /// for good; what is signed cannot be edited then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Renew")]
+    pub renew: Option<Renew>,
+
+    /// With `renew: Never`: this long after the end the resource is deleted, for example `24h`. Left out: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("ttlAfterExpiry", "0s", "8760h"))]
+    pub ttl_after_expiry: Option<String>,
 
     /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the policy
     /// allows and what the credentials can give.
@@ -158,6 +217,21 @@ pub struct PresignedUrlSpec {
     /// Options of a PUT. Each becomes a signed header that the client must send as it stands in the Secret's `headers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put: Option<PutOptions>,
+
+    /// What a POST form allows of the upload. Each becomes a condition of the signed form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post: Option<PostOptions>,
+
+    /// Further files for programs, beside `urls.json`, where there are several objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub formats: Option<Vec<Format>>,
+
+    /// Whether the URLs are tried. Left out: Report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Verify")]
+    pub verify: Option<Verify>,
 
     /// The Secret that holds the result. Left out: the name of this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,6 +299,8 @@ pub enum Method {
     Put,
     /// Removal of one object.
     Delete,
+    /// Upload by a form, as browsers send it.
+    Post,
 }
 
 impl Method {
@@ -236,8 +312,91 @@ impl Method {
             Self::Head => "HEAD",
             Self::Put => "PUT",
             Self::Delete => "DELETE",
+            Self::Post => "POST",
         }
     }
+}
+
+/// Whether URLs are replaced before they expire.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Renew {
+    /// They are.
+    #[default]
+    Always,
+    /// They are issued once.
+    Never,
+}
+
+/// Whether URLs are tried before or after they are published. A try is a GET of the first byte, never a write.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verify {
+    /// At the first issue and after a change; the condition `Verified` tells the outcome.
+    #[default]
+    Report,
+    /// Before each issue: only what worked is published.
+    Require,
+    /// Not at all.
+    Never,
+}
+
+/// A file for a program that takes many URLs.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Format {
+    /// One URL a line.
+    #[serde(rename = "urls.txt")]
+    UrlsTxt,
+    /// For `aria2c -i`: each object is saved under its key.
+    #[serde(rename = "aria2.txt")]
+    Aria2Txt,
+    /// For `curl -K`: each object is saved under its key, or uploaded from it.
+    #[serde(rename = "curl.conf")]
+    CurlConf,
+}
+
+impl Format {
+    /// The key of the Secret.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UrlsTxt => "urls.txt",
+            Self::Aria2Txt => "aria2.txt",
+            Self::CurlConf => "curl.conf",
+        }
+    }
+}
+
+/// How a prefix is listed, and which of its objects get a URL.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.minObjects) || !has(self.maxObjects) || self.minObjects <= self.maxObjects")
+        .message("minObjects may not be more than maxObjects")
+)]
+pub struct ListOptions {
+    /// Fewer objects than this are a failure (`NoObjects`), and what was issued stays. Left out: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub min_objects: Option<u32>,
+    /// More objects than this are refused. Left out: what the policy allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub max_objects: Option<u32>,
+    /// Globs of keys, after the prefix: `*` stands for any run of characters but `/`, `**` for any run, `?` for one
+    /// character but `/`. Left out: every object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 256)))]
+    pub include: Option<Vec<String>>,
+    /// Globs of keys that get no URL, though they are included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 256)))]
+    pub exclude: Option<Vec<String>>,
+    /// How often the bucket is listed again between renewals, for example `15m`. Left out: at renewals only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("refreshInterval", "1m", "168h"))]
+    pub refresh_interval: Option<String>,
 }
 
 /// What a GET or HEAD may ask of S3 beyond the object (`GetObject` in the S3 API reference).
@@ -330,6 +489,63 @@ pub struct PutOptions {
     pub tagging: Option<BTreeMap<String, String>>,
 }
 
+/// What a form allows of the upload ("Creating a POST Policy" in the S3 API reference).
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.contentType) && has(self.contentTypePrefix))")
+        .message("contentType and contentTypePrefix say the same thing: set at most one"),
+    validation = Rule::new("!(has(self.successActionStatus) && has(self.successActionRedirect))")
+        .message("successActionStatus and successActionRedirect exclude each other: set at most one")
+)]
+pub struct PostOptions {
+    /// The sizes that are accepted. Needed: the policy's `maxUploadBytes` bounds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_length_range: Option<ContentLengthRange>,
+    /// The `Content-Type` that the form sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub content_type: Option<String>,
+    /// What the `Content-Type` that the form's sender chooses must begin with, for example `image/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub content_type_prefix: Option<String>,
+    /// A canned ACL. Needs `acls` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = schema::DNS_LABEL))]
+    pub acl: Option<String>,
+    /// The status of a successful upload: 200, 201 (with an XML document) or 204. Left out: 204.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self in [200, 201, 204]").message("successActionStatus is 200, 201 or 204"))]
+    pub success_action_status: Option<u16>,
+    /// Where the browser is sent after a successful upload. Needs `redirects` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = schema::REDIRECT))]
+    pub success_action_redirect: Option<String>,
+    /// User metadata (`x-amz-meta-*`), as for a PUT. Needs `allowMetadata` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::header_values")]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z0-9][a-z0-9-]{0,63}$'))")
+        .message("metadata names are 1 to 64 lower-case letters, digits and hyphens"))]
+    pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// The sizes of an upload, in bytes, both ends included.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.min) || self.min <= self.max").message("min may not be more than max")
+)]
+pub struct ContentLengthRange {
+    /// The least. Left out: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 5_368_709_120_u64))]
+    pub min: Option<u64>,
+    /// The most, at most 5 GiB (S3's limit for a form).
+    #[schemars(range(min = 0, max = 5_368_709_120_u64))]
+    pub max: u64,
+}
+
 /// The one condition that S3 knows on a PUT.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IfNoneMatch {
@@ -389,7 +605,7 @@ pub struct PresignedUrlStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` first, then `Allowed`, `Renewed` and `Stalled`.
+    /// `Ready` first, then `Allowed`, `Renewed`, `Verified` and `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -424,6 +640,9 @@ pub struct PresignedUrlStatus {
     /// How many objects have a URL in the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<u32>,
+    /// How many listed objects got none: their keys cannot be signed safely, or no policy allows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_objects: Option<u32>,
     /// How often a Secret was written for this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
@@ -477,6 +696,14 @@ pub struct SignedHashes {
     /// Of the credentials' source, never of a session.
     #[schemars(length(max = 128))]
     pub credential: String,
+    /// Of the objects that a prefix listed; absent where nothing was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub objects: Option<String>,
+    /// Of what the condition `Verified` speaks of; absent where nothing was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub verified: Option<String>,
 }
 
 /// What cut the life of a URL short.

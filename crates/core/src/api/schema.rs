@@ -26,6 +26,13 @@ pub(super) const REGION: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
 /// Scheme, host and optional port; no path, query, fragment or user information.
 pub(super) const ENDPOINT: &str =
     r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$";
+/// An absolute URL of a web page, without a fragment and without what HTML or a form would take apart.
+pub(super) const REDIRECT: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*)?$";
+/// The ARN of a role, of AWS or of a server that speaks its STS.
+pub(super) const ROLE_ARN: &str =
+    "^arn:[a-z0-9-]+:[a-z0-9-]*:[a-z0-9-]*:[A-Za-z0-9-]*:[A-Za-z0-9+=,.@_/:-]+$";
+/// An external ID, `AssumeRole` in the STS API reference.
+pub(super) const EXTERNAL_ID: &str = "^[A-Za-z0-9+=,.@:/_-]+$";
 /// A key of a Secret.
 pub(super) const SECRET_KEY: &str = "^[A-Za-z0-9._-]+$";
 /// A namespace's name with `*`.
@@ -69,6 +76,11 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         ENDPOINT => {
             "scheme, host and port only, for example https://s3.example.com:9000, without a path, a query or user information"
         }
+        REDIRECT => {
+            "an absolute http or https URL without a fragment, for example https://example.com/done"
+        }
+        ROLE_ARN => "the ARN of a role, for example arn:aws:iam::123456789012:role/signer",
+        EXTERNAL_ID => "letters, digits and + = , . @ : / _ -",
         SECRET_KEY => "a key of a Secret: letters, digits, dots, hyphens and underscores",
         NAMESPACE_PATTERN => "a namespace's name, in which * stands for any run of characters",
         NAME_PATTERN => "a resource's name, in which * stands for any run of characters",
@@ -110,6 +122,29 @@ pub(super) fn renews_before_the_end() -> Rule {
             no_duration.join(" || ")
         ),
         "renewBefore must be shorter than duration",
+    )
+}
+
+/// The rule that what was issued once is not asked for in another way: whoever holds the link knows its end.
+pub(super) fn links_are_fixed() -> Rule {
+    let fixed = [
+        "storeRef", "endpoint", "key", "keys", "prefix", "list", "method", "renew", "duration",
+        "get", "put", "post",
+    ];
+    let same: Vec<String> = fixed
+        .iter()
+        .map(|f| {
+            format!(
+                "(has(self.{f}) ? has(oldSelf.{f}) && self.{f} == oldSelf.{f} : !has(oldSelf.{f}))"
+            )
+        })
+        .collect();
+    rule(
+        format!(
+            "!has(oldSelf.renew) || oldSelf.renew != 'Never' || (self.bucket == oldSelf.bucket && {})",
+            same.join(" && ")
+        ),
+        "with renew: Never what is signed is fixed for good: create another PresignedURL",
     )
 }
 

@@ -93,6 +93,12 @@ pub struct S3Store {
     #[x_kube(validation = Rule::new("self.contains('-----BEGIN CERTIFICATE-----')")
         .message("caBundle holds PEM certificates: it must contain -----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
+    /// What the store does with `x-amz-*` headers that a client adds to a presigned request and that were not signed. Left
+    /// out: Reject, as AWS does; a store that is found to accept them gets no PUT signed, since its client could make
+    /// the upload a copy of any object that the signer reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UnsignedHeaders")]
+    pub unsigned_headers: Option<UnsignedHeaders>,
     /// Where the signing credentials come from.
     pub credentials: StoreCredentials,
 }
@@ -121,11 +127,21 @@ pub enum AddressingStyle {
     VirtualHost,
 }
 
+/// What is known of a store and unsigned `x-amz-*` headers.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnsignedHeaders {
+    /// They must be rejected: it is tried, and no PUT is signed where they are not.
+    #[default]
+    Reject,
+    /// They may be accepted: the admin has seen what that means.
+    Accept,
+}
+
 /// Where the signing credentials come from: exactly one.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.default) != has(self.secretRef)")
-    .message("credentials: set exactly one of default and secretRef"))]
+#[x_kube(validation = Rule::new("(has(self.default) ? 1 : 0) + (has(self.secretRef) ? 1 : 0) + (has(self.webIdentity) ? 1 : 0) + (has(self.assumeRole) ? 1 : 0) == 1")
+    .message("credentials: set exactly one of default, secretRef, webIdentity and assumeRole"))]
 pub struct StoreCredentials {
     /// The AWS chain of the operator's own process: environment, profile, web identity (IRSA), Pod Identity, IMDS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +149,89 @@ pub struct StoreCredentials {
     /// A Secret in the operator's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretCredentials>,
+    /// A role that the operator's service account token is exchanged for (`AssumeRoleWithWebIdentity`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentityCredentials>,
+    /// A role that other credentials assume (`AssumeRole`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRoleCredentials>,
+}
+
+/// A role behind a service account token, with a duration of one's own (IRSA's default is an hour).
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebIdentityCredentials {
+    /// The role's ARN.
+    #[serde(rename = "roleARN")]
+    #[schemars(length(min = 20, max = 2048), regex(pattern = schema::ROLE_ARN))]
+    pub role_arn: String,
+    /// How long each session lives, up to the role's maximum. Left out: 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("duration", "15m", "12h"))]
+    pub duration: Option<String>,
+    /// The token's audience: a token of the operator's own service account is asked of Kubernetes for it. Left out: the
+    /// token in the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub audience: Option<String>,
+    /// Where STS answers. Left out: AWS's of the store's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
+    pub sts_endpoint: Option<String>,
+    /// What each session is narrowed to. Left out: Store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SessionScope")]
+    pub scope: Option<SessionScope>,
+}
+
+/// A role that other credentials assume. AWS caps a role that a role assumes at an hour.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssumeRoleCredentials {
+    /// The role's ARN.
+    #[serde(rename = "roleARN")]
+    #[schemars(length(min = 20, max = 2048), regex(pattern = schema::ROLE_ARN))]
+    pub role_arn: String,
+    /// The external ID that the role's trust policy asks for.
+    #[serde(
+        rename = "externalID",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 2, max = 1224), regex(pattern = schema::EXTERNAL_ID))]
+    pub external_id: Option<String>,
+    /// How long each session lives, up to the role's maximum. Left out: 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = schema::between("duration", "15m", "12h"))]
+    pub duration: Option<String>,
+    /// The credentials that assume the role: a Secret in the operator's own namespace. Left out: the AWS chain of the
+    /// operator's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_secret_ref: Option<SecretCredentials>,
+    /// Where STS answers. Left out: AWS's of the store's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
+    pub sts_endpoint: Option<String>,
+    /// What each session is narrowed to. Left out: Store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SessionScope")]
+    pub scope: Option<SessionScope>,
+}
+
+/// What a session may do, by an inline session policy.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum SessionScope {
+    /// All that the role may.
+    #[default]
+    Store,
+    /// What the PresignedURLPolicies allow the namespace.
+    Namespace,
+    /// Exactly what is being signed.
+    Request,
 }
 
 /// The AWS chain has no settings here: it reads the operator's environment.
@@ -185,7 +284,7 @@ pub struct ClusterObjectStoreStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` and `CredentialsRolledOut`.
+    /// `Ready`, `CredentialsRolledOut`, `UnsignedHeadersRejected` and `ClockSkewed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -197,6 +296,10 @@ pub struct ClusterObjectStoreStatus {
     /// How many URLs there are, and how many were signed with the current credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<UrlCounts>,
+    /// How long the operator may be away, at the worst moment, before the first renewed URL dies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub absence_budget: Option<String>,
 }
 
 /// How many resources hold living URLs of a store.

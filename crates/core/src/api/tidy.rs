@@ -52,6 +52,7 @@ fn unwrapped(text: &str) -> String {
 fn known_format(props: &mut JSONSchemaProps) {
     let (format, largest) = match props.format.as_deref() {
         Some("uint8") => ("int32", f64::from(u8::MAX)),
+        Some("uint16") => ("int32", f64::from(u16::MAX)),
         Some("uint32") => ("int64", f64::from(u32::MAX)),
         Some("uint64") => ("int64", LARGEST_EXACT),
         _ => return,

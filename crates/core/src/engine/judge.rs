@@ -155,7 +155,7 @@ fn granted(store: &str, parsed: Parsed, grant: Grant) -> Granted {
             store,
             endpoint: request.endpoint.as_deref(),
             bucket: request.bucket.as_str(),
-            key: request.key.as_str(),
+            objects: &request.objects,
             options: &grant.options,
             asked_duration: request.duration,
         }),

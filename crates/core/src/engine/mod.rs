@@ -12,6 +12,7 @@
 //! # Assumptions
 //! `now` is wall-clock time. It may step either way; [`Event::ClockStepped`] then makes every plan anew.
 
+mod ask;
 mod event;
 mod failure;
 mod index;
@@ -33,6 +34,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+pub use ask::{
+    Answer, Ask, Asked, ErrorCode, ListFailure, ListOrder, ListedObject, Listing, Unreached,
+};
 pub use event::{
     Change, Event, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen,
 };
@@ -42,8 +46,8 @@ pub use memory::Cause;
 pub use queue::Priority;
 pub use settings::{DenialGrace, SecretAccess, Settings};
 pub use step::{
-    ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Step,
-    StepResult, Work,
+    ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
+    StepResult, Sts, Work,
 };
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};

@@ -12,7 +12,7 @@ use super::store::Held;
 use super::time::later;
 use crate::api::{LimitedBy, Reason, SecretRef, SignedHashes};
 use crate::issue::{Content, Life, SecretContent, TooShort, plan_life, render};
-use crate::policy::Options;
+use crate::policy::{Objects, Options};
 use crate::signing::{Expected, Operation, Presigned, check, presign};
 
 /// A Secret's content, and the record of it as it will be once it is written.
@@ -46,7 +46,7 @@ pub(super) fn sign(
             &Options::Head(get.clone()),
             &life,
         )?),
-        Options::Head(_) | Options::Put(_) | Options::Delete => None,
+        Options::Head(_) | Options::Put(_) | Options::Delete | Options::Post(_) => None,
     };
     let content = render(&Content {
         name: &seen.name,
@@ -70,6 +70,8 @@ pub(super) fn sign(
         store: allowed.store_hash.clone(),
         render: allowed.granted.render_hash.clone(),
         credential: held.hash.clone(),
+        objects: None,
+        verified: None,
     };
     let issued = Issued {
         secret,
@@ -91,9 +93,12 @@ fn signed_and_checked(
     life: &Life,
 ) -> Result<Presigned, Trouble> {
     let request = &allowed.granted.request;
+    let Objects::Key(key) = &request.objects else {
+        return Err(stalled(Reason::InvalidSpec, "set spec.key".to_owned()));
+    };
     let operation = Operation {
         bucket: &request.bucket,
-        key: &request.key,
+        key,
         options,
     };
     let presigned = presign(
@@ -112,7 +117,7 @@ fn signed_and_checked(
         port: endpoint.port(),
         style: allowed.target.style,
         bucket: &request.bucket,
-        key: &request.key,
+        key,
         method: options.method(),
         options,
         region: &allowed.target.region,

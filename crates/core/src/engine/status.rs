@@ -157,6 +157,7 @@ pub(super) fn desired(
         limited_by: issued.and_then(|issued| issued.limited_by),
         policy_refs: policy.into_iter().collect(),
         objects: issued.map(|_| 1),
+        skipped_objects: None,
         revision: issued.map(|issued| issued.revision).or(old.revision),
         hashes: issued.map(|issued| issued.hashes.clone()),
         last_renew_request: issued.map_or_else(
@@ -284,12 +285,19 @@ fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String 
         Method::Head => "a URL to HEAD",
         Method::Put => "a URL to PUT",
         Method::Delete => "a URL to DELETE",
+        Method::Post => "a form to POST",
     };
     let object = record
         .seen
         .spec
         .as_ref()
-        .map(|spec| format!("{}/{}", spec.bucket, spec.key))
+        .map(|spec| {
+            format!(
+                "{}/{}",
+                spec.bucket,
+                spec.key.as_deref().unwrap_or_default()
+            )
+        })
         .unwrap_or_default();
     let next = renews.map_or_else(
         || "it is not renewed".to_owned(),

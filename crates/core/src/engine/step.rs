@@ -5,6 +5,7 @@
 //! was decided on, so that a step which comes late fails instead of overwriting.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -34,7 +35,9 @@ pub enum Step {
         /// The store, for logs and metrics.
         store: String,
         /// Where they come from.
-        source: CredentialSource,
+        source: Box<CredentialSource>,
+        /// Of a role: what the session is called and narrowed to.
+        session: Session,
     },
     /// Read a Secret of a tenant: its metadata, and with `data` also type, immutability and the hash of its data.
     InspectSecret {
@@ -137,6 +140,48 @@ pub enum CredentialSource {
         /// expiration.
         keys: [Option<String>; 4],
     },
+    /// `AssumeRoleWithWebIdentity` with the operator's service account token.
+    WebIdentity {
+        /// The role.
+        role_arn: String,
+        /// The token's audience; `None` reads the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
+        audience: Option<String>,
+        /// Where and for how long.
+        sts: Sts,
+    },
+    /// `AssumeRole` with other credentials.
+    AssumeRole {
+        /// The role.
+        role_arn: String,
+        /// What the role's trust policy may ask for.
+        external_id: Option<String>,
+        /// What assumes it: [`Self::Default`] or [`Self::Secret`].
+        base: Box<Self>,
+        /// Where and for how long.
+        sts: Sts,
+    },
+}
+
+/// How a session is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sts {
+    /// Where STS answers; `None` is AWS's of the region.
+    pub endpoint: Option<String>,
+    /// The region that is signed for.
+    pub region: String,
+    /// How long the session is to live.
+    pub duration: Duration,
+    /// PEM certificates that are trusted besides the system's.
+    pub ca_bundle: Option<String>,
+}
+
+/// What a session may do and how the S3 side's audit log calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Session {
+    /// `RoleSessionName`: 2 to 64 letters, digits and `+=,.@_-`.
+    pub name: String,
+    /// The inline session policy; `None` for all that the role may.
+    pub policy: Option<String>,
 }
 
 impl CredentialSource {

@@ -10,9 +10,12 @@ use jiff::Timestamp;
 
 use super::event::StoreSeen;
 use super::failure::CredentialsFailure;
-use super::step::CredentialSource;
+use super::step::{CredentialSource, Sts};
 use super::time::between;
-use crate::api::{AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, Reason, S3Store};
+use crate::api::{
+    AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, Reason, S3Store, SecretCredentials,
+    StoreCredentials,
+};
 use crate::issue::{CredentialInputs, backoff, credential_hash, refresh_gains};
 use crate::policy::{Bucket, parse_duration};
 use crate::signing::{Credentials, Endpoint, EndpointError, Target};
@@ -22,6 +25,8 @@ use secrecy::ExposeSecret;
 pub(super) const REFRESH_PAUSE: Duration = Duration::from_mins(1);
 /// What credentials must have left to be of any use: a minute of life.
 const USELESS: Duration = Duration::from_mins(1);
+/// The length of a session where the store names none: what every role allows.
+const SESSION_LENGTH: Duration = Duration::from_hours(1);
 /// Between two looks at credentials that only a person can mend.
 const RECHECK: Duration = Duration::from_mins(5);
 
@@ -87,6 +92,7 @@ impl Compiled {
             addressing_style,
             max_signature_age,
             ca_bundle,
+            unsigned_headers: _,
             credentials,
         } = &spec.s3;
         let default_endpoint = endpoint
@@ -112,12 +118,47 @@ impl Compiled {
             .map(parse_duration)
             .transpose()
             .map_err(|error| format!("spec.s3.maxSignatureAge: {error}"))?;
-        let source = match (&credentials.default, &credentials.secret_ref) {
-            (Some(_), None) => CredentialSource::Default,
-            (None, Some(secret)) => CredentialSource::secret(&secret.name, secret.keys.as_ref()),
+        let StoreCredentials {
+            default,
+            secret_ref,
+            web_identity,
+            assume_role,
+        } = credentials;
+        let sts = |endpoint: &Option<String>, duration: &Option<String>, field: &str| {
+            let duration = duration.as_deref().map(parse_duration).transpose();
+            Ok::<_, String>(Sts {
+                endpoint: endpoint.clone(),
+                region: region.clone(),
+                duration: duration
+                    .map_err(|error| format!("spec.s3.credentials.{field}.duration: {error}"))?
+                    .unwrap_or(SESSION_LENGTH),
+                ca_bundle: ca_bundle.clone(),
+            })
+        };
+        let secret = |secret: &SecretCredentials| {
+            CredentialSource::secret(&secret.name, secret.keys.as_ref())
+        };
+        let source = match (default, secret_ref, web_identity, assume_role) {
+            (Some(_), None, None, None) => CredentialSource::Default,
+            (None, Some(given), None, None) => secret(given),
+            (None, None, Some(role), None) => CredentialSource::WebIdentity {
+                role_arn: role.role_arn.clone(),
+                audience: role.audience.clone(),
+                sts: sts(&role.sts_endpoint, &role.duration, "webIdentity")?,
+            },
+            (None, None, None, Some(role)) => CredentialSource::AssumeRole {
+                role_arn: role.role_arn.clone(),
+                external_id: role.external_id.clone(),
+                base: Box::new(
+                    role.source_secret_ref
+                        .as_ref()
+                        .map_or(CredentialSource::Default, secret),
+                ),
+                sts: sts(&role.sts_endpoint, &role.duration, "assumeRole")?,
+            },
             _ => {
                 return Err(
-                    "spec.s3.credentials: set exactly one of default and secretRef".to_owned(),
+                    "spec.s3.credentials: set exactly one of default, secretRef, webIdentity and assumeRole".to_owned(),
                 );
             }
         };
@@ -190,7 +231,11 @@ impl Store {
         let Ok(compiled) = &self.compiled else {
             return false;
         };
-        matches!(&compiled.source, CredentialSource::Secret { name, .. } if name == secret)
+        let source = match &compiled.source {
+            CredentialSource::AssumeRole { base, .. } => base,
+            source => source,
+        };
+        matches!(source, CredentialSource::Secret { name, .. } if name == secret)
     }
 
     /// What the source holds has changed: a fetch comes before the next signature.
@@ -324,6 +369,8 @@ impl Store {
         if credentials.session_token.is_some() || credentials.expires_at.is_some() {
             let source = match self.compiled.as_ref().map(|compiled| &compiled.source) {
                 Ok(CredentialSource::Secret { name, .. }) => format!("secret/{name}"),
+                Ok(CredentialSource::WebIdentity { role_arn, .. }) => format!("web/{role_arn}"),
+                Ok(CredentialSource::AssumeRole { role_arn, .. }) => format!("role/{role_arn}"),
                 Ok(CredentialSource::Default) | Err(_) => "default".to_owned(),
             };
             credential_hash(CredentialInputs::Session { source: &source })
@@ -334,6 +381,12 @@ impl Store {
             })
         }
     }
+}
+
+/// The name of the sessions of a whole store in the S3 side's audit log.
+pub(super) fn session_name(store: &str) -> String {
+    let cut: String = store.chars().take(48).collect();
+    format!("presigned-url-{cut}")
 }
 
 fn compile(seen: &StoreSeen) -> Result<Compiled, String> {

@@ -11,8 +11,9 @@ use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
 use super::index::{Framed, Watched, absent};
 use super::plan::{counts, issued};
-use super::step::{ObjectVersion, Step, Work};
+use super::step::{ObjectVersion, Session, Step, Work};
 use super::store::Store;
+use super::store::session_name;
 use super::time::later;
 use super::{Doing, Engine, Next, Observation};
 use crate::api::{
@@ -139,7 +140,11 @@ impl Engine {
             return Next::Step(
                 Step::FetchCredentials {
                     store: name.to_owned(),
-                    source,
+                    source: Box::new(source),
+                    session: Session {
+                        name: session_name(name),
+                        policy: None,
+                    },
                 },
                 Doing::Fetch,
             );
@@ -259,6 +264,7 @@ impl Engine {
             conditions,
             credentials_expire_at: told.or(end),
             urls: if counted { Some(urls) } else { old.urls },
+            absence_budget: None,
         };
         (status, counted)
     }

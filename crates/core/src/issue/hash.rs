@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{GetOptions, IfNoneMatch, PutOptions};
-use crate::policy::Options;
+use crate::api::{GetOptions, IfNoneMatch, PostOptions, PutOptions};
+use crate::policy::{ListRequest, Objects, Options};
 
 /// The rounds of [`credential_hash`] over a static key.
 const ROUNDS: u32 = 4096;
@@ -25,8 +25,8 @@ pub struct SpecInputs<'a> {
     pub endpoint: Option<&'a str>,
     /// The bucket.
     pub bucket: &'a str,
-    /// The object's key.
-    pub key: &'a str,
+    /// The objects, as they are asked for.
+    pub objects: &'a Objects,
     /// Method and effective options: what the grant gave, `createOnly` applied.
     pub options: &'a Options,
     /// `spec.duration` as the tenant wrote it; `None` where it is left out, whatever was issued then.
@@ -94,7 +94,7 @@ pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
         store,
         endpoint,
         bucket,
-        key,
+        objects,
         options,
         asked_duration,
     } = *inputs;
@@ -102,12 +102,13 @@ pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     out.field("store", store);
     out.option("endpoint", endpoint);
     out.field("bucket", bucket);
-    out.field("key", key);
+    out.objects(objects);
     out.field("method", options.method().as_str());
     out.duration("duration", asked_duration);
     match options {
         Options::Get(get) | Options::Head(get) => out.get(get),
         Options::Put(put) => out.put(put),
+        Options::Post(post) => out.post(post),
         Options::Delete => {}
     }
     out.finish()
@@ -240,6 +241,63 @@ impl Encoding {
             self.part(name);
             self.part(key);
             self.part(value);
+        }
+    }
+
+    fn objects(&mut self, objects: &Objects) {
+        match objects {
+            Objects::Key(key) => self.field("key", key.as_str()),
+            Objects::Keys(keys) => {
+                for key in keys {
+                    self.field("keys", key.as_str());
+                }
+            }
+            Objects::Under(prefix) => self.field("prefix", prefix.as_str()),
+            Objects::List(list) => {
+                let ListRequest {
+                    prefix,
+                    // Bounds and times of the listing: what they lead to is told by the hash of what was found.
+                    min_objects: _,
+                    max_objects: _,
+                    refresh_interval: _,
+                    include,
+                    exclude,
+                } = list;
+                self.field("list", prefix.as_str());
+                for glob in include {
+                    self.field("include", glob);
+                }
+                for glob in exclude {
+                    self.field("exclude", glob);
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, options: &PostOptions) {
+        let PostOptions {
+            content_length_range,
+            content_type,
+            content_type_prefix,
+            acl,
+            success_action_status,
+            success_action_redirect,
+            metadata,
+        } = options;
+        self.option(
+            "contentLengthRange",
+            content_length_range.map(|range| format!("{}-{}", range.min.unwrap_or(0), range.max)),
+        );
+        self.option("contentType", content_type.as_ref());
+        self.option("contentTypePrefix", content_type_prefix.as_ref());
+        self.option("acl", acl.as_ref());
+        self.option(
+            "successActionStatus",
+            success_action_status.map(|status| status.to_string()),
+        );
+        self.option("successActionRedirect", success_action_redirect.as_ref());
+        if let Some(metadata) = metadata {
+            self.map("metadata", metadata);
         }
     }
 

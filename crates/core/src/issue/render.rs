@@ -246,7 +246,7 @@ fn curl_conf(method: Method, url: &str, headers: &[(String, String)]) -> String 
         match method {
             // `request = "HEAD"` would wait for a body that never comes.
             Method::Head => "head".to_owned(),
-            Method::Get | Method::Put | Method::Delete => {
+            Method::Get | Method::Put | Method::Delete | Method::Post => {
                 format!("request = {}", quoted(method.as_str()))
             }
         },

@@ -109,11 +109,14 @@ impl Rule {
             storage_classes,
             kms_keys,
             tag_keys,
+            redirects: _,
             endpoints,
             allow_response_overrides,
             allow_versions,
             allow_metadata,
             create_only,
+            max_objects: _,
+            min_refresh_interval: _,
         } = rule;
         let put = PutRule {
             max_bytes: max_upload_bytes.unwrap_or_default(),

@@ -11,7 +11,7 @@ use super::compile::{PutRule, Rule};
 use super::decide::Namespace;
 use super::fields::DEFAULT_KMS_KEY;
 use super::pattern::Unusable;
-use super::request::{Options, Request};
+use super::request::{Objects, Options, Request};
 use crate::api::{GetOptions, Method, PutOptions, ServerSideEncryption};
 
 /// What of a request a rule does not allow.
@@ -67,7 +67,7 @@ impl Rule {
             store,
             endpoint,
             bucket,
-            key,
+            objects,
             duration,
             renew_before: _, // It says when to sign again, and what is signed then is judged then.
             options,
@@ -84,11 +84,14 @@ impl Rule {
             !expands || self.buckets.iter().any(|b| b.matches(namespace, bucket)),
             Fault::Bucket,
         )?;
-        let key = key.as_str();
-        gate(
-            !expands || self.prefixes.iter().any(|p| p.matches(namespace, key)),
-            Fault::Key,
-        )?;
+        let reached = match objects {
+            Objects::Key(key) => self
+                .prefixes
+                .iter()
+                .any(|p| p.matches(namespace, key.as_str())),
+            Objects::Keys(_) | Objects::List(_) | Objects::Under(_) => false,
+        };
+        gate(!expands || reached, Fault::Key)?;
         // The store's default endpoint is part of the store.
         let endpoint = endpoint.as_ref();
         gate(
@@ -107,7 +110,7 @@ impl Rule {
                 .put
                 .as_ref()
                 .map_or(Continue(()), |rule| rule.judge(put, &mut gate)),
-            Options::Delete => Continue(()),
+            Options::Delete | Options::Post(_) => Continue(()),
         }
     }
 
@@ -117,6 +120,7 @@ impl Rule {
             Method::Head => self.head,
             Method::Put => self.put.is_some(),
             Method::Delete => self.delete,
+            Method::Post => false,
         }
     }
 

@@ -19,8 +19,8 @@ mod words;
 pub use compile::{CompiledPolicy, PolicyError};
 pub use decide::{Decision, Grant, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
-pub use names::{Bucket, Key, NameError};
-pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};
+pub use names::{Bucket, Key, NameError, Prefix};
+pub use request::{InvalidSpec, Limits, ListRequest, Objects, Options, RenewBefore, Request};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Names of S3 that are parsed once, at the edge: buckets and keys.
+//! Names of S3 that are parsed once, at the edge: buckets, keys and prefixes of keys.
 //!
 //! What holds here: a [`Bucket`] is a general purpose bucket and a [`Key`] is one object of it, whatever a client, a
 //! proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs another resource, and
@@ -21,6 +21,10 @@ pub struct Bucket(String);
 /// The key of one object: 1 to 1,024 bytes, no leading `/`, no empty, `.` or `..` segment, no control character, no `${`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
+
+/// What keys begin with: like a [`Key`], but empty for the whole bucket, and it may end in `/` or within a segment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix(String);
 
 /// Why a name was refused: what was given, what is wrong with it, and what to give.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +73,30 @@ impl Key {
 }
 
 impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Prefix {
+    /// Parses a prefix of keys.
+    pub fn parse(prefix: &str) -> Result<Self, NameError> {
+        // What follows the last slash goes on in the key: only whole segments are judged, and dots that stand alone.
+        let whole = prefix.strip_suffix('/').unwrap_or(prefix);
+        match (!prefix.is_empty()).then(|| key_fault(whole)).flatten() {
+            None => Ok(Self(prefix.to_owned())),
+            Some(fault) => Err(NameError(format!("{} {fault}", quoted(prefix)))),
+        }
+    }
+
+    /// The prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

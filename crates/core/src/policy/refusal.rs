@@ -11,7 +11,7 @@ use super::decide::Namespace;
 use super::duration::format_duration;
 use super::gates::Fault;
 use super::pattern::{Glob, Unusable};
-use super::request::{Options, Request};
+use super::request::{Objects, Options, Request};
 use super::words::{all_of, any_of, bounded, quoted};
 
 /// The most that a message holds, in bytes.
@@ -87,7 +87,7 @@ fn asked(request: &Request) -> String {
         store,
         endpoint,
         bucket,
-        key,
+        objects,
         duration,
         renew_before: _,
         options,
@@ -95,7 +95,7 @@ fn asked(request: &Request) -> String {
     let method = options.method().as_str();
     let mut text = format!(
         "{method} {} in bucket {} of store {}",
-        quoted(key.as_str()),
+        named(objects),
         quoted(bucket.as_str()),
         quoted(store)
     );
@@ -111,6 +111,20 @@ fn asked(request: &Request) -> String {
         let _ = write!(text, " with {bytes} bytes");
     }
     text
+}
+
+/// The objects in words; of several, the first.
+fn named(objects: &Objects) -> String {
+    match objects {
+        Objects::Key(key) => quoted(key.as_str()),
+        Objects::Keys(keys) => match keys.as_slice() {
+            [] => "no object".to_owned(),
+            [key] => quoted(key.as_str()),
+            [key, more @ ..] => format!("{} and {} more", quoted(key.as_str()), more.len()),
+        },
+        Objects::List(list) => format!("every object under {}", quoted(list.prefix.as_str())),
+        Objects::Under(prefix) => format!("any object under {}", quoted(prefix.as_str())),
+    }
 }
 
 fn closest(

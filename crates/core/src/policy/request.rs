@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
 use super::fields;
-use super::names::{Bucket, Key, NameError};
+use super::names::{Bucket, Key, NameError, Prefix};
 use super::words::quoted;
-use crate::api::{GetOptions, Method, PresignedUrlSpec, PutOptions, StoreKind};
+use crate::api::{GetOptions, Method, PostOptions, PresignedUrlSpec, PutOptions, StoreKind};
 
 /// The signature's limit for the life of a URL: seven days.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(168);
@@ -28,14 +28,44 @@ pub struct Request {
     pub endpoint: Option<String>,
     /// The bucket.
     pub bucket: Bucket,
-    /// The object.
-    pub key: Key,
+    /// The objects.
+    pub objects: Objects,
     /// The life that was asked for; `None` takes what can be had.
     pub duration: Option<Duration>,
     /// When to renew, where the resource says so.
     pub renew_before: Option<RenewBefore>,
     /// The method, and what else is signed for it.
     pub options: Options,
+}
+
+/// Which objects a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// One.
+    Key(Key),
+    /// Several, each once, in the order in which they were given.
+    Keys(Vec<Key>),
+    /// What a listing finds.
+    List(ListRequest),
+    /// Any whose key begins so: a form's sender chooses.
+    Under(Prefix),
+}
+
+/// What is to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListRequest {
+    /// What the keys begin with.
+    pub prefix: Prefix,
+    /// The fewest objects that are good enough.
+    pub min_objects: u32,
+    /// The most that are wanted; `None` leaves it to the policy.
+    pub max_objects: Option<u32>,
+    /// Globs of what follows the prefix; empty includes all.
+    pub include: Vec<String>,
+    /// Globs that take away from it.
+    pub exclude: Vec<String>,
+    /// How often it is listed between renewals.
+    pub refresh_interval: Option<Duration>,
 }
 
 /// A method with its options: those of another method cannot be expressed.
@@ -49,6 +79,8 @@ pub enum Options {
     Put(PutOptions),
     /// Removal.
     Delete,
+    /// Upload by a form.
+    Post(PostOptions),
 }
 
 /// How much of the life is left when a URL is to be renewed.
@@ -87,12 +119,20 @@ impl Request {
             endpoint,
             bucket,
             key,
+            keys: _,
+            prefix: _,
+            list: _,
             method,
+            renew: _,
+            ttl_after_expiry: _,
             duration,
             renew_before,
             renew_before_percentage,
             get,
             put,
+            post: _,
+            formats: _,
+            verify: _,
             secret_name,
             secret_template: _, // Checked where the Secret is rendered.
             suspend: _,         // Any value can be acted on.
@@ -106,7 +146,15 @@ impl Request {
         fields::dns_subdomain("spec.storeRef.name", store)?;
         checked(endpoint.as_deref(), "spec.endpoint", fields::dns_label)?;
         let bucket = Bucket::parse(bucket).map_err(named("spec.bucket"))?;
-        let key = Key::parse(key).map_err(named("spec.key"))?;
+        let objects = match key {
+            Some(key) => Objects::Key(Key::parse(key).map_err(named("spec.key"))?),
+            None => {
+                return Err(InvalidSpec::new(
+                    "spec.key",
+                    "is not given; give the key of one object",
+                ));
+            }
+        };
         let options = parse_options(method.unwrap_or_default(), get.as_ref(), put.as_ref())?;
         let duration = parse_life(duration.as_deref(), limits)?;
         let renew_before =
@@ -121,7 +169,7 @@ impl Request {
             store: store.to_owned(),
             endpoint: endpoint.clone(),
             bucket,
-            key,
+            objects,
             duration,
             renew_before,
             options,
@@ -144,6 +192,7 @@ impl Options {
             Self::Head(_) => Method::Head,
             Self::Put(_) => Method::Put,
             Self::Delete => Method::Delete,
+            Self::Post(_) => Method::Post,
         }
     }
 }
@@ -187,7 +236,7 @@ fn parse_options(
     let foreign = match method {
         Method::Get | Method::Head => put.map(|_| ("spec.put", "PUT")),
         Method::Put => get.map(|_| ("spec.get", "GET or HEAD")),
-        Method::Delete => put
+        Method::Delete | Method::Post => put
             .map(|_| ("spec.put", "PUT"))
             .or(get.map(|_| ("spec.get", "GET or HEAD"))),
     };
@@ -209,6 +258,12 @@ fn parse_options(
         Method::Head => Options::Head(get.cloned().unwrap_or_default()),
         Method::Put => Options::Put(put.cloned().unwrap_or_default()),
         Method::Delete => Options::Delete,
+        Method::Post => {
+            return Err(InvalidSpec::new(
+                "spec.method",
+                "POST is not served by this version",
+            ));
+        }
     })
 }
 

@@ -116,6 +116,8 @@ pub fn presign(
             query.push("x-id", "DeleteObject");
             Vec::new()
         }
+        // A form is no URL.
+        Options::Post(_) => return Err(SignError::Signer),
     };
     let method = op.options.method();
     let life = Life { signed_at, expires };

@@ -49,6 +49,8 @@ pub fn source_name(source: &CredentialSource) -> String {
     match source {
         CredentialSource::Default => String::new(),
         CredentialSource::Secret { name, .. } => name.clone(),
+        CredentialSource::WebIdentity { role_arn, .. }
+        | CredentialSource::AssumeRole { role_arn, .. } => role_arn.clone(),
     }
 }
 

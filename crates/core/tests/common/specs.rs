@@ -12,7 +12,7 @@ use presigned_core::api::{
 pub fn get(bucket: &str, key: &str) -> PresignedUrlSpec {
     PresignedUrlSpec {
         bucket: bucket.to_owned(),
-        key: key.to_owned(),
+        key: Some(key.to_owned()),
         ..PresignedUrlSpec::default()
     }
 }
@@ -70,10 +70,12 @@ pub fn store(endpoint: &str, secret: Option<&str>) -> ClusterObjectStoreSpec {
                         name: name.to_owned(),
                         keys: None,
                     }),
+                    ..StoreCredentials::default()
                 },
                 None => StoreCredentials {
                     default: Some(DefaultCredentials {}),
                     secret_ref: None,
+                    ..StoreCredentials::default()
                 },
             },
             ..S3Store::default()

@@ -86,7 +86,7 @@ pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec) -> Ask<'a> {
         namespace,
         store: store(spec),
         bucket: &spec.bucket,
-        key: &spec.key,
+        key: spec.key.as_deref().unwrap_or_default(),
         method: spec.method.unwrap_or(Method::Get),
         seconds: spec.duration.as_deref().map(seconds),
         endpoint: spec.endpoint.as_deref(),
@@ -140,6 +140,7 @@ fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
         }
         Method::Put => rule.methods.contains(&PolicyMethod::Put),
         Method::Delete => rule.methods.contains(&PolicyMethod::Delete),
+        Method::Post => rule.methods.contains(&PolicyMethod::Post),
     };
     let prefix = rule.prefixes.iter().any(|prefix| {
         let prefix = prefix.replace("{namespace}", ask.namespace);

@@ -331,7 +331,12 @@ impl Judge {
             .filter_map(|spec| spec.as_ref().ok());
         let fits = specs.any(|spec| {
             let method = spec.method.unwrap_or_default().as_str();
-            let object = parts.path == format!("/{}/{}", spec.bucket, spec.key);
+            let object = parts.path
+                == format!(
+                    "/{}/{}",
+                    spec.bucket,
+                    spec.key.as_deref().unwrap_or_default()
+                );
             let stores = self.stores.get(store(spec)).into_iter().flatten();
             // What was in force within the window, or is the last that could be used.
             let mut origins = stores.enumerate().filter_map(|(which, (_, store))| {

@@ -116,7 +116,7 @@ pub fn expected(world: &World<Chaos>, seen: &ResourceSeen) -> Expected {
     let Ok(spec) = &seen.spec else {
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
-    if spec.key.contains("..") {
+    if spec.key.as_ref().is_none_or(|key| key.contains("..")) {
         return failed("InvalidSpec", ConditionStatus::Unknown);
     }
     match Rules::of(&world.cluster).say(&ask(&seen.namespace, spec)) {

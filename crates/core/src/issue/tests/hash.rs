@@ -8,14 +8,19 @@ use crate::issue::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
     render_hash, spec_hash, store_hash,
 };
-use crate::policy::Options;
+use crate::policy::{Key, Objects, Options};
+
+/// One object, for as long as the tests run.
+fn one(key: &str) -> &'static Objects {
+    Box::leak(Box::new(Objects::Key(Key::parse(key).unwrap())))
+}
 
 fn base(options: &Options) -> SpecInputs<'_> {
     SpecInputs {
         store: "default",
         endpoint: None,
         bucket: "models",
-        key: "team-a/model.bin",
+        objects: one("team-a/model.bin"),
         options,
         asked_duration: None,
     }
@@ -120,7 +125,7 @@ fn every_field_that_is_signed_makes_a_difference() {
             ..base(&get)
         },
         SpecInputs {
-            key: "x",
+            objects: one("x"),
             ..base(&get)
         },
         SpecInputs {
@@ -282,7 +287,7 @@ fn no_two_inputs_share_an_encoding_by_moving_a_border() {
     let hash = |bucket, key| {
         spec_hash(&SpecInputs {
             bucket,
-            key,
+            objects: one(key),
             ..base(&Options::Delete)
         })
     };

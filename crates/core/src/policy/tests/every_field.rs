@@ -36,11 +36,14 @@ fn whole_rule() -> AllowRule {
         storage_classes: one("STANDARD"),
         kms_keys: one("key-1"),
         tag_keys: one("t"),
+        redirects: one("https://example.com/done"),
         endpoints: one("inside"),
         allow_response_overrides: Some(true),
         allow_versions: Some(true),
         allow_metadata: Some(true),
         create_only: Some(true),
+        max_objects: Some(10),
+        min_refresh_interval: Some("1h".to_owned()),
     }
 }
 

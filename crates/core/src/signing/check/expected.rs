@@ -38,6 +38,7 @@ pub(super) fn params(expected: &Expected<'_>) -> BTreeMap<&'static str, Param> {
     let (operation, get) = match expected.options {
         Options::Get(get) => (Some("GetObject"), Some(get)),
         Options::Head(get) => (None, Some(get)),
+        Options::Post(_) => (None, None),
         Options::Put(_) => (Some("PutObject"), None),
         Options::Delete => (Some("DeleteObject"), None),
     };
@@ -71,7 +72,7 @@ pub(super) fn headers(options: &Options) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     let put = match options {
         Options::Put(put) => put,
-        Options::Get(_) | Options::Head(_) | Options::Delete => return headers,
+        Options::Get(_) | Options::Head(_) | Options::Delete | Options::Post(_) => return headers,
     };
     let PutOptions {
         content_type,

@@ -153,6 +153,8 @@ fn check_method(method: Method, expected: &Expected<'_>) -> Result<(), Mismatch>
         Options::Head(_) => Method::Head,
         Options::Put(_) => Method::Put,
         Options::Delete => Method::Delete,
+        // A form is no URL.
+        Options::Post(_) => return Err(Mismatch::Method),
     };
     let same = method == expected.method && of_options == expected.method;
     same.then_some(()).ok_or(Mismatch::Method)
