@@ -1,25 +1,29 @@
-//! Signing: from a grant, an endpoint and credentials to a presigned URL, and the check that it is what was allowed.
+//! Signing: from a grant, an endpoint and credentials to a presigned URL or form, and the check that it is what was
+//! allowed.
 //!
 //! What holds here: everything is a function of values; the same values give the same URL, byte for byte the one that
-//! aws-sdk-s3 would presign. `query` signs; `check` takes the finished URL apart again and shares no code with it, so
-//! that one fault cannot make and excuse the same wrong URL. What holds a URL or a key prints itself redacted.
+//! aws-sdk-s3 would presign. `query` signs URLs and `form` signs forms; `check` takes the finished result apart again and
+//! shares no code with them, so that one fault cannot make and excuse the same wrong URL. What holds a URL or a key prints itself redacted.
 //!
 //! # Expected flow
 //! [`Target::resolve`] once per object, [`presign`], then [`check`] against an [`Expected`] that was made from the
-//! policy's grant and not from what was handed to the signer. Only what passed may be published.
+//! policy's grant and not from what was handed to the signer; for a form [`sign_form`], [`check_form`] and
+//! [`ExpectedForm`]. Only what passed may be published.
 
 mod check;
 mod credentials;
 mod endpoint;
+mod form;
 mod presigned;
 mod query;
 mod target;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Expected, Mismatch, check};
+pub use check::{Expected, ExpectedForm, Mismatch, check, check_form};
 pub use credentials::Credentials;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
+pub use form::{Form, FormField, FormKey, FormOperation, sign_form};
 pub use presigned::{Presigned, SecretUrl};
 pub use query::{Operation, SignError, presign};
 pub use target::{Style, Target};

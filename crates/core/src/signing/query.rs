@@ -71,6 +71,17 @@ pub enum SignError {
     /// The credentials end before the URL.
     #[error("the credentials end before the URL would: ask for less, or renew the credentials")]
     CredentialsEndFirst,
+    /// A form in which S3 would put the name of the uploaded file.
+    #[error(
+        "a value of the form holds ${{filename}}, which S3 replaces by the name of the file that is sent: leave it out; a \
+         form for any name under a prefix is asked for with spec.prefix"
+    )]
+    FileName,
+    /// A form without a bound on what it accepts.
+    #[error(
+        "a form needs the sizes that it accepts: give spec.post.contentLengthRange, min not above max"
+    )]
+    Size,
     /// A life that `SigV4` cannot express.
     #[error(
         "a presigned URL lives a whole number of seconds from 1 to 604800 (seven days), counted from a whole second"
@@ -214,6 +225,14 @@ fn push_pair(out: &mut String, name: &str, value: &str) {
 }
 
 fn object_url(target: &Target, bucket: &Bucket, key: &Key) -> String {
+    let mut url = bucket_url(target, bucket);
+    url.push('/');
+    url.extend(utf8_percent_encode(key.as_str(), KEY));
+    url
+}
+
+/// A bucket's URL, up to the slash that a key or nothing follows.
+pub(super) fn bucket_url(target: &Target, bucket: &Bucket) -> String {
     let Target {
         endpoint,
         region: _,
@@ -231,8 +250,6 @@ fn object_url(target: &Target, bucket: &Bucket, key: &Key) -> String {
     if *style == Style::Path {
         url.extend(["/", bucket.as_str()]);
     }
-    url.push('/');
-    url.extend(utf8_percent_encode(key.as_str(), KEY));
     url
 }
 
@@ -323,7 +340,7 @@ fn put_headers(options: &PutOptions) -> Vec<(String, String)> {
     fixed.chain(metadata).collect()
 }
 
-fn start_of(life: Life, creds: &Credentials) -> Result<SystemTime, SignError> {
+pub(super) fn start_of(life: Life, creds: &Credentials) -> Result<SystemTime, SignError> {
     let Life { signed_at, expires } = life;
     let whole = signed_at.subsec_nanosecond() == 0 && expires.subsec_nanos() == 0;
     if !whole || expires.is_zero() || expires > MAX_EXPIRES {
@@ -342,7 +359,26 @@ fn start_of(life: Life, creds: &Credentials) -> Result<SystemTime, SignError> {
 }
 
 fn identity(creds: &Credentials) -> Result<Identity, SignError> {
-    let id = &creds.access_key_id;
+    let Usable { id, secret, token } = usable(creds)?;
+    let keys = aws_credential_types::Credentials::new(
+        id,
+        secret,
+        token.map(ToOwned::to_owned),
+        None,
+        "presigned-url-operator",
+    );
+    Ok(Identity::new(keys, None))
+}
+
+/// Credentials that can sign. They never print: there is no Debug.
+pub(super) struct Usable<'a> {
+    pub(super) id: &'a str,
+    pub(super) secret: &'a str,
+    pub(super) token: Option<&'a str>,
+}
+
+pub(super) fn usable(creds: &Credentials) -> Result<Usable<'_>, SignError> {
+    let id = creds.access_key_id.as_str();
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(SignError::AccessKeyId);
     }
@@ -357,12 +393,5 @@ fn identity(creds: &Credentials) -> Result<Identity, SignError> {
     if token.is_some_and(str::is_empty) {
         return Err(SignError::SessionToken);
     }
-    let keys = aws_credential_types::Credentials::new(
-        id,
-        secret,
-        token.map(ToOwned::to_owned),
-        None,
-        "presigned-url-operator",
-    );
-    Ok(Identity::new(keys, None))
+    Ok(Usable { id, secret, token })
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod form;
 mod places;
 #[path = "../../tests/common/sigv4_verifier.rs"]
 mod sigv4_verifier;

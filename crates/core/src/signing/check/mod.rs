@@ -8,6 +8,8 @@
 //! What it cannot see is the signature's own truth: that is proven by tests against an independent verifier.
 
 mod expected;
+mod form;
+mod policy_document;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use super::target::Style;
 use crate::api::Method;
 use crate::policy::{Bucket, Key, Options};
 use expected::Param;
+pub use form::{ExpectedForm, check_form};
 use read::Url;
 
 /// What was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
@@ -56,7 +59,7 @@ pub struct Expected<'a> {
     pub not_after: Timestamp,
 }
 
-/// What differs between a finished URL and what was allowed.
+/// What differs between a finished URL or form and what was allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Mismatch {
     /// It is no URL in canonical spelling.
@@ -131,6 +134,42 @@ pub enum Mismatch {
     /// The signature has not the form of one.
     #[error("the URL's signature has not the form of one")]
     Signature,
+    /// A form's policy is not base64 of JSON that reads in one way only.
+    #[error("the form's policy document is not written in canonical form")]
+    MalformedPolicy,
+    /// The policy ends at another time than was planned.
+    #[error("the form's policy document ends at another time than was planned")]
+    Expiration,
+    /// A condition is missing.
+    #[error("the form's policy document lacks the condition on {0}")]
+    MissingCondition(&'static str),
+    /// A condition that was not expected. It is not named: its name was not ours.
+    #[error("the form's policy document holds a condition that was not allowed")]
+    UnexpectedCondition,
+    /// Two conditions on one thing.
+    #[error("the form's policy document holds two conditions on {0}")]
+    RepeatedCondition(&'static str),
+    /// A condition allows something else.
+    #[error("the condition on {0} in the form's policy document is not what was allowed")]
+    Condition(&'static str),
+    /// A field is missing.
+    #[error("the form lacks the field {0}")]
+    MissingField(&'static str),
+    /// A field that was not expected.
+    #[error("the form holds a field that was not allowed")]
+    UnexpectedField,
+    /// A field stands twice.
+    #[error("the form holds the field {0} twice")]
+    RepeatedField(&'static str),
+    /// A field has another value.
+    #[error("the form's field {0} is not what was allowed")]
+    Field(&'static str),
+    /// A value that S3 would fill in.
+    #[error("the form holds a value that the name of the sent file would change")]
+    FileName,
+    /// A form without a bound on sizes, or with an empty one.
+    #[error("the form is not bound to a range of sizes")]
+    Unbounded,
 }
 
 /// Refuses a finished URL that differs in anything from what was allowed.
@@ -161,24 +200,15 @@ fn check_method(method: Method, expected: &Expected<'_>) -> Result<(), Mismatch>
 }
 
 fn check_place(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
-    let scheme = match expected.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    if url.scheme != scheme {
-        return Err(Mismatch::Scheme);
-    }
     let bucket = expected.bucket.as_str();
-    let mut authority = match expected.style {
-        Style::Path => expected.host.to_owned(),
-        Style::VirtualHost => [bucket, expected.host].join("."),
+    let origin = Origin {
+        scheme: expected.scheme,
+        host: expected.host,
+        port: expected.port,
+        style: expected.style,
+        bucket,
     };
-    if let Some(port) = expected.port {
-        authority = [authority, port.to_string()].join(":");
-    }
-    if url.authority != authority {
-        return Err(Mismatch::Authority);
-    }
+    origin.check(url.scheme, url.authority)?;
     let key = match expected.style {
         Style::VirtualHost => url.path.as_str(),
         Style::Path => match url.path.split_once('/') {
@@ -191,6 +221,37 @@ fn check_place(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
         .ok_or(Mismatch::Key)
 }
 
+/// Where a URL goes: what stands before its path.
+struct Origin<'a> {
+    scheme: Scheme,
+    host: &'a str,
+    port: Option<u16>,
+    style: Style,
+    bucket: &'a str,
+}
+
+impl Origin<'_> {
+    fn check(&self, scheme: &str, authority: &str) -> Result<(), Mismatch> {
+        let wanted = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        if scheme != wanted {
+            return Err(Mismatch::Scheme);
+        }
+        let mut wanted = match self.style {
+            Style::Path => self.host.to_owned(),
+            Style::VirtualHost => [self.bucket, self.host].join("."),
+        };
+        if let Some(port) = self.port {
+            wanted = [wanted, port.to_string()].join(":");
+        }
+        (authority == wanted)
+            .then_some(())
+            .ok_or(Mismatch::Authority)
+    }
+}
+
 fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
     let wanted = expected::params(expected);
     for (name, value) in &url.params {
@@ -200,7 +261,14 @@ fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> 
         match param {
             Param::Exactly(wanted) if value == wanted => {}
             Param::Exactly(_) => return Err(Mismatch::Parameter(known)),
-            Param::Credential => check_credential(value, expected)?,
+            Param::Credential => {
+                check_credential(
+                    value,
+                    expected.access_key_id,
+                    expected.region,
+                    expected.signed_at,
+                )?;
+            }
             Param::Date => {
                 if *value != expected.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string() {
                     return Err(Mismatch::SignedAt);
@@ -219,39 +287,53 @@ fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> 
     }
 }
 
-fn check_credential(credential: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+fn check_credential(
+    credential: &str,
+    access_key_id: &str,
+    region: &str,
+    signed_at: Timestamp,
+) -> Result<(), Mismatch> {
     // From the right: the key ID is the one part that may hold a slash.
     let mut parts = credential.rsplitn(5, '/');
     let mut is = |wanted: &str| parts.next() == Some(wanted);
     if !is("aws4_request") || !is("s3") {
         return Err(Mismatch::Service);
     }
-    if !is(expected.region) {
+    if !is(region) {
         return Err(Mismatch::Region);
     }
-    if !is(&expected.signed_at.strftime("%Y%m%d").to_string()) {
+    if !is(&signed_at.strftime("%Y%m%d").to_string()) {
         return Err(Mismatch::ScopeDate);
     }
-    if !is(expected.access_key_id) {
+    if !is(access_key_id) {
         return Err(Mismatch::AccessKey);
     }
     Ok(())
 }
 
 fn check_life(expires: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+    let seconds = planned_life(expected.signed_at, expected.expires_at, expected.not_after)?;
+    (expires == seconds.to_string())
+        .then_some(())
+        .ok_or(Mismatch::Life)
+}
+
+/// The planned life in seconds, where it is one that may be.
+fn planned_life(
+    signed_at: Timestamp,
+    expires_at: Timestamp,
+    not_after: Timestamp,
+) -> Result<i64, Mismatch> {
     const SEVEN_DAYS: i64 = 604_800;
-    let end = expected.expires_at;
-    if end > expected.not_after {
+    if expires_at > not_after {
         return Err(Mismatch::LivesTooLong);
     }
-    let planned = end.duration_since(expected.signed_at);
+    let planned = expires_at.duration_since(signed_at);
     let seconds = planned.as_secs();
     if planned.subsec_nanos() != 0 || !(1..=SEVEN_DAYS).contains(&seconds) {
         return Err(Mismatch::Life);
     }
-    (expires == seconds.to_string())
-        .then_some(())
-        .ok_or(Mismatch::Life)
+    Ok(seconds)
 }
 
 fn check_signed_headers(names: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {

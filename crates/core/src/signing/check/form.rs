@@ -1,0 +1,292 @@
+//! Is the finished form what was allowed? Promise 3, for POST.
+//!
+//! What holds here: what a form may hold is written down a second time and on its own, from the S3 API reference. Its
+//! policy document is read as a server reads it; every condition and every field must be expected, stand once and be
+//! exactly what was allowed, so that a form can neither ask for more than its policy nor a policy allow more than asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::policy_document::{Condition, PolicyDocument};
+use super::{Mismatch, Origin, check_credential, check_signature, planned_life};
+use crate::api::{ContentLengthRange, PostOptions};
+use crate::policy::Bucket;
+use crate::signing::endpoint::Scheme;
+use crate::signing::form::{Form, FormKey};
+use crate::signing::target::Style;
+
+/// What was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedForm<'a> {
+    /// How consumers connect.
+    pub scheme: Scheme,
+    /// The endpoint's host without the bucket.
+    pub host: &'a str,
+    /// The endpoint's port, where it is not the scheme's own.
+    pub port: Option<u16>,
+    /// Where the bucket stands.
+    pub style: Style,
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// The object's key, or what it begins with.
+    pub key: FormKey<'a>,
+    /// The grant's effective options.
+    pub options: &'a PostOptions,
+    /// The region of the credential scope.
+    pub region: &'a str,
+    /// Whose signature it is.
+    pub access_key_id: &'a str,
+    /// Whether the credentials are a session's.
+    pub session: bool,
+    /// When the life begins.
+    pub signed_at: Timestamp,
+    /// When the life ends: what the status will say.
+    pub expires_at: Timestamp,
+    /// The latest end that policy, credentials and store allow.
+    pub not_after: Timestamp,
+}
+
+/// Refuses a finished form that differs in anything from what was allowed.
+pub fn check_form(form: &Form, expected: &ExpectedForm<'_>) -> Result<(), Mismatch> {
+    let Form { url, fields } = form;
+    check_url(url.expose(), expected)?;
+
+    let wanted = wanted(expected)?;
+    let sent = fields
+        .iter()
+        .map(|field| (field.name.as_str(), field.expose()));
+    let sent = read_fields(sent, &wanted)?;
+    for (name, rule) in &wanted {
+        match (&rule.field, sent.get(name.as_str()).copied()) {
+            (Field::None, Some(_)) => return Err(Mismatch::UnexpectedField),
+            (Field::None, None) => {}
+            (_, None) => return Err(Mismatch::MissingField(rule.label)),
+            (Field::Exactly(value), Some(sent)) if value == sent => {}
+            (Field::Exactly(_), Some(_)) => return Err(Mismatch::Field(rule.label)),
+            (Field::Credential, Some(sent)) => {
+                let ExpectedForm {
+                    access_key_id,
+                    region,
+                    signed_at,
+                    ..
+                } = *expected;
+                check_credential(sent, access_key_id, region, signed_at)?;
+            }
+            (Field::Token, Some("")) => return Err(Mismatch::Field(rule.label)),
+            (Field::Token | Field::Policy, Some(_)) => {}
+            (Field::Signature, Some(sent)) => check_signature(sent)?,
+        }
+    }
+    let policy = sent.get("policy").ok_or(Mismatch::MissingField("policy"))?;
+    check_policy(&PolicyDocument::read(policy)?, &wanted, &sent, expected)
+}
+
+/// What is expected of one name: what the form sends under it, and what the policy document says about it.
+struct Rule {
+    /// How a mismatch calls it.
+    label: &'static str,
+    field: Field,
+    condition: Wanted,
+}
+
+enum Field {
+    /// The sender's, or no field at all.
+    None,
+    Exactly(String),
+    Credential,
+    Token,
+    Policy,
+    Signature,
+}
+
+enum Wanted {
+    None,
+    /// The field's own value.
+    SameAsField,
+    Equals(String),
+    StartsWith(String),
+    Sizes(u64, u64),
+}
+
+/// Every name that a form or its policy document may hold.
+fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatch> {
+    let PostOptions {
+        content_length_range,
+        content_type,
+        content_type_prefix,
+        acl,
+        success_action_status,
+        success_action_redirect,
+        metadata,
+    } = expected.options;
+    let mut wanted = Names(BTreeMap::new());
+
+    let bucket = expected.bucket.as_str().to_owned();
+    wanted.put("bucket", Field::None, Wanted::Equals(bucket));
+    match expected.key {
+        FormKey::Exactly(key) => wanted.put_value("key", key.as_str())?,
+        FormKey::Under(prefix) => {
+            let prefix = fixed(prefix.as_str())?;
+            let field = Field::Exactly(format!("{prefix}${{filename}}"));
+            wanted.put("key", field, Wanted::StartsWith(prefix));
+        }
+    }
+    let sizes = match content_length_range {
+        Some(ContentLengthRange { min, max }) if min.unwrap_or_default() <= *max => {
+            Wanted::Sizes(min.unwrap_or_default(), *max)
+        }
+        _ => return Err(Mismatch::Unbounded),
+    };
+    wanted.put("content-length-range", Field::None, sizes);
+    match (content_type, content_type_prefix) {
+        (Some(own), None) => wanted.put_value("Content-Type", own)?,
+        (None, Some(prefix)) => {
+            let begins = Wanted::StartsWith(fixed(prefix)?);
+            wanted.put("Content-Type", Field::None, begins);
+        }
+        (None, None) => {}
+        // They exclude each other.
+        (Some(_), Some(_)) => return Err(Mismatch::Condition("Content-Type")),
+    }
+    if let Some(acl) = acl {
+        wanted.put_value("acl", acl)?;
+    }
+    if let Some(status) = success_action_status {
+        wanted.put_value("success_action_status", &status.to_string())?;
+    }
+    if let Some(redirect) = success_action_redirect {
+        wanted.put_value("success_action_redirect", redirect)?;
+    }
+    for (name, value) in metadata.iter().flatten() {
+        let rule = Rule {
+            label: "x-amz-meta-*",
+            field: Field::Exactly(fixed(value)?),
+            condition: Wanted::SameAsField,
+        };
+        wanted.0.insert(format!("x-amz-meta-{name}"), rule);
+    }
+
+    wanted.put_value("x-amz-algorithm", "AWS4-HMAC-SHA256")?;
+    let date = expected.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    wanted.put_value("x-amz-date", &date)?;
+    wanted.put("x-amz-credential", Field::Credential, Wanted::SameAsField);
+    if expected.session {
+        wanted.put("x-amz-security-token", Field::Token, Wanted::SameAsField);
+    }
+    wanted.put("policy", Field::Policy, Wanted::None);
+    wanted.put("x-amz-signature", Field::Signature, Wanted::None);
+    Ok(wanted.0)
+}
+
+struct Names(BTreeMap<String, Rule>);
+
+impl Names {
+    fn put(&mut self, label: &'static str, field: Field, condition: Wanted) {
+        let rule = Rule {
+            label,
+            field,
+            condition,
+        };
+        self.0.insert(label.to_owned(), rule);
+    }
+
+    /// A field that is sent as it stands, with the condition that it is.
+    fn put_value(&mut self, label: &'static str, value: &str) -> Result<(), Mismatch> {
+        self.put(label, Field::Exactly(fixed(value)?), Wanted::SameAsField);
+        Ok(())
+    }
+}
+
+/// A value that means itself: a server would put the sent file's name in place of the variable.
+fn fixed(value: &str) -> Result<String, Mismatch> {
+    match value.find("${filename}") {
+        Some(_) => Err(Mismatch::FileName),
+        None => Ok(value.to_owned()),
+    }
+}
+
+fn check_url(url: &str, expected: &ExpectedForm<'_>) -> Result<(), Mismatch> {
+    let (scheme, rest) = url.split_once("://").ok_or(Mismatch::Malformed)?;
+    let (authority, path) = rest.split_once('/').ok_or(Mismatch::Malformed)?;
+    let bucket = expected.bucket.as_str();
+    let origin = Origin {
+        scheme: expected.scheme,
+        host: expected.host,
+        port: expected.port,
+        style: expected.style,
+        bucket,
+    };
+    origin.check(scheme, authority)?;
+    let wanted = match expected.style {
+        Style::VirtualHost => "",
+        Style::Path => bucket,
+    };
+    (path == wanted).then_some(()).ok_or(Mismatch::Bucket)
+}
+
+fn read_fields<'a>(
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+    wanted: &BTreeMap<String, Rule>,
+) -> Result<BTreeMap<&'a str, &'a str>, Mismatch> {
+    let mut sent = BTreeMap::new();
+    for (name, value) in fields {
+        let rule = wanted.get(name).ok_or(Mismatch::UnexpectedField)?;
+        if sent.insert(name, value).is_some() {
+            return Err(Mismatch::RepeatedField(rule.label));
+        }
+    }
+    Ok(sent)
+}
+
+fn check_policy(
+    policy: &PolicyDocument,
+    wanted: &BTreeMap<String, Rule>,
+    sent: &BTreeMap<&str, &str>,
+    expected: &ExpectedForm<'_>,
+) -> Result<(), Mismatch> {
+    let ExpectedForm {
+        signed_at,
+        expires_at,
+        not_after,
+        ..
+    } = *expected;
+    planned_life(signed_at, expires_at, not_after)?;
+    if policy.expiration != expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() {
+        return Err(Mismatch::Expiration);
+    }
+    let mut met = BTreeSet::new();
+    for condition in &policy.conditions {
+        let name = match condition {
+            Condition::Equals(name, _) | Condition::StartsWith(name, _) => name.as_str(),
+            Condition::Sizes(..) => "content-length-range",
+        };
+        let rule = wanted.get(name).ok_or(Mismatch::UnexpectedCondition)?;
+        if !met.insert(name) {
+            return Err(Mismatch::RepeatedCondition(rule.label));
+        }
+        let same = match (&rule.condition, condition) {
+            (Wanted::None, _) => return Err(Mismatch::UnexpectedCondition),
+            (Wanted::SameAsField, Condition::Equals(_, value)) => {
+                sent.get(name) == Some(&value.as_str())
+            }
+            (Wanted::Equals(wanted), Condition::Equals(_, value))
+            | (Wanted::StartsWith(wanted), Condition::StartsWith(_, value)) => wanted == value,
+            (Wanted::Sizes(least, most), Condition::Sizes(low, high)) => {
+                (least, most) == (low, high)
+            }
+            _ => false,
+        };
+        if !same {
+            return Err(Mismatch::Condition(rule.label));
+        }
+    }
+    let needed = |rule: &Rule| !matches!(rule.condition, Wanted::None);
+    match wanted
+        .iter()
+        .find(|(name, rule)| needed(rule) && !met.contains(name.as_str()))
+    {
+        Some((_, rule)) => Err(Mismatch::MissingCondition(rule.label)),
+        None => Ok(()),
+    }
+}
