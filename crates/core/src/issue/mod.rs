@@ -5,6 +5,7 @@
 
 mod hash;
 mod life;
+mod many;
 mod merge;
 mod ownership;
 mod render;
@@ -16,6 +17,7 @@ pub use hash::{
     render_hash, spec_hash, store_hash,
 };
 pub use life::{Asked, DEFAULT_DURATION, Life, MIN_LIFE, TooShort, plan_life};
+pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many};
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Me, Owner, Ownership, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};

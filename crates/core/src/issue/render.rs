@@ -9,9 +9,10 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::hash::data_hash;
+use super::many::BadNames;
 use super::merge::{TEMPLATE_KEYS, memory};
 use super::template::Template;
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Method};
+use crate::api::{Format, MANAGED_BY_LABEL, MANAGER, Method};
 
 /// The most bytes of data that Kubernetes stores in a Secret.
 pub const SECRET_LIMIT: usize = 1024 * 1024;
@@ -25,7 +26,7 @@ const EXPIRES_AT_ANNOTATION: &str = "presigned.dev/expires-at";
 /// For readers: the name of the resource behind the Secret.
 const NAME_ANNOTATION: &str = "presigned.dev/presigned-url";
 /// What curl does in every file: an error is an error and is shown, and the URL is taken as it was signed.
-const CURL_BASE: &str = "fail\nshow-error\ngloboff\npath-as-is\nretry = 3\n";
+pub(super) const CURL_BASE: &str = "fail\nshow-error\ngloboff\npath-as-is\nretry = 3\n";
 
 /// What is put into the Secret.
 #[derive(Clone, Copy)]
@@ -112,13 +113,29 @@ impl SecretContent {
 }
 
 /// A result that no Secret can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenderError {
     /// It has more than [`SECRET_LIMIT`] bytes.
     TooLarge {
         /// How many.
         bytes: usize,
     },
+    /// The URLs of so many objects have more than [`SECRET_LIMIT`] bytes.
+    TooManyForSecret {
+        /// How many there are.
+        objects: usize,
+        /// How many of them, from the first on, would fit.
+        fit: usize,
+    },
+    /// A file that was asked for is of no use with the method.
+    Format {
+        /// The file.
+        format: Format,
+        /// The method.
+        method: Method,
+    },
+    /// Objects have names that a file can't hold, or that no folder can.
+    Names(BadNames),
     /// A URL holds something else than printable ASCII.
     Url,
     /// A header is not one line of printable ASCII.
@@ -133,6 +150,18 @@ impl fmt::Display for RenderError {
                 "the result has {bytes} bytes, and a Secret holds {SECRET_LIMIT}: ask for less in one resource, or shorten \
                  the store's caBundle"
             ),
+            Self::TooManyForSecret { objects, fit } => write!(
+                f,
+                "the URLs of {objects} objects are more than the {SECRET_LIMIT} bytes that a Secret holds; {fit} of them \
+                 fit: ask for so many in one resource, or for fewer files in spec.formats"
+            ),
+            Self::Format { format, method } => write!(
+                f,
+                "{} is of no use with the method {}: take it out of spec.formats",
+                format.as_str(),
+                method.as_str()
+            ),
+            Self::Names(names) => names.fmt(f),
             Self::Url => f.write_str(
                 "the signed URL holds characters that no URL may hold and was thrown away: this is a fault of the operator, \
                  report it",
@@ -161,52 +190,80 @@ pub fn render(content: &Content<'_>) -> Result<SecretContent, RenderError> {
         ca_bundle,
         template,
     } = *content;
-    for url in [Some(url), head_url].into_iter().flatten() {
-        if url.is_empty() || !url.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(RenderError::Url);
-        }
+    if ![Some(url), head_url].into_iter().flatten().all(is_url) {
+        return Err(RenderError::Url);
     }
     if !headers.iter().all(|(name, value)| is_header(name, value)) {
         return Err(RenderError::Header);
     }
-    let expires_at = seconds(expires_at);
-
-    let mut data = BTreeMap::new();
-    let mut put = |key: &str, text: String| data.insert(key.to_owned(), SecretBytes::from(text));
-    put("url", url.to_owned());
-    put("method", method.as_str().to_owned());
-    put("expires-at", expires_at.clone());
-    put("headers", header_lines(headers));
-    put("curl.conf", curl_conf(method, url, headers));
+    let mut data = Data::new(method, headers, expires_at, ca_bundle);
+    data.put("url", url.to_owned());
+    data.put("curl.conf", curl_conf(method, url, headers));
     if let Some(head_url) = head_url {
-        put("head-url", head_url.to_owned());
+        data.put("head-url", head_url.to_owned());
     }
-    if let Some(ca_bundle) = ca_bundle {
-        put("ca.crt", ca_bundle.to_owned());
-    }
-    let bytes = data.values().map(|value| value.0.len()).sum();
+    let bytes = data.bytes();
     if bytes > SECRET_LIMIT {
         return Err(RenderError::TooLarge { bytes });
     }
+    Ok(data.content(name, expires_at, template))
+}
 
-    let own_labels = [(MANAGED_BY_LABEL, Some(MANAGER.to_owned()))];
-    let own_annotations = [
-        (EXPIRES_AT_ANNOTATION, Some(expires_at)),
-        (NAME_ANNOTATION, Some(name.to_owned())),
-        (
-            TEMPLATE_KEYS,
-            memory(template.labels(), template.annotations()),
-        ),
-    ];
-    Ok(SecretContent {
-        data,
-        labels: marked(NO_BACKUP_LABEL, template.labels(), own_labels),
-        annotations: marked(
-            NO_RELOAD_ANNOTATION,
-            template.annotations(),
-            own_annotations,
-        ),
-    })
+/// The `data` of a Secret as it grows, begun with what every Secret holds.
+pub(super) struct Data(BTreeMap<String, SecretBytes>);
+
+impl Data {
+    pub(super) fn new(
+        method: Method,
+        headers: &[(String, String)],
+        expires_at: Timestamp,
+        ca_bundle: Option<&str>,
+    ) -> Self {
+        let mut data = Self(BTreeMap::new());
+        data.put("method", method.as_str().to_owned());
+        data.put("expires-at", seconds(expires_at));
+        data.put("headers", header_lines(headers));
+        if let Some(ca_bundle) = ca_bundle {
+            data.put("ca.crt", ca_bundle.to_owned());
+        }
+        data
+    }
+
+    pub(super) fn put(&mut self, key: &str, text: String) {
+        self.0.insert(key.to_owned(), SecretBytes::from(text));
+    }
+
+    /// What counts against [`SECRET_LIMIT`].
+    pub(super) fn bytes(&self) -> usize {
+        self.0.values().map(|value| value.0.len()).sum()
+    }
+
+    /// The Secret with its labels and annotations.
+    pub(super) fn content(
+        self,
+        name: &str,
+        expires_at: Timestamp,
+        template: &Template,
+    ) -> SecretContent {
+        let own_labels = [(MANAGED_BY_LABEL, Some(MANAGER.to_owned()))];
+        let own_annotations = [
+            (EXPIRES_AT_ANNOTATION, Some(seconds(expires_at))),
+            (NAME_ANNOTATION, Some(name.to_owned())),
+            (
+                TEMPLATE_KEYS,
+                memory(template.labels(), template.annotations()),
+            ),
+        ];
+        SecretContent {
+            data: self.0,
+            labels: marked(NO_BACKUP_LABEL, template.labels(), own_labels),
+            annotations: marked(
+                NO_RELOAD_ANNOTATION,
+                template.annotations(),
+                own_annotations,
+            ),
+        }
+    }
 }
 
 /// A default that the template may overrule, the template, and what is the operator's own, which nothing overrules.
@@ -241,26 +298,37 @@ fn header_lines(headers: &[(String, String)]) -> String {
 /// For `curl -K curl.conf -o FILE` and `curl -K curl.conf -T FILE`. No `output` and no path stands in it: an `output`
 /// here would beat `-o`, and a path would be relative to wherever curl is started.
 fn curl_conf(method: Method, url: &str, headers: &[(String, String)]) -> String {
-    let mut lines = vec![
-        format!("url = {}", quoted(url)),
-        match method {
-            // `request = "HEAD"` would wait for a body that never comes.
-            Method::Head => "head".to_owned(),
-            Method::Get | Method::Put | Method::Delete | Method::Post => {
-                format!("request = {}", quoted(method.as_str()))
-            }
-        },
-    ];
-    lines.extend(
-        headers
-            .iter()
-            // curl counts the file that it is given. A length set here would be sent even where the file has another,
-            // and the server would wait for the rest; so the client gets S3's refusal of the signature at once.
-            .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
-            .map(|(name, value)| format!("header = {}", quoted(&curl_header(name, value)))),
-    );
-    lines.push(CURL_BASE.to_owned());
-    lines.join("\n")
+    let url = format!("url = {}\n", quoted(url));
+    [
+        url,
+        curl_method(method),
+        curl_headers(headers),
+        CURL_BASE.to_owned(),
+    ]
+    .concat()
+}
+
+/// The line that names the method.
+pub(super) fn curl_method(method: Method) -> String {
+    match method {
+        // `request = "HEAD"` would wait for a body that never comes.
+        Method::Head => "head\n".to_owned(),
+        Method::Get | Method::Put | Method::Delete | Method::Post => {
+            format!("request = {}\n", quoted(method.as_str()))
+        }
+    }
+}
+
+/// The lines of the headers that curl can't count itself.
+pub(super) fn curl_headers(headers: &[(String, String)]) -> String {
+    let lines: Vec<String> = headers
+        .iter()
+        // curl counts the file that it is given. A length set here would be sent even where the file has another,
+        // and the server would wait for the rest; so the client gets S3's refusal of the signature at once.
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
+        .map(|(name, value)| format!("header = {}\n", quoted(&curl_header(name, value))))
+        .collect();
+    lines.concat()
 }
 
 /// curl takes `Name:` for a wish to leave the header out, and `Name;` for one without a value.
@@ -273,12 +341,17 @@ fn curl_header(name: &str, value: &str) -> String {
 }
 
 /// curl's quotation, "-K, --config" in its manual: backslash and quote are escaped. Line breaks never get here.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Whether a text is a URL's characters, and so one word in any file.
+pub(super) fn is_url(url: &str) -> bool {
+    !url.is_empty() && url.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Whether a header is one line: a token (RFC 9110, 5.6.2) and printable ASCII without spaces around it.
-fn is_header(name: &str, value: &str) -> bool {
+pub(super) fn is_header(name: &str, value: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty()
         && name.bytes().all(token)

@@ -4,6 +4,7 @@
 
 mod hash;
 mod life;
+mod many;
 mod merge;
 mod ownership;
 mod render;

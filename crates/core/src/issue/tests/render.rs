@@ -29,7 +29,7 @@ fn content<'a>(
     }
 }
 
-fn headers<const N: usize>(all: [(&str, &str); N]) -> Vec<(String, String)> {
+pub(super) fn headers<const N: usize>(all: [(&str, &str); N]) -> Vec<(String, String)> {
     all.map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
 }
@@ -45,7 +45,7 @@ fn template<const L: usize, const A: usize>(
     Template::parse(Some(&spec), &ReservedKeys::default()).unwrap()
 }
 
-fn file<'a>(secret: &'a SecretContent, key: &str) -> &'a str {
+pub(super) fn file<'a>(secret: &'a SecretContent, key: &str) -> &'a str {
     std::str::from_utf8(secret.data[key].expose()).unwrap()
 }
 
@@ -288,7 +288,7 @@ fn no_debug_and_no_error_shows_a_url() {
 }
 
 /// Reads a line of curl's configuration as its manual says: the option, and the value within quotes.
-fn read_by_curl(line: &str) -> (String, String) {
+pub(super) fn read_by_curl(line: &str) -> (String, String) {
     let Some((option, rest)) = line.split_once(" = ") else {
         return (line.to_owned(), String::new());
     };

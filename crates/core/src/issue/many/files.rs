@@ -1,0 +1,183 @@
+//! The files, each in the form of its reader: JSON, one URL a line, aria2's input file, curl's configuration.
+//!
+//! What holds here: a file grows by one object after the other, so that how many fit is known exactly. A path begins with
+//! `./`: so no key is an option, standard input (`-`) or something that a program expands.
+
+use serde::Serialize;
+
+use super::super::render::{CURL_BASE, RenderError, curl_headers, curl_method, quoted};
+use super::Item;
+use crate::api::{Format, Method};
+
+/// aria2 starts over where a file of that name is there, instead of saving beside it under a name of its own; and a
+/// download is a download: aria2 would go on to fetch what a torrent or metalink names.
+const ARIA2_OPTIONS: &str = " allow-overwrite=true\n auto-file-renaming=false\n follow-torrent=false\n follow-metalink=false\n";
+
+/// A file of the Secret as it grows.
+pub(super) struct File {
+    kind: Kind,
+    text: String,
+    /// What each object's entry ends with.
+    options: String,
+    objects: usize,
+}
+
+enum Kind {
+    Json,
+    Lines,
+    Aria2,
+    Curl(Path),
+}
+
+/// The option of curl that names the object's file, if one does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    /// Where to save it.
+    Output,
+    /// What to send.
+    Upload,
+    /// There is no file.
+    None,
+}
+
+impl Path {
+    /// What a method does with files; none where curl has no form for many of them.
+    pub(super) const fn of(method: Method) -> Option<Self> {
+        match method {
+            Method::Get => Some(Self::Output),
+            Method::Put => Some(Self::Upload),
+            Method::Head | Method::Delete => Some(Self::None),
+            Method::Post => None,
+        }
+    }
+}
+
+/// An entry of `urls.json`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    key: &'a str,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'a str>,
+}
+
+impl File {
+    /// `urls.json`: an array with one object a line.
+    pub(super) fn json() -> Self {
+        Self::new(Kind::Json, "[")
+    }
+
+    /// A file that was asked for.
+    pub(super) fn of(
+        format: Format,
+        method: Method,
+        headers: &[(String, String)],
+    ) -> Result<Self, RenderError> {
+        let useless = RenderError::Format { format, method };
+        match format {
+            Format::UrlsTxt => Ok(Self::new(Kind::Lines, "")),
+            Format::Aria2Txt if method == Method::Get => {
+                let headers: Vec<String> = headers
+                    .iter()
+                    .map(|(name, value)| format!(" header={name}: {value}\n"))
+                    .collect();
+                let mut file = Self::new(Kind::Aria2, "");
+                file.options = format!("{ARIA2_OPTIONS}{}", headers.concat());
+                Ok(file)
+            }
+            Format::Aria2Txt => Err(useless),
+            Format::CurlConf => {
+                let path = Path::of(method).ok_or(useless)?;
+                let folders = match path {
+                    Path::Output => "create-dirs\n",
+                    Path::Upload | Path::None => "",
+                };
+                // Without `fail-early` curl's exit code is that of the last object alone.
+                let head = [
+                    CURL_BASE,
+                    "fail-early\n",
+                    folders,
+                    &curl_method(method),
+                    &curl_headers(headers),
+                ];
+                Ok(Self::new(Kind::Curl(path), &head.concat()))
+            }
+        }
+    }
+
+    fn new(kind: Kind, head: &str) -> Self {
+        Self {
+            kind,
+            text: head.to_owned(),
+            options: String::new(),
+            objects: 0,
+        }
+    }
+
+    /// The key of the Secret.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Json => "urls.json",
+            Kind::Lines => Format::UrlsTxt.as_str(),
+            Kind::Aria2 => Format::Aria2Txt.as_str(),
+            Kind::Curl(_) => Format::CurlConf.as_str(),
+        }
+    }
+
+    /// What the finished file ends with.
+    const fn tail(&self) -> &'static str {
+        match self.kind {
+            Kind::Json => "\n]\n",
+            Kind::Lines | Kind::Aria2 | Kind::Curl(_) => "",
+        }
+    }
+
+    /// How many bytes the file has if it ends here.
+    pub(super) const fn bytes(&self) -> usize {
+        self.text.len() + self.tail().len()
+    }
+
+    /// The finished file.
+    pub(super) fn text(self) -> String {
+        let tail = self.tail();
+        self.text + tail
+    }
+
+    /// Adds an object whose key this file can hold.
+    pub(super) fn push(&mut self, item: &Item<'_>) {
+        let Item {
+            key,
+            url,
+            size,
+            etag,
+        } = *item;
+        let entry = match self.kind {
+            Kind::Json => {
+                let entry = Entry {
+                    key,
+                    url,
+                    size,
+                    etag,
+                };
+                let comma = if self.objects > 0 { "," } else { "" };
+                // Strings and a number: there is nothing in it that JSON could not write.
+                let entry = serde_json::to_string(&entry).unwrap_or_default();
+                format!("{comma}\n{entry}")
+            }
+            Kind::Lines => format!("{url}\n"),
+            Kind::Aria2 => format!("{url}\n out=./{key}\n{}", self.options),
+            Kind::Curl(path) => {
+                let path = match path {
+                    Path::Output => format!("output = {}\n", quoted(&format!("./{key}"))),
+                    Path::Upload => format!("upload-file = {}\n", quoted(&format!("./{key}"))),
+                    Path::None => String::new(),
+                };
+                format!("url = {}\n{path}", quoted(url))
+            }
+        };
+        self.text.push_str(&entry);
+        self.objects += 1;
+    }
+}
