@@ -28,6 +28,7 @@ mod step;
 mod store;
 mod store_plan;
 mod time;
+mod verdict;
 mod write;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,9 @@ pub use settings::{DenialGrace, SecretAccess, Settings};
 pub use step::{
     ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
     StepResult, Sts, Work,
+};
+pub use verdict::{
+    ListTrouble, Trial, Tried, Verdict, list_trouble, rejects_credentials, verified,
 };
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};

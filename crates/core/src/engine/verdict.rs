@@ -1,0 +1,392 @@
+//! What a store's answer means, in words: for the condition `Verified`, for listings, and for the trial of changed
+//! settings.
+//!
+//! What holds here: the functions are total over what can be answered, and a sentence is made from classes, codes and what was
+//! asked, never from a text of the server. Each says what was tried, what is wrong and what to do. Where an answer has two
+//! causes that cannot be told apart from outside, both are named.
+
+mod words;
+
+use super::ask::{Answer, Asked, ErrorCode, ListFailure, ListOrder, Unreached};
+use crate::api::{ConditionStatus, Reason};
+use crate::policy::{Bucket, Options};
+use crate::signing::Target;
+use words::{
+    DEAD_SESSION, Place, Trouble, UNKNOWN_KEY, actions, bucket_arn, clocks, object_arn, said,
+    skewed, unreached,
+};
+
+/// What was tried: a GET of an object's first byte, for a resource with these options.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried<'a> {
+    /// Where it was asked.
+    pub target: &'a Target,
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// The key that was asked for.
+    pub key: &'a str,
+    /// What the resource is for. An upload or a removal is not tried itself.
+    pub options: &'a Options,
+}
+
+/// What the condition `Verified` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// True: S3 gave what was signed. False: it refuses it. Unknown: it cannot be told without writing, or just now.
+    pub status: ConditionStatus,
+    /// One word why.
+    pub reason: Reason,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Verdict {
+    /// Whether `verify: Require` may publish: it worked, or nothing that can be seen without writing speaks against it.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.status == ConditionStatus::True || self.reason == Reason::NotTried
+    }
+}
+
+/// What came of trying a changed credential, endpoint or region with one signed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// The store knows the key and takes the signature.
+    Works,
+    /// The store says that it cannot work.
+    CannotWork(Reason, String),
+    /// Neither can be told.
+    Unknown(Reason, String),
+}
+
+/// Why there is no listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListTrouble {
+    /// One word why.
+    pub reason: Reason,
+    /// The sentence.
+    pub message: String,
+    /// Only a person can mend it.
+    pub stalled: bool,
+}
+
+/// Judges the answer to a try.
+#[must_use]
+pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(why) => {
+            let (reason, why) = unreached(*why, tried.target, tried.bucket);
+            let message = format!("{why}; what was signed was not tried");
+            return verdict(ConditionStatus::Unknown, reason, message);
+        }
+    };
+    let what = Place::of(tried.target, tried.bucket);
+    let object = format!("{}/{}", tried.bucket, tried.key);
+    match meaning(answer) {
+        Meaning::Given { empty } => given(tried, &object, empty),
+        Meaning::Missing | Meaning::MissingVersion | Meaning::Refused | Meaning::Archived
+            if !reads(tried.options) =>
+        {
+            not_tried(tried, &object, meaning(answer))
+        }
+        Meaning::Missing => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store takes the signature, and there is no object {object}: upload it, or name another"
+            ),
+        ),
+        Meaning::MissingVersion => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store takes the signature, and the object {object} has no version of this ID: mend spec.get.versionId"
+            ),
+        ),
+        Meaning::Refused => {
+            let actions = actions(tried.options).join(", ");
+            let message = format!(
+                "the store takes the signature and refuses a GET of {object}: give the signer {actions} on {} (and kms:Decrypt on \
+                 its key, where the object is encrypted with KMS), or create the object, for a store answers so for a missing \
+                 object too where s3:ListBucket on {} is not granted{}",
+                object_arn(&what, tried.key),
+                bucket_arn(&what),
+                clocks(answer.skew)
+            );
+            verdict(ConditionStatus::False, Reason::AccessDenied, message)
+        }
+        Meaning::Archived => verdict(
+            ConditionStatus::False,
+            Reason::UnexpectedAnswer,
+            format!(
+                "the store takes the signature, and the object {object} is archived: restore it, and it can be read"
+            ),
+        ),
+        Meaning::Trouble(trouble) => {
+            let (reason, message) = said(trouble, answer, &what, &format!("a GET of {object}"));
+            let status = match trouble {
+                Trouble::Busy => ConditionStatus::Unknown,
+                _ => ConditionStatus::False,
+            };
+            verdict(status, reason, message)
+        }
+    }
+}
+
+/// Says why a listing failed.
+#[must_use]
+pub fn list_trouble(failure: &ListFailure, order: &ListOrder) -> ListTrouble {
+    let what = Place::of(&order.target, &order.bucket);
+    let listed = format!("{}/{}", order.bucket, order.wanted.prefix);
+    let trouble = |reason, message, stalled| ListTrouble {
+        reason,
+        message,
+        stalled,
+    };
+    match failure {
+        ListFailure::TooMany => {
+            let message = format!(
+                "more than {} objects are listed under {listed}: narrow spec.prefix or spec.list, or ask an admin for a larger \
+                 maxObjects",
+                order.most
+            );
+            trouble(Reason::TooManyObjects, message, true)
+        }
+        ListFailure::TooLong => {
+            let message = format!(
+                "there are more keys under {listed} than one listing looks at, and too few of them are wanted: narrow spec.prefix"
+            );
+            trouble(Reason::ListFailed, message, true)
+        }
+        ListFailure::Malformed => {
+            let message = format!(
+                "the answer to a listing of {listed} is none of ListObjectsV2, or its keys are out of order: look for a proxy \
+                 between, and whether the server is one of S3"
+            );
+            trouble(Reason::ListFailed, message, false)
+        }
+        ListFailure::Unreached(why) => {
+            let (reason, why) = unreached(*why, &order.target, &order.bucket);
+            trouble(reason, format!("{why}; {listed} was not listed"), false)
+        }
+        ListFailure::Refused(answer) => match meaning(answer) {
+            Meaning::Refused => {
+                let prefix = match order.wanted.prefix.as_str() {
+                    "" => String::new(),
+                    prefix => format!(", for the prefix {prefix} at least"),
+                };
+                let message = format!(
+                    "the store takes the signature and refuses to list {listed}: give the signer s3:ListBucket on {}{prefix}{}",
+                    bucket_arn(&what),
+                    clocks(answer.skew)
+                );
+                trouble(Reason::ListFailed, message, true)
+            }
+            Meaning::Trouble(kind) => {
+                let (reason, message) =
+                    said(kind, answer, &what, &format!("a listing of {listed}"));
+                let reason = match reason {
+                    Reason::UnexpectedAnswer => Reason::ListFailed,
+                    other => other,
+                };
+                trouble(reason, message, kind != Trouble::Busy)
+            }
+            _ => {
+                let (_, message) = said(
+                    Trouble::Odd,
+                    answer,
+                    &what,
+                    &format!("a listing of {listed}"),
+                );
+                trouble(Reason::ListFailed, message, false)
+            }
+        },
+    }
+}
+
+/// Judges the try of a changed credential, endpoint or region: any signed request will do. That an object may not be read
+/// says nothing against them: the store got as far as the rights.
+#[must_use]
+pub fn rejects_credentials(asked: &Asked) -> Trial {
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(Unreached::Host) => {
+            return Trial::Unknown(
+                Reason::HostNotFound,
+                "the store's host name cannot be resolved: mend the endpoint, or the cluster's DNS"
+                    .to_owned(),
+            );
+        }
+        Err(Unreached::Connection) => {
+            return Trial::Unknown(
+                Reason::ConnectionFailed,
+                "the store takes no connection: mend the endpoint, or the network between"
+                    .to_owned(),
+            );
+        }
+        Err(Unreached::Tls) => {
+            return Trial::Unknown(
+                Reason::TlsFailed,
+                "the store's certificate is not trusted, or names another host: set caBundle, or mend the certificate"
+                    .to_owned(),
+            );
+        }
+        Err(Unreached::Timeout) => {
+            return Trial::Unknown(
+                Reason::StoreUnavailable,
+                "the store did not answer in time: it is tried again".to_owned(),
+            );
+        }
+    };
+    let trouble = match meaning(answer) {
+        Meaning::Trouble(trouble) => trouble,
+        Meaning::Given { .. }
+        | Meaning::Missing
+        | Meaning::MissingVersion
+        | Meaning::Refused
+        | Meaning::Archived => return Trial::Works,
+    };
+    let (reason, sentence) = match trouble {
+        Trouble::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
+        Trouble::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
+        Trouble::Signature => (
+            Reason::SignatureDoesNotMatch,
+            "the store computes another signature: mend the secret access key, the region or the endpoint".to_owned(),
+        ),
+        Trouble::Region => (
+            Reason::WrongRegion,
+            match &answer.region {
+                Some(region) => format!("a bucket that is signed for is in region {region}: set spec.s3.region to it"),
+                None => "the store says that the region is wrong, and not which is right: mend spec.s3.region".to_owned(),
+            },
+        ),
+        // What cannot be told from a fault that the former settings would have met too.
+        Trouble::NoBucket => {
+            return Trial::Unknown(
+                Reason::NoSuchBucket,
+                "the bucket that was tried does not exist".to_owned(),
+            );
+        }
+        Trouble::Skew => {
+            return Trial::Unknown(Reason::ClockSkewed, skewed(answer.skew));
+        }
+        Trouble::Busy => {
+            return Trial::Unknown(
+                Reason::StoreUnavailable,
+                format!(
+                    "the store is busy or has a fault of its own (status {}): it is tried again",
+                    answer.status
+                ),
+            );
+        }
+        Trouble::Unsigned | Trouble::Redirect | Trouble::Odd => {
+            return Trial::Unknown(
+                Reason::UnexpectedAnswer,
+                format!(
+                    "the store answers with status {}, which tells nothing of the credentials: see whether the endpoint is an \
+                     S3 server's",
+                    answer.status
+                ),
+            );
+        }
+    };
+    Trial::CannotWork(reason, sentence)
+}
+
+/// What an answer comes down to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// The object was there, and could be read.
+    Given {
+        empty: bool,
+    },
+    Missing,
+    MissingVersion,
+    /// The signature was taken; the signer may not do it, or there is no such object.
+    Refused,
+    Archived,
+    Trouble(Trouble),
+}
+
+/// The one table of answers.
+fn meaning(answer: &Answer) -> Meaning {
+    use Meaning::Trouble as Is;
+    match (answer.status, answer.code) {
+        (200 | 206, _) => Meaning::Given { empty: false },
+        // An empty object has no first byte.
+        (416, _) => Meaning::Given { empty: true },
+        (_, Some(ErrorCode::AccessDenied)) => Meaning::Refused,
+        (_, Some(ErrorCode::HeadersNotSigned)) => Is(Trouble::Unsigned),
+        (_, Some(ErrorCode::NoSuchKey)) => Meaning::Missing,
+        (_, Some(ErrorCode::NoSuchVersion)) => Meaning::MissingVersion,
+        (_, Some(ErrorCode::NoSuchBucket)) => Is(Trouble::NoBucket),
+        (_, Some(ErrorCode::SignatureDoesNotMatch)) => Is(Trouble::Signature),
+        (_, Some(ErrorCode::InvalidAccessKeyId)) => Is(Trouble::Key),
+        (_, Some(ErrorCode::InvalidToken)) => Is(Trouble::Token),
+        (_, Some(ErrorCode::RequestTimeTooSkewed)) => Is(Trouble::Skew),
+        (_, Some(ErrorCode::WrongRegion)) => Is(Trouble::Region),
+        (_, Some(ErrorCode::InvalidObjectState)) => Meaning::Archived,
+        (_, Some(ErrorCode::Unavailable)) | (408 | 429 | 500..=599, _) => Is(Trouble::Busy),
+        (300..=399, _) if answer.region.is_some() => Is(Trouble::Region),
+        (300..=399, _) => Is(Trouble::Redirect),
+        (_, Some(ErrorCode::Other) | None) => Is(Trouble::Odd),
+    }
+}
+
+fn given(tried: &Tried<'_>, object: &str, empty: bool) -> Verdict {
+    if !reads(tried.options) {
+        return not_tried(tried, object, Meaning::Given { empty });
+    }
+    let message = if empty {
+        format!("a GET of {object} was answered; the object is empty")
+    } else {
+        format!("a GET of the first byte of {object} was answered")
+    };
+    verdict(ConditionStatus::True, Reason::Works, message)
+}
+
+/// An upload or a removal: what a GET of the same object shows of it.
+fn not_tried(tried: &Tried<'_>, object: &str, seen: Meaning) -> Verdict {
+    let there = matches!(seen, Meaning::Given { .. } | Meaning::Archived);
+    let seen = match seen {
+        Meaning::Given { .. } | Meaning::Archived => "the object exists",
+        Meaning::Missing | Meaning::MissingVersion => "there is no such object yet",
+        Meaning::Refused | Meaning::Trouble(_) => {
+            "the signer may not read it, or it does not exist"
+        }
+    };
+    let (deed, outcome) = match tried.options {
+        Options::Delete => ("the removal", "removed"),
+        _ => ("the upload", "uploaded"),
+    };
+    let once = match tried.options {
+        Options::Put(put) if put.if_none_match.is_some() && there => {
+            "; since it exists, ifNoneMatch refuses an upload now"
+        }
+        _ => "",
+    };
+    let place = Place::of(tried.target, tried.bucket);
+    let message = format!(
+        "the store takes the signature of a GET of {object} ({seen}); {deed} itself was not tried, since it would change \
+         something: whether the signer has {} on {} shows when it is {outcome}{once}",
+        actions(tried.options).join(", "),
+        object_arn(&place, tried.key),
+    );
+    verdict(ConditionStatus::Unknown, Reason::NotTried, message)
+}
+
+const fn verdict(status: ConditionStatus, reason: Reason, message: String) -> Verdict {
+    Verdict {
+        status,
+        reason,
+        message,
+    }
+}
+
+const fn reads(options: &Options) -> bool {
+    matches!(options, Options::Get(_) | Options::Head(_))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! The sentences that do not depend on what one object's rights are, and the names in all of them.
+
+use jiff::SignedDuration;
+
+use crate::api::Reason;
+use crate::engine::ask::{Answer, Unreached};
+use crate::policy::{Bucket, Options, format_duration};
+use crate::signing::{Style, Target};
+
+pub(super) const UNKNOWN_KEY: &str = "the store does not know the access key: it was deleted, or belongs to another service; mend the \
+                           credentials of the ClusterObjectStore";
+pub(super) const DEAD_SESSION: &str = "the store does not take the session token: it has ended, or does not belong to the key; renew \
+                            the credentials of the ClusterObjectStore";
+
+/// What stands in the way whatever was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    NoBucket,
+    Signature,
+    Key,
+    Token,
+    Region,
+    Skew,
+    Unsigned,
+    Busy,
+    Redirect,
+    Odd,
+}
+
+/// A bucket and where it was asked for.
+pub(super) struct Place<'a> {
+    pub(super) target: &'a Target,
+    pub(super) bucket: &'a Bucket,
+}
+
+impl<'a> Place<'a> {
+    pub(super) const fn of(target: &'a Target, bucket: &'a Bucket) -> Self {
+        Self { target, bucket }
+    }
+}
+
+/// The sentence of a trouble that has nothing to do with one object's rights.
+pub(super) fn said(
+    trouble: Trouble,
+    answer: &Answer,
+    place: &Place<'_>,
+    what: &str,
+) -> (Reason, String) {
+    let Place { target, bucket } = place;
+    let region = &target.region;
+    match trouble {
+        Trouble::NoBucket => (
+            Reason::NoSuchBucket,
+            format!(
+                "the store answers {what} that it has no bucket {bucket}: create it, or name another; if it exists, mend the \
+                 store's endpoint or addressingStyle"
+            ),
+        ),
+        Trouble::Signature => (
+            Reason::SignatureDoesNotMatch,
+            format!(
+                "the store computes another signature for {what}: mend the secret access key, the region ({region}) or the endpoint \
+                 of the ClusterObjectStore, or look for a proxy that changes the path or the Host header{}",
+                clocks(answer.skew)
+            ),
+        ),
+        Trouble::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
+        Trouble::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
+        Trouble::Region => (
+            Reason::WrongRegion,
+            match &answer.region {
+                Some(right) if right == region => format!(
+                    "bucket {bucket} is in region {right}, which is what the ClusterObjectStore says, and {} does not serve that \
+                     region: mend spec.s3.endpoint",
+                    host(target, bucket)
+                ),
+                Some(right) => format!(
+                    "bucket {bucket} is in region {right}, and {what} was signed for {region}: set spec.s3.region of the \
+                     ClusterObjectStore to {right}"
+                ),
+                None => format!(
+                    "bucket {bucket} is in another region than {region}, for which {what} was signed, and the store does not say \
+                     in which: find it, and set spec.s3.region of the ClusterObjectStore"
+                ),
+            },
+        ),
+        Trouble::Skew => (Reason::ClockSkewed, skewed(answer.skew)),
+        Trouble::Unsigned => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "the store says that {what} came with an x-amz header that was not signed: look for a proxy that adds headers"
+            ),
+        ),
+        Trouble::Busy => (
+            Reason::StoreUnavailable,
+            format!(
+                "the store is busy or has a fault of its own (status {} to {what}): it is tried again",
+                answer.status
+            ),
+        ),
+        Trouble::Redirect => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "the store redirects {what} (status {}), and a signature does not follow: give as endpoint what it redirects to, \
+                 for example with https:// instead of http://",
+                answer.status
+            ),
+        ),
+        Trouble::Odd => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "the store answers {what} with status {}, which is none of the answers that the S3 API describes for it: see \
+                 whether the endpoint is an S3 server's, and its log",
+                answer.status
+            ),
+        ),
+    }
+}
+
+/// Why nothing came back.
+pub(super) fn unreached(why: Unreached, target: &Target, bucket: &Bucket) -> (Reason, String) {
+    let host = host(target, bucket);
+    match why {
+        Unreached::Host => (
+            Reason::HostNotFound,
+            format!(
+                "the operator cannot resolve the host name {host}: mend spec.s3.endpoint of the ClusterObjectStore, or the \
+                 cluster's DNS"
+            ),
+        ),
+        Unreached::Connection => (
+            Reason::ConnectionFailed,
+            format!(
+                "{host} refused or broke the operator's connection: mend spec.s3.endpoint of the ClusterObjectStore, or the network \
+                 between"
+            ),
+        ),
+        Unreached::Tls => (
+            Reason::TlsFailed,
+            format!(
+                "the certificate of {host} is not trusted, or names another host: set spec.s3.caBundle of the ClusterObjectStore, \
+                 or mend the certificate"
+            ),
+        ),
+        Unreached::Timeout => (
+            Reason::StoreUnavailable,
+            format!("{host} did not answer the operator in time: it is tried again"),
+        ),
+    }
+}
+
+pub(super) fn skewed(skew: Option<SignedDuration>) -> String {
+    match skew {
+        Some(skew) if skew.unsigned_abs().as_secs() >= 15 => format!(
+            "the store refuses the time of the signature: its clock is {} the operator's; set the clock that is wrong",
+            apart(skew)
+        ),
+        Some(_) => "the store refuses the time of the signature, though its clock and the operator's agree now: sign anew, and see \
+                    whether all of its servers have the same time"
+            .to_owned(),
+        None => "the store refuses the time of the signature and does not tell its own: compare its clock with the one of the \
+                 operator's node"
+            .to_owned(),
+    }
+}
+
+/// A clock that is wrong explains refusals that seem to have another cause.
+pub(super) fn clocks(skew: Option<SignedDuration>) -> String {
+    match skew {
+        Some(skew) if skew.unsigned_abs().as_secs() > 15 => format!(
+            "; its clock is {} the operator's, which may be the cause: set the clock that is wrong",
+            apart(skew)
+        ),
+        _ => String::new(),
+    }
+}
+
+pub(super) fn apart(skew: SignedDuration) -> String {
+    let difference = format_duration(skew.unsigned_abs());
+    let way = if skew.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    format!("{difference} {way}")
+}
+
+pub(super) fn host(target: &Target, bucket: &Bucket) -> String {
+    let host = target.endpoint.host();
+    match target.style {
+        Style::Path => host.to_owned(),
+        Style::VirtualHost => format!("{bucket}.{host}"),
+    }
+}
+
+/// What IAM asks of whoever makes such a request.
+pub(super) fn actions(options: &Options) -> Vec<&'static str> {
+    match options {
+        Options::Get(get) | Options::Head(get) if get.version_id.is_some() => {
+            vec!["s3:GetObjectVersion"]
+        }
+        Options::Get(_) | Options::Head(_) => vec!["s3:GetObject"],
+        Options::Put(put) => upload(put.acl.is_some(), put.tagging.is_some()),
+        Options::Post(post) => upload(post.acl.is_some(), false),
+        Options::Delete => vec!["s3:DeleteObject"],
+    }
+}
+
+fn upload(acl: bool, tagging: bool) -> Vec<&'static str> {
+    let more = [(acl, "s3:PutObjectAcl"), (tagging, "s3:PutObjectTagging")];
+    let more = more.into_iter().filter(|(needed, _)| *needed);
+    std::iter::once("s3:PutObject")
+        .chain(more.map(|(_, action)| action))
+        .collect()
+}
+
+/// The object's name in a policy, for people: nothing is escaped.
+pub(super) fn object_arn(place: &Place<'_>, key: &str) -> String {
+    format!("{}/{key}", bucket_arn(place))
+}
+
+/// The bucket's name in a policy.
+pub(super) fn bucket_arn(place: &Place<'_>) -> String {
+    let region = &place.target.region;
+    let partition = match place.target.endpoint.host() {
+        host if host.ends_with(".amazonaws.com.cn") => "aws-cn",
+        host if host.ends_with(".amazonaws.com") && region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    };
+    format!("arn:{partition}:s3:::{}", place.bucket)
+}
