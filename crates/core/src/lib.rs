@@ -3,6 +3,7 @@
 //! What holds here: everything is a function of values. No I/O, no clock, no randomness, no order that depends on a
 //! hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
 
+pub mod access;
 #[allow(
     clippy::duplicated_attributes,
     reason = "printer columns of one kind repeat type_ and priority"

@@ -24,7 +24,7 @@ pub struct Namespace<'a> {
 /// Every policy of the cluster, by name.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
-    policies: BTreeMap<String, Result<CompiledPolicy, String>>,
+    pub(super) policies: BTreeMap<String, Result<CompiledPolicy, String>>,
 }
 
 /// What the policies say to one request.

@@ -11,15 +11,19 @@ mod fields;
 mod gates;
 mod names;
 mod pattern;
+mod reach;
 mod refusal;
 mod request;
 mod selector;
 mod words;
 
+pub(crate) use words::quoted;
+
 pub use compile::{CompiledPolicy, PolicyError};
 pub use decide::{Decision, Grant, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use names::{Bucket, Key, NameError, Prefix};
+pub use reach::Reach;
 pub use request::{InvalidSpec, Limits, ListRequest, Objects, Options, RenewBefore, Request};
 
 #[cfg(test)]

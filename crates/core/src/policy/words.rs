@@ -10,7 +10,7 @@ const LONGEST_QUOTE: usize = 96;
 const LONGEST_LIST: usize = 3;
 
 /// The text in double quotes, escaped, and cut in the middle where it is long: both ends of a key tell something.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     if text.chars().map(escaped_len).sum::<usize>() <= LONGEST_QUOTE {
         escape_into(&mut out, text);

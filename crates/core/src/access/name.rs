@@ -1,0 +1,85 @@
+//! What sessions are called, so that the S3 side's audit log tells for whom a URL was signed.
+//!
+//! What holds here: a name has 2 to 64 letters, digits and `+=,.@_-` (`RoleSessionName` in the STS API reference), and two
+//! that differ before they are cut differ afterwards too, by a hash of the whole.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+/// The longest name that STS takes.
+const LONGEST: usize = 64;
+/// How many digits of the hash a name that was cut ends in.
+const HASH: usize = 10;
+
+/// The name of a session for one resource: `NAMESPACE@NAME`. Neither holds an `@`.
+#[must_use]
+pub fn session_name(namespace: &str, name: &str) -> String {
+    let whole = format!("{namespace}@{name}");
+    if whole.len() <= LONGEST {
+        return clean(&whole);
+    }
+    let room = LONGEST - HASH - 2;
+    let namespace_room = (room - name.len().min(room / 2)).min(namespace.len());
+    let name_room = room - namespace_room;
+    clean(&format!(
+        "{}@{}={}",
+        cut(namespace, namespace_room),
+        cut(name, name_room),
+        hash(&whole)
+    ))
+}
+
+/// The name of a session for all that a namespace may do.
+#[must_use]
+pub fn namespace_session_name(namespace: &str) -> String {
+    labelled("namespace", namespace)
+}
+
+/// The name of a session for a whole store.
+#[must_use]
+pub fn store_session_name(store: &str) -> String {
+    labelled("store", store)
+}
+
+fn labelled(label: &str, name: &str) -> String {
+    let whole = format!("{label}={name}");
+    if whole.len() <= LONGEST {
+        return clean(&whole);
+    }
+    clean(&format!(
+        "{}={}",
+        cut(&whole, LONGEST - HASH - 1),
+        hash(&whole)
+    ))
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let end = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|&end| end <= most)
+        .last();
+    &text[..end.unwrap_or(0)]
+}
+
+/// Names of Kubernetes hold nothing else; what is not one stays a name that STS takes.
+fn clean(name: &str) -> String {
+    name.chars()
+        .map(|c| match c {
+            '+' | '=' | ',' | '.' | '@' | '_' | '-' => c,
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '_',
+        })
+        .collect()
+}
+
+fn hash(whole: &str) -> String {
+    let digest = Sha256::digest(whole);
+    digest[..HASH / 2]
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}

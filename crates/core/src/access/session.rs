@@ -1,0 +1,265 @@
+//! Inline session policies: a session of a role, narrowed to what one request or one namespace needs.
+//!
+//! What holds here: a session policy only takes away, so one that is too narrow breaks URLs and one that is too wide
+//! protects less; each says what the table of actions says and no more. Where it cannot be said in the size that STS takes, that
+//! is an error with how many objects would fit, never a wider policy.
+
+use super::actions::{Action, On, Use, actions};
+use super::arn::Dialect;
+use super::document::{Document, LONGEST_POLICY, Listable};
+use crate::api::{PolicyMethod, Reason};
+use crate::policy::{Bucket, Key, Namespace, Objects, Options, PolicySet, Prefix, Reach, quoted};
+
+/// What is about to be signed, or asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// These objects.
+    Keys(&'a [Key]),
+    /// Any object whose key begins so.
+    Under(&'a Prefix),
+    /// A listing of the keys that begin so, and no object.
+    Listing(&'a Prefix),
+}
+
+impl<'a> From<&'a Objects> for Wanted<'a> {
+    /// Of a request that lists, the listing: what it finds is signed by sessions for those keys.
+    fn from(objects: &'a Objects) -> Self {
+        match objects {
+            Objects::Key(key) => Self::Keys(std::slice::from_ref(key)),
+            Objects::Keys(keys) => Self::Keys(keys),
+            Objects::List(list) => Self::Listing(&list.prefix),
+            Objects::Under(prefix) => Self::Under(prefix),
+        }
+    }
+}
+
+/// Why there is no session policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// It would be longer than STS takes.
+    #[error(
+        "a session for {objects} objects needs a session policy that is longer than the {LONGEST_POLICY} characters that \
+         STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store"
+    )]
+    TooLarge {
+        /// How many objects were asked for.
+        objects: usize,
+        /// How many of the first of them would fit; 0 where not even one does.
+        fit: usize,
+    },
+    /// What the policies allow the namespace is longer than STS takes.
+    #[error(
+        "what the policies allow namespace {namespace} in store {store} needs a session policy of {characters} characters, \
+         and STS takes {LONGEST_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \
+         role to Request or Store"
+    )]
+    NamespaceTooLarge {
+        /// The namespace.
+        namespace: String,
+        /// The store.
+        store: String,
+        /// How long it would be.
+        characters: usize,
+    },
+    /// A wildcard in a name, for a server that may not know how to escape it.
+    #[error(
+        "{} holds * or ?, which a server other than AWS may read as a wildcard of the session policy: choose a name without \
+         them, or set the scope of the store's role to Store",
+        quoted(text)
+    )]
+    Wildcard {
+        /// The key or prefix.
+        text: String,
+    },
+    /// The policies allow the namespace nothing there.
+    #[error(
+        "the policies allow namespace {namespace} nothing in store {store}: ask an admin for a rule"
+    )]
+    Nothing {
+        /// The namespace.
+        namespace: String,
+        /// The store.
+        store: String,
+    },
+}
+
+impl AccessError {
+    /// The reason for a condition.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::TooLarge { .. } | Self::NamespaceTooLarge { .. } => Reason::SessionPolicyTooLarge,
+            Self::Wildcard { .. } => Reason::InvalidSpec,
+            Self::Nothing { .. } => Reason::PolicyDenied,
+        }
+    }
+}
+
+/// The session policy for exactly what is being signed.
+///
+/// # Errors
+/// Where it cannot be said, or not in [`LONGEST_POLICY`] characters.
+pub fn request_policy(
+    dialect: Dialect,
+    bucket: &Bucket,
+    wanted: Wanted<'_>,
+    options: &Options,
+) -> Result<String, AccessError> {
+    let text = write(dialect, bucket, wanted, options)?;
+    if text.len() <= LONGEST_POLICY {
+        return Ok(text);
+    }
+    let Wanted::Keys(keys) = wanted else {
+        return Err(AccessError::TooLarge { objects: 1, fit: 0 });
+    };
+    Err(AccessError::TooLarge {
+        objects: keys.len(),
+        fit: most_that_fit(keys.len(), |first| {
+            write(dialect, bucket, Wanted::Keys(&keys[..first]), options)
+                .is_ok_and(|text| text.len() <= LONGEST_POLICY)
+        }),
+    })
+}
+
+/// The session policy for all that the policies allow a namespace in a store.
+///
+/// A `*` in a bucket's name matches any character of an ARN, slashes too, so that a rule for `logs-*` and `a/` also reaches
+/// `b/a/` of those buckets by such a session. What is signed with it is judged by the rule itself all the same.
+///
+/// # Errors
+/// Where it cannot be said, or not in [`LONGEST_POLICY`] characters.
+pub fn namespace_policy(
+    policies: &PolicySet,
+    namespace: &Namespace<'_>,
+    store: &str,
+    dialect: Dialect,
+) -> Result<String, AccessError> {
+    let mut document = Document::default();
+    for reach in policies.reach(namespace, store) {
+        allow_reach(&mut document, dialect, &reach)?;
+    }
+    let (namespace, store) = (namespace.name.to_owned(), store.to_owned());
+    if document.is_empty() {
+        return Err(AccessError::Nothing { namespace, store });
+    }
+    let text = document.text();
+    if text.len() > LONGEST_POLICY {
+        return Err(AccessError::NamespaceTooLarge {
+            namespace,
+            store,
+            characters: text.len(),
+        });
+    }
+    Ok(text)
+}
+
+fn write(
+    dialect: Dialect,
+    bucket: &Bucket,
+    wanted: Wanted<'_>,
+    options: &Options,
+) -> Result<String, AccessError> {
+    let mut document = Document::default();
+    let bucket = dialect.bucket_arn(bucket.as_str());
+    let needed = actions(match wanted {
+        Wanted::Keys(_) | Wanted::Under(_) => Use::by(options),
+        Wanted::Listing(_) => Use::of(PolicyMethod::List),
+    });
+    match wanted {
+        Wanted::Keys(keys) => {
+            for key in keys {
+                let arn = format!("{bucket}/{}", dialect.literal(key.as_str())?);
+                allow_objects(&mut document, &needed, &arn);
+            }
+        }
+        Wanted::Under(prefix) => {
+            let arn = format!("{bucket}/{}*", dialect.literal(prefix.as_str())?);
+            allow_objects(&mut document, &needed, &arn);
+        }
+        // StringEquals knows no wildcards, so there is nothing to escape; without a prefix there is no such condition key.
+        Wanted::Listing(prefix) if prefix.as_str().is_empty() => {
+            document.allow_listing(bucket, Listable::All);
+        }
+        Wanted::Listing(prefix) => {
+            document.allow_listing(bucket, Listable::Exactly(prefix.as_str().to_owned()));
+        }
+    }
+    allow_kms(&mut document, dialect, &needed, kms_key(options));
+    Ok(document.text())
+}
+
+fn allow_reach(
+    document: &mut Document,
+    dialect: Dialect,
+    reach: &Reach,
+) -> Result<(), AccessError> {
+    let Reach {
+        bucket,
+        prefix,
+        raw,
+        methods,
+        versions,
+        acls,
+        tags,
+    } = reach;
+    let bucket = dialect.bucket_arn(bucket);
+    let stem = dialect.literal(prefix)?;
+    for method in methods {
+        let needed = actions(Use {
+            version: *versions,
+            acl: *acls,
+            tagging: *tags && *method == PolicyMethod::Put,
+            ..Use::of(*method)
+        });
+        if *raw {
+            allow_objects(document, &needed, &format!("{bucket}/{stem}*"));
+        } else {
+            // Whole segments: the object of that name, and what is below it.
+            allow_objects(document, &needed, &format!("{bucket}/{stem}"));
+            allow_objects(document, &needed, &format!("{bucket}/{stem}/*"));
+        }
+        allow_kms(document, dialect, &needed, None);
+        if needed.contains(&Action::ListBucket) {
+            let what = match (raw, stem.as_str()) {
+                (true, "") => Listable::All,
+                (true, stem) => Listable::Like(format!("{stem}*")),
+                (false, stem) => Listable::Like(format!("{stem}/*")),
+            };
+            document.allow_listing(bucket.clone(), what);
+        }
+    }
+    Ok(())
+}
+
+fn allow_objects(document: &mut Document, needed: &[Action], arn: &str) {
+    document.allow(needed.iter().copied().filter(|a| a.on() == On::Object), arn);
+}
+
+fn allow_kms(document: &mut Document, dialect: Dialect, needed: &[Action], key: Option<&str>) {
+    if dialect.has_kms() {
+        let needed = needed.iter().copied().filter(|a| a.on() == On::KmsKey);
+        document.allow(needed, &dialect.kms_arn(key));
+    }
+}
+
+/// The key that an upload names. What a download needs is known to the object alone.
+fn kms_key(options: &Options) -> Option<&str> {
+    match options {
+        Options::Put(put) => put.kms_key_id.as_deref(),
+        Options::Get(_) | Options::Head(_) | Options::Delete | Options::Post(_) => None,
+    }
+}
+
+/// The largest number up to `all` for which `fits` holds; it holds for all smaller ones too.
+fn most_that_fit(all: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut least, mut most) = (0, all);
+    while least < most {
+        let middle = least + (most - least).div_ceil(2);
+        if fits(middle) {
+            least = middle;
+        } else {
+            most = middle - 1;
+        }
+    }
+    least
+}
