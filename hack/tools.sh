@@ -22,8 +22,10 @@ helm=v4.3.1
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
 versitygw=v1.8.0
+# AGPL: a server that tests talk to, and nothing that is shipped. Its releases have no tags that Go understands.
+minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
-all=(etcd kube-apiserver kube-controller-manager kubectl helm helm-unittest kubeconform versitygw)
+all=(etcd kube-apiserver kube-controller-manager kubectl helm helm-unittest kubeconform minio versitygw)
 
 die() {
   echo "tools.sh: $*" >&2
@@ -50,6 +52,7 @@ version_of() {
   helm) echo "$helm" ;;
   helm-unittest) echo "$helm_unittest" ;;
   kubeconform) echo "$kubeconform" ;;
+  minio) echo "$minio" ;;
   versitygw) echo "$versitygw" ;;
   *) die "unknown tool '$1'; known: ${all[*]}" ;;
   esac
@@ -82,6 +85,7 @@ build() {
   helm) from_registry helm helm.sh/helm/v4/cmd/helm "$helm" ;;
   helm-unittest) from_folder helm-unittest helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest ;;
   kubeconform) from_registry kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
+  minio) from_registry minio github.com/minio/minio "$minio" ;;
   versitygw) from_registry versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
   esac
 }

@@ -1,17 +1,24 @@
-//! S3 servers that check signatures for real: s3s-fs in this process, and versitygw as a child.
+//! S3 servers that check signatures for real: s3s-fs in this process, and versitygw and `MinIO` as children.
 //!
-//! Both keep buckets as folders and objects as files, so that a test puts and reads objects without a client.
+//! The first two keep buckets as folders and objects as files, so that a test puts and reads objects without a client.
+//! `MinIO` keeps them in a form of its own; here it is asked over HTTP, and to tests it looks the same.
 
+pub mod client;
+mod minio;
 mod s3s_fs;
 mod versitygw;
 
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
 use http::{Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::guard::{Guarded, GuardedFolder};
 use crate::serve::Background;
+use client::{Keys, Signer};
 use s3s_fs::Shared;
 
 /// The region that the servers say they are in.
@@ -45,7 +52,18 @@ enum Kind {
     Versitygw {
         _server: Guarded,
     },
+    Minio {
+        _server: Guarded,
+    },
 }
+
+/// What stands in a URL's path as it is; S3 signs the rest percent-encoded.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'/')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A request that reached an s3s-fs server. It has no query: a presigned URL's would be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +106,43 @@ impl S3Server {
         versitygw::start().await
     }
 
+    /// `MinIO` as a child process, over plain HTTP. It has users, policies and an STS.
+    pub async fn minio() -> Result<Self> {
+        minio::start().await
+    }
+
+    /// The key pair that the server started with; it may do everything.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys {
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone(),
+            token: None,
+        }
+    }
+
+    /// Signs S3 requests with the key pair that the server started with.
+    #[must_use]
+    pub fn signer(&self) -> Signer {
+        self.signer_of(self.keys())
+    }
+
+    /// Signs S3 requests with `keys`.
+    #[must_use]
+    pub fn signer_of(&self, keys: Keys) -> Signer {
+        Signer {
+            keys,
+            region: self.region.clone(),
+            service: "s3",
+        }
+    }
+
+    /// The path-style URL of an object.
+    #[must_use]
+    pub fn url(&self, bucket: &str, key: &str) -> String {
+        format!("{}{}", self.endpoint, path(bucket, key))
+    }
+
     /// The port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -112,12 +167,23 @@ impl S3Server {
 
     /// Makes a bucket; it is no error when it is there.
     pub fn create_bucket(&self, bucket: &str) -> Result<()> {
+        if self.is_minio() {
+            return apart(minio::create_bucket(self, bucket));
+        }
         let folder = self.inside(bucket)?;
         std::fs::create_dir_all(&folder).with_context(|| format!("make the bucket {bucket}"))
     }
 
     /// Puts an object, and its bucket where it is missing.
     pub fn put_object(&self, bucket: &str, key: &str, body: impl AsRef<[u8]>) -> Result<()> {
+        if self.is_minio() {
+            let body = Bytes::copy_from_slice(body.as_ref());
+            let put = async {
+                minio::create_bucket(self, bucket).await?;
+                minio::put_object(self, &path(bucket, key), body).await
+            };
+            return apart(put).with_context(|| format!("put {bucket}/{key}"));
+        }
         let path = self.object(bucket, key)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("make folders for {key}"))?;
@@ -127,6 +193,10 @@ impl S3Server {
 
     /// The bytes of an object; none when it is missing.
     pub fn object_bytes(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        if self.is_minio() {
+            return apart(minio::object_bytes(self, &path(bucket, key)))
+                .with_context(|| format!("read {bucket}/{key}"));
+        }
         match std::fs::read(self.object(bucket, key)?) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -163,11 +233,50 @@ impl S3Server {
         Ok(())
     }
 
+    /// Adds a user that may do what `policy` says, an IAM policy as JSON. Only `MinIO` can.
+    pub async fn add_user(&self, access_key: &str, secret_key: &str, policy: &str) -> Result<Keys> {
+        self.only_minio()?;
+        let user = Keys {
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            token: None,
+        };
+        minio::add_user(self, &user, policy)
+            .await
+            .with_context(|| format!("add the user {access_key}"))?;
+        Ok(user)
+    }
+
+    /// A session of `by`, with what both its own rights and `policy` allow, by the STS action `AssumeRole`.
+    /// `lifetime` is 15 minutes at least. Only `MinIO` can; its STS answers at [`S3Server::endpoint`].
+    pub async fn assume_role(
+        &self,
+        by: &Keys,
+        policy: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<Keys> {
+        self.only_minio()?;
+        minio::assume_role(self, by, policy, lifetime).await
+    }
+
     fn shared(&self) -> Result<&Shared> {
         match &self.kind {
             Kind::S3sFs { shared, .. } => Ok(shared),
-            Kind::Versitygw { .. } => bail!("versitygw can't do this; use S3Server::s3s_fs"),
+            Kind::Versitygw { .. } | Kind::Minio { .. } => {
+                bail!("this server can't do that; use S3Server::s3s_fs")
+            }
         }
+    }
+
+    fn is_minio(&self) -> bool {
+        matches!(self.kind, Kind::Minio { .. })
+    }
+
+    fn only_minio(&self) -> Result<()> {
+        if !self.is_minio() {
+            bail!("this server can't do that; use S3Server::minio");
+        }
+        Ok(())
     }
 
     fn object(&self, bucket: &str, key: &str) -> Result<PathBuf> {
@@ -185,4 +294,22 @@ impl S3Server {
         }
         Ok(self.root.join(path))
     }
+}
+
+/// The path of an object, as a URL has it.
+fn path(bucket: &str, key: &str) -> String {
+    format!("/{bucket}/{}", utf8_percent_encode(key, PATH))
+}
+
+/// Runs `work` to its end on a thread and a runtime of its own: a test that has a runtime can't block on it.
+fn apart<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let run = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("make a runtime")?
+            .block_on(work)
+    };
+    std::thread::scope(|scope| scope.spawn(run).join())
+        .map_err(|_| anyhow!("the thread that asks the server panicked"))?
 }

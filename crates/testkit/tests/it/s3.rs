@@ -1,54 +1,19 @@
 //! The S3 servers check signatures, and objects are files.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningSettings, UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
+use presigned_testkit::s3::client::{self, Signer};
 use presigned_testkit::s3::{S3Server, Trouble};
-use presigned_testkit::tls;
+use serde_json::json;
 
 /// A presigned URL of `method` on `url` that lives for a minute.
 fn presigned(server: &S3Server, method: &Method, url: &str) -> http::Uri {
-    let credentials = Credentials::new(&server.access_key, &server.secret_key, None, None, "test");
-    let mut settings = SigningSettings::default();
-    settings.signature_location = SignatureLocation::QueryParams;
-    settings.expires_in = Some(Duration::from_mins(1));
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
-    let identity = credentials.into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&server.region)
-        .name("s3")
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()
-        .expect("signing parameters")
-        .into();
-    let request = SignableRequest::new(
-        method.as_str(),
-        url,
-        std::iter::empty(),
-        SignableBody::UnsignedPayload,
-    );
-    let signed = sign(request.expect("a request"), &params).expect("sign");
-    let mut request = http::Request::builder()
-        .method(method)
-        .uri(url)
-        .body(())
-        .expect("a request");
-    signed.into_parts().0.apply_to_request_http1x(&mut request);
-    request.uri().clone()
+    let lifetime = Duration::from_mins(1);
+    let signed = server.signer().presign(method, url, &[], lifetime);
+    signed.expect("sign")
 }
 
 async fn send(
@@ -57,31 +22,17 @@ async fn send(
     uri: http::Uri,
     body: &'static str,
 ) -> (StatusCode, Bytes) {
-    let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls::client_config(server.ca_pem.as_deref()).expect("TLS"))
-        .https_or_http()
-        .enable_http1()
-        .build();
-    let client = Client::builder(TokioExecutor::new()).build(connector);
     let request = http::Request::builder()
         .method(method)
         .uri(uri)
         .body(Full::new(Bytes::from_static(body.as_bytes())))
         .expect("a request");
-    let response = client.request(request).await.expect("an answer");
-    let status = response.status();
-    (
-        status,
-        response
-            .into_body()
-            .collect()
-            .await
-            .expect("a body")
-            .to_bytes(),
-    )
+    let answer = client::send(request, server.ca_pem.as_deref()).await;
+    let answer = answer.expect("an answer");
+    (answer.status(), answer.into_body())
 }
 
-/// What both servers must do.
+/// What every server must do.
 async fn fetches_uploads_and_refuses(server: &S3Server) {
     server
         .put_object("models", "a/b.bin", "hello")
@@ -129,6 +80,101 @@ async fn s3s_fs_speaks_tls_under_its_own_authority() {
 #[tokio::test]
 async fn versitygw_checks_signatures() {
     fetches_uploads_and_refuses(&S3Server::versitygw().await.expect("a server")).await;
+}
+
+#[tokio::test]
+async fn minio_checks_signatures() {
+    fetches_uploads_and_refuses(&S3Server::minio().await.expect("a server")).await;
+}
+
+/// What `signer` is answered, in one word where it is an error.
+async fn answer_to(
+    signer: &Signer,
+    method: Method,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let answer = signer.send(method, url, headers, "").await;
+    let answer = answer.expect("an answer");
+    let text = String::from_utf8_lossy(answer.body());
+    let code = client::element(&text, "Code").unwrap_or_default();
+    (answer.status(), code.to_owned())
+}
+
+#[tokio::test]
+async fn a_user_of_minio_has_the_rights_of_its_policy_and_no_more() {
+    let server = S3Server::minio().await.expect("a server");
+    server
+        .put_object("models", "a b+c/ä", "hello")
+        .expect("put");
+    server.put_object("other", "key", "no").expect("put");
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::models/*" },
+    ] });
+    let user = server
+        .add_user("AKIAUSER", "user-secret-key", &policy.to_string())
+        .await
+        .expect("a user");
+    let user = server.signer_of(user);
+
+    let url = server.url("models", "a b+c/ä");
+    let allowed = answer_to(&user, Method::GET, &url, &[]).await;
+    assert_eq!(allowed.0, StatusCode::OK);
+    let denied = (StatusCode::FORBIDDEN, "AccessDenied".to_owned());
+    let other = server.url("other", "key");
+    assert_eq!(answer_to(&user, Method::GET, &other, &[]).await, denied);
+    assert_eq!(answer_to(&user, Method::PUT, &url, &[]).await, denied);
+    let objects = ["a b+c/ä", "none"].map(|key| server.object_bytes("models", key).expect("read"));
+    assert_eq!(objects, [Some(b"hello".to_vec()), None]);
+}
+
+#[tokio::test]
+async fn a_session_reaches_no_other_key_and_copies_from_none() {
+    let server = S3Server::minio().await.expect("a server");
+    for key in ["mine", "other"] {
+        server.put_object("models", key, key).expect("put");
+    }
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": "arn:aws:s3:::models/mine",
+    }] });
+    let session = server
+        .assume_role(
+            &server.keys(),
+            Some(&policy.to_string()),
+            Duration::from_mins(15),
+        )
+        .await
+        .expect("a session");
+    assert!(session.token.is_some());
+    let session = server.signer_of(session);
+
+    let [mine, other] = ["mine", "other"].map(|key| server.url("models", key));
+    assert_eq!(
+        answer_to(&session, Method::GET, &mine, &[]).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        answer_to(&session, Method::PUT, &mine, &[]).await.0,
+        StatusCode::OK
+    );
+    let denied = (StatusCode::FORBIDDEN, "AccessDenied".to_owned());
+    assert_eq!(answer_to(&session, Method::GET, &other, &[]).await, denied);
+    let copy = [("x-amz-copy-source", "/models/other")];
+    assert_eq!(answer_to(&session, Method::PUT, &mine, &copy).await, denied);
+    // The same copy with the whole right of who asked for the session: the policy is what stopped it.
+    let whole = server
+        .assume_role(&server.keys(), None, Duration::from_mins(15))
+        .await
+        .expect("a session");
+    let whole = server.signer_of(whole);
+    assert_eq!(
+        answer_to(&whole, Method::PUT, &mine, &copy).await.0,
+        StatusCode::OK
+    );
+    let copied = server.object_bytes("models", "mine").expect("read");
+    assert_eq!(copied.as_deref(), Some(b"other".as_slice()));
 }
 
 #[tokio::test]
