@@ -16,6 +16,9 @@ use crate::api::{
 };
 use crate::issue::renew_at;
 
+/// The most policies that the status names.
+const MOST_POLICY_REFS: usize = 64;
+
 /// What Ready and the other conditions say.
 struct Verdict {
     ready: (bool, Reason, String),
@@ -136,10 +139,10 @@ pub(super) fn desired(
             fine,
         );
     }
-    let policy = match judged {
-        Judged::Allowed(allowed) => Some(allowed.granted.grant.policy.clone()),
-        Judged::NoStore { granted, .. } => Some(granted.grant.policy.clone()),
-        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => None,
+    let policies = match judged {
+        Judged::Allowed(allowed) => allowed.granted.grant.policies.clone(),
+        Judged::NoStore { granted, .. } => granted.grant.policies.clone(),
+        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => Vec::new(),
     };
     let asked = seen
         .spec
@@ -155,7 +158,7 @@ pub(super) fn desired(
         expires_at: issued.map(|issued| issued.expires_at),
         renew_at: renews.flatten(),
         limited_by: issued.and_then(|issued| issued.limited_by),
-        policy_refs: policy.into_iter().collect(),
+        policy_refs: policies.into_iter().take(MOST_POLICY_REFS).collect(),
         objects: issued.map(|_| 1),
         skipped_objects: None,
         revision: issued.map(|issued| issued.revision).or(old.revision),
@@ -200,12 +203,12 @@ fn verdict(
         Judged::NoStore { granted, .. } => (
             ConditionStatus::True,
             Reason::Allowed,
-            allowed_by(&granted.grant.policy),
+            allowed_by(&granted.grant.policies),
         ),
         Judged::Allowed(allowed) => (
             ConditionStatus::True,
             Reason::Allowed,
-            allowed_by(&allowed.granted.grant.policy),
+            allowed_by(&allowed.granted.grant.policies),
         ),
     };
     // What stands in the way of an issue, if anything does: (reason, sentence, whether only a person can mend it).
@@ -275,8 +278,15 @@ fn verdict(
     }
 }
 
-fn allowed_by(policy: &str) -> String {
-    format!("the PresignedURLPolicy \"{policy}\" allows it")
+fn allowed_by(policies: &[String]) -> String {
+    match policies {
+        [policy] => format!("the PresignedURLPolicy \"{policy}\" allows it"),
+        [first, more @ ..] => format!(
+            "the PresignedURLPolicy \"{first}\" and {} more allow it together",
+            more.len()
+        ),
+        [] => "the policies allow it".to_owned(),
+    }
 }
 
 fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String {

@@ -265,10 +265,10 @@ impl Encoding {
                 } = list;
                 self.field("list", prefix.as_str());
                 for glob in include {
-                    self.field("include", glob);
+                    self.field("include", glob.as_str());
                 }
                 for glob in exclude {
-                    self.field("exclude", glob);
+                    self.field("exclude", glob.as_str());
                 }
             }
         }

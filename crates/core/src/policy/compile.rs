@@ -7,12 +7,19 @@ use std::fmt;
 use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
-use super::fields::LARGEST_PUT;
+use super::fields::LARGEST_UPLOAD;
+use super::objects::{MOST_OBJECTS, SHORTEST_REFRESH};
 use super::pattern::{BucketPattern, Glob, PrefixPattern};
+use super::redirect::RedirectPattern;
 use super::request::{LONGEST_LIFE, SHORTEST_LIFE};
 use super::selector::NamespaceSelector;
 use super::words::quoted;
 use crate::api::{AllowRule, PolicyMethod, PresignedUrlPolicySpec};
+
+/// What a rule that leaves `maxObjects` out allows.
+const DEFAULT_OBJECTS: u32 = 1000;
+/// What a rule that leaves `minRefreshInterval` out allows.
+const DEFAULT_REFRESH: Duration = Duration::from_mins(5);
 
 /// A policy that is in force.
 #[derive(Clone, Debug)]
@@ -33,22 +40,29 @@ pub(super) struct Rule {
     pub(super) get: bool,
     /// GET allows it as well.
     pub(super) head: bool,
+    pub(super) put: bool,
     pub(super) delete: bool,
-    /// Present where PUT is allowed.
-    pub(super) put: Option<PutRule>,
+    pub(super) post: bool,
+    /// Beside GET: a prefix may be listed.
+    pub(super) list: bool,
+    pub(super) upload: UploadRule,
     pub(super) versions: bool,
     pub(super) response_overrides: bool,
+    pub(super) max_objects: u32,
+    pub(super) min_refresh_interval: Duration,
 }
 
-/// What a PUT may fix about the upload.
+/// What a PUT or POST may fix about the upload.
 #[derive(Clone, Debug)]
-pub(super) struct PutRule {
+pub(super) struct UploadRule {
+    /// Given in every rule with PUT or POST.
     pub(super) max_bytes: u64,
     pub(super) unsized_put: bool,
     pub(super) acls: Vec<String>,
     pub(super) storage_classes: Vec<String>,
     pub(super) kms_keys: Vec<String>,
     pub(super) tag_keys: Vec<String>,
+    pub(super) redirects: Vec<RedirectPattern>,
     pub(super) metadata: bool,
     pub(super) create_only: bool,
 }
@@ -109,27 +123,29 @@ impl Rule {
             storage_classes,
             kms_keys,
             tag_keys,
-            redirects: _,
+            redirects,
             endpoints,
             allow_response_overrides,
             allow_versions,
             allow_metadata,
             create_only,
-            max_objects: _,
-            min_refresh_interval: _,
+            max_objects,
+            min_refresh_interval,
         } = rule;
-        let put = PutRule {
+        let upload = UploadRule {
             max_bytes: max_upload_bytes.unwrap_or_default(),
             unsized_put: allow_unsized_put.unwrap_or_default(),
             acls: each("acls", acls, literal)?,
             storage_classes: each("storageClasses", storage_classes, literal)?,
             kms_keys: each("kmsKeys", kms_keys, literal)?,
             tag_keys: each("tagKeys", tag_keys, literal)?,
+            redirects: each("redirects", redirects, RedirectPattern::parse)?,
             metadata: allow_metadata.unwrap_or_default(),
             create_only: create_only.unwrap_or_default(),
         };
         let allowed = |method| methods.contains(&method);
-        upload_limit(*max_upload_bytes, allowed(PolicyMethod::Put))?;
+        let uploads = allowed(PolicyMethod::Put) || allowed(PolicyMethod::Post);
+        upload_limit(*max_upload_bytes, uploads)?;
         Ok(Self {
             stores: each("stores", stores, Glob::parse)?,
             buckets: each("buckets", buckets, BucketPattern::parse)?,
@@ -138,10 +154,16 @@ impl Rule {
             max_duration: life(max_duration).map_err(|why| ("maxDuration".to_owned(), why))?,
             get: allowed(PolicyMethod::Get),
             head: allowed(PolicyMethod::Get) || allowed(PolicyMethod::Head),
+            put: allowed(PolicyMethod::Put),
             delete: allowed(PolicyMethod::Delete),
-            put: allowed(PolicyMethod::Put).then_some(put),
+            post: allowed(PolicyMethod::Post),
+            list: allowed(PolicyMethod::List),
+            upload,
             versions: allow_versions.unwrap_or_default(),
             response_overrides: allow_response_overrides.unwrap_or_default(),
+            max_objects: objects(*max_objects).map_err(|why| ("maxObjects".to_owned(), why))?,
+            min_refresh_interval: refresh(min_refresh_interval.as_deref())
+                .map_err(|why| ("minRefreshInterval".to_owned(), why))?,
         })
     }
 }
@@ -199,11 +221,40 @@ fn life(text: &str) -> Result<Duration, String> {
     ))
 }
 
-fn upload_limit(limit: Option<u64>, put: bool) -> Result<(), (String, String)> {
+fn objects(most: Option<u32>) -> Result<u32, String> {
+    match most.unwrap_or(DEFAULT_OBJECTS) {
+        most @ 1..=MOST_OBJECTS => Ok(most),
+        most => Err(format!(
+            "{most} is not between 1 and {MOST_OBJECTS}; give a number that is"
+        )),
+    }
+}
+
+fn refresh(text: Option<&str>) -> Result<Duration, String> {
+    let Some(text) = text else {
+        return Ok(DEFAULT_REFRESH);
+    };
+    let every = parse_duration(text).map_err(|e| e.to_string())?;
+    if (SHORTEST_REFRESH..=LONGEST_LIFE).contains(&every) {
+        return Ok(every);
+    }
+    Err(format!(
+        "{} is not between {} and {}; give a time between",
+        quoted(text),
+        format_duration(SHORTEST_REFRESH),
+        format_duration(LONGEST_LIFE)
+    ))
+}
+
+fn upload_limit(limit: Option<u64>, uploads: bool) -> Result<(), (String, String)> {
     let why = match limit {
-        None if put => "it is required with PUT; give the largest upload in bytes".to_owned(),
-        Some(limit) if limit > LARGEST_PUT => {
-            format!("{limit} is more than S3 takes in one PUT; give at most {LARGEST_PUT} (5 GiB)")
+        None if uploads => {
+            "it is required with PUT and POST; give the largest upload in bytes".to_owned()
+        }
+        Some(limit) if limit > LARGEST_UPLOAD => {
+            format!(
+                "{limit} is more than S3 takes in one upload; give at most {LARGEST_UPLOAD} (5 GiB)"
+            )
         }
         None | Some(_) => return Ok(()),
     };

@@ -1,13 +1,18 @@
 //! The decision: every policy that is known, one namespace, one request.
 //!
-//! What holds here: allowed means that one rule allows the whole of it. The decision is a function of the policies, not of
-//! the order in which they came. What no readable policy allows is denied only where every policy can be read.
+//! What holds here: allowed means that for each object one rule allows the whole of it. The decision is a function of the
+//! policies, not of the order in which they came. What no readable policy allows is denied only where every policy can be
+//! read.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::compile::{CompiledPolicy, Rule};
+use super::gates::About;
+use super::names::Key;
+use super::objects::Objects;
+use super::pattern::Reach;
 use super::refusal;
 use super::request::{Options, Request};
 use crate::api::{IfNoneMatch, PutOptions};
@@ -30,11 +35,11 @@ pub struct PolicySet {
 /// What the policies say to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// One rule allows the whole of it.
+    /// For each object one rule allows the whole of it.
     Allowed(Box<Grant>),
-    /// No rule does, and every policy was read.
+    /// That is not so, and every policy was read.
     Denied(Refusal),
-    /// No rule that was read does, and not every policy could be read.
+    /// That is not so by the policies that were read, and not every one could be.
     Unknown {
         /// The names of the policies that cannot be read, in their order.
         policies: Vec<String>,
@@ -43,17 +48,29 @@ pub enum Decision {
     },
 }
 
-/// What one rule allows for the request.
+/// What the policies allow for the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
-    /// The policy's name.
-    pub policy: String,
-    /// The rule's place in `spec.allow`.
-    pub rule: usize,
-    /// The longest life that the rule allows.
+    /// The names of the policies whose rules were taken, in their order, each once.
+    pub policies: Vec<String>,
+    /// The longest life that every rule that was taken allows.
     pub max_duration: Duration,
-    /// What is to be signed: the request's options, and `ifNoneMatch` where the rule says `createOnly`.
+    /// What is to be signed: the request's options, and `ifNoneMatch` where a rule that was taken says `createOnly`.
     pub options: Options,
+    /// The most objects of the resource: the largest `maxObjects` of the rules that allow any of them. It bounds the size
+    /// of one resource, not what a namespace can reach, so rules add up here as they do elsewhere.
+    pub max_objects: u32,
+}
+
+/// What the policies say to the objects that a listing found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// For each key, in its order, whether a URL of it may be issued.
+    pub allowed: Vec<bool>,
+    /// What signs those that are allowed; `None` where none is.
+    pub grant: Option<Grant>,
+    /// Whether a key that is not allowed might be by a policy that cannot be read: then nothing is to be taken away.
+    pub unknown: bool,
 }
 
 /// Why a request was refused.
@@ -95,69 +112,213 @@ impl PolicySet {
         }
     }
 
-    /// Whether the namespace may ask for this. Of several rules that allow it, the one that forces nothing on it is taken,
-    /// then the one with the longest life, then the first by policy name and place.
+    /// Whether the namespace may ask for this. Of several rules that allow an object, the one that forces nothing on it is
+    /// taken, then the one with the longest life, then the first by policy name and place.
     #[must_use]
     pub fn decide(&self, namespace: &Namespace<'_>, request: &Request) -> Decision {
-        let selecting: Vec<&CompiledPolicy> = self
-            .policies
-            .values()
-            .filter_map(|policy| policy.as_ref().ok())
-            .filter(|policy| policy.namespaces.selects(namespace))
-            .collect();
-        let best = selecting
-            .iter()
-            .flat_map(|policy| {
-                policy
-                    .rules
-                    .iter()
-                    .enumerate()
-                    .map(|(at, rule)| (policy.name(), at, rule))
-            })
-            .filter(|(_, _, rule)| rule.allows(namespace, request))
-            // The first of equals stays, and they come in the order of names and places.
-            .min_by_key(|(_, _, rule)| {
-                (
-                    forces_create(rule, &request.options),
-                    Reverse(rule.max_duration),
-                )
-            });
-        if let Some((policy, at, rule)) = best {
-            return Decision::Allowed(Box::new(Grant {
-                policy: policy.to_owned(),
-                rule: at,
-                max_duration: rule.max_duration,
-                options: effective(rule, &request.options),
-            }));
-        }
-        let broken: Vec<String> = self
-            .policies
-            .iter()
-            .filter(|(_, policy)| policy.is_err())
-            .map(|(name, _)| name.clone())
-            .collect();
+        let selecting = self.selecting(namespace);
+        let asked = (&*selecting, namespace, request);
+        let denied = match &request.objects {
+            Objects::Key(key) => {
+                let found = ByKey::of(asked, std::slice::from_ref(key));
+                match found.grant() {
+                    Some(grant) => return Decision::Allowed(Box::new(grant)),
+                    None => refusal::denied(&selecting, namespace, request),
+                }
+            }
+            Objects::Keys(keys) => {
+                let found = ByKey::of(asked, keys);
+                let refused: Vec<&Key> = found.refused().collect();
+                match found.grant() {
+                    Some(grant) if refused.is_empty() => {
+                        if keys.len() <= usize::try_from(grant.max_objects).unwrap_or(usize::MAX) {
+                            return Decision::Allowed(Box::new(grant));
+                        }
+                        refusal::too_many(namespace, request, grant.max_objects)
+                    }
+                    _ => refusal::denied_keys(&selecting, namespace, request, &refused),
+                }
+            }
+            Objects::List(_) | Objects::Under(_) => {
+                let ranked = ranked(asked, About::Whole);
+                let taken = ranked.first().into_iter();
+                match grant(taken, &ranked, &request.options) {
+                    Some(grant) => return Decision::Allowed(Box::new(grant)),
+                    None => refusal::denied(&selecting, namespace, request),
+                }
+            }
+        };
+        let broken = self.all_broken();
         if broken.is_empty() {
-            let message = refusal::denied(&selecting, namespace, request);
-            return Decision::Denied(Refusal { message });
+            return Decision::Denied(Refusal { message: denied });
         }
         Decision::Unknown {
             message: refusal::unknown(&broken, namespace, request),
             policies: broken,
         }
     }
+
+    /// What of a listing may be signed: each key is judged as a key that is asked for by itself, with all else of the
+    /// request. How many there may be is [`Grant::max_objects`] of the decision that allowed the listing.
+    #[must_use]
+    pub fn decide_listed(
+        &self,
+        namespace: &Namespace<'_>,
+        request: &Request,
+        keys: &[Key],
+    ) -> Listed {
+        let selecting = self.selecting(namespace);
+        let found = ByKey::of((&*selecting, namespace, request), keys);
+        let allowed: Vec<bool> = found.taken.iter().map(Option::is_some).collect();
+        Listed {
+            unknown: allowed.contains(&false) && self.policies.values().any(Result::is_err),
+            grant: found.grant(),
+            allowed,
+        }
+    }
+
+    fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
+        self.policies
+            .values()
+            .filter_map(|policy| policy.as_ref().ok())
+            .filter(|policy| policy.namespaces.selects(namespace))
+            .collect()
+    }
+
+    fn all_broken(&self) -> Vec<String> {
+        self.policies
+            .iter()
+            .filter(|(_, policy)| policy.is_err())
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+/// The policies of a namespace, the namespace, and what it asks.
+type Asking<'a> = (&'a [&'a CompiledPolicy], &'a Namespace<'a>, &'a Request);
+
+/// A rule that allows what was asked about.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    policy: &'a str,
+    rule: &'a Rule,
+}
+
+/// For each of several keys, the rule that was taken.
+struct ByKey<'a> {
+    keys: &'a [Key],
+    options: &'a Options,
+    /// The rules that allow all but perhaps the key, the one to be taken first.
+    ranked: Vec<Candidate<'a>>,
+    /// What each of them reaches.
+    reaches: Vec<Vec<Reach<'a>>>,
+    /// For each key, the place of the rule in `ranked`.
+    taken: Vec<Option<usize>>,
+}
+
+impl<'a> ByKey<'a> {
+    fn of(asking: Asking<'a>, keys: &'a [Key]) -> Self {
+        let (_, namespace, request) = asking;
+        // All but the keys is judged once: two thousand of them cost two thousand looks at prefixes, and no more.
+        let ranked = ranked(asking, About::EachKey);
+        let reaches: Vec<_> = ranked
+            .iter()
+            .map(|candidate| candidate.rule.reaches(namespace))
+            .collect();
+        let taken = keys
+            .iter()
+            .map(|key| reaches.iter().position(|reach| has(reach, key)))
+            .collect();
+        Self {
+            keys,
+            options: &request.options,
+            ranked,
+            reaches,
+            taken,
+        }
+    }
+
+    fn refused(&self) -> impl Iterator<Item = &'a Key> {
+        let all = self.keys.iter().zip(&self.taken);
+        all.filter(|(_, taken)| taken.is_none()).map(|(key, _)| key)
+    }
+
+    /// What signs the keys that are allowed; nothing where none is.
+    fn grant(&self) -> Option<Grant> {
+        let taken: BTreeSet<usize> = self.taken.iter().copied().flatten().collect();
+        let allow_any: Vec<Candidate<'_>> = (self.ranked.iter().zip(&self.reaches).enumerate())
+            .filter(|(at, (_, reach))| {
+                taken.contains(at) || self.keys.iter().any(|key| has(reach, key))
+            })
+            .map(|(_, (candidate, _))| *candidate)
+            .collect();
+        let taken = taken.iter().filter_map(|&at| self.ranked.get(at));
+        grant(taken, &allow_any, self.options)
+    }
+}
+
+fn has(reaches: &[Reach<'_>], key: &Key) -> bool {
+    reaches.iter().any(|reach| reach.has(key.as_str()))
+}
+
+/// The rules that allow what was asked about, the one to be taken first.
+fn ranked<'a>((policies, namespace, request): Asking<'a>, about: About) -> Vec<Candidate<'a>> {
+    let mut ranked: Vec<_> = policies
+        .iter()
+        .flat_map(|policy| {
+            policy.rules.iter().map(|rule| Candidate {
+                policy: policy.name(),
+                rule,
+            })
+        })
+        .filter(|candidate| candidate.rule.allows(namespace, request, about))
+        .collect();
+    // The first of equals stays, and they come in the order of names and places.
+    ranked.sort_by_key(|Candidate { rule, .. }| {
+        (
+            forces_create(rule, &request.options),
+            Reverse(rule.max_duration),
+        )
+    });
+    ranked
+}
+
+/// What the rules that were taken allow together, among all that allow any of the objects; nothing where none was taken.
+fn grant<'a>(
+    taken: impl Iterator<Item = &'a Candidate<'a>> + Clone,
+    allow_any: &[Candidate<'_>],
+    options: &Options,
+) -> Option<Grant> {
+    let rules = || taken.clone().map(|candidate| candidate.rule);
+    let policies: BTreeSet<&str> = taken.clone().map(|candidate| candidate.policy).collect();
+    Some(Grant {
+        max_duration: rules().map(|rule| rule.max_duration).min()?,
+        policies: policies.into_iter().map(str::to_owned).collect(),
+        options: if rules().any(|rule| forces_create(rule, options)) {
+            creating(options)
+        } else {
+            options.clone()
+        },
+        max_objects: allow_any
+            .iter()
+            .map(|candidate| candidate.rule.max_objects)
+            .max()?,
+    })
 }
 
 /// Whether the rule makes the request sign a condition that it did not ask for.
 fn forces_create(rule: &Rule, options: &Options) -> bool {
-    match (options, &rule.put) {
-        (Options::Put(put), Some(rule)) => rule.create_only && put.if_none_match.is_none(),
-        _ => false,
+    match options {
+        Options::Put(put) => rule.upload.create_only && put.if_none_match.is_none(),
+        // A form cannot carry the condition, and its gate is closed; the others replace nothing, or all there is.
+        Options::Get(_) | Options::Head(_) | Options::Delete | Options::Post(_) => false,
     }
 }
 
-fn effective(rule: &Rule, options: &Options) -> Options {
+/// The options with the condition that nothing is replaced.
+fn creating(options: &Options) -> Options {
     match options {
-        Options::Put(put) if forces_create(rule, options) => Options::Put(PutOptions {
+        Options::Put(put) => Options::Put(PutOptions {
             if_none_match: Some(IfNoneMatch::Any),
             ..put.clone()
         }),

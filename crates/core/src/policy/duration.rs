@@ -38,6 +38,20 @@ pub struct DurationError {
 /// # Errors
 /// A text that is empty, signed, without a unit, not a duration, shorter than a second, or longer than Go can hold.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let parsed = parse(text).and_then(|duration| {
+        if duration.is_zero() {
+            return Err("is shorter than a second");
+        }
+        Ok(duration)
+    });
+    parsed.map_err(|fault| DurationError {
+        text: quoted(text),
+        fault,
+    })
+}
+
+/// As [`parse_duration`], for what may be done at once: `0s` is a delay.
+pub(super) fn parse_delay(text: &str) -> Result<Duration, DurationError> {
     parse(text).map_err(|fault| DurationError {
         text: quoted(text),
         fault,
@@ -86,9 +100,6 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds =
         u64::try_from(nanos / NANOS_PER_SECOND).map_err(|_| "is longer than can be held")?;
-    if seconds == 0 {
-        return Err("is shorter than a second");
-    }
     Ok(Duration::from_secs(seconds))
 }
 

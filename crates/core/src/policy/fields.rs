@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::redirect;
 use super::request::InvalidSpec;
 use super::words::quoted;
-use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
+use crate::api::{ContentLengthRange, GetOptions, PostOptions, PutOptions, ServerSideEncryption};
 
-/// S3's limit for one PUT: 5 GiB.
-pub(super) const LARGEST_PUT: u64 = 5 * 1024 * 1024 * 1024;
+/// S3's limit for one PUT or POST: 5 GiB.
+pub(super) const LARGEST_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 /// S3's limit for user metadata, names and values together, in bytes.
 const MOST_METADATA: usize = 2048;
 const MOST_METADATA_ENTRIES: usize = 32;
@@ -63,11 +64,11 @@ pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
         tagging,
     } = put;
     printable("spec.put.contentType", content_type.as_deref(), 256)?;
-    if let Some(length) = content_length.filter(|&length| length > LARGEST_PUT) {
+    if let Some(length) = content_length.filter(|&length| length > LARGEST_UPLOAD) {
         return Err(InvalidSpec::new(
             "spec.put.contentLength",
             format!(
-                "{length} bytes is more than S3 takes in one PUT; give at most {LARGEST_PUT} (5 GiB)"
+                "{length} bytes is more than S3 takes in one PUT; give at most {LARGEST_UPLOAD} (5 GiB)"
             ),
         ));
     }
@@ -80,15 +81,57 @@ pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
         |c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_',
         "give a storage class of S3, for example STANDARD_IA",
     )?;
-    in_form(
-        "spec.put.acl",
-        acl.as_deref(),
-        64,
-        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
-        "give a canned ACL of S3, for example bucket-owner-full-control",
-    )?;
-    metadata.as_ref().map_or(Ok(()), check_metadata)?;
+    canned_acl("spec.put.acl", acl.as_deref())?;
+    metadata.as_ref().map_or(Ok(()), |entries| {
+        check_metadata("spec.put.metadata", entries)
+    })?;
     tagging.as_ref().map_or(Ok(()), check_tags)
+}
+
+/// The options of a POST.
+pub(super) fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
+    let PostOptions {
+        content_length_range,
+        content_type,
+        content_type_prefix,
+        acl,
+        success_action_status,
+        success_action_redirect,
+        metadata,
+    } = post;
+    content_length_range.map_or(Ok(()), check_range)?;
+    form_field("spec.post.contentType", content_type.as_deref(), 256)?;
+    let field = "spec.post.contentTypePrefix";
+    form_field(field, content_type_prefix.as_deref(), 256)?;
+    if content_type.is_some() && content_type_prefix.is_some() {
+        let message = "is given beside contentType and says the same thing; remove one";
+        return Err(InvalidSpec::new(field, message));
+    }
+    canned_acl("spec.post.acl", acl.as_deref())?;
+    let field = "spec.post.successActionStatus";
+    if let Some(status) = success_action_status.filter(|s| ![200, 201, 204].contains(s)) {
+        let message = format!("{status} is no status that S3 answers with; give 200, 201 or 204");
+        return Err(InvalidSpec::new(field, message));
+    }
+    if let Some(url) = success_action_redirect {
+        let field = "spec.post.successActionRedirect";
+        if let Some(fault) = redirect::fault(url) {
+            return Err(InvalidSpec::new(field, format!("{} {fault}", quoted(url))));
+        }
+        if success_action_status.is_some() {
+            let message =
+                "is given beside successActionStatus, and S3 does one of them; remove one";
+            return Err(InvalidSpec::new(field, message));
+        }
+    }
+    let field = "spec.post.metadata";
+    let Some(metadata) = metadata else {
+        return Ok(());
+    };
+    check_metadata(field, metadata)?;
+    metadata
+        .iter()
+        .try_for_each(|(name, value)| form_field(&format!("{field}[{name}]"), Some(value), 1024))
 }
 
 /// A DNS label (RFC 1123): the name of an endpoint or of a class.
@@ -211,8 +254,48 @@ fn kms_key(key: Option<&str>, encryption: Option<ServerSideEncryption>) -> Resul
     }
 }
 
-fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
-    let field = "spec.put.metadata";
+fn canned_acl(field: &str, acl: Option<&str>) -> Result<(), InvalidSpec> {
+    in_form(
+        field,
+        acl,
+        64,
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+        "give a canned ACL of S3, for example bucket-owner-full-control",
+    )
+}
+
+fn check_range(range: ContentLengthRange) -> Result<(), InvalidSpec> {
+    let field = "spec.post.contentLengthRange";
+    let ContentLengthRange { min, max } = range;
+    let min = min.unwrap_or_default();
+    let fault = if max > LARGEST_UPLOAD {
+        format!(
+            "{max} bytes is more than S3 takes in one POST; give at most {LARGEST_UPLOAD} (5 GiB)"
+        )
+    } else if min > max {
+        format!("min is {min} and max is {max}, so no upload fits; give a min of at most max")
+    } else {
+        return Ok(());
+    };
+    Err(InvalidSpec::new(field, fault))
+}
+
+/// A field of a form: S3 expands `${filename}` in every one of them to what the sender chooses.
+fn form_field(field: &str, value: Option<&str>, most: usize) -> Result<(), InvalidSpec> {
+    printable(field, value, most)?;
+    match value {
+        Some(value) if value.contains("${") => Err(InvalidSpec::new(
+            field,
+            format!(
+                "{} holds \"${{\", which forms expand; leave it out",
+                quoted(value)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_metadata(field: &str, metadata: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
     if metadata.len() > MOST_METADATA_ENTRIES {
         let message = format!(
             "{} entries are too many; give at most {MOST_METADATA_ENTRIES}",

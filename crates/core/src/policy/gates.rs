@@ -7,12 +7,23 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow::{self, Continue};
 use std::time::Duration;
 
-use super::compile::{PutRule, Rule};
+use super::compile::{Rule, UploadRule};
 use super::decide::Namespace;
 use super::fields::DEFAULT_KMS_KEY;
-use super::pattern::Unusable;
-use super::request::{Objects, Options, Request};
-use crate::api::{GetOptions, Method, PutOptions, ServerSideEncryption};
+use super::objects::{ListRequest, Objects};
+use super::pattern::{Reach, Unusable};
+use super::request::{Options, Request};
+use crate::api::{GetOptions, Method, PostOptions, PutOptions, ServerSideEncryption};
+
+/// What of a request's objects a rule is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// All of them, as they were asked for.
+    Whole,
+    /// Single keys, each as if it were asked for by itself. Which of them the rule reaches is not judged:
+    /// [`Rule::reaches`] tells.
+    EachKey,
+}
 
 /// What of a request a rule does not allow.
 #[derive(Clone, Debug)]
@@ -27,14 +38,21 @@ pub(super) enum Fault<'a> {
     Duration,
     Version,
     ResponseOverrides,
+    /// More objects are asked for than one resource may have.
+    Objects,
+    /// The prefix is to be listed more often than that.
+    RefreshInterval,
     /// The size is left out, and the rule asks for it.
-    SizeMissing(&'a PutRule),
-    Size(&'a PutRule),
-    KmsKey(&'a PutRule),
-    StorageClass(&'a PutRule),
-    Acl(&'a PutRule),
+    SizeMissing,
+    Size,
+    KmsKey,
+    StorageClass,
+    Acl,
     Metadata,
-    Tag(&'a PutRule, &'a str),
+    Tag(&'a str),
+    Redirect,
+    /// The rule lets nothing be replaced, and a form cannot carry that condition.
+    CreateOnly,
 }
 
 impl Fault<'_> {
@@ -50,17 +68,29 @@ impl Fault<'_> {
 type Verdict = ControlFlow<()>;
 
 impl Rule {
-    /// Whether the rule allows the whole of the request.
-    pub(super) fn allows(&self, namespace: &Namespace<'_>, request: &Request) -> bool {
-        self.judge(namespace, request, &mut |_| Verdict::Break(()))
+    /// Whether the rule allows that of the request.
+    pub(super) fn allows(
+        &self,
+        namespace: &Namespace<'_>,
+        request: &Request,
+        about: About,
+    ) -> bool {
+        self.judge(namespace, request, about, &mut |_| Verdict::Break(()))
             .is_continue()
     }
 
-    /// Hands over each fault, the cheapest gates first, until told to stop. No fault: the rule allows the request.
+    /// What the rule reaches for the namespace, to be asked of many keys.
+    pub(super) fn reaches(&self, namespace: &Namespace<'_>) -> Vec<Reach<'_>> {
+        let prefixes = self.prefixes.iter();
+        prefixes.filter_map(|p| p.reach(namespace)).collect()
+    }
+
+    /// Hands over each fault, the cheapest gates first, until told to stop. No fault: the rule allows it.
     pub(super) fn judge<'a>(
         &'a self,
         namespace: &Namespace<'_>,
         request: &'a Request,
+        about: About,
         fault: &mut dyn FnMut(Fault<'a>) -> Verdict,
     ) -> Verdict {
         let Request {
@@ -72,9 +102,16 @@ impl Rule {
             renew_before: _, // It says when to sign again, and what is signed then is judged then.
             options,
         } = request;
+        let list = match (about, objects) {
+            (About::Whole, Objects::List(list)) => Some(list),
+            (About::Whole, Objects::Key(_) | Objects::Keys(_) | Objects::Under(_))
+            | (About::EachKey, _) => None,
+        };
         let mut gate =
             |open: bool, closed: Fault<'a>| if open { Continue(()) } else { fault(closed) };
-        gate(self.allows_method(options.method()), Fault::Method)?;
+        // What is listed is read as well: both rights come from the one rule.
+        let method = self.allows_method(options.method()) && (list.is_none() || self.list);
+        gate(method, Fault::Method)?;
         gate(self.stores.iter().any(|s| s.matches(store)), Fault::Store)?;
         let unusable = self.unusable(namespace);
         let expands = unusable.is_none();
@@ -84,13 +121,7 @@ impl Rule {
             !expands || self.buckets.iter().any(|b| b.matches(namespace, bucket)),
             Fault::Bucket,
         )?;
-        let reached = match objects {
-            Objects::Key(key) => self
-                .prefixes
-                .iter()
-                .any(|p| p.matches(namespace, key.as_str())),
-            Objects::Keys(_) | Objects::List(_) | Objects::Under(_) => false,
-        };
+        let reached = about == About::EachKey || self.reaches_all(namespace, objects);
         gate(!expands || reached, Fault::Key)?;
         // The store's default endpoint is part of the store.
         let endpoint = endpoint.as_ref();
@@ -103,14 +134,28 @@ impl Rule {
             duration.is_none_or(|d: Duration| d <= self.max_duration),
             Fault::Duration,
         )?;
+        list.map_or(Continue(()), |list| self.judge_list(list, &mut gate))?;
         match options {
             Options::Get(get) | Options::Head(get) => self.judge_get(get, &mut gate),
-            // Without PUT in the rule, the method's gate has closed.
-            Options::Put(put) => self
-                .put
-                .as_ref()
-                .map_or(Continue(()), |rule| rule.judge(put, &mut gate)),
-            Options::Delete | Options::Post(_) => Continue(()),
+            Options::Put(put) => self.upload.judge_put(put, &mut gate),
+            Options::Post(post) => self.upload.judge_post(post, &mut gate),
+            Options::Delete => Continue(()),
+        }
+    }
+
+    /// Whether the rule's prefixes reach all of the objects. How many keys there may be depends on every rule that allows
+    /// one of them: the decision counts.
+    fn reaches_all(&self, namespace: &Namespace<'_>, objects: &Objects) -> bool {
+        let any = |has: &dyn Fn(&Reach<'_>) -> bool| {
+            let mut prefixes = self.prefixes.iter();
+            prefixes.any(|p| p.reach(namespace).is_some_and(|reach| has(&reach)))
+        };
+        match objects {
+            Objects::Key(key) => any(&|reach| reach.has(key.as_str())),
+            Objects::Keys(keys) => keys.iter().all(|key| any(&|reach| reach.has(key.as_str()))),
+            Objects::List(ListRequest { prefix, .. }) | Objects::Under(prefix) => {
+                any(&|reach| reach.has_all_under(prefix.as_str()))
+            }
         }
     }
 
@@ -118,9 +163,9 @@ impl Rule {
         match method {
             Method::Get => self.get,
             Method::Head => self.head,
-            Method::Put => self.put.is_some(),
+            Method::Put => self.put,
             Method::Delete => self.delete,
-            Method::Post => false,
+            Method::Post => self.post,
         }
     }
 
@@ -128,6 +173,29 @@ impl Rule {
     fn unusable(&self, namespace: &Namespace<'_>) -> Option<Unusable<'_>> {
         let buckets = self.buckets.iter().find_map(|b| b.unusable(namespace));
         buckets.or_else(|| self.prefixes.iter().find_map(|p| p.unusable(namespace)))
+    }
+
+    fn judge_list<'a>(
+        &'a self,
+        list: &ListRequest,
+        gate: &mut dyn FnMut(bool, Fault<'a>) -> Verdict,
+    ) -> Verdict {
+        let ListRequest {
+            prefix: _, // The gate of keys.
+            min_objects,
+            max_objects,
+            // These narrow the listing.
+            include: _,
+            exclude: _,
+            refresh_interval,
+        } = list;
+        // Left out, it takes what the rule allows.
+        let most = max_objects.unwrap_or_default().max(*min_objects);
+        gate(most <= self.max_objects, Fault::Objects)?;
+        gate(
+            refresh_interval.is_none_or(|every: Duration| every >= self.min_refresh_interval),
+            Fault::RefreshInterval,
+        )
     }
 
     fn judge_get<'a>(
@@ -158,8 +226,8 @@ impl Rule {
     }
 }
 
-impl PutRule {
-    fn judge<'a>(
+impl UploadRule {
+    fn judge_put<'a>(
         &'a self,
         put: &'a PutOptions,
         gate: &mut dyn FnMut(bool, Fault<'a>) -> Verdict,
@@ -177,12 +245,9 @@ impl PutRule {
             metadata,
             tagging,
         } = put;
-        let listed = |value: &Option<String>, list: &[String]| {
-            value.as_ref().is_none_or(|value| list.contains(value))
-        };
         match content_length {
-            None => gate(self.unsized_put, Fault::SizeMissing(self))?,
-            Some(length) => gate(*length <= self.max_bytes, Fault::Size(self))?,
+            None => gate(self.unsized_put, Fault::SizeMissing)?,
+            Some(length) => gate(*length <= self.max_bytes, Fault::Size)?,
         }
         let kms_key = match (kms_key_id, server_side_encryption) {
             (Some(key), _) => Some(key.as_str()),
@@ -191,18 +256,54 @@ impl PutRule {
             (None, None | Some(ServerSideEncryption::AES256)) => None,
         };
         let kms_listed = kms_key.is_none_or(|key| self.kms_keys.iter().any(|k| k == key));
-        gate(kms_listed, Fault::KmsKey(self))?;
+        gate(kms_listed, Fault::KmsKey)?;
         gate(
-            listed(storage_class, &self.storage_classes),
-            Fault::StorageClass(self),
+            listed(storage_class.as_ref(), &self.storage_classes),
+            Fault::StorageClass,
         )?;
-        gate(listed(acl, &self.acls), Fault::Acl(self))?;
-        let metadata = metadata.as_ref().is_some_and(|entries| !entries.is_empty());
-        gate(self.metadata || !metadata, Fault::Metadata)?;
+        gate(listed(acl.as_ref(), &self.acls), Fault::Acl)?;
+        gate(self.metadata || !has_entries(metadata), Fault::Metadata)?;
         let unlisted = tagging
             .iter()
             .flat_map(BTreeMap::keys)
             .find(|key| !self.tag_keys.contains(key));
-        unlisted.map_or(Continue(()), |key| gate(false, Fault::Tag(self, key)))
+        unlisted.map_or(Continue(()), |key| gate(false, Fault::Tag(key)))
     }
+
+    fn judge_post<'a>(
+        &'a self,
+        post: &PostOptions,
+        gate: &mut dyn FnMut(bool, Fault<'a>) -> Verdict,
+    ) -> Verdict {
+        let PostOptions {
+            content_length_range,
+            // These narrow the upload: without them its sender may choose.
+            content_type: _,
+            content_type_prefix: _,
+            acl,
+            success_action_status: _, // Of three numbers, for whom it is to read.
+            success_action_redirect,
+            metadata,
+        } = post;
+        gate(!self.create_only, Fault::CreateOnly)?;
+        match content_length_range {
+            None => gate(false, Fault::SizeMissing)?,
+            Some(range) => gate(range.max <= self.max_bytes, Fault::Size)?,
+        }
+        gate(listed(acl.as_ref(), &self.acls), Fault::Acl)?;
+        let redirect = success_action_redirect.as_ref();
+        gate(
+            redirect.is_none_or(|url| self.redirects.iter().any(|r| r.matches(url))),
+            Fault::Redirect,
+        )?;
+        gate(self.metadata || !has_entries(metadata), Fault::Metadata)
+    }
+}
+
+fn listed(value: Option<&String>, list: &[String]) -> bool {
+    value.is_none_or(|value| list.contains(value))
+}
+
+fn has_entries(map: &Option<BTreeMap<String, String>>) -> bool {
+    map.as_ref().is_some_and(|entries| !entries.is_empty())
 }

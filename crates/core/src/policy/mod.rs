@@ -9,22 +9,29 @@ mod decide;
 mod duration;
 mod fields;
 mod gates;
+mod glob;
 mod names;
+mod objects;
 mod pattern;
 mod reach;
+mod redirect;
 mod refusal;
 mod request;
 mod selector;
+mod wishes;
 mod words;
 
 pub(crate) use words::quoted;
 
 pub use compile::{CompiledPolicy, PolicyError};
-pub use decide::{Decision, Grant, Namespace, PolicySet, Refusal};
+pub use decide::{Decision, Grant, Listed, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use glob::KeyGlob;
 pub use names::{Bucket, Key, NameError, Prefix};
+pub use objects::{ListRequest, Objects};
 pub use reach::Reach;
-pub use request::{InvalidSpec, Limits, ListRequest, Objects, Options, RenewBefore, Request};
+pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};
+pub use wishes::Wishes;
 
 #[cfg(test)]
 mod tests;

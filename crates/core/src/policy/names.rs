@@ -82,7 +82,10 @@ impl Prefix {
     /// Parses a prefix of keys.
     pub fn parse(prefix: &str) -> Result<Self, NameError> {
         // What follows the last slash goes on in the key: only whole segments are judged, and dots that stand alone.
-        let whole = prefix.strip_suffix('/').unwrap_or(prefix);
+        let whole = match prefix.strip_suffix('/') {
+            Some(whole) if !whole.is_empty() && prefix.len() <= LONGEST_KEY => whole,
+            _ => prefix,
+        };
         match (!prefix.is_empty()).then(|| key_fault(whole)).flatten() {
             None => Ok(Self(prefix.to_owned())),
             Some(fault) => Err(NameError(format!("{} {fault}", quoted(prefix)))),

@@ -4,6 +4,8 @@
 //! reaches the other's data. So a template never touches a `*`, a segment holds one template at most (else namespace `a`
 //! with a label `b-c` reads like namespace `a-b` with the label `c`), and a value never holds `/`, `*` or `..`.
 
+use std::borrow::Cow;
+
 use super::decide::Namespace;
 use super::words::quoted;
 
@@ -25,6 +27,13 @@ pub(super) enum BucketPattern {
 pub(super) struct PrefixPattern {
     /// What a key begins with: for whole segments without the last `/`, for a raw prefix without the `*`.
     template: Template,
+    raw: bool,
+}
+
+/// A prefix of keys as it stands for one namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reach<'a> {
+    begin: Cow<'a, str>,
     raw: bool,
 }
 
@@ -188,11 +197,12 @@ impl PrefixPattern {
         Ok(Self { template, raw })
     }
 
-    /// Whether the key is the prefix or below it, by whole segments unless the prefix is raw.
-    pub(super) fn matches(&self, namespace: &Namespace<'_>, key: &str) -> bool {
-        self.template
-            .strip(namespace, key)
-            .is_some_and(|rest| self.raw || rest.is_empty() || rest.starts_with('/'))
+    /// What the prefix reaches for this namespace; nothing where a value cannot be used.
+    pub(super) fn reach(&self, namespace: &Namespace<'_>) -> Option<Reach<'_>> {
+        Some(Reach {
+            begin: self.template.expand(namespace)?,
+            raw: self.raw,
+        })
     }
 
     pub(super) fn unusable<'s>(&'s self, namespace: &Namespace<'_>) -> Option<Unusable<'s>> {
@@ -202,6 +212,21 @@ impl PrefixPattern {
     /// The pattern as it stands for this namespace.
     pub(super) fn shown(&self, namespace: &Namespace<'_>) -> String {
         self.template.shown(namespace) + if self.raw { "*" } else { "/" }
+    }
+}
+
+impl Reach<'_> {
+    /// Whether the key is the prefix or below it, by whole segments unless the prefix is raw.
+    pub(super) fn has(&self, key: &str) -> bool {
+        key.strip_prefix(&*self.begin)
+            .is_some_and(|rest| self.raw || rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether every key that begins so is reached: by whole segments only a prefix that ends in `/` says so.
+    pub(super) fn has_all_under(&self, prefix: &str) -> bool {
+        prefix
+            .strip_prefix(&*self.begin)
+            .is_some_and(|rest| self.raw || (rest.starts_with('/') && rest.ends_with('/')))
     }
 }
 
@@ -239,6 +264,18 @@ impl Template {
             Part::Text(text) => rest.strip_prefix(text.as_str()),
             value => rest.strip_prefix(value.value(namespace)?),
         })
+    }
+
+    /// The text for this namespace; nothing where a value cannot be used.
+    fn expand(&self, namespace: &Namespace<'_>) -> Option<Cow<'_, str>> {
+        if let [Part::Text(text)] = self.0.as_slice() {
+            return Some(Cow::Borrowed(text));
+        }
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            value => value.value(namespace),
+        });
+        parts.collect::<Option<String>>().map(Cow::Owned)
     }
 
     fn unusable<'s>(&'s self, namespace: &Namespace<'_>) -> Option<Unusable<'s>> {

@@ -61,17 +61,14 @@ fn reach_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<Reach> {
                     Some(prefix) => (prefix, true),
                     None => (shown.strip_suffix('/').unwrap_or(&shown), false),
                 };
-                pattern.matches(namespace, prefix).then(|| Reach {
+                pattern.reach(namespace)?.has(prefix).then(|| Reach {
                     bucket: bucket.clone(),
                     prefix: prefix.to_owned(),
                     raw,
                     methods: methods.clone(),
                     versions: rule.versions,
-                    acls: rule.put.as_ref().is_some_and(|put| !put.acls.is_empty()),
-                    tags: rule
-                        .put
-                        .as_ref()
-                        .is_some_and(|put| !put.tag_keys.is_empty()),
+                    acls: !rule.upload.acls.is_empty(),
+                    tags: !rule.upload.tag_keys.is_empty(),
                 })
             });
             prefixes.collect::<Vec<_>>()
@@ -83,8 +80,10 @@ fn methods(rule: &Rule) -> BTreeSet<PolicyMethod> {
     [
         (rule.get, PolicyMethod::Get),
         (rule.head, PolicyMethod::Head),
-        (rule.put.is_some(), PolicyMethod::Put),
+        (rule.put, PolicyMethod::Put),
         (rule.delete, PolicyMethod::Delete),
+        (rule.post, PolicyMethod::Post),
+        (rule.list, PolicyMethod::List),
     ]
     .into_iter()
     .filter(|(allowed, _)| *allowed)

@@ -6,12 +6,14 @@
 use std::fmt::Write as _;
 use std::ops::ControlFlow::Continue;
 
-use super::compile::{CompiledPolicy, PutRule, Rule};
+use super::compile::{CompiledPolicy, Rule};
 use super::decide::Namespace;
 use super::duration::format_duration;
-use super::gates::Fault;
-use super::pattern::{Glob, Unusable};
-use super::request::{Objects, Options, Request};
+use super::gates::{About, Fault};
+use super::names::Key;
+use super::objects::{ListRequest, Objects};
+use super::pattern::{Glob, Reach, Unusable};
+use super::request::{Options, Request};
 use super::words::{all_of, any_of, bounded, quoted};
 
 /// The most that a message holds, in bytes.
@@ -27,7 +29,65 @@ pub(super) fn denied(
     namespace: &Namespace<'_>,
     request: &Request,
 ) -> String {
-    let asked = asked(request);
+    no_rule(policies, namespace, &asked(request), "", request)
+}
+
+/// No rule allows these of the request's keys.
+pub(super) fn denied_keys(
+    policies: &[&CompiledPolicy],
+    namespace: &Namespace<'_>,
+    request: &Request,
+    refused: &[&Key],
+) -> String {
+    let (Objects::Keys(all), Some(&first)) = (&request.objects, refused.first()) else {
+        return denied(policies, namespace, request);
+    };
+    let (which, to) = if all.len() == 1 {
+        (quoted(first.as_str()), String::new())
+    } else {
+        let names: Vec<&str> = refused.iter().map(|key| key.as_str()).collect();
+        let (none, of) = (refused.len(), all.len());
+        (
+            format!("{none} of {of} keys, {},", all_of(&names)),
+            format!(" to {}", quoted(first.as_str())),
+        )
+    };
+    // One key stands for all: what is closest to the others may be another rule, and their turn comes.
+    let one = Request {
+        objects: Objects::Key(first.clone()),
+        ..request.clone()
+    };
+    no_rule(policies, namespace, &asked_of(&which, request), &to, &one)
+}
+
+/// Each of the keys is allowed, and all together are too many for one resource.
+pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, most: u32) -> String {
+    let count = match &request.objects {
+        Objects::Keys(keys) => keys.len(),
+        Objects::Key(_) | Objects::List(_) | Objects::Under(_) => 1,
+    };
+    let first = format!(
+        "No policy allows namespace {} to {} in one resource: the rules that allow them take at most {most}",
+        quoted(namespace.name),
+        asked_of(&format!("{count} keys"), request)
+    );
+    bounded(
+        &first,
+        "",
+        &[],
+        ". Name fewer keys, and the rest in other resources, or ask an admin for a larger maxObjects.",
+        LONGEST_MESSAGE,
+    )
+}
+
+/// No rule allows what was asked, which is told by the rules that are closest `to` it.
+fn no_rule(
+    policies: &[&CompiledPolicy],
+    namespace: &Namespace<'_>,
+    asked: &str,
+    to: &str,
+    request: &Request,
+) -> String {
     let who = quoted(namespace.name);
     if policies.is_empty() {
         let first = format!("No policy selects namespace {who}, so it may not {asked}");
@@ -51,7 +111,7 @@ pub(super) fn denied(
         );
     }
     bounded(
-        &(first + " Closest: "),
+        &format!("{first} Closest{to}: "),
         "; ",
         &closest,
         ". Ask for what a rule allows, or ask an admin for a rule.",
@@ -83,19 +143,28 @@ pub(super) fn unknown(broken: &[String], namespace: &Namespace<'_>, request: &Re
 
 /// What was asked, to stand after "may": `GET "a" in bucket "b" of store "c" for 24h`.
 fn asked(request: &Request) -> String {
+    asked_of(&named(&request.objects), request)
+}
+
+/// As [`asked`], of the objects in these words.
+fn asked_of(objects: &str, request: &Request) -> String {
     let Request {
         store,
         endpoint,
         bucket,
-        objects,
+        objects: asked,
         duration,
         renew_before: _,
         options,
     } = request;
+    let listing = if matches!(asked, Objects::List(_)) {
+        "LIST and "
+    } else {
+        ""
+    };
     let method = options.method().as_str();
     let mut text = format!(
-        "{method} {} in bucket {} of store {}",
-        named(objects),
+        "{listing}{method} {objects} in bucket {} of store {}",
         quoted(bucket.as_str()),
         quoted(store)
     );
@@ -105,16 +174,28 @@ fn asked(request: &Request) -> String {
     if let Some(duration) = duration {
         let _ = write!(text, " for {}", format_duration(*duration));
     }
-    if let Options::Put(put) = options
-        && let Some(bytes) = put.content_length
-    {
-        let _ = write!(text, " with {bytes} bytes");
+    match options {
+        Options::Put(put) => {
+            if let Some(bytes) = put.content_length {
+                let _ = write!(text, " with {bytes} bytes");
+            }
+        }
+        Options::Post(post) => {
+            if let Some(range) = post.content_length_range {
+                let _ = write!(text, " with up to {} bytes", range.max);
+            }
+        }
+        Options::Get(_) | Options::Head(_) | Options::Delete => {}
     }
     text
 }
 
 /// The objects in words; of several, the first.
 fn named(objects: &Objects) -> String {
+    let all = |which: &str, prefix: &str| match prefix {
+        "" => format!("{which} object"),
+        prefix => format!("{which} object under {}", quoted(prefix)),
+    };
     match objects {
         Objects::Key(key) => quoted(key.as_str()),
         Objects::Keys(keys) => match keys.as_slice() {
@@ -122,8 +203,8 @@ fn named(objects: &Objects) -> String {
             [key] => quoted(key.as_str()),
             [key, more @ ..] => format!("{} and {} more", quoted(key.as_str()), more.len()),
         },
-        Objects::List(list) => format!("every object under {}", quoted(list.prefix.as_str())),
-        Objects::Under(prefix) => format!("any object under {}", quoted(prefix.as_str())),
+        Objects::List(list) => all("every", list.prefix.as_str()),
+        Objects::Under(prefix) => all("any", prefix.as_str()),
     }
 }
 
@@ -157,7 +238,7 @@ fn closest(
 /// How many gates are closed: those of the object first, for a rule about another object is no near miss.
 fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize, usize) {
     let (mut object, mut options) = (0, 0);
-    let _ = rule.judge(namespace, request, &mut |fault| {
+    let _ = rule.judge(namespace, request, About::Whole, &mut |fault| {
         *if fault.is_of_the_object() {
             &mut object
         } else {
@@ -170,8 +251,8 @@ fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize
 
 fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String {
     let mut clauses = Vec::new();
-    let _ = rule.judge(namespace, request, &mut |fault| {
-        clauses.push(clause(rule, namespace, &fault));
+    let _ = rule.judge(namespace, request, About::Whole, &mut |fault| {
+        clauses.push(clause(rule, namespace, request, &fault));
         Continue(())
     });
     let mut length = 0;
@@ -191,7 +272,12 @@ fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String 
 }
 
 /// What the rule says where the gate is closed, to stand after the rule's name.
-fn clause(rule: &Rule, namespace: &Namespace<'_>, fault: &Fault<'_>) -> String {
+fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fault<'_>) -> String {
+    let upload = &rule.upload;
+    let (block, size) = match &request.options {
+        Options::Post(_) => ("post", "contentLengthRange"),
+        _ => ("put", "contentLength"),
+    };
     match fault {
         Fault::Label(Unusable {
             label,
@@ -216,7 +302,11 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, fault: &Fault<'_>) -> String {
         }
         Fault::Key => {
             let prefixes: Vec<_> = rule.prefixes.iter().map(|p| p.shown(namespace)).collect();
-            only("is for keys under", "names no prefix", &prefixes)
+            only(
+                key_clause(rule, namespace, request),
+                "names no prefix",
+                &prefixes,
+            )
         }
         Fault::Method => match methods(rule).as_slice() {
             [] => "names no method".to_owned(),
@@ -231,23 +321,56 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, fault: &Fault<'_>) -> String {
         Fault::Duration => format!("allows at most {}", format_duration(rule.max_duration)),
         Fault::Version => "does not allow get.versionId".to_owned(),
         Fault::ResponseOverrides => "does not allow get.response* fields".to_owned(),
-        Fault::SizeMissing(PutRule { max_bytes, .. }) => {
-            format!("needs put.contentLength, at most {max_bytes}")
-        }
-        Fault::Size(PutRule { max_bytes, .. }) => format!("allows at most {max_bytes} bytes"),
-        Fault::KmsKey(put) => only("allows only KMS key", "allows no KMS key", &put.kms_keys),
-        Fault::StorageClass(put) => only(
+        Fault::Objects => format!("allows at most {} objects", rule.max_objects),
+        Fault::RefreshInterval => format!(
+            "lists at most every {}",
+            format_duration(rule.min_refresh_interval)
+        ),
+        Fault::SizeMissing => format!("needs {block}.{size}, at most {}", upload.max_bytes),
+        Fault::Size => format!("allows at most {} bytes", upload.max_bytes),
+        Fault::KmsKey => only("allows only KMS key", "allows no KMS key", &upload.kms_keys),
+        Fault::StorageClass => only(
             "allows only put.storageClass",
             "does not allow put.storageClass",
-            &put.storage_classes,
+            &upload.storage_classes,
         ),
-        Fault::Acl(put) => only("allows only put.acl", "does not allow put.acl", &put.acls),
-        Fault::Metadata => "does not allow put.metadata".to_owned(),
-        Fault::Tag(put, key) => format!(
+        Fault::Acl => only(
+            &format!("allows only {block}.acl"),
+            &format!("does not allow {block}.acl"),
+            &upload.acls,
+        ),
+        Fault::Metadata => format!("does not allow {block}.metadata"),
+        Fault::Tag(key) => format!(
             "does not allow the tag {}{}",
             quoted(key),
-            only(", only", "", &put.tag_keys)
+            only(", only", "", &upload.tag_keys)
         ),
+        Fault::Redirect => {
+            let urls: Vec<_> = upload.redirects.iter().map(|r| r.shown()).collect();
+            only(
+                "allows only post.successActionRedirect",
+                "does not allow post.successActionRedirect",
+                &urls,
+            )
+        }
+        Fault::CreateOnly => {
+            "lets nothing be replaced (createOnly), which a form cannot promise".to_owned()
+        }
+    }
+}
+
+/// A prefix that the rule would reach with a slash at its end is not about other keys: the slash is what is missing.
+fn key_clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> &'static str {
+    let (Objects::List(ListRequest { prefix, .. }) | Objects::Under(prefix)) = &request.objects
+    else {
+        return "is for keys under";
+    };
+    let slashed = format!("{}/", prefix.as_str());
+    let reached = |reach: Reach<'_>| reach.has_all_under(&slashed);
+    if !prefix.as_str().ends_with('/') && rule.reaches(namespace).into_iter().any(reached) {
+        "needs a / at the end of the prefix, since it is for whole folders under"
+    } else {
+        "is for keys under"
     }
 }
 
@@ -267,8 +390,10 @@ fn methods(rule: &Rule) -> Vec<&'static str> {
     let methods = [
         (rule.get, "GET"),
         (rule.head, "HEAD"),
-        (rule.put.is_some(), "PUT"),
+        (rule.put, "PUT"),
         (rule.delete, "DELETE"),
+        (rule.post, "POST"),
+        (rule.list, "LIST"),
     ];
     methods
         .into_iter()

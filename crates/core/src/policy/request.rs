@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
 use super::fields;
-use super::names::{Bucket, Key, NameError, Prefix};
+use super::names::Bucket;
+use super::objects::{Fields, Objects, named};
 use super::words::quoted;
-use crate::api::{GetOptions, Method, PostOptions, PresignedUrlSpec, PutOptions, StoreKind};
+use crate::api::{GetOptions, Method, PostOptions, PresignedUrlSpec, PutOptions, Renew, StoreKind};
 
 /// The signature's limit for the life of a URL: seven days.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(168);
@@ -19,7 +20,7 @@ pub(super) const SHORTEST_LIFE: Duration = Duration::from_mins(1);
 /// The store of a request that names none.
 const DEFAULT_STORE: &str = "default";
 
-/// One object that a namespace asks a URL for.
+/// What a namespace asks URLs for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The name of the `ClusterObjectStore`.
@@ -36,36 +37,6 @@ pub struct Request {
     pub renew_before: Option<RenewBefore>,
     /// The method, and what else is signed for it.
     pub options: Options,
-}
-
-/// Which objects a request is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Objects {
-    /// One.
-    Key(Key),
-    /// Several, each once, in the order in which they were given.
-    Keys(Vec<Key>),
-    /// What a listing finds.
-    List(ListRequest),
-    /// Any whose key begins so: a form's sender chooses.
-    Under(Prefix),
-}
-
-/// What is to be listed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListRequest {
-    /// What the keys begin with.
-    pub prefix: Prefix,
-    /// The fewest objects that are good enough.
-    pub min_objects: u32,
-    /// The most that are wanted; `None` leaves it to the policy.
-    pub max_objects: Option<u32>,
-    /// Globs of what follows the prefix; empty includes all.
-    pub include: Vec<String>,
-    /// Globs that take away from it.
-    pub exclude: Vec<String>,
-    /// How often it is listed between renewals.
-    pub refresh_interval: Option<Duration>,
 }
 
 /// A method with its options: those of another method cannot be expressed.
@@ -119,18 +90,18 @@ impl Request {
             endpoint,
             bucket,
             key,
-            keys: _,
-            prefix: _,
-            list: _,
+            keys,
+            prefix,
+            list,
             method,
-            renew: _,
-            ttl_after_expiry: _,
+            renew,
+            ttl_after_expiry: _, // As formats and verify, one of the `Wishes`.
             duration,
             renew_before,
             renew_before_percentage,
             get,
             put,
-            post: _,
+            post,
             formats: _,
             verify: _,
             secret_name,
@@ -146,17 +117,16 @@ impl Request {
         fields::dns_subdomain("spec.storeRef.name", store)?;
         checked(endpoint.as_deref(), "spec.endpoint", fields::dns_label)?;
         let bucket = Bucket::parse(bucket).map_err(named("spec.bucket"))?;
-        let objects = match key {
-            Some(key) => Objects::Key(Key::parse(key).map_err(named("spec.key"))?),
-            None => {
-                return Err(InvalidSpec::new(
-                    "spec.key",
-                    "is not given; give the key of one object",
-                ));
-            }
-        };
-        let options = parse_options(method.unwrap_or_default(), get.as_ref(), put.as_ref())?;
-        let duration = parse_life(duration.as_deref(), limits)?;
+        let method = method.unwrap_or_default();
+        let objects = Objects::parse(&Fields {
+            key: key.as_deref(),
+            keys: keys.as_deref(),
+            prefix: prefix.as_deref(),
+            list: list.as_ref(),
+            method,
+        })?;
+        let options = parse_options(method, get.as_ref(), put.as_ref(), post.as_ref())?;
+        let duration = parse_life(duration.as_deref(), renew.unwrap_or_default(), limits)?;
         let renew_before =
             parse_renewal(renew_before.as_deref(), *renew_before_percentage, duration)?;
         checked(
@@ -216,10 +186,6 @@ impl fmt::Display for InvalidSpec {
 
 impl std::error::Error for InvalidSpec {}
 
-fn named(field: &'static str) -> impl Fn(NameError) -> InvalidSpec {
-    move |error| InvalidSpec::new(field, error.to_string())
-}
-
 fn checked(
     value: Option<&str>,
     field: &str,
@@ -232,48 +198,59 @@ fn parse_options(
     method: Method,
     get: Option<&GetOptions>,
     put: Option<&PutOptions>,
+    post: Option<&PostOptions>,
 ) -> Result<Options, InvalidSpec> {
-    let foreign = match method {
-        Method::Get | Method::Head => put.map(|_| ("spec.put", "PUT")),
-        Method::Put => get.map(|_| ("spec.get", "GET or HEAD")),
-        Method::Delete | Method::Post => put
-            .map(|_| ("spec.put", "PUT"))
-            .or(get.map(|_| ("spec.get", "GET or HEAD"))),
-    };
-    if let Some((field, methods)) = foreign {
+    let blocks = [
+        (
+            get.is_some(),
+            matches!(method, Method::Get | Method::Head),
+            ("spec.get", "GET or HEAD"),
+        ),
+        (put.is_some(), method == Method::Put, ("spec.put", "PUT")),
+        (
+            post.is_some(),
+            method == Method::Post,
+            ("spec.post", "POST"),
+        ),
+    ];
+    let foreign = blocks.into_iter().find(|&(given, fits, _)| given && !fits);
+    if let Some((_, _, (field, methods))) = foreign {
         let message = format!(
             "this block goes with method {methods}, and the method is {}; remove the block, or set spec.method",
             method.as_str()
         );
         return Err(InvalidSpec::new(field, message));
     }
-    if let Some(get) = get {
-        fields::check_get(get)?;
-    }
-    if let Some(put) = put {
-        fields::check_put(put)?;
-    }
+    get.map_or(Ok(()), fields::check_get)?;
+    put.map_or(Ok(()), fields::check_put)?;
+    post.map_or(Ok(()), fields::check_post)?;
     Ok(match method {
         Method::Get => Options::Get(get.cloned().unwrap_or_default()),
         Method::Head => Options::Head(get.cloned().unwrap_or_default()),
         Method::Put => Options::Put(put.cloned().unwrap_or_default()),
         Method::Delete => Options::Delete,
-        Method::Post => {
-            return Err(InvalidSpec::new(
-                "spec.method",
-                "POST is not served by this version",
-            ));
-        }
+        Method::Post => Options::Post(post.cloned().unwrap_or_default()),
     })
 }
 
-fn parse_life(text: Option<&str>, limits: &Limits) -> Result<Option<Duration>, InvalidSpec> {
+fn parse_life(
+    text: Option<&str>,
+    renew: Renew,
+    limits: &Limits,
+) -> Result<Option<Duration>, InvalidSpec> {
     let field = "spec.duration";
     let Some(text) = text else { return Ok(None) };
     let life = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
-    let shortest = limits.min_duration.max(SHORTEST_LIFE);
+    let (shortest, too_short) = match renew {
+        Renew::Always => (
+            limits.min_duration.max(SHORTEST_LIFE),
+            "shorter than a renewed URL may live",
+        ),
+        // What is issued once is no work again: only what a URL can be bounds it.
+        Renew::Never => (SHORTEST_LIFE, "shorter than a URL may live"),
+    };
     let fault = if life < shortest {
-        "shorter than a renewed URL may live"
+        too_short
     } else if life > LONGEST_LIFE {
         "longer than SigV4 allows"
     } else {

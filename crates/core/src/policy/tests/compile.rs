@@ -27,7 +27,7 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
         (
             json!({"methods": ["GET", "PUT"]}),
             "maxUploadBytes",
-            "is required with PUT; give the largest",
+            "is required with PUT and POST; give the largest",
         ),
         (
             json!({"maxUploadBytes": 5_368_709_121_u64}),
@@ -342,7 +342,7 @@ fn a_misspelt_field_does_not_parse() {
         ]}}, "allow": []}),
         json!({"namespaces": {"selector": {"matchExpressions": [{"key": "a", "operator": "in"}]}}, "allow": []}),
         json!({"namespaces": {}, "allow": [], "deny": []}),
-        json!({"namespaces": {}, "allow": [rule(&json!({"methods": ["LIST"]}))]}),
+        json!({"namespaces": {}, "allow": [rule(&json!({"methods": ["list"]}))]}),
     ] {
         assert!(
             serde_json::from_value::<PresignedUrlPolicySpec>(policy.clone()).is_err(),

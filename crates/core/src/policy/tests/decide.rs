@@ -25,7 +25,8 @@ fn a_rule_that_allows_the_whole_of_it_grants_its_own_limits() {
         &policies(&[rule(&json!({}))]),
         &request(&json!({"duration": "12h"})),
     ));
-    assert_eq!((grant.policy.as_str(), grant.rule), ("p0", 0));
+    assert_eq!(grant.policies, ["p0"]);
+    assert_eq!(grant.max_objects, 1000);
     assert_eq!(grant.max_duration, Duration::from_hours(12));
     assert_eq!(grant.options, request(&json!({})).options);
 }
@@ -190,7 +191,7 @@ fn of_several_rules_the_one_that_forces_nothing_is_taken_then_the_longest_then_t
     for (put, policy) in [(plain, "p2"), (guarded, "p0")] {
         let asked = request(&json!({"method": "PUT", "put": put}));
         let grant = granted(decide(&set, &asked));
-        assert_eq!(grant.policy, policy);
+        assert_eq!(grant.policies, [policy]);
         assert_eq!(
             grant.options == asked.options,
             policy == "p2" || policy == "p0"

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{decide, granted, is_allowed, policies, refused, request, rule, with};
-use crate::api::{AllowRule, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
+use crate::api::{
+    AllowRule, ContentLengthRange, GetOptions, IfNoneMatch, ListOptions, PolicyMethod, PostOptions,
+    PutOptions, ServerSideEncryption,
+};
 
 /// Every field of a value that has them all.
 fn fields(value: &impl serde::Serialize) -> BTreeSet<String> {
@@ -28,7 +31,12 @@ fn whole_rule() -> AllowRule {
         stores: one("main"),
         buckets: one("data"),
         prefixes: one("team-a/"),
-        methods: vec![crate::api::PolicyMethod::Get, crate::api::PolicyMethod::Put],
+        methods: vec![
+            PolicyMethod::Get,
+            PolicyMethod::Put,
+            PolicyMethod::Post,
+            PolicyMethod::List,
+        ],
         max_duration: "12h".to_owned(),
         max_upload_bytes: Some(10),
         allow_unsized_put: Some(true),
@@ -41,8 +49,8 @@ fn whole_rule() -> AllowRule {
         allow_response_overrides: Some(true),
         allow_versions: Some(true),
         allow_metadata: Some(true),
-        create_only: Some(true),
-        max_objects: Some(10),
+        create_only: None,
+        max_objects: Some(2),
         min_refresh_interval: Some("1h".to_owned()),
     }
 }
@@ -51,6 +59,9 @@ fn whole_rule() -> AllowRule {
 fn every_field_of_a_rule_decides_something() {
     let get = |get: Value| json!({"get": get});
     let put = |put: Value| json!({"method": "PUT", "put": put});
+    let post = |post: Value| json!({"method": "POST", "post": post});
+    let sized = json!({"max": 10});
+    let list = |list: Value| json!({"key": null, "prefix": "team-a/", "list": list});
     // A field, the same field with less in it, and a request that passes with the first and not with the second.
     let table = [
         ("stores", json!(["x"]), get(json!({}))),
@@ -92,6 +103,32 @@ fn every_field_of_a_rule_decides_something() {
             json!(false),
             put(json!({"metadata": {"a": "b"}})),
         ),
+        (
+            "methods",
+            json!(["PUT", "GET", "LIST"]),
+            post(json!({"contentLengthRange": sized})),
+        ),
+        ("methods", json!(["PUT", "GET"]), list(json!({}))),
+        ("methods", json!(["PUT", "LIST"]), list(json!({}))),
+        (
+            "redirects",
+            json!(["https://example.com/"]),
+            post(
+                json!({"contentLengthRange": sized, "successActionRedirect": "https://example.com/done"}),
+            ),
+        ),
+        (
+            "maxObjects",
+            json!(1),
+            json!({"key": null, "keys": ["team-a/x", "team-a/y"]}),
+        ),
+        ("maxObjects", json!(1), list(json!({"maxObjects": 2}))),
+        ("maxObjects", json!(1), list(json!({"minObjects": 2}))),
+        (
+            "minRefreshInterval",
+            json!("61m"),
+            list(json!({"refreshInterval": "1h"})),
+        ),
     ];
     let whole = serde_json::to_value(whole_rule()).expect("it serializes");
     let mut seen: BTreeSet<String> = table
@@ -106,19 +143,21 @@ fn every_field_of_a_rule_decides_something() {
             &asked,
         ));
     }
-    // createOnly refuses nothing: it adds to what is signed.
+    // createOnly is the one field that takes away: from a PUT that anything is replaced, from a POST all.
+    let rule = || policies(std::slice::from_ref(&whole));
+    let create_only = policies(&[with(whole.clone(), &json!({"createOnly": true}))]);
     let asked = request(&put(json!({})));
-    assert_ne!(
-        granted(decide(&policies(std::slice::from_ref(&whole)), &asked)).options,
-        asked.options
-    );
-    let without = with(whole, &json!({"createOnly": null}));
-    assert_eq!(
-        granted(decide(&policies(&[without]), &asked)).options,
-        asked.options
-    );
+    assert_eq!(granted(decide(&rule(), &asked)).options, asked.options);
+    assert_ne!(granted(decide(&create_only, &asked)).options, asked.options);
+    let asked = request(&post(json!({"contentLengthRange": {"max": 10}})));
+    granted(decide(&rule(), &asked));
+    refused(decide(&create_only, &asked));
     seen.insert("createOnly".to_owned());
-    assert_eq!(seen, fields(&whole_rule()));
+    let whole = AllowRule {
+        create_only: Some(true),
+        ..whole_rule()
+    };
+    assert_eq!(seen, fields(&whole));
 }
 
 #[test]
@@ -186,6 +225,50 @@ fn every_option_of_a_put_needs_a_right_or_narrows_the_upload() {
         }
         let asked = request(&json!({"method": "PUT", "put": put}));
         let expected = narrowing.contains(&field.as_str());
+        assert_eq!(is_allowed(&decide(&set, &asked)), expected, "{field}");
+    }
+}
+
+#[test]
+fn every_option_of_a_post_needs_a_right_or_narrows_the_upload() {
+    let text = |text: &str| Some(text.to_owned());
+    let whole = PostOptions {
+        content_length_range: Some(ContentLengthRange { min: None, max: 11 }),
+        content_type: text("a/b"),
+        content_type_prefix: text("a/"),
+        acl: text("private"),
+        success_action_status: Some(201),
+        success_action_redirect: text("https://example.com/done"),
+        metadata: Some([("t".to_owned(), "v".to_owned())].into()),
+    };
+    let narrowing = ["contentType", "contentTypePrefix", "successActionStatus"];
+    let values = serde_json::to_value(&whole).expect("it serializes");
+    let set = policies(&[rule(&json!({"methods": ["POST"], "maxUploadBytes": 10}))]);
+    for field in fields(&whole) {
+        let sized = json!({"contentLengthRange": {"max": 10}});
+        let post = with(sized, &json!({&field: values[&field]}));
+        let asked = request(&json!({"method": "POST", "post": post}));
+        let expected = narrowing.contains(&field.as_str());
+        assert_eq!(is_allowed(&decide(&set, &asked)), expected, "{field}");
+    }
+}
+
+#[test]
+fn every_field_of_a_listing_is_bounded_or_narrows_it() {
+    let one = || Some(vec!["*".to_owned()]);
+    let whole = ListOptions {
+        min_objects: Some(11),
+        max_objects: Some(11),
+        include: one(),
+        exclude: one(),
+        refresh_interval: Some("1m".to_owned()),
+    };
+    let values = serde_json::to_value(&whole).expect("it serializes");
+    let set = policies(&[rule(&json!({"methods": ["GET", "LIST"], "maxObjects": 10}))]);
+    for field in fields(&whole) {
+        let list = json!({&field: values[&field]});
+        let asked = request(&json!({"key": null, "prefix": "team-a/", "list": list}));
+        let expected = ["include", "exclude"].contains(&field.as_str());
         assert_eq!(is_allowed(&decide(&set, &asked)), expected, "{field}");
     }
 }

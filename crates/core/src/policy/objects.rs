@@ -1,0 +1,249 @@
+//! Which objects a request is about: one key, several, those under a prefix that is listed, or any under a form's prefix.
+//!
+//! What holds here: exactly one of these was asked for, with a method that it goes with, and no key is there twice.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::duration::{format_duration, parse_duration};
+use super::glob::KeyGlob;
+use super::names::{Key, NameError, Prefix};
+use super::request::{InvalidSpec, LONGEST_LIFE};
+use super::words::quoted;
+use crate::api::{ListOptions, Method};
+
+/// The most keys of one resource.
+const MOST_KEYS: usize = 2048;
+/// The most objects that a listing may ask for or be allowed.
+pub(super) const MOST_OBJECTS: u32 = 10_000;
+/// The most globs of each kind.
+const MOST_GLOBS: usize = 32;
+/// The shortest time between two listings that can be asked for or allowed.
+pub(super) const SHORTEST_REFRESH: Duration = Duration::from_mins(1);
+
+/// Which objects a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// One.
+    Key(Key),
+    /// Several, each once, in the order in which they were given.
+    Keys(Vec<Key>),
+    /// What a listing finds.
+    List(ListRequest),
+    /// Any whose key begins so: a form's sender chooses.
+    Under(Prefix),
+}
+
+/// What is to be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListRequest {
+    /// What the keys begin with.
+    pub prefix: Prefix,
+    /// The fewest objects that are good enough.
+    pub min_objects: u32,
+    /// The most that are wanted; `None` leaves it to the policy.
+    pub max_objects: Option<u32>,
+    /// Globs of what follows the prefix; empty includes all.
+    pub include: Vec<KeyGlob>,
+    /// Globs that take away from it.
+    pub exclude: Vec<KeyGlob>,
+    /// How often it is listed between renewals.
+    pub refresh_interval: Option<Duration>,
+}
+
+/// The fields of a spec that name objects.
+pub(super) struct Fields<'a> {
+    pub(super) key: Option<&'a str>,
+    pub(super) keys: Option<&'a [String]>,
+    pub(super) prefix: Option<&'a str>,
+    pub(super) list: Option<&'a ListOptions>,
+    pub(super) method: Method,
+}
+
+impl Objects {
+    pub(super) fn parse(fields: &Fields<'_>) -> Result<Self, InvalidSpec> {
+        let &Fields {
+            key,
+            keys,
+            prefix,
+            list,
+            method,
+        } = fields;
+        let objects = match (key, keys, prefix) {
+            (Some(key), None, None) => Self::Key(Key::parse(key).map_err(named("spec.key"))?),
+            (None, Some(keys), None) => Self::Keys(parse_keys(keys, method)?),
+            (None, None, Some(prefix)) => under(prefix, list, method)?,
+            (None, None, None) => {
+                return Err(InvalidSpec::new(
+                    "spec.key",
+                    "is not given, nor is keys or prefix; set exactly one of them",
+                ));
+            }
+            (one, _, other) => {
+                let field = if other.is_some() {
+                    "spec.prefix"
+                } else {
+                    "spec.keys"
+                };
+                let beside = if one.is_some() { "key" } else { "keys" };
+                return Err(InvalidSpec::new(
+                    field,
+                    format!("is given beside {beside}; set exactly one of key, keys and prefix"),
+                ));
+            }
+        };
+        if list.is_some() && !matches!(objects, Self::List(_)) {
+            return Err(InvalidSpec::new(
+                "spec.list",
+                "this block goes with prefix and method GET; remove the block, or set spec.prefix",
+            ));
+        }
+        Ok(objects)
+    }
+}
+
+impl ListRequest {
+    /// Whether an object of this key is wanted. What it may be asked for is another matter: the key is not parsed yet.
+    #[must_use]
+    pub fn keeps(&self, key: &str) -> bool {
+        let Some(rest) = key.strip_prefix(self.prefix.as_str()) else {
+            return false;
+        };
+        let matches = |globs: &[KeyGlob]| globs.iter().any(|glob| glob.matches(rest));
+        (self.include.is_empty() || matches(&self.include)) && !matches(&self.exclude)
+    }
+
+    fn parse(prefix: Prefix, options: &ListOptions) -> Result<Self, InvalidSpec> {
+        let ListOptions {
+            min_objects,
+            max_objects,
+            include,
+            exclude,
+            refresh_interval,
+        } = options;
+        let min_objects = min_objects.unwrap_or(1);
+        let out_of_range = |field, number: u32, least| {
+            let message = format!(
+                "{number} is not between {least} and {MOST_OBJECTS}; give a number that is"
+            );
+            Err(InvalidSpec::new(field, message))
+        };
+        if min_objects > MOST_OBJECTS {
+            return out_of_range("spec.list.minObjects", min_objects, 0);
+        }
+        if let Some(most) = *max_objects {
+            if !(1..=MOST_OBJECTS).contains(&most) {
+                return out_of_range("spec.list.maxObjects", most, 1);
+            }
+            if min_objects > most {
+                let message =
+                    format!("{min_objects} is more than maxObjects, which is {most}; give less");
+                return Err(InvalidSpec::new("spec.list.minObjects", message));
+            }
+        }
+        Ok(Self {
+            prefix,
+            min_objects,
+            max_objects: *max_objects,
+            include: globs("spec.list.include", include.as_deref())?,
+            exclude: globs("spec.list.exclude", exclude.as_deref())?,
+            refresh_interval: refresh_interval.as_deref().map(refresh).transpose()?,
+        })
+    }
+}
+
+pub(super) fn named(field: impl Into<String>) -> impl FnOnce(NameError) -> InvalidSpec {
+    let field = field.into();
+    move |error| InvalidSpec::new(field, error.to_string())
+}
+
+fn parse_keys(keys: &[String], method: Method) -> Result<Vec<Key>, InvalidSpec> {
+    let fault = match keys.len() {
+        _ if method == Method::Post => {
+            "goes with method GET, HEAD, PUT or DELETE, and the method is POST; a form is for one key or one prefix"
+                .to_owned()
+        }
+        0 => "is empty; give at least one key".to_owned(),
+        count if count > MOST_KEYS => {
+            format!("holds {count} keys; give at most {MOST_KEYS}, and the rest in other resources")
+        }
+        _ => {
+            let mut seen = BTreeSet::new();
+            return keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| {
+                    let field = format!("spec.keys[{at}]");
+                    if !seen.insert(key) {
+                        let message = format!("{} is given twice; remove one of them", quoted(key));
+                        return Err(InvalidSpec::new(field, message));
+                    }
+                    Key::parse(key).map_err(named(field))
+                })
+                .collect();
+        }
+    };
+    Err(InvalidSpec::new("spec.keys", fault))
+}
+
+fn under(prefix: &str, list: Option<&ListOptions>, method: Method) -> Result<Objects, InvalidSpec> {
+    let field = "spec.prefix";
+    let parsed = Prefix::parse(prefix).map_err(named(field))?;
+    match method {
+        Method::Get => {
+            let none = ListOptions::default();
+            ListRequest::parse(parsed, list.unwrap_or(&none)).map(Objects::List)
+        }
+        // What the sender adds would read as a variable: x$ and {filename}.
+        Method::Post if prefix.ends_with('$') => Err(InvalidSpec::new(
+            field,
+            format!(
+                "{} ends in \"$\", which forms expand with what follows; give a prefix that ends in /",
+                quoted(prefix)
+            ),
+        )),
+        Method::Post => Ok(Objects::Under(parsed)),
+        Method::Head | Method::Put | Method::Delete => Err(InvalidSpec::new(
+            field,
+            format!(
+                "goes with method GET, which lists it, or POST, and the method is {}; name the objects in key or keys",
+                method.as_str()
+            ),
+        )),
+    }
+}
+
+fn globs(field: &str, texts: Option<&[String]>) -> Result<Vec<KeyGlob>, InvalidSpec> {
+    let Some(texts) = texts else {
+        return Ok(Vec::new());
+    };
+    if !(1..=MOST_GLOBS).contains(&texts.len()) {
+        let message = format!(
+            "holds {} globs; give 1 to {MOST_GLOBS}, or leave it out",
+            texts.len()
+        );
+        return Err(InvalidSpec::new(field, message));
+    }
+    texts
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            KeyGlob::parse(text).map_err(|why| InvalidSpec::new(format!("{field}[{at}]"), why))
+        })
+        .collect()
+}
+
+fn refresh(text: &str) -> Result<Duration, InvalidSpec> {
+    let field = "spec.list.refreshInterval";
+    let every = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
+    if (SHORTEST_REFRESH..=LONGEST_LIFE).contains(&every) {
+        return Ok(every);
+    }
+    let message = format!(
+        "{} is not between {} and {}; give a time between, or leave it out to list at renewals only",
+        quoted(text),
+        format_duration(SHORTEST_REFRESH),
+        format_duration(LONGEST_LIFE)
+    );
+    Err(InvalidSpec::new(field, message))
+}
