@@ -63,7 +63,6 @@ pub fn check_form(form: &Form, expected: &ExpectedForm<'_>) -> Result<(), Mismat
             (Field::None, None) => {}
             (_, None) => return Err(Mismatch::MissingField(rule.label)),
             (Field::Exactly(value), Some(sent)) if value == sent => {}
-            (Field::Exactly(_), Some(_)) => return Err(Mismatch::Field(rule.label)),
             (Field::Credential, Some(sent)) => {
                 let ExpectedForm {
                     access_key_id,
@@ -73,7 +72,9 @@ pub fn check_form(form: &Form, expected: &ExpectedForm<'_>) -> Result<(), Mismat
                 } = *expected;
                 check_credential(sent, access_key_id, region, signed_at)?;
             }
-            (Field::Token, Some("")) => return Err(Mismatch::Field(rule.label)),
+            (Field::Exactly(_), Some(_)) | (Field::Token, Some("")) => {
+                return Err(Mismatch::Field(rule.label));
+            }
             (Field::Token | Field::Policy, Some(_)) => {}
             (Field::Signature, Some(sent)) => check_signature(sent)?,
         }

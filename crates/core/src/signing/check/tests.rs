@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod forged_forms;
 mod forged_headers;
 mod forged_urls;
 
