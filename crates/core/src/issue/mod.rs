@@ -9,6 +9,7 @@ mod many;
 mod merge;
 mod ownership;
 mod render;
+mod render_form;
 mod schedule;
 mod template;
 
@@ -21,6 +22,7 @@ pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many};
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Me, Owner, Ownership, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
+pub use render_form::{FormContent, render_form};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread};
 pub use template::{ReservedKeys, Template, secret_name};
 

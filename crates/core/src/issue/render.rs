@@ -140,6 +140,8 @@ pub enum RenderError {
     Url,
     /// A header is not one line of printable ASCII.
     Header,
+    /// A form's field holds a control character.
+    Field,
 }
 
 impl fmt::Display for RenderError {
@@ -168,6 +170,9 @@ impl fmt::Display for RenderError {
             ),
             Self::Header => f.write_str(
                 "a header to be sent is not one line of printable ASCII: mend the values under spec.put",
+            ),
+            Self::Field => f.write_str(
+                "a field of the form holds a control character: mend the values under spec.post",
             ),
         }
     }

@@ -1,4 +1,5 @@
-//! Tables, properties and goldens of this room. The file for curl is proven by the real curl in `tests/curl_conf.rs`.
+//! Tables, properties and goldens of this room. The file for curl is proven by the real curl in `tests/curl_conf.rs`
+//! and, that for a form, by `tests/form_uploads.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,6 +9,7 @@ mod many;
 mod merge;
 mod ownership;
 mod render;
+mod render_form;
 mod schedule;
 mod template;
 
