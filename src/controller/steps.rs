@@ -3,7 +3,7 @@
 //! What holds here: each step is one call to one room, and each is timed.
 
 use jiff::Timestamp;
-use presigned_core::engine::{Notice, Step, StepResult};
+use presigned_core::engine::{ListFailure, Notice, Step, StepResult, Unreached};
 use tokio::time::Instant;
 
 use crate::kube::Cluster;
@@ -60,6 +60,17 @@ impl Hands {
                 }
                 StepResult::Credentials(result)
             }
+            Step::List { .. } => {
+                StepResult::Listed(Err(ListFailure::Unreached(Unreached::Connection)))
+            }
+            Step::Ask { asks, .. } => {
+                StepResult::Asked(vec![Err(Unreached::Connection); asks.len()])
+            }
+            // Off the one thread on which everything else waits.
+            Step::Sign(job) => match tokio::task::spawn_blocking(move || job.run()).await {
+                Ok(signed) => StepResult::Signed(Box::new(signed)),
+                Err(_) => StepResult::NotLeading,
+            },
             Step::InspectSecret {
                 namespace,
                 name,
@@ -143,6 +154,9 @@ fn tell(notice: &Notice) {
 const fn name(step: &Step) -> &'static str {
     match step {
         Step::FetchCredentials { .. } => "fetch_credentials",
+        Step::List { .. } => "list",
+        Step::Ask { .. } => "ask",
+        Step::Sign(_) => "sign",
         Step::InspectSecret { .. } => "inspect_secret",
         Step::CreateSecret(_) => "create_secret",
         Step::UpdateSecret { .. } => "update_secret",

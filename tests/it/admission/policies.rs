@@ -58,10 +58,10 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
             ("empty", allow(&json!({ "maxDuration": "" })), life),
             (
                 "an unknown method",
-                allow(&json!({ "methods": ["POST"] })),
+                allow(&json!({ "methods": ["PATCH"] })),
                 &[
                     "spec.allow[0].methods[0]",
-                    "\"GET\", \"HEAD\", \"PUT\", \"DELETE\"",
+                    "\"GET\", \"HEAD\", \"PUT\", \"DELETE\", \"POST\", \"LIST\"",
                 ],
             ),
             (

@@ -96,7 +96,11 @@ async fn a_key_that_others_would_rewrite_is_refused() {
                 &["spec.key", "1024"],
             ),
             ("nothing", key(""), &["spec.key", "at least 1"]),
-            ("none", json!({ "key": null }), &["spec.key", "Required"]),
+            (
+                "none",
+                json!({ "key": null }),
+                &["set exactly one of key, keys and prefix"],
+            ),
         ])
         .await;
 }

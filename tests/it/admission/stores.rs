@@ -42,7 +42,7 @@ async fn an_endpoint_is_scheme_host_and_port_only() {
 
 #[tokio::test]
 async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
-    let one = &["set exactly one of default and secretRef"][..];
+    let one = &["set exactly one of default, secretRef, webIdentity and assumeRole"][..];
     let endpoint = json!({ "name": "a", "url": "https://a.example.com" });
     store()
         .refuses(&[

@@ -80,7 +80,12 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
                 published += usize::from(matches!(work, Work::Resource(_)));
                 StepResult::Published
             }
-            Step::InspectSecret { .. } | Step::UpdateSecret { .. } | Step::DeleteSecret { .. } => {
+            Step::List { .. }
+            | Step::Ask { .. }
+            | Step::Sign(_)
+            | Step::InspectSecret { .. }
+            | Step::UpdateSecret { .. }
+            | Step::DeleteSecret { .. } => {
                 bail!("a first issue takes no other step")
             }
         };
@@ -147,7 +152,7 @@ fn resource(at: usize) -> Result<ResourceSeen> {
         renew_request: None,
         spec: Ok(Box::new(
             serde_json::from_value(json!({
-                "bucket": "models", "key": format!("bench-00/object-{at:05}.bin"), "duration": "1h",
+                "bucket": "models", "key": format!("bench-00/object-{at:05}.bin"), "duration": "1h", "verify": "Never",
             }))
             .context("a spec")?,
         )),

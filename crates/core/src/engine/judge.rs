@@ -16,7 +16,7 @@ use crate::issue::{
     Asked, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     secret_name as checked_secret_name, spec_hash, store_hash,
 };
-use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Request};
+use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Request, Wishes};
 use crate::signing::Target;
 
 /// What may be done for a resource.
@@ -46,6 +46,7 @@ pub(super) enum Judged {
 pub(super) struct Granted {
     pub(super) request: Request,
     pub(super) grant: Grant,
+    pub(super) wishes: Wishes,
     pub(super) template: Template,
     pub(super) secret_name: String,
     pub(super) spec_hash: String,
@@ -57,6 +58,8 @@ pub(super) struct Granted {
 pub(super) struct Allowed {
     pub(super) granted: Granted,
     pub(super) target: Target,
+    /// Where the operator itself reaches the bucket.
+    pub(super) ask_target: Target,
     pub(super) store: String,
     pub(super) max_signature_age: Option<Duration>,
     pub(super) ca_bundle: Option<String>,
@@ -88,6 +91,7 @@ impl Granted {
 /// The parts of a spec that were parsed.
 struct Parsed {
     request: Request,
+    wishes: Wishes,
     template: Template,
     secret_name: String,
 }
@@ -139,6 +143,7 @@ fn parse(
     };
     Ok(Parsed {
         request: Request::parse(spec, &limits)?,
+        wishes: Wishes::parse(spec)?,
         template: Template::parse(spec.secret_template.as_ref(), reserved)?,
         secret_name: checked_secret_name(spec.secret_name.as_deref(), name)?.to_owned(),
     })
@@ -147,6 +152,7 @@ fn parse(
 fn granted(store: &str, parsed: Parsed, grant: Grant) -> Granted {
     let Parsed {
         request,
+        wishes,
         template,
         secret_name,
     } = parsed;
@@ -163,9 +169,11 @@ fn granted(store: &str, parsed: Parsed, grant: Grant) -> Granted {
             secret_name: &secret_name,
             labels: template.labels(),
             annotations: template.annotations(),
+            formats: &wishes.formats,
         }),
         request,
         grant,
+        wishes,
         template,
         secret_name,
     }
@@ -179,7 +187,7 @@ fn with_store(index: &Index, store: &str, granted: Granted) -> Judged {
             reason,
             message,
         },
-        Ok((compiled, uid, target)) => Judged::Allowed(Box::new(Allowed {
+        Ok((compiled, uid, target, ask_target)) => Judged::Allowed(Box::new(Allowed {
             store_hash: store_hash(&StoreInputs {
                 uid,
                 endpoint: &target.endpoint.to_string(),
@@ -193,6 +201,7 @@ fn with_store(index: &Index, store: &str, granted: Granted) -> Judged {
             store: store.to_owned(),
             granted,
             target,
+            ask_target,
         })),
     }
 }
@@ -202,7 +211,7 @@ fn reach<'a>(
     index: &'a Index,
     store: &str,
     request: &Request,
-) -> Result<(&'a Compiled, &'a str, Target), (Reason, String)> {
+) -> Result<(&'a Compiled, &'a str, Target, Target), (Reason, String)> {
     let refuse = |reason, message| Err((reason, message));
     let Some(known) = index.stores.get(store) else {
         return refuse(
@@ -221,13 +230,14 @@ fn reach<'a>(
             );
         }
     };
-    match compiled.target(request.endpoint.as_deref(), &request.bucket) {
-        Some(Ok(target)) => Ok((compiled, &known.seen.uid, target)),
-        Some(Err(error)) => refuse(
+    let by = |endpoint| compiled.target(endpoint, &request.bucket);
+    match (by(request.endpoint.as_deref()), by(None)) {
+        (Some(Ok(target)), Some(Ok(own))) => Ok((compiled, &known.seen.uid, target, own)),
+        (Some(Err(error)), _) | (_, Some(Err(error))) => refuse(
             Reason::StoreInvalid,
             format!("the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"),
         ),
-        None => {
+        (None, _) | (_, None) => {
             let named = request.endpoint.as_deref().unwrap_or_default();
             refuse(
                 Reason::EndpointNotFound,

@@ -4,13 +4,18 @@
 //! the status tells it, what troubles a resource until it ends, and what was seen and need not be looked at again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::index::SecretVersion;
+use super::listing::Found;
+use super::proof::Proof;
+use super::sign::Signed;
 use super::step::{Notice, SecretSeen};
 use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, SignedHashes};
+use crate::policy::Key;
 
 /// By how many seconds a URL may be dated ahead of the clock.
 const AHEAD: i64 = 300;
@@ -27,6 +32,8 @@ pub(super) struct Issued {
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) limited_by: Option<LimitedBy>,
+    pub(super) objects: u32,
+    pub(super) skipped: Option<u32>,
     pub(super) hashes: SignedHashes,
     pub(super) revision: i64,
     pub(super) served_request: Option<String>,
@@ -63,6 +70,8 @@ pub enum Cause {
     Due,
     /// The annotation asked for it.
     Requested,
+    /// The objects under the prefix are others.
+    Listed,
     /// The Secret is gone or was edited.
     Drift,
 }
@@ -128,6 +137,18 @@ pub(super) struct Memory {
     /// The old Secret that is to be removed once the new one is written.
     pub(super) superseded: Option<Box<SecretRef>>,
     pub(super) notices: VecDeque<Box<Notice>>,
+    /// What was found under the prefix, until it is written or found to be no news.
+    pub(super) listing: Option<Arc<Found>>,
+    /// When it was last looked; `None` looks again before long: the policies or the namespace changed, or nobody did yet.
+    pub(super) listed_at: Option<Timestamp>,
+    /// What a step signed for the write that follows.
+    pub(super) signed: Option<Box<Signed>>,
+    /// Objects of the last listing, for a try of what was written.
+    pub(super) sample: Vec<Key>,
+    pub(super) proof: Option<Box<Proof>>,
+    pub(super) tries: u32,
+    /// When what did not work is tried again.
+    pub(super) try_at: Option<Timestamp>,
     /// The status is not written again before this time.
     pub(super) status_retry_at: Option<Timestamp>,
 }
@@ -151,6 +172,11 @@ impl Memory {
         self.replans = 0;
         self.inspected = None;
         self.occupied = false;
+        self.listing = None;
+        self.listed_at = None;
+        self.signed = None;
+        self.try_at = None;
+        self.tries = 0;
         self.resign_at = None;
         self.replace = false;
         self.removal_retry_at = None;
@@ -171,13 +197,17 @@ impl Memory {
         self.retry_at = bounded(self.retry_at, by(longest));
         self.removal_retry_at = bounded(self.removal_retry_at, by(longest));
         self.status_retry_at = bounded(self.status_retry_at, by(longest));
+        self.try_at = bounded(self.try_at, by(longest));
+        self.listed_at = self.listed_at.filter(|at| *at <= now);
         self.resign_at = bounded(self.resign_at, by(resign));
         self.healed_at = bounded(self.healed_at, now);
     }
 
     /// A write worked.
     pub(super) fn succeeded(&mut self) {
+        let listed_at = self.listed_at;
         self.begin_anew();
+        self.listed_at = listed_at;
         self.drifted = false;
         self.outdated = false;
         self.pending = None;
@@ -193,6 +223,8 @@ impl Issued {
             issued_at: status.issued_at?,
             expires_at: status.expires_at?,
             limited_by: status.limited_by,
+            objects: status.objects.unwrap_or(1),
+            skipped: status.skipped_objects,
             hashes: status.hashes.clone()?,
             revision: status.revision?,
             served_request: status.last_renew_request.clone(),

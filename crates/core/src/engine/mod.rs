@@ -17,9 +17,11 @@ mod event;
 mod failure;
 mod index;
 mod judge;
+mod listing;
 mod memory;
 mod outcome;
 mod plan;
+mod proof;
 mod queue;
 mod settings;
 mod sign;
@@ -28,7 +30,9 @@ mod step;
 mod store;
 mod store_plan;
 mod time;
+mod tries;
 mod verdict;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;
@@ -46,12 +50,13 @@ pub use index::Watched;
 pub use memory::Cause;
 pub use queue::Priority;
 pub use settings::{DenialGrace, SecretAccess, Settings};
+pub use sign::{SignedJob, SigningJob};
 pub use step::{
     ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
     StepResult, Sts, Work,
 };
 pub use verdict::{
-    ListTrouble, Trial, Tried, Verdict, list_trouble, rejects_credentials, verified,
+    ListTrouble, Listable, Trial, Tried, Verdict, list_trouble, rejects_credentials, verified,
 };
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
@@ -153,8 +158,16 @@ impl Engine {
         let was_synced = self.synced();
         let concerned = match event {
             Event::Resource(change) => self.index.resource(change),
-            Event::Policy(change) => self.index.policy(change),
-            Event::Namespace(change) => self.index.namespace(change),
+            Event::Policy(change) => {
+                let concerned = self.index.policy(change);
+                self.list_anew(&concerned);
+                concerned
+            }
+            Event::Namespace(change) => {
+                let concerned = self.index.namespace(change);
+                self.list_anew(&concerned);
+                concerned
+            }
             Event::Secret(change) => self.on_secret(change),
             Event::OwnSecret(change) => {
                 let stores = self.index.own_secret(change);
@@ -412,6 +425,12 @@ impl Engine {
             return Next::Step(step, Doing::Status(Box::new(desired), notices, refused));
         }
         record.memory.unsaved = None;
+        if let Some(next) = self.try_it(uid, judged, issued.as_ref(), now, &mut wake) {
+            return next;
+        }
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return Next::Idle(None);
+        };
         if let Some(notice) = record.memory.notices.pop_front() {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }

@@ -189,6 +189,21 @@ impl Engine {
             (_, StepResult::Inspected(Err(failure)) | StepResult::SecretDeleted(Err(failure))) => {
                 self.failed(uid, &failure, now);
             }
+            (Purpose::List, StepResult::Listed(result)) => self.listed(uid, result, now),
+            (Purpose::Sign, StepResult::Signed(job)) => {
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    match job.0 {
+                        Ok(signed) => record.memory.signed = Some(Box::new(signed)),
+                        Err(trouble) => {
+                            record.memory.trouble = Some(trouble);
+                            record.memory.retry_at = Some(later(now, RECHECK));
+                        }
+                    }
+                }
+            }
+            (Purpose::Prove(sample, hash), StepResult::Asked(answers)) => {
+                self.tried(uid, sample, &answers, hash, now);
+            }
             // The step was not tried: the plan is made afresh.
             (_, _) => {
                 if let Some(record) = self.index.resources.get_mut(uid) {

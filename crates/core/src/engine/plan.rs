@@ -11,13 +11,15 @@ use jiff::Timestamp;
 use super::index::{Index, Record, SecretVersion};
 use super::judge::{Allowed, Judged};
 use super::memory::{Cause, Issued, Unsaved};
+use super::proof::sample;
 use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, is_current, removal_at};
 use super::step::{SecretSeen, Step};
 use super::time::later;
-use super::write::{inspect, issue, remove};
+use super::write::{inspect, issue, list_again, remove};
 use crate::api::{MANAGED_BY_LABEL, MANAGER};
 use crate::issue::{Me, Ownership, ownership, renew_at};
+use crate::policy::{Key, Objects};
 
 /// Between two heals of one resource.
 const HEAL_PAUSE: Duration = Duration::from_mins(1);
@@ -43,6 +45,12 @@ pub(super) enum Purpose {
     Remove,
     /// Removal of the Secret of the earlier name.
     Supersede,
+    /// A look at what is under the prefix.
+    List,
+    /// Signatures of many objects.
+    Sign,
+    /// A try of these objects, with the hash of what they are signed for.
+    Prove(Vec<Key>, String),
     /// Removal of what stands in the way and is ours, or was left by a dead owner of the same name.
     MakeRoom,
 }
@@ -122,6 +130,9 @@ pub(super) fn plan_secret(
     if let (Some(allowed), None) = (may_issue, blocked) {
         match cause(index, record, allowed, issued.as_ref(), now, wake) {
             None => {
+                if let Some(plan) = look_again(index, uid, allowed, now, wake) {
+                    return plan;
+                }
                 // Nothing is to be done, so nothing stands in the way of it any more.
                 if let Some(record) = index.resources.get_mut(uid) {
                     record.memory.at_ease();
@@ -196,6 +207,15 @@ fn cause(
     if !issued.alive(now) {
         return Some(Cause::Due);
     }
+    if let Some(found) = &memory.listing {
+        let life = u64::try_from(issued.life()).unwrap_or_default();
+        if life > found.grant.max_duration.as_secs() {
+            return Some(Cause::Shortened);
+        }
+        if issued.hashes.objects.as_ref() != Some(&found.hash) {
+            return Some(Cause::Listed);
+        }
+    }
     let mut due = |at: Timestamp, cause: Cause| {
         if at <= now {
             return Some(cause);
@@ -232,6 +252,34 @@ fn cause(
         }
         _ => None,
     }
+}
+
+/// Plans another look at what is under a prefix, where one is due. What was found and is no news is forgotten.
+fn look_again(
+    index: &mut Index,
+    uid: &str,
+    allowed: &Allowed,
+    now: Timestamp,
+    wake: &mut Wake,
+) -> Option<SecretPlan> {
+    let Objects::List(list) = &allowed.granted.request.objects else {
+        return None;
+    };
+    let memory = &mut index.resources.get_mut(uid)?.memory;
+    if let Some(found) = memory.listing.take() {
+        memory.listed_at = Some(found.at);
+        memory.sample = sample(&allowed.granted.request.objects, Some(&found));
+    }
+    let due = match (memory.listed_at, list.refresh_interval) {
+        (None, _) => now,
+        (Some(at), Some(interval)) => later(at, interval),
+        (Some(_), None) => return None,
+    };
+    if due > now {
+        wake.at(due);
+        return None;
+    }
+    Some(list_again(index, uid, allowed, list, now))
 }
 
 /// Whether the store's credentials are known to come from another source than those that signed.

@@ -1,142 +1,393 @@
-//! From a grant and credentials to the content of a Secret: plan the life, sign, check, render.
+//! From what is allowed and credentials to the content of a Secret: plan the life, sign, check, render.
 //!
 //! What holds here: nothing that was signed leaves this room before the independent check has found in it just what the
-//! policies allow.
+//! policies allow. A [`SigningJob`] is a value that can be signed anywhere: few objects are signed where they are
+//! planned, many by a step of their own, so that nobody waits for them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::event::ResourceSeen;
 use super::judge::Allowed;
+use super::listing::Found;
 use super::memory::{Issued, Trouble};
 use super::store::Held;
 use super::time::later;
-use crate::api::{LimitedBy, Reason, SecretRef, SignedHashes};
-use crate::issue::{Content, Life, SecretContent, TooShort, plan_life, render};
-use crate::policy::{Objects, Options};
-use crate::signing::{Expected, Operation, Presigned, check, presign};
+use crate::api::{Format, LimitedBy, PostOptions, Reason, SecretRef, SignedHashes};
+use crate::issue::{
+    Asked, Content, FormContent, Item, Life, ManyContent, RenderError, SecretContent, Template,
+    TooShort, plan_life, render, render_form, render_many,
+};
+use crate::policy::{Bucket, Key, Objects, Options, Prefix};
+use crate::signing::{
+    Credentials, Expected, ExpectedForm, FormKey, FormOperation, Operation, Presigned, Target,
+    check, check_form, presign, sign_form,
+};
+
+/// More objects than this are signed by a step of their own.
+const AT_ONCE: usize = 32;
 
 /// A Secret's content, and the record of it as it will be once it is written.
+#[derive(Debug)]
 pub(super) struct Signed {
     pub(super) content: SecretContent,
     /// The Secret's uid and resourceVersion are still empty.
     pub(super) issued: Issued,
 }
 
-/// Signs what is allowed, checks it, and renders it.
-pub(super) fn sign(
-    allowed: &Allowed,
-    held: &Held,
-    seen: &ResourceSeen,
-    revision: i64,
-    now: Timestamp,
-) -> Result<Signed, Trouble> {
-    let life = plan_life(
-        now,
-        allowed.granted.asked(),
-        held.credentials.expires_at,
-        allowed.max_signature_age,
-    )
-    .map_err(|short| too_short(&short))?;
-    let options = &allowed.granted.grant.options;
-    let main = signed_and_checked(allowed, held, options, &life)?;
-    let beside = match options {
-        Options::Get(get) => Some(signed_and_checked(
-            allowed,
-            held,
-            &Options::Head(get.clone()),
-            &life,
-        )?),
-        Options::Head(_) | Options::Put(_) | Options::Delete | Options::Post(_) => None,
-    };
-    let content = render(&Content {
-        name: &seen.name,
-        method: options.method(),
-        url: main.url.expose(),
-        head_url: beside.as_ref().map(|head| head.url.expose()),
-        headers: &main.headers,
-        expires_at: life.expires_at,
-        ca_bundle: allowed.ca_bundle.as_deref(),
-        template: &allowed.granted.template,
-    })
-    .map_err(|error| stalled(Reason::SecretTooLarge, error.to_string()))?;
-    let secret = SecretRef {
-        name: allowed.granted.secret_name.clone(),
-        uid: String::new(),
-        resource_version: String::new(),
-        data_hash: content.data_hash(),
-    };
-    let hashes = SignedHashes {
-        spec: allowed.granted.spec_hash.clone(),
-        store: allowed.store_hash.clone(),
-        render: allowed.granted.render_hash.clone(),
-        credential: held.hash.clone(),
-        objects: None,
-        verified: None,
-    };
-    let issued = Issued {
-        secret,
-        method: options.method(),
-        issued_at: life.issued_at,
-        expires_at: life.expires_at,
-        limited_by: life.limited_by,
-        hashes,
-        revision,
-        served_request: seen.renew_request.clone(),
-    };
-    Ok(Signed { content, issued })
+/// An object that gets a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) key: Key,
+    /// Size and `ETag`, where a listing told them.
+    pub(super) listed: Option<(u64, String)>,
 }
 
-fn signed_and_checked(
-    allowed: &Allowed,
-    held: &Held,
-    options: &Options,
-    life: &Life,
-) -> Result<Presigned, Trouble> {
-    let request = &allowed.granted.request;
-    let Objects::Key(key) = &request.objects else {
-        return Err(stalled(Reason::InvalidSpec, "set spec.key".to_owned()));
-    };
-    let operation = Operation {
-        bucket: &request.bucket,
-        key,
-        options,
-    };
-    let presigned = presign(
-        &operation,
-        &allowed.target,
-        &held.credentials,
-        life.signed_at,
-        life.expires_in,
-    )
-    .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
-    let endpoint = &allowed.target.endpoint;
-    let by_policy = later(life.issued_at, allowed.granted.grant.max_duration);
-    let expected = Expected {
-        scheme: endpoint.scheme(),
-        host: endpoint.host(),
-        port: endpoint.port(),
-        style: allowed.target.style,
-        bucket: &request.bucket,
-        key,
-        method: options.method(),
-        options,
-        region: &allowed.target.region,
-        access_key_id: &held.credentials.access_key_id,
-        session: held.credentials.session_token.is_some(),
-        signed_at: life.signed_at,
-        expires_at: life.expires_at,
-        not_after: held
-            .credentials
-            .expires_at
-            .map_or(by_policy, |end| by_policy.min(end)),
-    };
-    check(&presigned, &expected).map_err(|mismatch| {
-        stalled(
-            Reason::SignatureMismatch,
-            format!("the finished URL was thrown away: {mismatch}; this is a fault of the operator, report it"),
+/// What is signed.
+#[derive(Clone)]
+enum Subject {
+    One(Key),
+    Many(Vec<Object>),
+    FormOf(Key),
+    FormUnder(Prefix),
+}
+
+/// Signatures that are to be made, with all that they need.
+#[derive(Clone)]
+pub struct SigningJob {
+    name: String,
+    revision: i64,
+    served_request: Option<String>,
+    bucket: Bucket,
+    subject: Subject,
+    skipped: Option<u32>,
+    options: Options,
+    asked: Asked,
+    target: Target,
+    max_signature_age: Option<Duration>,
+    ca_bundle: Option<String>,
+    template: Template,
+    formats: BTreeSet<Format>,
+    secret_name: String,
+    hashes: SignedHashes,
+    credentials: Credentials,
+    now: Timestamp,
+}
+
+impl fmt::Debug for SigningJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningJob")
+            .field("name", &self.name)
+            .field("revision", &self.revision)
+            .field("objects", &self.count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a [`SigningJob`].
+#[derive(Debug)]
+pub struct SignedJob(pub(super) Result<Signed, Trouble>);
+
+impl SigningJob {
+    /// What is to be signed for a resource now.
+    pub(super) fn new(
+        allowed: &Allowed,
+        held: &Held,
+        seen: &ResourceSeen,
+        found: Option<&Found>,
+        revision: i64,
+        now: Timestamp,
+    ) -> Self {
+        let granted = &allowed.granted;
+        let request = &granted.request;
+        let grant = found.map_or(&granted.grant, |found| &found.grant);
+        let plain = |key: &Key| Object {
+            key: key.clone(),
+            listed: None,
+        };
+        let form = matches!(grant.options, Options::Post(_));
+        let subject = match &request.objects {
+            Objects::Key(key) if form => Subject::FormOf(key.clone()),
+            Objects::Key(key) => Subject::One(key.clone()),
+            Objects::Keys(keys) => Subject::Many(keys.iter().map(plain).collect()),
+            Objects::List(_) => {
+                Subject::Many(found.map_or_else(Vec::new, |found| found.objects.clone()))
+            }
+            Objects::Under(prefix) => Subject::FormUnder(prefix.clone()),
+        };
+        Self {
+            name: seen.name.clone(),
+            revision,
+            served_request: seen.renew_request.clone(),
+            bucket: request.bucket.clone(),
+            subject,
+            skipped: found.map(|found| found.skipped),
+            options: grant.options.clone(),
+            asked: Asked {
+                duration: request.duration,
+                policy_max: grant.max_duration,
+            },
+            target: allowed.target.clone(),
+            max_signature_age: allowed.max_signature_age,
+            ca_bundle: allowed.ca_bundle.clone(),
+            template: granted.template.clone(),
+            formats: granted.wishes.formats.clone(),
+            secret_name: granted.secret_name.clone(),
+            hashes: SignedHashes {
+                spec: granted.spec_hash.clone(),
+                store: allowed.store_hash.clone(),
+                render: granted.render_hash.clone(),
+                credential: held.hash.clone(),
+                objects: found.map(|found| found.hash.clone()),
+                verified: None,
+            },
+            credentials: held.credentials.clone(),
+            now,
+        }
+    }
+
+    /// Whether it is worth a step of its own.
+    pub(super) fn is_long(&self) -> bool {
+        self.count() > AT_ONCE
+    }
+
+    /// Whether what another job signed a moment ago is what this one would.
+    pub(super) fn is_served_by(&self, signed: &Signed) -> bool {
+        let made = &signed.issued;
+        let age = self.now.as_second() - made.issued_at.as_second();
+        made.hashes == self.hashes
+            && made.revision == self.revision
+            && made.served_request == self.served_request
+            && (0..=60).contains(&age)
+    }
+
+    fn count(&self) -> usize {
+        match &self.subject {
+            Subject::One(_) | Subject::FormOf(_) | Subject::FormUnder(_) => 1,
+            Subject::Many(objects) => objects.len(),
+        }
+    }
+
+    /// Signs all of it.
+    #[must_use]
+    pub fn run(&self) -> SignedJob {
+        SignedJob(self.sign())
+    }
+
+    /// Signs, checks and renders.
+    pub(super) fn sign(&self) -> Result<Signed, Trouble> {
+        let life = plan_life(
+            self.now,
+            self.asked,
+            self.credentials.expires_at,
+            self.max_signature_age,
         )
-    })?;
-    Ok(presigned)
+        .map_err(|short| too_short(&short))?;
+        let content = match (&self.subject, &self.options) {
+            (Subject::One(key), options) => self.one(key, options, &life)?,
+            (Subject::Many(objects), options) => self.many(objects, options, &life)?,
+            (Subject::FormOf(key), Options::Post(post)) => {
+                self.form(FormKey::Exactly(key), post, &life)?
+            }
+            (Subject::FormUnder(prefix), Options::Post(post)) => {
+                self.form(FormKey::Under(prefix), post, &life)?
+            }
+            (Subject::FormOf(_) | Subject::FormUnder(_), _) => {
+                let why = "a form was planned for another method".to_owned();
+                return Err(stalled(Reason::SignatureMismatch, why));
+            }
+        };
+        let secret = SecretRef {
+            name: self.secret_name.clone(),
+            uid: String::new(),
+            resource_version: String::new(),
+            data_hash: content.data_hash(),
+        };
+        let issued = Issued {
+            secret,
+            method: self.options.method(),
+            issued_at: life.issued_at,
+            expires_at: life.expires_at,
+            limited_by: life.limited_by,
+            objects: u32::try_from(self.count()).unwrap_or(u32::MAX),
+            skipped: self.skipped,
+            hashes: self.hashes.clone(),
+            revision: self.revision,
+            served_request: self.served_request.clone(),
+        };
+        Ok(Signed { content, issued })
+    }
+
+    fn one(&self, key: &Key, options: &Options, life: &Life) -> Result<SecretContent, Trouble> {
+        let main = self.signed_and_checked(key, options, life)?;
+        let beside = match options {
+            Options::Get(get) => {
+                Some(self.signed_and_checked(key, &Options::Head(get.clone()), life)?)
+            }
+            Options::Head(_) | Options::Put(_) | Options::Delete | Options::Post(_) => None,
+        };
+        render(&Content {
+            name: &self.name,
+            method: options.method(),
+            url: main.url.expose(),
+            head_url: beside.as_ref().map(|head| head.url.expose()),
+            headers: &main.headers,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn many(
+        &self,
+        objects: &[Object],
+        options: &Options,
+        life: &Life,
+    ) -> Result<SecretContent, Trouble> {
+        let signed = objects
+            .iter()
+            .map(|object| self.signed_and_checked(&object.key, options, life))
+            .collect::<Result<Vec<_>, _>>()?;
+        let items: Vec<Item<'_>> = objects
+            .iter()
+            .zip(&signed)
+            .map(|(object, presigned)| Item {
+                key: object.key.as_str(),
+                url: presigned.url.expose(),
+                size: object.listed.as_ref().map(|(size, _)| *size),
+                etag: object
+                    .listed
+                    .as_ref()
+                    .map(|(_, etag)| etag.as_str())
+                    .filter(|etag| !etag.is_empty()),
+            })
+            .collect();
+        // All objects have the same options, and so the same headers.
+        let headers = signed
+            .first()
+            .map_or(&[][..], |presigned| &presigned.headers);
+        render_many(&ManyContent {
+            name: &self.name,
+            method: options.method(),
+            items: &items,
+            headers,
+            formats: &self.formats,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn form(
+        &self,
+        key: FormKey<'_>,
+        post: &PostOptions,
+        life: &Life,
+    ) -> Result<SecretContent, Trouble> {
+        let operation = FormOperation {
+            bucket: &self.bucket,
+            key,
+            options: post,
+        };
+        let form = sign_form(
+            &operation,
+            &self.target,
+            &self.credentials,
+            life.signed_at,
+            life.expires_in,
+        )
+        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        let endpoint = &self.target.endpoint;
+        let expected = ExpectedForm {
+            scheme: endpoint.scheme(),
+            host: endpoint.host(),
+            port: endpoint.port(),
+            style: self.target.style,
+            bucket: &self.bucket,
+            key,
+            options: post,
+            region: &self.target.region,
+            access_key_id: &self.credentials.access_key_id,
+            session: self.credentials.session_token.is_some(),
+            signed_at: life.signed_at,
+            expires_at: life.expires_at,
+            not_after: self.not_after(life),
+        };
+        check_form(&form, &expected).map_err(mismatch)?;
+        render_form(&FormContent {
+            name: &self.name,
+            form: &form,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn signed_and_checked(
+        &self,
+        key: &Key,
+        options: &Options,
+        life: &Life,
+    ) -> Result<Presigned, Trouble> {
+        let operation = Operation {
+            bucket: &self.bucket,
+            key,
+            options,
+        };
+        let presigned = presign(
+            &operation,
+            &self.target,
+            &self.credentials,
+            life.signed_at,
+            life.expires_in,
+        )
+        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        let endpoint = &self.target.endpoint;
+        let expected = Expected {
+            scheme: endpoint.scheme(),
+            host: endpoint.host(),
+            port: endpoint.port(),
+            style: self.target.style,
+            bucket: &self.bucket,
+            key,
+            method: options.method(),
+            options,
+            region: &self.target.region,
+            access_key_id: &self.credentials.access_key_id,
+            session: self.credentials.session_token.is_some(),
+            signed_at: life.signed_at,
+            expires_at: life.expires_at,
+            not_after: self.not_after(life),
+        };
+        check(&presigned, &expected).map_err(mismatch)?;
+        Ok(presigned)
+    }
+
+    /// The latest end that policy and credentials allow.
+    fn not_after(&self, life: &Life) -> Timestamp {
+        let by_policy = later(life.issued_at, self.asked.policy_max);
+        let end = self.credentials.expires_at;
+        end.map_or(by_policy, |end| by_policy.min(end))
+    }
+}
+
+fn mismatch(what: impl fmt::Display) -> Trouble {
+    stalled(
+        Reason::SignatureMismatch,
+        format!(
+            "what was signed was thrown away: {what}; this is a fault of the operator, report it"
+        ),
+    )
+}
+
+fn unrendered(error: &RenderError) -> Trouble {
+    stalled(Reason::SecretTooLarge, error.to_string())
 }
 
 fn too_short(short: &TooShort) -> Trouble {

@@ -9,10 +9,13 @@ use jiff::Timestamp;
 use super::index::Record;
 use super::judge::Judged;
 use super::memory::Issued;
+use super::proof::hash_of;
 use super::settings::{DenialGrace, Settings};
 use super::step::Notice;
+use super::words::{allowed_by, denied, holds};
 use crate::api::{
-    Condition, ConditionStatus, ConditionType, Method, PresignedUrlStatus, Reason, set_condition,
+    Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason, SignedHashes, Verify,
+    set_condition,
 };
 use crate::issue::renew_at;
 
@@ -90,7 +93,55 @@ pub(super) fn desired(
     let old = &seen.status;
     let renews = issued.map(|issued| renewal(record, judged, issued));
     let verdict = verdict(record, judged, issued, renews.flatten(), settings, now);
+    let proven = proven(record, issued);
     let generation = Some(seen.generation);
+    let conditions = conditions(record, verdict, proven.as_ref(), now);
+    let policies = match judged {
+        Judged::Allowed(allowed) => allowed.granted.grant.policies.as_slice(),
+        Judged::NoStore { granted, .. } => granted.grant.policies.as_slice(),
+        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => &[],
+    };
+    let policies = policies.iter().take(MOST_POLICY_REFS).cloned().collect();
+    let asked = seen
+        .spec
+        .as_ref()
+        .ok()
+        .map(|spec| spec.method.unwrap_or_default());
+    PresignedUrlStatus {
+        observed_generation: generation,
+        conditions,
+        method: issued.map(|issued| issued.method).or(asked),
+        secret_ref: issued.map(|issued| issued.secret.clone()),
+        issued_at: issued.map(|issued| issued.issued_at),
+        expires_at: issued.map(|issued| issued.expires_at),
+        renew_at: renews.flatten(),
+        limited_by: issued.and_then(|issued| issued.limited_by),
+        policy_refs: policies,
+        objects: issued.map(|issued| issued.objects),
+        skipped_objects: issued.and_then(|issued| issued.skipped),
+        revision: issued.map(|issued| issued.revision).or(old.revision),
+        hashes: issued.map(|issued| SignedHashes {
+            verified: proven.as_ref().and_then(|(hash, _)| hash.clone()),
+            ..issued.hashes.clone()
+        }),
+        last_renew_request: issued.map_or_else(
+            || old.last_renew_request.clone(),
+            |issued| issued.served_request.clone(),
+        ),
+        failed_attempts: (record.memory.failures > 0).then_some(record.memory.failures),
+        last_failure_time: record.memory.last_failure,
+    }
+}
+
+/// The conditions in their order; transition times live on.
+fn conditions(
+    record: &Record,
+    verdict: Verdict,
+    proven: Option<&Proven<'_>>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let old = &record.seen.status;
+    let generation = Some(record.seen.generation);
     // Ready, Allowed and Stalled; Renewed is rare.
     let mut conditions = Vec::with_capacity(3);
     let mut put =
@@ -123,6 +174,24 @@ pub(super) fn desired(
     if let Some((renewed, reason, message)) = verdict.renewed {
         put(ConditionType::Renewed, renewed.into(), reason, message);
     }
+    if let Some((_, Some(verdict))) = proven {
+        put(
+            ConditionType::Verified,
+            verdict.status,
+            verdict.reason,
+            verdict.message.clone(),
+        );
+    } else if let (Some(_), Some(told)) = (proven, condition(old, ConditionType::Verified))
+        && let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == told.reason)
+    {
+        // What was told of it stands.
+        put(
+            ConditionType::Verified,
+            told.status,
+            *reason,
+            told.message.clone(),
+        );
+    }
     if let Some((reason, message)) = verdict.stalled {
         put(
             ConditionType::Stalled,
@@ -139,37 +208,29 @@ pub(super) fn desired(
             fine,
         );
     }
-    let policies = match judged {
-        Judged::Allowed(allowed) => allowed.granted.grant.policies.clone(),
-        Judged::NoStore { granted, .. } => granted.grant.policies.clone(),
-        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => Vec::new(),
-    };
-    let asked = seen
-        .spec
-        .as_ref()
-        .ok()
-        .map(|spec| spec.method.unwrap_or_default());
-    PresignedUrlStatus {
-        observed_generation: generation,
-        conditions,
-        method: issued.map(|issued| issued.method).or(asked),
-        secret_ref: issued.map(|issued| issued.secret.clone()),
-        issued_at: issued.map(|issued| issued.issued_at),
-        expires_at: issued.map(|issued| issued.expires_at),
-        renew_at: renews.flatten(),
-        limited_by: issued.and_then(|issued| issued.limited_by),
-        policy_refs: policies.into_iter().take(MOST_POLICY_REFS).collect(),
-        objects: issued.map(|_| 1),
-        skipped_objects: None,
-        revision: issued.map(|issued| issued.revision).or(old.revision),
-        hashes: issued.map(|issued| issued.hashes.clone()),
-        last_renew_request: issued.map_or_else(
-            || old.last_renew_request.clone(),
-            |issued| issued.served_request.clone(),
-        ),
-        failed_attempts: (record.memory.failures > 0).then_some(record.memory.failures),
-        last_failure_time: record.memory.last_failure,
+    conditions
+}
+
+/// Of what is issued, where that was tried, and what came of it.
+type Proven<'a> = (Option<String>, Option<&'a super::verdict::Verdict>);
+
+/// What `Verified` speaks of and what it says: the hash of what is issued, where that was tried, and what came of it; no
+/// verdict where the status told it before. A try that kept something from being issued has no hash.
+fn proven<'a>(record: &'a Record, issued: Option<&Issued>) -> Option<Proven<'a>> {
+    let spec = record.seen.spec.as_ref().ok()?;
+    if spec.verify == Some(Verify::Never) {
+        return None;
     }
+    let proof = record.memory.proof.as_ref();
+    let Some(issued) = issued else {
+        return proof.map(|proof| (None, Some(&proof.verdict)));
+    };
+    let hash = hash_of(&issued.hashes);
+    if let Some(proof) = proof.filter(|proof| proof.hash == hash) {
+        return Some((Some(hash), Some(&proof.verdict)));
+    }
+    let told = record.seen.status.hashes.as_ref();
+    (told.and_then(|told| told.verified.as_ref()) == Some(&hash)).then_some((Some(hash), None))
 }
 
 /// When what is issued will be replaced; `None` where it will not be.
@@ -275,71 +336,6 @@ fn verdict(
         allowed,
         renewed,
         stalled,
-    }
-}
-
-fn allowed_by(policies: &[String]) -> String {
-    match policies {
-        [policy] => format!("the PresignedURLPolicy \"{policy}\" allows it"),
-        [first, more @ ..] => format!(
-            "the PresignedURLPolicy \"{first}\" and {} more allow it together",
-            more.len()
-        ),
-        [] => "the policies allow it".to_owned(),
-    }
-}
-
-fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String {
-    let what = match issued.method {
-        Method::Get => "URLs to GET and HEAD",
-        Method::Head => "a URL to HEAD",
-        Method::Put => "a URL to PUT",
-        Method::Delete => "a URL to DELETE",
-        Method::Post => "a form to POST",
-    };
-    let object = record
-        .seen
-        .spec
-        .as_ref()
-        .map(|spec| {
-            format!(
-                "{}/{}",
-                spec.bucket,
-                spec.key.as_deref().unwrap_or_default()
-            )
-        })
-        .unwrap_or_default();
-    let next = renews.map_or_else(
-        || "it is not renewed".to_owned(),
-        |at| format!("it is renewed at {at}"),
-    );
-    format!(
-        "the Secret \"{}\" holds {what} {object}, good until {}; {next}",
-        issued.secret.name, issued.expires_at
-    )
-}
-
-fn denied(
-    why: String,
-    record: &Record,
-    issued: Option<&Issued>,
-    settings: &Settings,
-    now: Timestamp,
-) -> String {
-    let Some(issued) = issued else { return why };
-    // The refusal is a sentence of its own; here it goes on.
-    let why = why.strip_suffix('.').unwrap_or(&why);
-    let secret = &issued.secret.name;
-    match removal_at(record, settings, now) {
-        Some(at) if at < issued.expires_at => {
-            format!(
-                "{why}; unless a policy allows it again, the Secret \"{secret}\" is removed at {at}"
-            )
-        }
-        _ => format!(
-            "{why}; the Secret \"{secret}\" is removed when its URL expires at {}",
-            issued.expires_at
-        ),
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::ask::{Ask, Asked, ListFailure, ListOrder, Listing};
 use super::failure::{ApiFailure, CredentialsFailure};
+use super::sign::{SignedJob, SigningJob};
 use crate::api::{
     ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason, SecretKeys,
 };
@@ -39,6 +41,24 @@ pub enum Step {
         /// Of a role: what the session is called and narrowed to.
         session: Session,
     },
+    /// List what is under a prefix.
+    List {
+        /// The store, for its limit of slow calls.
+        store: String,
+        /// What is listed.
+        order: Box<ListOrder>,
+    },
+    /// Ask a store for the first byte of some URLs, one after the other.
+    Ask {
+        /// The store, for its limit of slow calls.
+        store: String,
+        /// The requests.
+        asks: Vec<Ask>,
+        /// PEM certificates that are trusted besides the system's.
+        ca_bundle: Option<String>,
+    },
+    /// Sign many objects: pure work, but long enough that nobody should wait for it.
+    Sign(Box<SigningJob>),
     /// Read a Secret of a tenant: its metadata, and with `data` also type, immutability and the hash of its data.
     InspectSecret {
         /// The Secret's namespace.
@@ -259,10 +279,16 @@ pub struct ContentSeen {
 }
 
 /// What became of a step.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum StepResult {
     /// Of [`Step::FetchCredentials`].
     Credentials(Result<Credentials, CredentialsFailure>),
+    /// Of [`Step::List`].
+    Listed(Result<Listing, ListFailure>),
+    /// Of [`Step::Ask`]: an answer for each request, in their order.
+    Asked(Vec<Asked>),
+    /// Of [`Step::Sign`].
+    Signed(Box<SignedJob>),
     /// Of [`Step::InspectSecret`]; `None` where there is none.
     Inspected(Result<Option<SecretSeen>, ApiFailure>),
     /// Of [`Step::CreateSecret`] and [`Step::UpdateSecret`]: the Secret after the write.

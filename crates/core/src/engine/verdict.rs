@@ -9,7 +9,7 @@ mod words;
 
 use super::ask::{Answer, Asked, ErrorCode, ListFailure, ListOrder, Unreached};
 use crate::api::{ConditionStatus, Reason};
-use crate::policy::{Bucket, Options};
+use crate::policy::{Bucket, Options, Prefix};
 use crate::signing::Target;
 use words::{
     DEAD_SESSION, Place, Trouble, UNKNOWN_KEY, actions, bucket_arn, clocks, object_arn, said,
@@ -27,6 +27,32 @@ pub struct Tried<'a> {
     pub key: &'a str,
     /// What the resource is for. An upload or a removal is not tried itself.
     pub options: &'a Options,
+}
+
+/// What was to be listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listable<'a> {
+    /// Where it was asked.
+    pub target: &'a Target,
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// What the keys begin with.
+    pub prefix: &'a Prefix,
+    /// The most objects that are kept.
+    pub most: u32,
+}
+
+impl<'a> Listable<'a> {
+    /// Of an order.
+    #[must_use]
+    pub const fn of(order: &'a ListOrder) -> Self {
+        Self {
+            target: &order.target,
+            bucket: &order.bucket,
+            prefix: &order.wanted.prefix,
+            most: order.most,
+        }
+    }
 }
 
 /// What the condition `Verified` says.
@@ -136,9 +162,9 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
 
 /// Says why a listing failed.
 #[must_use]
-pub fn list_trouble(failure: &ListFailure, order: &ListOrder) -> ListTrouble {
-    let what = Place::of(&order.target, &order.bucket);
-    let listed = format!("{}/{}", order.bucket, order.wanted.prefix);
+pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble {
+    let what = Place::of(order.target, order.bucket);
+    let listed = format!("{}/{}", order.bucket, order.prefix);
     let trouble = |reason, message, stalled| ListTrouble {
         reason,
         message,
@@ -167,12 +193,12 @@ pub fn list_trouble(failure: &ListFailure, order: &ListOrder) -> ListTrouble {
             trouble(Reason::ListFailed, message, false)
         }
         ListFailure::Unreached(why) => {
-            let (reason, why) = unreached(*why, &order.target, &order.bucket);
+            let (reason, why) = unreached(*why, order.target, order.bucket);
             trouble(reason, format!("{why}; {listed} was not listed"), false)
         }
         ListFailure::Refused(answer) => match meaning(answer) {
             Meaning::Refused => {
-                let prefix = match order.wanted.prefix.as_str() {
+                let prefix = match order.prefix.as_str() {
                     "" => String::new(),
                     prefix => format!(", for the prefix {prefix} at least"),
                 };

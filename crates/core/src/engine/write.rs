@@ -3,21 +3,26 @@
 //! What holds here: what is signed is signed at the last moment, on what was found a moment ago. Whose a Secret is decides
 //! before what is to be written; a foreign one ends the way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::ask::{Ask, ListOrder};
 use super::index::{Index, Record};
 use super::judge::Allowed;
+use super::listing::{Found, order};
 use super::memory::{Cause, Issued, Look, Pending, Trouble};
 use super::plan::{Purpose, RECHECK, SecretPlan};
+use super::proof;
 use super::settings::{SecretAccess, Settings};
-use super::sign::sign;
+use super::sign::SigningJob;
 use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
 use super::store::{Held, REFRESH_PAUSE, Supply};
 use super::time::later;
-use crate::api::{Reason, SecretRef};
+use crate::api::{Reason, SecretRef, Verify};
 use crate::issue::{Me, Ownership, SecretMeta, WantedMeta, merge, ownership};
+use crate::policy::{Key, ListRequest, Objects};
 
 /// Until a Secret that is being deleted is looked at again.
 const DELETION_PAUSE: Duration = Duration::from_secs(5);
@@ -40,6 +45,12 @@ enum Halt {
     MakeRoom(ObjectVersion),
     /// It is to be looked at first.
     Inspect,
+    /// The bucket is listed first.
+    List(Box<ListOrder>),
+    /// What is to be published is tried first.
+    Prove(Vec<Key>, Vec<Ask>, String),
+    /// Many objects are signed by a step of their own.
+    Sign(Box<SigningJob>),
     /// Credentials are fetched first.
     Waiting,
 }
@@ -60,14 +71,31 @@ pub(super) fn issue(
     };
     let name = &allowed.granted.secret_name;
     let planned = held.and_then(|held| {
+        let found = found(record, allowed, &held, now)?;
+        proven(record, allowed, &held, found.as_deref(), now)?;
+        let job = SigningJob::new(
+            allowed,
+            &held,
+            &record.seen,
+            found.as_deref(),
+            next_revision(record, issued),
+            now,
+        );
+        let signed = &record.memory.signed;
+        if job.is_long() && !signed.as_ref().is_some_and(|s| job.is_served_by(s)) {
+            return Err(Halt::Sign(Box::new(job)));
+        }
         let base = base(record, settings, name, issued, now)?;
         let existing = existing(record, allowed, &base, now)?;
-        write(record, allowed, issued, cause, &held, &base, &existing, now)
+        write(record, allowed, &job, cause, &base, &existing, now)
     });
     match planned {
         Ok(plan) => plan,
         Err(Halt::Waiting) => SecretPlan::Waiting,
         Err(Halt::Inspect) => inspect(record, name, Purpose::Replace),
+        Err(Halt::List(order)) => listing(allowed, order),
+        Err(Halt::Prove(sample, asks, hash)) => prove(allowed, sample, asks, hash),
+        Err(Halt::Sign(job)) => SecretPlan::Step(Step::Sign(job), Purpose::Sign),
         Err(Halt::MakeRoom(target)) => {
             let namespace = record.seen.namespace.clone();
             let step = Step::DeleteSecret {
@@ -116,6 +144,108 @@ fn credentials(
             Err(Halt::Trouble(trouble, again))
         }
     }
+}
+
+/// What is under the prefix, where the request has one; a listing comes first where none is fresh.
+fn found(
+    record: &Record,
+    allowed: &Allowed,
+    held: &Held,
+    now: Timestamp,
+) -> Result<Option<Arc<Found>>, Halt> {
+    let Objects::List(list) = &allowed.granted.request.objects else {
+        return Ok(None);
+    };
+    match &record.memory.listing {
+        Some(found) if found.is_fresh(now) => Ok(Some(Arc::clone(found))),
+        _ => Err(Halt::List(Box::new(order(allowed, list, held, now)))),
+    }
+}
+
+/// Whether what is to be published was tried, where it must be.
+fn proven(
+    record: &Record,
+    allowed: &Allowed,
+    held: &Held,
+    found: Option<&Found>,
+    now: Timestamp,
+) -> Result<(), Halt> {
+    if allowed.granted.wishes.verify != Verify::Require {
+        return Ok(());
+    }
+    let hash = proof::hash_of_next(allowed, held);
+    match &record.memory.proof {
+        Some(proof) if proof.serves(&hash, now) => Ok(()),
+        _ => {
+            let sample = proof::sample(&allowed.granted.request.objects, found);
+            let asks = proof::asks(allowed, held, &sample, SignedDuration::ZERO, now);
+            Err(Halt::Prove(sample, asks, hash))
+        }
+    }
+}
+
+/// Plans a look at what is under the prefix, for what is issued already.
+pub(super) fn list_again(
+    index: &mut Index,
+    uid: &str,
+    allowed: &Allowed,
+    list: &ListRequest,
+    now: Timestamp,
+) -> SecretPlan {
+    match credentials(index, uid, allowed, now) {
+        Ok(held) => listing(allowed, Box::new(order(allowed, list, &held, now))),
+        Err(Halt::Waiting) => SecretPlan::Waiting,
+        // The store says what is wrong with its credentials; what is issued lives on.
+        Err(_) => SecretPlan::Settled,
+    }
+}
+
+/// Plans a try of what is issued already, where it can be signed as it was.
+pub(super) fn try_issued(
+    index: &mut Index,
+    uid: &str,
+    allowed: &Allowed,
+    issued: &Issued,
+    now: Timestamp,
+) -> SecretPlan {
+    let held = match credentials(index, uid, allowed, now) {
+        Ok(held) if held.hash == issued.hashes.credential => held,
+        Err(Halt::Waiting) => return SecretPlan::Waiting,
+        Ok(_) | Err(_) => return SecretPlan::Settled,
+    };
+    let Some(record) = index.resources.get(uid) else {
+        return SecretPlan::Settled;
+    };
+    let sample = match &allowed.granted.request.objects {
+        Objects::List(_) => record.memory.sample.clone(),
+        objects => proof::sample(objects, None),
+    };
+    let asks = proof::asks(allowed, &held, &sample, SignedDuration::ZERO, now);
+    if asks.is_empty() {
+        return SecretPlan::Settled;
+    }
+    prove(allowed, sample, asks, proof::hash_of(&issued.hashes))
+}
+
+fn listing(allowed: &Allowed, order: Box<ListOrder>) -> SecretPlan {
+    let store = allowed.store.clone();
+    SecretPlan::Step(Step::List { store, order }, Purpose::List)
+}
+
+fn prove(allowed: &Allowed, sample: Vec<Key>, asks: Vec<Ask>, hash: String) -> SecretPlan {
+    let step = Step::Ask {
+        store: allowed.store.clone(),
+        asks,
+        ca_bundle: allowed.ca_bundle.clone(),
+    };
+    SecretPlan::Step(step, Purpose::Prove(sample, hash))
+}
+
+fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {
+    let last = issued
+        .map(|issued| issued.revision)
+        .or(record.seen.status.revision);
+    last.unwrap_or(0) + 1
 }
 
 /// What the write is made over, if it is known well enough.
@@ -199,29 +329,28 @@ fn existing(
     }
 }
 
-/// Signs, and makes the step.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the facts of one decision; a struct would be used once"
-)]
+/// Signs, where that was not done before, and makes the step.
 fn write(
     record: &mut Record,
     allowed: &Allowed,
-    issued: Option<&Issued>,
+    job: &SigningJob,
     cause: Cause,
-    held: &Held,
     base: &Base,
     existing: &SecretMeta,
     now: Timestamp,
 ) -> Result<SecretPlan, Halt> {
+    let before = record.memory.signed.take();
+    let signed = match before.filter(|signed| job.is_served_by(signed)) {
+        Some(signed) => *signed,
+        None => job
+            .sign()
+            .map_err(|trouble| Halt::Trouble(trouble, Some(later(now, RECHECK))))?,
+    };
+    if let Some(found) = record.memory.listing.take() {
+        record.memory.listed_at = Some(found.at);
+        record.memory.sample = proof::sample(&allowed.granted.request.objects, Some(&found));
+    }
     let seen = &record.seen;
-    let revision = issued
-        .map(|issued| issued.revision)
-        .or(seen.status.revision)
-        .unwrap_or(0)
-        + 1;
-    let signed = sign(allowed, held, seen, revision, now)
-        .map_err(|trouble| Halt::Trouble(trouble, Some(later(now, RECHECK))))?;
     let wanted = WantedMeta {
         labels: &signed.content.labels,
         annotations: &signed.content.annotations,

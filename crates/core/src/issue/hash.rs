@@ -5,12 +5,12 @@
 //! length, so that no two inputs share an encoding. Options are taken apart exhaustively: a new field of the API does not
 //! compile until it is placed here. A changed encoding re-issues every URL of every installation at its upgrade.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{GetOptions, IfNoneMatch, PostOptions, PutOptions};
+use crate::api::{Format, GetOptions, IfNoneMatch, PostOptions, PutOptions};
 use crate::policy::{ListRequest, Objects, Options};
 
 /// The rounds of [`credential_hash`] over a static key.
@@ -59,6 +59,8 @@ pub struct RenderInputs<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// The template's annotations.
     pub annotations: &'a BTreeMap<String, String>,
+    /// The files beside `urls.json`.
+    pub formats: &'a BTreeSet<Format>,
 }
 
 /// What tells one set of credentials from another.
@@ -142,11 +144,37 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
         secret_name,
         labels,
         annotations,
+        formats,
     } = *inputs;
     let mut out = Encoding::new("presigned.dev/render/v1");
     out.field("secretName", secret_name);
     out.map("label", labels);
     out.map("annotation", annotations);
+    for format in formats {
+        out.field("format", format.as_str());
+    }
+    out.finish()
+}
+
+/// The hash of what a listing found (`status.hashes.objects`), 32 hex digits: key, size in bytes and `ETag` of each object.
+#[must_use]
+pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> String {
+    let mut out = Encoding::new("presigned.dev/listing/v1");
+    for (key, size, etag) in objects {
+        out.field("key", key);
+        out.field("size", size.to_be_bytes());
+        out.field("etag", etag);
+    }
+    out.finish()
+}
+
+/// The hash of what a try speaks of (`status.hashes.verified`), 32 hex digits, from the hashes of what was signed.
+#[must_use]
+pub fn proof_hash(spec: &str, store: &str, credential: &str) -> String {
+    let mut out = Encoding::new("presigned.dev/proof/v1");
+    out.field("spec", spec);
+    out.field("store", store);
+    out.field("credential", credential);
     out.finish()
 }
 

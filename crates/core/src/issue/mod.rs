@@ -15,7 +15,7 @@ mod template;
 
 pub use hash::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
-    render_hash, spec_hash, store_hash,
+    listing_hash, proof_hash, render_hash, spec_hash, store_hash,
 };
 pub use life::{Asked, DEFAULT_DURATION, Life, MIN_LIFE, TooShort, plan_life};
 pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialSource, CredentialsFailure};
+use presigned_core::engine::{CredentialSource, CredentialsFailure, ListFailure, Unreached};
 use presigned_core::signing::Credentials;
 
+use super::bucket::Bucket;
 use super::sigv4_verifier;
 use super::url::Parts;
 
@@ -41,6 +42,11 @@ pub enum Source {
 pub struct Cloud {
     pub keys: BTreeMap<String, Key>,
     pub sources: BTreeMap<String, Source>,
+    pub buckets: BTreeMap<String, Bucket>,
+    /// Why no request for an object is answered, while it is set.
+    pub unreached: Option<Unreached>,
+    /// What every listing answers, while it is set.
+    pub listings_fail: Option<ListFailure>,
     made: u64,
 }
 

@@ -511,7 +511,10 @@ impl Cluster {
                 }))
             }
             Step::PublishEvent(_) => StepResult::Published,
-            Step::FetchCredentials { .. } => unreachable!("the cloud's"),
+            Step::FetchCredentials { .. }
+            | Step::List { .. }
+            | Step::Ask { .. }
+            | Step::Sign(_) => unreachable!("the cloud's"),
         }
     }
 

@@ -14,6 +14,7 @@
     reason = "shared by two test programs, each of which uses a part of it"
 )]
 
+pub mod bucket;
 pub mod cloud;
 pub mod cluster;
 pub mod rng;

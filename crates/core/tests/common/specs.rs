@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use presigned_core::api::{
     AllowRule, ClusterObjectStoreSpec, DefaultCredentials, NamespaceLabels, NamespaceMatch,
     PolicyMethod, PresignedUrlPolicySpec, PresignedUrlSpec, S3Store, SecretCredentials,
-    StoreCredentials,
+    StoreCredentials, Verify,
 };
 
 /// A GET of an object of the default store.
@@ -13,6 +13,7 @@ pub fn get(bucket: &str, key: &str) -> PresignedUrlSpec {
     PresignedUrlSpec {
         bucket: bucket.to_owned(),
         key: Some(key.to_owned()),
+        verify: Some(Verify::Never),
         ..PresignedUrlSpec::default()
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::engine::{
-    ApiFailure, CredentialsFailure, Engine, Event, Notice, SecretAccess, Settings, Step,
-    StepResult, Watched, Work,
+    ApiFailure, CredentialsFailure, Engine, Event, ListFailure, Notice, SecretAccess, Settings,
+    Step, StepResult, Unreached, Watched, Work,
 };
 
 use super::at;
@@ -36,6 +36,9 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Fetch,
+    List,
+    Ask,
+    Sign,
     Inspect,
     Create,
     Update,
@@ -50,6 +53,9 @@ impl Kind {
     pub fn of(step: &Step) -> Self {
         match step {
             Step::FetchCredentials { .. } => Self::Fetch,
+            Step::List { .. } => Self::List,
+            Step::Ask { .. } => Self::Ask,
+            Step::Sign(_) => Self::Sign,
             Step::InspectSecret { .. } => Self::Inspect,
             Step::CreateSecret(_) => Self::Create,
             Step::UpdateSecret { .. } => Self::Update,
@@ -63,7 +69,10 @@ impl Kind {
 
     /// Whether it changes the cluster.
     pub const fn writes(self) -> bool {
-        !matches!(self, Self::Fetch | Self::Inspect)
+        !matches!(
+            self,
+            Self::Fetch | Self::List | Self::Ask | Self::Sign | Self::Inspect
+        )
     }
 }
 
@@ -153,6 +162,12 @@ pub fn carry_out(
 ) -> StepResult {
     match step {
         Step::FetchCredentials { source, .. } => StepResult::Credentials(cloud.fetch(source, now)),
+        Step::List { order, .. } => StepResult::Listed(cloud.list(order, now)),
+        Step::Ask { asks, .. } => {
+            let answers = asks.iter().map(|ask| cloud.answer(ask, now));
+            StepResult::Asked(answers.collect())
+        }
+        Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         step => cluster.carry_out(work, step, now),
     }
 }
@@ -520,6 +535,10 @@ fn failed(step: &Step, failure: ApiFailure) -> StepResult {
             reason: presigned_core::api::Reason::CredentialsUnavailable,
             message: "the model's provider is down".to_owned(),
         })),
+        Step::List { .. } => StepResult::Listed(Err(ListFailure::Unreached(Unreached::Connection))),
+        Step::Ask { asks, .. } => StepResult::Asked(vec![Err(Unreached::Connection); asks.len()]),
+        // Nothing outside is asked for it.
+        Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
         Step::CreateSecret(_) | Step::UpdateSecret { .. } => {
             StepResult::SecretWritten(Err(failure))
@@ -538,7 +557,9 @@ fn went_well(result: &StepResult) -> bool {
         StepResult::Inspected(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
         StepResult::SecretDeleted(result) => result.is_ok(),
-        StepResult::Published | StepResult::NotLeading => true,
+        StepResult::Listed(result) => result.is_ok(),
+        StepResult::Asked(answers) => answers.iter().all(Result::is_ok),
+        StepResult::Published | StepResult::Signed(_) | StepResult::NotLeading => true,
     }
 }
 

@@ -13,6 +13,8 @@ mod common;
 
 mod blind;
 mod issue;
+mod objects;
+mod proof;
 mod refusal;
 mod scene;
 mod secrets;

@@ -366,7 +366,7 @@ fn no_sentence_holds_a_url() {
             Ok(answer) => ListFailure::Refused(answer.clone()),
             Err(why) => ListFailure::Unreached(*why),
         };
-        messages.push(list_trouble(&failure, &listing::order()).message);
+        messages.push(list_trouble(&failure, &Listable::of(&listing::order())).message);
         if let Trial::CannotWork(_, message) | Trial::Unknown(_, message) =
             rejects_credentials(&asked)
         {

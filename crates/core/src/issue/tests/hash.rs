@@ -80,6 +80,7 @@ fn the_encodings_are_those_of_earlier_releases() {
             secret_name: "web",
             labels: &map([("app", "web")]),
             annotations: &map([("note", "x")]),
+            formats: &BTreeSet::new(),
         }),
         store_hash(&STORE),
         store_hash(&StoreInputs {
@@ -301,6 +302,7 @@ fn no_two_inputs_share_an_encoding_by_moving_a_border() {
             secret_name: "s",
             labels,
             annotations,
+            formats: &BTreeSet::new(),
         })
     };
     let (one, none) = (map([("a", "b")]), map([]));

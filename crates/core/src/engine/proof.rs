@@ -1,0 +1,176 @@
+//! Trying what was signed: which objects are asked for, and what the condition `Verified` says of the answers.
+//!
+//! What holds here: a try is a GET of the first byte through the operator's own endpoint, so nothing is ever written by it; what
+//! an upload or a removal would meet is told as far as a read shows it. A try never holds up a Secret unless
+//! `verify: Require` asks for it, and an outcome is remembered by what was signed, so that a restart tries nothing again.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ask::{Ask, Asked};
+use super::judge::Allowed;
+use super::listing::Found;
+use super::memory::Trouble;
+use super::store::Held;
+use super::time::later;
+use super::verdict::{Tried, Verdict, verified};
+use crate::api::{ConditionStatus, GetOptions, Reason, SignedHashes};
+use crate::issue::proof_hash;
+use crate::policy::{Key, Objects, Options};
+use crate::signing::{Operation, presign};
+
+/// How many objects of a resource are tried.
+const SAMPLE: usize = 4;
+/// The life of a URL that is only tried.
+const LIFE: Duration = Duration::from_mins(2);
+/// How long an outcome is good for a publication.
+const FRESH: Duration = Duration::from_mins(1);
+/// The last segment of a key that is asked for where a form's sender will choose one.
+const NOBODYS_KEY: &str = "presigned-url-operator-verify";
+
+/// What a try came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    /// Of what was signed.
+    pub(super) hash: String,
+    pub(super) verdict: Verdict,
+    pub(super) at: Timestamp,
+}
+
+impl Proof {
+    /// Whether S3 took it, as far as can be seen.
+    pub(super) fn is_good(&self) -> bool {
+        self.verdict.passes()
+    }
+
+    /// Whether it may be relied on for what is published now.
+    pub(super) fn serves(&self, hash: &str, now: Timestamp) -> bool {
+        self.hash == hash && self.is_good() && self.at <= now && now < later(self.at, FRESH)
+    }
+
+    /// Why nothing is published, where only what worked may be.
+    pub(super) fn trouble(&self) -> Trouble {
+        let Verdict {
+            reason, message, ..
+        } = &self.verdict;
+        Trouble {
+            reason: *reason,
+            message: format!("nothing is published that did not work (verify: Require): {message}"),
+            stalled: !passes_by_itself(*reason),
+        }
+    }
+}
+
+/// Whether time alone may mend it.
+pub(super) const fn passes_by_itself(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::StoreUnavailable
+            | Reason::ConnectionFailed
+            | Reason::HostNotFound
+            | Reason::UnexpectedAnswer
+    )
+}
+
+/// The hash of what a proof speaks of.
+pub(super) fn hash_of(hashes: &SignedHashes) -> String {
+    proof_hash(&hashes.spec, &hashes.store, &hashes.credential)
+}
+
+/// The same for what is not signed yet.
+pub(super) fn hash_of_next(allowed: &Allowed, held: &Held) -> String {
+    proof_hash(&allowed.granted.spec_hash, &allowed.store_hash, &held.hash)
+}
+
+/// The objects that are tried: all of a few, else some from the first to the last.
+pub(super) fn sample(objects: &Objects, found: Option<&Found>) -> Vec<Key> {
+    match objects {
+        Objects::Key(key) => vec![key.clone()],
+        Objects::Keys(keys) => spread(keys, Clone::clone),
+        Objects::List(_) => found.map_or_else(Vec::new, |found| {
+            spread(&found.objects, |object| object.key.clone())
+        }),
+        Objects::Under(prefix) => Key::parse(&format!("{prefix}{NOBODYS_KEY}"))
+            .ok()
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
+    let last = all.len().saturating_sub(1);
+    let count = SAMPLE.min(all.len());
+    (0..count)
+        .filter_map(|at| all.get(at * last / count.saturating_sub(1).max(1)))
+        .map(key)
+        .collect()
+}
+
+/// The requests that try these objects; none where nothing can be signed.
+pub(super) fn asks(
+    allowed: &Allowed,
+    held: &Held,
+    sample: &[Key],
+    skew: SignedDuration,
+    now: Timestamp,
+) -> Vec<Ask> {
+    let options = Options::Get(match &allowed.granted.grant.options {
+        Options::Get(get) | Options::Head(get) => get.clone(),
+        Options::Put(_) | Options::Delete | Options::Post(_) => GetOptions::default(),
+    });
+    let signed_at = now.checked_add(skew).unwrap_or(now);
+    let left = held
+        .credentials
+        .expires_at
+        .map_or(LIFE, |end| LIFE.min(super::time::between(signed_at, end)));
+    sample
+        .iter()
+        .filter_map(|key| {
+            let operation = Operation {
+                bucket: &allowed.granted.request.bucket,
+                key,
+                options: &options,
+            };
+            let target = &allowed.ask_target;
+            let presigned = presign(&operation, target, &held.credentials, signed_at, left).ok()?;
+            Some(Ask {
+                url: presigned.url,
+                headers: Vec::new(),
+            })
+        })
+        .collect()
+}
+
+/// What the answers come to: the first that is not good, else that all were.
+pub(super) fn proof(
+    allowed: &Allowed,
+    sample: &[Key],
+    answers: &[Asked],
+    hash: String,
+    now: Timestamp,
+) -> Option<Proof> {
+    let request = &allowed.granted.request;
+    let verdicts = sample.iter().zip(answers).map(|(key, asked)| {
+        verified(
+            asked,
+            &Tried {
+                target: &allowed.ask_target,
+                bucket: &request.bucket,
+                key: key.as_str(),
+                options: &request.options,
+            },
+        )
+    });
+    let rank = |verdict: &Verdict| match verdict.status {
+        ConditionStatus::False => 0,
+        ConditionStatus::Unknown => 1,
+        ConditionStatus::True => 2,
+    };
+    let verdict = verdicts.min_by_key(rank)?;
+    Some(Proof {
+        hash,
+        verdict,
+        at: now,
+    })
+}

@@ -1,0 +1,211 @@
+//! The results of listings and tries, and when what was issued is tried.
+//!
+//! What holds here: a try comes after the status that tells of the issue, so that a slow store delays nobody; what did not
+//! work is tried again with growing pauses, what worked is not tried again until it changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::ask::{Asked, ListFailure, Listing};
+use super::judge::{Judged, judge};
+use super::memory::{Issued, Trouble};
+use super::plan::{RECHECK, SecretPlan, Wake};
+use super::proof;
+use super::status::{condition, is_current};
+use super::step::Work;
+use super::time::later;
+use super::verdict::{ListTrouble, Listable, list_trouble};
+use super::write::try_issued;
+use super::{Doing, Engine, Next, Observation, Priority, index, listing};
+use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
+use crate::issue::backoff;
+use crate::policy::{Key, Namespace, Objects};
+
+/// The longest pause between two tries of what did not work.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+impl Engine {
+    /// What was listed was judged by rules that may have changed.
+    pub(super) fn list_anew(&mut self, concerned: &[Work]) {
+        for work in concerned {
+            if let Work::Resource(uid) = work
+                && let Some(record) = self.index.resources.get_mut(uid)
+            {
+                record.memory.listing = None;
+                record.memory.listed_at = None;
+            }
+        }
+    }
+
+    /// A listing came in, or did not.
+    pub(super) fn listed(
+        &mut self,
+        uid: &str,
+        result: Result<Listing, ListFailure>,
+        now: Timestamp,
+    ) {
+        let Some(record) = self.index.resources.get(uid) else {
+            return;
+        };
+        let judged = judge(&self.index, &self.settings, &self.reserved, record);
+        // What is no longer allowed needs no listing; the plan that follows says so.
+        let Judged::Allowed(allowed) = judged else {
+            return;
+        };
+        let Objects::List(list) = &allowed.granted.request.objects else {
+            return;
+        };
+        let none = std::collections::BTreeMap::new();
+        let name = &record.seen.namespace;
+        let namespace = Namespace {
+            name,
+            labels: self
+                .index
+                .namespaces
+                .get(name)
+                .map_or(&none, |namespace| &namespace.labels),
+        };
+        let found = match result {
+            Ok(found) => {
+                let policies = &self.index.policy_set;
+                listing::judge(policies, &namespace, &allowed, list, found, now)
+            }
+            Err(failure) => {
+                let ListTrouble {
+                    reason,
+                    message,
+                    stalled,
+                } = list_trouble(
+                    &failure,
+                    &Listable {
+                        target: &allowed.ask_target,
+                        bucket: &allowed.granted.request.bucket,
+                        prefix: &list.prefix,
+                        most: listing::most(list, &allowed.granted.grant),
+                    },
+                );
+                Err(Trouble {
+                    reason,
+                    message,
+                    stalled,
+                })
+            }
+        };
+        match found {
+            Ok(found) => {
+                if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.listing = Some(Arc::new(found));
+                }
+            }
+            Err(trouble) => self.stumbled(uid, trouble, now),
+        }
+    }
+
+    /// Objects were tried.
+    pub(super) fn tried(
+        &mut self,
+        uid: &str,
+        sample: &[Key],
+        answers: &[Asked],
+        hash: &str,
+        now: Timestamp,
+    ) {
+        let Some(record) = self.index.resources.get(uid) else {
+            return;
+        };
+        let judged = judge(&self.index, &self.settings, &self.reserved, record);
+        let Judged::Allowed(allowed) = judged else {
+            return;
+        };
+        let Some(proof) = proof::proof(&allowed, sample, answers, hash.to_owned(), now) else {
+            return;
+        };
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let memory = &mut record.memory;
+        if proof.is_good() {
+            memory.tries = 0;
+            memory.try_at = None;
+        } else {
+            memory.tries = memory.tries.saturating_add(1);
+            // Half a minute, doubling up to an hour.
+            let pause = backoff(1, uid).saturating_mul(6 << memory.tries.min(8));
+            memory.try_at = Some(later(now, pause.min(LONGEST_PAUSE)));
+        }
+        let required = allowed.granted.wishes.verify == Verify::Require;
+        let trouble = (required && !proof.is_good()).then(|| proof.trouble());
+        memory.proof = Some(Box::new(proof));
+        if let Some(trouble) = trouble {
+            self.stumbled(uid, trouble, now);
+        }
+    }
+
+    /// Something outside did not do what it should: it is tried again, and what lives lives on.
+    fn stumbled(&mut self, uid: &str, trouble: Trouble, now: Timestamp) {
+        self.observations.push(Observation::Failed(trouble.reason));
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return;
+        };
+        let memory = &mut record.memory;
+        memory.failures = memory.failures.saturating_add(1);
+        memory.last_failure = Some(now);
+        let pause = if trouble.stalled {
+            RECHECK
+        } else {
+            backoff(memory.failures, uid)
+        };
+        memory.retry_at = Some(later(now, pause));
+        memory.trouble = Some(trouble);
+    }
+
+    /// The step that tries what is issued, if that is due.
+    pub(super) fn try_it(
+        &mut self,
+        uid: &str,
+        judged: &Judged,
+        issued: Option<&Issued>,
+        now: Timestamp,
+        wake: &mut Wake,
+    ) -> Option<Next> {
+        let (Judged::Allowed(allowed), Some(issued)) = (judged, issued) else {
+            return None;
+        };
+        let record = self.index.resources.get(uid)?;
+        if allowed.granted.wishes.verify == Verify::Never
+            || !is_current(record, judged, issued, now)
+        {
+            return None;
+        }
+        let hash = proof::hash_of(&issued.hashes);
+        let status = &record.seen.status;
+        let told = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
+        if told {
+            let verified = condition(status, ConditionType::Verified)?;
+            let good = verified.status == ConditionStatus::True
+                || verified.reason == Reason::NotTried.as_str();
+            if good {
+                return None;
+            }
+            let due = record.memory.try_at.unwrap_or(now);
+            if due > now {
+                wake.at(due);
+                return None;
+            }
+        }
+        match try_issued(&mut self.index, uid, allowed, issued, now) {
+            SecretPlan::Step(step, purpose) => {
+                Some(Next::Step(step, Doing::Secret(purpose, String::new())))
+            }
+            SecretPlan::Waiting => {
+                let store = self.index.resources.get(uid)?;
+                let store = index::store_name(&store.seen).to_owned();
+                self.queue.push(Work::Store(store), Priority::Urgent, 0);
+                Some(Next::Idle(wake.0))
+            }
+            SecretPlan::Settled => None,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Many objects of one resource: named keys, and what a prefix lists.
+
+use presigned_core::api::{ListOptions, PolicyMethod};
+use presigned_core::engine::{ListFailure, Unreached};
+
+use crate::common::specs;
+use crate::common::world::Kind;
+use crate::scene::{NS, Scene};
+
+/// A namespace that may list and read its folder, with three objects in it.
+fn folder() -> Scene {
+    let mut scene = Scene::new();
+    allow_lists(&mut scene, &["{namespace}/"]);
+    for name in ["a.bin", "b.bin", "deep/c.bin"] {
+        scene
+            .0
+            .cloud
+            .put_object("data", &format!("team-a/in/{name}"));
+    }
+    scene.0.cloud.put_object("data", "team-a/other.bin");
+    scene
+}
+
+fn allow_lists(scene: &mut Scene, prefixes: &[&str]) {
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], prefixes, "12h");
+    rule.methods.push(PolicyMethod::List);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+}
+
+fn apply_prefix(scene: &mut Scene, edit: impl FnOnce(&mut ListOptions)) {
+    let mut list = ListOptions::default();
+    edit(&mut list);
+    scene.apply("dl", |spec| {
+        spec.key = None;
+        spec.prefix = Some("team-a/in/".to_owned());
+        spec.list = Some(list);
+    });
+}
+
+/// The keys and URLs of `urls.json`.
+fn urls(scene: &Scene) -> Vec<(String, String)> {
+    let secret = scene.secret("dl").expect("there is a Secret");
+    let text = secret.text("urls.json").expect("it holds a list");
+    let items: Vec<serde_json::Value> = serde_json::from_str(text).unwrap();
+    let field = |item: &serde_json::Value, name: &str| item[name].as_str().unwrap().to_owned();
+    items
+        .iter()
+        .map(|item| (field(item, "key"), field(item, "url")))
+        .collect()
+}
+
+fn keys(scene: &Scene) -> Vec<String> {
+    urls(scene).into_iter().map(|(key, _)| key).collect()
+}
+
+#[test]
+fn each_named_key_gets_a_url_that_works() {
+    let mut scene = Scene::new();
+    let steps = scene.steps(|scene| {
+        scene.apply("dl", |spec| {
+            spec.key = None;
+            spec.keys = Some(vec!["team-a/b".to_owned(), "team-a/a".to_owned()]);
+        });
+        scene.run(30);
+    });
+    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::Notice]);
+    assert_eq!(keys(&scene), ["team-a/b", "team-a/a"]);
+    for (_, url) in urls(&scene) {
+        assert!(scene.works(&url));
+    }
+    assert_eq!(scene.status("dl").objects, Some(2));
+}
+
+#[test]
+fn one_key_that_is_not_allowed_refuses_the_resource() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| {
+        spec.key = None;
+        spec.keys = Some(vec!["team-a/b".to_owned(), "team-b/a".to_owned()]);
+    });
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+    assert!(scene.condition("dl", "Ready").message.contains("team-b/a"));
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_prefix_gets_a_url_for_each_object_under_it() {
+    let mut scene = folder();
+    let steps = scene.steps(|scene| {
+        apply_prefix(scene, |_| {});
+        scene.run(30);
+    });
+    assert_eq!(
+        steps,
+        [Kind::List, Kind::Create, Kind::Status, Kind::Notice]
+    );
+    let wanted = ["team-a/in/a.bin", "team-a/in/b.bin", "team-a/in/deep/c.bin"];
+    assert_eq!(keys(&scene), wanted);
+    for (_, url) in urls(&scene) {
+        assert!(scene.works(&url));
+    }
+    assert_eq!(scene.status("dl").objects, Some(3));
+    assert_eq!(scene.status("dl").skipped_objects, Some(0));
+}
+
+#[test]
+fn a_prefix_needs_list_in_the_policy() {
+    let mut scene = folder();
+    scene.allow("12h");
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+}
+
+#[test]
+fn a_listed_key_that_is_unsafe_is_left_out_and_counted() {
+    let mut scene = folder();
+    for key in ["team-a/in/../../team-b/x", "team-a/in//x", "team-a/in/${x}"] {
+        scene.0.cloud.put_object("data", key);
+    }
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    assert_eq!(keys(&scene).len(), 3);
+    assert_eq!(scene.status("dl").skipped_objects, Some(3));
+}
+
+#[test]
+fn a_new_object_appears_at_the_refresh_and_no_news_writes_nothing() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |list| {
+        list.refresh_interval = Some("15m".to_owned());
+    });
+    scene.run(30);
+    let writes = scene.writes(|scene| scene.run(3600));
+    assert_eq!(writes, [], "the same objects are no news");
+    scene.0.cloud.put_object("data", "team-a/in/new.bin");
+    let steps = scene.steps(|scene| scene.run(16 * 60));
+    assert_eq!(
+        steps,
+        [Kind::List, Kind::Inspect, Kind::Update, Kind::Status]
+    );
+    assert_eq!(keys(&scene).len(), 4);
+}
+
+#[test]
+fn a_prefix_without_objects_says_so_and_is_listed_again() {
+    let mut scene = folder();
+    for key in ["a.bin", "b.bin", "deep/c.bin"] {
+        scene
+            .0
+            .cloud
+            .delete_object("data", &format!("team-a/in/{key}"));
+    }
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "NoObjects".to_owned()));
+    scene.0.cloud.put_object("data", "team-a/in/a.bin");
+    scene.run(600);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn too_many_objects_are_refused_not_cut_off() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |list| list.max_objects = Some(2));
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "TooManyObjects".to_owned()));
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_listing_that_fails_takes_no_living_url_away() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    let old = urls(&scene);
+    scene.0.cloud.listings_fail = Some(ListFailure::Unreached(Unreached::Timeout));
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 600);
+    assert!(scene.ready("dl").0, "it lives");
+    assert_eq!(scene.condition("dl", "Renewed").status, false.into());
+    assert_eq!(urls(&scene), old);
+    scene.0.cloud.listings_fail = None;
+    scene.run(600);
+    assert_eq!(scene.condition("dl", "Renewed").status, true.into());
+    assert_ne!(urls(&scene), old);
+}
+
+#[test]
+fn a_policy_that_narrows_is_held_against_what_was_listed_before() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    let now = scene.0.now;
+    // Listing stays allowed, reading goes down to one folder.
+    let mut lists = specs::rule(&["data"], &["{namespace}/"], "12h");
+    lists.methods = vec![PolicyMethod::List, PolicyMethod::Get];
+    lists.prefixes = vec!["{namespace}/in/".to_owned()];
+    lists.max_objects = Some(2);
+    let policy = specs::policy(&[NS], vec![lists]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.run(60);
+    assert_eq!(
+        scene.condition("dl", "Renewed").reason,
+        "TooManyObjects",
+        "the narrowed policy is held against the listing at once"
+    );
+}
+
+#[test]
+fn a_restart_looks_at_the_prefix_and_writes_nothing() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(3600);
+    });
+    assert_eq!(writes, []);
+}
+
+#[test]
+fn many_objects_are_signed_by_a_step_of_their_own() {
+    let mut scene = folder();
+    for at in 0..500 {
+        scene.0.cloud.put_object("data", &format!("team-a/in/{at}"));
+    }
+    let steps = scene.steps(|scene| {
+        apply_prefix(scene, |_| {});
+        scene.run(30);
+    });
+    assert_eq!(
+        steps,
+        [
+            Kind::List,
+            Kind::Sign,
+            Kind::Create,
+            Kind::Status,
+            Kind::Notice
+        ]
+    );
+    assert_eq!(scene.status("dl").objects, Some(503));
+}
+
+#[test]
+fn what_does_not_fit_in_a_secret_is_refused_with_how_many_would() {
+    let mut scene = folder();
+    allow_lists(&mut scene, &["{namespace}/"]);
+    for at in 0..900 {
+        let key = format!("team-a/in/{at:0900}");
+        scene.0.cloud.put_object("data", &key);
+    }
+    apply_prefix(&mut scene, |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (false, "SecretTooLarge".to_owned()));
+    let message = scene.condition("dl", "Ready").message;
+    assert!(message.contains("903"), "{message}");
+}

@@ -1,0 +1,156 @@
+//! `verify`: what is tried, when, and what becomes of it.
+
+use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
+use presigned_core::engine::Unreached;
+
+use crate::common::world::Kind;
+use crate::scene::Scene;
+
+fn with(verify: Option<Verify>) -> Scene {
+    let mut scene = Scene::new();
+    scene.0.cloud.put_object("data", "team-a/file.bin");
+    scene.apply("dl", |spec| spec.verify = verify);
+    scene
+}
+
+fn verified(scene: &Scene) -> (ConditionStatus, String) {
+    let condition = scene.condition("dl", "Verified");
+    (condition.status, condition.reason)
+}
+
+#[test]
+fn a_first_issue_is_tried_after_it_is_told() {
+    let mut scene = with(None);
+    let steps = scene.steps(|scene| scene.run(30));
+    let wanted = [
+        Kind::Create,
+        Kind::Status,
+        Kind::Ask,
+        Kind::Status,
+        Kind::Notice,
+    ];
+    assert_eq!(steps, wanted);
+    assert_eq!(
+        verified(&scene),
+        (ConditionStatus::True, "Works".to_owned())
+    );
+}
+
+#[test]
+fn a_renewal_of_the_same_is_not_tried_again_and_a_restart_tries_nothing() {
+    let mut scene = with(None);
+    scene.run(30);
+    let wait = scene.until_renewal("dl");
+    let steps = scene.steps(|scene| scene.run(wait));
+    assert_eq!(steps, [Kind::Inspect, Kind::Update, Kind::Status]);
+    assert_eq!(
+        verified(&scene),
+        (ConditionStatus::True, "Works".to_owned())
+    );
+    let steps = scene.steps(|scene| {
+        scene.restart();
+        scene.run(600);
+    });
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn what_changed_is_tried_again() {
+    let mut scene = with(None);
+    scene.run(30);
+    scene.apply("dl", |spec| spec.key = Some("team-a/missing".to_owned()));
+    scene.run(30);
+    assert!(scene.ready("dl").0, "a report holds nothing back");
+    let missing = (ConditionStatus::False, "NoSuchKey".to_owned());
+    assert_eq!(verified(&scene), missing);
+}
+
+#[test]
+fn what_did_not_work_is_tried_with_growing_pauses_until_it_works() {
+    let mut scene = with(None);
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    let tries = scene.steps(|scene| scene.run(3600));
+    let asks = tries.iter().filter(|kind| **kind == Kind::Ask).count();
+    assert!((3..=9).contains(&asks), "{asks}");
+    scene.0.cloud.put_object("data", "team-a/file.bin");
+    scene.run(3700);
+    assert_eq!(
+        verified(&scene),
+        (ConditionStatus::True, "Works".to_owned())
+    );
+    let later = scene.steps(|scene| scene.run(3000));
+    assert!(!later.contains(&Kind::Ask), "{later:?}");
+}
+
+#[test]
+fn required_means_that_only_what_worked_is_published() {
+    let mut scene = with(Some(Verify::Require));
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
+    assert!(scene.secret("dl").is_none());
+    scene.0.cloud.put_object("data", "team-a/file.bin");
+    scene.run(600);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert_eq!(
+        verified(&scene),
+        (ConditionStatus::True, "Works".to_owned())
+    );
+}
+
+#[test]
+fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
+    let mut scene = with(Some(Verify::Require));
+    scene.run(30);
+    let old = scene.url("dl");
+    scene.0.cloud.unreached = Some(Unreached::Timeout);
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 60);
+    assert_eq!(scene.url("dl"), old);
+    assert!(scene.ready("dl").0, "it lives");
+    assert_eq!(
+        scene.condition("dl", "Renewed").status,
+        ConditionStatus::False
+    );
+    scene.0.cloud.unreached = None;
+    scene.run(600);
+    assert_ne!(scene.url("dl"), old);
+}
+
+#[test]
+fn signing_works_where_nothing_can_be_reached() {
+    let mut scene = with(None);
+    scene.0.cloud.unreached = Some(Unreached::Host);
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let unknown = (ConditionStatus::Unknown, "HostNotFound".to_owned());
+    assert_eq!(verified(&scene), unknown);
+}
+
+#[test]
+fn never_tries_nothing() {
+    let mut scene = with(Some(Verify::Never));
+    let steps = scene.steps(|scene| scene.run(30));
+    assert!(!steps.contains(&Kind::Ask), "{steps:?}");
+    let told = |scene: &Scene| {
+        let conditions = &scene.status("dl").conditions;
+        conditions.iter().any(|c| c.type_ == "Verified")
+    };
+    assert!(!told(&scene));
+}
+
+#[test]
+fn an_upload_says_that_it_was_not_tried() {
+    let mut scene = with(None);
+    scene.apply("dl", |spec| {
+        spec.method = Some(Method::Put);
+        spec.put = Some(PutOptions {
+            content_length: Some(5),
+            if_none_match: Some(IfNoneMatch::Any),
+            ..PutOptions::default()
+        });
+    });
+    scene.run(30);
+    let told = (ConditionStatus::Unknown, "NotTried".to_owned());
+    assert_eq!(verified(&scene), told);
+}
