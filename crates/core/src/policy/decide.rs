@@ -141,7 +141,7 @@ impl PolicySet {
             }
             Objects::List(_) | Objects::Under(_) => {
                 let ranked = ranked(asked, About::Whole);
-                let taken = ranked.first().into_iter();
+                let taken = ranked.get(..1).unwrap_or_default();
                 match grant(taken, &ranked, &request.options) {
                     Some(grant) => return Decision::Allowed(Box::new(grant)),
                     None => refusal::denied(&selecting, namespace, request),
@@ -246,14 +246,16 @@ impl<'a> ByKey<'a> {
     /// What signs the keys that are allowed; nothing where none is.
     fn grant(&self) -> Option<Grant> {
         let taken: BTreeSet<usize> = self.taken.iter().copied().flatten().collect();
-        let allow_any: Vec<Candidate<'_>> = (self.ranked.iter().zip(&self.reaches).enumerate())
-            .filter(|(at, (_, reach))| {
-                taken.contains(at) || self.keys.iter().any(|key| has(reach, key))
-            })
-            .map(|(_, (candidate, _))| *candidate)
-            .collect();
-        let taken = taken.iter().filter_map(|&at| self.ranked.get(at));
-        grant(taken, &allow_any, self.options)
+        let (mut signing, mut allow_any) = (Vec::new(), Vec::new());
+        for (at, (candidate, reach)) in self.ranked.iter().zip(&self.reaches).enumerate() {
+            if taken.contains(&at) {
+                signing.push(*candidate);
+            }
+            if taken.contains(&at) || self.keys.iter().any(|key| has(reach, key)) {
+                allow_any.push(*candidate);
+            }
+        }
+        grant(&signing, &allow_any, self.options)
     }
 }
 
@@ -262,7 +264,7 @@ fn has(reaches: &[Reach<'_>], key: &Key) -> bool {
 }
 
 /// The rules that allow what was asked about, the one to be taken first.
-fn ranked<'a>((policies, namespace, request): Asking<'a>, about: About) -> Vec<Candidate<'a>> {
+fn ranked((policies, namespace, request): Asking<'_>, about: About) -> Vec<Candidate<'_>> {
     let mut ranked: Vec<_> = policies
         .iter()
         .flat_map(|policy| {
@@ -284,13 +286,9 @@ fn ranked<'a>((policies, namespace, request): Asking<'a>, about: About) -> Vec<C
 }
 
 /// What the rules that were taken allow together, among all that allow any of the objects; nothing where none was taken.
-fn grant<'a>(
-    taken: impl Iterator<Item = &'a Candidate<'a>> + Clone,
-    allow_any: &[Candidate<'_>],
-    options: &Options,
-) -> Option<Grant> {
-    let rules = || taken.clone().map(|candidate| candidate.rule);
-    let policies: BTreeSet<&str> = taken.clone().map(|candidate| candidate.policy).collect();
+fn grant(taken: &[Candidate<'_>], allow_any: &[Candidate<'_>], options: &Options) -> Option<Grant> {
+    let rules = || taken.iter().map(|candidate| candidate.rule);
+    let policies: BTreeSet<&str> = taken.iter().map(|candidate| candidate.policy).collect();
     Some(Grant {
         max_duration: rules().map(|rule| rule.max_duration).min()?,
         policies: policies.into_iter().map(str::to_owned).collect(),

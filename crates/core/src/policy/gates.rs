@@ -262,7 +262,10 @@ impl UploadRule {
             Fault::StorageClass,
         )?;
         gate(listed(acl.as_ref(), &self.acls), Fault::Acl)?;
-        gate(self.metadata || !has_entries(metadata), Fault::Metadata)?;
+        gate(
+            self.metadata || !has_entries(metadata.as_ref()),
+            Fault::Metadata,
+        )?;
         let unlisted = tagging
             .iter()
             .flat_map(BTreeMap::keys)
@@ -296,7 +299,10 @@ impl UploadRule {
             redirect.is_none_or(|url| self.redirects.iter().any(|r| r.matches(url))),
             Fault::Redirect,
         )?;
-        gate(self.metadata || !has_entries(metadata), Fault::Metadata)
+        gate(
+            self.metadata || !has_entries(metadata.as_ref()),
+            Fault::Metadata,
+        )
     }
 }
 
@@ -304,6 +310,6 @@ fn listed(value: Option<&String>, list: &[String]) -> bool {
     value.is_none_or(|value| list.contains(value))
 }
 
-fn has_entries(map: &Option<BTreeMap<String, String>>) -> bool {
-    map.as_ref().is_some_and(|entries| !entries.is_empty())
+fn has_entries(map: Option<&BTreeMap<String, String>>) -> bool {
+    map.is_some_and(|entries| !entries.is_empty())
 }

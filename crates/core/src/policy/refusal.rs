@@ -13,6 +13,7 @@ use super::gates::{About, Fault};
 use super::names::Key;
 use super::objects::{ListRequest, Objects};
 use super::pattern::{Glob, Reach, Unusable};
+use super::redirect::RedirectPattern;
 use super::request::{Options, Request};
 use super::words::{all_of, any_of, bounded, quoted};
 
@@ -346,7 +347,11 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
             only(", only", "", &upload.tag_keys)
         ),
         Fault::Redirect => {
-            let urls: Vec<_> = upload.redirects.iter().map(|r| r.shown()).collect();
+            let urls: Vec<_> = upload
+                .redirects
+                .iter()
+                .map(RedirectPattern::shown)
+                .collect();
             only(
                 "allows only post.successActionRedirect",
                 "does not allow post.successActionRedirect",

@@ -2,17 +2,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use super::{map, secs};
-use crate::api::{GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
+use crate::api::{
+    ContentLengthRange, GetOptions, IfNoneMatch, PostOptions, PresignedUrlSpec, PutOptions,
+    ServerSideEncryption,
+};
 use crate::issue::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
     render_hash, spec_hash, store_hash,
 };
-use crate::policy::{Key, Objects, Options};
+use crate::policy::{Key, Limits, Objects, Options, Request};
 
 /// One object, for as long as the tests run.
 fn one(key: &str) -> &'static Objects {
     Box::leak(Box::new(Objects::Key(Key::parse(key).unwrap())))
+}
+
+/// What a spec of these fields asks for.
+fn asked(mut fields: serde_json::Value) -> Request {
+    fields["bucket"] = json!("models");
+    let spec: PresignedUrlSpec = serde_json::from_value(fields).unwrap();
+    let limits = Limits {
+        min_duration: secs(60),
+    };
+    Request::parse(&spec, &limits).unwrap()
+}
+
+fn hash_of(fields: serde_json::Value) -> String {
+    let asked = asked(fields);
+    spec_hash(&SpecInputs {
+        objects: &asked.objects,
+        ..base(&asked.options)
+    })
 }
 
 fn base(options: &Options) -> SpecInputs<'_> {
@@ -110,6 +133,113 @@ fn the_encodings_are_those_of_earlier_releases() {
             "0a35188e372bfa51744e62664ae219a2",
             "a15f1a96e5df1fb82924623ca4c75a8f",
         ]
+    );
+}
+
+fn full_post() -> PostOptions {
+    let text = |s: &str| Some(s.to_owned());
+    PostOptions {
+        content_length_range: Some(ContentLengthRange {
+            min: Some(1),
+            max: 5,
+        }),
+        content_type: text("text/plain"),
+        content_type_prefix: text("text/"),
+        acl: text("private"),
+        success_action_status: Some(201),
+        success_action_redirect: text("https://example.com/done"),
+        metadata: Some(map([("a", "1")])),
+    }
+}
+
+#[test]
+fn the_encodings_of_forms_and_of_many_objects_are_those_of_earlier_releases() {
+    let actual = [
+        hash_of(json!({"keys": ["a", "b/c"]})),
+        hash_of(json!({"prefix": "in/", "method": "POST"})),
+        hash_of(json!({"prefix": ""})),
+        hash_of(json!({"prefix": "in/", "list": {
+            "include": ["*.csv", "**/x"], "exclude": ["tmp?"],
+        }})),
+        spec_hash(&base(&Options::Post(PostOptions::default()))),
+        spec_hash(&base(&Options::Post(full_post()))),
+    ];
+    assert_eq!(
+        actual,
+        [
+            "97827e61f1aa8dee64eebdd80603fa07",
+            "65a947a9b261c9cbcd342983eaf8b772",
+            "e28fa71f1893d3aea7ea28bf2e3e9986",
+            "a94997106eaefe874ac79f0576c19ca4",
+            "516de1665a611ee5d3b836b8d1de553b",
+            "e80d7deb0b0c760d5eac7240fc697583",
+        ]
+    );
+}
+
+#[test]
+fn what_names_other_objects_is_another_thing() {
+    let all: Vec<String> = [
+        json!({"key": "a"}),
+        json!({"keys": ["a"]}),
+        json!({"keys": ["a", "b"]}),
+        json!({"keys": ["b", "a"]}),
+        json!({"keys": ["ab"]}),
+        json!({"prefix": "a"}),
+        json!({"prefix": ""}),
+        json!({"prefix": "a", "method": "POST"}),
+        json!({"key": "a", "method": "POST"}),
+        json!({"prefix": "a", "list": {"include": ["b"]}}),
+        json!({"prefix": "a", "list": {"exclude": ["b"]}}),
+        json!({"prefix": "a", "list": {"include": ["b", "c"]}}),
+        json!({"prefix": "a", "list": {"include": ["b"], "exclude": ["c"]}}),
+        json!({"prefix": "a", "list": {"include": ["bc"]}}),
+    ]
+    .map(hash_of)
+    .into();
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+}
+
+#[test]
+fn bounds_and_times_of_a_listing_are_not_what_is_signed() {
+    let plain = hash_of(json!({"prefix": "a/"}));
+    for list in [
+        json!({}),
+        json!({"minObjects": 2}),
+        json!({"maxObjects": 2}),
+        json!({"refreshInterval": "5m"}),
+    ] {
+        assert_eq!(hash_of(json!({"prefix": "a/", "list": list})), plain);
+    }
+}
+
+#[test]
+fn every_option_of_a_form_makes_a_difference() {
+    let whole = serde_json::to_value(full_post()).unwrap();
+    let whole = whole.as_object().unwrap();
+    let hash = |fields: serde_json::Map<String, serde_json::Value>| {
+        let post = serde_json::from_value(fields.into()).unwrap();
+        spec_hash(&base(&Options::Post(post)))
+    };
+    let mut all = BTreeSet::from([hash(whole.clone())]);
+    for field in whole.keys() {
+        let mut less = whole.clone();
+        less.remove(field);
+        all.insert(hash(less));
+    }
+    let range = |min, max| {
+        let content_length_range = Some(ContentLengthRange { min, max });
+        spec_hash(&base(&Options::Post(PostOptions {
+            content_length_range,
+            ..PostOptions::default()
+        })))
+    };
+    all.extend([range(None, 5), range(Some(1), 5), range(None, 15)]);
+    assert_eq!(all.len(), whole.len() + 4);
+    assert_eq!(
+        range(None, 5),
+        range(Some(0), 5),
+        "no least size is a least of nothing"
     );
 }
 

@@ -30,6 +30,36 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
             "is required with PUT and POST; give the largest",
         ),
         (
+            json!({"methods": ["POST"]}),
+            "maxUploadBytes",
+            "is required with PUT and POST",
+        ),
+        (
+            json!({"maxObjects": 0}),
+            "maxObjects",
+            "is not between 1 and 10000; give",
+        ),
+        (
+            json!({"maxObjects": 10_001}),
+            "maxObjects",
+            "is not between 1 and 10000",
+        ),
+        (
+            json!({"minRefreshInterval": "59s"}),
+            "minRefreshInterval",
+            "is not between 1m and 168h; give",
+        ),
+        (
+            json!({"minRefreshInterval": "169h"}),
+            "minRefreshInterval",
+            "is not between 1m and 168h",
+        ),
+        (
+            json!({"minRefreshInterval": "often"}),
+            "minRefreshInterval",
+            "is not a duration; write",
+        ),
+        (
             json!({"maxUploadBytes": 5_368_709_121_u64}),
             "maxUploadBytes",
             "give at most 5368709120 (5 GiB)",
@@ -316,7 +346,8 @@ fn every_good_form_compiles() {
             "*", "models", "models/", "models*", "models/*", "a/b/{namespace}", "{namespace}/*", "{namespace}/x-*",
             "{namespace.labels['presigned.dev/team']}/{namespace}/", "x-{namespace}-y", "...", "a/..*", "a b/ü",
         ],
-        "methods": ["GET", "HEAD", "PUT", "DELETE"], "maxDuration": "168h", "maxUploadBytes": 0,
+        "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"], "maxDuration": "168h", "maxUploadBytes": 0,
+        "maxObjects": 10_000, "minRefreshInterval": "1m", "redirects": ["https://a.b:1/c?d=*", "http://a"],
         "endpoints": ["inside", "out*"],
     }))];
     let policy = compile("p", &json!({"names": []}), &rules).expect("it compiles");

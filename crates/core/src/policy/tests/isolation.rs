@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Labels, compile, decide_for, is_allowed, labels, policies, request, rule};
 use crate::policy::{Key, PolicySet};
 
-const LABEL: &str = "{namespace.labels['team']}";
+pub(super) const LABEL: &str = "{namespace.labels['team']}";
 
 #[test]
 fn team_a_and_team_ab_never_meet() {
@@ -121,17 +121,17 @@ fn a_label_is_not_expanded_again() {
 }
 
 /// Names of namespaces and values of labels that run into each other.
-fn name() -> impl Strategy<Value = String> {
+pub(super) fn name() -> impl Strategy<Value = String> {
     prop_oneof![3 => "a(-?a){0,2}", 1 => "[ab](-?[ab]){0,2}"]
 }
 
 /// A label's value as a namespace editor may try it, past what the API server takes.
-fn value() -> impl Strategy<Value = String> {
+pub(super) fn value() -> impl Strategy<Value = String> {
     prop_oneof![4 => name(), 1 => "[ab./*-]{0,3}"]
 }
 
 /// A pattern that may hold anything; most do not compile, and those that do must hold.
-fn pattern() -> impl Strategy<Value = String> {
+pub(super) fn pattern() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         3 => Just("{namespace}".to_owned()),
         3 => Just(LABEL.to_owned()),
@@ -143,16 +143,23 @@ fn pattern() -> impl Strategy<Value = String> {
 }
 
 fn set_of(field: &str, pattern: &str) -> Option<PolicySet> {
-    let rules: [Value; 1] = [rule(
-        &json!({"buckets": ["*"], "prefixes": ["*"], field: [pattern]}),
-    )];
+    set_with(&json!({"buckets": ["*"], "prefixes": ["*"], field: [pattern]}))
+}
+
+/// As [`set_of`], for every method that takes a prefix.
+pub(super) fn set_of_all(field: &str, pattern: &str) -> Option<PolicySet> {
+    let methods = json!({"methods": ["GET", "LIST", "POST"], "maxUploadBytes": 10});
+    set_with(&super::with(methods, &json!({field: [pattern]})))
+}
+
+fn set_with(patch: &Value) -> Option<PolicySet> {
     let mut set = PolicySet::default();
-    set.insert(compile("p", &json!({"names": ["*"]}), &rules).ok()?);
+    set.insert(compile("p", &json!({"names": ["*"]}), &[rule(patch)]).ok()?);
     Some(set)
 }
 
 /// What the pattern is for a namespace, by plain replacement: a model that shares nothing with the code.
-fn expanded(pattern: &str, name: &str, team: &str) -> String {
+pub(super) fn expanded(pattern: &str, name: &str, team: &str) -> String {
     pattern.replace(LABEL, team).replace("{namespace}", name)
 }
 

@@ -8,10 +8,16 @@ mod decide;
 mod duration;
 mod every_field;
 mod gates;
+mod glob;
 mod isolation;
+mod many;
 mod names;
+mod objects;
+mod prefixes;
+mod redirects;
 mod refusal;
 mod request;
+mod wishes;
 mod words;
 
 use std::collections::BTreeMap;

@@ -58,6 +58,18 @@ fn each_closed_gate_has_its_own_words() {
         )
     };
     let kms = json!({"serverSideEncryption": "aws:kms"});
+    let forms = |patch: Value| {
+        super::with(
+            rule(&json!({"methods": ["POST"], "maxUploadBytes": 10})),
+            &patch,
+        )
+    };
+    let post = |post: Value| {
+        let sized = json!({"contentLengthRange": {"max": 10}});
+        json!({"method": "POST", "post": super::with(sized, &post)})
+    };
+    let list = |prefix: &str, list: Value| json!({"key": null, "prefix": prefix, "list": list});
+    let lists = json!({"methods": ["GET", "LIST"]});
     let cases = [
         (
             rule(&json!({"stores": ["s3", "b*"]})),
@@ -178,6 +190,86 @@ fn each_closed_gate_has_its_own_words() {
             put(json!({"tagging": {"a": "b"}})),
             "does not allow the tag \"a\", only \"x\" or \"y\".",
         ),
+        (
+            forms(json!({"methods": ["POST", "LIST"]})),
+            json!({}),
+            "allows only POST and LIST.",
+        ),
+        (
+            rule(&json!({})),
+            list("team-a/", json!({})),
+            "allows only GET and HEAD.",
+        ),
+        (
+            rule(&json!({"methods": ["LIST"]})),
+            list("team-a/", json!({})),
+            "allows only LIST.",
+        ),
+        (
+            rule(&lists),
+            list("team-b/", json!({})),
+            "is for keys under \"team-a/\".",
+        ),
+        (
+            rule(&lists),
+            list("team-a", json!({})),
+            "needs a / at the end of the prefix, since it is for whole folders under \"team-a/\".",
+        ),
+        (
+            rule(&lists),
+            list("", json!({})),
+            "is for keys under \"team-a/\".",
+        ),
+        (
+            rule(&super::with(lists.clone(), &json!({"maxObjects": 5}))),
+            list("team-a/", json!({"maxObjects": 6})),
+            "allows at most 5 objects.",
+        ),
+        (
+            rule(&lists),
+            list("team-a/", json!({"refreshInterval": "4m"})),
+            "lists at most every 5m.",
+        ),
+        (
+            forms(json!({})),
+            post(json!({"contentLengthRange": null})),
+            "needs post.contentLengthRange, at most 10.",
+        ),
+        (
+            forms(json!({})),
+            post(json!({"contentLengthRange": {"max": 11}})),
+            "allows at most 10 bytes.",
+        ),
+        (
+            forms(json!({})),
+            post(json!({"acl": "private"})),
+            "does not allow post.acl.",
+        ),
+        (
+            forms(json!({"acls": ["private"]})),
+            post(json!({"acl": "public-read"})),
+            "allows only post.acl \"private\".",
+        ),
+        (
+            forms(json!({})),
+            post(json!({"metadata": {"a": "b"}})),
+            "does not allow post.metadata.",
+        ),
+        (
+            forms(json!({})),
+            post(json!({"successActionRedirect": "https://a/"})),
+            "does not allow post.successActionRedirect.",
+        ),
+        (
+            forms(json!({"redirects": ["https://b/*", "https://c/d"]})),
+            post(json!({"successActionRedirect": "https://a/"})),
+            "allows only post.successActionRedirect \"https://b/*\" or \"https://c/d\".",
+        ),
+        (
+            forms(json!({"createOnly": true})),
+            post(json!({})),
+            "lets nothing be replaced (createOnly), which a form cannot promise.",
+        ),
     ];
     for (rule, asked, words) in cases {
         let labels = labels([("odd", "a..b")]);
@@ -245,6 +337,31 @@ fn an_upload_is_named_with_its_size_and_endpoint() {
         message.contains("PUT \"team-a/x\" in bucket \"data\" of store \"main\" by endpoint \"in\" with 5 bytes. Ask"),
         "{message}"
     );
+}
+
+#[test]
+fn prefixes_and_forms_are_named_for_what_they_are() {
+    for (asked, words) in [
+        (
+            json!({"key": null, "prefix": "in/"}),
+            "LIST and GET every object under \"in/\" in bucket \"data\" of",
+        ),
+        (
+            json!({"key": null, "prefix": ""}),
+            "LIST and GET every object in bucket \"data\" of",
+        ),
+        (
+            json!({"key": null, "prefix": "in/", "method": "POST", "post": {"contentLengthRange": {"max": 5}}}),
+            "POST any object under \"in/\" in bucket \"data\" of store \"main\" with up to 5 bytes. Ask",
+        ),
+        (
+            json!({"key": null, "prefix": "", "method": "POST"}),
+            "POST any object in bucket \"data\" of store \"main\". Ask",
+        ),
+    ] {
+        let message = refused(decide(&PolicySet::default(), &request(&asked)));
+        assert!(message.contains(words), "{message}");
+    }
 }
 
 #[test]

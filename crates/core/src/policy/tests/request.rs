@@ -76,6 +76,7 @@ fn a_renewal_may_not_ask_for_less_than_the_installation_allows() {
 #[test]
 fn bad_input_is_refused_by_field_with_what_to_do() {
     let put = |put: Value| json!({"method": "PUT", "put": put});
+    let post = |post: Value| json!({"method": "POST", "post": post});
     let many =
         |n: usize, of: &str| -> Value { (0..n).map(|i| (format!("k{i}"), json!(of))).collect() };
     let cases = [
@@ -354,6 +355,81 @@ fn bad_input_is_refused_by_field_with_what_to_do() {
             "spec.put.tagging",
             "at most 256",
         ),
+        (
+            json!({"post": {}}),
+            "spec.post",
+            "goes with method POST, and the method is GET; remove the block",
+        ),
+        (
+            json!({"method": "POST", "put": {}}),
+            "spec.put",
+            "goes with method PUT, and the method is POST",
+        ),
+        (
+            json!({"method": "POST", "get": {}}),
+            "spec.get",
+            "the method is POST; remove the block",
+        ),
+        (
+            post(json!({"contentLengthRange": {"max": 5_368_709_121_u64}})),
+            "spec.post.contentLengthRange",
+            "give at most 5368709120 (5 GiB)",
+        ),
+        (
+            post(json!({"contentLengthRange": {"min": 2, "max": 1}})),
+            "spec.post.contentLengthRange",
+            "min is 2 and max is 1, so no upload fits; give",
+        ),
+        (
+            post(json!({"contentType": "a\r\nb"})),
+            "spec.post.contentType",
+            "not printable ASCII",
+        ),
+        (
+            post(json!({"contentType": "a/${filename}"})),
+            "spec.post.contentType",
+            "holds \"${\", which forms expand; leave it out",
+        ),
+        (
+            post(json!({"contentTypePrefix": "${filename}"})),
+            "spec.post.contentTypePrefix",
+            "which forms expand",
+        ),
+        (
+            post(json!({"contentType": "a/b", "contentTypePrefix": "a/"})),
+            "spec.post.contentTypePrefix",
+            "says the same thing; remove one",
+        ),
+        (
+            post(json!({"acl": "public_read"})),
+            "spec.post.acl",
+            "give a canned ACL",
+        ),
+        (
+            post(json!({"successActionStatus": 302})),
+            "spec.post.successActionStatus",
+            "302 is no status that S3 answers with; give 200, 201 or 204",
+        ),
+        (
+            post(json!({"successActionStatus": 201, "successActionRedirect": "https://a/"})),
+            "spec.post.successActionRedirect",
+            "S3 does one of them; remove one",
+        ),
+        (
+            post(json!({"successActionRedirect": "https://a/../b"})),
+            "spec.post.successActionRedirect",
+            "give the plain path",
+        ),
+        (
+            post(json!({"metadata": {"A": "b"}})),
+            "spec.post.metadata",
+            "does not fit in a header; give",
+        ),
+        (
+            post(json!({"metadata": {"a": "${filename}"}})),
+            "spec.post.metadata[a]",
+            "which forms expand",
+        ),
     ];
     for (patch, field, words) in cases {
         let error = parse(&patch).expect_err(&patch.to_string());
@@ -380,8 +456,25 @@ fn every_good_put_option_is_taken() {
 }
 
 #[test]
+fn every_good_post_option_is_taken() {
+    for post in [
+        json!({
+            "contentLengthRange": {"min": 0, "max": 5_368_709_120_u64}, "contentType": "image/png; a=$b{c}",
+            "acl": "private", "successActionStatus": 201, "metadata": {"a": "$5 {x}"},
+        }),
+        json!({
+            "contentLengthRange": {"max": 0}, "contentTypePrefix": "image/",
+            "successActionRedirect": "https://example.com/done?a=$b",
+        }),
+    ] {
+        let request = parse(&json!({"method": "POST", "post": post}));
+        assert_eq!(request.map(|r| r.method()), Ok(Method::Post));
+    }
+}
+
+#[test]
 fn a_block_of_options_does_not_need_to_be_there() {
-    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+    for method in ["GET", "HEAD", "PUT", "DELETE", "POST"] {
         let request = parse(&json!({"method": method})).expect("it parses");
         assert_eq!(request.method().as_str(), method);
     }
