@@ -16,6 +16,7 @@ mod examples;
 mod faults;
 mod issuing;
 mod ownership;
+mod programs;
 mod rotation;
 mod stores;
 mod support;
