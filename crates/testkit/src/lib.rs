@@ -13,6 +13,7 @@ pub mod s3;
 pub mod serve;
 pub mod tls;
 pub mod tools;
+mod upstream;
 
 pub use control_plane::ControlPlane;
 pub use fault_proxy::FaultProxy;

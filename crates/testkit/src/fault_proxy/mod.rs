@@ -52,7 +52,7 @@ impl FaultProxy {
     /// A proxy in front of `api`, without any rule.
     pub fn start(api: &ApiServer) -> Result<Self> {
         let state = Arc::new(State::default());
-        let upstream = Upstream::new(api)?;
+        let upstream = Upstream::new(&api.url, api.ca.as_deref())?;
         let handler = {
             let state = Arc::clone(&state);
             move |request| forward::answer(Arc::clone(&state), upstream.clone(), request)

@@ -4,11 +4,14 @@
 //! `MinIO` keeps them in a form of its own; here it is asked over HTTP, and to tests it looks the same.
 
 pub mod client;
+pub mod dead_ends;
+mod meddler;
 mod minio;
 mod s3s_fs;
 mod versitygw;
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -20,6 +23,8 @@ use crate::guard::{Guarded, GuardedFolder};
 use crate::serve::Background;
 use client::{Keys, Signer};
 use s3s_fs::Shared;
+
+pub use meddler::{Kind as RequestKind, Meddler, Meddling, Seen};
 
 /// The region that the servers say they are in.
 pub const REGION: &str = "eu-west-2";
@@ -312,4 +317,9 @@ fn apart<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     };
     std::thread::scope(|scope| scope.spawn(run).join())
         .map_err(|_| anyhow!("the thread that asks the server panicked"))?
+}
+
+/// A panic in another test must not hide what this one has to say.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! s3s-fs on a thread of its own: `SigV4` is checked by s3s, objects are files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, anyhow};
 use http::{Request, Response, StatusCode, header};
@@ -12,7 +12,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
-use super::{Kind, REGION, S3Request, S3Server, Trouble};
+use super::{Kind, REGION, S3Request, S3Server, Trouble, lock};
 use crate::guard::GuardedFolder;
 use crate::serve::Background;
 use crate::{pki, tls};
@@ -158,9 +158,4 @@ fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-/// A panic in another test must not hide what this one has to say.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,7 +3,9 @@
 
 mod cluster;
 mod control_plane;
+mod dead_ends;
 mod fault_proxy;
+mod meddler;
 mod s3;
 
 use std::time::{Duration, Instant};

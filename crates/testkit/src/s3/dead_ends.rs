@@ -1,0 +1,100 @@
+//! Endpoints where no S3 server answers: each fails in a way of its own, and holds its port while it lives.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+
+use crate::serve::Background;
+use crate::{pki, tls};
+
+/// An endpoint whose host's name does not resolve, on any machine (RFC 6761).
+pub const UNKNOWN_HOST: &str = "http://s3.testkit.invalid:9000";
+
+/// An endpoint that refuses connections. The port is bound, so that nobody else comes to listen on it.
+#[derive(Debug)]
+pub struct Refusing {
+    /// The address, with its scheme.
+    pub endpoint: String,
+    _bound: OwnedFd,
+}
+
+impl Refusing {
+    /// Takes a port.
+    pub fn new() -> Result<Self> {
+        let bound =
+            socket(AddressFamily::INET, SocketType::STREAM, None).context("make a socket")?;
+        bind(&bound, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("take a port")?;
+        let address = getsockname(&bound).context("read the port")?;
+        let address = SocketAddr::try_from(address).context("read the port")?;
+        Ok(Self {
+            endpoint: format!("http://{address}"),
+            _bound: bound,
+        })
+    }
+}
+
+/// An endpoint that takes connections and never says a word, in TLS or in plain HTTP.
+#[derive(Debug)]
+pub struct Silent {
+    /// The address, without a scheme.
+    pub address: SocketAddr,
+    _listener: TcpListener,
+}
+
+impl Silent {
+    /// Listens.
+    pub fn new() -> Result<Self> {
+        // The system takes connections as long as nobody accepts them.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("take a port")?;
+        Ok(Self {
+            address: listener.local_addr().context("read the port")?,
+            _listener: listener,
+        })
+    }
+
+    /// The address over plain HTTP.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// An endpoint whose certificate is no good. What gets through to it all the same is answered 200, with an empty body.
+#[derive(Debug)]
+pub struct BadTls {
+    /// The address, with its scheme.
+    pub endpoint: String,
+    /// The authority of the certificate, PEM.
+    pub ca_pem: String,
+    _server: Background,
+}
+
+impl BadTls {
+    /// A certificate for this address, of an authority that nobody trusts.
+    pub fn untrusted() -> Result<Self> {
+        Self::start("127.0.0.1")
+    }
+
+    /// A certificate for another name. Who trusts [`BadTls::ca_pem`] must refuse it all the same.
+    pub fn of_another_name() -> Result<Self> {
+        Self::start("elsewhere.invalid")
+    }
+
+    fn start(name: &str) -> Result<Self> {
+        let authority = pki::Authority::new("presigned-testkit nobody's")?;
+        let config = tls::server_config(&authority.server(&[name])?)?;
+        let empty = async |_: Request<Incoming>| Some(Response::new(Full::<Bytes>::default()));
+        let server = Background::start("bad TLS", Some(config), empty)?;
+        Ok(Self {
+            endpoint: format!("https://{}", server.address()),
+            ca_pem: authority.pem(),
+            _server: server,
+        })
+    }
+}
