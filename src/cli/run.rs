@@ -40,6 +40,10 @@ pub struct RunArgs {
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", value_parser = namespace)]
     pod_namespace: Option<String>,
 
+    /// The operator's own service account: a store's webIdentity.audience asks for its tokens. The chart sets it.
+    #[arg(long, env = "POD_SERVICE_ACCOUNT", value_name = "NAME")]
+    pod_service_account: Option<String>,
+
     /// The pod's name, for Events. Left out: the host's name.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
@@ -129,6 +133,8 @@ pub struct RunArgs {
 pub struct Settings {
     /// The operator's own namespace.
     pub own_namespace: String,
+    /// The operator's own service account, where it is known.
+    pub own_service_account: Option<String>,
     /// The namespaces served; `None` for all.
     pub namespaces: Option<BTreeSet<String>>,
     /// What the engine decides by.
@@ -176,7 +182,8 @@ pub async fn wire(
         secrets: settings.engine.secret_access,
     };
     let watches = watch_all(&client, &scope, &sender, &readiness);
-    let credentials = CredentialsFetcher::new(cluster.clone(), settings.own_namespace.clone());
+    let credentials = CredentialsFetcher::new(cluster.clone(), settings.own_namespace.clone())
+        .with_service_account(settings.own_service_account.clone());
     Ok(Wired {
         settings,
         cluster,
@@ -203,6 +210,7 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     let RunArgs {
         kubeconfig,
         pod_namespace,
+        pod_service_account,
         pod_name,
         namespaces,
         class,
@@ -221,6 +229,7 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     let whole_cluster = namespaces.is_empty();
     let settings = Settings {
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
+        own_service_account: pod_service_account.filter(|name| !name.is_empty()),
         namespaces: (!whole_cluster).then(|| namespaces.into_iter().collect()),
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),

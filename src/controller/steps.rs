@@ -44,9 +44,9 @@ impl Hands {
             Step::FetchCredentials {
                 store,
                 source,
-                session: _,
+                session,
             } => {
-                let result = self.credentials.fetch(&source, now).await;
+                let result = self.credentials.fetch(&source, &session, now).await;
                 match &result {
                     Ok(_) => tracing::debug!(store, "credentials were fetched"),
                     Err(failure) => {

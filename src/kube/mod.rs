@@ -11,6 +11,7 @@ mod merge;
 mod secrets;
 mod seen;
 mod status;
+mod tokens;
 mod watch;
 
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};

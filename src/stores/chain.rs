@@ -127,7 +127,8 @@ fn refused(error: &CredentialsError) -> CredentialsFailure {
     }
 }
 
-fn chain_of(error: &dyn Error) -> String {
+/// An error and its sources, for the log.
+pub(super) fn chain_of(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

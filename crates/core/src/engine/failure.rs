@@ -41,7 +41,8 @@ pub enum ApiFailure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsFailure {
     /// [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
-    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`].
+    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; of a role also
+    /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`].
     pub reason: Reason,
     /// What is wrong and what to do.
     pub message: String,

@@ -1,0 +1,214 @@
+//! What it means that STS gave no session: one total function from its answer to our sentence.
+//!
+//! What holds here: STS's own words reach the log alone. They decide nothing but which of the limits on a session's length was
+//! met, since STS has one code for all of them.
+
+use std::fmt;
+
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
+use presigned_core::api::Reason;
+use presigned_core::engine::{CredentialsFailure, Sts};
+use presigned_core::policy::format_duration;
+
+/// A request for a session, as far as sentences tell of it.
+pub(super) struct Asked<'a> {
+    pub(super) role_arn: &'a str,
+    pub(super) sts: &'a Sts,
+    pub(super) base: Base,
+}
+
+/// What assumes the role.
+#[derive(Clone, Copy)]
+pub(super) enum Base {
+    /// A token of the operator's service account.
+    Token,
+    /// Other credentials.
+    Keys {
+        /// They are a session themselves.
+        chained: bool,
+        /// An external ID was sent.
+        external_id: bool,
+    },
+}
+
+impl Asked<'_> {
+    /// The failure that a condition tells of.
+    pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> CredentialsFailure
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let why = super::super::chain::chain_of(error);
+        tracing::warn!(role = self.role_arn, why, "STS gave no session");
+        match error {
+            SdkError::ServiceError(answer) => self.refused(
+                answer.err().code().unwrap_or_default(),
+                answer.err().message().unwrap_or_default(),
+                answer.raw().status().as_u16(),
+            ),
+            SdkError::TimeoutError(_) => self.unavailable("did not answer in time"),
+            SdkError::DispatchFailure(_) => self.unavailable("could not be reached"),
+            SdkError::ResponseError(_) => self.unreadable(),
+            _ => CredentialsFailure {
+                reason: Reason::CredentialsInvalid,
+                message: format!(
+                    "{self}: the request could not be made: mend the store's region and stsEndpoint"
+                ),
+            },
+        }
+    }
+
+    fn refused(&self, code: &str, words: &str, status: u16) -> CredentialsFailure {
+        let (reason, what) = match code {
+            "AccessDenied" | "AccessDeniedException" => (Reason::CredentialsInvalid, self.denied()),
+            "ValidationError" | "InvalidParameterValue" => (Reason::CredentialsInvalid, self.too_long(words)),
+            "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
+                Reason::CredentialsInvalid,
+                "STS cannot read the session policy: where the server is not AWS's, set the scope of the store's role to \
+                 Store"
+                    .to_owned(),
+            ),
+            "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => (
+                Reason::SessionPolicyTooLarge,
+                "the session policy is larger than STS takes: ask for fewer objects in one resource, or set the scope of \
+                 the store's role to Namespace or Store"
+                    .to_owned(),
+            ),
+            "ExpiredTokenException" | "ExpiredToken" => (Reason::CredentialsExpired, self.base_ended().to_owned()),
+            "InvalidIdentityToken" | "InvalidIdentityTokenException" => (
+                Reason::CredentialsInvalid,
+                "STS does not take the service account's token: register the cluster's issuer as an OIDC provider there, \
+                 with the audience that the token is for"
+                    .to_owned(),
+            ),
+            "IDPRejectedClaim" | "IDPRejectedClaimException" => (
+                Reason::CredentialsInvalid,
+                "the identity provider rejected the service account's token: compare its issuer, audience and age with what \
+                 the provider takes"
+                    .to_owned(),
+            ),
+            "IDPCommunicationError" | "IDPCommunicationErrorException" => (
+                Reason::CredentialsUnavailable,
+                "STS could not reach the cluster's OIDC issuer; it is tried again".to_owned(),
+            ),
+            "RegionDisabledException" => (
+                Reason::CredentialsInvalid,
+                "STS is not active in the store's region: activate it in the account, or set stsEndpoint".to_owned(),
+            ),
+            "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException" | "InvalidAccessKeyId"
+            | "IncompleteSignature" | "MissingAuthenticationToken" => (
+                Reason::CredentialsInvalid,
+                "STS does not take the credentials that assume the role: mend them where the store names them, and its region"
+                    .to_owned(),
+            ),
+            "RequestExpired" | "RequestTimeTooSkewed" => (
+                Reason::ClockSkewed,
+                "STS says that the request was signed too long ago or in the future: set the clock of the operator's node"
+                    .to_owned(),
+            ),
+            "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => (
+                Reason::CredentialsUnavailable,
+                "STS asks to slow down; it is tried again".to_owned(),
+            ),
+            _ if status >= 500 || status == 429 => (
+                Reason::CredentialsUnavailable,
+                format!("STS answered with status {status}; it is tried again"),
+            ),
+            _ => (
+                Reason::CredentialsInvalid,
+                format!("STS answered with status {status}: the operator's log has its words"),
+            ),
+        };
+        CredentialsFailure {
+            reason,
+            message: format!("{self}: {what}"),
+        }
+    }
+
+    fn denied(&self) -> String {
+        match self.base {
+            Base::Token => "STS does not let the operator's service account assume it: compare the role's trust policy with \
+                            the issuer, the audience and system:serviceaccount:NAMESPACE:NAME of the operator"
+                .to_owned(),
+            Base::Keys { external_id, .. } => format!(
+                "STS does not let the store's credentials assume it: they need sts:AssumeRole on it, and its trust policy \
+                 must name them{}",
+                if external_id { " with the external ID of the store" } else { "; it may ask for an externalID" }
+            ),
+        }
+    }
+
+    fn too_long(&self, words: &str) -> String {
+        let asked = format_duration(self.sts.duration);
+        let about = |part: &str| words.contains(part);
+        if about("chaining") || (about("DurationSeconds") && self.is_chained_too_long()) {
+            return format!(
+                "{asked} is too long: a session of another role assumes it, and AWS ends such a session after 1h at most; set \
+                 duration to 1h, or let static keys or webIdentity assume it"
+            );
+        }
+        if about("DurationSeconds") || about("MaxSessionDuration") {
+            return format!(
+                "{asked} is longer than the role's maximum session duration: set a shorter duration, or raise the role's \
+                 maximum (12h at most)"
+            );
+        }
+        "STS does not take a parameter: mend roleARN, externalID and duration of the store's role"
+            .to_owned()
+    }
+
+    fn is_chained_too_long(&self) -> bool {
+        matches!(self.base, Base::Keys { chained: true, .. }) && self.sts.duration.as_secs() > 3600
+    }
+
+    const fn base_ended(&self) -> &'static str {
+        match self.base {
+            Base::Token => {
+                "the service account's token has ended: kubelet renews it, so look at the clocks and at the token's mount"
+            }
+            Base::Keys { .. } => {
+                "the credentials that assume it have ended: renew them where the store names them"
+            }
+        }
+    }
+
+    /// STS's answer is none.
+    pub(super) fn unreadable(&self) -> CredentialsFailure {
+        CredentialsFailure {
+            reason: Reason::CredentialsUnavailable,
+            message: format!(
+                "{self}: the answer holds no session: let stsEndpoint name a server that speaks STS; it is tried again"
+            ),
+        }
+    }
+
+    /// The session was over when it came.
+    pub(super) fn ended(&self, end: Timestamp) -> CredentialsFailure {
+        CredentialsFailure {
+            reason: Reason::CredentialsExpired,
+            message: format!(
+                "{self}: STS gave a session that ended at {end}: set the clocks of the operator's node and of STS"
+            ),
+        }
+    }
+
+    fn unavailable(&self, what: &str) -> CredentialsFailure {
+        CredentialsFailure {
+            reason: Reason::CredentialsUnavailable,
+            message: match &self.sts.endpoint {
+                Some(endpoint) => format!("{self}: STS at {endpoint} {what}; it is tried again"),
+                None => format!(
+                    "{self}: AWS's STS in {} {what}; it is tried again. Where the store is not AWS's, set stsEndpoint",
+                    self.sts.region
+                ),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no session of role {}", self.role_arn)
+    }
+}

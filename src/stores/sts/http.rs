@@ -1,0 +1,70 @@
+//! The HTTP clients that reach STS: one for each set of trusted authorities.
+//!
+//! What holds here: the system's authorities are read once; a store's own are trusted beside them, for that store alone.
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use aws_sdk_sts::config::SharedHttpClient;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use presigned_core::api::Reason;
+use presigned_core::engine::CredentialsFailure;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// How many bundles are kept: bundles that were edited away must not pile up.
+const MOST: usize = 32;
+
+static CLIENTS: LazyLock<Mutex<BTreeMap<Option<String>, SharedHttpClient>>> =
+    LazyLock::new(Mutex::default);
+
+/// The client that trusts the system's authorities, and those of the bundle.
+pub(super) fn client(ca_bundle: Option<&str>) -> Result<SharedHttpClient, CredentialsFailure> {
+    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = ca_bundle.map(str::to_owned);
+    if let Some(client) = clients.get(&key) {
+        return Ok(client.clone());
+    }
+    let mut trusted = TrustStore::default();
+    if let Some(pem) = ca_bundle {
+        checked(pem)?;
+        trusted.add_pem_certificate(pem);
+    }
+    let context = TlsContext::builder()
+        .with_trust_store(trusted)
+        .build()
+        .map_err(|_| unusable())?;
+    let client = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context)
+        .build_https();
+    if clients.len() >= MOST {
+        clients.clear();
+    }
+    clients.insert(key, client.clone());
+    Ok(client)
+}
+
+/// The client panics on a bundle that it cannot use.
+fn checked(pem: &str) -> Result<(), CredentialsFailure> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|_| unusable())?;
+        roots.add(certificate).map_err(|_| unusable())?;
+    }
+    if roots.is_empty() {
+        return Err(unusable());
+    }
+    Ok(())
+}
+
+fn unusable() -> CredentialsFailure {
+    CredentialsFailure {
+        reason: Reason::CredentialsInvalid,
+        message: "the store's caBundle holds no certificate that can be trusted: give PEM certificates of authorities"
+            .to_owned(),
+    }
+}
