@@ -2,7 +2,8 @@
 //!
 //! What holds here: `expiresAt` is counted from the signature's own date, which lies 30 s in the past against slow clocks,
 //! and is never later than what was asked, the credentials' end, the store's `maxSignatureAge` and `SigV4` allow. A life under
-//! a minute is not issued.
+//! a minute is not issued. A link that is issued once keeps its end to the second however often it is signed: where that end
+//! is out of reach, nothing is signed.
 
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ pub struct Life {
     pub signed_at: Timestamp,
     /// `X-Amz-Expires`, counted from [`Self::signed_at`]; whole seconds.
     pub expires_in: Duration,
-    /// When the URL was made, whole seconds.
+    /// When the URL was made, whole seconds; of a link, when it was first made.
     pub issued_at: Timestamp,
     /// The first second at which the URL is dead.
     pub expires_at: Timestamp,
@@ -107,17 +108,10 @@ pub fn plan_life(
 ) -> Result<Life, TooShort> {
     let issued = now.as_second();
     let signed = issued.saturating_sub(BACKDATE);
-    let limits = [
-        Some((SIGV4_LIMIT, LimitedBy::SigV4)),
-        max_signature_age.map(|age| (seconds(age), LimitedBy::SignatureAge)),
-        creds_expiry.map(|end| {
-            let left = end.as_second().saturating_sub(signed);
-            (left, LimitedBy::Credentials)
-        }),
-    ];
+    let limits = limits(signed, creds_expiry, max_signature_age);
     let mut expires_in = seconds(asked.effective()).saturating_add(BACKDATE);
     let mut limited_by = (asked.effective() < asked.wanted()).then_some(LimitedBy::Duration);
-    for (limit, by) in limits.into_iter().flatten() {
+    for (limit, by) in limits {
         if limit < expires_in {
             (expires_in, limited_by) = (limit, Some(by));
         }
@@ -139,6 +133,102 @@ pub fn plan_life(
         expires_at: instant(signed.saturating_add(expires_in)),
         limited_by: limited_by.filter(|_| lost.saturating_mul(10) > wanted),
     })
+}
+
+/// The one life of a link that is never renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// When it was first issued, whole seconds.
+    pub issued_at: Timestamp,
+    /// The first second at which it is dead, whatever signs it.
+    pub expires_at: Timestamp,
+}
+
+/// What signs now ends before the link does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndOutOfReach {
+    /// When the link ends.
+    pub end: Timestamp,
+    /// When a URL would end that is signed now.
+    pub reach: Timestamp,
+    /// What cuts it short.
+    pub limited_by: LimitedBy,
+}
+
+impl std::fmt::Display for EndOutOfReach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            end,
+            reach,
+            limited_by,
+        } = self;
+        let (what, act) = match limited_by {
+            LimitedBy::Credentials => (
+                "the signing credentials end",
+                "renew them, or let them live longer",
+            ),
+            LimitedBy::SignatureAge => ("the store's maxSignatureAge ends it", "raise it"),
+            LimitedBy::SigV4 | LimitedBy::Duration => ("SigV4 ends it", "wait"),
+        };
+        write!(
+            f,
+            "the link ends at {end} for good, and {what} at {reach}: a shorter one is not signed; {act}; it is tried again \
+             until the link ends"
+        )
+    }
+}
+
+impl std::error::Error for EndOutOfReach {}
+
+/// Plans the times of a link that is signed again now: its end stays.
+///
+/// `creds_expiry` and `max_signature_age` are as in [`plan_life`].
+///
+/// # Errors
+/// [`EndOutOfReach`] where what signs now ends earlier.
+pub fn keep_end(
+    now: Timestamp,
+    fixed: Fixed,
+    creds_expiry: Option<Timestamp>,
+    max_signature_age: Option<Duration>,
+) -> Result<Life, EndOutOfReach> {
+    let signed = now.as_second().saturating_sub(BACKDATE);
+    let expires_in = fixed.expires_at.as_second().saturating_sub(signed).max(0);
+    let nearest = limits(signed, creds_expiry, max_signature_age).min_by_key(|(left, _)| *left);
+    if let Some((left, limited_by)) = nearest.filter(|(left, _)| *left < expires_in) {
+        return Err(EndOutOfReach {
+            end: fixed.expires_at,
+            reach: instant(signed.saturating_add(left)),
+            limited_by,
+        });
+    }
+    Ok(Life {
+        signed_at: instant(signed),
+        expires_in: Duration::from_secs(u64::try_from(expires_in).unwrap_or_default()),
+        issued_at: fixed.issued_at,
+        expires_at: fixed.expires_at,
+        limited_by: None,
+    })
+}
+
+/// What ends a signature of that second, each in seconds from it.
+fn limits(
+    signed: i64,
+    creds_expiry: Option<Timestamp>,
+    max_signature_age: Option<Duration>,
+) -> impl Iterator<Item = (i64, LimitedBy)> {
+    let by_credentials = creds_expiry.map(|end| {
+        let left = end.as_second().saturating_sub(signed);
+        (left, LimitedBy::Credentials)
+    });
+    let by_age = max_signature_age.map(|age| (seconds(age), LimitedBy::SignatureAge));
+    [
+        Some((SIGV4_LIMIT, LimitedBy::SigV4)),
+        by_age,
+        by_credentials,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Whole seconds, rounded down; a duration beyond `i64` is as good as endless.

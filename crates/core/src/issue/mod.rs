@@ -17,7 +17,9 @@ pub use hash::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
     listing_hash, proof_hash, render_hash, spec_hash, store_hash,
 };
-pub use life::{Asked, DEFAULT_DURATION, Life, MIN_LIFE, TooShort, plan_life};
+pub use life::{
+    Asked, DEFAULT_DURATION, EndOutOfReach, Fixed, Life, MIN_LIFE, TooShort, keep_end, plan_life,
+};
 pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many};
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Me, Owner, Ownership, ownership};

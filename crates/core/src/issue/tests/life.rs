@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{NOON, at, hours, secs};
 use crate::api::LimitedBy;
-use crate::issue::{Asked, Life, MIN_LIFE, TooShort, plan_life};
+use crate::issue::{Asked, EndOutOfReach, Fixed, Life, MIN_LIFE, TooShort, keep_end, plan_life};
 
 const WEEK: i64 = 604_800;
 
@@ -176,4 +176,44 @@ proptest! {
             let _ = plan_life(now, asked(Some(all), all), Some(Timestamp::MIN), Some(all));
         }
     }
+}
+
+fn again(creds: Option<i64>, age: Option<u64>) -> Result<Life, EndOutOfReach> {
+    let fixed = Fixed {
+        issued_at: at(NOON - 600),
+        expires_at: at(NOON + 3000),
+    };
+    keep_end(at(NOON), fixed, creds.map(|s| at(NOON + s)), age.map(secs))
+}
+
+#[test]
+fn a_link_that_is_signed_again_keeps_its_times() {
+    let kept = Life {
+        signed_at: at(NOON - 30),
+        expires_in: secs(3030),
+        issued_at: at(NOON - 600),
+        expires_at: at(NOON + 3000),
+        limited_by: None,
+    };
+    assert_eq!(again(None, None), Ok(kept));
+    assert_eq!(again(Some(3000), Some(3030)), Ok(kept), "just enough");
+}
+
+#[test]
+fn a_link_whose_end_is_out_of_reach_is_not_signed_shorter() {
+    let out = |reach, limited_by| {
+        Err(EndOutOfReach {
+            end: at(NOON + 3000),
+            reach: at(NOON + reach),
+            limited_by,
+        })
+    };
+    assert_eq!(again(Some(2999), None), out(2999, LimitedBy::Credentials));
+    assert_eq!(again(None, Some(3029)), out(2999, LimitedBy::SignatureAge));
+    let said = again(Some(60), Some(2000)).unwrap_err().to_string();
+    assert!(
+        said.contains("2026-11-21T12:50:00Z") && said.contains("2026-11-21T12:01:00Z"),
+        "{said}"
+    );
+    assert!(said.contains("renew them"), "{said}");
 }
