@@ -96,6 +96,16 @@ impl Hands {
                 tracing::debug!(namespace, secret = name, "deleting");
                 StepResult::SecretDeleted(cluster.delete_secret(&namespace, &name, &target).await)
             }
+            Step::DeleteResource {
+                namespace,
+                name,
+                target,
+            } => {
+                tracing::info!(namespace, name, "deleting, as ttlAfterExpiry asks");
+                StepResult::ResourceDeleted(
+                    cluster.delete_resource(&namespace, &name, &target).await,
+                )
+            }
             Step::WriteStatus {
                 namespace,
                 name,
@@ -161,6 +171,7 @@ const fn name(step: &Step) -> &'static str {
         Step::CreateSecret(_) => "create_secret",
         Step::UpdateSecret { .. } => "update_secret",
         Step::DeleteSecret { .. } => "delete_secret",
+        Step::DeleteResource { .. } => "delete_resource",
         Step::WriteStatus { .. } => "write_status",
         Step::WriteStoreStatus { .. } => "write_store_status",
         Step::WritePolicyStatus { .. } => "write_policy_status",

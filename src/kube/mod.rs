@@ -6,6 +6,7 @@
 
 mod call;
 mod client;
+mod delete;
 mod events;
 mod merge;
 mod secrets;

@@ -16,7 +16,6 @@ use presigned_core::engine::{ApiFailure, ContentSeen, ObjectVersion, SecretSeen,
 use presigned_core::issue::{Owner, SecretBytes, data_hash};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use super::call::{Target, Verb};
 use super::{Cluster, seen};
@@ -78,29 +77,8 @@ impl Cluster {
         name: &str,
         target: &ObjectVersion,
     ) -> Result<(), ApiFailure> {
-        let ObjectVersion {
-            uid,
-            resource_version,
-        } = target;
-        let mut preconditions = json!({ "uid": uid });
-        if let Some(version) = resource_version {
-            preconditions["resourceVersion"] = version.as_str().into();
-        }
-        let body = json!({
-            "kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions,
-        });
-        let request = request(
-            Method::DELETE,
-            &path(namespace, Some(name))?,
-            METADATA_ONLY,
-            body.to_string().into_bytes(),
-        );
-        // The answer is a Status or the object; neither is of interest.
-        let future = async { self.client.request_text(request?).await.map(drop) };
-        match self.calls.call(Verb::Delete, SECRETS, future).await {
-            Ok(()) | Err(ApiFailure::NotFound) => Ok(()),
-            Err(failure) => Err(failure),
-        }
+        self.delete(&path(namespace, Some(name))?, SECRETS, target)
+            .await
     }
 
     /// Looks at a Secret; `None` where there is none. With `data` also at its type, and at its data by hash.

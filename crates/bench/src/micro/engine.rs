@@ -85,7 +85,8 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
             | Step::Sign(_)
             | Step::InspectSecret { .. }
             | Step::UpdateSecret { .. }
-            | Step::DeleteSecret { .. } => {
+            | Step::DeleteSecret { .. }
+            | Step::DeleteResource { .. } => {
                 bail!("a first issue takes no other step")
             }
         };

@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::index::{Index, Record, store_name};
+use super::link::{self, Link};
 use super::memory::Issued;
 use super::settings::Settings;
 use super::store::Compiled;
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::issue::{
-    Asked, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
+    Asked, MIN_LIFE, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     secret_name as checked_secret_name, spec_hash, store_hash,
 };
-use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Request, Wishes};
+use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Options, Request, Wishes};
 use crate::signing::Target;
 
 /// What may be done for a resource.
@@ -51,6 +52,8 @@ pub(super) struct Granted {
     pub(super) secret_name: String,
     pub(super) spec_hash: String,
     pub(super) render_hash: String,
+    /// Where it is issued once.
+    pub(super) link: Option<Link>,
 }
 
 /// All that a signature and a Secret are made of, but credentials and time.
@@ -66,10 +69,22 @@ pub(super) struct Allowed {
     pub(super) store_hash: String,
 }
 
+impl Judged {
+    /// What the policies allow, where they do.
+    pub(super) fn granted(&self) -> Option<&Granted> {
+        match self {
+            Self::NoStore { granted, .. } => Some(granted),
+            Self::Allowed(allowed) => Some(&allowed.granted),
+            Self::Invalid(_) | Self::Denied(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
 impl Granted {
     /// Whether what was issued is still what is allowed: nothing but the store may differ.
     pub(super) fn covers(&self, issued: &Issued) -> bool {
-        issued.hashes.spec == self.spec_hash
+        link::plain(&issued.hashes.spec) == link::plain(&self.spec_hash)
+            && !self.link.as_ref().is_some_and(|link| link.edited)
             && issued.hashes.render == self.render_hash
             && !self.shortens(issued)
     }
@@ -124,11 +139,9 @@ pub(super) fn judge(
     match index.policy_set.decide(&namespace, &parsed.request) {
         Decision::Denied(refusal) => Judged::Denied(refusal.message),
         Decision::Unknown { message, .. } => Judged::Unknown(message),
-        Decision::Allowed(grant) => with_store(
-            index,
-            store_name(seen),
-            granted(store_name(seen), parsed, *grant),
-        ),
+        Decision::Allowed(grant) => {
+            with_store(index, store_name(seen), granted(record, parsed, *grant))
+        }
     }
 }
 
@@ -139,7 +152,11 @@ fn parse(
     name: &str,
 ) -> Result<Parsed, InvalidSpec> {
     let limits = Limits {
-        min_duration: settings.min_renewed_duration,
+        min_duration: if link::once(spec) {
+            MIN_LIFE
+        } else {
+            settings.min_renewed_duration
+        },
     };
     Ok(Parsed {
         request: Request::parse(spec, &limits)?,
@@ -149,22 +166,32 @@ fn parse(
     })
 }
 
-fn granted(store: &str, parsed: Parsed, grant: Grant) -> Granted {
+fn granted(record: &Record, parsed: Parsed, grant: Grant) -> Granted {
     let Parsed {
         request,
         wishes,
         template,
         secret_name,
     } = parsed;
-    Granted {
-        spec_hash: spec_hash(&SpecInputs {
-            store,
+    let hash = |options: &Options| {
+        spec_hash(&SpecInputs {
+            store: store_name(&record.seen),
             endpoint: request.endpoint.as_deref(),
             bucket: request.bucket.as_str(),
             objects: &request.objects,
-            options: &grant.options,
+            options,
             asked_duration: request.duration,
-        }),
+        })
+    };
+    let link = Link::of(record, &grant.options, &request.options, hash);
+    let plain = hash(&grant.options);
+    Granted {
+        spec_hash: if link.is_some() {
+            link::marked(&plain)
+        } else {
+            plain
+        },
+        link,
         render_hash: render_hash(&RenderInputs {
             secret_name: &secret_name,
             labels: template.labels(),

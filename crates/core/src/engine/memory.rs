@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::failure::ApiFailure;
 use super::index::SecretVersion;
 use super::listing::Found;
 use super::proof::Proof;
@@ -89,8 +90,8 @@ impl Cause {
 pub(super) enum Unsaved {
     /// A Secret was written.
     Written(Box<Issued>),
-    /// The Secret was removed.
-    Removed,
+    /// The Secret was removed, and what it held.
+    Removed(Option<Box<Issued>>),
 }
 
 /// What a look at a Secret's name found.
@@ -116,6 +117,8 @@ pub(super) struct Memory {
     pub(super) replans: u32,
     /// A removal that failed is not tried again before this time.
     pub(super) removal_retry_at: Option<Timestamp>,
+    /// Why the resource could not be deleted after its link's end.
+    pub(super) undeleted: Option<ApiFailure>,
     /// A removal met another version of the Secret than was known: it is looked at first.
     pub(super) removal_in_doubt: bool,
     /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created anew.
@@ -151,6 +154,11 @@ pub(super) struct Memory {
     pub(super) try_at: Option<Timestamp>,
     /// The status is not written again before this time.
     pub(super) status_retry_at: Option<Timestamp>,
+}
+
+/// Whether a URL of that date was signed by a clock that ran ahead.
+pub(super) fn ahead(issued_at: Timestamp, now: Timestamp) -> bool {
+    issued_at.as_second() - now.as_second() > AHEAD
 }
 
 impl Memory {
@@ -234,8 +242,7 @@ impl Issued {
     /// Whether its URLs can be used: they have not ended, and were not signed by a clock that ran ahead. A server takes a
     /// date that lies a few minutes in the future, and refuses more.
     pub(super) fn alive(&self, now: Timestamp) -> bool {
-        let ahead = self.issued_at.as_second() - now.as_second();
-        now < self.expires_at && ahead <= AHEAD
+        now < self.expires_at && !ahead(self.issued_at, now)
     }
 
     /// The life that was issued, in seconds.

@@ -17,6 +17,7 @@ mod event;
 mod failure;
 mod index;
 mod judge;
+mod link;
 mod listing;
 mod memory;
 mod outcome;
@@ -79,6 +80,8 @@ pub struct Engine {
     doing: BTreeMap<Work, Doing>,
     observations: Vec<Observation>,
     paused_until: Option<Timestamp>,
+    /// After a step of the clock: what is deleted by the clock alone waits until then.
+    doubted_until: Option<Timestamp>,
     draining: bool,
 }
 
@@ -92,6 +95,7 @@ enum Doing {
     StoreStatus(Box<ClusterObjectStoreStatus>),
     PolicyStatus(Box<PresignedUrlPolicyStatus>),
     Fetch,
+    Deletion,
     Notice,
 }
 
@@ -148,6 +152,7 @@ impl Engine {
             doing: BTreeMap::new(),
             observations: Vec::new(),
             paused_until: None,
+            doubted_until: None,
             draining: false,
         })
     }
@@ -274,7 +279,13 @@ impl Engine {
             name: &record.seen.name,
             ready: status::condition(&record.seen.status, crate::api::ConditionType::Ready)
                 .is_some_and(|ready| ready.status == crate::api::ConditionStatus::True),
-            expires_at: record.seen.status.expires_at,
+            // What a link leaves behind is no URL that could die.
+            expires_at: record
+                .seen
+                .status
+                .secret_ref
+                .as_ref()
+                .and(record.seen.status.expires_at),
             renew_at: record.seen.status.renew_at,
         })
     }
@@ -304,6 +315,7 @@ impl Engine {
     /// Pauses end at wall times: after a step back they would last for as long as the step.
     fn clock_stepped(&mut self, now: Timestamp) {
         self.paused_until = None;
+        self.doubted_until = Some(link::doubt(now));
         let resign_within = self.settings.resign_within;
         for record in self.index.resources.values_mut() {
             record
@@ -434,6 +446,9 @@ impl Engine {
         if let Some(notice) = record.memory.notices.pop_front() {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }
+        if let Some(step) = link::deletion(record, self.doubted_until, now, &mut wake) {
+            return Next::Step(step, Doing::Deletion);
+        }
         if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
             wake.at(renews);
         }
@@ -457,6 +472,9 @@ fn urgency(record: &index::Record, now: Timestamp) -> (Priority, i64) {
     let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
         return (Priority::Urgent, i64::MIN);
     };
+    if link::is_over(status) {
+        return (Priority::Routine, i64::MAX);
+    }
     let left = expires.as_second() - now.as_second();
     let life = expires.as_second() - issued.as_second();
     if left.saturating_mul(4) < life {

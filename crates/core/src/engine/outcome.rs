@@ -63,6 +63,9 @@ impl Engine {
                 }
                 self.status_done(uid, *status, result, now);
             }
+            (Work::Resource(uid), Doing::Deletion, StepResult::ResourceDeleted(result)) => {
+                self.resource_deleted(uid, result, now);
+            }
             (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
                 self.fetched(name, result, now);
             }
@@ -268,7 +271,8 @@ impl Engine {
         // What stood in the way of an update is gone with what was to be updated.
         record.memory.retry_at = None;
         if record.memory.superseded.take().is_none() {
-            record.memory.unsaved = Some(Unsaved::Removed);
+            let was = issued(record).map(Box::new);
+            record.memory.unsaved = Some(Unsaved::Removed(was));
             record.memory.trusted = None;
             record.memory.drifted = false;
         }
@@ -390,7 +394,7 @@ impl Engine {
         self.observations.push(Observation::Failed(what.reason));
     }
 
-    fn pause(&mut self, asked: Option<Duration>, now: Timestamp) {
+    pub(super) fn pause(&mut self, asked: Option<Duration>, now: Timestamp) {
         let until = later(
             now,
             asked

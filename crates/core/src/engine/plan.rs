@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::index::{Index, Record, SecretVersion};
 use super::judge::{Allowed, Judged};
+use super::link;
 use super::memory::{Cause, Issued, Unsaved};
 use super::proof::sample;
 use super::settings::{SecretAccess, Settings};
@@ -80,7 +81,7 @@ impl Wake {
 pub(super) fn issued(record: &Record) -> Option<Issued> {
     match &record.memory.unsaved {
         Some(Unsaved::Written(issued)) => Some((**issued).clone()),
-        Some(Unsaved::Removed) => None,
+        Some(Unsaved::Removed(_)) => None,
         None => Issued::of(&record.seen.status),
     }
 }
@@ -124,7 +125,9 @@ pub(super) fn plan_secret(
         }
     }
     let may_issue = match judged {
-        Judged::Allowed(allowed) if !record.suspended() => Some(allowed),
+        Judged::Allowed(allowed) if !record.suspended() && !link::closed(&allowed.granted, now) => {
+            Some(allowed)
+        }
         _ => None,
     };
     if let (Some(allowed), None) = (may_issue, blocked) {
@@ -168,7 +171,8 @@ pub(super) fn plan_secret(
             return remove(record, &issued.secret, settings, Purpose::Remove);
         }
     }
-    if !issued.alive(now) && removal_blocked.is_none() {
+    let dead = !issued.alive(now) || link::ended(record, judged, now).is_some();
+    if dead && removal_blocked.is_none() {
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     SecretPlan::Settled
@@ -235,6 +239,9 @@ fn cause(
         if let Some(cause) = due(at, Cause::Store) {
             return Some(cause);
         }
+    }
+    if allowed.granted.link.is_some() {
+        return None;
     }
     let renewal = renew_at(
         issued.issued_at,
@@ -323,7 +330,9 @@ pub(super) fn counts(index: &Index, record: &Record, now: Timestamp) -> Option<b
     let status = &record.seen.status;
     let (expires_at, credential) = match &record.memory.unsaved {
         Some(Unsaved::Written(issued)) => (issued.expires_at, &issued.hashes.credential),
-        Some(Unsaved::Removed) => return None,
+        Some(Unsaved::Removed(_)) => return None,
+        // What a link leaves behind is no URL.
+        None if status.secret_ref.is_none() => return None,
         None => (status.expires_at?, &status.hashes.as_ref()?.credential),
     };
     if expires_at <= now {

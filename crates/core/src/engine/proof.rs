@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ask::{Ask, Asked};
 use super::judge::Allowed;
+use super::link;
 use super::listing::Found;
 use super::memory::Trouble;
 use super::store::Held;
@@ -75,12 +76,13 @@ pub(super) const fn passes_by_itself(reason: Reason) -> bool {
 
 /// The hash of what a proof speaks of.
 pub(super) fn hash_of(hashes: &SignedHashes) -> String {
-    proof_hash(&hashes.spec, &hashes.store, &hashes.credential)
+    proof_hash(link::plain(&hashes.spec), &hashes.store, &hashes.credential)
 }
 
 /// The same for what is not signed yet.
 pub(super) fn hash_of_next(allowed: &Allowed, held: &Held) -> String {
-    proof_hash(&allowed.granted.spec_hash, &allowed.store_hash, &held.hash)
+    let spec = link::plain(&allowed.granted.spec_hash);
+    proof_hash(spec, &allowed.store_hash, &held.hash)
 }
 
 /// The objects that are tried: all of a few, else some from the first to the last.

@@ -12,14 +12,15 @@ use jiff::Timestamp;
 
 use super::event::ResourceSeen;
 use super::judge::Allowed;
+use super::link;
 use super::listing::Found;
 use super::memory::{Issued, Trouble};
 use super::store::Held;
 use super::time::later;
 use crate::api::{Format, LimitedBy, PostOptions, Reason, SecretRef, SignedHashes};
 use crate::issue::{
-    Asked, Content, FormContent, Item, Life, ManyContent, RenderError, SecretContent, Template,
-    TooShort, plan_life, render, render_form, render_many,
+    Asked, Content, Fixed, FormContent, Item, Life, ManyContent, RenderError, SecretContent,
+    Template, TooShort, keep_end, plan_life, render, render_form, render_many,
 };
 use crate::policy::{Bucket, Key, Objects, Options, Prefix};
 use crate::signing::{
@@ -66,6 +67,8 @@ pub struct SigningJob {
     skipped: Option<u32>,
     options: Options,
     asked: Asked,
+    /// Of a link that was issued before: its times, and what cut them short.
+    link: Option<(Fixed, Option<LimitedBy>)>,
     target: Target,
     max_signature_age: Option<Duration>,
     ca_bundle: Option<String>,
@@ -118,10 +121,14 @@ impl SigningJob {
             }
             Objects::Under(prefix) => Subject::FormUnder(prefix.clone()),
         };
+        let term = link::term(granted, grant.max_duration, now);
+        let served = term
+            .as_ref()
+            .map_or(&seen.renew_request, |term| &term.served);
         Self {
             name: seen.name.clone(),
             revision,
-            served_request: seen.renew_request.clone(),
+            served_request: served.clone(),
             bucket: request.bucket.clone(),
             subject,
             skipped: found.map(|found| found.skipped),
@@ -130,6 +137,7 @@ impl SigningJob {
                 duration: request.duration,
                 policy_max: grant.max_duration,
             },
+            link: term.map(|term| (term.fixed, term.limited_by)),
             target: allowed.target.clone(),
             max_signature_age: allowed.max_signature_age,
             ca_bundle: allowed.ca_bundle.clone(),
@@ -179,13 +187,7 @@ impl SigningJob {
 
     /// Signs, checks and renders.
     pub(super) fn sign(&self) -> Result<Signed, Trouble> {
-        let life = plan_life(
-            self.now,
-            self.asked,
-            self.credentials.expires_at,
-            self.max_signature_age,
-        )
-        .map_err(|short| too_short(&short))?;
+        let life = self.life()?;
         let content = match (&self.subject, &self.options) {
             (Subject::One(key), options) => self.one(key, options, &life)?,
             (Subject::Many(objects), options) => self.many(objects, options, &life)?,
@@ -219,6 +221,17 @@ impl SigningJob {
             served_request: self.served_request.clone(),
         };
         Ok(Signed { content, issued })
+    }
+
+    fn life(&self) -> Result<Life, Trouble> {
+        let (creds_expiry, max_age) = (self.credentials.expires_at, self.max_signature_age);
+        match self.link {
+            Some((fixed, limited_by)) => keep_end(self.now, fixed, creds_expiry, max_age)
+                .map(|life| Life { limited_by, ..life })
+                .map_err(|out| stalled(link::out_of_reach(out.limited_by), out.to_string())),
+            None => plan_life(self.now, self.asked, creds_expiry, max_age)
+                .map_err(|short| too_short(&short)),
+        }
     }
 
     fn one(&self, key: &Key, options: &Options, life: &Life) -> Result<SecretContent, Trouble> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::index::Record;
 use super::judge::Judged;
+use super::link;
 use super::memory::Issued;
 use super::proof::hash_of;
 use super::settings::{DenialGrace, Settings};
@@ -96,12 +97,14 @@ pub(super) fn desired(
     let proven = proven(record, issued);
     let generation = Some(seen.generation);
     let conditions = conditions(record, verdict, proven.as_ref(), now);
-    let policies = match judged {
-        Judged::Allowed(allowed) => allowed.granted.grant.policies.as_slice(),
-        Judged::NoStore { granted, .. } => granted.grant.policies.as_slice(),
-        Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => &[],
-    };
+    let granted = judged.granted();
+    let policies = granted.map_or(&[][..], |granted| &granted.grant.policies);
     let policies = policies.iter().take(MOST_POLICY_REFS).cloned().collect();
+    let kept = match issued {
+        Some(_) => None,
+        None => link::kept(record, judged, now),
+    };
+    let kept = kept.as_ref();
     let asked = seen
         .spec
         .as_ref()
@@ -112,18 +115,26 @@ pub(super) fn desired(
         conditions,
         method: issued.map(|issued| issued.method).or(asked),
         secret_ref: issued.map(|issued| issued.secret.clone()),
-        issued_at: issued.map(|issued| issued.issued_at),
-        expires_at: issued.map(|issued| issued.expires_at),
+        issued_at: issued
+            .map(|issued| issued.issued_at)
+            .or(kept.map(|term| term.fixed.issued_at)),
+        expires_at: issued
+            .map(|issued| issued.expires_at)
+            .or(kept.map(|term| term.fixed.expires_at)),
         renew_at: renews.flatten(),
-        limited_by: issued.and_then(|issued| issued.limited_by),
+        limited_by: issued
+            .and_then(|issued| issued.limited_by)
+            .or(kept.and_then(|term| term.limited_by)),
         policy_refs: policies,
         objects: issued.map(|issued| issued.objects),
         skipped_objects: issued.and_then(|issued| issued.skipped),
         revision: issued.map(|issued| issued.revision).or(old.revision),
-        hashes: issued.map(|issued| SignedHashes {
-            verified: proven.as_ref().and_then(|(hash, _)| hash.clone()),
-            ..issued.hashes.clone()
-        }),
+        hashes: issued
+            .map(|issued| SignedHashes {
+                verified: proven.as_ref().and_then(|(hash, _)| hash.clone()),
+                ..link::hashes(judged, issued)
+            })
+            .or(kept.map(|term| term.hashes.clone())),
         last_renew_request: issued.map_or_else(
             || old.last_renew_request.clone(),
             |issued| issued.served_request.clone(),
@@ -236,13 +247,15 @@ fn proven<'a>(record: &'a Record, issued: Option<&Issued>) -> Option<Proven<'a>>
 /// When what is issued will be replaced; `None` where it will not be.
 fn renewal(record: &Record, judged: &Judged, issued: &Issued) -> Option<Timestamp> {
     match judged {
-        Judged::Allowed(allowed) if !record.suspended() => Some(renew_at(
-            issued.issued_at,
-            issued.expires_at,
-            allowed.granted.request.renew_before,
-            &record.seen.uid,
-            issued.revision,
-        )),
+        Judged::Allowed(allowed) if !record.suspended() && allowed.granted.link.is_none() => {
+            Some(renew_at(
+                issued.issued_at,
+                issued.expires_at,
+                allowed.granted.request.renew_before,
+                &record.seen.uid,
+                issued.revision,
+            ))
+        }
         _ => None,
     }
 }
@@ -272,6 +285,16 @@ fn verdict(
             allowed_by(&allowed.granted.grant.policies),
         ),
     };
+    // That a link ends is as it was asked for: nothing is wrong, whatever else could be said.
+    if let Some(end) = link::ended(record, judged, now) {
+        return Verdict {
+            ready: (false, Reason::Expired, link::farewell(record, end)),
+            allowed,
+            renewed: link::renewed(record).filter(|(_, reason, _)| *reason == Reason::NeverRenewed),
+            stalled: link::undeleted(record),
+        };
+    }
+    let link = judged.granted().and_then(|granted| granted.link.as_ref());
     // What stands in the way of an issue, if anything does: (reason, sentence, whether only a person can mend it).
     let obstacle = match judged {
         Judged::Invalid(why) => Some((Reason::InvalidSpec, why.clone(), true)),
@@ -280,6 +303,9 @@ fn verdict(
         Judged::NoStore {
             reason, message, ..
         } => Some((*reason, message.clone(), true)),
+        Judged::Allowed(_) if link.is_some_and(|link| link.edited) => {
+            Some((Reason::InvalidSpec, link::EDITED.to_owned(), true))
+        }
         Judged::Allowed(_) if record.suspended() => Some((
             Reason::Suspended,
             "the resource is suspended: set spec.suspend to false to go on".to_owned(),
@@ -291,13 +317,14 @@ fn verdict(
         .as_ref()
         .filter(|(_, _, stalled)| *stalled)
         .map(|(reason, message, _)| (*reason, message.clone()));
-    let renewed = issued.map(|_| match &obstacle {
-        Some((reason, message, _)) => (false, *reason, message.clone()),
-        None => (
+    let renewed = issued.and_then(|_| match &obstacle {
+        _ if link.is_some() => link::renewed(record),
+        Some((reason, message, _)) => Some((false, *reason, message.clone())),
+        None => Some((
             true,
             Reason::UpToDate,
             "renewals work, or none was due yet".to_owned(),
-        ),
+        )),
     });
     let ready = match (current, obstacle) {
         (Some(issued), _) => (true, Reason::Issued, holds(record, issued, renews)),
@@ -357,6 +384,7 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
             continue;
         }
         let good = after.status == ConditionStatus::True;
+        let over = type_ == ConditionType::Ready && link::is_over(new);
         let silent = match type_ {
             // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
             ConditionType::Renewed => {
@@ -364,7 +392,8 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
                     condition(status, ConditionType::Ready)
                         .is_some_and(|ready| ready.status == ConditionStatus::True)
                 };
-                !ready(new) || good && (before.is_none() || !ready(old))
+                let refused = after.reason == Reason::NeverRenewed.as_str();
+                !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
             }
             _ => after.reason == Reason::Progressing.as_str(),
         };
@@ -382,7 +411,7 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
             name: record.seen.name.clone(),
             uid: record.seen.uid.clone(),
             version: record.seen.resource_version.clone(),
-            warning: !good,
+            warning: !(good || over),
             reason: *reason,
             action,
             note: after.message.clone(),

@@ -86,6 +86,15 @@ pub enum Step {
         /// Which one is meant.
         target: ObjectVersion,
     },
+    /// Delete a PresignedURL, if it still is the one that was decided on.
+    DeleteResource {
+        /// The namespace.
+        namespace: String,
+        /// The name.
+        name: String,
+        /// Which one is meant.
+        target: ObjectVersion,
+    },
     /// Replace the status of a PresignedURL.
     WriteStatus {
         /// The namespace.
@@ -295,6 +304,8 @@ pub enum StepResult {
     SecretWritten(Result<ObjectVersion, ApiFailure>),
     /// Of [`Step::DeleteSecret`]; one that was gone already is deleted.
     SecretDeleted(Result<(), ApiFailure>),
+    /// Of [`Step::DeleteResource`]; one that was gone already is deleted.
+    ResourceDeleted(Result<(), ApiFailure>),
     /// Of the three status writes: the object after the write.
     StatusWritten(Result<ObjectVersion, ApiFailure>),
     /// Of [`Step::PublishEvent`], whether it worked or not.

@@ -230,6 +230,21 @@ impl Cluster {
         );
     }
 
+    fn delete_meant(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        target: &ObjectVersion,
+        now: Timestamp,
+    ) -> Result<(), ApiFailure> {
+        let place = (namespace.to_owned(), name.to_owned());
+        if let Some(seen) = self.resources.get(&place) {
+            matches(target, &seen.uid, &seen.resource_version)?;
+            self.delete_resource(namespace, name, now);
+        }
+        Ok(())
+    }
+
     pub fn delete_resource(&mut self, namespace: &str, name: &str, now: Timestamp) {
         let place = (namespace.to_owned(), name.to_owned());
         if let Some(mut seen) = self.resources.remove(&place) {
@@ -433,6 +448,11 @@ impl Cluster {
                 name,
                 target,
             } => StepResult::SecretDeleted(self.delete(work, namespace, name, target, now)),
+            Step::DeleteResource {
+                namespace,
+                name,
+                target,
+            } => StepResult::ResourceDeleted(self.delete_meant(namespace, name, target, now)),
             Step::WriteStatus {
                 namespace,
                 name,

@@ -43,6 +43,7 @@ pub enum Kind {
     Create,
     Update,
     Delete,
+    DeleteResource,
     Status,
     StoreStatus,
     PolicyStatus,
@@ -60,6 +61,7 @@ impl Kind {
             Step::CreateSecret(_) => Self::Create,
             Step::UpdateSecret { .. } => Self::Update,
             Step::DeleteSecret { .. } => Self::Delete,
+            Step::DeleteResource { .. } => Self::DeleteResource,
             Step::WriteStatus { .. } => Self::Status,
             Step::WriteStoreStatus { .. } => Self::StoreStatus,
             Step::WritePolicyStatus { .. } => Self::PolicyStatus,
@@ -83,6 +85,9 @@ pub fn place(step: &Step) -> Option<Place> {
             namespace, name, ..
         }
         | Step::DeleteSecret {
+            namespace, name, ..
+        }
+        | Step::DeleteResource {
             namespace, name, ..
         }
         | Step::WriteStatus {
@@ -544,6 +549,7 @@ fn failed(step: &Step, failure: ApiFailure) -> StepResult {
             StepResult::SecretWritten(Err(failure))
         }
         Step::DeleteSecret { .. } => StepResult::SecretDeleted(Err(failure)),
+        Step::DeleteResource { .. } => StepResult::ResourceDeleted(Err(failure)),
         Step::WriteStatus { .. }
         | Step::WriteStoreStatus { .. }
         | Step::WritePolicyStatus { .. } => StepResult::StatusWritten(Err(failure)),
@@ -556,7 +562,7 @@ fn went_well(result: &StepResult) -> bool {
         StepResult::Credentials(result) => result.is_ok(),
         StepResult::Inspected(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
-        StepResult::SecretDeleted(result) => result.is_ok(),
+        StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),
         StepResult::Listed(result) => result.is_ok(),
         StepResult::Asked(answers) => answers.iter().all(Result::is_ok),
         StepResult::Published | StepResult::Signed(_) | StepResult::NotLeading => true,

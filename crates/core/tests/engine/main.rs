@@ -13,6 +13,7 @@ mod common;
 
 mod blind;
 mod issue;
+mod links;
 mod objects;
 mod proof;
 mod refusal;

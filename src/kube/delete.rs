@@ -1,0 +1,62 @@
+//! Deletions: of Secrets, and of resources whose link has ended.
+//!
+//! What holds here: a deletion names uid and resourceVersion, so that it ends what was decided on or nothing at all.
+
+use http::Method;
+use kube::Resource;
+use presigned_core::api::PresignedUrl;
+use presigned_core::engine::{ApiFailure, ObjectVersion};
+use serde_json::json;
+
+use super::Cluster;
+use super::call::{Target, Verb};
+use super::secrets::{METADATA_ONLY, request, segment};
+
+impl Cluster {
+    /// Deletes a PresignedURL, if it still is `target`. One that is gone already is deleted.
+    ///
+    /// # Errors
+    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    pub async fn delete_resource(
+        &self,
+        namespace: &str,
+        name: &str,
+        target: &ObjectVersion,
+    ) -> Result<(), ApiFailure> {
+        let all = PresignedUrl::url_path(&(), Some(segment(namespace)?));
+        let path = format!("{all}/{}", segment(name)?);
+        self.delete(&path, Target("presignedurls"), target).await
+    }
+
+    /// Deletes what is at a path, if it still is `target`.
+    pub(super) async fn delete(
+        &self,
+        path: &str,
+        what: Target,
+        target: &ObjectVersion,
+    ) -> Result<(), ApiFailure> {
+        let ObjectVersion {
+            uid,
+            resource_version,
+        } = target;
+        let mut preconditions = json!({ "uid": uid });
+        if let Some(version) = resource_version {
+            preconditions["resourceVersion"] = version.as_str().into();
+        }
+        let body = json!({
+            "kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions,
+        });
+        let request = request(
+            Method::DELETE,
+            path,
+            METADATA_ONLY,
+            body.to_string().into_bytes(),
+        );
+        // The answer is a Status or the object; neither is of interest.
+        let future = async { self.client.request_text(request?).await.map(drop) };
+        match self.calls.call(Verb::Delete, what, future).await {
+            Ok(()) | Err(ApiFailure::NotFound) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
