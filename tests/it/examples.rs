@@ -29,6 +29,10 @@ metadata: {name: archive}
 apiVersion: v1
 kind: Namespace
 metadata: {name: website}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: argocd}
 ";
 
 /// The files of a folder of this repository, by the end of their names.

@@ -12,6 +12,7 @@
 mod common;
 
 mod blind;
+mod gitops;
 mod issue;
 mod links;
 mod objects;
