@@ -2,17 +2,20 @@
 //!
 //! What holds here: the chain is built anew for each fetch, because its profile provider keeps what it read once; the
 //! region is given, because the region chain may ask a metadata service that is not there; and that service gets two short
-//! attempts.
+//! attempts. An end that the metadata service did not say is not believed.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials as Provided;
+use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_async::time::StaticTimeSource;
 use jiff::Timestamp;
 use presigned_core::api::Reason;
 use presigned_core::engine::CredentialsFailure;
@@ -36,12 +39,28 @@ pub(super) async fn provide() -> Result<Provided, CredentialsError> {
         .read_timeout(Duration::from_secs(1))
         .build();
     let chain = DefaultCredentialsChain::builder()
-        .configure(config)
+        .configure(config.clone())
         .region(region)
-        .imds_client(metadata_service)
+        .imds_client(metadata_service.clone())
         .build()
         .await;
-    chain.provide_credentials().await
+    let provided = chain.provide_credentials().await?;
+    if !of_metadata_service(&provided) {
+        return Ok(provided);
+    }
+    // Where that service gives keys that have ended, its provider invents another end; by this clock nothing has ended.
+    let config = config.with_time_source(StaticTimeSource::new(SystemTime::UNIX_EPOCH));
+    let raw = ImdsCredentialsProvider::builder()
+        .configure(&config)
+        .imds_client(metadata_service)
+        .build();
+    raw.provide_credentials().await
+}
+
+fn of_metadata_service(provided: &Provided) -> bool {
+    provided
+        .get_property::<Vec<AwsCredentialFeature>>()
+        .is_some_and(|features| features.contains(&AwsCredentialFeature::CredentialsImds))
 }
 
 /// What the chain gave, as the core takes it. The environment's provider knows no expiry, so it is read here.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod providers;
+mod roles;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

@@ -3,6 +3,7 @@
 //! Everything listens on loopback, on free ports, keeps its files in a temporary folder, and ends with the process that
 //! started it, however that ends. Nothing here is part of the product.
 
+pub mod aws;
 pub mod cluster;
 pub mod control_plane;
 pub mod demo;

@@ -8,6 +8,7 @@ mod merging;
 mod parsing;
 mod secrets;
 mod status;
+mod tokens;
 mod watching;
 
 use std::collections::VecDeque;

@@ -21,8 +21,14 @@ const MOST: usize = 32;
 static CLIENTS: LazyLock<Mutex<BTreeMap<Option<String>, SharedHttpClient>>> =
     LazyLock::new(Mutex::default);
 
-/// The client that trusts the system's authorities, and those of the bundle.
-pub(super) fn client(ca_bundle: Option<&str>) -> Result<SharedHttpClient, CredentialsFailure> {
+/// The client that trusts the system's authorities, and those of the bundle. Where no TLS is spoken, none is read.
+pub(super) fn client(
+    endpoint: Option<&str>,
+    ca_bundle: Option<&str>,
+) -> Result<SharedHttpClient, CredentialsFailure> {
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        return Ok(Builder::new().build_http());
+    }
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let key = ca_bundle.map(str::to_owned);
     if let Some(client) = clients.get(&key) {

@@ -27,7 +27,7 @@ use failure::{Asked, Base};
 /// The longest token that a file may hold; STS takes 20,000 characters.
 const LONGEST_TOKEN: usize = 20_000;
 const CONNECT: Duration = Duration::from_secs(3);
-const WHOLE: Duration = Duration::from_secs(9);
+const WHOLE: Duration = Duration::from_secs(5);
 
 /// Exchanges a token of the operator's service account for a session of the role.
 pub(super) async fn assume_with_web_identity(
@@ -185,7 +185,7 @@ fn client(
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.clone()))
-        .http_client(http::client(ca_bundle.as_deref())?)
+        .http_client(http::client(endpoint.as_deref(), ca_bundle.as_deref())?)
         .time_source(StaticTimeSource::new(now.into()))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts);

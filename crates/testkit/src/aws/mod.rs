@@ -1,0 +1,145 @@
+//! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint and STS.
+//!
+//! They speak the protocols as AWS documents them, refuse what AWS refuses, count what was asked, and fail on demand.
+
+mod container;
+mod metadata;
+mod sts;
+
+pub use container::ContainerEndpoint;
+pub use metadata::MetadataService;
+pub use sts::{Role, StsCall, StsServer, Trust, token};
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use jiff::Timestamp;
+
+/// What is wrong with a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every request is answered with this status and no body.
+    Status(StatusCode),
+    /// No request is answered.
+    Hang,
+    /// Every answer is a page that the protocol does not know, with status 200.
+    Garbage,
+    /// STS refuses everything with this error.
+    Refuse {
+        /// The status.
+        status: StatusCode,
+        /// The code.
+        code: String,
+        /// STS's own words.
+        message: String,
+    },
+}
+
+/// A key pair as a service hands it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The access key ID.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: String,
+    /// The session token.
+    pub session_token: String,
+    /// When the session ends.
+    pub expiration: Timestamp,
+}
+
+/// What a service's thread and its test share.
+#[derive(Debug, Default)]
+struct Shared<T> {
+    state: Mutex<T>,
+    fault: Mutex<Fault>,
+    calls: Mutex<Vec<String>>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl<T> Shared<T> {
+    fn new(state: T) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(state),
+            fault: Mutex::default(),
+            calls: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, T> {
+        lock(&self.state)
+    }
+
+    fn fail(&self, fault: Fault) {
+        *lock(&self.fault) = fault;
+    }
+
+    fn called(&self, call: String) {
+        lock(&self.calls).push(call);
+    }
+
+    fn calls(&self) -> Vec<String> {
+        lock(&self.calls).clone()
+    }
+
+    /// The answer of the fault of the moment.
+    async fn trouble(&self, refuse: impl Fn(StatusCode, &str, &str) -> Answer) -> Option<Answer> {
+        let fault = lock(&self.fault).clone();
+        match fault {
+            Fault::None => None,
+            Fault::Status(status) => Some(answer(status, "text/plain", String::new())),
+            Fault::Hang => std::future::pending().await,
+            Fault::Garbage => Some(answer(
+                StatusCode::OK,
+                "text/html",
+                "<html>no such page</html>".to_owned(),
+            )),
+            Fault::Refuse {
+                status,
+                code,
+                message,
+            } => Some(refuse(status, &code, &message)),
+        }
+    }
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static(kind),
+    );
+    answer
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
+    answer(status, "application/json", body.to_string())
+}
+
+fn header<'a>(request: &'a Request<Incoming>, name: &str) -> &'a str {
+    let value = request.headers().get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+async fn body(request: Request<Incoming>) -> String {
+    match request.into_body().collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+/// A panic in another test must not hide what this one has to say.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

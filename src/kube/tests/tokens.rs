@@ -1,0 +1,37 @@
+//! Tokens of the operator's own service account.
+
+use presigned_core::engine::ApiFailure;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::{Mock, failed};
+
+#[tokio::test]
+async fn a_token_is_asked_for_one_audience_and_for_the_shortest_life() {
+    let issued =
+        json!({ "kind": "TokenRequest", "status": { "token": "header.claims.signature" } });
+    let mock = Mock::answering([
+        (201, issued),
+        failed(403, "Forbidden"),
+        (201, json!({ "kind": "TokenRequest" })),
+    ]);
+    let cluster = mock.cluster.clone();
+    let ask = || cluster.service_account_token("presigned", "operator", "sts.example.com");
+    assert_eq!(
+        ask().await.unwrap().expose_secret(),
+        "header.claims.signature"
+    );
+    assert_eq!(ask().await.unwrap_err(), ApiFailure::Forbidden);
+    assert_eq!(ask().await.unwrap_err(), ApiFailure::Other(None));
+    drop(cluster);
+    let asked = mock.asked().await;
+    assert_eq!(asked[0].method, "POST");
+    assert_eq!(
+        asked[0].uri,
+        "/api/v1/namespaces/presigned/serviceaccounts/operator/token"
+    );
+    assert_eq!(
+        asked[0].body["spec"],
+        json!({ "audiences": ["sts.example.com"], "expirationSeconds": 600 })
+    );
+}
