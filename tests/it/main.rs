@@ -14,6 +14,7 @@ mod deciding;
 mod drift;
 mod examples;
 mod faults;
+mod forms;
 mod issuing;
 mod ownership;
 mod programs;
