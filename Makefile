@@ -63,6 +63,8 @@ lint: prerequisites ## Format, clippy and dependencies, warnings denied
 .PHONY: test-rust
 test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3 servers
 	$(call need,curl,Debian: apt-get install curl)
+	$(call need,aria2c,Debian: apt-get install aria2)
+	$(call need,wget,Debian: apt-get install wget)
 	@hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl helm minio versitygw >/dev/null
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-200} cargo test --locked --workspace
 
