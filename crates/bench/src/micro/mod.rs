@@ -4,6 +4,7 @@
 //! ninetieth percentiles beside it tell how quiet the machine was.
 
 mod engine;
+mod many;
 mod policy;
 mod sign;
 
@@ -28,6 +29,7 @@ pub fn run() -> Result<()> {
     );
     policy::run()?;
     sign::run()?;
+    many::run()?;
     engine::run()
 }
 

@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::issue::{Content, Template, render};
-use presigned_core::policy::{Objects, Options};
+use presigned_core::policy::{Bucket, Objects, Options};
 use presigned_core::signing::{Credentials, Endpoint, Expected, Operation, Target, check, presign};
 use rusty_s3::{Bucket as RustyBucket, Credentials as RustyCredentials, S3Action as _, UrlStyle};
 use sha2::{Digest as _, Sha256};
@@ -22,12 +22,12 @@ use sha2::{Digest as _, Sha256};
 use super::{measure, policy};
 
 const ENDPOINT: &str = "https://s3.example.com";
-const REGION: &str = "eu-central-1";
-const BUCKET: &str = "models";
+pub(super) const REGION: &str = "eu-central-1";
+pub(super) const BUCKET: &str = "models";
 const KEY: &str = "vision-prod/resnet/weights.bin";
-const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(super) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const HOUR: Duration = Duration::from_hours(1);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
 
 pub(super) fn run() -> Result<()> {
     ours()?;
@@ -76,19 +76,8 @@ pub(super) fn run() -> Result<()> {
 
 fn ours() -> Result<()> {
     let request = policy::request(BUCKET, KEY)?;
-    let endpoint = Endpoint::parse(ENDPOINT)?;
-    let target = Target::resolve(
-        Some(&endpoint),
-        REGION,
-        AddressingStyle::Auto,
-        &request.bucket,
-    )?;
-    let credentials = Credentials {
-        access_key_id: ACCESS_KEY.to_owned(),
-        secret_access_key: SECRET_KEY.into(),
-        session_token: None,
-        expires_at: None,
-    };
+    let target = target(&request.bucket)?;
+    let credentials = credentials();
     let options = Options::Get(GetOptions::default());
     let Objects::Key(key) = &request.objects else {
         anyhow::bail!("the request names one object");
@@ -136,6 +125,27 @@ fn ours() -> Result<()> {
     };
     measure("render one Secret", || render(&content));
     Ok(())
+}
+
+/// Where everyone signs for.
+pub(super) fn target(bucket: &Bucket) -> Result<Target> {
+    let endpoint = Endpoint::parse(ENDPOINT)?;
+    Ok(Target::resolve(
+        Some(&endpoint),
+        REGION,
+        AddressingStyle::Auto,
+        bucket,
+    )?)
+}
+
+/// What everyone signs with.
+pub(super) fn credentials() -> Credentials {
+    Credentials {
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: SECRET_KEY.into(),
+        session_token: None,
+        expires_at: None,
+    }
 }
 
 fn mac(key: &[u8], data: &[u8]) -> Vec<u8> {
