@@ -252,6 +252,22 @@ impl S3Server {
         Ok(user)
     }
 
+    /// Adds an account with no right but what bucket policies give it. Only versitygw can.
+    pub async fn add_account(&self, access_key: &str, secret_key: &str) -> Result<Keys> {
+        if !matches!(self.kind, Kind::Versitygw { .. }) {
+            bail!("this server can't do that; use S3Server::versitygw");
+        }
+        let account = Keys {
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+            token: None,
+        };
+        versitygw::add_account(self, &account)
+            .await
+            .with_context(|| format!("add the account {access_key}"))?;
+        Ok(account)
+    }
+
     /// A session of `by`, with what both its own rights and `policy` allow, by the STS action `AssumeRole`.
     /// `lifetime` is 15 minutes at least. Only `MinIO` can; its STS answers at [`S3Server::endpoint`].
     pub async fn assume_role(

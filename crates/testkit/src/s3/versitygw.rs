@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use http::Method;
 use tokio::net::TcpStream;
 
+use super::client::Keys;
 use super::{Kind, REGION, S3Server};
 use crate::guard::GuardedFolder;
 use crate::{free_ports, pki, tools};
@@ -18,8 +20,9 @@ pub(super) async fn start() -> Result<S3Server> {
         .await
         .context("build versitygw")??;
     let folder = GuardedFolder::new("presigned-versitygw-")?;
-    let [root, sidecar] = ["objects", "sidecar"].map(|name| folder.path().join(name));
-    for path in [&root, &sidecar] {
+    let [root, sidecar, accounts] =
+        ["objects", "sidecar", "accounts"].map(|name| folder.path().join(name));
+    for path in [&root, &sidecar, &accounts] {
         std::fs::create_dir(path).with_context(|| format!("make {}", path.display()))?;
     }
     let (access_key, secret_key) = ("AKIATESTKIT000000002".to_owned(), pki::random_token()?);
@@ -30,6 +33,7 @@ pub(super) async fn start() -> Result<S3Server> {
         format!("--secret={secret_key}"),
         format!("--port={address}"),
         format!("--region={REGION}"),
+        format!("--iam-dir={}", accounts.display()),
         "posix".to_owned(),
         // Metadata as files: not every temporary folder has extended attributes.
         format!("--sidecar={}", sidecar.display()),
@@ -58,4 +62,25 @@ pub(super) async fn start() -> Result<S3Server> {
         root,
         _folder: folder,
     })
+}
+
+pub(super) async fn add_account(server: &S3Server, account: &Keys) -> Result<()> {
+    let Keys {
+        access_key,
+        secret_key,
+        ..
+    } = account;
+    let body = format!(
+        "<Account><Access>{access_key}</Access><Secret>{secret_key}</Secret><Role>user</Role></Account>"
+    );
+    let url = format!("{}/create-user", server.endpoint);
+    let answer = server.signer().send(Method::PATCH, &url, &[], body).await?;
+    if !answer.status().is_success() {
+        bail!(
+            "versitygw answered {}: {}",
+            answer.status(),
+            String::from_utf8_lossy(answer.body())
+        );
+    }
+    Ok(())
 }

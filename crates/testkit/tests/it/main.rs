@@ -7,6 +7,7 @@ mod dead_ends;
 mod fault_proxy;
 mod meddler;
 mod s3;
+mod unsigned_headers;
 
 use std::time::{Duration, Instant};
 
