@@ -15,7 +15,7 @@ use super::objects::{ListRequest, Objects};
 use super::pattern::{Glob, Reach, Unusable};
 use super::redirect::RedirectPattern;
 use super::request::{Options, Request};
-use super::words::{all_of, any_of, bounded, quoted};
+use super::words::{all_of, any_of, bounded, first_of, quoted};
 
 /// The most that a message holds, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
@@ -23,6 +23,9 @@ const LONGEST_MESSAGE: usize = 1024;
 const CLOSEST: usize = 3;
 /// How much of one rule it tells: at least one clause, then as many as stay within this many bytes.
 const LONGEST_CLAUSES: usize = 200;
+
+/// How many bytes the names of refused keys take, after the first of them.
+const LONGEST_KEYS: usize = 160;
 
 /// No rule allows it.
 pub(super) fn denied(
@@ -44,21 +47,19 @@ pub(super) fn denied_keys(
         return denied(policies, namespace, request);
     };
     let (which, to) = if all.len() == 1 {
-        (quoted(first.as_str()), String::new())
+        (quoted(first.as_str()), "")
     } else {
         let names: Vec<&str> = refused.iter().map(|key| key.as_str()).collect();
         let (none, of) = (refused.len(), all.len());
-        (
-            format!("{none} of {of} keys, {},", all_of(&names)),
-            format!(" to {}", quoted(first.as_str())),
-        )
+        let first = first_of(&names, LONGEST_KEYS);
+        (format!("{none} of {of} keys, {first},"), " to the first")
     };
     // One key stands for all: what is closest to the others may be another rule, and their turn comes.
     let one = Request {
         objects: Objects::Key(first.clone()),
         ..request.clone()
     };
-    no_rule(policies, namespace, &asked_of(&which, request), &to, &one)
+    no_rule(policies, namespace, &asked_of(&which, request), to, &one)
 }
 
 /// Each of the keys is allowed, and all together are too many for one resource.

@@ -40,6 +40,16 @@ pub(super) fn all_of(names: &[impl AsRef<str>]) -> String {
     joined(names, "and")
 }
 
+/// As [`all_of`], and after the first only names that stay within so many bytes together.
+pub(super) fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
+    let mut length = 0;
+    let fitting = names.iter().take(LONGEST_LIST).take_while(|name| {
+        length += quoted(name.as_ref()).len();
+        length <= most
+    });
+    joined_up_to(names, fitting.count().max(1), "and")
+}
+
 /// Whole parts as long as they fit, so that a message is cut at the end of a thought.
 pub(super) fn bounded(
     first: &str,
@@ -71,7 +81,11 @@ fn cut(text: &str, most: usize) -> &str {
 }
 
 fn joined(names: &[impl AsRef<str>], last: &str) -> String {
-    let shown = names.len().min(LONGEST_LIST);
+    joined_up_to(names, LONGEST_LIST, last)
+}
+
+fn joined_up_to(names: &[impl AsRef<str>], most: usize, last: &str) -> String {
+    let shown = names.len().min(most);
     let rest = names.len() - shown;
     let mut out = String::new();
     for (at, name) in names.iter().take(shown).enumerate() {

@@ -140,7 +140,7 @@ fn a_refusal_names_the_first_keys_and_the_rules_that_are_closest_to_one() {
     assert_eq!(
         refused(decide(&set, &request(&asked))),
         "No policy allows namespace \"team-a\" to GET 4 of 6 keys, \"b/1\", \"c\", \"d\" and 1 more, in bucket \"data\" \
-         of store \"main\". Closest to \"b/1\": policy \"p0\" allow[0] is for keys under \"a/\". Ask for what a rule \
+         of store \"main\". Closest to the first: policy \"p0\" allow[0] is for keys under \"a/\". Ask for what a rule \
          allows, or ask an admin for a rule."
     );
     let one = refused(decide(&set, &request(&keys(&["b/1"]))));

@@ -393,6 +393,27 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
 
 proptest! {
     #[test]
+    fn a_refusal_of_many_keys_is_one_bounded_line_that_names_the_closest_rule(
+        tail in "\\PC{1,300}", count in 2..2048_usize,
+    ) {
+        let keys: Vec<String> = (0..count).map(|n| format!("{n}{tail}")).collect();
+        prop_assume!(super::super::Key::parse(&keys[0]).is_ok());
+        let asked = json!({
+            "key": null, "keys": keys, "bucket": "b".repeat(63), "storeRef": {"name": format!("{0}.{0}", "s".repeat(60))},
+            "endpoint": "e".repeat(63), "duration": "167h59m59s",
+        });
+        let buckets = ["c", "d", "e"].map(|letter| letter.repeat(63));
+        let rules = [rule(&json!({"buckets": buckets})), rule(&json!({"prefixes": ["x".repeat(200)]}))];
+        let mut set = PolicySet::default();
+        set.insert(compile(&"p".repeat(253), &json!({"names": ["*"]}), &rules).expect("it compiles"));
+        let message = refused(decide_for(&set, &"n".repeat(63), &Labels::new(), &request(&asked)));
+        prop_assert!(message.len() <= 1024, "{}", message.len());
+        prop_assert!(!message.contains(char::is_control));
+        prop_assert!(message.contains(": policy \"p"), "{}", message);
+        prop_assert!(message.ends_with(". Ask for what a rule allows, or ask an admin for a rule."), "{}", message);
+    }
+
+    #[test]
     fn a_refusal_is_one_bounded_line_that_names_the_closest_rule(
         key in "\\PC{1,300}", prefix in "[^*/{}$.\\x00-\\x1f\\x7f\\u{80}-\\u{9f}]{1,300}", label in "[a-z]{63}/[a-z]{63}",
         store in "[a-z]{63}(\\.[a-z]{40}){3}", name in "[a-z]{63}",

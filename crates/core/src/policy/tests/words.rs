@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::words::{all_of, any_of, bounded, quoted};
+use super::super::words::{all_of, any_of, bounded, first_of, quoted};
 
 #[test]
 fn a_long_text_keeps_both_its_ends() {
@@ -26,6 +26,20 @@ fn lists_are_read_aloud() {
         all_of(&["a", "b", "c", "d", "e"]),
         "\"a\", \"b\", \"c\" and 2 more"
     );
+}
+
+#[test]
+fn long_names_are_counted_after_the_first() {
+    let names = ["a".repeat(9), "b".repeat(9), "c".repeat(9), "d".to_owned()];
+    for (most, shown) in [
+        (99, "\"aaaaaaaaa\", \"bbbbbbbbb\", \"ccccccccc\" and 1 more"),
+        (22, "\"aaaaaaaaa\", \"bbbbbbbbb\" and 2 more"),
+        (21, "\"aaaaaaaaa\" and 3 more"),
+        (0, "\"aaaaaaaaa\" and 3 more"),
+    ] {
+        assert_eq!(first_of(&names, most), shown);
+    }
+    assert_eq!(first_of(&names[..1], 0), "\"aaaaaaaaa\"");
 }
 
 #[test]
