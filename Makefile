@@ -62,6 +62,8 @@ lint: prerequisites ## Format, clippy and dependencies, warnings denied
 
 .PHONY: test-rust
 test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3 servers
+	$(call need,python3,Debian: apt-get install python3-venv)
+	@hack/tools.sh botocore >/dev/null
 	$(call need,curl,Debian: apt-get install curl)
 	$(call need,aria2c,Debian: apt-get install aria2)
 	$(call need,wget,Debian: apt-get install wget)

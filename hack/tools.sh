@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Go tools that the tests, the demo and the bench need, from their Go modules, and prints the folder
-# that holds them. What is built already is left alone, so a second call takes milliseconds.
+# Builds the Go tools that the tests, the demo and the bench need, from their Go modules, and a Python that knows
+# botocore, and prints the folder that holds them. What is built already is left alone, so a second call takes milliseconds.
 #
 #   hack/tools.sh etcd kube-apiserver     build these where they are missing
 #   hack/tools.sh                         build all of them
@@ -17,6 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 pinned() { # folder, module
   sed -n "s|^\(require \)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod" | head -n 1
 }
+botocore=$(sed -n 's/^botocore==\([^ ]*\).*/\1/p' "$here/botocore/requirements.txt")
 kube=$(pinned kube k8s.io/kubernetes)
 helm=v4.3.1
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
@@ -26,6 +27,9 @@ versitygw=v1.8.0
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
 all=(etcd kube-apiserver kube-controller-manager kubectl helm helm-unittest kubeconform minio versitygw)
+
+# `botocore` is a Python in a virtual environment of its own.
+all+=(botocore)
 
 die() {
   echo "tools.sh: $*" >&2
@@ -48,6 +52,7 @@ mkdir -p "$dir"
 
 version_of() {
   case $1 in
+  botocore) echo "$botocore" ;;
   etcd | kube-apiserver | kube-controller-manager | kubectl) echo "$kube" ;;
   helm) echo "$helm" ;;
   helm-unittest) echo "$helm_unittest" ;;
@@ -78,8 +83,20 @@ from_kube() { # name, package
     "-X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube"
 }
 
+# A virtual environment can't be moved, so it is made in its place and a script with the tool's name leads to it.
+from_pypi() { # name, version
+  local venv=$dir/.$1-$2
+  rm -rf "$venv"
+  python3 -m venv "$venv" || die "python3 can't make virtual environments. Debian: apt-get install python3-venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+    --requirement "$here/$1/requirements.txt" || return 1
+  printf '#!/bin/sh\nexec "%s/bin/python" "$@"\n' "$venv" >"$tmp/$1"
+  chmod +x "$tmp/$1"
+}
+
 build() {
   case $1 in
+  botocore) from_pypi botocore "$botocore" ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
   helm) from_registry helm helm.sh/helm/v4/cmd/helm "$helm" ;;
@@ -99,7 +116,7 @@ for name in "${wanted[@]}"; do
 done
 
 if [[ ${#missing[@]} -gt 0 ]]; then
-  command -v go >/dev/null || die "go is missing and is needed to build: ${missing[*]}
+  [[ ${missing[*]} == botocore ]] || command -v go >/dev/null || die "go is missing and is needed to build: ${missing[*]}
   Debian: apt-get install golang-go (1.21 or newer fetches the toolchain that go.mod asks for), or https://go.dev/dl"
   # Two test processes may want the same tool; the second waits and finds it built.
   exec 9>"$dir/.lock"

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/cases.rs"]
+mod cases;
 #[path = "common/sigv4_verifier.rs"]
 mod sigv4_verifier;
 
@@ -15,245 +17,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption as SdkSse, StorageClass};
-use jiff::Timestamp;
-use presigned_core::api::{
-    AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption,
-};
-use presigned_core::policy::{Bucket, Key, Options};
-use presigned_core::signing::{
-    Credentials, Endpoint, Expected, Operation, Presigned, Target, check, presign,
-};
-use proptest::collection::btree_map;
-use proptest::option::of;
+use cases::{ACCESS_KEY, Case, PLACES, SECRET_KEY, TOKEN, case, lower_and_sorted};
+use presigned_core::api::AddressingStyle;
+use presigned_core::policy::Options;
+use presigned_core::signing::{Expected, check};
 use proptest::prelude::*;
-use proptest::sample::select;
-
-const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
-const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJ+/= token&with?all#of%it";
-
-/// Where stores are: endpoint, region, addressing style.
-const PLACES: &[(Option<&str>, &str, AddressingStyle)] = &[
-    (None, "eu-central-1", AddressingStyle::Auto),
-    (None, "us-east-1", AddressingStyle::VirtualHost),
-    (None, "mx-central-1", AddressingStyle::Path),
-    (None, "cn-north-1", AddressingStyle::Auto),
-    (None, "us-gov-west-1", AddressingStyle::Auto),
-    (
-        Some("https://minio.example.com:9000"),
-        "us-east-1",
-        AddressingStyle::Auto,
-    ),
-    (
-        Some("https://s3.example.com"),
-        "garage",
-        AddressingStyle::Path,
-    ),
-    (
-        Some("https://s3.example.com"),
-        "eu-west-2",
-        AddressingStyle::VirtualHost,
-    ),
-    (
-        Some("https://s3.example.com:8443"),
-        "eu-west-2",
-        AddressingStyle::VirtualHost,
-    ),
-    (
-        Some("http://s3.example.com:8080"),
-        "eu-west-2",
-        AddressingStyle::VirtualHost,
-    ),
-    (
-        Some("http://s3.localhost"),
-        "us-east-1",
-        AddressingStyle::VirtualHost,
-    ),
-    (
-        Some("http://127.0.0.1:7070"),
-        "us-east-1",
-        AddressingStyle::Path,
-    ),
-    (
-        Some("http://[::1]:9000"),
-        "us-east-1",
-        AddressingStyle::Auto,
-    ),
-    (
-        Some("https://[fd00:1:2::10]"),
-        "us-east-1",
-        AddressingStyle::Auto,
-    ),
-];
-
-#[derive(Clone, Debug)]
-struct Case {
-    place: usize,
-    bucket: Bucket,
-    key: Key,
-    options: Options,
-    session: bool,
-    signed_at: Timestamp,
-    expires: u64,
-}
-
-fn printable(max: usize) -> impl Strategy<Value = String> {
-    let text = proptest::string::string_regex(&format!("[!-~]([ -~]{{0,{max}}}[!-~])?"));
-    text.unwrap()
-}
-
-fn bucket() -> impl Strategy<Value = Bucket> {
-    prop_oneof![
-        3 => "[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
-        1 => "[a-z0-9]{1,9}[.][a-z0-9]{2,9}([.][a-z0-9-]{2,9}){0,2}",
-    ]
-    .prop_filter_map("a bucket", |name| Bucket::parse(&name).ok())
-}
-
-fn key() -> impl Strategy<Value = Key> {
-    prop_oneof![
-        "[ -~]{1,80}",
-        "[+&?#%~ ='\"<>;:@!*()|\\\\^`{}\\[\\],/$.-]{1,40}",
-        "[a-z/é字🐱%20+]{1,60}",
-        "\\PC{1,60}",
-        "[a-zA-Z0-9/_.-]{900,1024}",
-    ]
-    .prop_filter_map("a key", |key| Key::parse(&key).ok())
-}
-
-fn get_options() -> impl Strategy<Value = GetOptions> {
-    (
-        of(printable(40)),
-        of(printable(40)),
-        of(printable(60)),
-        of(printable(20)),
-        of(printable(20)),
-        of(printable(40)),
-    )
-        .prop_map(
-            |(version, kind, disposition, encoding, language, cache)| GetOptions {
-                version_id: version,
-                response_content_type: kind,
-                response_content_disposition: disposition,
-                response_content_encoding: encoding,
-                response_content_language: language,
-                response_cache_control: cache,
-            },
-        )
-}
-
-fn put_options() -> impl Strategy<Value = PutOptions> {
-    let sse = select(vec![
-        ServerSideEncryption::AES256,
-        ServerSideEncryption::AwsKms,
-    ]);
-    let narrow = (
-        of(printable(40)),
-        of(0..=5_368_709_120_u64),
-        of(proptest::array::uniform32(any::<u8>())),
-        of(Just(IfNoneMatch::Any)),
-        of(sse),
-        of("[A-Za-z0-9:/_-]{1,80}"),
-    );
-    let wide = (
-        of(select(vec![
-            "STANDARD",
-            "STANDARD_IA",
-            "GLACIER_IR",
-            "NEW_CLASS",
-        ])),
-        of(select(vec![
-            "private",
-            "bucket-owner-full-control",
-            "new-acl",
-        ])),
-        of(btree_map("[a-z0-9][a-z0-9-]{0,20}", printable(40), 0..5)),
-        of(btree_map(
-            "[A-Za-z0-9 +=._:/@-]{1,20}",
-            "[A-Za-z0-9 +=._:/@-]{0,20}",
-            0..5,
-        )),
-    );
-    (narrow, wide).prop_map(|(narrow, wide)| {
-        let (content_type, content_length, checksum, if_none_match, sse, kms_key_id) = narrow;
-        let (storage_class, acl, metadata, tagging) = wide;
-        PutOptions {
-            content_type,
-            content_length,
-            checksum_sha256: checksum.map(base64),
-            if_none_match,
-            server_side_encryption: sse,
-            kms_key_id,
-            storage_class: storage_class.map(str::to_owned),
-            acl: acl.map(str::to_owned),
-            metadata,
-            tagging,
-        }
-    })
-}
-
-fn base64(bytes: [u8; 32]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
-}
-
-prop_compose! {
-    fn case()(
-        place in 0..PLACES.len(),
-        bucket in bucket(),
-        key in key(),
-        options in prop_oneof![
-            3 => get_options().prop_map(Options::Get),
-            2 => get_options().prop_map(Options::Head),
-            4 => put_options().prop_map(Options::Put),
-            1 => Just(Options::Delete),
-        ],
-        session in any::<bool>(),
-        second in 0_i64..4_000_000_000,
-        expires in 1..=604_800_u64,
-    ) -> Case {
-        let signed_at = Timestamp::from_second(second).unwrap();
-        Case { place, bucket, key, options, session, signed_at, expires }
-    }
-}
-
-impl Case {
-    fn expires_at(&self) -> Timestamp {
-        self.signed_at + Duration::from_secs(self.expires)
-    }
-
-    fn credentials(&self) -> Credentials {
-        Credentials {
-            access_key_id: ACCESS_KEY.to_owned(),
-            secret_access_key: SECRET_KEY.to_owned().into(),
-            session_token: self.session.then(|| TOKEN.to_owned().into()),
-            expires_at: self.session.then(|| self.expires_at()),
-        }
-    }
-
-    fn target(&self) -> Target {
-        let (endpoint, region, style) = PLACES[self.place];
-        let endpoint = endpoint.map(|text| Endpoint::parse(text).unwrap());
-        Target::resolve(endpoint.as_ref(), region, style, &self.bucket).unwrap()
-    }
-
-    fn presign(&self) -> Presigned {
-        let op = Operation {
-            bucket: &self.bucket,
-            key: &self.key,
-            options: &self.options,
-        };
-        let expires = Duration::from_secs(self.expires);
-        presign(
-            &op,
-            &self.target(),
-            &self.credentials(),
-            self.signed_at,
-            expires,
-        )
-        .unwrap()
-    }
-}
 
 /// One client a place and kind of credentials: building one costs more than presigning a thousand URLs.
 struct Sdk {
@@ -384,16 +152,6 @@ fn tag_header(tags: &BTreeMap<String, String>) -> Option<String> {
         .map(|(k, v)| format!("{}={}", encode(k), encode(v)))
         .collect();
     (!pairs.is_empty()).then(|| pairs.join("&"))
-}
-
-fn lower_and_sorted<'a>(
-    headers: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Vec<(String, String)> {
-    let mut headers: Vec<_> = headers
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    headers.sort();
-    headers
 }
 
 /// Enough that each place meets each kind of options many times.
