@@ -16,6 +16,7 @@ mod examples;
 mod faults;
 mod forms;
 mod issuing;
+mod links;
 mod ownership;
 mod programs;
 mod rotation;

@@ -141,7 +141,7 @@ fn renewed(cases: &mut Vec<Case>) {
         "Suspended",
     ));
     scene.apply("dl", |spec| spec.suspend = None);
-    scene.apply("dl", |spec| spec.bucket = "elsewhere".to_owned());
+    scene.apply("dl", |spec| "elsewhere".clone_into(&mut spec.bucket));
     scene.run(60);
     assert_eq!(scene.ready("dl").1, "PolicyDenied");
     cases.push(case("a refused one", kind, psu(&scene, "dl"), "Degraded"));

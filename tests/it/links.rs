@@ -1,0 +1,87 @@
+//! Links on real servers: one life of a minute, from its issue to the deletion of its resource.
+
+use jiff::{SignedDuration, Timestamp};
+use presigned_testkit::S3Server;
+use serde_json::json;
+
+use crate::support::{World, condition, eventually, http, says};
+
+#[tokio::test]
+async fn a_link_keeps_its_end_is_over_and_is_deleted() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("links", &s3).await;
+    s3.put_object("data", "link", "x").unwrap();
+    let operator = world.operator(&[]).await;
+    let spec = json!({ "renew": "Never", "duration": "1m", "ttlAfterExpiry": "0s" });
+    world.psu("link", &spec).await;
+    let first = world.ready("link").await.status.unwrap();
+    let end = first.expires_at;
+    assert_eq!(first.renew_at, None);
+    let old = world.value("link", "url").await;
+    assert_eq!(http("GET", &old, "", &[]).await.status, 200);
+
+    // A later signature, the same end: the server takes both until then. Within one second they would be one.
+    let later = first.issued_at.unwrap() + SignedDuration::from_secs(1);
+    eventually("another second has come", async || {
+        let now = Timestamp::now();
+        if now >= later { Ok(()) } else { Err(now) }
+    })
+    .await;
+    world.delete_secret("link").await;
+    let healed = world
+        .until("link", "is healed", |psu| {
+            psu.status.as_ref().unwrap().revision == Some(2)
+        })
+        .await;
+    let status = healed.status.clone().unwrap();
+    assert_eq!(
+        (status.issued_at, status.expires_at),
+        (first.issued_at, end)
+    );
+    let new = world.value("link", "url").await;
+    assert_ne!(old, new);
+    assert_eq!(http("GET", &new, "", &[]).await.status, 200);
+
+    let request = json!({ "metadata": { "annotations": { "presigned.dev/renew": "please" } } });
+    world.edit("link", request).await;
+    world
+        .until("link", "refuses to renew", |psu| {
+            says(condition(psu, "Renewed"), "False", "NeverRenewed")
+        })
+        .await;
+
+    // A finalizer of somebody else shows the resource between its end and its deletion.
+    let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
+    world.edit("link", hold).await;
+    let over = world
+        .until("link", "is to be deleted", |psu| {
+            psu.metadata.deletion_timestamp.is_some()
+        })
+        .await;
+    assert!(says(condition(&over, "Ready"), "False", "Expired"));
+    assert!(says(condition(&over, "Stalled"), "False", "NotStalled"));
+    let status = over.status.unwrap();
+    assert_eq!((status.expires_at, status.revision), (end, Some(2)));
+    world.gone("link").await;
+    for url in [&old, &new] {
+        let answer = http("GET", url, "", &[]).await.status;
+        assert_eq!(answer, 403, "it ended with the link");
+    }
+    let release = json!({ "metadata": { "finalizers": null } });
+    world.edit("link", release).await;
+    let psus = world.psus();
+    eventually("the resource is gone", async || {
+        match psus.get_opt("link").await.expect("look") {
+            None => Ok(()),
+            Some(psu) => Err(psu.status),
+        }
+    })
+    .await;
+    let told = world.events("link").await;
+    let refusals = told
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("NeverRenewed"));
+    assert_eq!(refusals.count(), 1, "{told:#?}");
+    world.finish().await;
+    operator.kill();
+}
