@@ -6,5 +6,6 @@
 pub mod cli;
 pub mod controller;
 pub mod kube;
+mod skew;
 pub mod stores;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 //! always the one of the credentials that are signed with. Sentences name Secrets, keys and variables, never a value.
 
 mod chain;
+mod s3;
 mod secret;
 mod sts;
 
@@ -17,6 +18,8 @@ use presigned_core::engine::{
 };
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
+
+pub use s3::S3Client;
 
 use crate::kube::Cluster;
 

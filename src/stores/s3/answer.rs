@@ -1,0 +1,130 @@
+//! From bytes to an [`Answer`]: the status, a code out of a fixed list, a region that has the form of one, and the clock.
+//!
+//! What holds here: nothing else of a body or a header leaves this file, so that no text of a server can reach a condition
+//! or a log.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use presigned_core::engine::{Answer, ErrorCode};
+
+use crate::skew::skew;
+
+/// How a quotation begins in XML.
+const QUOTES: [&str; 6] = ["'", "\"", "&#39;", "&#34;", "&apos;", "&quot;"];
+
+/// Reads an answer that came to a request that was sent at `sent`.
+pub(super) fn parse(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    sent: Timestamp,
+    took: Duration,
+) -> Answer {
+    let success = status.is_success();
+    let body = if success { &[] } else { body };
+    let text = String::from_utf8_lossy(body);
+    let error = Error { text: &text };
+    let region = headers
+        .get("x-amz-bucket-region")
+        .and_then(|region| region.to_str().ok())
+        .filter(|region| is_region(region))
+        .or_else(|| error.region());
+    Answer {
+        status: status.as_u16(),
+        code: if success { None } else { error.code(region) },
+        region: region.map(str::to_owned),
+        skew: skew(headers, sent, took),
+    }
+}
+
+/// The body of an error. It is looked through and not parsed: what is looked for are a few elements without attributes, and
+/// a body that is no XML has none of them.
+struct Error<'a> {
+    text: &'a str,
+}
+
+impl<'a> Error<'a> {
+    fn element(&self, name: &str) -> Option<&'a str> {
+        let (_, rest) = self.text.split_once(&format!("<{name}>"))?;
+        let (value, _) = rest.split_once(&format!("</{name}>"))?;
+        Some(value.trim())
+    }
+
+    fn message_says(&self, words: &[&str]) -> bool {
+        let message = self.element("Message").unwrap_or_default();
+        words.iter().any(|words| message.contains(words))
+    }
+
+    fn region(&self) -> Option<&'a str> {
+        let named = self.element("Region");
+        // Some servers name the right region in the sentence alone, between quotes of one kind or another.
+        let expected = || {
+            let (_, rest) = self.element("Message")?.split_once("expecting ")?;
+            let rest = QUOTES.iter().find_map(|quote| rest.strip_prefix(quote))?;
+            rest.split(['\'', '"', '&']).next()
+        };
+        named.or_else(expected).filter(|region| is_region(region))
+    }
+
+    fn code(&self, region: Option<&str>) -> Option<ErrorCode> {
+        Some(match self.element("Code")? {
+            "AccessDenied" if self.unsigned() => ErrorCode::HeadersNotSigned,
+            "AccessDenied" if self.out_of_time() => ErrorCode::RequestTimeTooSkewed,
+            "AccessDenied" | "AllAccessDisabled" => ErrorCode::AccessDenied,
+            "NoSuchKey" => ErrorCode::NoSuchKey,
+            "NoSuchVersion" => ErrorCode::NoSuchVersion,
+            "NoSuchBucket" => ErrorCode::NoSuchBucket,
+            "SignatureDoesNotMatch" => ErrorCode::SignatureDoesNotMatch,
+            // versitygw's own word for it is the second.
+            "InvalidAccessKeyId" | "XAdminUserNotFound" => ErrorCode::InvalidAccessKeyId,
+            "ExpiredToken" | "InvalidToken" | "InvalidTokenId" | "TokenRefreshRequired" => {
+                ErrorCode::InvalidToken
+            }
+            "RequestTimeTooSkewed"
+            | "RequestExpired"
+            | "RequestNotReadyYet"
+            | "ExpiredPresignRequest" => ErrorCode::RequestTimeTooSkewed,
+            "PermanentRedirect" | "IllegalLocationConstraintException" => ErrorCode::WrongRegion,
+            "TemporaryRedirect" | "Redirect" if region.is_some() => ErrorCode::WrongRegion,
+            "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError"
+                if region.is_some() || self.message_says(&["region"]) =>
+            {
+                ErrorCode::WrongRegion
+            }
+            "InvalidObjectState" => ErrorCode::InvalidObjectState,
+            "SlowDown"
+            | "SlowDownRead"
+            | "SlowDownWrite"
+            | "ServiceUnavailable"
+            | "InternalError"
+            | "RequestTimeout"
+            | "Throttling"
+            | "ThrottlingException"
+            | "RequestLimitExceeded" => ErrorCode::Unavailable,
+            _ => ErrorCode::Other,
+        })
+    }
+
+    fn unsigned(&self) -> bool {
+        self.element("HeadersNotSigned").is_some()
+            || self.message_says(&["headers present in the request which were not signed"])
+    }
+
+    /// A presigned URL that has expired, or is not good yet, is an `AccessDenied` like any other, but for its text.
+    fn out_of_time(&self) -> bool {
+        self.message_says(&[
+            "Request has expired",
+            "Request is not valid yet",
+            "Request is not yet valid",
+        ])
+    }
+}
+
+fn is_region(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

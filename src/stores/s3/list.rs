@@ -1,0 +1,282 @@
+//! `ListObjectsV2`, page by page, by aws-sdk-s3 over the connections of this room.
+//!
+//! What holds here: a listing is whole or there is none. Keys must come in order, begin with the prefix and never twice, so
+//! that a store that loses its place is noticed. What is not wanted is not kept.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, RequestChecksumCalculation,
+    ResponseChecksumValidation, StalledStreamProtectionConfig, retry::RetryConfig,
+};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_sdk_s3::types::{EncodingType, Object};
+use aws_smithy_async::time::TimeSource;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::{Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+use percent_encoding::percent_decode_str;
+use presigned_core::engine::{Answer, ListFailure, ListOrder, ListedObject, Listing, Unreached};
+use presigned_core::signing::Style;
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
+
+use super::S3Client;
+
+/// The most keys in a page, which is S3's own limit.
+const PAGE: i32 = 1_000;
+/// The most pages of a listing.
+const PAGES: usize = 200;
+/// How long one page may take.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most bytes of a page: a thousand keys of 1,024 bytes, all percent-encoded, and as much again.
+const PAGE_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Lists what `keeps` keeps.
+pub(super) async fn list(
+    client: &S3Client,
+    order: &ListOrder,
+    keeps: impl Fn(&str) -> bool,
+) -> Result<Listing, ListFailure> {
+    let wire = Wire {
+        client: client.clone(),
+        ca_bundle: order.ca_bundle.clone(),
+        last: Arc::default(),
+    };
+    // The SDK logs the canonical request, and with it the session token.
+    let pages = pages(order, &wire, keeps).with_subscriber(NoSubscriber::new());
+    match tokio::time::timeout(order.timeout, pages).await {
+        Ok(listed) => listed,
+        Err(_) => Err(ListFailure::Unreached(Unreached::Timeout)),
+    }
+}
+
+async fn pages(
+    order: &ListOrder,
+    wire: &Wire,
+    keeps: impl Fn(&str) -> bool,
+) -> Result<Listing, ListFailure> {
+    let sdk = sdk(order, wire);
+    let prefix = order.wanted.prefix.as_str();
+    let most = usize::try_from(order.most).unwrap_or(usize::MAX);
+    let mut listing = Listing::default();
+    let mut token: Option<String> = None;
+    let mut last = String::new();
+    for _ in 0..PAGES {
+        let page = sdk
+            .list_objects_v2()
+            .bucket(order.bucket.as_str())
+            .prefix(prefix)
+            .encoding_type(EncodingType::Url)
+            .max_keys(PAGE)
+            .set_continuation_token(token.clone())
+            .send()
+            .await
+            .map_err(|_| wire.failure())?;
+        listing.skew = wire.skew().or(listing.skew);
+        // Every listing says whether it goes on; what does not is none.
+        let truncated = page.is_truncated().ok_or(ListFailure::Malformed)?;
+        let encoded = is_encoded(&page);
+        for object in page.contents() {
+            let object = listed(object, encoded)?;
+            let in_order = last.is_empty() || last.as_bytes() < object.key.as_bytes();
+            if !in_order || !object.key.starts_with(prefix) {
+                return Err(ListFailure::Malformed);
+            }
+            last.clone_from(&object.key);
+            if keeps(&object.key) {
+                if listing.objects.len() == most {
+                    return Err(ListFailure::TooMany);
+                }
+                listing.objects.push(object);
+            }
+        }
+        if !truncated {
+            return Ok(listing);
+        }
+        let next = page.next_continuation_token().map(str::to_owned);
+        if next.is_none() || next == token {
+            return Err(ListFailure::Malformed);
+        }
+        token = next;
+    }
+    Err(ListFailure::TooLong)
+}
+
+fn listed(object: &Object, encoded: bool) -> Result<ListedObject, ListFailure> {
+    let malformed = ListFailure::Malformed;
+    let key = object.key().filter(|key| !key.is_empty());
+    let key = key.ok_or(malformed.clone())?;
+    let key = if encoded {
+        decoded(key)?
+    } else {
+        key.to_owned()
+    };
+    let size = object.size().unwrap_or_default();
+    Ok(ListedObject {
+        key,
+        size: u64::try_from(size).map_err(|_| malformed)?,
+        etag: object
+            .e_tag()
+            .unwrap_or_default()
+            .trim_matches('"')
+            .to_owned(),
+    })
+}
+
+/// Whether the keys of a page are percent-encoded, as was asked. Some servers say that they did it and did not, and some did
+/// not hear: a key with a character that is always encoded tells.
+fn is_encoded(page: &ListObjectsV2Output) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.*~/%+!'()".contains(&b);
+    let keys = page.contents().iter().filter_map(Object::key);
+    page.encoding_type() == Some(&EncodingType::Url) && keys.flat_map(str::bytes).all(plain)
+}
+
+fn decoded(key: &str) -> Result<String, ListFailure> {
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    let decoded = decoded.map_err(|_| ListFailure::Malformed)?;
+    Ok(decoded.into_owned())
+}
+
+fn sdk(order: &ListOrder, wire: &Wire) -> aws_sdk_s3::Client {
+    let keys = &order.credentials;
+    let token = keys.session_token.as_ref();
+    let credentials = Credentials::new(
+        &keys.access_key_id,
+        keys.secret_access_key.expose_secret(),
+        token.map(|token| token.expose_secret().to_owned()),
+        None,
+        "store",
+    );
+    let connector = SharedHttpConnector::new(wire.clone());
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(order.target.region.clone()))
+        .endpoint_url(order.target.endpoint.to_string())
+        .force_path_style(order.target.style == Style::Path)
+        .credentials_provider(credentials)
+        .identity_cache(IdentityCache::no_cache())
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .time_source(StoreTime {
+            signed_at: order.signed_at,
+            since: Instant::now(),
+        })
+        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+/// The store's time: what the order says, and what has passed since.
+#[derive(Debug)]
+struct StoreTime {
+    signed_at: Timestamp,
+    since: Instant,
+}
+
+impl TimeSource for StoreTime {
+    fn now(&self) -> std::time::SystemTime {
+        let start = std::time::SystemTime::from(self.signed_at);
+        start.checked_add(self.since.elapsed()).unwrap_or(start)
+    }
+}
+
+/// The SDK's way to the store. It keeps what the last request came to, for the SDK's errors tell less.
+#[derive(Clone)]
+struct Wire {
+    client: S3Client,
+    ca_bundle: Option<String>,
+    last: Arc<Mutex<Option<Result<Answer, Unreached>>>>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    fn last(&self) -> Option<Result<Answer, Unreached>> {
+        let last = self.last.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn skew(&self) -> Option<SignedDuration> {
+        self.last().and_then(Result::ok)?.skew
+    }
+
+    /// Why the SDK gave no page.
+    fn failure(&self) -> ListFailure {
+        match self.last() {
+            Some(Err(why)) => ListFailure::Unreached(why),
+            Some(Ok(answer)) if answer.status >= 300 => ListFailure::Refused(answer),
+            _ => ListFailure::Malformed,
+        }
+    }
+
+    async fn carry(self, request: HttpRequest) -> Result<Response<SdkBody>, ConnectorError> {
+        let asked = self.exchange(request).await;
+        let (last, response) = match asked {
+            Ok((answer, response)) => (Ok(answer), Ok(response)),
+            Err(why) => {
+                let error = std::io::Error::other("the store was not reached").into();
+                let error = match why {
+                    Unreached::Timeout => ConnectorError::timeout(error),
+                    _ => ConnectorError::io(error),
+                };
+                (Err(why), Err(error))
+            }
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        response
+    }
+
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+    ) -> Result<(Answer, Response<SdkBody>), Unreached> {
+        let request = request
+            .try_into_http1x()
+            .map_err(|_| Unreached::Connection)?;
+        let deadline = Instant::now() + PAGE_TIMEOUT;
+        let exchanged = self
+            .client
+            .connections
+            .exchange(
+                request.map(|_| ()),
+                self.ca_bundle.as_deref(),
+                PAGE_LIMIT,
+                deadline,
+            )
+            .await?;
+        let answer = self.client.answer(&exchanged);
+        let status = StatusCode::try_from(exchanged.status.as_u16());
+        let status = status.map_err(|_| Unreached::Connection)?;
+        let mut response = Response::new(status, SdkBody::from(exchanged.body));
+        // The SDK needs no header to read a page; of a body that was cut nothing is to be read.
+        if exchanged.cut {
+            *response.body_mut() = SdkBody::empty();
+        }
+        Ok((answer, response))
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(self.clone().carry(request))
+    }
+}

@@ -1,0 +1,114 @@
+//! What the operator asks of stores: the first byte of an object, and what a bucket holds.
+//!
+//! What holds here: every request is a GET, so that none changes anything. A request has a time limit and a size limit; no
+//! redirect is followed; and no URL, signature or text of a server leaves this room, at no level of the log.
+//!
+//! # Limits
+//! Connections go straight to the store: the proxies that `HTTPS_PROXY` names are not used.
+
+mod answer;
+mod connect;
+mod exchange;
+mod list;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Request, header};
+use jiff::Timestamp;
+use presigned_core::engine::{Ask, Asked, ListFailure, ListOrder, Listing, Unreached};
+use tokio::time::Instant;
+
+use exchange::{Connections, Exchanged};
+
+/// How long one request may take, from the name's look-up to the end of the answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// What is read of the answer to one request.
+const LIMIT: usize = 64 * 1024;
+
+/// Asks stores. Cheap to clone; clones share connections.
+#[derive(Clone)]
+pub struct S3Client {
+    connections: Arc<Connections>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    timeout: Duration,
+}
+
+impl fmt::Debug for S3Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Client").finish_non_exhaustive()
+    }
+}
+
+impl S3Client {
+    /// Measures the stores' clocks against `clock`, which tells wall-clock time.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            connections: Arc::default(),
+            clock: Arc::new(clock),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// As it is, with another time limit for a request.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Asks for the first byte of what a URL gives. `ca_bundle` holds PEM certificates that are trusted besides the system's.
+    ///
+    /// # Errors
+    /// Why there was no answer; an answer that refuses is none.
+    pub async fn ask(&self, ask: &Ask, ca_bundle: Option<&str>) -> Asked {
+        let Ask { url, headers } = ask;
+        // A URL that does not parse names no host.
+        let mut request = Request::get(url.expose())
+            .body(())
+            .map_err(|_| Unreached::Host)?;
+        let range = HeaderValue::from_static("bytes=0-0");
+        request.headers_mut().insert(header::RANGE, range);
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
+                return Err(Unreached::Connection);
+            };
+            request.headers_mut().append(name, value);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let exchanged = self
+            .connections
+            .exchange(request, ca_bundle, LIMIT, deadline)
+            .await?;
+        Ok(self.answer(&exchanged))
+    }
+
+    /// Lists a bucket.
+    ///
+    /// # Errors
+    /// Where there are too many objects, and where the store does not list to the end. Nothing is returned of a listing
+    /// that was cut off.
+    pub async fn list(&self, order: &ListOrder) -> Result<Listing, ListFailure> {
+        list::list(self, order, |key| order.wanted.keeps(key)).await
+    }
+
+    fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::Answer {
+        let sent = (self.clock)()
+            .checked_sub(exchanged.sent.elapsed())
+            .unwrap_or_default();
+        let Exchanged {
+            status,
+            headers,
+            body,
+            took,
+            ..
+        } = exchanged;
+        answer::parse(*status, headers, body, sent, *took)
+    }
+}
+
+#[cfg(test)]
+mod tests;

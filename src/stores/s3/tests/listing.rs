@@ -1,0 +1,225 @@
+//! Listings, whole or none.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use presigned_core::engine::{ErrorCode, ListFailure, ListOrder, Unreached};
+use presigned_core::policy::{ListRequest, Prefix};
+use presigned_core::signing::Credentials;
+use presigned_testkit::S3Server;
+use presigned_testkit::s3::Trouble;
+
+use super::{answer, bucket, canned, client, credentials, keys, target};
+
+fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListOrder {
+    ListOrder {
+        target: target(endpoint, "eu-west-2"),
+        bucket: bucket(),
+        wanted: ListRequest {
+            prefix: Prefix::parse(prefix).unwrap(),
+            min_objects: 1,
+            max_objects: None,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            refresh_interval: None,
+        },
+        most: 5_000,
+        credentials,
+        ca_bundle: None,
+        signed_at: Timestamp::now(),
+        timeout: Duration::from_secs(20),
+    }
+}
+
+pub(super) fn of(server: &S3Server, prefix: &str) -> ListOrder {
+    let mut order = order(&server.endpoint, keys(server), prefix);
+    order.ca_bundle.clone_from(&server.ca_pem);
+    order
+}
+
+#[tokio::test]
+async fn real_servers_list_every_page_in_order_with_sizes_and_etags() {
+    for server in [
+        S3Server::s3s_fs().unwrap(),
+        S3Server::versitygw().await.unwrap(),
+    ] {
+        for number in 0..2_300 {
+            let key = format!("llama/part {number:05} ü&.bin");
+            server.put_object("models", &key, b"12345").unwrap();
+        }
+        server.put_object("models", "other/x", b"1").unwrap();
+        let listing = client().list(&of(&server, "llama/")).await.unwrap();
+        assert_eq!(listing.objects.len(), 2_300);
+        assert!(listing.objects.is_sorted_by(|a, b| a.key < b.key));
+        let first = &listing.objects[0];
+        assert_eq!(
+            (first.key.as_str(), first.size),
+            ("llama/part 00000 ü&.bin", 5)
+        );
+        assert!(!first.etag.contains('"'), "{}", first.etag);
+        assert!(listing.skew.is_some());
+
+        let mut few = of(&server, "llama/");
+        few.most = 2_299;
+        assert_eq!(client().list(&few).await, Err(ListFailure::TooMany));
+        few.most = 2_300;
+        assert!(client().list(&few).await.is_ok());
+        let none = client().list(&of(&server, "none/")).await.unwrap();
+        assert_eq!(none.objects, []);
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_is_refused_says_why() {
+    let server = S3Server::versitygw().await.unwrap();
+    let refused = async |order: &ListOrder| match client().list(order).await {
+        Err(ListFailure::Refused(answer)) => (answer.code, answer.region),
+        other => panic!("{other:?}"),
+    };
+    let mut order = of(&server, "");
+    assert_eq!(refused(&order).await.0, Some(ErrorCode::NoSuchBucket));
+    server.create_bucket("models").unwrap();
+    order.credentials = credentials("AKIASTRANGER00000000", "secret");
+    assert_eq!(refused(&order).await.0, Some(ErrorCode::InvalidAccessKeyId));
+    order.credentials = credentials(&server.access_key, "another");
+    assert_eq!(
+        refused(&order).await.0,
+        Some(ErrorCode::SignatureDoesNotMatch)
+    );
+    order = of(&server, "");
+    order.target.region = "us-east-1".to_owned();
+    let (code, region) = refused(&order).await;
+    assert_eq!(code, Some(ErrorCode::WrongRegion));
+    assert_eq!(region.as_deref(), Some("eu-west-2"));
+    order = of(&server, "");
+    order.signed_at -= jiff::SignedDuration::from_hours(1);
+    assert_eq!(
+        refused(&order).await.0,
+        Some(ErrorCode::RequestTimeTooSkewed)
+    );
+}
+
+#[tokio::test]
+async fn a_listing_trusts_the_stores_authority() {
+    let server = S3Server::s3s_fs_tls().unwrap();
+    server.put_object("models", "a", b"1").unwrap();
+    let mut order = of(&server, "");
+    assert_eq!(client().list(&order).await.unwrap().objects.len(), 1);
+    order.ca_bundle = None;
+    assert_eq!(
+        client().list(&order).await,
+        Err(ListFailure::Unreached(Unreached::Tls))
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_or_is_busy_is_told_apart() {
+    let server = S3Server::s3s_fs().unwrap();
+    server.create_bucket("models").unwrap();
+    let mut order = of(&server, "");
+    server
+        .set_trouble(Trouble::Status(http::StatusCode::SERVICE_UNAVAILABLE))
+        .unwrap();
+    match client().list(&order).await {
+        Err(ListFailure::Refused(answer)) => assert_eq!(answer.status, 503),
+        other => panic!("{other:?}"),
+    }
+    // One retry, and no more.
+    assert_eq!(server.requests().unwrap().len(), 2);
+    server.set_trouble(Trouble::Hang).unwrap();
+    order.timeout = Duration::from_millis(200);
+    assert_eq!(
+        client().list(&order).await,
+        Err(ListFailure::Unreached(Unreached::Timeout))
+    );
+}
+
+fn page(keys: &[&str], next: Option<&str>) -> String {
+    let object = |key: &&str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+    let contents: Vec<_> = keys.iter().map(object).collect();
+    let contents = contents.concat();
+    let next = next.map(|token| format!("<NextContinuationToken>{token}</NextContinuationToken>"));
+    let truncated = next.is_some();
+    let next = next.unwrap_or_default();
+    let body = format!(
+        "<ListBucketResult><Name>models</Name><EncodingType>url</EncodingType>\
+         <IsTruncated>{truncated}</IsTruncated>{next}{contents}</ListBucketResult>"
+    );
+    answer("200 OK", "", &body)
+}
+
+async fn listed(answers: Vec<String>) -> Result<Vec<String>, ListFailure> {
+    let endpoint = canned(answers).await;
+    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let listing = client().list(&order).await?;
+    Ok(listing
+        .objects
+        .into_iter()
+        .map(|object| object.key)
+        .collect())
+}
+
+#[tokio::test]
+async fn keys_are_decoded_where_they_were_encoded() {
+    let encoded = page(&["p/a+c", "p/a%2Bb", "p/a%C3%BC"], None);
+    assert_eq!(
+        listed(vec![encoded]).await.unwrap(),
+        ["p/a c", "p/a+b", "p/aü"]
+    );
+    let raw = page(&["p/a b", "p/a%20b", "p/a+b"], None);
+    assert_eq!(
+        listed(vec![raw]).await.unwrap(),
+        ["p/a b", "p/a%20b", "p/a+b"]
+    );
+}
+
+#[tokio::test]
+async fn a_listing_that_loses_its_place_is_none() {
+    let malformed = Err(ListFailure::Malformed);
+    for answers in [
+        vec![page(&["p/b", "p/a"], None)],
+        vec![page(&["p/a", "p/a"], None)],
+        vec![page(&["other/a"], None)],
+        vec![page(&["p/b"], Some("t")), page(&["p/a"], None)],
+        vec![page(&["p/a"], Some("t")), page(&["p/b"], Some("t"))],
+        vec![page(&["p/%ff"], None)],
+        vec![answer("200 OK", "", "")],
+        vec![answer("200 OK", "", "<html>a proxy's page</html>")],
+        vec![answer("200 OK", "", "<ListBucketResult/>")],
+    ] {
+        assert_eq!(listed(answers.clone()).await, malformed, "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_is_cut_off_half_way_is_none() {
+    let whole = page(&["p/a"], Some("t"));
+    let second = page(&["p/b"], None);
+    let half = second[..second.len() - 30].to_owned();
+    assert_eq!(
+        listed(vec![whole, half.clone(), half]).await,
+        Err(ListFailure::Unreached(Unreached::Connection))
+    );
+    let denied = answer(
+        "403 Forbidden",
+        "",
+        "<Error><Code>AccessDenied</Code></Error>",
+    );
+    match listed(vec![page(&["p/a"], Some("t")), denied]).await {
+        Err(ListFailure::Refused(answer)) => {
+            assert_eq!(answer.code, Some(ErrorCode::AccessDenied));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_listing_without_end_is_ended() {
+    let pages = (0..250)
+        .map(|n| page(&[&format!("p/{n:04}")], Some(&format!("t{n}"))))
+        .collect();
+    let endpoint = canned(pages).await;
+    let mut order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    order.most = 1_000;
+    assert_eq!(client().list(&order).await, Err(ListFailure::TooLong));
+}

@@ -1,0 +1,69 @@
+//! What the log hears of stores, at its loudest.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use presigned_core::signing::Credentials;
+use presigned_testkit::S3Server;
+use tracing::instrument::WithSubscriber as _;
+
+use super::{client, keys, signed, target};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_url_signature_or_token_is_logged_at_trace_level() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let server = S3Server::s3s_fs_tls().unwrap();
+    server.put_object("models", "weights.bin", b"x").unwrap();
+    async {
+        tracing::trace!("the log is heard before");
+        let here = target(&server.endpoint, &server.region);
+        let client = client();
+        let now = Timestamp::now();
+        let ca = server.ca_pem.as_deref();
+        let ask = signed(&here, &keys(&server), "weights.bin", now);
+        client.ask(&ask, ca).await.unwrap();
+        let session = Credentials {
+            session_token: Some("tokenVALUE".into()),
+            expires_at: Some(now + jiff::SignedDuration::from_hours(1)),
+            ..keys(&server)
+        };
+        let _ = client
+            .ask(&signed(&here, &session, "weights.bin", now), ca)
+            .await;
+        let mut order = super::listing::of(&server, "");
+        client.list(&order).await.unwrap();
+        order.credentials = session;
+        let _ = client.list(&order).await;
+        // What the tasks of the connections have to say, they say when these are closed.
+        drop(client);
+        tokio::task::yield_now().await;
+        tracing::trace!("and after");
+    }
+    .with_subscriber(subscriber)
+    .await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("heard before") && log.contains("and after"),
+        "{log}"
+    );
+    assert_eq!(log.lines().count(), 2, "{log}");
+}
