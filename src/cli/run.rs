@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::shutdown;
 use super::values::{AccessFlag, denial_grace, namespace, pause};
-use crate::controller::{self, SharedEngine};
-use crate::kube::{Cluster, Scope, connect, watch_all};
+use crate::controller::{self, Clock, SharedEngine};
+use crate::kube::{Cluster, Scope, ServerClock, connect, watch_all};
 use crate::stores::CredentialsFetcher;
 use crate::telemetry::{
     LogFormat, LogLevel, Metrics, Readiness, bind, health_router, init_logs, metrics_router, serve,
@@ -147,6 +147,8 @@ pub struct Wired {
     pub settings: Settings,
     /// The API server.
     pub cluster: Cluster,
+    /// The API server's clock against ours.
+    pub server_clock: ServerClock,
     /// Credentials.
     pub credentials: CredentialsFetcher,
     /// What the watches see. The watches end when it is dropped.
@@ -173,7 +175,9 @@ pub async fn wire(
     metrics: Metrics,
     stop: CancellationToken,
 ) -> anyhow::Result<Wired> {
-    let client = connect(kubeconfig).await?;
+    let wall = Clock::start();
+    let server_clock = ServerClock::new(move || wall.wall());
+    let client = connect(kubeconfig, &server_clock).await?;
     let cluster = Cluster::new(client.clone(), metrics.clone(), instance);
     let (sender, events) = mpsc::channel(EVENTS);
     let scope = Scope {
@@ -187,6 +191,7 @@ pub async fn wire(
     Ok(Wired {
         settings,
         cluster,
+        server_clock,
         credentials,
         events,
         watches,

@@ -72,6 +72,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
     let Wired {
         settings: _,
         cluster,
+        server_clock: _,
         credentials,
         mut events,
         watches,

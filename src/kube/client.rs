@@ -6,9 +6,12 @@
 
 use std::path::Path;
 
+use kube::client::ClientBuilder;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, config};
 use thiserror::Error;
+
+use super::ServerClock;
 
 /// Why there is no client. The sentences hold their causes.
 #[derive(Debug, Error)]
@@ -33,11 +36,15 @@ pub enum ClientError {
     Build(Box<kube::Error>),
 }
 
-/// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
+/// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`. Each answer is read
+/// by `clock`.
 ///
 /// # Errors
 /// Where none of them can be used; the message says what to do.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+pub async fn connect(
+    kubeconfig: Option<&Path>,
+    clock: &ServerClock,
+) -> Result<Client, ClientError> {
     let mut config = settings(kubeconfig).await?;
     config.default_retry = false;
     config.disable_compression = true;
@@ -46,7 +53,9 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
         http::header::USER_AGENT,
         http::HeaderValue::from_static(agent),
     ));
-    Client::try_from(config).map_err(|e| ClientError::Build(Box::new(e)))
+    let builder = ClientBuilder::try_from(config);
+    let builder = builder.map_err(|e| ClientError::Build(Box::new(e)))?;
+    Ok(builder.with_layer(clock).build())
 }
 
 async fn settings(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {

@@ -11,12 +11,14 @@ mod events;
 mod merge;
 mod secrets;
 mod seen;
+mod server_clock;
 mod status;
 mod tokens;
 mod watch;
 
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
+pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;
 pub use watch::{Scope, watch_all};
 

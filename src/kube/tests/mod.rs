@@ -7,6 +7,7 @@ mod events;
 mod merging;
 mod parsing;
 mod secrets;
+mod server_clock;
 mod status;
 mod tokens;
 mod watching;

@@ -1,0 +1,124 @@
+//! The API server's clock, by the `Date` of each answer that it gives.
+//!
+//! What holds here: nothing is asked for it; what passes anyway is read. The slow answer of a server under load measures
+//! nothing.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use crate::skew::skew;
+
+/// An answer that takes longer tells too little: nobody knows when in that time its date was written.
+const SLOW: Duration = Duration::from_secs(4);
+/// A difference that moves by less has not moved: dates are whole seconds.
+const NOISE: SignedDuration = SignedDuration::from_secs(2);
+
+/// What the API server's clock shows less what ours does. Cheap to clone; clones share what was measured.
+#[derive(Clone)]
+pub struct ServerClock {
+    offset: watch::Sender<Option<SignedDuration>>,
+    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl fmt::Debug for ServerClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let offset = self.clock_offset();
+        f.debug_struct("ServerClock")
+            .field("offset", &offset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerClock {
+    /// Measures against `clock`, which tells wall-clock time.
+    #[must_use]
+    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self {
+            offset: watch::Sender::default(),
+            clock: Arc::new(clock),
+        }
+    }
+
+    /// The last measure; none before the first answer.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<SignedDuration> {
+        *self.offset.borrow()
+    }
+
+    /// Tells of the first measure, and of each that differs from what was told by more than the noise.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Option<SignedDuration>> {
+        self.offset.subscribe()
+    }
+
+    fn read<B>(&self, answer: &Response<B>, took: Duration) {
+        if took > SLOW {
+            return;
+        }
+        let sent = (self.clock)().checked_sub(took);
+        let measured = sent
+            .ok()
+            .and_then(|sent| skew(answer.headers(), sent, took));
+        if let Some(measured) = measured {
+            self.offset.send_if_modified(|offset| {
+                let moved = offset.is_none_or(|told| (measured - told).abs() >= NOISE);
+                if moved {
+                    *offset = Some(measured);
+                }
+                moved
+            });
+        }
+    }
+}
+
+impl<S> Layer<S> for ServerClock {
+    type Service = Measured<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Measured {
+            inner,
+            clock: self.clone(),
+        }
+    }
+}
+
+/// A client's service whose answers are measured.
+#[derive(Clone, Debug)]
+pub struct Measured<S> {
+    inner: S,
+    clock: ServerClock,
+}
+
+impl<S, A, B> Service<Request<A>> for Measured<S>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let clock = self.clock.clone();
+        let sent = Instant::now();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            clock.read(&answer, sent.elapsed());
+            Ok(answer)
+        })
+    }
+}
