@@ -127,14 +127,20 @@ done
 for what in presignedurls presignedurlpolicies clusterobjectstores; do
   can yes team-a patch $what.presigned.dev:status
   can no team-a update $what.presigned.dev:status
-  for verb in create update patch delete; do can no team-a $verb $what.presigned.dev; done
+  for verb in create update patch; do can no team-a $verb $what.presigned.dev; done
 done
+# What has expired is removed where spec.ttlAfterExpiry says so.
+can yes team-a delete presignedurls.presigned.dev
+for what in presignedurlpolicies clusterobjectstores; do can no team-a delete $what.presigned.dev; done
 can yes team-a create events.events.k8s.io
 can no team-a list events.events.k8s.io
 can yes team-a get customresourcedefinitions.apiextensions.k8s.io/presignedurls.presigned.dev
 can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
 can no team-a list customresourcedefinitions.apiextensions.k8s.io
 for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
+# Tokens of its own account, for stores' webIdentity.audience, and of no other.
+can yes $namespace create serviceaccounts/psu-presigned-url-operator:token
+can no $namespace create serviceaccounts/default:token
 can no $namespace create serviceaccounts:token
 
 echo "== users"

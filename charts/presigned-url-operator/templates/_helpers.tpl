@@ -60,7 +60,8 @@ Secret's data, so `patch` is `get` under another name.
 {{- define "psu.tenantRules" -}}
 - apiGroups: [presigned.dev]
   resources: [presignedurls]
-  verbs: [get, list, watch]
+  {{- /* delete: what has expired is removed where spec.ttlAfterExpiry says so. */}}
+  verbs: [get, list, watch, delete]
 - apiGroups: [presigned.dev]
   resources: [presignedurls/status]
   verbs: [patch]

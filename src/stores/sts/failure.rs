@@ -60,6 +60,9 @@ impl Asked<'_> {
     }
 
     fn refused(&self, code: &str, words: &str, status: u16) -> CredentialsFailure {
+        if code.is_empty() && status < 500 && status != 429 {
+            return self.unreadable();
+        }
         let (reason, what) = match code {
             "AccessDenied" | "AccessDeniedException" => (Reason::CredentialsInvalid, self.denied()),
             "ValidationError" | "InvalidParameterValue" => (Reason::CredentialsInvalid, self.too_long(words)),

@@ -345,8 +345,9 @@ fn instance_metadata_gives_a_session_after_a_token() {
 
     service.fail(Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
     found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+    // A machine without that service looks the same.
     service.fail(Fault::Hang);
-    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+    found_in("chain", &environment).failure(Reason::CredentialsNotFound, "found nothing");
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn at(endpoint: String, hours: u64) -> Sts {
     }
 }
 
-fn secret(fields: &[(&str, &str)]) -> Option<(u16, Value)> {
+fn secret(fields: &[(&str, &str)]) -> (u16, Value) {
     let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let data: serde_json::Map<String, Value> = fields
         .iter()
@@ -62,14 +62,17 @@ fn secret(fields: &[(&str, &str)]) -> Option<(u16, Value)> {
         .collect();
     let meta =
         json!({ "name": "base", "namespace": "presigned", "uid": "u", "resourceVersion": "1" });
-    Some((
+    (
         200,
         json!({ "metadata": meta, "type": "Opaque", "data": data }),
-    ))
+    )
 }
 
 fn static_secret() -> Option<(u16, Value)> {
-    secret(&[("accessKeyID", "BASE"), ("secretAccessKey", "base-secret")])
+    Some(secret(&[
+        ("accessKeyID", "BASE"),
+        ("secretAccessKey", "base-secret"),
+    ]))
 }
 
 fn assume_role(sts: Sts, external_id: Option<&str>) -> CredentialSource {
@@ -159,8 +162,9 @@ async fn a_secrets_credentials_assume_the_role_with_its_external_id() {
         Reason::CredentialsInvalid,
         "with the external ID of the store",
     );
+    let gone = json!({ "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404 });
     says(
-        assumed(Some((404, json!({}))), &with_id).await,
+        assumed(Some((404, gone)), &with_id).await,
         Reason::CredentialsNotFound,
         "Secret base does not exist",
     );
@@ -362,12 +366,12 @@ async fn a_session_that_is_too_long_is_told_which_limit_it_met() {
         "12h is longer than the role's maximum session duration",
     );
     server.session_key("BASE", "base-token");
-    let chained = secret(&[
+    let chained = Some(secret(&[
         ("accessKeyID", "BASE"),
         ("secretAccessKey", "base-secret"),
         ("sessionToken", "base-token"),
         ("expiration", "2999-01-01T00:00:00Z"),
-    ]);
+    ]));
     let two_hours = assume_role(at(server.endpoint(), 2), None);
     says(
         assumed(chained.clone(), &two_hours).await,
