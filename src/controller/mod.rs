@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use presigned_core::engine::{Engine, Event, Observation, Step, StepResult, Work};
 use presigned_core::lease::Claim;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -19,6 +20,7 @@ pub use clock::Clock;
 pub use steps::Hands;
 
 use crate::cli::Wired;
+use crate::stores::S3Client;
 use crate::telemetry::{Expiry, Metrics};
 
 /// How often what is due is looked at.
@@ -80,7 +82,8 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
         metrics,
         stop,
     } = wired;
-    let hands = Hands::new(cluster, credentials, metrics.clone());
+    let s3 = S3Client::new(Timestamp::now);
+    let hands = Hands::new(cluster, credentials, s3, metrics.clone());
     let claim = Claim::always();
     let mut clock = Clock::start();
     let mut flights = Flights {

@@ -3,11 +3,11 @@
 //! What holds here: each step is one call to one room, and each is timed.
 
 use jiff::Timestamp;
-use presigned_core::engine::{ListFailure, Notice, Step, StepResult, Unreached};
+use presigned_core::engine::{Notice, Step, StepResult};
 use tokio::time::Instant;
 
 use crate::kube::Cluster;
-use crate::stores::CredentialsFetcher;
+use crate::stores::{CredentialsFetcher, S3Client};
 use crate::telemetry::Metrics;
 
 /// Carries out steps. Cheap to clone.
@@ -15,16 +15,23 @@ use crate::telemetry::Metrics;
 pub struct Hands {
     cluster: Cluster,
     credentials: CredentialsFetcher,
+    s3: S3Client,
     metrics: Metrics,
 }
 
 impl Hands {
-    /// Hands that call through `cluster` and fetch through `credentials`.
+    /// Hands that call the API server through `cluster`, fetch through `credentials` and ask stores through `s3`.
     #[must_use]
-    pub const fn new(cluster: Cluster, credentials: CredentialsFetcher, metrics: Metrics) -> Self {
+    pub const fn new(
+        cluster: Cluster,
+        credentials: CredentialsFetcher,
+        s3: S3Client,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             cluster,
             credentials,
+            s3,
             metrics,
         }
     }
@@ -60,11 +67,21 @@ impl Hands {
                 }
                 StepResult::Credentials(result)
             }
-            Step::List { .. } => {
-                StepResult::Listed(Err(ListFailure::Unreached(Unreached::Connection)))
+            Step::List { store, order } => {
+                tracing::debug!(store, bucket = order.bucket.as_str(), "listing");
+                StepResult::Listed(self.s3.list(&order).await)
             }
-            Step::Ask { asks, .. } => {
-                StepResult::Asked(vec![Err(Unreached::Connection); asks.len()])
+            Step::Ask {
+                store,
+                asks,
+                ca_bundle,
+            } => {
+                tracing::debug!(store, requests = asks.len(), "asking");
+                let mut answers = Vec::with_capacity(asks.len());
+                for ask in &asks {
+                    answers.push(self.s3.ask(ask, ca_bundle.as_deref()).await);
+                }
+                StepResult::Asked(answers)
             }
             // Off the one thread on which everything else waits.
             Step::Sign(job) => match tokio::task::spawn_blocking(move || job.run()).await {
