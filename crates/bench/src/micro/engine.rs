@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use presigned_core::engine::{
-    Change, Engine, Event, NamespaceSeen, ObjectVersion, PolicySeen, ResourceSeen, Settings, Step,
-    StepResult, StoreSeen, Work,
+    Answer, Change, Engine, ErrorCode, Event, NamespaceSeen, ObjectVersion, PolicySeen,
+    ResourceSeen, Settings, Step, StepResult, StoreSeen, Work,
 };
 use presigned_core::signing::Credentials;
 use serde_json::json;
@@ -67,6 +67,18 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
                 session_token: None,
                 expires_at: None,
             })),
+            Step::Ask { asks, .. } => StepResult::Asked(
+                asks.iter()
+                    .map(|_| {
+                        Ok(Answer {
+                            status: 404,
+                            code: Some(ErrorCode::NoSuchKey),
+                            region: None,
+                            skew: None,
+                        })
+                    })
+                    .collect(),
+            ),
             Step::CreateSecret(write) => written(format!("secret-of-{}", write.name)),
             Step::WriteStatus { target, .. }
             | Step::WriteStoreStatus { target, .. }

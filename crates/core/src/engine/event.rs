@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
 use crate::api::{
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, PresignedUrlPolicySpec,
     PresignedUrlPolicyStatus, PresignedUrlSpec, PresignedUrlStatus,
@@ -29,6 +31,8 @@ pub enum Event {
     OwnSecret(Change<SecretMetaSeen>),
     /// The wall clock was stepped: every plan is made again.
     ClockStepped,
+    /// The API server's clock less the operator's, from the `Date` header of an answer.
+    ApiClock(SignedDuration),
 }
 
 /// A change of one kind's objects.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen};
 use super::memory::Memory;
+use super::slots::Slots;
 use super::step::Work;
 use super::store::Store;
 use crate::issue::data_hash;
@@ -73,6 +74,8 @@ pub(super) struct Index {
     pub(super) namespaces: BTreeMap<String, NamespaceSeen>,
     pub(super) secrets: BTreeMap<(String, String), SecretVersion>,
     pub(super) own_secrets: BTreeMap<String, String>,
+    /// Who may take a slow step to which store.
+    pub(super) slots: Slots,
     by_namespace: BTreeMap<String, BTreeSet<String>>,
     by_store: BTreeMap<String, BTreeSet<String>>,
     /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
@@ -223,6 +226,7 @@ impl Index {
             return Vec::new();
         };
         let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        concerned.extend(self.slots.forget(uid).into_iter().map(Work::Resource));
         concerned.push(Work::Resource(uid.to_owned()));
         concerned.push(Work::Store(store_name(&record.seen).to_owned()));
         concerned

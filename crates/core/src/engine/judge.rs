@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::index::{Index, Record, store_name};
 use super::link::{self, Link};
 use super::memory::Issued;
+use super::scope::sessions;
 use super::settings::Settings;
+use super::step::Session;
 use super::store::Compiled;
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::issue::{
@@ -67,6 +69,10 @@ pub(super) struct Allowed {
     pub(super) max_signature_age: Option<Duration>,
     pub(super) ca_bundle: Option<String>,
     pub(super) store_hash: String,
+    /// What a session of the store's role is narrowed to, where the store narrows them.
+    pub(super) session: Option<Session>,
+    /// The same for a listing.
+    pub(super) list_session: Option<Session>,
 }
 
 impl Judged {
@@ -140,7 +146,7 @@ pub(super) fn judge(
         Decision::Denied(refusal) => Judged::Denied(refusal.message),
         Decision::Unknown { message, .. } => Judged::Unknown(message),
         Decision::Allowed(grant) => {
-            with_store(index, store_name(seen), granted(record, parsed, *grant))
+            with_store(index, record, &namespace, granted(record, parsed, *grant))
         }
     }
 }
@@ -206,15 +212,34 @@ fn granted(record: &Record, parsed: Parsed, grant: Grant) -> Granted {
     }
 }
 
-fn with_store(index: &Index, store: &str, granted: Granted) -> Judged {
-    let found = reach(index, store, &granted.request);
+fn with_store(
+    index: &Index,
+    record: &Record,
+    namespace: &Namespace<'_>,
+    granted: Granted,
+) -> Judged {
+    let store = store_name(&record.seen);
+    let found = reach(index, store, &granted.request).and_then(|found| {
+        let narrowed = sessions(
+            found.0,
+            &index.policy_set,
+            namespace,
+            &record.seen.name,
+            &granted.request,
+            &granted.grant,
+        );
+        match narrowed {
+            Ok(sessions) => Ok((found, sessions)),
+            Err(error) => Err((error.reason(), error.to_string())),
+        }
+    });
     match found {
         Err((reason, message)) => Judged::NoStore {
             granted: Box::new(granted),
             reason,
             message,
         },
-        Ok((compiled, uid, target, ask_target)) => Judged::Allowed(Box::new(Allowed {
+        Ok(((compiled, uid, target, ask_target), sessions)) => Judged::Allowed(Box::new(Allowed {
             store_hash: store_hash(&StoreInputs {
                 uid,
                 endpoint: &target.endpoint.to_string(),
@@ -226,6 +251,8 @@ fn with_store(index: &Index, store: &str, granted: Granted) -> Judged {
             max_signature_age: compiled.max_signature_age,
             ca_bundle: compiled.ca_bundle.clone(),
             store: store.to_owned(),
+            session: sessions.signing,
+            list_session: sessions.listing,
             granted,
             target,
             ask_target,

@@ -12,7 +12,7 @@ use super::ask::{ListOrder, Listing};
 use super::judge::Allowed;
 use super::memory::Trouble;
 use super::sign::Object;
-use super::store::Held;
+use super::store::{Held, shifted};
 use super::time::later;
 use crate::api::Reason;
 use crate::issue::listing_hash;
@@ -62,7 +62,7 @@ pub(super) fn order(
         most: most(list, &allowed.granted.grant),
         credentials: held.credentials.clone(),
         ca_bundle: allowed.ca_bundle.clone(),
-        signed_at: now,
+        signed_at: shifted(now, held.skew),
         timeout: TIMEOUT,
     }
 }
@@ -90,6 +90,18 @@ pub(super) fn judge(
         .collect();
     let keys: Vec<Key> = objects.iter().map(|object| object.key.clone()).collect();
     let listed = policies.decide_listed(namespace, request, &keys);
+    if listed.unknown {
+        return Err(Trouble {
+            reason: Reason::PolicyUnknown,
+            message: format!(
+                "some objects under \"{}\" in bucket \"{}\" may be allowed by a PresignedURLPolicy that cannot be read: an \
+                 admin must mend it; until then nothing new is issued and nothing is taken away",
+                list.prefix.as_str().escape_debug(),
+                request.bucket
+            ),
+            stalled: true,
+        });
+    }
     let objects: Vec<Object> = objects
         .into_iter()
         .zip(listed.allowed)

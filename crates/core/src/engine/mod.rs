@@ -20,16 +20,20 @@ mod judge;
 mod link;
 mod listing;
 mod memory;
+mod obtain;
 mod outcome;
 mod plan;
 mod proof;
 mod queue;
+mod scope;
 mod settings;
 mod sign;
+mod slots;
 mod status;
 mod step;
 mod store;
 mod store_plan;
+mod store_status;
 mod time;
 mod tries;
 mod verdict;
@@ -38,7 +42,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use ask::{
     Answer, Ask, Asked, ErrorCode, ListFailure, ListOrder, ListedObject, Listing, Unreached,
@@ -83,6 +87,8 @@ pub struct Engine {
     /// After a step of the clock: what is deleted by the clock alone waits until then.
     doubted_until: Option<Timestamp>,
     draining: bool,
+    /// The API server's clock less the operator's.
+    api_clock: Option<SignedDuration>,
 }
 
 /// What a work is doing, so that the result of its step is understood.
@@ -96,6 +102,7 @@ enum Doing {
     PolicyStatus(Box<PresignedUrlPolicyStatus>),
     Fetch,
     Deletion,
+    Look,
     Notice,
 }
 
@@ -154,6 +161,7 @@ impl Engine {
             paused_until: None,
             doubted_until: None,
             draining: false,
+            api_clock: None,
         })
     }
 
@@ -186,6 +194,7 @@ impl Engine {
                 stores
             }
             Event::Store(change) => self.on_store(change, now),
+            Event::ApiClock(skew) => self.on_api_clock(skew),
             Event::ClockStepped => {
                 self.clock_stepped(now);
                 self.everything()
@@ -222,6 +231,15 @@ impl Engine {
                 Work::Store(name) => self.plan_store(name, now),
                 Work::Policy(name) => self.plan_policy(name, now),
             };
+            if let Work::Resource(uid) = &work {
+                let step = match &next {
+                    Next::Step(step, _) => Some(step),
+                    Next::Idle(_) => None,
+                };
+                for offered in self.index.slots.planned(uid, step) {
+                    self.enqueue(Work::Resource(offered), now);
+                }
+            }
             match next {
                 Next::Step(step, doing) => {
                     self.queue.begin(work.clone(), priority);
@@ -316,6 +334,7 @@ impl Engine {
     fn clock_stepped(&mut self, now: Timestamp) {
         self.paused_until = None;
         self.doubted_until = Some(link::doubt(now));
+        self.api_clock = None;
         let resign_within = self.settings.resign_within;
         for record in self.index.resources.values_mut() {
             record

@@ -39,6 +39,11 @@ impl Engine {
         let Some(doing) = self.doing.remove(work) else {
             return;
         };
+        if let Work::Resource(uid) = work {
+            for next in self.index.slots.ended(uid) {
+                self.enqueue(Work::Resource(next), now);
+            }
+        }
         let told = matches!(
             (work, &result),
             (Work::Resource(_), StepResult::StatusWritten(Ok(_)))
@@ -66,13 +71,17 @@ impl Engine {
             (Work::Resource(uid), Doing::Deletion, StepResult::ResourceDeleted(result)) => {
                 self.resource_deleted(uid, result, now);
             }
+            (Work::Store(name), Doing::Look, StepResult::Asked(asked)) => {
+                self.looked(name, Some(&asked), now);
+            }
+            (Work::Store(name), Doing::Look, _) => self.looked(name, None, now),
             (Work::Store(name), Doing::Fetch, StepResult::Credentials(result)) => {
                 self.fetched(name, result, now);
             }
             // Not tried: the store must not wait for an answer that never comes.
             (Work::Store(name), Doing::Fetch, _) => {
                 if let Some(store) = self.index.stores.get_mut(name) {
-                    store.want();
+                    store.not_fetched();
                 }
             }
             (Work::Store(name), Doing::StoreStatus(status), StepResult::StatusWritten(result)) => {
@@ -135,6 +144,13 @@ impl Engine {
         now: Timestamp,
     ) {
         match (purpose, result) {
+            (Purpose::FetchSession(store, source, session), result) => {
+                let result = match result {
+                    StepResult::Credentials(result) => Some(result),
+                    _ => None,
+                };
+                self.session_fetched((store, source, session), result, now);
+            }
             (Purpose::Drift, StepResult::Inspected(Ok(found))) => {
                 self.drift_inspected(uid, name, found.as_ref());
             }

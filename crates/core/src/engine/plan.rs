@@ -12,12 +12,13 @@ use super::index::{Index, Record, SecretVersion};
 use super::judge::{Allowed, Judged};
 use super::link;
 use super::memory::{Cause, Issued, Unsaved};
+use super::obtain::list_again;
 use super::proof::sample;
 use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, is_current, removal_at};
-use super::step::{SecretSeen, Step};
+use super::step::{CredentialSource, SecretSeen, Session, Step};
 use super::time::later;
-use super::write::{inspect, issue, list_again, remove};
+use super::write::{inspect, issue, remove};
 use crate::api::{MANAGED_BY_LABEL, MANAGER};
 use crate::issue::{Me, Ownership, ownership, renew_at};
 use crate::policy::{Key, Objects};
@@ -54,6 +55,8 @@ pub(super) enum Purpose {
     Prove(Vec<Key>, String),
     /// Removal of what stands in the way and is ours, or was left by a dead owner of the same name.
     MakeRoom,
+    /// A session of a store's role, narrowed to what is signed: the store, its source and the session.
+    FetchSession(String, Box<CredentialSource>, Box<Session>),
 }
 
 /// What the plan says of a resource's Secret.

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::ask::{Ask, Asked};
 use super::judge::Allowed;
 use super::link;
 use super::listing::Found;
 use super::memory::Trouble;
-use super::store::Held;
+use super::store::{Held, shifted};
 use super::time::later;
 use super::verdict::{Tried, Verdict, verified};
 use crate::api::{ConditionStatus, GetOptions, Reason, SignedHashes};
@@ -110,18 +110,12 @@ fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
 }
 
 /// The requests that try these objects; none where nothing can be signed.
-pub(super) fn asks(
-    allowed: &Allowed,
-    held: &Held,
-    sample: &[Key],
-    skew: SignedDuration,
-    now: Timestamp,
-) -> Vec<Ask> {
+pub(super) fn asks(allowed: &Allowed, held: &Held, sample: &[Key], now: Timestamp) -> Vec<Ask> {
     let options = Options::Get(match &allowed.granted.grant.options {
         Options::Get(get) | Options::Head(get) => get.clone(),
         Options::Put(_) | Options::Delete | Options::Post(_) => GetOptions::default(),
     });
-    let signed_at = now.checked_add(skew).unwrap_or(now);
+    let signed_at = shifted(now, held.skew);
     let left = held
         .credentials
         .expires_at

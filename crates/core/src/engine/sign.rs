@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::event::ResourceSeen;
 use super::judge::Allowed;
 use super::link;
 use super::listing::Found;
 use super::memory::{Issued, Trouble};
-use super::store::Held;
+use super::store::{Held, shifted};
 use super::time::later;
 use crate::api::{Format, LimitedBy, PostOptions, Reason, SecretRef, SignedHashes};
 use crate::issue::{
@@ -77,6 +77,8 @@ pub struct SigningJob {
     secret_name: String,
     hashes: SignedHashes,
     credentials: Credentials,
+    /// What is added to the operator's time for what the store checks.
+    skew: SignedDuration,
     now: Timestamp,
 }
 
@@ -153,6 +155,7 @@ impl SigningJob {
                 verified: None,
             },
             credentials: held.credentials.clone(),
+            skew: held.skew,
             now,
         }
     }
@@ -224,7 +227,10 @@ impl SigningJob {
     }
 
     fn life(&self) -> Result<Life, Trouble> {
-        let (creds_expiry, max_age) = (self.credentials.expires_at, self.max_signature_age);
+        // A session ends by the store's clock; all times of a life are the operator's.
+        let end = self.credentials.expires_at;
+        let creds_expiry = end.map(|end| shifted(end, -self.skew));
+        let max_age = self.max_signature_age;
         match self.link {
             Some((fixed, limited_by)) => keep_end(self.now, fixed, creds_expiry, max_age)
                 .map(|life| Life { limited_by, ..life })
@@ -311,7 +317,7 @@ impl SigningJob {
             &operation,
             &self.target,
             &self.credentials,
-            life.signed_at,
+            shifted(life.signed_at, self.skew),
             life.expires_in,
         )
         .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
@@ -327,8 +333,8 @@ impl SigningJob {
             region: &self.target.region,
             access_key_id: &self.credentials.access_key_id,
             session: self.credentials.session_token.is_some(),
-            signed_at: life.signed_at,
-            expires_at: life.expires_at,
+            signed_at: shifted(life.signed_at, self.skew),
+            expires_at: shifted(life.expires_at, self.skew),
             not_after: self.not_after(life),
         };
         check_form(&form, &expected).map_err(mismatch)?;
@@ -357,7 +363,7 @@ impl SigningJob {
             &operation,
             &self.target,
             &self.credentials,
-            life.signed_at,
+            shifted(life.signed_at, self.skew),
             life.expires_in,
         )
         .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
@@ -374,8 +380,8 @@ impl SigningJob {
             region: &self.target.region,
             access_key_id: &self.credentials.access_key_id,
             session: self.credentials.session_token.is_some(),
-            signed_at: life.signed_at,
-            expires_at: life.expires_at,
+            signed_at: shifted(life.signed_at, self.skew),
+            expires_at: shifted(life.expires_at, self.skew),
             not_after: self.not_after(life),
         };
         check(&presigned, &expected).map_err(mismatch)?;
@@ -384,7 +390,7 @@ impl SigningJob {
 
     /// The latest end that policy and credentials allow.
     fn not_after(&self, life: &Life) -> Timestamp {
-        let by_policy = later(life.issued_at, self.asked.policy_max);
+        let by_policy = shifted(later(life.issued_at, self.asked.policy_max), self.skew);
         let end = self.credentials.expires_at;
         end.map_or(by_policy, |end| by_policy.min(end))
     }

@@ -3,27 +3,32 @@
 //! What holds here: one fetch a store at a time; a change of a store is spread over those that depend on it, nearest expiry
 //! first; counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::ask::Asked;
 use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
 use super::index::{Framed, Watched, absent};
-use super::plan::{counts, issued};
-use super::step::{ObjectVersion, Session, Step, Work};
-use super::store::Store;
-use super::store::session_name;
+use super::judge::{Judged, judge};
+use super::plan::issued;
+use super::step::{CredentialSource, ObjectVersion, Session, Step, Work};
+use super::store::{Looked, Store, Updated, session_name};
 use super::time::later;
 use super::{Doing, Engine, Next, Observation};
 use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason,
-    UrlCounts, set_condition,
+    set_condition,
 };
+use crate::policy::Bucket;
 use crate::signing::Credentials;
 
 /// Between two writes of a store's counts.
 const COUNT_PAUSE: Duration = Duration::from_secs(10);
+/// Dependents that are judged at most to find a bucket to look into.
+const MOST_JUDGED: usize = 1000;
 
 impl Engine {
     /// Applies a change of a store.
@@ -61,16 +66,26 @@ impl Engine {
             {
                 return Vec::new();
             }
-            Some(known) => {
-                if !known.update(seen) {
-                    return vec![work];
-                }
-            }
+            Some(known) => match known.update(seen, now) {
+                Updated::Same | Updated::OnTrial => return vec![work],
+                Updated::Changed => {}
+            },
             None => {
-                self.index.stores.insert(name.clone(), Store::new(seen));
+                let mut store = Store::new(seen);
+                if let Some(skew) = self.api_clock {
+                    store.clocks.read_api(skew);
+                }
+                self.index.stores.insert(name.clone(), store);
             }
         }
-        let mut concerned = self.dependents(&name);
+        let mut concerned = self.spec_in_use(&name, now);
+        concerned.push(work);
+        concerned
+    }
+
+    /// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to wait.
+    fn spec_in_use(&mut self, store: &str, now: Timestamp) -> Vec<Work> {
+        let concerned = self.dependents(store);
         for work in &concerned {
             if let Work::Resource(uid) = work
                 && let Some(record) = self.index.resources.get_mut(uid)
@@ -78,8 +93,28 @@ impl Engine {
                 record.memory.retry_at = None;
             }
         }
-        self.spread(&name, now, false);
-        concerned.push(work);
+        self.spread(store, now, false);
+        concerned
+    }
+
+    /// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for them.
+    pub(super) fn on_api_clock(&mut self, skew: SignedDuration) -> Vec<Work> {
+        self.api_clock = Some(skew);
+        let mut concerned = Vec::new();
+        for (name, store) in &mut self.index.stores {
+            let before = store.clocks.condition();
+            store.clocks.read_api(skew);
+            if store.clocks.condition() == before {
+                continue;
+            }
+            concerned.push(Work::Store(name.clone()));
+            for uid in std::mem::take(&mut store.waiting) {
+                if let Some(record) = self.index.resources.get_mut(&uid) {
+                    record.memory.retry_at = None;
+                }
+                concerned.push(Work::Resource(uid));
+            }
+        }
         concerned
     }
 
@@ -149,10 +184,13 @@ impl Engine {
                 Doing::Fetch,
             );
         }
+        if let Some(next) = self.look(name, now) {
+            return next;
+        }
         let Some(store) = self.index.stores.get(name) else {
             return Next::Idle(None);
         };
-        let wake = store.wake();
+        let wake = store.wake().into_iter().chain(store.look_at(now)).min();
         let (desired, counted) = self.store_status(store, now);
         let old = &store.seen.status;
         if desired == *old {
@@ -186,87 +224,6 @@ impl Engine {
             store.status_written_at = Some(now);
         }
         Next::Step(step, Doing::StoreStatus(Box::new(desired)))
-    }
-
-    /// The status that tells the truth of a store, and whether its URLs could be counted.
-    fn store_status(&self, store: &Store, now: Timestamp) -> (ClusterObjectStoreStatus, bool) {
-        let old = &store.seen.status;
-        let (ready, reason, message) = match (&store.compiled, &store.failure, &store.held) {
-            (Err(why), _, _) => (false, Reason::StoreInvalid, why.clone()),
-            (Ok(_), Some(failure), held) => {
-                let still = held
-                    .as_ref()
-                    .filter(|held| held.credentials.expires_at.is_none_or(|end| now < end));
-                let and = still.map_or(
-                    "",
-                    |_| "; the credentials that were fetched before are still used",
-                );
-                (false, failure.reason, format!("{}{and}", failure.message))
-            }
-            (Ok(_), None, Some(_)) => (
-                true,
-                Reason::CredentialsReady,
-                "credentials are at hand; they are first tried when a URL is used".into(),
-            ),
-            // Not fetched yet: what the status says stands until something else is known.
-            (Ok(_), None, None) => return (old.clone(), false),
-        };
-        let generation = Some(store.seen.generation);
-        let mut conditions = old.conditions.clone();
-        set_condition(
-            &mut conditions,
-            ConditionType::Ready,
-            ready.into(),
-            (reason, message),
-            generation,
-            now,
-        );
-        let mut urls = UrlCounts::default();
-        let counted = store.held.is_some();
-        if counted {
-            let records = self
-                .index
-                .of_store(&store.seen.name)
-                .filter_map(|uid| self.index.resources.get(uid));
-            for current in records.filter_map(|record| counts(&self.index, record, now)) {
-                urls.total += 1;
-                urls.on_current_credentials += u32::from(current);
-            }
-            let (status, reason) = if urls.total == urls.on_current_credentials {
-                (ConditionStatus::True, Reason::RolledOut)
-            } else {
-                (ConditionStatus::False, Reason::RollingOut)
-            };
-            let message = match reason {
-                Reason::RolledOut => "every living URL was signed with the current credentials and endpoint".to_owned(),
-                _ => "living URLs of earlier credentials or another endpoint are being replaced: status.urls counts them"
-                    .to_owned(),
-            };
-            set_condition(
-                &mut conditions,
-                ConditionType::CredentialsRolledOut,
-                status,
-                (reason, message),
-                generation,
-                now,
-            );
-        }
-        let end = store
-            .held
-            .as_ref()
-            .and_then(|held| held.credentials.expires_at);
-        // A new session of the same role is no news while the one that was told still lives.
-        let told = old
-            .credentials_expire_at
-            .filter(|told| now < *told && end.is_some());
-        let status = ClusterObjectStoreStatus {
-            observed_generation: generation,
-            conditions,
-            credentials_expire_at: told.or(end),
-            urls: if counted { Some(urls) } else { old.urls },
-            absence_budget: None,
-        };
-        (status, counted)
     }
 
     pub(super) fn plan_policy(&mut self, name: &str, now: Timestamp) -> Next {
@@ -313,6 +270,95 @@ impl Engine {
         Next::Step(step, Doing::PolicyStatus(Box::new(desired)))
     }
 
+    /// The look at a store that is due, in a bucket that a dependent may use.
+    fn look(&mut self, name: &str, now: Timestamp) -> Option<Next> {
+        // A second one where a change was on trial and what is in use is due as well; what cannot be signed is no step.
+        for _ in 0..3 {
+            if !self.index.stores.get(name)?.look_due(now) {
+                return None;
+            }
+            let bucket = self.bucket_of(name);
+            let store = self.index.stores.get_mut(name)?;
+            let Some(bucket) = bucket else {
+                let looked = store.nobody_to_try_for(now);
+                self.adopted(name, looked, now);
+                return None;
+            };
+            if let Some((asks, ca_bundle)) = store.begin_look(&bucket, now) {
+                let step = Step::Ask {
+                    store: name.to_owned(),
+                    asks,
+                    ca_bundle,
+                };
+                return Some(Next::Step(step, Doing::Look));
+            }
+            self.adopted(name, Looked::Nothing, now);
+        }
+        None
+    }
+
+    /// A bucket that the policies let a dependent use: who may ask for nothing cannot choose where the operator looks.
+    fn bucket_of(&self, name: &str) -> Option<Bucket> {
+        let store = self.index.stores.get(name)?;
+        let dependents = store.waiting.iter().chain(self.index.of_store(name));
+        dependents
+            .take(MOST_JUDGED)
+            .filter_map(|uid| self.index.resources.get(uid))
+            .filter(|record| self.serves(record) && !record.seen.deleting)
+            .find_map(
+                |record| match judge(&self.index, &self.settings, &self.reserved, record) {
+                    Judged::Allowed(allowed) => Some(allowed.granted.request.bucket.clone()),
+                    Judged::NoStore { granted, .. } => Some(granted.request.bucket.clone()),
+                    Judged::Invalid(_) | Judged::Denied(_) | Judged::Unknown(_) => None,
+                },
+            )
+    }
+
+    /// Takes up the answers of a look; `None` where it was not tried.
+    pub(super) fn looked(&mut self, name: &str, asked: Option<&[Asked]>, now: Timestamp) {
+        let Some(store) = self.index.stores.get_mut(name) else {
+            return;
+        };
+        let looked = store.looked(asked, now);
+        if let Some((true, reason, _)) = store.trouble() {
+            self.observations.push(Observation::Failed(reason));
+        }
+        self.adopted(name, looked, now);
+    }
+
+    /// Who waited for a look goes on; what a change concerns is signed again in its turn.
+    fn adopted(&mut self, name: &str, looked: Looked, now: Timestamp) {
+        self.wake_waiting(name, now);
+        let concerned: Vec<Work> = match looked {
+            Looked::Nothing => Vec::new(),
+            Looked::Credentials => {
+                let spread = self.spread(name, now, true);
+                spread.into_iter().map(Work::Resource).collect()
+            }
+            Looked::Spec => self.spec_in_use(name, now),
+        };
+        for work in concerned {
+            self.enqueue(work, now);
+        }
+    }
+
+    fn wake_waiting(&mut self, name: &str, now: Timestamp) {
+        let Some(store) = self.index.stores.get_mut(name) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut store.waiting);
+        self.wake_all(waiting, now);
+    }
+
+    fn wake_all(&mut self, waiting: BTreeSet<String>, now: Timestamp) {
+        for uid in waiting {
+            if let Some(record) = self.index.resources.get_mut(&uid) {
+                record.memory.retry_at = None;
+            }
+            self.enqueue(Work::Resource(uid), now);
+        }
+    }
+
     /// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in their turn.
     pub(super) fn fetched(
         &mut self,
@@ -320,25 +366,48 @@ impl Engine {
         result: Result<Credentials, CredentialsFailure>,
         now: Timestamp,
     ) {
-        let Some(store) = self.index.stores.get_mut(name) else {
-            return;
-        };
         if let Err(failure) = &result {
             self.observations.push(Observation::Failed(failure.reason));
         }
-        let changed = store.fetched(result, now);
-        let waiting = std::mem::take(&mut store.waiting);
-        let mut concerned: Vec<String> = waiting.into_iter().collect();
-        for uid in &concerned {
-            if let Some(record) = self.index.resources.get_mut(uid) {
-                record.memory.retry_at = None;
-            }
+        let Some(store) = self.index.stores.get(name) else {
+            return;
+        };
+        // Only the first fetch since the start asks, where nothing else tells what is in use.
+        let living: BTreeSet<String> = if store.held.is_none() {
+            let records = self.index.of_store(name);
+            records
+                .filter_map(|uid| issued(self.index.resources.get(uid)?))
+                .filter(|issued| issued.alive(now))
+                .map(|issued| issued.hashes.credential)
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
+        let Some(store) = self.index.stores.get_mut(name) else {
+            return;
+        };
+        let others = |hash: &str| living.iter().any(|living| living != hash);
+        let looked = if store.fetched(result, others, now) {
+            Looked::Credentials
+        } else {
+            Looked::Nothing
+        };
+        self.adopted(name, looked, now);
+    }
+
+    /// Takes up the end of a session's fetch: those that waited for it go on.
+    pub(super) fn session_fetched(
+        &mut self,
+        (name, source, session): (&str, &CredentialSource, &Session),
+        result: Option<Result<Credentials, CredentialsFailure>>,
+        now: Timestamp,
+    ) {
+        if let Some(Err(failure)) = &result {
+            self.observations.push(Observation::Failed(failure.reason));
         }
-        if changed {
-            concerned.extend(self.spread(name, now, true));
-        }
-        for uid in concerned {
-            self.enqueue(Work::Resource(uid), now);
+        if let Some(store) = self.index.stores.get_mut(name) {
+            let waited = store.session_fetched(session, source, result, now);
+            self.wake_all(waited, now);
         }
     }
 }

@@ -3,26 +3,22 @@
 //! What holds here: what is signed is signed at the last moment, on what was found a moment ago. Whose a Secret is decides
 //! before what is to be written; a foreign one ends the way.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::ask::{Ask, ListOrder};
 use super::index::{Index, Record};
 use super::judge::Allowed;
-use super::listing::{Found, order};
 use super::memory::{Cause, Issued, Look, Pending, Trouble};
+use super::obtain::{Halt, begin, needs};
 use super::plan::{Purpose, RECHECK, SecretPlan};
 use super::proof;
 use super::settings::{SecretAccess, Settings};
 use super::sign::SigningJob;
 use super::step::{ObjectVersion, SecretSeen, SecretWrite, Step};
-use super::store::{Held, REFRESH_PAUSE, Supply};
 use super::time::later;
-use crate::api::{Reason, SecretRef, Verify};
+use crate::api::{Reason, SecretRef};
 use crate::issue::{Me, Ownership, SecretMeta, WantedMeta, merge, ownership};
-use crate::policy::{Key, ListRequest, Objects};
 
 /// Until a Secret that is being deleted is looked at again.
 const DELETION_PAUSE: Duration = Duration::from_secs(5);
@@ -37,24 +33,6 @@ enum Base {
     Unread(ObjectVersion),
 }
 
-/// Why there is no write.
-enum Halt {
-    /// Something stands in the way until this time, or until something that concerns it changes.
-    Trouble(Trouble, Option<Timestamp>),
-    /// What has the name goes first.
-    MakeRoom(ObjectVersion),
-    /// It is to be looked at first.
-    Inspect,
-    /// The bucket is listed first.
-    List(Box<ListOrder>),
-    /// What is to be published is tried first.
-    Prove(Vec<Key>, Vec<Ask>, String),
-    /// Many objects are signed by a step of their own.
-    Sign(Box<SigningJob>),
-    /// Credentials are fetched first.
-    Waiting,
-}
-
 /// Plans the next step towards a new Secret.
 pub(super) fn issue(
     index: &mut Index,
@@ -65,14 +43,12 @@ pub(super) fn issue(
     cause: Cause,
     now: Timestamp,
 ) -> SecretPlan {
-    let held = credentials(index, uid, allowed, now);
+    let needs = needs(index, uid, allowed, now);
     let Some(record) = index.resources.get_mut(uid) else {
         return SecretPlan::Settled;
     };
     let name = &allowed.granted.secret_name;
-    let planned = held.and_then(|held| {
-        let found = found(record, allowed, &held, now)?;
-        proven(record, allowed, &held, found.as_deref(), now)?;
+    let planned = needs.and_then(|(held, found)| {
         let job = SigningJob::new(
             allowed,
             &held,
@@ -92,9 +68,8 @@ pub(super) fn issue(
     match planned {
         Ok(plan) => plan,
         Err(Halt::Waiting) => SecretPlan::Waiting,
+        Err(Halt::Slow(slow)) => begin(index, uid, allowed, *slow, now),
         Err(Halt::Inspect) => inspect(record, name, Purpose::Replace),
-        Err(Halt::List(order)) => listing(allowed, order),
-        Err(Halt::Prove(sample, asks, hash)) => prove(allowed, sample, asks, hash),
         Err(Halt::Sign(job)) => SecretPlan::Step(Step::Sign(job), Purpose::Sign),
         Err(Halt::MakeRoom(target)) => {
             let namespace = record.seen.namespace.clone();
@@ -112,133 +87,6 @@ pub(super) fn issue(
             SecretPlan::Settled
         }
     }
-}
-
-/// The store's credentials for the life that is asked for.
-fn credentials(
-    index: &mut Index,
-    uid: &str,
-    allowed: &Allowed,
-    now: Timestamp,
-) -> Result<Box<Held>, Halt> {
-    // A store that is gone was judged before; its deletion makes the plan anew.
-    let store = index.stores.get_mut(&allowed.store).ok_or(Halt::Waiting)?;
-    match store.supply(allowed.granted.asked().effective(), now) {
-        Supply::Ready(held) => Ok(held),
-        Supply::Fetching => {
-            store.waiting.insert(uid.to_owned());
-            Err(Halt::Waiting)
-        }
-        Supply::Failed(failure) => {
-            // The answer to the store's next try ends the wait; where it plans none, having just asked, it is asked again.
-            let again = store.wake().is_none().then(|| later(now, REFRESH_PAUSE));
-            store.waiting.insert(uid.to_owned());
-            let trouble = Trouble {
-                reason: failure.reason,
-                message: format!(
-                    "the ClusterObjectStore \"{}\": {}",
-                    allowed.store, failure.message
-                ),
-                stalled: failure.reason != Reason::CredentialsUnavailable,
-            };
-            Err(Halt::Trouble(trouble, again))
-        }
-    }
-}
-
-/// What is under the prefix, where the request has one; a listing comes first where none is fresh.
-fn found(
-    record: &Record,
-    allowed: &Allowed,
-    held: &Held,
-    now: Timestamp,
-) -> Result<Option<Arc<Found>>, Halt> {
-    let Objects::List(list) = &allowed.granted.request.objects else {
-        return Ok(None);
-    };
-    match &record.memory.listing {
-        Some(found) if found.is_fresh(now) => Ok(Some(Arc::clone(found))),
-        _ => Err(Halt::List(Box::new(order(allowed, list, held, now)))),
-    }
-}
-
-/// Whether what is to be published was tried, where it must be.
-fn proven(
-    record: &Record,
-    allowed: &Allowed,
-    held: &Held,
-    found: Option<&Found>,
-    now: Timestamp,
-) -> Result<(), Halt> {
-    if allowed.granted.wishes.verify != Verify::Require {
-        return Ok(());
-    }
-    let hash = proof::hash_of_next(allowed, held);
-    match &record.memory.proof {
-        Some(proof) if proof.serves(&hash, now) => Ok(()),
-        _ => {
-            let sample = proof::sample(&allowed.granted.request.objects, found);
-            let asks = proof::asks(allowed, held, &sample, SignedDuration::ZERO, now);
-            Err(Halt::Prove(sample, asks, hash))
-        }
-    }
-}
-
-/// Plans a look at what is under the prefix, for what is issued already.
-pub(super) fn list_again(
-    index: &mut Index,
-    uid: &str,
-    allowed: &Allowed,
-    list: &ListRequest,
-    now: Timestamp,
-) -> SecretPlan {
-    match credentials(index, uid, allowed, now) {
-        Ok(held) => listing(allowed, Box::new(order(allowed, list, &held, now))),
-        Err(Halt::Waiting) => SecretPlan::Waiting,
-        // The store says what is wrong with its credentials; what is issued lives on.
-        Err(_) => SecretPlan::Settled,
-    }
-}
-
-/// Plans a try of what is issued already, where it can be signed as it was.
-pub(super) fn try_issued(
-    index: &mut Index,
-    uid: &str,
-    allowed: &Allowed,
-    issued: &Issued,
-    now: Timestamp,
-) -> SecretPlan {
-    let held = match credentials(index, uid, allowed, now) {
-        Ok(held) if held.hash == issued.hashes.credential => held,
-        Err(Halt::Waiting) => return SecretPlan::Waiting,
-        Ok(_) | Err(_) => return SecretPlan::Settled,
-    };
-    let Some(record) = index.resources.get(uid) else {
-        return SecretPlan::Settled;
-    };
-    let sample = match &allowed.granted.request.objects {
-        Objects::List(_) => record.memory.sample.clone(),
-        objects => proof::sample(objects, None),
-    };
-    let asks = proof::asks(allowed, &held, &sample, SignedDuration::ZERO, now);
-    if asks.is_empty() {
-        return SecretPlan::Settled;
-    }
-    prove(allowed, sample, asks, proof::hash_of(&issued.hashes))
-}
-
-fn listing(allowed: &Allowed, order: Box<ListOrder>) -> SecretPlan {
-    let store = allowed.store.clone();
-    SecretPlan::Step(Step::List { store, order }, Purpose::List)
-}
-
-fn prove(allowed: &Allowed, sample: Vec<Key>, asks: Vec<Ask>, hash: String) -> SecretPlan {
-    let step = Step::Ask {
-        store: allowed.store.clone(),
-        asks,
-        ca_bundle: allowed.ca_bundle.clone(),
-    };
-    SecretPlan::Step(step, Purpose::Prove(sample, hash))
 }
 
 fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {

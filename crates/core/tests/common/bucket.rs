@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use presigned_core::engine::{
-    Answer, Ask, Asked, ErrorCode, ListFailure, ListOrder, ListedObject, Listing,
-};
+use presigned_core::engine::{ListFailure, ListOrder, ListedObject, Listing};
 
 use super::cloud::Cloud;
-use super::url::Parts;
 
 /// Objects by key: size and `ETag`.
 pub type Bucket = BTreeMap<String, (u64, String)>;
@@ -27,30 +24,6 @@ impl Cloud {
         if let Some(objects) = self.buckets.get_mut(bucket) {
             objects.remove(key);
         }
-    }
-
-    /// Answers a request for the first byte of an object.
-    pub fn answer(&self, ask: &Ask, now: Timestamp) -> Asked {
-        if let Some(unreached) = self.unreached {
-            return Err(unreached);
-        }
-        let url = ask.url.expose();
-        let answer = |status, code| Answer {
-            status,
-            code,
-            region: None,
-            skew: None,
-        };
-        if self.accepts(url, "GET", &ask.headers, now).is_err() {
-            return Ok(answer(403, Some(ErrorCode::SignatureDoesNotMatch)));
-        }
-        let path = Parts::of(url).map(|parts| parts.path).unwrap_or_default();
-        let (bucket, key) = path[1..].split_once('/').unwrap_or_default();
-        Ok(match self.buckets.get(bucket) {
-            None => answer(404, Some(ErrorCode::NoSuchBucket)),
-            Some(objects) if objects.contains_key(key) => answer(206, None),
-            Some(_) => answer(404, Some(ErrorCode::NoSuchKey)),
-        })
     }
 
     /// Lists as a server would, and keeps as the operator's client does.

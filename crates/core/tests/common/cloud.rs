@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialSource, CredentialsFailure, ListFailure, Unreached};
+use presigned_core::engine::{
+    Answer, Ask, Asked, CredentialSource, CredentialsFailure, ErrorCode, ListFailure, Session,
+    Unreached,
+};
 use presigned_core::signing::Credentials;
 
 use super::bucket::Bucket;
@@ -37,16 +40,35 @@ pub enum Source {
     Fails(Reason),
 }
 
-/// Keys and sources.
+/// How an S3 server behaves, where it does not just do its work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Server {
+    /// Nobody answers.
+    pub down: Option<Unreached>,
+    /// By how many seconds its clock is ahead of everybody's.
+    pub ahead: i64,
+    /// It takes `x-amz-*` headers that were not signed.
+    pub lax: bool,
+    /// The one region that it serves; any where there is none.
+    pub region: Option<String>,
+    /// What answers is no S3 server.
+    pub foreign: bool,
+}
+
+/// Keys and sources, and the servers that check what they sign.
 #[derive(Debug, Default)]
 pub struct Cloud {
     pub keys: BTreeMap<String, Key>,
     pub sources: BTreeMap<String, Source>,
     pub buckets: BTreeMap<String, Bucket>,
-    /// Why no request for an object is answered, while it is set.
-    pub unreached: Option<Unreached>,
     /// What every listing answers, while it is set.
     pub listings_fail: Option<ListFailure>,
+    /// By scheme and authority; those that are not here do their work.
+    pub servers: BTreeMap<String, Server>,
+    /// What was asked of servers: where, and with which headers.
+    pub asked: Vec<(String, Vec<(String, String)>)>,
+    /// The roles' sessions that were given, with their session policies.
+    pub sessions: Vec<Session>,
     made: u64,
 }
 
@@ -85,6 +107,106 @@ impl Cloud {
         let key = self.new_key(None, false);
         self.sources
             .insert(source.to_owned(), Source::Static { key });
+    }
+
+    /// What a server answers.
+    pub fn answer(&mut self, ask: &Ask, now: Timestamp) -> Asked {
+        let url = ask.url.expose();
+        let parts = Parts::of(url).expect("a presigned URL is asked for");
+        self.asked.push((parts.origin.clone(), ask.headers.clone()));
+        let server = self.servers.get(&parts.origin).cloned().unwrap_or_default();
+        if let Some(unreached) = server.down {
+            return Err(unreached);
+        }
+        let answer = |status, code| {
+            Ok(Answer {
+                status,
+                code,
+                region: server.region.clone(),
+                skew: Some(SignedDuration::from_secs(server.ahead)),
+            })
+        };
+        if server.foreign {
+            return answer(404, None);
+        }
+        if server
+            .region
+            .as_ref()
+            .is_some_and(|region| *region != parts.region)
+        {
+            return answer(400, Some(ErrorCode::WrongRegion));
+        }
+        let its_now = super::at(now.as_second() + server.ahead);
+        let sent: Vec<(String, String)> = if server.lax {
+            Vec::new()
+        } else {
+            ask.headers.clone()
+        };
+        match self.refuses(url, "GET", &sent, its_now) {
+            None if self.has(&parts.path) => answer(206, None),
+            None => answer(404, Some(ErrorCode::NoSuchKey)),
+            Some(code) => answer(403, Some(code)),
+        }
+    }
+
+    /// Whether there is an object at `/BUCKET/KEY`.
+    fn has(&self, path: &str) -> bool {
+        let place = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        place.is_some_and(|(bucket, key)| {
+            let objects = self.buckets.get(bucket);
+            objects.is_some_and(|objects| objects.contains_key(key))
+        })
+    }
+
+    /// The error of a server whose clock shows this time, if it refuses.
+    fn refuses(
+        &self,
+        url: &str,
+        method: &str,
+        headers: &[(String, String)],
+        now: Timestamp,
+    ) -> Option<ErrorCode> {
+        let parts = Parts::of(url)?;
+        let Some(key) = self.keys.get(&parts.access_key_id) else {
+            return Some(ErrorCode::InvalidAccessKeyId);
+        };
+        let ended = key.ends.is_some_and(|end| end <= now);
+        if ended || key.token != parts.token {
+            return Some(ErrorCode::InvalidToken);
+        }
+        if key.revoked.is_some_and(|end| end <= now) {
+            return Some(ErrorCode::InvalidAccessKeyId);
+        }
+        let why = sigv4_verifier::verify(url, method, headers, &key.secret, now).err()?;
+        Some(match why.as_str() {
+            "the signature does not match" => ErrorCode::SignatureDoesNotMatch,
+            "the request is not yet valid" => ErrorCode::RequestTimeTooSkewed,
+            why if why.ends_with("was sent and not signed") => ErrorCode::HeadersNotSigned,
+            _ => ErrorCode::AccessDenied,
+        })
+    }
+
+    /// The server at an endpoint, to be changed.
+    pub fn server(&mut self, endpoint: &str) -> &mut Server {
+        self.servers.entry(endpoint.to_owned()).or_default()
+    }
+
+    /// What a fetch of a role's session gives.
+    pub fn fetch_session(
+        &mut self,
+        source: &CredentialSource,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<Credentials, CredentialsFailure> {
+        self.sessions.push(session.clone());
+        // Each policy has a session of its own.
+        if session.policy.is_some()
+            && let Some(Source::Sessions { current, .. }) =
+                self.sources.get_mut(&source_name(source))
+        {
+            *current = None;
+        }
+        self.fetch(source, now)
     }
 
     /// What a fetch gives.
@@ -149,6 +271,11 @@ impl Cloud {
         now: Timestamp,
     ) -> Result<(), String> {
         let parts = Parts::of(url).ok_or("not a presigned URL")?;
+        let ahead = self
+            .servers
+            .get(&parts.origin)
+            .map_or(0, |server| server.ahead);
+        let now = super::at(now.as_second() + ahead);
         let key = self.keys.get(&parts.access_key_id).ok_or("unknown key")?;
         if key.ends.is_some_and(|end| end <= now) {
             return Err("the session has ended".to_owned());

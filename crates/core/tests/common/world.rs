@@ -166,11 +166,12 @@ pub fn carry_out(
     now: Timestamp,
 ) -> StepResult {
     match step {
-        Step::FetchCredentials { source, .. } => StepResult::Credentials(cloud.fetch(source, now)),
+        Step::FetchCredentials {
+            source, session, ..
+        } => StepResult::Credentials(cloud.fetch_session(source, session, now)),
         Step::List { order, .. } => StepResult::Listed(cloud.list(order, now)),
         Step::Ask { asks, .. } => {
-            let answers = asks.iter().map(|ask| cloud.answer(ask, now));
-            StepResult::Asked(answers.collect())
+            StepResult::Asked(asks.iter().map(|ask| cloud.answer(ask, now)).collect())
         }
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         step => cluster.carry_out(work, step, now),
@@ -320,6 +321,13 @@ impl<M: Meddler> World<M> {
             let kind = stream.kind;
             self.say(|| format!("the watch of {kind:?} breaks for {seconds} s"));
             self.blind_at = self.blind_at.max(until);
+        }
+    }
+
+    /// The shell tells something that no watch does.
+    pub fn tell(&mut self, event: Event) {
+        if let Some(engine) = &mut self.engine {
+            engine.on(event, self.now);
         }
     }
 
@@ -560,11 +568,11 @@ fn failed(step: &Step, failure: ApiFailure) -> StepResult {
 fn went_well(result: &StepResult) -> bool {
     match result {
         StepResult::Credentials(result) => result.is_ok(),
+        StepResult::Asked(asked) => asked.iter().all(Result::is_ok),
         StepResult::Inspected(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
         StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),
         StepResult::Listed(result) => result.is_ok(),
-        StepResult::Asked(answers) => answers.iter().all(Result::is_ok),
         StepResult::Published | StepResult::Signed(_) | StepResult::NotLeading => true,
     }
 }

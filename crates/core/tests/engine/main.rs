@@ -11,13 +11,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absence;
 mod blind;
+mod clocks;
 mod gitops;
 mod issue;
 mod links;
 mod objects;
+mod probes;
 mod proof;
 mod refusal;
 mod scene;
 mod secrets;
 mod stores;
+mod trials;

@@ -3,6 +3,7 @@
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
 use presigned_core::engine::Unreached;
 
+use crate::common::cloud::Server;
 use crate::common::world::Kind;
 use crate::scene::Scene;
 
@@ -11,6 +12,11 @@ fn with(verify: Option<Verify>) -> Scene {
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.apply("dl", |spec| spec.verify = verify);
     scene
+}
+
+/// The server of the scene's store.
+fn server(scene: &mut Scene) -> &mut Server {
+    scene.0.cloud.server("https://s3.example.test")
 }
 
 fn verified(scene: &Scene) -> (ConditionStatus, String) {
@@ -103,7 +109,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
     let mut scene = with(Some(Verify::Require));
     scene.run(30);
     let old = scene.url("dl");
-    scene.0.cloud.unreached = Some(Unreached::Timeout);
+    server(&mut scene).down = Some(Unreached::Timeout);
     let wait = scene.until_renewal("dl");
     scene.run(wait + 60);
     assert_eq!(scene.url("dl"), old);
@@ -112,7 +118,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
         scene.condition("dl", "Renewed").status,
         ConditionStatus::False
     );
-    scene.0.cloud.unreached = None;
+    server(&mut scene).down = None;
     scene.run(600);
     assert_ne!(scene.url("dl"), old);
 }
@@ -120,7 +126,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
 #[test]
 fn signing_works_where_nothing_can_be_reached() {
     let mut scene = with(None);
-    scene.0.cloud.unreached = Some(Unreached::Host);
+    server(&mut scene).down = Some(Unreached::Host);
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     let unknown = (ConditionStatus::Unknown, "HostNotFound".to_owned());

@@ -2,10 +2,11 @@
 //! when it is told to.
 
 use jiff::Timestamp;
-use presigned_core::api::{Condition, PresignedUrlSpec};
+use presigned_core::api::{ClusterObjectStoreSpec, Condition, ConditionStatus, PresignedUrlSpec};
 use presigned_core::engine::{SecretAccess, Settings, Step, Work};
 
 use crate::common::at;
+use crate::common::cloud::Source;
 use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
 use crate::common::world::{Fault, Kind, Meddler, World};
@@ -70,6 +71,34 @@ impl Scene {
         edit(&mut spec);
         let now = self.0.now;
         self.0.cluster.put_resource(NS, name, Ok(spec), now);
+    }
+
+    /// An edit of the store.
+    pub fn edit_store(&mut self, edit: impl FnOnce(&mut ClusterObjectStoreSpec)) {
+        let mut spec = *self.0.cluster.stores["default"].spec.clone().unwrap();
+        edit(&mut spec);
+        let now = self.0.now;
+        self.0.cluster.put_store("default", Ok(spec), now);
+    }
+
+    /// What a condition of the store says: its status and its reason.
+    pub fn store_says(&self, type_: &str) -> (ConditionStatus, String) {
+        let conditions = &self.0.cluster.stores["default"].status.conditions;
+        let found = conditions.iter().find(|c| c.type_ == type_);
+        let found = found.expect("the condition is told");
+        (found.status, found.reason.clone())
+    }
+
+    /// The key of the store's source is replaced; the old one works for another day.
+    pub fn rotate(&mut self) -> String {
+        let now = self.0.now;
+        let old_until = at(now.as_second() + 86_400);
+        self.0.cloud.rotate_static("s3", old_until);
+        self.0.cluster.touch_own_secret("s3", now);
+        match &self.0.cloud.sources["s3"] {
+            Source::Static { key } => key.clone(),
+            source => panic!("the source is {source:?}"),
+        }
     }
 
     /// A resource that was issued and is at rest.

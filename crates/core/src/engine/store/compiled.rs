@@ -1,0 +1,186 @@
+//! A store's spec, ready to sign with.
+//!
+//! What holds here: a spec is read once, and what cannot be used says which field is wrong. Nothing here is a secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::step::{CredentialSource, Sts};
+use crate::api::{
+    AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, S3Store, SecretCredentials,
+    SessionScope, StoreCredentials, UnsignedHeaders,
+};
+use crate::policy::{Bucket, parse_duration};
+use crate::signing::{Endpoint, EndpointError, Target};
+
+/// The length of a session where the store names none: what every role allows.
+const SESSION_LENGTH: Duration = Duration::from_hours(1);
+
+/// A store's spec, ready to sign with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Compiled {
+    pub(in crate::engine) region: String,
+    /// `None` is AWS's own of the region.
+    pub(in crate::engine) default_endpoint: Option<Endpoint>,
+    pub(in crate::engine) endpoints: BTreeMap<String, Endpoint>,
+    pub(in crate::engine) style: AddressingStyle,
+    pub(in crate::engine) max_signature_age: Option<Duration>,
+    pub(in crate::engine) ca_bundle: Option<String>,
+    pub(in crate::engine) unsigned_headers: UnsignedHeaders,
+    /// What the sessions of a role are narrowed to.
+    pub(in crate::engine) scope: SessionScope,
+    pub(in crate::engine) source: CredentialSource,
+}
+
+impl Compiled {
+    pub(super) fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
+        let S3Store {
+            region,
+            endpoint,
+            endpoints,
+            addressing_style,
+            max_signature_age,
+            ca_bundle,
+            unsigned_headers,
+            credentials,
+        } = &spec.s3;
+        let default_endpoint = endpoint
+            .as_deref()
+            .map(Endpoint::parse)
+            .transpose()
+            .map_err(|error| format!("spec.s3.endpoint: {error}"))?;
+        if default_endpoint.is_none() {
+            Endpoint::aws(region).map_err(|error| format!("spec.s3.region: {error}"))?;
+        }
+        let mut named = BTreeMap::new();
+        for (at, NamedEndpoint { name, url }) in endpoints.iter().flatten().enumerate() {
+            let parsed = Endpoint::parse(url)
+                .map_err(|error| format!("spec.s3.endpoints[{at}].url: {error}"))?;
+            if named.insert(name.clone(), parsed).is_some() {
+                return Err(format!(
+                    "spec.s3.endpoints[{at}].name: \"{name}\" stands twice; name each endpoint once"
+                ));
+            }
+        }
+        let max_signature_age = max_signature_age
+            .as_deref()
+            .map(parse_duration)
+            .transpose()
+            .map_err(|error| format!("spec.s3.maxSignatureAge: {error}"))?;
+        let StoreCredentials {
+            default,
+            secret_ref,
+            web_identity,
+            assume_role,
+        } = credentials;
+        let sts = |endpoint: &Option<String>, duration: &Option<String>, field: &str| {
+            let duration = duration.as_deref().map(parse_duration).transpose();
+            Ok::<_, String>(Sts {
+                endpoint: endpoint.clone(),
+                region: region.clone(),
+                duration: duration
+                    .map_err(|error| format!("spec.s3.credentials.{field}.duration: {error}"))?
+                    .unwrap_or(SESSION_LENGTH),
+                ca_bundle: ca_bundle.clone(),
+            })
+        };
+        let secret = |secret: &SecretCredentials| {
+            CredentialSource::secret(&secret.name, secret.keys.as_ref())
+        };
+        let scope = web_identity
+            .as_ref()
+            .map(|role| role.scope)
+            .or(assume_role.as_ref().map(|role| role.scope))
+            .flatten();
+        let source = match (default, secret_ref, web_identity, assume_role) {
+            (Some(_), None, None, None) => CredentialSource::Default,
+            (None, Some(given), None, None) => secret(given),
+            (None, None, Some(role), None) => CredentialSource::WebIdentity {
+                role_arn: role.role_arn.clone(),
+                audience: role.audience.clone(),
+                sts: sts(&role.sts_endpoint, &role.duration, "webIdentity")?,
+            },
+            (None, None, None, Some(role)) => CredentialSource::AssumeRole {
+                role_arn: role.role_arn.clone(),
+                external_id: role.external_id.clone(),
+                base: Box::new(
+                    role.source_secret_ref
+                        .as_ref()
+                        .map_or(CredentialSource::Default, secret),
+                ),
+                sts: sts(&role.sts_endpoint, &role.duration, "assumeRole")?,
+            },
+            _ => {
+                return Err(
+                    "spec.s3.credentials: set exactly one of default, secretRef, webIdentity and assumeRole".to_owned(),
+                );
+            }
+        };
+        Ok(Self {
+            region: region.clone(),
+            default_endpoint,
+            endpoints: named,
+            style: addressing_style.unwrap_or_default(),
+            max_signature_age,
+            ca_bundle: ca_bundle.clone(),
+            unsigned_headers: unsigned_headers.unwrap_or_default(),
+            scope: scope.unwrap_or_default(),
+            source,
+        })
+    }
+
+    /// How a bucket is reached by an endpoint's name, or by the default one; `None` where there is no such endpoint.
+    pub(in crate::engine) fn target(
+        &self,
+        name: Option<&str>,
+        bucket: &Bucket,
+    ) -> Option<Result<Target, EndpointError>> {
+        let endpoint = match name {
+            None => self.default_endpoint.as_ref(),
+            Some(name) => Some(self.endpoints.get(name)?),
+        };
+        Some(Target::resolve(endpoint, &self.region, self.style, bucket))
+    }
+
+    /// Whether what is signed by the other form may fail where this one's works: the change is tried first.
+    pub(super) fn moved_from(&self, other: &Self) -> bool {
+        self.region != other.region
+            || self.default_endpoint != other.default_endpoint
+            || self.style != other.style
+    }
+
+    /// The credentials' Secret, where they come from one.
+    pub(super) fn reads_secret(&self, secret: &str) -> bool {
+        let source = match &self.source {
+            CredentialSource::AssumeRole { base, .. } => base,
+            source => source,
+        };
+        matches!(source, CredentialSource::Secret { name, .. } if name == secret)
+    }
+
+    /// Whether AWS itself answers there.
+    pub(in crate::engine) fn is_aws(&self) -> bool {
+        self.default_endpoint.as_ref().is_none_or(|endpoint| {
+            let host = endpoint.host();
+            host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+        })
+    }
+
+    /// Where the operator talks to the store, as sentences name it.
+    pub(super) fn host(&self) -> String {
+        self.default_endpoint.as_ref().map_or_else(
+            || format!("AWS's endpoint of {}", self.region),
+            Endpoint::to_string,
+        )
+    }
+
+    /// The name of the source, as it stands in the hash of sessions: a new session of it is no change.
+    pub(super) fn source_name(&self) -> String {
+        match &self.source {
+            CredentialSource::Secret { name, .. } => format!("secret/{name}"),
+            CredentialSource::WebIdentity { role_arn, .. } => format!("web/{role_arn}"),
+            CredentialSource::AssumeRole { role_arn, .. } => format!("role/{role_arn}"),
+            CredentialSource::Default => "default".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What a store does with `x-amz-*` headers that were not signed.
+//!
+//! What holds here: it is found out by a GET, which changes nothing. Where they are accepted, the holder of an upload URL
+//! could make the upload a copy of any object that the signer reads, so no upload is signed unless the admin says so or
+//! the session may do nothing else.
+
+use super::super::ask::{Asked, ErrorCode};
+use super::compiled::Compiled;
+use crate::api::{
+    ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, SessionScope, UnsignedHeaders,
+};
+
+/// The header that is sent and not signed: it belongs to uploads, and a GET ignores it. It is not metadata, which some
+/// servers reject where they accept the headers that do harm.
+pub(super) const HEADER: (&str, &str) = ("x-amz-tagging", "a=b");
+
+/// What is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) enum Known {
+    /// Nothing: it was not tried.
+    #[default]
+    Untried,
+    /// They are rejected.
+    Rejected,
+    /// They are accepted.
+    Accepted,
+    /// It was tried, and the answers do not tell.
+    Unclear,
+}
+
+/// Whether a PUT may be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum PutLeave {
+    /// It may.
+    Granted,
+    /// The first probe comes first.
+    Wait,
+    /// It may not, and why.
+    Refused(Reason, String),
+}
+
+impl Known {
+    /// What is known before anything is asked: of AWS by its documentation, else what the status tells of this spec.
+    pub(super) fn of(
+        compiled: Option<&Compiled>,
+        status: &ClusterObjectStoreStatus,
+        generation: i64,
+    ) -> Self {
+        if compiled.is_some_and(Compiled::is_aws) {
+            return Self::Rejected;
+        }
+        let told = status.conditions.iter().find(|condition| {
+            condition.type_ == ConditionType::UnsignedHeadersRejected.as_str()
+                && condition.observed_generation == Some(generation)
+        });
+        match told.map(|condition| condition.status) {
+            Some(ConditionStatus::True) => Self::Rejected,
+            Some(ConditionStatus::False) => Self::Accepted,
+            Some(ConditionStatus::Unknown) | None => Self::Untried,
+        }
+    }
+
+    /// What two answers tell: to a plain request, and to the same with the header. What was known stays so where they
+    /// tell nothing.
+    pub(super) fn after(self, plain: &Asked, with_header: &Asked) -> Self {
+        match self {
+            _ if told(plain, with_header) == Self::Rejected => Self::Rejected,
+            _ if told(plain, with_header) == Self::Accepted => Self::Accepted,
+            Self::Untried => Self::Unclear,
+            known => known,
+        }
+    }
+
+    /// What the condition says; `None` where it was not tried.
+    pub(in crate::engine) fn condition(
+        self,
+        aws: bool,
+    ) -> Option<(ConditionStatus, Reason, &'static str)> {
+        match self {
+            Self::Untried => None,
+            Self::Rejected if aws => Some((
+                ConditionStatus::True,
+                Reason::UnsignedHeadersRejected,
+                "AWS rejects x-amz-* headers that were not signed",
+            )),
+            Self::Rejected => Some((
+                ConditionStatus::True,
+                Reason::UnsignedHeadersRejected,
+                "the store rejected an x-amz-* header that was not signed",
+            )),
+            Self::Accepted => Some((
+                ConditionStatus::False,
+                Reason::UnsignedHeadersAccepted,
+                "the store took a request with an x-amz-* header that was not signed: whoever holds a PUT URL could turn \
+                 the upload into a copy of any object that the signer reads, so no PUT is signed unless scope is Request \
+                 or unsignedHeaders is Accept",
+            )),
+            Self::Unclear => Some((
+                ConditionStatus::Unknown,
+                Reason::UnsignedHeadersUnknown,
+                "it could not be found out whether the store rejects x-amz-* headers that were not signed; no PUT is signed \
+                 before that, unless scope is Request or unsignedHeaders is Accept",
+            )),
+        }
+    }
+
+    /// Whether a PUT may be signed.
+    pub(super) fn put_leave(self, compiled: &Compiled, narrowed: bool, store: &str) -> PutLeave {
+        if compiled.unsigned_headers == UnsignedHeaders::Accept
+            || (narrowed && compiled.scope == SessionScope::Request)
+        {
+            return PutLeave::Granted;
+        }
+        match self {
+            Self::Rejected => PutLeave::Granted,
+            Self::Untried => PutLeave::Wait,
+            Self::Accepted => PutLeave::Refused(
+                Reason::UnsignedHeadersAccepted,
+                format!(
+                    "the ClusterObjectStore \"{store}\" accepts x-amz-* headers that were not signed, so whoever holds a \
+                     PUT URL could turn the upload into a copy of any object that the signer reads: an admin sets scope: \
+                     Request on the store's role, or unsignedHeaders: Accept"
+                ),
+            ),
+            Self::Unclear => PutLeave::Refused(
+                Reason::UnsignedHeadersUnknown,
+                format!(
+                    "it could not be found out whether the ClusterObjectStore \"{store}\" rejects x-amz-* headers that were \
+                     not signed, which a PUT URL relies on: let the operator reach the store; or an admin sets scope: \
+                     Request on the store's role, or unsignedHeaders: Accept"
+                ),
+            ),
+        }
+    }
+}
+
+fn told(plain: &Asked, with_header: &Asked) -> Known {
+    let (Ok(plain), Ok(with_header)) = (plain, with_header) else {
+        return Known::Unclear;
+    };
+    if with_header.code == Some(ErrorCode::HeadersNotSigned) {
+        return Known::Rejected;
+    }
+    // Only a store that took the plain signature can tell the two apart.
+    let took = match plain.code {
+        None => (200..300).contains(&plain.status),
+        Some(code) => code == ErrorCode::NoSuchKey,
+    };
+    if !took {
+        return Known::Unclear;
+    }
+    if (plain.status, plain.code) == (with_header.status, with_header.code) {
+        return Known::Accepted;
+    }
+    match with_header.code {
+        Some(ErrorCode::Unavailable) => Known::Unclear,
+        _ if matches!(with_header.status, 400 | 403) => Known::Rejected,
+        _ => Known::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! What two answers tell.
+
+    use super::super::super::ask::{Answer, Unreached};
+    use super::*;
+
+    fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
+        Answer {
+            status,
+            code,
+            region: None,
+            skew: None,
+        }
+    }
+
+    #[test]
+    fn only_a_store_that_took_the_plain_request_is_said_to_accept() {
+        use ErrorCode::{AccessDenied, HeadersNotSigned, NoSuchBucket, NoSuchKey, Unavailable};
+        let missing = || Ok(answer(404, Some(NoSuchKey)));
+        let denied = || Ok(answer(403, Some(AccessDenied)));
+        let no_bucket = || Ok(answer(404, Some(NoSuchBucket)));
+        for (plain, with_header, known) in [
+            (missing(), missing(), Known::Accepted),
+            (missing(), denied(), Known::Rejected),
+            (
+                missing(),
+                Ok(answer(400, Some(ErrorCode::Other))),
+                Known::Rejected,
+            ),
+            (
+                denied(),
+                Ok(answer(403, Some(HeadersNotSigned))),
+                Known::Rejected,
+            ),
+            (denied(), denied(), Known::Unclear),
+            (
+                missing(),
+                Ok(answer(503, Some(Unavailable))),
+                Known::Unclear,
+            ),
+            (missing(), Err(Unreached::Timeout), Known::Unclear),
+            (Err(Unreached::Host), missing(), Known::Unclear),
+            (no_bucket(), no_bucket(), Known::Unclear),
+        ] {
+            assert_eq!(Known::Untried.after(&plain, &with_header), known);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_tells_nothing_takes_no_knowledge_away() {
+        let nothing = Err(Unreached::Timeout);
+        for known in [Known::Rejected, Known::Accepted, Known::Unclear] {
+            assert_eq!(known.after(&nothing, &nothing), known);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Sessions that are narrowed by a policy: one for each name and policy, shared by all that ask for just that.
+//!
+//! What holds here: the cache is bounded and lets go of what was used longest ago. One fetch of a session is under way at a
+//! time, carried by the resource that needs it. A session that is refused troubles nobody else; an STS that is down is
+//! asked by one at a time, with growing pauses. What worked last is used until it ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::failure::CredentialsFailure;
+use super::super::step::Session;
+use super::super::time::{between, later};
+use super::{Held, RECHECK, REFRESH_PAUSE, USELESS, ended};
+use crate::api::Reason;
+use crate::issue::{backoff, refresh_gains};
+
+/// Sessions that are kept.
+const MOST: usize = 4096;
+
+/// The sessions of one store.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    known: BTreeMap<Session, Entry>,
+    /// Which session was used when, oldest first.
+    by_use: BTreeMap<u64, Session>,
+    uses: u64,
+    /// Failures in a row of the STS itself, and when it is asked again.
+    failures: u32,
+    retry_at: Option<Timestamp>,
+    down: Option<CredentialsFailure>,
+    /// Resources that wait for the STS to be asked again.
+    waiting: BTreeSet<String>,
+    under_way: usize,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    held: Option<Held>,
+    fetched_at: Option<Timestamp>,
+    failure: Option<(CredentialsFailure, Timestamp)>,
+    failures: u32,
+    fetching: bool,
+    waiting: BTreeSet<String>,
+    used: u64,
+}
+
+/// What a session can give now.
+#[derive(Debug)]
+pub(super) enum Given {
+    Ready(Box<Held>),
+    /// The one that asks fetches it.
+    Fetch,
+    /// Another fetches it; who waits is looked at after that.
+    Fetching,
+    /// Nothing before this time.
+    Failed(CredentialsFailure, Timestamp),
+}
+
+impl Sessions {
+    /// The session for a life that is wanted now. It changes nothing but who waits: a fetch begins with [`Self::begin`].
+    pub(super) fn supply(
+        &mut self,
+        uid: &str,
+        session: &Session,
+        life: Duration,
+        now: Timestamp,
+    ) -> Given {
+        self.touch(session);
+        let retry_at = self.retry_at.filter(|at| *at > now);
+        let probing = self.failures > 0 && self.under_way > 0;
+        let Some(entry) = self.known.get_mut(session) else {
+            return Given::Fetching;
+        };
+        let recently = entry
+            .fetched_at
+            .is_some_and(|at| between(at, now) < REFRESH_PAUSE);
+        let blocked = entry.failure.as_ref().filter(|(_, until)| *until > now);
+        if let Some(held) = &entry.held {
+            let left = held
+                .credentials
+                .expires_at
+                .map_or(Duration::MAX, |end| between(now, end));
+            let length = held.session_length.unwrap_or(left);
+            let gains = refresh_gains(life, left, length);
+            let may_fetch = blocked.is_none() && retry_at.is_none() && !probing && !entry.fetching;
+            // A fetch of another that is under way is waited for only where there is nothing else.
+            if left >= USELESS && !(gains && !recently && may_fetch) {
+                return Given::Ready(Box::new(held.clone()));
+            }
+        }
+        if entry.fetching {
+            entry.waiting.insert(uid.to_owned());
+            return Given::Fetching;
+        }
+        if let Some((failure, until)) = blocked {
+            return Given::Failed(failure.clone(), *until);
+        }
+        if recently && entry.held.is_some() {
+            let again = entry.fetched_at.map_or(now, |at| later(at, REFRESH_PAUSE));
+            return Given::Failed(ended(), again);
+        }
+        if let (Some(at), Some(failure)) = (retry_at, &self.down) {
+            return Given::Failed(failure.clone(), at);
+        }
+        if probing {
+            self.waiting.insert(uid.to_owned());
+            return Given::Fetching;
+        }
+        Given::Fetch
+    }
+
+    /// A fetch begins.
+    pub(super) fn begin(&mut self, session: &Session, now: Timestamp) {
+        self.touch(session);
+        if let Some(entry) = self.known.get_mut(session) {
+            entry.fetching = true;
+            entry.fetched_at = Some(now);
+            self.under_way += 1;
+        }
+    }
+
+    /// A fetch has ended. Tells who waited for it.
+    pub(super) fn fetched(
+        &mut self,
+        session: &Session,
+        result: Option<Result<Held, CredentialsFailure>>,
+        store: &str,
+        now: Timestamp,
+    ) -> BTreeSet<String> {
+        let Some(entry) = self.known.get_mut(session).filter(|entry| entry.fetching) else {
+            return BTreeSet::new();
+        };
+        entry.fetching = false;
+        self.under_way = self.under_way.saturating_sub(1);
+        let mut concerned = std::mem::take(&mut entry.waiting);
+        concerned.append(&mut self.waiting);
+        match result {
+            // It was not tried.
+            None => entry.fetched_at = None,
+            Some(Ok(held)) => {
+                entry.held = Some(held);
+                entry.failure = None;
+                entry.failures = 0;
+                self.failures = 0;
+                self.retry_at = None;
+                self.down = None;
+            }
+            Some(Err(failure)) if failure.reason == Reason::CredentialsUnavailable => {
+                self.failures = self.failures.saturating_add(1);
+                self.retry_at = Some(later(now, backoff(self.failures, store)));
+                self.down = Some(failure);
+            }
+            Some(Err(failure)) => {
+                entry.failures = entry.failures.saturating_add(1);
+                entry.failure = Some((failure, later(now, RECHECK)));
+            }
+        }
+        concerned
+    }
+
+    /// Everything is forgotten: the role is another one. Tells who waited.
+    pub(super) fn clear(&mut self) -> BTreeSet<String> {
+        let old = std::mem::take(self);
+        let waited = old.known.into_values().flat_map(|entry| entry.waiting);
+        waited.chain(old.waiting).collect()
+    }
+
+    /// The clock was stepped, or something changed: no pause goes on.
+    pub(super) fn hurry(&mut self) {
+        self.retry_at = None;
+        self.failures = 0;
+        for entry in self.known.values_mut() {
+            entry.failure = None;
+            entry.fetched_at = None;
+        }
+    }
+
+    fn touch(&mut self, session: &Session) {
+        self.uses += 1;
+        if let Some(entry) = self.known.get_mut(session) {
+            self.by_use.remove(&entry.used);
+            entry.used = self.uses;
+        } else {
+            if self.known.len() >= MOST {
+                self.drop_oldest();
+            }
+            let entry = Entry {
+                used: self.uses,
+                ..Entry::default()
+            };
+            self.known.insert(session.clone(), entry);
+        }
+        self.by_use.insert(self.uses, session.clone());
+    }
+
+    /// Lets go of what was used longest ago and is not being fetched.
+    fn drop_oldest(&mut self) {
+        let oldest = self
+            .by_use
+            .iter()
+            .find(|(_, session)| self.known.get(*session).is_none_or(|entry| !entry.fetching))
+            .map(|(used, _)| *used);
+        if let Some(session) = oldest.and_then(|used| self.by_use.remove(&used)) {
+            self.known.remove(&session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The cache, its bound and its pauses.
+
+    use super::*;
+    use crate::signing::Credentials;
+
+    const LIFE: Duration = Duration::from_hours(12);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn session(name: &str) -> Session {
+        Session {
+            name: name.to_owned(),
+            policy: Some(format!("policy of {name}")),
+        }
+    }
+
+    fn held(ends: i64) -> Held {
+        Held {
+            credentials: Credentials {
+                access_key_id: "ASIA".to_owned(),
+                secret_access_key: "secret".into(),
+                session_token: Some("token".into()),
+                expires_at: Some(at(ends)),
+            },
+            hash: "role".to_owned(),
+            session_length: Some(Duration::from_hours(1)),
+            skew: jiff::SignedDuration::ZERO,
+        }
+    }
+
+    fn down() -> CredentialsFailure {
+        CredentialsFailure {
+            reason: Reason::CredentialsUnavailable,
+            message: "nobody answers".to_owned(),
+        }
+    }
+
+    #[test]
+    fn one_fetch_serves_all_that_ask_for_the_same() {
+        let mut sessions = Sessions::default();
+        let one = session("one");
+        assert!(matches!(
+            sessions.supply("a", &one, LIFE, at(0)),
+            Given::Fetch
+        ));
+        sessions.begin(&one, at(0));
+        assert!(matches!(
+            sessions.supply("b", &one, LIFE, at(0)),
+            Given::Fetching
+        ));
+        let waited = sessions.fetched(&one, Some(Ok(held(3600))), "s", at(1));
+        assert_eq!(waited, BTreeSet::from(["b".to_owned()]));
+        assert!(matches!(
+            sessions.supply("b", &one, LIFE, at(1)),
+            Given::Ready(_)
+        ));
+        assert!(
+            matches!(sessions.supply("b", &one, LIFE, at(1700)), Given::Fetch),
+            "a quarter is gained"
+        );
+    }
+
+    #[test]
+    fn one_session_that_is_refused_blocks_no_other() {
+        let mut sessions = Sessions::default();
+        let (bad, good) = (session("bad"), session("good"));
+        sessions.begin(&bad, at(0));
+        let refused = CredentialsFailure {
+            reason: Reason::SessionPolicyTooLarge,
+            message: "too large".to_owned(),
+        };
+        sessions.fetched(&bad, Some(Err(refused)), "s", at(0));
+        assert!(matches!(
+            sessions.supply("a", &bad, LIFE, at(1)),
+            Given::Failed(..)
+        ));
+        assert!(matches!(
+            sessions.supply("b", &good, LIFE, at(1)),
+            Given::Fetch
+        ));
+    }
+
+    #[test]
+    fn an_sts_that_is_down_is_asked_by_one_at_a_time_with_growing_pauses() {
+        let mut sessions = Sessions::default();
+        let mut asked = 0;
+        for second in 0..3600 {
+            for who in 0..20 {
+                let one = session(&format!("one-{who}"));
+                if matches!(sessions.supply("a", &one, LIFE, at(second)), Given::Fetch) {
+                    asked += 1;
+                    sessions.begin(&one, at(second));
+                    sessions.fetched(&one, Some(Err(down())), "s", at(second));
+                }
+            }
+        }
+        assert!((10..30).contains(&asked), "{asked}");
+    }
+
+    #[test]
+    fn what_worked_is_used_while_the_sts_is_down() {
+        let mut sessions = Sessions::default();
+        let one = session("one");
+        sessions.begin(&one, at(0));
+        sessions.fetched(&one, Some(Ok(held(3600))), "s", at(0));
+        sessions.begin(&one, at(1700));
+        sessions.fetched(&one, Some(Err(down())), "s", at(1700));
+        assert!(matches!(
+            sessions.supply("a", &one, LIFE, at(1701)),
+            Given::Ready(_)
+        ));
+        assert!(matches!(
+            sessions.supply("a", &one, LIFE, at(3570)),
+            Given::Fetch
+        ));
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_lets_go_of_the_oldest() {
+        let mut sessions = Sessions::default();
+        let first = session("first");
+        sessions.begin(&first, at(0));
+        sessions.fetched(&first, Some(Ok(held(3600))), "s", at(0));
+        for who in 0..MOST {
+            sessions.supply("a", &session(&format!("{who}")), LIFE, at(1));
+        }
+        assert_eq!(sessions.known.len(), MOST);
+        assert_eq!(sessions.by_use.len(), MOST);
+        assert!(matches!(
+            sessions.supply("a", &first, LIFE, at(1)),
+            Given::Fetch
+        ));
+    }
+}

@@ -1,0 +1,184 @@
+//! How far the clocks of a store and of the API server are from the operator's: promise 14.
+//!
+//! What holds here: all times of the engine are the operator's; only what is signed, and the end of a session, is counted
+//! in the store's. A difference of 15 s and less is none; one of more than 5 minutes signs nothing.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::failure::CredentialsFailure;
+use crate::api::Reason;
+
+/// A difference up to which the clocks agree.
+const AGREES: SignedDuration = SignedDuration::from_secs(15);
+/// A difference beyond which nothing is signed.
+const TOO_FAR: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is known of the clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Clocks {
+    /// The store's less the operator's.
+    store: Option<SignedDuration>,
+    /// The API server's less the operator's.
+    api: Option<SignedDuration>,
+}
+
+impl Clocks {
+    /// The store's clock was read.
+    pub(super) fn read_store(&mut self, skew: SignedDuration) {
+        self.store = Some(whole(skew));
+    }
+
+    /// The API server's clock was read.
+    pub(in crate::engine) fn read_api(&mut self, skew: SignedDuration) {
+        self.api = Some(whole(skew));
+    }
+
+    /// Another endpoint is in use, whose clock showed this.
+    pub(super) fn moved(&mut self, skew: Option<SignedDuration>) {
+        self.store = skew.map(whole);
+    }
+
+    /// The operator's clock was stepped: what was measured against it says nothing any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The store's clock less the operator's, as far as it is known: where the store never told, the API server's word
+    /// is taken.
+    pub(super) fn measured(&self) -> SignedDuration {
+        self.store.or(self.api).unwrap_or_default()
+    }
+
+    /// What is added to the operator's time for what the store checks.
+    pub(in crate::engine) fn correction(&self) -> SignedDuration {
+        let measured = self.measured();
+        if measured.abs() > AGREES {
+            measured
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+
+    /// Why nothing is signed, where the clocks are too far apart.
+    pub(super) fn stop(&self) -> Option<CredentialsFailure> {
+        (self.measured().abs() > TOO_FAR).then(|| CredentialsFailure {
+            reason: Reason::ClockSkewed,
+            message: format!(
+                "{}; beyond 5m nothing is signed: set the clock of the operator's node or of the store",
+                self.told()
+            ),
+        })
+    }
+
+    /// What the condition says: whether the clocks are apart, and the sentence; `None` where nothing was measured.
+    pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
+        self.store.or(self.api)?;
+        let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
+        if let Some(stop) = self.stop() {
+            return Some((true, stop.reason, stop.message));
+        }
+        if apart(self.store.or(self.api)) {
+            let message = format!(
+                "{}; what is signed is dated by the other clock: set the clock of the operator's node or of the store",
+                self.told()
+            );
+            return Some((true, Reason::ClockSkewed, message));
+        }
+        if apart(self.api) {
+            let message = format!(
+                "the clocks of the store and of the operator agree, and {}: set the clock of the API server's node",
+                differs("the API server's", self.api.unwrap_or_default())
+            );
+            return Some((true, Reason::ClockSkewed, message));
+        }
+        let message = "the clocks of the store and of the operator agree within 15s".to_owned();
+        Some((false, Reason::ClockAgrees, message))
+    }
+
+    fn told(&self) -> String {
+        let whose = if self.store.is_some() {
+            "the store's"
+        } else {
+            "the API server's"
+        };
+        differs(whose, self.measured())
+    }
+}
+
+/// A time of the operator's clock as the store's shows it.
+pub(in crate::engine) fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(time)
+}
+
+/// How a clock differs. It is rounded, so that each new measure is no news.
+fn differs(whose: &str, skew: SignedDuration) -> String {
+    let seconds = skew.abs().as_secs();
+    let about = if seconds < 120 {
+        format!("{}s", (seconds / 10 * 10).max(15))
+    } else {
+        format!("{}m", seconds / 60)
+    };
+    let way = if skew.is_negative() {
+        "behind"
+    } else {
+        "ahead of"
+    };
+    format!("{whose} clock is about {about} {way} the operator's")
+}
+
+fn whole(skew: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(skew.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Thresholds and sentences.
+
+    use super::*;
+
+    fn clocks(store: i64) -> Clocks {
+        let mut clocks = Clocks::default();
+        clocks.read_store(SignedDuration::from_secs(store));
+        clocks
+    }
+
+    #[test]
+    fn fifteen_seconds_are_no_difference_and_five_minutes_are_too_many() {
+        for (skew, correction, told, stops) in [
+            (0, 0, false, false),
+            (15, 0, false, false),
+            (-15, 0, false, false),
+            (16, 16, true, false),
+            (-300, -300, true, false),
+            (301, 301, true, true),
+            (-301, -301, true, true),
+        ] {
+            let clocks = clocks(skew);
+            assert_eq!(clocks.correction().as_secs(), correction);
+            assert_eq!(clocks.condition().map(|(apart, ..)| apart), Some(told));
+            assert_eq!(clocks.stop().is_some(), stops, "{skew}");
+        }
+    }
+
+    #[test]
+    fn the_stores_word_counts_before_the_api_servers() {
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.condition(), None);
+        clocks.read_api(SignedDuration::from_secs(-90));
+        assert_eq!(clocks.correction().as_secs(), -90);
+        let (_, _, message) = clocks.condition().unwrap();
+        assert!(message.contains("the API server's clock is about 90s behind"));
+        clocks.read_store(SignedDuration::from_secs(3));
+        assert_eq!(clocks.correction().as_secs(), 0);
+        let (apart, _, message) = clocks.condition().unwrap();
+        assert!(apart && message.contains("API server"), "{message}");
+        clocks.forget();
+        assert_eq!(clocks.correction().as_secs(), 0);
+    }
+
+    #[test]
+    fn a_measure_that_hardly_differs_is_no_news() {
+        assert_eq!(clocks(61).condition(), clocks(69).condition());
+        assert_eq!(clocks(-121).condition(), clocks(-130).condition());
+    }
+}

@@ -1,0 +1,126 @@
+//! Promise 14, the clock is watched: what is signed is dated by the store's clock, and nothing is signed where the clocks are
+//! too far apart.
+
+use jiff::SignedDuration;
+use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::engine::{Event, Unreached};
+
+use crate::common::cloud::Source;
+use crate::common::url::Parts;
+use crate::scene::Scene;
+
+const HOME: &str = "https://s3.example.test";
+
+fn issued_at_a_store_that_is_ahead_by(seconds: i64) -> Scene {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).ahead = seconds;
+    // The first look measures; what is issued after it is corrected.
+    scene.apply("first", |_| {});
+    scene.run(30);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    scene
+}
+
+#[test]
+fn what_is_signed_is_dated_by_the_stores_clock_and_timers_by_the_operators() {
+    for seconds in [-200, 200] {
+        let scene = issued_at_a_store_that_is_ahead_by(seconds);
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+        let parts = Parts::of(&scene.url("dl")).unwrap();
+        let status = scene.status("dl");
+        let issued_at = status.issued_at.unwrap().as_second();
+        assert_eq!(parts.start.as_second(), issued_at - 30 + seconds);
+        let expires_at = status.expires_at.unwrap().as_second();
+        assert_eq!(expires_at, parts.end.as_second() - seconds);
+        assert!(scene.works(&scene.url("dl")));
+        assert_eq!(
+            scene.store_says("ClockSkewed"),
+            (True, "ClockSkewed".to_owned())
+        );
+    }
+}
+
+#[test]
+fn a_small_difference_is_none() {
+    let scene = issued_at_a_store_that_is_ahead_by(14);
+    let parts = Parts::of(&scene.url("dl")).unwrap();
+    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    assert_eq!(parts.start.as_second(), issued_at - 30);
+    assert_eq!(
+        scene.store_says("ClockSkewed"),
+        (False, "ClockAgrees".to_owned())
+    );
+}
+
+#[test]
+fn a_session_ends_by_the_stores_clock() {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).ahead = 240;
+    let now = scene.0.now;
+    let sessions = Source::Sessions {
+        length: 3600,
+        current: None,
+    };
+    scene.0.cloud.sources.insert("s3".to_owned(), sessions);
+    scene.0.cluster.touch_own_secret("s3", now);
+    scene.apply("first", |_| {});
+    scene.run(30);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let parts = Parts::of(&scene.url("dl")).unwrap();
+    let ends = scene.0.cloud.keys[&parts.access_key_id].ends.unwrap();
+    assert!(parts.end <= ends);
+    let expires_at = scene.status("dl").expires_at.unwrap();
+    assert_eq!(expires_at.as_second(), ends.as_second() - 240);
+}
+
+#[test]
+fn beyond_five_minutes_nothing_is_signed_and_living_urls_stay() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    scene.0.cloud.server(HOME).ahead = -1000;
+    scene.run(2 * 3600);
+    scene.apply("new", |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("new"), (false, "ClockSkewed".to_owned()));
+    assert_eq!(scene.store_says("ClockSkewed").0, True);
+    assert_eq!(scene.url("dl"), url);
+    assert!(scene.ready("dl").0);
+    scene.0.cloud.server(HOME).ahead = 0;
+    scene.run(700);
+    assert_eq!(scene.ready("new"), (true, "Issued".to_owned()));
+    assert_eq!(scene.store_says("ClockSkewed").0, False);
+}
+
+#[test]
+fn the_api_servers_clock_is_believed_where_the_store_never_told_its_own() {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    scene.run(5);
+    scene
+        .0
+        .tell(Event::ApiClock(SignedDuration::from_secs(-400)));
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
+    scene
+        .0
+        .tell(Event::ApiClock(SignedDuration::from_secs(-100)));
+    scene.run(30);
+    let parts = Parts::of(&scene.url("dl")).unwrap();
+    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    assert_eq!(parts.start.as_second(), issued_at - 130);
+    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene.run(30);
+    assert_eq!(scene.store_says("ClockSkewed").0, False);
+}
+
+#[test]
+fn a_step_of_the_operators_clock_makes_every_measure_anew() {
+    let mut scene = issued_at_a_store_that_is_ahead_by(120);
+    scene.0.step_clock(3600);
+    scene.0.cloud.server(HOME).ahead = 0;
+    scene.run(30);
+    assert_eq!(scene.store_says("ClockSkewed").0, False);
+}

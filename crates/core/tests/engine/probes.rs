@@ -1,0 +1,88 @@
+//! Unsigned `x-amz-*` headers: no upload is signed where they may be accepted.
+
+use presigned_core::api::ConditionStatus::{False, True, Unknown};
+use presigned_core::api::{Method, UnsignedHeaders};
+use presigned_core::engine::Unreached;
+
+use crate::scene::Scene;
+
+const HOME: &str = "https://s3.example.test";
+
+fn with_an_upload(prepare: impl FnOnce(&mut Scene)) -> Scene {
+    let mut scene = Scene::new();
+    prepare(&mut scene);
+    scene.apply("up", |spec| spec.method = Some(Method::Put));
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    scene
+}
+
+#[test]
+fn a_put_is_signed_where_they_are_rejected() {
+    let scene = with_an_upload(|_| {});
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+    assert_eq!(scene.store_says("UnsignedHeadersRejected").0, True);
+}
+
+#[test]
+fn a_put_is_refused_where_they_are_accepted_unless_the_admin_says_so() {
+    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).lax = true);
+    let reason = "UnsignedHeadersAccepted".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason.clone()));
+    assert_eq!(scene.condition("up", "Stalled").status, True);
+    assert!(scene.ready("dl").0, "a download is no upload");
+    assert_eq!(scene.store_says("UnsignedHeadersRejected"), (False, reason));
+    scene.edit_store(|spec| spec.s3.unsigned_headers = Some(UnsignedHeaders::Accept));
+    scene.run(30);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_put_waits_until_it_is_known() {
+    let mut scene = with_an_upload(|scene| {
+        scene.0.cloud.server(HOME).down = Some(Unreached::Connection);
+    });
+    let reason = "UnsignedHeadersUnknown".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason.clone()));
+    assert_eq!(scene.condition("up", "Stalled").status, False);
+    assert!(scene.ready("dl").0, "a signature needs no answer");
+    assert_eq!(
+        scene.store_says("UnsignedHeadersRejected"),
+        (Unknown, reason)
+    );
+    scene.0.cloud.server(HOME).down = None;
+    scene.run(310);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn what_is_known_is_known_after_a_restart_too() {
+    let mut scene = with_an_upload(|_| {});
+    scene.0.cloud.server(HOME).down = Some(Unreached::Connection);
+    scene.restart();
+    scene.apply("more", |spec| spec.method = Some(Method::Put));
+    scene.run(30);
+    assert_eq!(scene.ready("more"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn aws_is_believed_and_not_probed() {
+    let mut scene = Scene::new();
+    scene.edit_store(|spec| spec.s3.endpoint = None);
+    scene.apply("up", |spec| spec.method = Some(Method::Put));
+    scene.run(30);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+    assert!(!scene.0.cloud.asked.is_empty());
+    for (_, headers) in &scene.0.cloud.asked {
+        assert_eq!(headers, &[]);
+    }
+    assert_eq!(scene.store_says("UnsignedHeadersRejected").0, True);
+}
+
+#[test]
+fn a_store_that_begins_to_accept_them_is_found_within_a_day() {
+    let mut scene = with_an_upload(|_| {});
+    scene.0.cloud.server(HOME).lax = true;
+    scene.run(24 * 3600);
+    assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
+}

@@ -1,0 +1,202 @@
+//! Changes of a store that are tried before they are used: what can't work is not used, and what worked stays.
+
+use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::engine::Unreached;
+
+use crate::common::specs;
+use crate::common::url::Parts;
+use crate::scene::Scene;
+
+const HOME: &str = "https://s3.example.test";
+const OTHER: &str = "https://other.example.test";
+
+fn signer(scene: &Scene, name: &str) -> String {
+    Parts::of(&scene.url(name)).unwrap().access_key_id
+}
+
+fn says(
+    status: presigned_core::api::ConditionStatus,
+    reason: &str,
+) -> (presigned_core::api::ConditionStatus, String) {
+    (status, reason.to_owned())
+}
+
+/// A new key that the server does not know.
+fn rotate_to_a_bad_key(scene: &mut Scene) -> String {
+    let key = scene.rotate();
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    key
+}
+
+#[test]
+fn a_new_key_that_cannot_work_is_not_used_and_a_mended_one_is() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(3600);
+    assert_eq!(scene.url("dl"), url);
+    assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+    assert!(scene.ready("dl").0);
+    scene.apply("new", |_| {});
+    scene.run(10);
+    assert!(scene.works(&scene.url("new")), "the old key signs on");
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    let now = scene.0.now;
+    scene.0.cluster.touch_own_secret("s3", now);
+    scene.run(310);
+    assert_eq!(signer(&scene, "dl"), bad);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert_eq!(scene.store_says("CredentialsRolledOut").0, True);
+}
+
+#[test]
+fn a_key_that_works_only_later_is_taken_up_by_itself() {
+    let mut scene = Scene::issued("dl");
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(3600);
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(620);
+    assert_eq!(signer(&scene, "dl"), bad);
+}
+
+#[test]
+fn after_a_restart_a_new_key_is_tried_before_living_urls_are_signed_again() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.restart();
+    scene.run(3600);
+    assert_eq!(scene.url("dl"), url);
+    assert!(scene.ready("dl").0);
+    scene.apply("new", |_| {});
+    scene.run(10);
+    assert_eq!(scene.ready("new"), (false, "CredentialsInvalid".to_owned()));
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(620);
+    assert_eq!(signer(&scene, "dl"), bad);
+    assert!(scene.ready("new").0);
+}
+
+#[test]
+fn an_endpoint_that_nobody_answers_at_is_not_used_until_somebody_does() {
+    let mut scene = Scene::issued("dl");
+    scene.0.cloud.server(OTHER).down = Some(Unreached::Host);
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(3600);
+    assert_eq!(scene.store_says("Ready"), says(False, "HostNotFound"));
+    scene.apply("new", |_| {});
+    scene.run(10);
+    for name in ["dl", "new"] {
+        assert!(scene.url(name).starts_with(HOME), "{name}");
+        assert!(scene.ready(name).0);
+    }
+    scene.0.cloud.server(OTHER).down = None;
+    scene.run(620);
+    assert!(scene.url("dl").starts_with(OTHER));
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+}
+
+#[test]
+fn an_edit_that_is_taken_back_leaves_everything_as_it_was() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    scene.0.cloud.server(OTHER).down = Some(Unreached::Connection);
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(60);
+    assert_eq!(scene.store_says("Ready"), says(False, "ConnectionFailed"));
+    scene.edit_store(|spec| spec.s3.endpoint = Some(HOME.to_owned()));
+    scene.run(60);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert_eq!(scene.url("dl"), url);
+}
+
+#[test]
+fn a_region_that_the_server_does_not_serve_is_not_used() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    scene.0.cloud.server(HOME).region = Some("eu-west-2".to_owned());
+    scene.edit_store(|spec| spec.s3.region = "eu-west-1".to_owned());
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(False, "WrongRegion"));
+    assert_eq!(scene.url("dl"), url);
+}
+
+#[test]
+fn what_is_no_s3_server_is_not_used() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    scene.0.cloud.server(OTHER).foreign = true;
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(False, "UnexpectedAnswer"));
+    assert_eq!(scene.url("dl"), url);
+}
+
+#[test]
+fn another_source_that_gives_nothing_takes_nothing_away() {
+    let mut scene = Scene::issued("dl");
+    let edited = specs::store(OTHER, Some("missing"));
+    scene.edit_store(|spec| *spec = edited);
+    scene.run(600);
+    assert_eq!(
+        scene.store_says("Ready"),
+        says(False, "CredentialsNotFound")
+    );
+    scene.apply("new", |_| {});
+    scene.run(10);
+    assert!(scene.url("new").starts_with(HOME));
+    let now = scene.0.now;
+    scene.0.cloud.rotate_static("missing", now);
+    scene.0.cluster.touch_own_secret("missing", now);
+    scene.run(310);
+    assert!(scene.url("dl").starts_with(OTHER));
+}
+
+#[test]
+fn a_store_that_never_answered_is_not_held_back() {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    let key = scene.rotate();
+    scene.run(310);
+    assert_eq!(signer(&scene, "dl"), key);
+}
+
+#[test]
+fn a_store_that_answered_before_must_answer_before_a_new_key_is_used() {
+    let mut scene = Scene::issued("dl");
+    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    let key = scene.rotate();
+    scene.run(3600);
+    assert_eq!(scene.store_says("Ready"), says(False, "StoreUnavailable"));
+    assert_ne!(signer(&scene, "dl"), key);
+    scene.0.cloud.server(HOME).down = None;
+    scene.run(620);
+    assert_eq!(signer(&scene, "dl"), key);
+}
+
+#[test]
+fn where_nobody_uses_a_store_there_is_nothing_to_try_a_change_with() {
+    let mut scene = Scene::new();
+    scene.run(10);
+    scene.0.cloud.server(OTHER).down = Some(Unreached::Host);
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(60);
+    assert_eq!(scene.0.cloud.asked, []);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    assert!(scene.url("dl").starts_with(OTHER));
+}
+
+#[test]
+fn who_may_ask_for_nothing_does_not_choose_where_the_operator_looks() {
+    let mut scene = Scene::new();
+    scene.apply("denied", |spec| spec.bucket = "elsewhere".to_owned());
+    scene.run(60);
+    assert_eq!(scene.0.cloud.asked, []);
+}
