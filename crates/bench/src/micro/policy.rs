@@ -10,6 +10,7 @@ use serde_json::json;
 use super::measure;
 
 const POLICIES: usize = 100;
+const KEYS: usize = 2000;
 
 /// The limits of a default installation.
 pub(super) const LIMITS: Limits = Limits {
@@ -62,6 +63,21 @@ pub(super) fn run() -> Result<()> {
             set.decide(&namespace, &refused)
         });
     }
+    let keys: Vec<String> = (0..KEYS)
+        .map(|at| format!("vision-prod/resnet/weights-{at}.bin"))
+        .collect();
+    let many = serde_json::from_value(json!({ "bucket": "models", "keys": keys }))?;
+    let many = Request::parse(&many, &LIMITS).context("parse a request of many keys")?;
+    ensure!(
+        matches!(
+            selecting_all.decide(&namespace, &many),
+            Decision::Allowed(_)
+        ),
+        "all of them are allowed"
+    );
+    measure("decide, 2,000 keys: 100 of 100 select it", || {
+        selecting_all.decide(&namespace, &many)
+    });
     measure("compile one policy", || policy("one", "vision-*", "models"));
     Ok(())
 }
@@ -71,7 +87,7 @@ fn policy(name: &str, names: &str, bucket: &str) -> Result<CompiledPolicy> {
         "namespaces": { "names": [names], "selector": { "matchLabels": { "team": "vision" } } },
         "allow": [
             { "stores": ["default"], "buckets": [bucket], "methods": ["GET", "HEAD"], "maxDuration": "12h",
-              "prefixes": ["{namespace}/", "shared/{namespace.labels['team']}/"] },
+              "prefixes": ["{namespace}/", "shared/{namespace.labels['team']}/"], "maxObjects": KEYS },
             { "stores": ["default"], "buckets": ["uploads"], "methods": ["PUT"], "maxDuration": "1h",
               "prefixes": ["{namespace}/"], "maxUploadBytes": 1_000_000 },
         ],
