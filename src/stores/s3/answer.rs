@@ -52,9 +52,10 @@ impl<'a> Error<'a> {
         Some(value.trim())
     }
 
-    fn message_says(&self, words: &[&str]) -> bool {
+    /// Its end may hold a key, and with it what somebody chose to write there: only the beginning tells something.
+    fn message_begins(&self, words: &[&str]) -> bool {
         let message = self.element("Message").unwrap_or_default();
-        words.iter().any(|words| message.contains(words))
+        words.iter().any(|words| message.starts_with(words))
     }
 
     fn region(&self) -> Option<&'a str> {
@@ -72,6 +73,13 @@ impl<'a> Error<'a> {
         Some(match self.element("Code")? {
             "AccessDenied" if self.unsigned() => ErrorCode::HeadersNotSigned,
             "AccessDenied" if self.out_of_time() => ErrorCode::RequestTimeTooSkewed,
+            // Garage has one code for all that it refuses.
+            "AccessDenied" if self.message_begins(&["Forbidden: No such key: "]) => {
+                ErrorCode::InvalidAccessKeyId
+            }
+            "AccessDenied" if self.message_begins(&["Forbidden: Invalid signature"]) => {
+                ErrorCode::SignatureDoesNotMatch
+            }
             "AccessDenied" | "AllAccessDisabled" => ErrorCode::AccessDenied,
             "NoSuchKey" => ErrorCode::NoSuchKey,
             "NoSuchVersion" => ErrorCode::NoSuchVersion,
@@ -89,7 +97,7 @@ impl<'a> Error<'a> {
             "PermanentRedirect" | "IllegalLocationConstraintException" => ErrorCode::WrongRegion,
             "TemporaryRedirect" | "Redirect" if region.is_some() => ErrorCode::WrongRegion,
             "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError"
-                if region.is_some() || self.message_says(&["region"]) =>
+                if region.is_some() || self.names_a_region() =>
             {
                 ErrorCode::WrongRegion
             }
@@ -107,14 +115,21 @@ impl<'a> Error<'a> {
         })
     }
 
+    fn names_a_region(&self) -> bool {
+        let message = self.element("Message").unwrap_or_default();
+        message.contains("region")
+    }
+
     fn unsigned(&self) -> bool {
         self.element("HeadersNotSigned").is_some()
-            || self.message_says(&["headers present in the request which were not signed"])
+            || self.message_begins(&[
+                "There were headers present in the request which were not signed",
+            ])
     }
 
     /// A presigned URL that has expired, or is not good yet, is an `AccessDenied` like any other, but for its text.
     fn out_of_time(&self) -> bool {
-        self.message_says(&[
+        self.message_begins(&[
             "Request has expired",
             "Request is not valid yet",
             "Request is not yet valid",

@@ -133,7 +133,7 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
         Meaning::Refused => {
             let actions = actions(tried.options).join(", ");
             let message = format!(
-                "the store takes the signature and refuses a GET of {object}: give the signer {actions} on {} (and kms:Decrypt on \
+                "the store refuses a GET of {object}: give the signer {actions} on {} (and kms:Decrypt on \
                  its key, where the object is encrypted with KMS), or create the object, for a store answers so for a missing \
                  object too where s3:ListBucket on {} is not granted{}",
                 object_arn(&what, tried.key),
@@ -203,7 +203,7 @@ pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble 
                     prefix => format!(", for the prefix {prefix} at least"),
                 };
                 let message = format!(
-                    "the store takes the signature and refuses to list {listed}: give the signer s3:ListBucket on {}{prefix}{}",
+                    "the store refuses to list {listed}: give the signer s3:ListBucket on {}{prefix}{}",
                     bucket_arn(&what),
                     clocks(answer.skew)
                 );

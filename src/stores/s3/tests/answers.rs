@@ -77,10 +77,19 @@ fn refusals_of_one_code_are_told_apart() {
             Some(ErrorCode::RequestTimeTooSkewed)
         );
     }
-    assert_eq!(
-        denied("<Message>Access Denied.</Message>"),
-        Some(ErrorCode::AccessDenied)
-    );
+    // Garage's.
+    let unknown = denied("<Message>Forbidden: No such key: GK31c2</Message>");
+    assert_eq!(unknown, Some(ErrorCode::InvalidAccessKeyId));
+    let forged = denied("<Message>Forbidden: Invalid signature</Message>");
+    assert_eq!(forged, Some(ErrorCode::SignatureDoesNotMatch));
+    // What a tenant writes into a key decides nothing.
+    for words in ["Request has expired", "Forbidden: Invalid signature"] {
+        let message = format!("not authorized to perform: s3:GetObject on resource: a/{words}");
+        assert_eq!(
+            denied(&format!("<Message>{message}</Message>")),
+            Some(ErrorCode::AccessDenied)
+        );
+    }
 }
 
 #[test]
