@@ -6,6 +6,7 @@ mod answers;
 mod asking;
 mod listing;
 mod quiet;
+mod rights;
 
 use std::time::Duration;
 

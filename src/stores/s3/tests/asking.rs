@@ -18,16 +18,17 @@ fn code(asked: &Asked) -> (u16, Option<ErrorCode>) {
     (answer.status, answer.code)
 }
 
-async fn both() -> [S3Server; 2] {
+async fn all() -> [S3Server; 3] {
     [
         S3Server::s3s_fs().unwrap(),
         S3Server::versitygw().await.unwrap(),
+        S3Server::minio().await.unwrap(),
     ]
 }
 
 #[tokio::test]
 async fn real_servers_give_the_first_byte_and_tell_each_fault() {
-    for server in both().await {
+    for server in all().await {
         server
             .put_object("models", "a b/ü+1.bin", b"weights")
             .unwrap();

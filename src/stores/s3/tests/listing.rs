@@ -69,6 +69,36 @@ async fn real_servers_list_every_page_in_order_with_sizes_and_etags() {
     }
 }
 
+/// s3s-fs is not among them: it says that it encodes keys, and does not.
+#[tokio::test]
+async fn keys_with_hard_names_are_listed_as_they_are() {
+    let mut hard = [
+        "a b",
+        "a+b",
+        "a%20b",
+        "a%2Bb",
+        "a&<b>'\"",
+        "a\\b",
+        "a?b=c#d",
+        "-rf",
+        "~",
+        "ü\u{2028}x",
+        "日本/語",
+    ];
+    hard.sort_unstable();
+    for server in [
+        S3Server::versitygw().await.unwrap(),
+        S3Server::minio().await.unwrap(),
+    ] {
+        for key in hard {
+            server.put_object("models", key, b"1").unwrap();
+        }
+        let listing = client().list(&of(&server, "")).await.unwrap();
+        let keys: Vec<_> = listing.objects.iter().map(|o| o.key.as_str()).collect();
+        assert_eq!(keys, hard, "{}", server.endpoint);
+    }
+}
+
 #[tokio::test]
 async fn a_listing_that_is_refused_says_why() {
     let server = S3Server::versitygw().await.unwrap();

@@ -1,0 +1,133 @@
+//! Rights that are missing, on a server that knows users: what S3 answers and what is said of it.
+
+use jiff::{SignedDuration, Timestamp};
+use presigned_core::api::{ConditionStatus, GetOptions, PutOptions, Reason};
+use presigned_core::engine::Trial;
+use presigned_core::engine::{
+    Asked, ErrorCode, ListFailure, Tried, list_trouble, rejects_credentials, verified,
+};
+use presigned_core::policy::Options;
+use presigned_core::signing::Credentials;
+use presigned_testkit::S3Server;
+use serde_json::json;
+
+use super::{bucket, client, credentials, keys, listing, signed, target};
+
+/// A user who may do this with every object of the bucket, and with the bucket itself.
+async fn user(server: &S3Server, name: &str, actions: &[&str]) -> Credentials {
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": actions,
+            "Resource": ["arn:aws:s3:::models", "arn:aws:s3:::models/*"],
+        }],
+    });
+    let secret = "a secret of this test";
+    let policy = policy.to_string();
+    server.add_user(name, secret, &policy).await.unwrap();
+    credentials(name, secret)
+}
+
+async fn ask(server: &S3Server, credentials: &Credentials, key: &str) -> Asked {
+    let here = target(&server.endpoint, &server.region);
+    let ask = signed(&here, credentials, key, Timestamp::now());
+    client().ask(&ask, None).await
+}
+
+#[tokio::test]
+async fn a_missing_right_and_a_missing_key_are_told_apart_where_the_server_does() {
+    let server = S3Server::minio().await.unwrap();
+    server.put_object("models", "there", b"x").unwrap();
+    let reader = user(&server, "READER00000000000001", &["s3:GetObject"]).await;
+    let lister = ["s3:GetObject", "s3:ListBucket"];
+    let lister = user(&server, "LISTER00000000000001", &lister).await;
+    let writer = user(&server, "WRITER00000000000001", &["s3:PutObject"]).await;
+
+    let here = target(&server.endpoint, &server.region);
+    let get = Options::Get(GetOptions::default());
+    let put = Options::Put(PutOptions::default());
+    let verdict = async |who, key, options| {
+        let tried = Tried {
+            target: &here,
+            bucket: &bucket(),
+            key,
+            options,
+        };
+        verified(&ask(&server, who, key).await, &tried)
+    };
+    let works = verdict(&reader, "there", &get).await;
+    assert_eq!(
+        (works.status, works.reason),
+        (ConditionStatus::True, Reason::Works)
+    );
+    // AWS tells this to nobody who may not list; MinIO does.
+    for who in [&lister, &reader] {
+        let missing = verdict(who, "none", &get).await;
+        assert_eq!(missing.reason, Reason::NoSuchKey, "{}", missing.message);
+    }
+    for (who, key) in [(&writer, "none"), (&writer, "there")] {
+        let denied = verdict(who, key, &get).await;
+        assert_eq!(denied.reason, Reason::AccessDenied, "{}", denied.message);
+        for words in [
+            format!("s3:GetObject on arn:aws:s3:::models/{key}"),
+            "s3:ListBucket on arn:aws:s3:::models is not granted".to_owned(),
+        ] {
+            assert!(denied.message.contains(&words), "{}", denied.message);
+        }
+    }
+    let upload = verdict(&writer, "new", &put).await;
+    assert_eq!(upload.reason, Reason::NotTried, "{}", upload.message);
+    assert!(upload.passes());
+
+    let mut order = listing::of(&server, "");
+    assert_eq!(client().list(&order).await.unwrap().objects.len(), 1);
+    order.credentials = reader;
+    let failure = client().list(&order).await.unwrap_err();
+    assert!(matches!(failure, ListFailure::Refused(_)), "{failure:?}");
+    let trouble = list_trouble(&failure, &order);
+    assert_eq!(trouble.reason, Reason::ListFailed);
+    assert!(
+        trouble
+            .message
+            .contains("s3:ListBucket on arn:aws:s3:::models")
+    );
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_told_from_rights_that_are_missing() {
+    let server = S3Server::minio().await.unwrap();
+    server.put_object("models", "there", b"x").unwrap();
+    let trial = async |credentials: &Credentials| {
+        rejects_credentials(&ask(&server, credentials, "there").await)
+    };
+    assert_eq!(trial(&keys(&server)).await, Trial::Works);
+    let nobody = user(&server, "NOBODY00000000000001", &["s3:PutObject"]).await;
+    assert_eq!(trial(&nobody).await, Trial::Works);
+    let stranger = credentials("STRANGER000000000001", "secret");
+    let forger = credentials(&server.access_key, "another secret");
+    for (who, reason) in [
+        (stranger, Reason::CredentialsInvalid),
+        (forger, Reason::SignatureDoesNotMatch),
+    ] {
+        match trial(&who).await {
+            Trial::CannotWork(given, _) => assert_eq!(given, reason),
+            other => panic!("{other:?}"),
+        }
+    }
+    let at = |region: &str, ago| {
+        let there = target(&server.endpoint, region);
+        signed(&there, &keys(&server), "there", Timestamp::now() - ago)
+    };
+    let now = SignedDuration::ZERO;
+    let elsewhere = client().ask(&at("us-east-1", now), None).await.unwrap();
+    assert_eq!(elsewhere.code, Some(ErrorCode::WrongRegion));
+    assert_eq!(elsewhere.region.as_deref(), Some("eu-west-2"));
+    for ago in [
+        SignedDuration::from_hours(1),
+        SignedDuration::from_hours(-1),
+    ] {
+        let asked = client().ask(&at(&server.region, ago), None).await;
+        assert_eq!(asked.unwrap().code, Some(ErrorCode::RequestTimeTooSkewed));
+    }
+}
