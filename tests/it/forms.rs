@@ -26,7 +26,11 @@ async fn a_form_takes_what_it_was_made_for_and_the_sender_names_the_file() {
     for scene in Scene::all().await {
         let (name, prefix) = (scene.kind.name, prefix());
         let mount = scene.form(FormKey::Under(&prefix), &small(), FRESH);
-        assert_eq!(scene.send(&mount, FILE).await, TAKEN, "{name}");
+        let page = Upload {
+            kind: "text/html",
+            ..FILE
+        };
+        assert_eq!(scene.send(&mount, page).await, TAKEN, "{name}");
         let key = if scene.kind.fills_in {
             "uploads/in/a.txt"
         } else {
@@ -35,8 +39,13 @@ async fn a_form_takes_what_it_was_made_for_and_the_sender_names_the_file() {
         let stored = scene.stored().await;
         let kept: Vec<&String> = stored.keys().collect();
         assert_eq!(kept, [key], "{name}");
-        // curl says of the file's own part that it is text/plain: no server listens.
-        assert_ne!(stored[key].0, "text/plain", "{name}");
+        let kind = stored[key].0.as_str();
+        assert_ne!(kind, "text/html", "{name} listens to the file's own part");
+        assert_eq!(
+            kind == "text/plain",
+            scene.kind.guesses_type,
+            "{name}: {kind}"
+        );
 
         with_key(&mount, "in/folder/b.txt");
         assert_eq!(scene.send(&mount, FILE).await, TAKEN, "{name}");

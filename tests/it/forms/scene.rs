@@ -48,6 +48,8 @@ pub(super) struct Kind {
     pub(super) server: S3Server,
     /// Whether it puts the name of the sent file in the place of `${filename}`.
     pub(super) fills_in: bool,
+    /// Whether it tells the type by the end of the key where the form names none.
+    pub(super) guesses_type: bool,
     /// What becomes of keys that begin with the prefix and leave it by `..`: out of the prefix, of the bucket, of all
     /// buckets. AWS takes them as they stand.
     pub(super) dots: [Landed; 3],
@@ -55,28 +57,28 @@ pub(super) struct Kind {
 
 async fn kinds() -> Vec<Kind> {
     use Landed as L;
-    let kind = |name, server, fills_in, dots| Kind {
-        name,
-        server,
-        fills_in,
-        dots,
+    let s3s_fs = Kind {
+        name: "s3s-fs",
+        server: S3Server::s3s_fs().expect("s3s-fs"),
+        fills_in: false,
+        guesses_type: false,
+        dots: [L::Outside, L::Elsewhere, L::Unseen],
     };
-    let s3s_fs = S3Server::s3s_fs().expect("s3s-fs");
-    let versitygw = S3Server::versitygw().await.expect("versitygw");
-    vec![
-        kind(
-            "s3s-fs",
-            s3s_fs,
-            false,
-            [L::Outside, L::Elsewhere, L::Unseen],
-        ),
-        kind(
-            "versitygw",
-            versitygw,
-            false,
-            [L::Outside, L::Nowhere, L::Nowhere],
-        ),
-    ]
+    let versitygw = Kind {
+        name: "versitygw",
+        server: S3Server::versitygw().await.expect("versitygw"),
+        fills_in: false,
+        guesses_type: false,
+        dots: [L::Outside, L::Nowhere, L::Nowhere],
+    };
+    let minio = Kind {
+        name: "minio",
+        server: S3Server::minio().await.expect("minio"),
+        fills_in: true,
+        guesses_type: true,
+        dots: [L::Nowhere; 3],
+    };
+    vec![s3s_fs, versitygw, minio]
 }
 
 /// A server with two buckets, and a folder for what is mounted and sent.
@@ -93,6 +95,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Upload<'a> {
     /// The name that the file is sent under.
     pub(super) name: &'a str,
+    /// The type that the file's own part says.
+    pub(super) kind: &'a str,
     /// Left out: one that no other upload has.
     pub(super) body: Option<&'a str>,
     /// More arguments for curl, before the file.
@@ -101,6 +105,7 @@ pub(super) struct Upload<'a> {
 
 pub(super) const FILE: Upload<'_> = Upload {
     name: "a.txt",
+    kind: "text/plain",
     body: None,
     arguments: &[],
 };
@@ -194,13 +199,14 @@ impl Scene {
     pub(super) async fn send(&self, mount: &Path, upload: Upload<'_>) -> Outcome {
         let Upload {
             name,
+            kind,
             body,
             arguments,
         } = upload;
         let before = self.stored().await;
         let own = format!("body {}", NEXT.fetch_add(1, Ordering::Relaxed));
         std::fs::write(mount.join("sent"), body.unwrap_or(&own)).expect("a file to send");
-        let file = format!("file=@sent;filename=\"{name}\"");
+        let file = format!("file=@sent;type={kind};filename=\"{name}\"");
         let mut all = vec!["--no-fail", "--max-time", "20", "-w", "\n%{http_code}"];
         all.extend(arguments);
         all.extend(["-F", &file]);
