@@ -26,7 +26,7 @@ pub(super) const FILE_SEEDS: &[&str] = &[
 pub(super) const HEADER_SEEDS: &[&str] = &[
     "content-type\0text/plain",
     "x-amz-meta-a\0\"\\\" --output x",
-    "content-length\05\0x-amz-meta-b\0",
+    "content-length\0\x35\0x-amz-meta-b\0",
     "x-amz-meta-c\0\\n\r\nurl = x",
 ];
 

@@ -94,14 +94,12 @@ fn glob(pattern: &[u8], name: &[u8]) -> bool {
 
 /// Whether a key lies in a prefix as it is expanded.
 fn lies_in(key: &str, prefix: &str) -> bool {
-    match prefix.strip_suffix('*') {
-        Some(raw) => key.starts_with(raw),
-        None => {
-            let folder = prefix.strip_suffix('/').unwrap_or(prefix);
-            key.strip_prefix(folder)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        }
+    if let Some(raw) = prefix.strip_suffix('*') {
+        return key.starts_with(raw);
     }
+    let folder = prefix.strip_suffix('/').unwrap_or(prefix);
+    key.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Lines: a rule's prefix and bucket, two namespaces, their labels, and the tail of a key in the first one's prefix.
@@ -128,7 +126,7 @@ pub(super) fn template(data: &[u8]) {
     match CompiledPolicy::compile("one", &spec) {
         Ok(policy) => set.insert(policy),
         Err(refused) => return is_a_sentence(&refused.to_string()),
-    };
+    }
     let own = one.expanded(prefix);
     let key = format!("{}{tail}", own.trim_end_matches('*').trim_end_matches('/'));
     let place = one.expanded(bucket).replace('*', "x");
@@ -166,7 +164,7 @@ pub(super) fn policy(data: &[u8]) {
     match CompiledPolicy::compile("one", &spec) {
         Ok(policy) => set.insert(policy),
         Err(refused) => return is_a_sentence(&refused.to_string()),
-    };
+    }
     let tenant = Tenant::new("team-a", "red").unwrap();
     for seed in REQUEST_SEEDS {
         let asked: PresignedUrlSpec = serde_json::from_str(seed).unwrap();
