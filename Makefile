@@ -81,6 +81,14 @@ SEEDS ?= 2000
 simulate: prerequisites ## Run more seeds of the simulation: a failing seed prints how to replay it
 	PSU_SIM_SEEDS=$(SEEDS) cargo test --locked --package presigned-core --test simulation every_promise -- --nocapture
 
+# For how many seconds `make fuzz` looks at each target, and which (all).
+FOR ?= 60
+TARGETS ?=
+.PHONY: fuzz
+fuzz: prerequisites ## Fuzz what tenants write and programs read with libFuzzer (FOR=60 seconds each, TARGETS="key files")
+	$(call need,c++,Debian: apt-get install build-essential)
+	@hack/fuzz.sh $(FOR) $(TARGETS)
+
 .PHONY: mutants
 mutants: prerequisites ## Break each line of the core once and see a test fail (hours on two cores)
 	$(call need,cargo-mutants,cargo install --locked cargo-mutants)
