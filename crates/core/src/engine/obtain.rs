@@ -102,10 +102,14 @@ pub(super) fn needs(
     allowed: &Allowed,
     now: Timestamp,
 ) -> Result<(Box<Held>, Option<Arc<Found>>), Halt> {
-    may_upload(index, uid, allowed, now)?;
     let found = found(index, uid, allowed, now)?;
     let life = allowed.granted.asked().effective();
-    let held = credentials(index, uid, allowed, allowed.session.as_ref(), life, now)?;
+    let held = credentials(index, uid, allowed, allowed.session.as_ref(), life, now);
+    // Where nothing could sign, the store could not be asked either.
+    if matches!(held, Ok(_) | Err(Halt::Slow(_))) {
+        may_upload(index, uid, allowed, now)?;
+    }
+    let held = held?;
     proven(index, uid, allowed, &held, found.as_deref(), now)?;
     Ok((held, found))
 }

@@ -1,9 +1,10 @@
 //! Unsigned `x-amz-*` headers: no upload is signed where they may be accepted.
 
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
-use presigned_core::api::{Method, UnsignedHeaders};
+use presigned_core::api::{Method, Reason, UnsignedHeaders};
 use presigned_core::engine::Unreached;
 
+use crate::common::cloud::Source;
 use crate::scene::Scene;
 
 const HOME: &str = "https://s3.example.test";
@@ -85,4 +86,18 @@ fn a_store_that_begins_to_accept_them_is_found_within_a_day() {
     scene.0.cloud.server(HOME).lax = true;
     scene.run(24 * 3600);
     assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
+}
+
+#[test]
+fn a_put_is_told_why_where_no_credentials_can_be_had() {
+    let mut scene = with_an_upload(|scene| {
+        let gives_nothing = Source::Fails(Reason::CredentialsInvalid);
+        let source = "s3".to_owned();
+        scene.0.cloud.sources.insert(source, gives_nothing);
+    });
+    let reason = "CredentialsInvalid".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason));
+    scene.rotate();
+    scene.run(30);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
 }

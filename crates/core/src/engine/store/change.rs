@@ -9,11 +9,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::ask::{Ask, Asked};
+use super::super::failure::CredentialsFailure;
 use super::super::time::{between, later};
 use super::compiled::Compiled;
+use super::held::{Fetch, Held, ended};
 use super::probe::Known;
 use super::trial::{self, Verdict};
-use super::{Fetch, Held, RECHECK, Store};
+use super::{RECHECK, Store};
 use crate::api::Reason;
 use crate::issue::backoff;
 use crate::policy::Bucket;
@@ -230,7 +232,7 @@ impl Store {
             // It ended while it was on trial: another one is fetched.
             self.not_fetched();
             if let Some(change) = &mut self.change {
-                let super::CredentialsFailure { reason, message } = super::ended();
+                let CredentialsFailure { reason, message } = ended();
                 change.verdict = Some(Verdict::Unreached(reason, message));
                 change.at = later(now, RECHECK);
             }

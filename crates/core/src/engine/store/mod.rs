@@ -7,6 +7,7 @@
 
 mod change;
 mod compiled;
+mod held;
 mod probe;
 mod session;
 mod skew;
@@ -16,19 +17,18 @@ mod trial;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use secrecy::ExposeSecret;
+use jiff::Timestamp;
 
 use super::event::StoreSeen;
 use super::failure::CredentialsFailure;
 use super::step::{CredentialSource, Session};
-use super::time::{between, later};
-use crate::api::{ConditionStatus, ConditionType, Reason};
-use crate::issue::{CredentialInputs, backoff, credential_hash};
+use crate::api::{ConditionStatus, ConditionType};
 use crate::signing::Credentials;
 pub(super) use change::Looked;
 use change::{Change, Look};
 pub(super) use compiled::Compiled;
+pub(super) use held::Held;
+use held::{Fetch, ended, usable};
 use probe::Known;
 pub(super) use probe::PutLeave;
 use session::Sessions;
@@ -68,26 +68,6 @@ pub(super) struct Store {
     pub(super) status_written_at: Option<Timestamp>,
 }
 
-/// How far the fetch from one source has come.
-#[derive(Clone, Debug, Default)]
-struct Fetch {
-    wanted: bool,
-    failures: u32,
-    retry_at: Option<Timestamp>,
-    fetched_at: Option<Timestamp>,
-    failure: Option<CredentialsFailure>,
-}
-
-/// Credentials that were fetched.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) credentials: Credentials,
-    pub(super) hash: String,
-    session_length: Option<Duration>,
-    /// The store's clock less the operator's, by which what is signed with them is dated.
-    pub(super) skew: SignedDuration,
-}
-
 /// What a newer version of a store means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Updated {
@@ -97,104 +77,6 @@ pub(super) enum Updated {
     Changed,
     /// What is signed may differ once it was tried.
     OnTrial,
-}
-
-impl Fetch {
-    const fn begin() -> Self {
-        Self {
-            wanted: true,
-            failures: 0,
-            retry_at: None,
-            fetched_at: None,
-            failure: None,
-        }
-    }
-
-    /// Asks for a fetch as soon as possible.
-    const fn want(&mut self) {
-        self.wanted = true;
-        self.retry_at = None;
-        self.failures = 0;
-    }
-
-    fn due(&self, now: Timestamp) -> bool {
-        self.wanted || self.retry_at.is_some_and(|at| at <= now)
-    }
-
-    const fn start(&mut self, now: Timestamp) {
-        self.wanted = false;
-        self.retry_at = None;
-        self.fetched_at = Some(now);
-    }
-
-    fn failed(&mut self, failure: CredentialsFailure, uid: &str, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
-        let pause = match failure.reason {
-            Reason::CredentialsUnavailable => backoff(self.failures, uid),
-            _ => RECHECK,
-        };
-        self.retry_at = Some(later(now, pause));
-        self.failure = Some(failure);
-    }
-
-    fn worked(&mut self) {
-        self.failures = 0;
-        self.failure = None;
-    }
-
-    fn recently(&self, now: Timestamp) -> bool {
-        self.fetched_at
-            .is_some_and(|at| between(at, now) < REFRESH_PAUSE)
-    }
-
-    fn clock_stepped(&mut self, now: Timestamp) {
-        let longest = later(now, RECHECK);
-        self.retry_at = self.retry_at.map(|time| time.min(longest));
-        self.fetched_at = self.fetched_at.filter(|time| *time <= now);
-    }
-}
-
-impl Held {
-    /// Takes up what a fetch gave; `known` is what was held of the same source.
-    fn of(
-        credentials: Credentials,
-        compiled: &Compiled,
-        known: Option<&Self>,
-        now: Timestamp,
-    ) -> Self {
-        let session = credentials.session_token.is_some() || credentials.expires_at.is_some();
-        let hash = if session {
-            credential_hash(CredentialInputs::Session {
-                source: &compiled.source_name(),
-            })
-        } else {
-            credential_hash(CredentialInputs::Static {
-                access_key_id: &credentials.access_key_id,
-                secret_access_key: credentials.secret_access_key.expose_secret(),
-            })
-        };
-        let left = credentials.expires_at.map(|end| between(now, end));
-        // A provider that hands out one cached session tells less of its length each time.
-        let known = known.filter(|held| held.hash == hash);
-        let session_length = left.max(
-            known
-                .and_then(|held| held.session_length)
-                .filter(|_| left.is_some()),
-        );
-        Self {
-            credentials,
-            hash,
-            session_length,
-            skew: SignedDuration::ZERO,
-        }
-    }
-
-    /// Whether something can still be signed with them.
-    fn is_useful(&self, now: Timestamp) -> bool {
-        self.credentials
-            .expires_at
-            .is_none_or(|end| between(now, end) >= USELESS)
-    }
 }
 
 impl Store {
@@ -456,10 +338,15 @@ impl Store {
             return PutLeave::Wait;
         };
         let leave = self.unsigned.put_leave(compiled, narrowed, &self.seen.name);
-        if leave == PutLeave::Wait {
-            self.look.at = Some(now);
+        if leave != PutLeave::Wait {
+            return leave;
         }
-        leave
+        // Without credentials of its own there is nothing to probe with; nobody waits for what does not come.
+        if self.held.as_ref().is_some_and(|held| held.is_useful(now)) {
+            self.look.at = Some(now);
+            return PutLeave::Wait;
+        }
+        Known::Unclear.put_leave(compiled, narrowed, &self.seen.name)
     }
 
     /// Takes up the end of a session's fetch, which a resource made; `None` where it was not tried. Tells who waited.
@@ -502,30 +389,4 @@ fn compile(seen: &StoreSeen) -> Result<Compiled, String> {
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|spec| Compiled::of(spec))
-}
-
-/// Refuses credentials that could sign nothing.
-fn usable(credentials: Credentials, now: Timestamp) -> Result<Credentials, CredentialsFailure> {
-    if credentials
-        .expires_at
-        .is_some_and(|end| between(now, end) < USELESS)
-    {
-        return Err(ended());
-    }
-    if credentials.session_token.is_some() && credentials.expires_at.is_none() {
-        return Err(CredentialsFailure {
-            reason: Reason::CredentialsExpiryUnknown,
-            message: "the credentials hold a session token without its end, so no URL's life could be promised: add \
-                      the end (expiration, RFC 3339)"
-                .to_owned(),
-        });
-    }
-    Ok(credentials)
-}
-
-fn ended() -> CredentialsFailure {
-    CredentialsFailure {
-        reason: Reason::CredentialsExpired,
-        message: "the credentials have ended or end within a minute: renew them; they are taken up by themselves".to_owned(),
-    }
 }
