@@ -54,7 +54,7 @@ fn at(endpoint: String, hours: u64) -> Sts {
     }
 }
 
-fn secret(fields: &[(&str, &str)]) -> (u16, Value) {
+pub(super) fn secret(fields: &[(&str, &str)]) -> (u16, Value) {
     let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
     let data: serde_json::Map<String, Value> = fields
         .iter()

@@ -69,6 +69,34 @@ fn a_rule_becomes_the_resources_that_it_allows() {
 }
 
 #[test]
+fn a_form_uploads_and_a_listing_stays_below_its_prefix() {
+    let text = policy(&[
+        rule(
+            &json!({"prefixes": ["in/"], "methods": ["POST"], "maxUploadBytes": 1, "tagKeys": ["t"]}),
+        ),
+        rule(&json!({"prefixes": ["out/", "raw-*"], "methods": ["GET", "LIST"]})),
+    ]);
+    let can = |action: &str, resource: &str, prefix| {
+        allows(&text, action, &format!("arn:aws:s3:::{resource}"), prefix)
+    };
+    assert!(can("s3:PutObject", "data/in/x", None));
+    assert!(!can("s3:PutObjectTagging", "data/in/x", None));
+    assert!(!can("s3:GetObject", "data/in/x", None));
+    for prefix in ["out/", "out/x/", "raw-", "raw-1"] {
+        assert!(can("s3:ListBucket", "data", Some(prefix)), "{prefix}");
+    }
+    for prefix in ["out", "outer/", "in/", ""] {
+        assert!(!can("s3:ListBucket", "data", Some(prefix)), "{prefix}");
+    }
+    assert!(!can("s3:ListBucket", "data", None));
+
+    let whole = policy(&[rule(
+        &json!({"prefixes": ["*"], "methods": ["GET", "LIST"]}),
+    )]);
+    assert!(allows(&whole, "s3:ListBucket", "arn:aws:s3:::data", None));
+}
+
+#[test]
 fn another_store_another_namespace_and_a_missing_label_reach_nothing() {
     let nothing = |rules: &[Value], name: &str, store: &str| {
         let error = policy_for(rules, name, store).unwrap_err();
