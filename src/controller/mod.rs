@@ -74,7 +74,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
     let Wired {
         settings: _,
         cluster,
-        server_clock: _,
+        server_clock,
         credentials,
         mut events,
         watches,
@@ -90,6 +90,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
         tasks: JoinSet::new(),
         works: HashMap::new(),
     };
+    let mut server_times = server_clock.changes();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
@@ -103,6 +104,11 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
             break;
         }
         tokio::select! {
+            Ok(()) = server_times.changed() => {
+                if let Some(skew) = *server_times.borrow_and_update() {
+                    engine.lock().on(Event::ApiClock(skew), clock.wall());
+                }
+            }
             taken = events.recv_many(&mut batch, BATCH) => {
                 let now = clock.wall();
                 let mut engine = engine.lock();

@@ -3,7 +3,7 @@
 //! What holds here: each step is one call to one room, and each is timed.
 
 use jiff::Timestamp;
-use presigned_core::engine::{Notice, Step, StepResult};
+use presigned_core::engine::{CredentialSource, Notice, Session, Step, StepResult};
 use tokio::time::Instant;
 
 use crate::kube::Cluster;
@@ -52,21 +52,7 @@ impl Hands {
                 store,
                 source,
                 session,
-            } => {
-                let result = self.credentials.fetch(&source, &session, now).await;
-                match &result {
-                    Ok(_) => tracing::debug!(store, "credentials were fetched"),
-                    Err(failure) => {
-                        tracing::warn!(
-                            store,
-                            reason = failure.reason.as_str(),
-                            "{}",
-                            failure.message
-                        );
-                    }
-                }
-                StepResult::Credentials(result)
-            }
+            } => self.fetch(&store, &source, &session, now).await,
             Step::List { store, order } => {
                 tracing::debug!(store, bucket = order.bucket.as_str(), "listing");
                 StepResult::Listed(self.s3.list(&order).await)
@@ -153,6 +139,24 @@ impl Hands {
                 StepResult::Published
             }
         }
+    }
+
+    async fn fetch(
+        &self,
+        store: &str,
+        source: &CredentialSource,
+        session: &Session,
+        now: Timestamp,
+    ) -> StepResult {
+        let result = self.credentials.fetch(source, session, now).await;
+        match &result {
+            Ok(_) => tracing::debug!(store, "credentials were fetched"),
+            Err(failure) => {
+                let reason = failure.reason.as_str();
+                tracing::warn!(store, reason, "{}", failure.message);
+            }
+        }
+        StepResult::Credentials(result)
     }
 }
 

@@ -126,10 +126,10 @@ async fn a_session_for_a_request_reaches_no_other_key_and_copies_from_none() {
         tagging: Some(BTreeMap::from([("a".to_owned(), "b".to_owned())])),
         ..PutOptions::default()
     }));
-    let tagger = session(&server, session_name("team-a", "mine"), tagged).await;
+    let with_tags = session(&server, session_name("team-a", "mine"), tagged).await;
     let tags = [("x-amz-tagging", "a=b")];
     assert_eq!(
-        status(&tagger, Method::PUT, &mine, &tags).await,
+        status(&with_tags, Method::PUT, &mine, &tags).await,
         StatusCode::OK
     );
 }

@@ -93,7 +93,6 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
                 StepResult::Published
             }
             Step::List { .. }
-            | Step::Ask { .. }
             | Step::Sign(_)
             | Step::InspectSecret { .. }
             | Step::UpdateSecret { .. }

@@ -406,7 +406,17 @@ fn mismatch(what: impl fmt::Display) -> Trouble {
 }
 
 fn unrendered(error: &RenderError) -> Trouble {
-    stalled(Reason::SecretTooLarge, error.to_string())
+    let reason = match error {
+        RenderError::TooLarge { .. } | RenderError::TooManyForSecret { .. } => {
+            Reason::SecretTooLarge
+        }
+        RenderError::Format { .. }
+        | RenderError::Names(_)
+        | RenderError::Header
+        | RenderError::Field => Reason::InvalidSpec,
+        RenderError::Url => Reason::SignatureMismatch,
+    };
+    stalled(reason, error.to_string())
 }
 
 fn too_short(short: &TooShort) -> Trouble {

@@ -432,6 +432,7 @@ impl Cluster {
     }
 
     /// Carries out a step as a healthy API server would.
+    #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     pub fn carry_out(&mut self, work: &Work, step: &Step, now: Timestamp) -> StepResult {
         match step {
             Step::InspectSecret {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{ConditionStatus, GetOptions, PutOptions, Reason};
 use presigned_core::engine::Trial;
 use presigned_core::engine::{
-    Asked, ErrorCode, ListFailure, Tried, list_trouble, rejects_credentials, verified,
+    Asked, ErrorCode, ListFailure, Listable, Tried, list_trouble, rejects_credentials, verified,
 };
 use presigned_core::policy::Options;
 use presigned_core::signing::Credentials;
@@ -85,7 +85,7 @@ async fn a_missing_right_and_a_missing_key_are_told_apart_where_the_server_does(
     order.credentials = reader;
     let failure = client().list(&order).await.unwrap_err();
     assert!(matches!(failure, ListFailure::Refused(_)), "{failure:?}");
-    let trouble = list_trouble(&failure, &order);
+    let trouble = list_trouble(&failure, &Listable::of(&order));
     assert_eq!(trouble.reason, Reason::ListFailed);
     assert!(
         trouble
