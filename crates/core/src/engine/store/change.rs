@@ -282,7 +282,7 @@ impl Store {
         if let Ok(answer) = plain {
             match (&mut self.change, answer.skew) {
                 (Some(change), Some(skew)) if moved => change.skew = Some(skew),
-                (_, Some(skew)) => self.clocks.read_store(skew),
+                (_, Some(skew)) => self.heard(skew),
                 (_, None) => {}
             }
             self.look.answered |= !moved;
@@ -320,6 +320,12 @@ impl Store {
         }
         self.judge(under_way, verdict, now);
         Looked::Nothing
+    }
+
+    /// The store in use answered, and its clock showed this; any answer of it will do.
+    pub(in crate::engine) fn heard(&mut self, skew: SignedDuration) {
+        self.clocks.read_store(skew);
+        self.look.answered = true;
     }
 
     /// What is wrong with a change (true), or with fetching what is in use: reason and sentence.
