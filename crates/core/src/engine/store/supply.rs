@@ -109,3 +109,107 @@ impl Store {
         Supply::Ready(Box::new(held.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Sessions of a role that narrows them.
+
+    use super::super::super::event::StoreSeen;
+    use super::*;
+    use crate::api::{AssumeRoleCredentials, ClusterObjectStoreSpec, S3Store, StoreCredentials};
+    use crate::signing::Credentials;
+
+    const LIFE: Duration = Duration::from_hours(12);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn store(role: &str, scope: SessionScope) -> StoreSeen {
+        let assume_role = AssumeRoleCredentials {
+            role_arn: format!("arn:aws:iam::111122223333:role/{role}"),
+            scope: Some(scope),
+            ..AssumeRoleCredentials::default()
+        };
+        let s3 = S3Store {
+            region: "eu-west-2".to_owned(),
+            credentials: StoreCredentials {
+                assume_role: Some(assume_role),
+                ..StoreCredentials::default()
+            },
+            ..S3Store::default()
+        };
+        StoreSeen {
+            name: "default".to_owned(),
+            uid: "uid".to_owned(),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            spec: Ok(Box::new(ClusterObjectStoreSpec { s3 })),
+            status: crate::api::ClusterObjectStoreStatus::default(),
+        }
+    }
+
+    fn given(id: &str, ends: i64) -> Credentials {
+        Credentials {
+            access_key_id: id.to_owned(),
+            secret_access_key: "secret".into(),
+            session_token: Some("token".into()),
+            expires_at: Some(at(ends)),
+        }
+    }
+
+    fn session() -> Session {
+        Session {
+            name: "team-a-dl".to_owned(),
+            policy: Some("{}".to_owned()),
+        }
+    }
+
+    /// A store that has its own session, of which nothing is on trial.
+    fn ready(scope: SessionScope) -> Store {
+        let mut store = Store::new(store("signer", scope));
+        store.fetch_now(at(0)).unwrap();
+        assert!(store.fetched(Ok(given("whole", 3600)), |_| false, at(0)));
+        store
+    }
+
+    #[test]
+    fn a_narrowed_session_is_fetched_by_who_needs_it_and_is_no_change_of_credentials() {
+        let mut store = ready(SessionScope::Request);
+        let Supply::Fetch(source) = store.supply("a", LIFE, Some(&session()), at(1)) else {
+            panic!("it is fetched first");
+        };
+        store.session_begun(&session(), at(1));
+        let waits = store.supply("b", LIFE, Some(&session()), at(1));
+        assert!(matches!(waits, Supply::Fetching));
+        let result = Some(Ok(given("narrow", 3600)));
+        let waited = store.session_fetched(&session(), &source, result, at(2));
+        assert!(waited.contains("b"));
+        let Supply::Ready(held) = store.supply("a", LIFE, Some(&session()), at(2)) else {
+            panic!("it is at hand");
+        };
+        assert_eq!(held.credentials.access_key_id, "narrow");
+        assert_eq!(held.hash, store.held.as_ref().unwrap().hash);
+    }
+
+    #[test]
+    fn a_store_that_does_not_narrow_signs_with_its_own_session() {
+        let mut store = ready(SessionScope::Store);
+        let Supply::Ready(held) = store.supply("a", LIFE, Some(&session()), at(1)) else {
+            panic!("it is at hand");
+        };
+        assert_eq!(held.credentials.access_key_id, "whole");
+    }
+
+    #[test]
+    fn a_session_of_another_role_is_not_taken_for_this_ones() {
+        let mut changed = ready(SessionScope::Request);
+        changed.session_begun(&session(), at(1));
+        let other = Store::new(store("other", SessionScope::Request));
+        let source = other.compiled.unwrap().source;
+        let result = Some(Ok(given("narrow", 3600)));
+        changed.session_fetched(&session(), &source, result, at(2));
+        let still = changed.supply("a", LIFE, Some(&session()), at(2));
+        assert!(matches!(still, Supply::Fetching));
+    }
+}
