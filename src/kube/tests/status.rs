@@ -113,6 +113,7 @@ async fn kinds_of_the_cluster_have_no_namespace_in_their_path() {
         asked[0].body["status"],
         json!({
             "observedGeneration": null, "conditions": null, "credentialsExpireAt": null,
+            "absenceBudget": null,
             "urls": { "total": 2, "onCurrentCredentials": 1 },
         })
     );

@@ -68,6 +68,7 @@ pub(super) fn secret(fields: &[(&str, &str)]) -> (u16, Value) {
     )
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "what a scripted answer is")]
 fn static_secret() -> Option<(u16, Value)> {
     Some(secret(&[
         ("accessKeyID", "BASE"),

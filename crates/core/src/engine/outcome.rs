@@ -25,7 +25,7 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// The longest pause of everything: a server's word is not believed beyond it.
 const LONGEST_SLOW_DOWN: Duration = Duration::from_mins(1);
 /// Between two counts of a store's URLs.
-const RECOUNT: Duration = Duration::from_secs(1);
+pub(super) const RECOUNT: Duration = Duration::from_secs(1);
 /// Between two tries of a store's or policy's status.
 const STATUS_PAUSE: Duration = Duration::from_secs(15);
 

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::ask::{Asked, ListFailure, Listing};
 use super::judge::{Judged, judge};
 use super::memory::{Issued, Trouble};
 use super::obtain::try_issued;
+use super::outcome::RECOUNT;
 use super::plan::{RECHECK, SecretPlan, Wake};
 use super::proof;
 use super::status::{condition, is_current};
@@ -67,6 +68,8 @@ impl Engine {
                 .get(name)
                 .map_or(&none, |namespace| &namespace.labels),
         };
+        let skew = result.as_ref().map_or_else(refused_by, |found| found.skew);
+        let store = allowed.store.clone();
         let found = match result {
             Ok(found) => {
                 let policies = &self.index.policy_set;
@@ -93,6 +96,7 @@ impl Engine {
                 })
             }
         };
+        self.heard(&store, skew, now);
         match found {
             Ok(found) => {
                 if let Some(record) = self.index.resources.get_mut(uid) {
@@ -119,6 +123,8 @@ impl Engine {
         let Judged::Allowed(allowed) = judged else {
             return;
         };
+        let mut skews = answers.iter().flatten().filter_map(|answer| answer.skew);
+        self.heard(&allowed.store, skews.next_back(), now);
         let Some(proof) = proof::proof(&allowed, sample, answers, hash.to_owned(), now) else {
             return;
         };
@@ -140,6 +146,15 @@ impl Engine {
         memory.proof = Some(Box::new(proof));
         if let Some(trouble) = trouble {
             self.stumbled(uid, trouble, now);
+        }
+    }
+
+    /// A store answered a resource, and its clock may have been read.
+    fn heard(&mut self, store: &str, skew: Option<SignedDuration>, now: Timestamp) {
+        if let (Some(skew), Some(known)) = (skew, self.index.stores.get_mut(store)) {
+            known.heard(skew);
+            let work = Work::Store(store.to_owned());
+            self.queue.by(&work, later(now, RECOUNT));
         }
     }
 
@@ -207,5 +222,16 @@ impl Engine {
             }
             SecretPlan::Settled => None,
         }
+    }
+}
+
+/// What the store's clock showed as it refused a listing.
+const fn refused_by(failure: &ListFailure) -> Option<SignedDuration> {
+    match failure {
+        ListFailure::Refused(answer) => answer.skew,
+        ListFailure::TooMany
+        | ListFailure::TooLong
+        | ListFailure::Unreached(_)
+        | ListFailure::Malformed => None,
     }
 }
