@@ -213,9 +213,11 @@ impl Memory {
 
     /// A write worked.
     pub(super) fn succeeded(&mut self) {
-        let listed_at = self.listed_at;
+        let (listed_at, tries, try_at) = (self.listed_at, self.tries, self.try_at);
         self.begin_anew();
         self.listed_at = listed_at;
+        // What did not work is not tried more often for being signed again.
+        (self.tries, self.try_at) = (tries, try_at);
         self.drifted = false;
         self.outdated = false;
         self.pending = None;

@@ -15,6 +15,7 @@ use crate::api::{
     ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, Reason, UrlCounts,
     set_condition,
 };
+use crate::issue::without_jitter;
 use crate::policy::format_duration;
 
 impl Engine {
@@ -97,7 +98,7 @@ impl Engine {
             credentials_expire_at: told.or(end),
             urls: if counted { Some(urls) } else { old.urls },
             absence_budget: if counted {
-                budget.map(in_minutes)
+                budget.map(rounded)
             } else {
                 old.absence_budget.clone()
             },
@@ -121,10 +122,16 @@ impl Engine {
             urls.total += 1;
             urls.on_current_credentials += u32::from(current);
             let status = &record.seen.status;
-            if let (Some(renews), Some(ends)) = (status.renew_at, status.expires_at)
-                && now < ends
+            if let (Some(issued), Some(renews), Some(ends), Some(revision)) = (
+                status.issued_at,
+                status.renew_at,
+                status.expires_at,
+                status.revision,
+            ) && now < ends
             {
-                let left = between(renews, ends);
+                // The jitter differs with each renewal, and only ever leaves more.
+                let latest = without_jitter(issued, renews, &record.seen.uid, revision);
+                let left = between(latest, ends);
                 budget = Some(budget.map_or(left, |least| least.min(left)));
             }
         }
@@ -176,7 +183,10 @@ fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
     Some((true, Reason::CredentialsReady, message))
 }
 
-/// Whole minutes, rounded down.
-fn in_minutes(budget: Duration) -> String {
-    format_duration(Duration::from_secs(budget.as_secs() / 60 * 60))
+/// To the nearest minute, below ten minutes to the nearest ten seconds: what it is reckoned from is good to two seconds,
+/// and a figure that trembles would be written again and again.
+fn rounded(budget: Duration) -> String {
+    let seconds = budget.as_secs();
+    let unit = if seconds < 600 { 10 } else { 60 };
+    format_duration(Duration::from_secs((seconds + unit / 2) / unit * unit))
 }

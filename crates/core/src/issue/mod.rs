@@ -25,7 +25,7 @@ pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Me, Owner, Ownership, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
 pub use render_form::{FormContent, render_form};
-pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread};
+pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread, without_jitter};
 pub use template::{ReservedKeys, Template, secret_name};
 
 #[cfg(test)]

@@ -57,6 +57,23 @@ pub fn renew_at(
     instant(issued.saturating_add(wait - earlier))
 }
 
+/// The time of a renewal as it was before the jitter made it earlier, give or take two seconds.
+#[must_use]
+pub fn without_jitter(
+    issued_at: Timestamp,
+    renew_at: Timestamp,
+    uid: &str,
+    revision: i64,
+) -> Timestamp {
+    let issued = issued_at.as_second();
+    let wait = renew_at.as_second().saturating_sub(issued).max(0);
+    // What was left of the wait, in parts of 100 * 2^32.
+    let whole = 100_u128 << 32;
+    let taken = JITTER * u128::from(fraction("presigned.dev/renew", uid, revision));
+    let before = u128::from(wait.unsigned_abs()) * whole / (whole - taken);
+    instant(issued.saturating_add(i64::try_from(before).unwrap_or(i64::MAX)))
+}
+
 /// Whether fresh credentials are worth fetching first: they lengthen the life by a quarter of what they could give.
 ///
 /// `remaining` is what the credentials at hand have left, `session_length` what a new session would give.

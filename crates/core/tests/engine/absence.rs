@@ -58,3 +58,14 @@ fn a_budget_that_stays_the_same_is_not_written() {
     let writes = scene.writes(|scene| scene.run(2 * 3600));
     assert_eq!(writes, Vec::<Kind>::new());
 }
+
+#[test]
+fn renewals_do_not_make_the_budget_tremble() {
+    let mut scene = Scene::issued("dl");
+    scene.apply("other", |_| {});
+    scene.run(60);
+    assert_eq!(budget(&scene), EIGHT_HOURS);
+    let writes = scene.writes(|scene| scene.run(40 * 3600));
+    assert!(writes.contains(&Kind::Update), "it was renewed");
+    assert!(!writes.contains(&Kind::StoreStatus), "{writes:?}");
+}
