@@ -1,6 +1,6 @@
 //! The engine by itself: what one resource costs, from event to the last step, and in a plan that finds nothing to do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use super::print;
 
 /// How many resources an engine holds.
 const RESOURCES: usize = 1000;
+/// How many objects the one resource of many has.
+const KEYS: usize = 2000;
 /// How many engines are filled, and how often a full one plans.
 const ROUNDS: usize = 15;
 
@@ -23,7 +25,7 @@ pub(super) fn run() -> Result<()> {
     let mut issues = Vec::with_capacity(ROUNDS);
     let mut plans = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        let mut engine = engine()?;
+        let mut engine = engine(RESOURCES)?;
         let started = Instant::now();
         let published = carry_out_all(&mut engine, now)?;
         issues.push(started.elapsed() / u32::try_from(RESOURCES)?);
@@ -45,7 +47,44 @@ pub(super) fn run() -> Result<()> {
         issues,
     );
     print("plan that finds nothing to do", plans);
+    let turns: Result<Vec<Duration>> = (0..ROUNDS).map(|_| longest_turn(now)).collect();
+    print(
+        "longest turn of the engine as 2,000 keys are issued",
+        turns?,
+    );
     Ok(())
+}
+
+/// How long everybody else waits at the most while a resource of [`KEYS`] objects is issued: its signatures are a step
+/// that is carried out beside the engine.
+fn longest_turn(now: Timestamp) -> Result<Duration> {
+    let mut engine = engine(1)?;
+    let keys: Vec<String> = (0..KEYS)
+        .map(|at| format!("bench-00/train/images/part-{at:05}.tar"))
+        .collect();
+    let mut many = resource(1)?;
+    many.spec = Ok(Box::new(serde_json::from_value(json!({
+        "bucket": "models", "keys": keys, "duration": "1h", "verify": "Never",
+    }))?));
+    let mut longest = Duration::ZERO;
+    let mut timed = |started: Instant| longest = longest.max(started.elapsed());
+    let started = Instant::now();
+    engine.on(Event::Resource(Change::Apply(many)), now);
+    timed(started);
+    let mut version = 1_000_000_u64;
+    loop {
+        let started = Instant::now();
+        let Some((work, step)) = engine.next(now) else {
+            break;
+        };
+        timed(started);
+        version += 1;
+        let (result, _) = carry_out(step, version)?;
+        let started = Instant::now();
+        engine.done(&work, result, now);
+        timed(started);
+    }
+    Ok(longest)
 }
 
 /// Carries out every step as a cluster would that never fails; tells how many Events were published.
@@ -54,60 +93,63 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
     let mut published = 0;
     while let Some((work, step)) = engine.next(now) {
         version += 1;
-        let written = |uid: String| {
-            StepResult::SecretWritten(Ok(ObjectVersion {
-                uid,
-                resource_version: Some(version.to_string()),
-            }))
-        };
-        let result = match step {
-            Step::FetchCredentials { .. } => StepResult::Credentials(Ok(Credentials {
-                access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-                secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-                session_token: None,
-                expires_at: None,
-            })),
-            Step::Ask { asks, .. } => StepResult::Asked(
-                asks.iter()
-                    .map(|_| {
-                        Ok(Answer {
-                            status: 404,
-                            code: Some(ErrorCode::NoSuchKey),
-                            region: None,
-                            skew: None,
-                        })
-                    })
-                    .collect(),
-            ),
-            Step::CreateSecret(write) => written(format!("secret-of-{}", write.name)),
-            Step::WriteStatus { target, .. }
-            | Step::WriteStoreStatus { target, .. }
-            | Step::WritePolicyStatus { target, .. } => {
-                StepResult::StatusWritten(Ok(ObjectVersion {
-                    uid: target.uid,
-                    resource_version: Some(version.to_string()),
-                }))
-            }
-            Step::PublishEvent(_) => {
-                published += usize::from(matches!(work, Work::Resource(_)));
-                StepResult::Published
-            }
-            Step::List { .. }
-            | Step::Sign(_)
-            | Step::InspectSecret { .. }
-            | Step::UpdateSecret { .. }
-            | Step::DeleteSecret { .. }
-            | Step::DeleteResource { .. } => {
-                bail!("a first issue takes no other step")
-            }
-        };
+        let (result, told) = carry_out(step, version)?;
+        published += usize::from(told && matches!(work, Work::Resource(_)));
         engine.done(&work, result, now);
     }
     Ok(published)
 }
 
-/// An engine that has seen its resources and begun nothing.
-fn engine() -> Result<Engine> {
+/// Carries out one step, and tells whether it was an Event.
+fn carry_out(step: Step, version: u64) -> Result<(StepResult, bool)> {
+    let written = |uid: String| {
+        StepResult::SecretWritten(Ok(ObjectVersion {
+            uid,
+            resource_version: Some(version.to_string()),
+        }))
+    };
+    let told = matches!(step, Step::PublishEvent(_));
+    let result = match step {
+        Step::FetchCredentials { .. } => StepResult::Credentials(Ok(Credentials {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+            session_token: None,
+            expires_at: None,
+        })),
+        Step::Ask { asks, .. } => StepResult::Asked(
+            asks.iter()
+                .map(|_| {
+                    Ok(Answer {
+                        status: 404,
+                        code: Some(ErrorCode::NoSuchKey),
+                        region: None,
+                        skew: None,
+                    })
+                })
+                .collect(),
+        ),
+        Step::CreateSecret(write) => written(format!("secret-of-{}", write.name)),
+        Step::WriteStatus { target, .. }
+        | Step::WriteStoreStatus { target, .. }
+        | Step::WritePolicyStatus { target, .. } => StepResult::StatusWritten(Ok(ObjectVersion {
+            uid: target.uid,
+            resource_version: Some(version.to_string()),
+        })),
+        Step::PublishEvent(_) => StepResult::Published,
+        Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
+        Step::List { .. }
+        | Step::InspectSecret { .. }
+        | Step::UpdateSecret { .. }
+        | Step::DeleteSecret { .. }
+        | Step::DeleteResource { .. } => {
+            bail!("a first issue takes no other step")
+        }
+    };
+    Ok((result, told))
+}
+
+/// An engine that has seen so many resources and begun nothing.
+fn engine(resources: usize) -> Result<Engine> {
     let now = Timestamp::now();
     let mut engine = Engine::new(Settings::default()).map_err(anyhow::Error::msg)?;
     let policy = PolicySeen {
@@ -118,7 +160,7 @@ fn engine() -> Result<Engine> {
         spec: Ok(Box::new(serde_json::from_value(json!({
             "namespaces": { "names": ["bench-*"] },
             "allow": [{ "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
-                        "prefixes": ["{namespace}/"] }],
+                        "maxObjects": KEYS, "prefixes": ["{namespace}/"] }],
         }))?)),
         status: presigned_core::api::PresignedUrlPolicyStatus::default(),
     };
@@ -147,7 +189,7 @@ fn engine() -> Result<Engine> {
     list(&mut engine, Event::Namespace, [namespace], now);
     list(&mut engine, Event::Secret, [], now);
     list(&mut engine, Event::OwnSecret, [], now);
-    let resources: Result<Vec<_>> = (0..RESOURCES).map(resource).collect();
+    let resources: Result<Vec<_>> = (0..resources).map(resource).collect();
     list(&mut engine, Event::Resource, resources?, now);
     ensure!(engine.waiting_for().is_empty(), "every list is complete");
     Ok(engine)

@@ -456,12 +456,6 @@ impl Engine {
             return Next::Step(step, Doing::Status(Box::new(desired), notices, refused));
         }
         record.memory.unsaved = None;
-        if let Some(next) = self.try_it(uid, judged, issued.as_ref(), now, &mut wake) {
-            return next;
-        }
-        let Some(record) = self.index.resources.get_mut(uid) else {
-            return Next::Idle(None);
-        };
         if let Some(notice) = record.memory.notices.pop_front() {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }
@@ -473,7 +467,9 @@ impl Engine {
         }
         // An emptied queue keeps its room, and there is one a resource.
         record.memory.notices.shrink_to_fit();
-        Next::Idle(wake.0)
+        // Last of all: a slow store delays nothing that others wait for.
+        self.try_it(uid, judged, issued.as_ref(), now, &mut wake)
+            .unwrap_or(Next::Idle(wake.0))
     }
 
     fn serves(&self, record: &index::Record) -> bool {

@@ -373,6 +373,7 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
     for (type_, action) in [
         (ConditionType::Ready, "Issue"),
         (ConditionType::Renewed, "Renew"),
+        (ConditionType::Verified, "Verify"),
     ] {
         let Some(after) = condition(new, type_) else {
             continue;
@@ -394,6 +395,11 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
                 };
                 let refused = after.reason == Reason::NeverRenewed.as_str();
                 !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
+            }
+            // That it works is as it should be, and that it was not tried is no news.
+            ConditionType::Verified => {
+                let failed = |condition: &Condition| condition.status == ConditionStatus::False;
+                !failed(after) && !before.is_some_and(failed)
             }
             _ => after.reason == Reason::Progressing.as_str(),
         };

@@ -31,9 +31,9 @@ fn a_first_issue_is_tried_after_it_is_told() {
     let wanted = [
         Kind::Create,
         Kind::Status,
+        Kind::Notice,
         Kind::Ask,
         Kind::Status,
-        Kind::Notice,
     ];
     assert_eq!(steps, wanted);
     assert_eq!(
@@ -69,6 +69,23 @@ fn what_changed_is_tried_again() {
     assert!(scene.ready("dl").0, "a report holds nothing back");
     let missing = (ConditionStatus::False, "NoSuchKey".to_owned());
     assert_eq!(verified(&scene), missing);
+}
+
+#[test]
+fn what_does_not_work_is_told_by_one_event_and_so_is_its_end() {
+    let mut scene = with(None);
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    let told = |scene: &mut Scene, seconds| {
+        let before = scene.0.notices.len();
+        scene.run(seconds);
+        let new = scene.0.notices[before..].iter();
+        new.filter(|notice| notice.action == "Verify")
+            .map(|notice| (notice.warning, notice.reason.as_str()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut scene, 3600), [(true, "NoSuchKey")]);
+    scene.0.cloud.put_object("data", "team-a/file.bin");
+    assert_eq!(told(&mut scene, 3700), [(false, "Works")]);
 }
 
 #[test]
