@@ -4,6 +4,7 @@
 //! not allowed, is left out and counted. A listing is never cut off in silence: too many objects are refused. What was found
 //! is not believed after a policy or the namespace changed, nor across a restart.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,12 +15,12 @@ use super::memory::Trouble;
 use super::sign::Object;
 use super::store::{Held, shifted};
 use super::time::later;
-use crate::api::Reason;
-use crate::issue::listing_hash;
+use crate::api::{Method, Reason};
+use crate::issue::{listing_hash, unfit_keys};
 use crate::policy::{Grant, Key, ListRequest, Namespace, PolicySet};
 
 /// How long a listing is good for a signature.
-pub(super) const FRESH: Duration = Duration::from_mins(1);
+pub(super) const FRESH: Duration = Duration::from_mins(5);
 /// How long all pages together may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -81,6 +82,8 @@ pub(super) fn judge(
     let objects: Vec<Object> = listing
         .objects
         .into_iter()
+        // The spec may ask for less than it did when this was listed.
+        .filter(|listed| list.keeps(&listed.key))
         .filter_map(|listed| {
             Some(Object {
                 key: Key::parse(&listed.key).ok()?,
@@ -107,6 +110,7 @@ pub(super) fn judge(
         .zip(listed.allowed)
         .filter_map(|(object, allowed)| allowed.then_some(object))
         .collect();
+    let objects = without_unfit(objects, allowed);
     let skipped = u32::try_from(all - objects.len()).unwrap_or(u32::MAX);
     let found = u32::try_from(objects.len()).unwrap_or(u32::MAX);
     if found < list.min_objects {
@@ -119,23 +123,41 @@ pub(super) fn judge(
             .map_or((0, ""), |(size, etag)| (*size, etag.as_str()));
         (object.key.as_str(), size, etag)
     }));
+    let right = &allowed.granted.grant;
+    // Without an object nothing is signed, and the right to list is all there is. What is signed never outlives it.
+    let grant = listed.grant.unwrap_or_else(|| right.clone());
     Ok(Found {
         objects,
         skipped,
         hash,
-        // Without an object nothing is signed, and the right to list is all there is.
-        grant: listed
-            .grant
-            .unwrap_or_else(|| allowed.granted.grant.clone()),
+        grant: Grant {
+            max_duration: grant.max_duration.min(right.max_duration),
+            ..grant
+        },
         at: now,
     })
+}
+
+/// Leaves out what the files that are asked for cannot hold: whoever may upload must not be able to end a listing.
+fn without_unfit(objects: Vec<Object>, allowed: &Allowed) -> Vec<Object> {
+    let granted = &allowed.granted;
+    let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+    let unfit: BTreeSet<String> = unfit_keys(&granted.wishes.formats, Method::Get, &keys)
+        .into_iter()
+        .map(ToOwned::to_owned)
+        .collect();
+    objects
+        .into_iter()
+        .filter(|object| !unfit.contains(object.key.as_str()))
+        .collect()
 }
 
 fn too_few(allowed: &Allowed, list: &ListRequest, found: u32, skipped: u32) -> Trouble {
     let left_out = match skipped {
         0 => String::new(),
         n => format!(
-            " ({n} more were left out: their keys cannot be signed safely, or no policy allows them)"
+            " ({n} more were left out: their keys cannot be signed safely, no policy allows them, or a file of spec.formats cannot \
+             hold them)"
         ),
     };
     Trouble {

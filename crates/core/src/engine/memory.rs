@@ -152,6 +152,8 @@ pub(super) struct Memory {
     pub(super) tries: u32,
     /// When what did not work is tried again.
     pub(super) try_at: Option<Timestamp>,
+    /// Since when a first issue waits for its turn.
+    pub(super) waits_since: Option<Timestamp>,
     /// The status is not written again before this time.
     pub(super) status_retry_at: Option<Timestamp>,
 }
@@ -173,6 +175,16 @@ impl Memory {
 
     /// The spec changed: what stood in the way of the old one is no reason to wait.
     pub(super) fn begin_anew(&mut self) {
+        self.unblock();
+        self.listed_at = None;
+        self.sample = Vec::new();
+        self.proof = None;
+        self.tries = 0;
+        self.try_at = None;
+    }
+
+    /// Nothing stands in the way any more.
+    fn unblock(&mut self) {
         self.trouble = None;
         self.failures = 0;
         self.last_failure = None;
@@ -181,10 +193,7 @@ impl Memory {
         self.inspected = None;
         self.occupied = false;
         self.listing = None;
-        self.listed_at = None;
         self.signed = None;
-        self.try_at = None;
-        self.tries = 0;
         self.resign_at = None;
         self.replace = false;
         self.removal_retry_at = None;
@@ -213,11 +222,7 @@ impl Memory {
 
     /// A write worked.
     pub(super) fn succeeded(&mut self) {
-        let (listed_at, tries, try_at) = (self.listed_at, self.tries, self.try_at);
-        self.begin_anew();
-        self.listed_at = listed_at;
-        // What did not work is not tried more often for being signed again.
-        (self.tries, self.try_at) = (tries, try_at);
+        self.unblock();
         self.drifted = false;
         self.outdated = false;
         self.pending = None;

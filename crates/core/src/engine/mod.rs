@@ -41,6 +41,7 @@ mod words;
 mod write;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -73,6 +74,9 @@ use time::{ceil, whole};
 
 /// Steps that only urgent work may take, of those in flight.
 const URGENT_SLOTS: usize = 8;
+
+/// Who waits for longer than this before the first issue is told so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The engine of one operator.
 #[derive(Debug)]
@@ -295,8 +299,7 @@ impl Engine {
         self.index.resources.values().map(|record| ResourceFigures {
             namespace: &record.seen.namespace,
             name: &record.seen.name,
-            ready: status::condition(&record.seen.status, crate::api::ConditionType::Ready)
-                .is_some_and(|ready| ready.status == crate::api::ConditionStatus::True),
+            ready: status::says_ready(&record.seen.status),
             // What a link leaves behind is no URL that could die.
             expires_at: record
                 .seen
@@ -415,11 +418,31 @@ impl Engine {
                 if let Some(store) = store {
                     self.queue.push(Work::Store(store), Priority::Urgent, 0);
                 }
-                return Next::Idle(wake.0);
+                return self.wait(uid, &judged, now, wake);
             }
+            SecretPlan::InLine => return self.wait(uid, &judged, now, wake),
             SecretPlan::Settled => {}
         }
         self.settle(uid, &judged, now, wake)
+    }
+
+    /// Something outside comes first. What the status says of a URL that has died meanwhile cannot wait for it, and who waits
+    /// for long is told so.
+    fn wait(&mut self, uid: &str, judged: &judge::Judged, now: Timestamp, mut wake: Wake) -> Next {
+        let Some(record) = self.index.resources.get_mut(uid) else {
+            return Next::Idle(None);
+        };
+        let silent = record.seen.status.conditions.is_empty();
+        let alive = plan::issued(record).is_some_and(|issued| issued.alive(now));
+        let since = *record.memory.waits_since.get_or_insert(now);
+        let patience = time::later(since, PATIENCE);
+        if (status::says_ready(&record.seen.status) && !alive) || (silent && patience <= now) {
+            return self.settle(uid, judged, now, wake);
+        }
+        if silent {
+            wake.at(patience);
+        }
+        Next::Idle(wake.0)
     }
 
     /// The Secret is as it should be, or cannot be now: the status tells so.
@@ -456,6 +479,7 @@ impl Engine {
             return Next::Step(step, Doing::Status(Box::new(desired), notices, refused));
         }
         record.memory.unsaved = None;
+        record.memory.waits_since = None;
         if let Some(notice) = record.memory.notices.pop_front() {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }

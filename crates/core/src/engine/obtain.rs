@@ -9,14 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::ask::{Ask, ListOrder};
-use super::index::Index;
+use super::index::{Index, Record};
 use super::judge::Allowed;
 use super::listing::{Found, order};
 use super::memory::{Issued, Trouble};
-use super::plan::{Purpose, SecretPlan};
+use super::plan::{Purpose, RECHECK, SecretPlan, Wake, issued};
 use super::proof;
 use super::queue::Priority;
 use super::sign::SigningJob;
+use super::status::says_ready;
 use super::step::{CredentialSource, ObjectVersion, Session, Step};
 use super::store::{Held, PutLeave, REFRESH_PAUSE, Supply};
 use super::time::later;
@@ -49,8 +50,15 @@ pub(super) enum Slow {
     Session(Box<CredentialSource>, Box<Session>),
     /// A listing.
     List(Box<ListOrder>),
-    /// A try of some objects, with the hash of what they are signed for.
-    Prove(Vec<Key>, Vec<Ask>, String),
+    /// A try of some objects.
+    Prove {
+        /// Each with its request.
+        tries: Vec<(Key, Ask)>,
+        /// The hash of what they are signed for.
+        hash: String,
+        /// Whether something is published only if it works.
+        first: bool,
+    },
 }
 
 /// Plans a slow step as soon as the store has room for one.
@@ -61,24 +69,37 @@ pub(super) fn begin(
     slow: Slow,
     now: Timestamp,
 ) -> SecretPlan {
-    let urgency = index
-        .resources
-        .get(uid)
-        .map_or((Priority::Routine, 0), |record| urgency(record, now));
-    if !index.slots.may_begin(&allowed.store, uid, urgency) {
-        return SecretPlan::Waiting;
+    let Some(record) = index.resources.get(uid) else {
+        return SecretPlan::Settled;
+    };
+    // What the status says of a URL that has died is put right before anything slow begins.
+    let alive = issued(record).is_some_and(|issued| issued.alive(now));
+    if says_ready(&record.seen.status) && !alive {
+        return SecretPlan::InLine;
+    }
+    let urgency = place_in_line(record, now);
+    let namespace = &record.seen.namespace;
+    if !index
+        .slots
+        .may_begin(&allowed.store, uid, namespace, urgency)
+    {
+        return SecretPlan::InLine;
     }
     let store = allowed.store.clone();
     let (step, purpose) = match slow {
-        Slow::List(order) => (Step::List { store, order }, Purpose::List),
-        Slow::Prove(sample, asks, hash) => {
+        Slow::List(order) => (
+            Step::List { store, order },
+            Purpose::List(identity(allowed)),
+        ),
+        Slow::Prove { tries, hash, first } => {
+            let (sample, asks) = tries.into_iter().unzip();
             let ca_bundle = allowed.ca_bundle.clone();
             let step = Step::Ask {
                 store,
                 asks,
                 ca_bundle,
             };
-            (step, Purpose::Prove(sample, hash))
+            (step, Purpose::Prove(sample, hash, first))
         }
         Slow::Session(source, session) => {
             if let Some(known) = index.stores.get_mut(&store) {
@@ -93,6 +114,25 @@ pub(super) fn begin(
         }
     };
     SecretPlan::Step(step, purpose)
+}
+
+/// The place of a resource in the line of its store. What has made one slow step of an issue makes the next before others
+/// begin; what was never issued and fails again and again does not stand before what still lives.
+fn place_in_line(record: &Record, now: Timestamp) -> (Priority, i64) {
+    let memory = &record.memory;
+    let (priority, rank) = urgency(record, now);
+    if memory.listing.is_some() {
+        (Priority::Urgent, i64::MIN)
+    } else if memory.failures > 0 && record.seen.status.issued_at.is_none() {
+        (Priority::Routine, i64::MIN)
+    } else {
+        (priority, rank.max(i64::MIN + 1))
+    }
+}
+
+/// What a listing is made for: where another is wanted by the time that it comes in, it says nothing.
+pub(super) fn identity(allowed: &Allowed) -> String {
+    format!("{} {}", allowed.granted.spec_hash, allowed.store_hash)
 }
 
 /// All that is needed before anything is signed: what signs, and what is under the prefix where there is one.
@@ -235,9 +275,17 @@ fn proven(
     match &record.memory.proof {
         Some(proof) if proof.serves(&hash, now) => Ok(()),
         _ => {
-            let sample = proof::sample(&allowed.granted.request.objects, found);
-            let asks = proof::asks(allowed, held, &sample, now);
-            Err(Halt::Slow(Box::new(Slow::Prove(sample, asks, hash))))
+            let sample = proof::sample(&allowed.granted.request, found);
+            let tries = proof::tries(allowed, held, &sample, now);
+            if tries.is_empty() {
+                // Nothing can be tried, and nothing speaks against it.
+                return Ok(());
+            }
+            Err(Halt::Slow(Box::new(Slow::Prove {
+                tries,
+                hash,
+                first: true,
+            })))
         }
     }
 }
@@ -249,12 +297,20 @@ pub(super) fn list_again(
     allowed: &Allowed,
     list: &ListRequest,
     now: Timestamp,
+    wake: &mut Wake,
 ) -> SecretPlan {
     match listing(index, uid, allowed, list, now) {
         Halt::Slow(slow) => begin(index, uid, allowed, *slow, now),
         Halt::Waiting => SecretPlan::Waiting,
-        // The store says what is wrong with its credentials; what is issued lives on.
-        _ => SecretPlan::Settled,
+        Halt::Trouble(trouble, again) => {
+            // What is issued lives on; that its objects are not looked at is told.
+            if let Some(record) = index.resources.get_mut(uid) {
+                record.memory.trouble = Some(trouble);
+            }
+            wake.at(again.unwrap_or_else(|| later(now, RECHECK)));
+            SecretPlan::Settled
+        }
+        Halt::MakeRoom(_) | Halt::Inspect | Halt::Sign(_) => SecretPlan::Settled,
     }
 }
 
@@ -265,12 +321,17 @@ pub(super) fn try_issued(
     allowed: &Allowed,
     issued: &Issued,
     now: Timestamp,
+    wake: &mut Wake,
 ) -> SecretPlan {
     let session = allowed.session.as_ref();
     let held = match credentials(index, uid, allowed, session, MOMENT, now) {
         Ok(held) if held.hash == issued.hashes.credential => held,
         Err(Halt::Waiting) => return SecretPlan::Waiting,
         Err(Halt::Slow(slow)) => return begin(index, uid, allowed, *slow, now),
+        Err(Halt::Trouble(_, again)) => {
+            wake.at(again.unwrap_or_else(|| later(now, RECHECK)));
+            return SecretPlan::Settled;
+        }
         Ok(_) | Err(_) => return SecretPlan::Settled,
     };
     let Some(record) = index.resources.get(uid) else {
@@ -278,12 +339,16 @@ pub(super) fn try_issued(
     };
     let sample = match &allowed.granted.request.objects {
         Objects::List(_) => record.memory.sample.clone(),
-        objects => proof::sample(objects, None),
+        _ => proof::sample(&allowed.granted.request, None),
     };
-    let asks = proof::asks(allowed, &held, &sample, now);
-    if asks.is_empty() {
+    let tries = proof::tries(allowed, &held, &sample, now);
+    if tries.is_empty() {
         return SecretPlan::Settled;
     }
-    let hash = proof::hash_of(&issued.hashes);
-    begin(index, uid, allowed, Slow::Prove(sample, asks, hash), now)
+    let slow = Slow::Prove {
+        tries,
+        hash: proof::hash_of(&issued.hashes),
+        first: false,
+    };
+    begin(index, uid, allowed, slow, now)
 }

@@ -208,7 +208,9 @@ impl Engine {
             (_, StepResult::Inspected(Err(failure)) | StepResult::SecretDeleted(Err(failure))) => {
                 self.failed(uid, &failure, now);
             }
-            (Purpose::List, StepResult::Listed(result)) => self.listed(uid, result, now),
+            (Purpose::List(made_for), StepResult::Listed(result)) => {
+                self.listed(uid, made_for, result, now);
+            }
             (Purpose::Sign, StepResult::Signed(job)) => {
                 if let Some(record) = self.index.resources.get_mut(uid) {
                     match job.0 {
@@ -220,8 +222,8 @@ impl Engine {
                     }
                 }
             }
-            (Purpose::Prove(sample, hash), StepResult::Asked(answers)) => {
-                self.tried(uid, sample, &answers, hash, now);
+            (Purpose::Prove(sample, hash, first), StepResult::Asked(answers)) => {
+                self.tried(uid, sample, &answers, (hash, *first), now);
             }
             // The step was not tried: the plan is made afresh.
             (_, _) => {

@@ -47,12 +47,12 @@ pub(super) enum Purpose {
     Remove,
     /// Removal of the Secret of the earlier name.
     Supersede,
-    /// A look at what is under the prefix.
-    List,
+    /// A look at what is under the prefix, for what these hashes say.
+    List(String),
     /// Signatures of many objects.
     Sign,
-    /// A try of these objects, with the hash of what they are signed for.
-    Prove(Vec<Key>, String),
+    /// A try of these objects, with the hash of what they are signed for, and whether something is published by it.
+    Prove(Vec<Key>, String, bool),
     /// Removal of what stands in the way and is ours, or was left by a dead owner of the same name.
     MakeRoom,
     /// A session of a store's role, narrowed to what is signed: the store, its source and the session.
@@ -66,6 +66,8 @@ pub(super) enum SecretPlan {
     Step(Step, Purpose),
     /// The store fetches credentials first; the resource is looked at again after it.
     Waiting,
+    /// The store has no room for a slow step of this resource yet; it is looked at again when there is some.
+    InLine,
     /// Nothing to do until the times that were noted.
     Settled,
 }
@@ -133,6 +135,7 @@ pub(super) fn plan_secret(
         }
         _ => None,
     };
+    let mut in_line = false;
     if let (Some(allowed), None) = (may_issue, blocked) {
         match cause(index, record, allowed, issued.as_ref(), now, wake) {
             None => {
@@ -148,6 +151,8 @@ pub(super) fn plan_secret(
             Some(cause) => {
                 match issue(index, settings, uid, allowed, issued.as_ref(), cause, now) {
                     SecretPlan::Settled => {}
+                    // Who stands in line goes on below: what is dead does not wait with it.
+                    SecretPlan::InLine => in_line = true,
                     plan => return plan,
                 }
             }
@@ -160,9 +165,14 @@ pub(super) fn plan_secret(
     if let Some(at) = record.memory.retry_at.filter(|at| *at > now) {
         wake.at(at);
     }
+    let rest = if in_line {
+        SecretPlan::InLine
+    } else {
+        SecretPlan::Settled
+    };
     // Nothing can be issued now: what is dead, or refused for long enough, goes.
     let Some(issued) = issued else {
-        return SecretPlan::Settled;
+        return rest;
     };
     if let Judged::Denied(_) = judged
         && let Some(at) = removal_at(record, settings, now)
@@ -178,7 +188,7 @@ pub(super) fn plan_secret(
     if dead && removal_blocked.is_none() {
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
-    SecretPlan::Settled
+    rest
 }
 
 /// Whether the Secret may not be what was written.
@@ -214,7 +224,8 @@ fn cause(
     if !issued.alive(now) {
         return Some(Cause::Due);
     }
-    if let Some(found) = &memory.listing {
+    // A link keeps what was found when it was issued.
+    if let (Some(found), None) = (&memory.listing, &allowed.granted.link) {
         let life = u64::try_from(issued.life()).unwrap_or_default();
         if life > found.grant.max_duration.as_secs() {
             return Some(Cause::Shortened);
@@ -275,10 +286,13 @@ fn look_again(
     let Objects::List(list) = &allowed.granted.request.objects else {
         return None;
     };
+    if allowed.granted.link.is_some() {
+        return None;
+    }
     let memory = &mut index.resources.get_mut(uid)?.memory;
     if let Some(found) = memory.listing.take() {
         memory.listed_at = Some(found.at);
-        memory.sample = sample(&allowed.granted.request.objects, Some(&found));
+        memory.sample = sample(&allowed.granted.request, Some(&found));
     }
     let due = match (memory.listed_at, list.refresh_interval) {
         (None, _) => now,
@@ -289,7 +303,7 @@ fn look_again(
         wake.at(due);
         return None;
     }
-    Some(list_again(index, uid, allowed, list, now))
+    Some(list_again(index, uid, allowed, list, now, wake))
 }
 
 /// Whether the store's credentials are known to come from another source than those that signed.

@@ -18,7 +18,7 @@ use super::time::later;
 use super::verdict::{Tried, Verdict, verified};
 use crate::api::{ConditionStatus, GetOptions, Reason, SignedHashes};
 use crate::issue::proof_hash;
-use crate::policy::{Key, Objects, Options};
+use crate::policy::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};
 
 /// How many objects of a resource are tried.
@@ -26,7 +26,7 @@ const SAMPLE: usize = 4;
 /// The life of a URL that is only tried.
 const LIFE: Duration = Duration::from_mins(2);
 /// How long an outcome is good for a publication.
-const FRESH: Duration = Duration::from_mins(1);
+const FRESH: Duration = Duration::from_mins(5);
 /// The last segment of a key that is asked for where a form's sender will choose one.
 const NOBODYS_KEY: &str = "presigned-url-operator-verify";
 
@@ -86,18 +86,35 @@ pub(super) fn hash_of_next(allowed: &Allowed, held: &Held) -> String {
 }
 
 /// The objects that are tried: all of a few, else some from the first to the last.
-pub(super) fn sample(objects: &Objects, found: Option<&Found>) -> Vec<Key> {
-    match objects {
-        Objects::Key(key) => vec![key.clone()],
-        Objects::Keys(keys) => spread(keys, Clone::clone),
+///
+/// What is no read is tried beside the object: whoever may only write or remove is not told whether it exists.
+pub(super) fn sample(request: &Request, found: Option<&Found>) -> Vec<Key> {
+    let reads = matches!(request.options, Options::Get(_) | Options::Head(_));
+    let folder = |key: &Key| {
+        let folder = key.as_str().rsplit_once('/');
+        folder.map_or(String::new(), |(folder, _)| format!("{folder}/"))
+    };
+    match &request.objects {
+        Objects::Key(key) if reads => vec![key.clone()],
+        Objects::Keys(keys) if reads => spread(keys, Clone::clone),
+        Objects::Key(key) => beside(&folder(key)),
+        Objects::Keys(keys) => keys
+            .first()
+            .map_or_else(Vec::new, |key| beside(&folder(key))),
         Objects::List(_) => found.map_or_else(Vec::new, |found| {
             spread(&found.objects, |object| object.key.clone())
         }),
-        Objects::Under(prefix) => Key::parse(&format!("{prefix}{NOBODYS_KEY}"))
-            .ok()
-            .into_iter()
-            .collect(),
+        Objects::Under(prefix) => beside(prefix.as_str()),
     }
+}
+
+/// A key that nobody has, as near as the length of keys allows.
+fn beside(prefix: &str) -> Vec<Key> {
+    [NOBODYS_KEY, "0"]
+        .iter()
+        .find_map(|name| Key::parse(&format!("{prefix}{name}")).ok())
+        .into_iter()
+        .collect()
 }
 
 fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
@@ -110,7 +127,12 @@ fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
 }
 
 /// The requests that try these objects; none where nothing can be signed.
-pub(super) fn asks(allowed: &Allowed, held: &Held, sample: &[Key], now: Timestamp) -> Vec<Ask> {
+pub(super) fn tries(
+    allowed: &Allowed,
+    held: &Held,
+    sample: &[Key],
+    now: Timestamp,
+) -> Vec<(Key, Ask)> {
     let options = Options::Get(match &allowed.granted.grant.options {
         Options::Get(get) | Options::Head(get) => get.clone(),
         Options::Put(_) | Options::Delete | Options::Post(_) => GetOptions::default(),
@@ -130,10 +152,11 @@ pub(super) fn asks(allowed: &Allowed, held: &Held, sample: &[Key], now: Timestam
             };
             let target = &allowed.ask_target;
             let presigned = presign(&operation, target, &held.credentials, signed_at, left).ok()?;
-            Some(Ask {
+            let ask = Ask {
                 url: presigned.url,
                 headers: Vec::new(),
-            })
+            };
+            Some((key.clone(), ask))
         })
         .collect()
 }

@@ -37,6 +37,19 @@ pub(super) struct Signed {
     pub(super) content: SecretContent,
     /// The Secret's uid and resourceVersion are still empty.
     pub(super) issued: Issued,
+    made_of: Mark,
+}
+
+/// What one signature has in common with another that would be the same but for the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    revision: i64,
+    served_request: Option<String>,
+    hashes: SignedHashes,
+    asked: Asked,
+    link: Option<(Fixed, Option<LimitedBy>)>,
+    skew: SignedDuration,
+    access_key_id: String,
 }
 
 /// An object that gets a URL.
@@ -167,12 +180,21 @@ impl SigningJob {
 
     /// Whether what another job signed a moment ago is what this one would.
     pub(super) fn is_served_by(&self, signed: &Signed) -> bool {
-        let made = &signed.issued;
-        let age = self.now.as_second() - made.issued_at.as_second();
-        made.hashes == self.hashes
-            && made.revision == self.revision
-            && made.served_request == self.served_request
-            && (0..=60).contains(&age)
+        let age = self.now.as_second() - signed.issued.issued_at.as_second();
+        // A link keeps the time of its first issue: its mark says all.
+        signed.made_of == self.mark() && (self.link.is_some() || (0..=60).contains(&age))
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            revision: self.revision,
+            served_request: self.served_request.clone(),
+            hashes: self.hashes.clone(),
+            asked: self.asked,
+            link: self.link,
+            skew: self.skew,
+            access_key_id: self.credentials.access_key_id.clone(),
+        }
     }
 
     fn count(&self) -> usize {
@@ -223,7 +245,11 @@ impl SigningJob {
             revision: self.revision,
             served_request: self.served_request.clone(),
         };
-        Ok(Signed { content, issued })
+        Ok(Signed {
+            content,
+            issued,
+            made_of: self.mark(),
+        })
     }
 
     fn life(&self) -> Result<Life, Trouble> {

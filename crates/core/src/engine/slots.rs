@@ -11,6 +11,11 @@ use super::step::Step;
 
 /// Slow steps of resources under way to one store.
 const PER_STORE: usize = 4;
+/// How many of them belong to one namespace while another waits.
+const PER_NAMESPACE: usize = 2;
+
+/// Urgency, rank and arrival.
+type Place = (Priority, i64, u64);
 
 /// Who waits and who is under way.
 #[derive(Debug, Default)]
@@ -20,22 +25,24 @@ pub(super) struct Slots {
     under_way: BTreeMap<String, String>,
     /// The store in whose line a resource stands, or was offered a place.
     lined_up: BTreeMap<String, String>,
+    /// Stores whose line somebody left for another.
+    left: BTreeSet<String>,
     sequence: u64,
 }
 
-/// The line of one store.
+/// The line of one store: resources, each with its namespace.
 #[derive(Debug, Default)]
 struct Line {
-    under_way: usize,
+    under_way: BTreeMap<String, String>,
     /// Those that are to be looked at, each with a place kept for it.
-    offered: BTreeSet<String>,
-    waiting: BTreeMap<(Priority, i64, u64), String>,
-    places: BTreeMap<String, (Priority, i64, u64)>,
+    offered: BTreeMap<String, String>,
+    waiting: BTreeMap<Place, (String, String)>,
+    places: BTreeMap<String, Place>,
 }
 
 impl Line {
     fn free(&self) -> usize {
-        PER_STORE.saturating_sub(self.under_way + self.offered.len())
+        PER_STORE.saturating_sub(self.under_way.len() + self.offered.len())
     }
 
     fn leave(&mut self, uid: &str) {
@@ -44,24 +51,53 @@ impl Line {
             self.waiting.remove(&place);
         }
     }
+
+    /// The first of those whose namespace has not had its share; where all have, the first.
+    fn next(&self) -> Option<Place> {
+        let busy = |namespace: &String| {
+            let under_way = self.under_way.values().chain(self.offered.values());
+            under_way.filter(|other| *other == namespace).count()
+        };
+        let fair = self
+            .waiting
+            .iter()
+            .find(|(_, (_, namespace))| busy(namespace) < PER_NAMESPACE)
+            .or_else(|| self.waiting.first_key_value());
+        fair.map(|(place, _)| *place)
+    }
 }
 
 impl Slots {
-    /// Whether a resource may begin a slow step to a store now. If not, it stands in line.
-    pub(super) fn may_begin(&mut self, store: &str, uid: &str, urgency: (Priority, i64)) -> bool {
-        if self.lined_up.get(uid).is_some_and(|known| known != store) {
+    /// Whether a resource may begin a slow step to a store now. If not, it stands in line; who stands there already keeps
+    /// its place unless it became more or less urgent.
+    pub(super) fn may_begin(
+        &mut self,
+        store: &str,
+        uid: &str,
+        namespace: &str,
+        urgency: (Priority, i64),
+    ) -> bool {
+        if let Some(known) = self.lined_up.get(uid).filter(|known| *known != store) {
+            self.left.insert(known.clone());
             self.leave(uid);
         }
+        self.lined_up.insert(uid.to_owned(), store.to_owned());
         let line = self.stores.entry(store.to_owned()).or_default();
-        if line.offered.contains(uid) || (line.waiting.is_empty() && line.free() > 0) {
+        if line.offered.contains_key(uid) || (line.waiting.is_empty() && line.free() > 0) {
+            line.offered.insert(uid.to_owned(), namespace.to_owned());
             return true;
+        }
+        if let Some(place) = line.places.get(uid)
+            && (place.0, place.1) == urgency
+        {
+            return false;
         }
         line.leave(uid);
         self.sequence += 1;
         let place = (urgency.0, urgency.1, self.sequence);
-        line.waiting.insert(place, uid.to_owned());
         line.places.insert(uid.to_owned(), place);
-        self.lined_up.insert(uid.to_owned(), store.to_owned());
+        line.waiting
+            .insert(place, (uid.to_owned(), namespace.to_owned()));
         false
     }
 
@@ -71,19 +107,24 @@ impl Slots {
         let from = self
             .lined_up
             .get(uid)
-            .filter(|store| {
-                let line = self.stores.get(*store);
-                to.is_some() || line.is_some_and(|line| line.offered.contains(uid))
-            })
-            .cloned();
+            .and_then(|store| Some((store.clone(), self.stores.get(store)?)))
+            .map(|(store, line)| (store, line.offered.get(uid).cloned()))
+            .filter(|(_, offered)| to.is_some() || offered.is_some());
         if from.is_some() {
             self.leave(uid);
         }
+        let (from, namespace) = from.unzip();
         if let Some(to) = to {
-            self.stores.entry(to.to_owned()).or_default().under_way += 1;
+            let line = self.stores.entry(to.to_owned()).or_default();
+            let namespace = namespace.flatten().unwrap_or_default();
+            line.under_way.insert(uid.to_owned(), namespace);
             self.under_way.insert(uid.to_owned(), to.to_owned());
         }
-        from.map(|store| self.offer(&store)).unwrap_or_default()
+        let left = std::mem::take(&mut self.left);
+        from.into_iter()
+            .chain(left)
+            .flat_map(|store| self.offer(&store))
+            .collect()
     }
 
     /// A step of a resource is done. Tells who is to be looked at since there is room.
@@ -92,7 +133,7 @@ impl Slots {
             return Vec::new();
         };
         if let Some(line) = self.stores.get_mut(&store) {
-            line.under_way = line.under_way.saturating_sub(1);
+            line.under_way.remove(uid);
         }
         self.offer(&store)
     }
@@ -120,14 +161,15 @@ impl Slots {
         };
         let mut offered = Vec::new();
         while line.free() > 0 {
-            let Some((_, uid)) = line.waiting.pop_first() else {
+            let Some((uid, namespace)) = line.next().and_then(|place| line.waiting.remove(&place))
+            else {
                 break;
             };
             line.places.remove(&uid);
-            line.offered.insert(uid.clone());
+            line.offered.insert(uid.clone(), namespace);
             offered.push(uid);
         }
-        if line.under_way == 0 && line.offered.is_empty() {
+        if line.under_way.is_empty() && line.offered.is_empty() {
             self.stores.remove(store);
         }
         offered
@@ -163,8 +205,12 @@ mod tests {
     const ROUTINE: (Priority, i64) = (Priority::Routine, 0);
 
     fn ask() -> Step {
+        ask_of("default")
+    }
+
+    fn ask_of(store: &str) -> Step {
         Step::Ask {
-            store: "default".to_owned(),
+            store: store.to_owned(),
             asks: Vec::new(),
             ca_bundle: None,
         }
@@ -174,7 +220,7 @@ mod tests {
         let mut slots = Slots::default();
         for at in 0..PER_STORE {
             let uid = format!("u{at}");
-            assert!(slots.may_begin("default", &uid, ROUTINE));
+            assert!(slots.may_begin("default", &uid, "a", ROUTINE));
             slots.planned(&uid, Some(&ask()));
         }
         slots
@@ -183,21 +229,21 @@ mod tests {
     #[test]
     fn a_store_has_a_few_slow_steps_at_most_and_others_are_not_held_up() {
         let mut slots = full();
-        assert!(!slots.may_begin("default", "late", ROUTINE));
-        assert!(slots.may_begin("other", "late", ROUTINE));
+        assert!(!slots.may_begin("default", "late", "b", ROUTINE));
+        assert!(slots.may_begin("other", "late", "b", ROUTINE));
     }
 
     #[test]
     fn the_urgent_one_goes_first_and_nobody_overtakes_the_line() {
         let mut slots = full();
-        assert!(!slots.may_begin("default", "routine", ROUTINE));
-        assert!(!slots.may_begin("default", "urgent", URGENT));
+        assert!(!slots.may_begin("default", "routine", "b", ROUTINE));
+        assert!(!slots.may_begin("default", "urgent", "b", URGENT));
         assert_eq!(slots.ended("u0"), ["urgent"]);
         assert!(
-            !slots.may_begin("default", "new", URGENT),
+            !slots.may_begin("default", "new", "b", URGENT),
             "the place is kept"
         );
-        assert!(slots.may_begin("default", "urgent", URGENT));
+        assert!(slots.may_begin("default", "urgent", "b", URGENT));
         slots.planned("urgent", Some(&ask()));
         assert_eq!(slots.ended("u1"), ["new"]);
         assert_eq!(slots.ended("urgent"), ["routine"]);
@@ -206,11 +252,34 @@ mod tests {
     #[test]
     fn a_place_that_is_not_used_goes_to_the_next() {
         let mut slots = full();
-        assert!(!slots.may_begin("default", "first", ROUTINE));
-        assert!(!slots.may_begin("default", "second", ROUTINE));
+        assert!(!slots.may_begin("default", "first", "b", ROUTINE));
+        assert!(!slots.may_begin("default", "second", "b", ROUTINE));
         assert_eq!(slots.ended("u0"), ["first"]);
         assert_eq!(slots.planned("first", None), ["second"]);
         assert_eq!(slots.forget("second"), Vec::<String>::new());
-        assert!(slots.may_begin("default", "third", ROUTINE));
+        assert!(slots.may_begin("default", "third", "b", ROUTINE));
+    }
+
+    #[test]
+    fn one_namespace_does_not_keep_the_others_out() {
+        let mut slots = full();
+        for uid in ["a1", "a2"] {
+            assert!(!slots.may_begin("default", uid, "a", URGENT));
+        }
+        assert!(!slots.may_begin("default", "b1", "b", ROUTINE));
+        assert_eq!(slots.ended("u0"), ["b1"], "a has three under way");
+        assert_eq!(slots.planned("b1", Some(&ask())), [""; 0]);
+        assert_eq!(slots.ended("u1"), ["a1"], "nobody else waits");
+    }
+
+    #[test]
+    fn who_moves_to_another_store_leaves_its_place_to_the_next() {
+        let mut slots = full();
+        for uid in ["first", "second"] {
+            assert!(!slots.may_begin("default", uid, "b", ROUTINE));
+        }
+        assert_eq!(slots.ended("u0"), ["first"]);
+        assert!(slots.may_begin("other", "first", "b", ROUTINE));
+        assert_eq!(slots.planned("first", Some(&ask_of("other"))), ["second"]);
     }
 }

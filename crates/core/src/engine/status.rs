@@ -39,6 +39,12 @@ pub(super) fn denied_since(status: &PresignedUrlStatus) -> Option<Timestamp> {
         .map(|allowed| allowed.last_transition_time)
 }
 
+/// Whether the status says that there is a URL that can be used.
+pub(super) fn says_ready(status: &PresignedUrlStatus) -> bool {
+    condition(status, ConditionType::Ready)
+        .is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
 /// Whether the status says that the Secret holds what this generation of the spec asks for.
 fn was_current(record: &Record) -> bool {
     condition(&record.seen.status, ConditionType::Ready).is_some_and(|ready| {

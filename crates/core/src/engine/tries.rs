@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::{Asked, ListFailure, Listing};
 use super::judge::{Judged, judge};
 use super::memory::{Issued, Trouble};
-use super::obtain::try_issued;
+use super::obtain::{identity, try_issued};
 use super::outcome::RECOUNT;
 use super::plan::{RECHECK, SecretPlan, Wake};
 use super::proof;
@@ -44,6 +44,7 @@ impl Engine {
     pub(super) fn listed(
         &mut self,
         uid: &str,
+        made_for: &str,
         result: Result<Listing, ListFailure>,
         now: Timestamp,
     ) {
@@ -58,6 +59,9 @@ impl Engine {
         let Objects::List(list) = &allowed.granted.request.objects else {
             return;
         };
+        if identity(&allowed) != made_for {
+            return;
+        }
         let none = std::collections::BTreeMap::new();
         let name = &record.seen.namespace;
         let namespace = Namespace {
@@ -113,7 +117,7 @@ impl Engine {
         uid: &str,
         sample: &[Key],
         answers: &[Asked],
-        hash: &str,
+        (hash, first): (&str, bool),
         now: Timestamp,
     ) {
         let Some(record) = self.index.resources.get(uid) else {
@@ -141,8 +145,7 @@ impl Engine {
             let pause = backoff(1, uid).saturating_mul(6 << memory.tries.min(8));
             memory.try_at = Some(later(now, pause.min(LONGEST_PAUSE)));
         }
-        let required = allowed.granted.wishes.verify == Verify::Require;
-        let trouble = (required && !proof.is_good()).then(|| proof.trouble());
+        let trouble = (first && !proof.is_good()).then(|| proof.trouble());
         memory.proof = Some(Box::new(proof));
         if let Some(trouble) = trouble {
             self.stumbled(uid, trouble, now);
@@ -210,7 +213,7 @@ impl Engine {
                 return None;
             }
         }
-        match try_issued(&mut self.index, uid, allowed, issued, now) {
+        match try_issued(&mut self.index, uid, allowed, issued, now, wake) {
             SecretPlan::Step(step, purpose) => {
                 Some(Next::Step(step, Doing::Secret(purpose, String::new())))
             }
@@ -220,7 +223,7 @@ impl Engine {
                 self.queue.push(Work::Store(store), Priority::Urgent, 0);
                 Some(Next::Idle(wake.0))
             }
-            SecretPlan::Settled => None,
+            SecretPlan::InLine | SecretPlan::Settled => None,
         }
     }
 }

@@ -84,6 +84,9 @@ pub(super) fn issue(
             record.memory.trouble = Some(trouble);
             record.memory.retry_at = retry_at;
             record.memory.inspected = None;
+            // Working URLs are not kept for a Secret that cannot be written.
+            record.memory.signed = None;
+            record.memory.listing = None;
             SecretPlan::Settled
         }
     }
@@ -196,7 +199,7 @@ fn write(
     };
     if let Some(found) = record.memory.listing.take() {
         record.memory.listed_at = Some(found.at);
-        record.memory.sample = proof::sample(&allowed.granted.request.objects, Some(&found));
+        record.memory.sample = proof::sample(&allowed.granted.request, Some(&found));
     }
     let seen = &record.seen;
     let wanted = WantedMeta {

@@ -20,7 +20,7 @@ pub use hash::{
 pub use life::{
     Asked, DEFAULT_DURATION, EndOutOfReach, Fixed, Life, MIN_LIFE, TooShort, keep_end, plan_life,
 };
-pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many};
+pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many, unfit_keys};
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Me, Owner, Ownership, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};

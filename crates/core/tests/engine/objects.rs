@@ -259,3 +259,122 @@ fn what_does_not_fit_in_a_secret_is_refused_with_how_many_would() {
     let message = scene.condition("dl", "Ready").message;
     assert!(message.contains("903"), "{message}");
 }
+
+#[test]
+fn a_longer_life_of_another_rule_is_not_signed_for_what_is_listed() {
+    let mut scene = folder();
+    let now = scene.0.now;
+    let mut lists = specs::rule(&["data"], &["{namespace}/"], "1h");
+    lists.methods.push(PolicyMethod::List);
+    let reads = specs::rule(&["data"], &["{namespace}/"], "24h");
+    let policy = specs::policy(&[NS], vec![lists, reads]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    let steps = scene.steps(|scene| {
+        apply_prefix(scene, |_| {});
+        scene.run(300);
+    });
+    assert_eq!(
+        steps,
+        [Kind::List, Kind::Create, Kind::Status, Kind::Notice]
+    );
+    let status = scene.status("dl");
+    let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+    assert_eq!(life, 3600);
+}
+
+#[test]
+fn a_listing_that_was_made_for_another_spec_signs_nothing() {
+    let mut scene = folder();
+    scene.0.cloud.put_object("data", "team-a/out/x.bin");
+    apply_prefix(&mut scene, |_| {});
+    scene.slow(Kind::List, 20);
+    scene.run(10);
+    scene.apply("dl", |spec| spec.prefix = Some("team-a/out/".to_owned()));
+    scene.run(60);
+    assert_eq!(keys(&scene), ["team-a/out/x.bin"]);
+}
+
+#[test]
+fn what_a_file_cannot_hold_ends_nobodys_listing() {
+    let mut scene = folder();
+    scene.0.cloud.put_object("data", "team-a/in/deep");
+    apply_prefix(&mut scene, |_| {});
+    scene.apply("dl", |spec| {
+        spec.formats = Some(vec![presigned_core::api::Format::CurlConf]);
+    });
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert_eq!(keys(&scene).len(), 3, "a file cannot be a folder as well");
+    assert_eq!(scene.status("dl").skipped_objects, Some(1));
+}
+
+#[test]
+fn what_has_died_does_not_stay_ready_while_its_store_is_asked() {
+    let mut scene = folder();
+    for at in 0..30 {
+        scene.apply(&format!("dl-{at}"), |spec| {
+            spec.key = None;
+            spec.prefix = Some("team-a/in/".to_owned());
+        });
+    }
+    scene.run(60);
+    // The operator is away until every URL has died, and then each listing takes a minute.
+    scene.0.crash(13 * 3600);
+    for _ in 0..30 {
+        scene.slow(Kind::List, 60);
+    }
+    scene.run(13 * 3600 + 30);
+    for at in 0..30 {
+        let name = format!("dl-{at}");
+        let alive = scene.secret(&name).is_some_and(|secret| {
+            let text = secret.text("expires-at").unwrap_or_default();
+            text.parse::<jiff::Timestamp>().unwrap() > scene.0.now
+        });
+        assert!(alive || !scene.ready(&name).0, "{name} is dead and Ready");
+        assert!(alive || scene.secret(&name).is_none(), "{name} is dead");
+    }
+}
+
+#[test]
+fn a_policy_that_shortens_is_held_against_what_was_signed_a_moment_ago() {
+    let mut scene = folder();
+    for at in 0..500 {
+        scene.0.cloud.put_object("data", &format!("team-a/in/{at}"));
+    }
+    apply_prefix(&mut scene, |_| {});
+    scene.slow(Kind::Sign, 20);
+    scene.run(10);
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "1h");
+    rule.methods.push(PolicyMethod::List);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.run(60);
+    let revision = scene.status("dl").revision;
+    assert_eq!(revision, Some(1), "the longer life was never published");
+}
+
+#[test]
+fn a_first_issue_that_stands_in_line_for_long_says_so() {
+    let mut scene = folder();
+    for _ in 0..30 {
+        scene.slow(Kind::List, 60);
+    }
+    for at in 0..9 {
+        scene.apply(&format!("dl-{at}"), |spec| {
+            spec.key = None;
+            spec.prefix = Some("team-a/in/".to_owned());
+        });
+    }
+    scene.run(30);
+    let waits = |at: &i32| {
+        let conditions = &scene.status(&format!("dl-{at}")).conditions;
+        let ready = conditions.iter().find(|c| c.type_ == "Ready");
+        ready.is_some_and(|ready| ready.reason == "Progressing")
+    };
+    assert_eq!((0..9).filter(waits).count(), 5, "four are being listed");
+    scene.run(600);
+    for at in 0..9 {
+        assert!(scene.ready(&format!("dl-{at}")).0);
+    }
+}

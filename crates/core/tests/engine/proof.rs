@@ -177,3 +177,58 @@ fn an_upload_says_that_it_was_not_tried() {
     let told = (ConditionStatus::Unknown, "NotTried".to_owned());
     assert_eq!(verified(&scene), told);
 }
+
+#[test]
+fn required_of_nothing_that_can_be_tried_is_no_loop() {
+    let mut scene = with(Some(Verify::Require));
+    let now = scene.0.now;
+    let mut rule = crate::common::specs::rule(&["data"], &["{namespace}/"], "12h");
+    rule.methods.push(presigned_core::api::PolicyMethod::List);
+    let policy = crate::common::specs::policy(&[crate::scene::NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    let steps = scene.steps(|scene| {
+        scene.apply("dl", |spec| {
+            spec.key = None;
+            spec.prefix = Some("team-a/empty/".to_owned());
+            spec.list = Some(presigned_core::api::ListOptions {
+                min_objects: Some(0),
+                ..Default::default()
+            });
+        });
+        scene.run(300);
+    });
+    assert!(steps.len() < 10, "{steps:?}");
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_try_of_another_spec_is_not_told_of_this_one() {
+    let mut scene = with(Some(Verify::Require));
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    scene.run(30);
+    assert_eq!(verified(&scene).1, "NoSuchKey");
+    scene.apply("dl", |spec| spec.key = Some("team-b/denied".to_owned()));
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+    let conditions = &scene.status("dl").conditions;
+    assert!(!conditions.iter().any(|c| c.type_ == "Verified"));
+}
+
+#[test]
+fn who_may_only_upload_is_not_told_what_exists() {
+    let mut scene = with(None);
+    let upload = |spec: &mut presigned_core::api::PresignedUrlSpec| {
+        spec.method = Some(Method::Put);
+        spec.put = Some(PutOptions {
+            content_length: Some(5),
+            ..PutOptions::default()
+        });
+    };
+    scene.apply("dl", upload);
+    scene.run(30);
+    let there = scene.condition("dl", "Verified").message;
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    scene.apply("dl", |spec| spec.duration = Some("2h".to_owned()));
+    scene.run(30);
+    assert_eq!(scene.condition("dl", "Verified").message, there);
+}

@@ -13,13 +13,19 @@ use crate::common::world::{Fault, Kind, Meddler, World};
 
 /// Faults that were planned, each for the next step of its kind.
 #[derive(Default)]
-pub struct Script(pub Vec<(Kind, Fault)>);
+pub struct Script(pub Vec<(Kind, Fault)>, Vec<(Kind, i64)>);
 
 impl Meddler for Script {
     fn fault(&mut self, _work: &Work, step: &Step, _now: Timestamp) -> Option<Fault> {
         let kind = Kind::of(step);
         let at = self.0.iter().position(|(planned, _)| *planned == kind)?;
         Some(self.0.remove(at).1)
+    }
+
+    fn latency(&mut self, step: &Step) -> (i64, i64) {
+        let kind = Kind::of(step);
+        let at = self.1.iter().position(|(planned, _)| *planned == kind);
+        (0, at.map_or(0, |at| self.1.remove(at).1))
     }
 }
 
@@ -130,6 +136,11 @@ impl Scene {
 
     pub fn plan(&mut self, kind: Kind, fault: Fault) {
         self.0.meddler.0.push((kind, fault));
+    }
+
+    /// The next step of this kind is answered so many seconds late.
+    pub fn slow(&mut self, kind: Kind, seconds: i64) {
+        self.0.meddler.1.push((kind, seconds));
     }
 
     /// What reached the servers for resources while something was done.

@@ -16,7 +16,7 @@ use super::render::{Data, RenderError, SECRET_LIMIT, SecretContent, is_header, i
 use super::template::Template;
 use crate::api::{Format, Method};
 use files::File;
-pub use names::{BadName, BadNames, NameTrouble};
+pub use names::{BadName, BadNames, NameTrouble, unfit_keys};
 
 /// One object and its URL.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 //! What holds here: what passes can be written line by line, is a path that stays below the folder, and stands in nobody's
 //! way there. Nothing relies on keys having been parsed: a key is judged as any text would be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::super::shown;
@@ -118,9 +118,45 @@ pub(super) fn trouble<'a>(
     method: Method,
     keys: impl Iterator<Item = &'a str>,
 ) -> Option<BadNames> {
+    let bad = unfit(format, method, keys);
+    (!bad.is_empty()).then(|| BadNames {
+        format,
+        count: bad.len(),
+        first: bad
+            .into_iter()
+            .take(SHOWN)
+            .map(|(key, trouble)| BadName {
+                key: shown(key),
+                trouble,
+            })
+            .collect(),
+    })
+}
+
+/// The keys that the files of these formats can't hold: without them, all can be written.
+#[must_use]
+pub fn unfit_keys<'a>(
+    formats: &BTreeSet<Format>,
+    method: Method,
+    keys: &[&'a str],
+) -> BTreeSet<&'a str> {
+    formats
+        .iter()
+        .flat_map(|format| unfit(*format, method, keys.iter().copied()))
+        .map(|(key, _)| key)
+        .collect()
+}
+
+fn unfit<'a>(
+    format: Format,
+    method: Method,
+    keys: impl Iterator<Item = &'a str>,
+) -> Vec<(&'a str, NameTrouble)> {
     let rules = match format {
-        Format::UrlsTxt => return None,
-        Format::CurlConf if matches!(Path::of(method), None | Some(Path::None)) => return None,
+        Format::UrlsTxt => return Vec::new(),
+        Format::CurlConf if matches!(Path::of(method), None | Some(Path::None)) => {
+            return Vec::new();
+        }
         Format::CurlConf => Rules {
             longest_last: LONGEST_NAME,
             trims: false,
@@ -166,18 +202,7 @@ pub(super) fn trouble<'a>(
             }
         }
     }
-    (!bad.is_empty()).then(|| BadNames {
-        format,
-        count: bad.len(),
-        first: bad
-            .into_iter()
-            .take(SHOWN)
-            .map(|(key, trouble)| BadName {
-                key: shown(key),
-                trouble,
-            })
-            .collect(),
-    })
+    bad
 }
 
 /// What is wrong with a key whatever others there are.
