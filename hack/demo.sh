@@ -40,7 +40,7 @@ in_group() { # command...
 
 echo "Building the operator, the demo and Kubernetes: minutes the first time, seconds after." >&2
 in_group cargo build --locked --workspace --bins --message-format=json-render-diagnostics >"$tmp/artifacts"
-in_group hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl >/dev/null
+in_group hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl versitygw >/dev/null
 
 executable() { sed -n "s|.*\"executable\":\"\([^\"]*/$1\)\".*|\1|p" "$tmp/artifacts" | tail -n 1; }
 testkit=$(executable presigned-testkit)

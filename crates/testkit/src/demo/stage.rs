@@ -46,7 +46,7 @@ impl Stage {
             .with_context(|| format!("find the operator {}", operator.display()))?;
         let bin = tools::folder_with(&["kubectl"])?;
         let control_plane = ControlPlane::start().await?;
-        let s3 = S3Server::s3s_fs()?;
+        let s3 = S3Server::versitygw().await?;
         let folder = GuardedFolder::new("presigned-demo-")?;
         let kubeconfig = folder.path().join("kubeconfig");
         write_private(

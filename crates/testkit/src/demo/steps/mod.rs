@@ -1,6 +1,7 @@
 //! The play, in its order: what a person sees, and what has to be true of it.
 
 mod life;
+mod many;
 mod restart;
 mod setting;
 mod uses;
@@ -16,6 +17,17 @@ pub(super) use setting::set_the_stage;
 const REPORT: &str = "quarter,downloads\nQ1,1204\nQ2,3377\n";
 /// What is uploaded; its length stands in examples/demo/upload.yaml.
 const INVOICE: &str = "Invoice 42: 3 coffees, 1 biscuit\n";
+/// What the form sends: within the sizes that examples/demo/form.yaml allows.
+const PHOTO: &str = "(=^.^=)\n";
+/// What is below the prefix of examples/demo/prefix.yaml; the last is excluded there.
+const WEIGHTS: [(&str, &str); 4] = [
+    ("layers/0.bin", "weights of layer 0\n"),
+    ("layers/1.bin", "weights of layer 1\n"),
+    ("tokens.txt", "hello world\n"),
+    ("upload.tmp", "half of a file\n"),
+];
+/// The resources that are Ready once all have been asked for.
+const READY: u64 = 4;
 
 /// All other steps.
 pub(super) async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
@@ -24,6 +36,8 @@ pub(super) async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
     uses::look_into_the_secret(stage, screen).await?;
     uses::download(stage, screen).await?;
     uses::upload(stage, screen).await?;
+    uses::send_a_form(stage, screen).await?;
+    many::download_a_prefix(stage, screen).await?;
     uses::refuse(stage, screen).await?;
     // Before the rotation: a wish to renew waits for the 30th second of a URL's life anyway.
     restart::restart(stage, screen).await?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use super::READY;
 use crate::demo::screen::Screen;
 use crate::demo::stage::Stage;
 
@@ -20,16 +21,18 @@ pub(super) async fn restart(stage: &mut Stage, screen: &mut Screen) -> Result<()
     let everything = "kubectl get psu,secret,cos,psup -A -o yaml";
     // Counts are written every 10 s at most: one that is due would be written by whoever is there.
     screen.remark("(first the store counts its URLs, which it does every 10 s: then nothing is left to write)")?;
-    let counted = "kubectl wait --for=jsonpath='{.status.urls.total}'=2 cos/default --timeout=30s";
-    stage.quietly(counted).await?;
+    let counted = format!(
+        "kubectl wait --for=jsonpath='{{.status.urls.total}}'={READY} cos/default --timeout=30s"
+    );
+    stage.quietly(&counted).await?;
     let before = settled_writes(stage).await?;
     stage
         .show(screen, &format!("{everything} > before"), 1)
         .await?;
     let ready = stage.ready_resources().await?;
     ensure!(
-        ready == Some(2),
-        "two resources have to be Ready, and the operator counts {ready:?}"
+        ready == Some(READY),
+        "{READY} resources have to be Ready, and the operator counts {ready:?}"
     );
     stage.kill_operator(screen).await?;
     stage.start_operator(screen).await?;

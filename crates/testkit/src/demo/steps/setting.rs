@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::{INVOICE, REPORT};
+use super::{INVOICE, PHOTO, REPORT, WEIGHTS};
 use crate::demo::Options;
 use crate::demo::screen::Screen;
 use crate::demo::stage::{BUCKET, OPERATOR_NAMESPACE, Stage};
@@ -13,6 +13,8 @@ const STORE: &str = include_str!("../../../../../examples/demo/store.yaml");
 const POLICY: &str = include_str!("../../../../../examples/demo/policy.yaml");
 const DOWNLOAD: &str = include_str!("../../../../../examples/demo/download.yaml");
 const UPLOAD: &str = include_str!("../../../../../examples/demo/upload.yaml");
+const FORM: &str = include_str!("../../../../../examples/demo/form.yaml");
+const PREFIX: &str = include_str!("../../../../../examples/demo/prefix.yaml");
 const REFUSED: &str = include_str!("../../../../../examples/demo/refused.yaml");
 
 /// The endpoint that stands in the store's manifest.
@@ -34,6 +36,9 @@ pub(in crate::demo) async fn set_the_stage(
     ))?;
     let s3 = stage.s3();
     s3.put_object(BUCKET, "team-a/report.csv", REPORT)?;
+    for (name, text) in WEIGHTS {
+        s3.put_object(BUCKET, &format!("team-a/weights/{name}"), text)?;
+    }
     s3.put_object(BUCKET, "team-b/salaries.csv", "nobody's business\n")?;
     ensure!(
         STORE.contains(EXAMPLE_ENDPOINT),
@@ -45,7 +50,10 @@ pub(in crate::demo) async fn set_the_stage(
         ("policy.yaml", POLICY),
         ("download.yaml", DOWNLOAD),
         ("upload.yaml", UPLOAD),
+        ("form.yaml", FORM),
+        ("prefix.yaml", PREFIX),
         ("refused.yaml", REFUSED),
+        ("photo.txt", PHOTO),
         ("invoice.txt", INVOICE),
     ] {
         stage.put(name, text)?;
@@ -56,10 +64,10 @@ pub(in crate::demo) async fn set_the_stage(
     );
     stage.put("keys.env", &keys)?;
     screen.checked(&format!(
-        "S3 server: {} with the object {BUCKET}/team-a/report.csv ({} bytes)",
-        s3.endpoint,
-        REPORT.len()
+        "S3 server (versitygw): {} with a bucket {BUCKET}",
+        s3.endpoint
     ))?;
+    screen.remark("(like AWS it refuses x-amz-* headers that were not signed; where a server takes them, PUT needs an exception)")?;
     Ok(stage)
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 
-use super::{INVOICE, REPORT, fetch_conf};
+use super::{INVOICE, PHOTO, REPORT, fetch_conf};
 use crate::demo::screen::Screen;
 use crate::demo::stage::{BUCKET, Stage};
 
@@ -28,8 +28,15 @@ pub(super) async fn issue(stage: &mut Stage, screen: &mut Screen) -> Result<()> 
         (1..=900).contains(&left.as_secs()),
         "the URL is to live for 15 minutes, and expiresAt is {expires}"
     );
+    let verified = stage
+        .quietly("kubectl get psu report -o jsonpath='{.status.conditions[?(@.type==\"Verified\")].reason}'")
+        .await?;
+    ensure!(
+        verified == "Works",
+        "S3 has to take the URL, and the condition Verified says {verified:?}"
+    );
     screen.checked(&format!(
-        "Ready, and the URL lives for another {} min {} s",
+        "Ready: S3 has answered it, and it lives for another {} min {} s",
         left.as_secs() / 60,
         left.as_secs() % 60
     ))
@@ -127,6 +134,43 @@ pub(super) async fn upload(stage: &mut Stage, screen: &mut Screen) -> Result<()>
     screen.checked(&format!(
         "the bucket holds {key}, byte for byte: {:?}",
         INVOICE.trim_end()
+    ))
+}
+
+pub(super) async fn send_a_form(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
+    screen.heading("An upload by a form (POST), as browsers send it")?;
+    stage
+        .show(screen, "sed -n '/^spec:/,$p' form.yaml", 8)
+        .await?;
+    stage
+        .show(
+            screen,
+            "kubectl apply -f form.yaml && kubectl wait --for=condition=Ready psu/photo --timeout=30s",
+            2,
+        )
+        .await?;
+    let fetch = fetch_conf("photo", "form.conf");
+    stage.show(screen, &fetch, 1).await?;
+    let key = "team-a/inbox/photo.txt";
+    stage
+        .show_failing(screen, "curl -s -K form.conf -F file=@form.conf")
+        .await?;
+    ensure!(
+        stage.s3().object_bytes(BUCKET, key)?.is_none(),
+        "a file that is too large went through"
+    );
+    screen.checked("a file of more than 100 bytes is refused by S3: the range is signed")?;
+    stage
+        .show(screen, "curl -s -K form.conf -F file=@photo.txt", 2)
+        .await?;
+    let stored = stage.s3().object_bytes(BUCKET, key)?;
+    ensure!(
+        stored.as_deref() == Some(PHOTO.as_bytes()),
+        "the bucket does not hold the bytes that the form sent"
+    );
+    screen.checked(&format!(
+        "the bucket holds {key}, byte for byte: {:?}",
+        PHOTO.trim_end()
     ))
 }
 
