@@ -1,14 +1,19 @@
 //! The examples, and the YAML of the docs, are what a real API server takes as they stand, in a namespace that is held to
 //! the restricted standard.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Api, Client, ResourceExt as _};
-use presigned_core::policy::CompiledPolicy;
+use presigned_core::api::PresignedUrlSpec;
+use presigned_core::policy::{
+    CompiledPolicy, Decision, Limits, Namespace, PolicySet, Request, Wishes,
+};
 use presigned_testkit::control_plane::documents;
 
 use crate::cluster::{cluster, eventually};
@@ -133,4 +138,51 @@ fn every_policy_among_the_examples_can_be_put_in_force() {
         }
     }
     assert!(seen > 0);
+}
+
+/// What a namespace of the examples is labelled with.
+const LABELS: [(&str, &str); 1] = [("example.com/team", "a")];
+
+#[test]
+fn the_examples_policies_allow_what_the_examples_ask() {
+    let all: Vec<_> = examples()
+        .into_iter()
+        .filter(|(file, _)| file.contains("/examples/"))
+        .collect();
+    let of_kind = |kind: &'static str| {
+        all.iter().filter_map(move |(file, object)| {
+            let of = object.types.as_ref()?.kind.as_str();
+            (of == kind).then_some((file, object))
+        })
+    };
+    let mut policies = PolicySet::default();
+    for (file, object) in of_kind("PresignedURLPolicy") {
+        let spec = serde_json::from_value(object.data["spec"].clone()).expect(file);
+        policies.insert(CompiledPolicy::compile(&object.name_any(), &spec).expect(file));
+    }
+    let labels = LABELS.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let labels = BTreeMap::from(labels);
+    let limits = Limits {
+        min_duration: Duration::from_mins(5),
+    };
+    let mut asked = 0;
+    for (file, object) in of_kind("PresignedURL") {
+        let spec: PresignedUrlSpec =
+            serde_json::from_value(object.data["spec"].clone()).expect(file);
+        Wishes::parse(&spec).expect(file);
+        let request = Request::parse(&spec, &limits).expect(file);
+        let namespace = object.namespace().expect("a namespace");
+        let namespace = Namespace {
+            name: &namespace,
+            labels: &labels,
+        };
+        let decision = policies.decide(&namespace, &request);
+        assert!(
+            matches!(decision, Decision::Allowed(_)),
+            "{file}: {}: {decision:?}",
+            object.name_any()
+        );
+        asked += 1;
+    }
+    assert!(asked > 9, "{asked} requests among the examples");
 }

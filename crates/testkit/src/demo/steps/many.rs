@@ -27,7 +27,7 @@ pub(super) async fn download_a_prefix(stage: &mut Stage, screen: &mut Screen) ->
         )
         .await?;
     for (name, _) in WEIGHTS {
-        let wanted = !name.ends_with(".tmp");
+        let wanted = !name.starts_with("tmp/");
         ensure!(
             listed.contains(&format!("team-a/weights/{name}\"")) == wanted,
             "the objects in urls.json have to be those that are not excluded: see {name}"
@@ -42,7 +42,7 @@ pub(super) async fn download_a_prefix(stage: &mut Stage, screen: &mut Screen) ->
             4,
         )
         .await?;
-    for (name, text) in WEIGHTS.iter().filter(|(name, _)| !name.ends_with(".tmp")) {
+    for (name, text) in WEIGHTS.iter().filter(|(name, _)| !name.starts_with("tmp/")) {
         let file = format!("models/team-a/weights/{name}");
         ensure!(
             stage.read(&file)? == *text,

@@ -24,7 +24,7 @@ const WEIGHTS: [(&str, &str); 4] = [
     ("layers/0.bin", "weights of layer 0\n"),
     ("layers/1.bin", "weights of layer 1\n"),
     ("tokens.txt", "hello world\n"),
-    ("upload.tmp", "half of a file\n"),
+    ("tmp/2.bin", "half of a file\n"),
 ];
 /// The resources that are Ready once all have been asked for.
 const READY: u64 = 4;
