@@ -146,8 +146,8 @@ reasons! {
     StoreInvalid => "An admin mends the ClusterObjectStore; its own Ready condition says how.",
     /// The store has no endpoint of the name that the spec gives.
     EndpointNotFound => "Name one of the store's endpoints, or leave spec.endpoint out.",
-    /// The credentials Secret does not exist in the operator's namespace.
-    CredentialsNotFound => "Create the Secret that the store names in the operator's own namespace.",
+    /// The credentials are not there: the Secret in the operator's namespace, the token file, or all of the AWS chain.
+    CredentialsNotFound => "Create what the message names; a Secret goes into the operator's own namespace.",
     /// The credentials are there but cannot be used.
     CredentialsInvalid => "Mend what the message names in the credentials Secret or the operator's environment.",
     /// The credentials have ended.
@@ -162,8 +162,8 @@ reasons! {
     SecretTooLarge => "Ask for less in one resource.",
     /// The finished URL was not what the policy allows, and was thrown away.
     SignatureMismatch => "This is a fault of the operator: report it, with the message.",
-    /// The URL has expired, and a new one could not be issued.
-    Expired => "See the condition Renewed for why no renewal worked.",
+    /// The URL has expired, and there is no new one.
+    Expired => "Of a link (renew: Never): nothing, it has ended. Else see the condition Renewed for why no renewal worked.",
     /// The API server refused or did not answer.
     ApiError => "Usually nothing: it is tried again with growing pauses.",
     /// The API server forbids the operator to do it.

@@ -222,13 +222,16 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post: Option<PostOptions>,
 
-    /// Further files for programs, beside `urls.json`, where there are several objects.
+    /// Further files for programs, beside `urls.json`, where there are several objects: `urls.txt` (wget), `aria2.txt`
+    /// (aria2c, GET only) and `curl.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Option<Vec<Format>>,
 
-    /// Whether the URLs are tried. Left out: Report.
+    /// Whether the URLs are tried, by a GET of the first byte. `Report` (left out): at the first issue and after a change,
+    /// and the condition `Verified` says what S3 answered. `Require`: before each issue, and only what worked is published.
+    /// `Never`: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Verify")]
     pub verify: Option<Verify>,

@@ -94,8 +94,9 @@ pub struct S3Store {
         .message("caBundle holds PEM certificates: it must contain -----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
     /// What the store does with `x-amz-*` headers that a client adds to a presigned request and that were not signed. Left
-    /// out: Reject, as AWS does; a store that is found to accept them gets no PUT signed, since its client could make
-    /// the upload a copy of any object that the signer reads.
+    /// out: Reject, as AWS does; a store that is found to accept them gets no PUT signed unless its role says `scope:
+    /// Request`, since the client could make the upload a copy of any object that the signer reads. `Accept`: PUTs are
+    /// signed all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "UnsignedHeaders")]
     pub unsigned_headers: Option<UnsignedHeaders>,
@@ -179,7 +180,8 @@ pub struct WebIdentityCredentials {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub sts_endpoint: Option<String>,
-    /// What each session is narrowed to. Left out: Store.
+    /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that the role may.
+    /// `Namespace`: what the policies allow the namespace. `Request`: exactly what is being signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SessionScope")]
     pub scope: Option<SessionScope>,
@@ -214,7 +216,8 @@ pub struct AssumeRoleCredentials {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub sts_endpoint: Option<String>,
-    /// What each session is narrowed to. Left out: Store.
+    /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that the role may.
+    /// `Namespace`: what the policies allow the namespace. `Request`: exactly what is being signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SessionScope")]
     pub scope: Option<SessionScope>,
