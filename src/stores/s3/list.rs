@@ -1,7 +1,8 @@
 //! `ListObjectsV2`, page by page, by aws-sdk-s3 over the connections of this room.
 //!
 //! What holds here: a listing is whole or there is none. Keys must come in order, begin with the prefix and never twice, so
-//! that a store that loses its place is noticed. What is not wanted is not kept.
+//! that a store that loses its place is noticed. What is not wanted is not kept, and what is kept of an object has an end: a
+//! listing is as large as the number of its objects allows, whatever a store answers.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +42,10 @@ const PAGES: usize = 200;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a page: a thousand keys of 1,024 bytes, all percent-encoded, and as much again.
 const PAGE_LIMIT: usize = 8 * 1024 * 1024;
+/// The longest key in bytes, which is S3's own limit.
+const LONGEST_KEY: usize = 1_024;
+/// The longest `ETag`: S3's have 32 digits and a number of parts, and other servers may have other hashes.
+const LONGEST_ETAG: usize = 128;
 
 /// Lists what `keeps` keeps.
 pub(super) async fn list(
@@ -122,15 +127,15 @@ fn listed(object: &Object, encoded: bool) -> Result<ListedObject, ListFailure> {
     } else {
         key.to_owned()
     };
+    let etag = object.e_tag().unwrap_or_default().trim_matches('"');
+    if key.len() > LONGEST_KEY || etag.len() > LONGEST_ETAG {
+        return Err(malformed);
+    }
     let size = object.size().unwrap_or_default();
     Ok(ListedObject {
         key,
         size: u64::try_from(size).map_err(|_| malformed)?,
-        etag: object
-            .e_tag()
-            .unwrap_or_default()
-            .trim_matches('"')
-            .to_owned(),
+        etag: etag.to_owned(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Listings, whole or none.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::Trouble;
 
+use super::super::list::list;
 use super::{answer, bucket, canned, client, credentials, keys, target};
 
 fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListOrder {
@@ -164,10 +167,16 @@ async fn a_store_that_hangs_or_is_busy_is_told_apart() {
     );
 }
 
+fn object(key: &str, etag: &str) -> String {
+    format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>{etag}</ETag></Contents>")
+}
+
 fn page(keys: &[&str], next: Option<&str>) -> String {
-    let object = |key: &&str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
-    let contents: Vec<_> = keys.iter().map(object).collect();
-    let contents = contents.concat();
+    let contents: Vec<_> = keys.iter().map(|key| object(key, "")).collect();
+    page_of(&contents.concat(), next)
+}
+
+fn page_of(contents: &str, next: Option<&str>) -> String {
     let next = next.map(|token| format!("<NextContinuationToken>{token}</NextContinuationToken>"));
     let truncated = next.is_some();
     let next = next.unwrap_or_default();
@@ -201,6 +210,39 @@ async fn keys_are_decoded_where_they_were_encoded() {
         listed(vec![raw]).await.unwrap(),
         ["p/a b", "p/a%20b", "p/a+b"]
     );
+}
+
+#[tokio::test]
+async fn what_an_object_takes_is_bounded() {
+    // 1,024 bytes, and 3,068 where they are encoded.
+    let longest = format!("p/{}", "%C3%BC".repeat(511));
+    let etag = "a".repeat(128);
+    let quoted = format!("&quot;{etag}&quot;");
+    let within = page_of(&object(&longest, &quoted), None);
+    let within = listed(vec![within]).await.unwrap();
+    assert_eq!(within[0].len(), 1_024);
+    for object in [
+        object(&format!("{longest}a"), ""),
+        object("p/a", &format!("{etag}a")),
+    ] {
+        let beyond = vec![page_of(&object, None)];
+        assert_eq!(listed(beyond).await, Err(ListFailure::Malformed));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_too_long_meets_no_glob() {
+    let endpoint = canned(vec![page(&[&format!("p/{}", "a".repeat(8_000))], None)]).await;
+    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let looked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&looked);
+    let keeps = move |_: &str| {
+        count.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    let listing = list(&client(), &order, keeps).await;
+    assert_eq!(listing, Err(ListFailure::Malformed));
+    assert_eq!(looked.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
