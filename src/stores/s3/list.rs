@@ -2,7 +2,8 @@
 //!
 //! What holds here: a listing is whole or there is none. Keys must come in order, begin with the prefix and never twice, so
 //! that a store that loses its place is noticed. What is not wanted is not kept, and what is kept of an object has an end: a
-//! listing is as large as the number of its objects allows, whatever a store answers.
+//! listing is as large as the number of its objects allows, whatever a store answers. Pages are looked through on a thread
+//! that nobody waits for.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +52,7 @@ const LONGEST_ETAG: usize = 128;
 pub(super) async fn list(
     client: &S3Client,
     order: &ListOrder,
-    keeps: impl Fn(&str) -> bool,
+    keeps: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<Listing, ListFailure> {
     let wire = Wire {
         client: client.clone(),
@@ -69,14 +70,18 @@ pub(super) async fn list(
 async fn pages(
     order: &ListOrder,
     wire: &Wire,
-    keeps: impl Fn(&str) -> bool,
+    keeps: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<Listing, ListFailure> {
     let sdk = sdk(order, wire);
     let prefix = order.wanted.prefix.as_str();
-    let most = usize::try_from(order.most).unwrap_or(usize::MAX);
-    let mut listing = Listing::default();
+    let mut reading = Reading {
+        prefix: prefix.to_owned(),
+        most: usize::try_from(order.most).unwrap_or(usize::MAX),
+        keeps,
+        last: String::new(),
+        listing: Listing::default(),
+    };
     let mut token: Option<String> = None;
-    let mut last = String::new();
     for _ in 0..PAGES {
         let page = sdk
             .list_objects_v2()
@@ -88,34 +93,62 @@ async fn pages(
             .send()
             .await
             .map_err(|_| wire.failure())?;
-        listing.skew = wire.skew().or(listing.skew);
-        // Every listing says whether it goes on; what does not is none.
-        let truncated = page.is_truncated().ok_or(ListFailure::Malformed)?;
-        let encoded = is_encoded(&page);
-        for object in page.contents() {
-            let object = listed(object, encoded)?;
-            let in_order = last.is_empty() || last.as_bytes() < object.key.as_bytes();
-            if !in_order || !object.key.starts_with(prefix) {
-                return Err(ListFailure::Malformed);
-            }
-            last.clone_from(&object.key);
-            if keeps(&object.key) {
-                if listing.objects.len() == most {
-                    return Err(ListFailure::TooMany);
-                }
-                listing.objects.push(object);
-            }
+        let skew = &mut reading.listing.skew;
+        *skew = wire.skew().or(*skew);
+        // Off the one thread on which everything else waits: globs cost time with each byte of a key.
+        let read = tokio::task::spawn_blocking(move || reading.read(&page).map(|n| (reading, n)));
+        // It ends early only where the operator does.
+        let read = read.await.map_err(|_| ListFailure::Malformed)?;
+        let next;
+        (reading, next) = read?;
+        if next.is_none() {
+            return Ok(reading.listing);
         }
-        if !truncated {
-            return Ok(listing);
-        }
-        let next = page.next_continuation_token().map(str::to_owned);
-        if next.is_none() || next == token {
+        if next == token {
             return Err(ListFailure::Malformed);
         }
         token = next;
     }
     Err(ListFailure::TooLong)
+}
+
+/// What was read so far.
+struct Reading<K> {
+    prefix: String,
+    most: usize,
+    keeps: K,
+    /// The last key, kept or not.
+    last: String,
+    listing: Listing,
+}
+
+impl<K: Fn(&str) -> bool> Reading<K> {
+    /// Reads one more page, and returns the token of the next where there is one.
+    fn read(&mut self, page: &ListObjectsV2Output) -> Result<Option<String>, ListFailure> {
+        // Every listing says whether it goes on; what does not is none.
+        let truncated = page.is_truncated().ok_or(ListFailure::Malformed)?;
+        let encoded = is_encoded(page);
+        for object in page.contents() {
+            let object = listed(object, encoded)?;
+            let in_order = self.last.is_empty() || self.last.as_bytes() < object.key.as_bytes();
+            if !in_order || !object.key.starts_with(&self.prefix) {
+                return Err(ListFailure::Malformed);
+            }
+            self.last.clone_from(&object.key);
+            if (self.keeps)(&object.key) {
+                if self.listing.objects.len() == self.most {
+                    return Err(ListFailure::TooMany);
+                }
+                self.listing.objects.push(object);
+            }
+        }
+        let next = page.next_continuation_token().map(str::to_owned);
+        match (truncated, next) {
+            (false, _) => Ok(None),
+            (true, None) => Err(ListFailure::Malformed),
+            (true, next) => Ok(next),
+        }
+    }
 }
 
 fn listed(object: &Object, encoded: bool) -> Result<ListedObject, ListFailure> {

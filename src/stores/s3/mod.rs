@@ -92,7 +92,8 @@ impl S3Client {
     /// Where there are too many objects, and where the store does not list to the end. Nothing is returned of a listing
     /// that was cut off.
     pub async fn list(&self, order: &ListOrder) -> Result<Listing, ListFailure> {
-        list::list(self, order, |key| order.wanted.keeps(key)).await
+        let wanted = order.wanted.clone();
+        list::list(self, order, move |key| wanted.keeps(key)).await
     }
 
     fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::Answer {

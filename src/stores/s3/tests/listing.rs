@@ -246,6 +246,17 @@ async fn a_key_that_is_too_long_meets_no_glob() {
 }
 
 #[tokio::test]
+async fn globs_are_matched_off_the_thread_on_which_everything_waits() {
+    let pages = vec![page(&["p/a"], Some("t")), page(&["p/b"], None)];
+    let endpoint = canned(pages).await;
+    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let here = std::thread::current().id();
+    let keeps = move |_: &str| std::thread::current().id() != here;
+    let listing = list(&client(), &order, keeps).await.unwrap();
+    assert_eq!(listing.objects.len(), 2);
+}
+
+#[tokio::test]
 async fn a_listing_that_loses_its_place_is_none() {
     let malformed = Err(ListFailure::Malformed);
     for answers in [
