@@ -5,6 +5,7 @@
 //! listing is as large as the number of its objects allows, whatever a store answers. Pages are looked through on a thread
 //! that nobody waits for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use presigned_core::engine::{Answer, ListFailure, ListOrder, ListedObject, Listing, Unreached};
 use presigned_core::signing::Style;
 use secrecy::ExposeSecret as _;
@@ -78,7 +79,7 @@ async fn pages(
         prefix: prefix.to_owned(),
         most: usize::try_from(order.most).unwrap_or(usize::MAX),
         keeps,
-        last: String::new(),
+        last: Vec::new(),
         listing: Listing::default(),
     };
     let mut token: Option<String> = None;
@@ -117,8 +118,8 @@ struct Reading<K> {
     prefix: String,
     most: usize,
     keeps: K,
-    /// The last key, kept or not.
-    last: String,
+    /// The last key, kept or not, in the store's own bytes.
+    last: Vec<u8>,
     listing: Listing,
 }
 
@@ -129,12 +130,14 @@ impl<K: Fn(&str) -> bool> Reading<K> {
         let truncated = page.is_truncated().ok_or(ListFailure::Malformed)?;
         let encoded = is_encoded(page);
         for object in page.contents() {
-            let object = listed(object, encoded)?;
-            let in_order = self.last.is_empty() || self.last.as_bytes() < object.key.as_bytes();
-            if !in_order || !object.key.starts_with(&self.prefix) {
+            let name = object.key().unwrap_or_default();
+            let name = if encoded { decoded(name) } else { name.into() };
+            let in_order = self.last.as_slice() < name.as_ref();
+            if !in_order || !name.starts_with(self.prefix.as_bytes()) || name.len() > LONGEST_KEY {
                 return Err(ListFailure::Malformed);
             }
-            self.last.clone_from(&object.key);
+            let object = listed(object, text(&name))?;
+            self.last = name.into_owned();
             if (self.keeps)(&object.key) {
                 if self.listing.objects.len() == self.most {
                     return Err(ListFailure::TooMany);
@@ -151,23 +154,15 @@ impl<K: Fn(&str) -> bool> Reading<K> {
     }
 }
 
-fn listed(object: &Object, encoded: bool) -> Result<ListedObject, ListFailure> {
-    let malformed = ListFailure::Malformed;
-    let key = object.key().filter(|key| !key.is_empty());
-    let key = key.ok_or(malformed.clone())?;
-    let key = if encoded {
-        decoded(key)?
-    } else {
-        key.to_owned()
-    };
+fn listed(object: &Object, key: String) -> Result<ListedObject, ListFailure> {
     let etag = object.e_tag().unwrap_or_default().trim_matches('"');
-    if key.len() > LONGEST_KEY || etag.len() > LONGEST_ETAG {
-        return Err(malformed);
+    if etag.len() > LONGEST_ETAG {
+        return Err(ListFailure::Malformed);
     }
     let size = object.size().unwrap_or_default();
     Ok(ListedObject {
         key,
-        size: u64::try_from(size).map_err(|_| malformed)?,
+        size: u64::try_from(size).map_err(|_| ListFailure::Malformed)?,
         etag: etag.to_owned(),
     })
 }
@@ -180,11 +175,19 @@ fn is_encoded(page: &ListObjectsV2Output) -> bool {
     page.encoding_type() == Some(&EncodingType::Url) && keys.flat_map(str::bytes).all(plain)
 }
 
-fn decoded(key: &str) -> Result<String, ListFailure> {
-    let spaced = key.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8();
-    let decoded = decoded.map_err(|_| ListFailure::Malformed)?;
-    Ok(decoded.into_owned())
+fn decoded(key: &str) -> Cow<'_, [u8]> {
+    let spaces = |b: u8| if b == b'+' { b' ' } else { b };
+    let spaced: Vec<u8> = key.bytes().map(spaces).collect();
+    Cow::Owned(percent_decode(&spaced).collect())
+}
+
+/// A key as text. A store may hold one that is no UTF-8, which nobody can ask for here: a NUL in its place meets globs as any
+/// character does, and is in no key that parses, so that the object is left out and counted.
+fn text(key: &[u8]) -> String {
+    match str::from_utf8(key) {
+        Ok(key) => key.to_owned(),
+        Err(_) => String::from_utf8_lossy(key).replace(char::REPLACEMENT_CHARACTER, "\0"),
+    }
 }
 
 fn sdk(order: &ListOrder, wire: &Wire) -> aws_sdk_s3::Client {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::engine::{ErrorCode, ListFailure, ListOrder, Unreached};
-use presigned_core::policy::{ListRequest, Prefix};
+use presigned_core::policy::{Key, ListRequest, Prefix};
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::Trouble;
@@ -257,6 +257,30 @@ async fn globs_are_matched_off_the_thread_on_which_everything_waits() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_utf_8_is_listed_as_one_that_is_left_out() {
+    let answers = vec![page(
+        &[
+            "p/a.csv",
+            "p/%EF%BF%BE",
+            "p/%F0%9F%98%80",
+            "p/%FE.csv",
+            "p/%FF%EF%BF%BD",
+        ],
+        None,
+    )];
+    let keys = listed(answers.clone()).await.unwrap();
+    assert_eq!(keys.len(), 5);
+    let good: Vec<_> = keys.iter().filter(|key| Key::parse(key).is_ok()).collect();
+    assert_eq!(good, ["p/a.csv", "p/\u{fffe}", "p/😀"]);
+
+    // It meets the globs as any other: what nobody wants is not counted.
+    let endpoint = canned(answers).await;
+    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let listing = list(&client(), &order, |key| key.ends_with(".csv")).await;
+    assert_eq!(listing.unwrap().objects.len(), 2);
+}
+
+#[tokio::test]
 async fn a_listing_that_loses_its_place_is_none() {
     let malformed = Err(ListFailure::Malformed);
     for answers in [
@@ -265,7 +289,8 @@ async fn a_listing_that_loses_its_place_is_none() {
         vec![page(&["other/a"], None)],
         vec![page(&["p/b"], Some("t")), page(&["p/a"], None)],
         vec![page(&["p/a"], Some("t")), page(&["p/b"], Some("t"))],
-        vec![page(&["p/%ff"], None)],
+        vec![page(&["p/%ff", "p/%fe"], None)],
+        vec![page(&["p/%ff", "p/%ff"], None)],
         vec![answer("200 OK", "", "")],
         vec![answer("200 OK", "", "<html>a proxy's page</html>")],
         vec![answer("200 OK", "", "<ListBucketResult/>")],
