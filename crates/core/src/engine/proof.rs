@@ -71,6 +71,8 @@ pub(super) const fn passes_by_itself(reason: Reason) -> bool {
             | Reason::ConnectionFailed
             | Reason::HostNotFound
             | Reason::UnexpectedAnswer
+            // What is uploaded later is there then.
+            | Reason::NoSuchKey
     )
 }
 

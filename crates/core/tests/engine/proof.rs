@@ -112,6 +112,9 @@ fn required_means_that_only_what_worked_is_published() {
     scene.run(30);
     assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
     assert!(scene.secret("dl").is_none());
+    // An upload mends it, and needs no person here.
+    let stalled = scene.condition("dl", "Stalled").status;
+    assert_eq!(stalled, ConditionStatus::False);
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.run(600);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
