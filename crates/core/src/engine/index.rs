@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen};
 use super::memory::Memory;
+use super::plan::REQUEST_PAUSE;
 use super::slots::Slots;
 use super::step::Work;
 use super::store::Store;
@@ -194,6 +195,9 @@ impl Index {
             Some(_) => self.unlink(&uid).map(|record| {
                 let mut memory = record.memory;
                 memory.status_retry_at = None;
+                if seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request {
+                    memory.asked_for(REQUEST_PAUSE);
+                }
                 if record.seen.generation != seen.generation {
                     memory.begin_anew();
                 }

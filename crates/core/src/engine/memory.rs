@@ -15,6 +15,7 @@ use super::listing::Found;
 use super::proof::Proof;
 use super::sign::Signed;
 use super::step::{Notice, SecretSeen};
+use super::time::later;
 use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, SignedHashes};
 use crate::policy::Key;
 
@@ -198,6 +199,17 @@ impl Memory {
         self.replace = false;
         self.removal_retry_at = None;
         self.removal_in_doubt = false;
+    }
+
+    /// A person asked for a renewal, so perhaps what stood in the way is mended: the wait after a failure is cut to
+    /// `pause`, which is also all that asking again and again can do.
+    pub(super) fn asked_for(&mut self, pause: Duration) {
+        let after = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
+            (Some(failed), Some(again)) => Some(again.min(later(failed, pause))),
+            (_, again) => again,
+        };
+        self.retry_at = after(self.last_failure, self.retry_at);
+        self.try_at = after(self.proof.as_ref().map(|proof| proof.at), self.try_at);
     }
 
     /// What is issued is what is wanted.

@@ -25,8 +25,8 @@ use crate::policy::{Key, Objects};
 
 /// Between two heals of one resource.
 const HEAL_PAUSE: Duration = Duration::from_mins(1);
-/// Between two renewals that the annotation asked for.
-const REQUEST_PAUSE: Duration = Duration::from_secs(30);
+/// Between two renewals, or two tries of what failed, that the annotation asked for.
+pub(super) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 /// Between two looks at what only a person can mend.
 pub(super) const RECHECK: Duration = Duration::from_mins(5);
 

@@ -5,7 +5,7 @@ use presigned_core::engine::Unreached;
 
 use crate::common::cloud::Server;
 use crate::common::world::Kind;
-use crate::scene::Scene;
+use crate::scene::{NS, Scene};
 
 fn with(verify: Option<Verify>) -> Scene {
     let mut scene = Scene::new();
@@ -116,12 +116,40 @@ fn required_means_that_only_what_worked_is_published() {
     let stalled = scene.condition("dl", "Stalled").status;
     assert_eq!(stalled, ConditionStatus::False);
     scene.0.cloud.put_object("data", "team-a/file.bin");
-    scene.run(600);
+    scene.run(60);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     assert_eq!(
         verified(&scene),
         (ConditionStatus::True, "Works".to_owned())
     );
+}
+
+#[test]
+fn who_mended_it_asks_for_a_renewal_and_need_not_wait_for_the_next_look() {
+    let mut scene = with(Some(Verify::Require));
+    server(&mut scene).down = Some(Unreached::Tls);
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
+    server(&mut scene).down = None;
+    scene.run(60);
+    assert!(!scene.ready("dl").0, "it looks every five minutes");
+    let ask = |scene: &mut Scene, value: &str| {
+        let now = scene.0.now;
+        scene.0.cluster.annotate(NS, "dl", value, now);
+        scene.run(2);
+    };
+    ask(&mut scene, "mended");
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+
+    let mut scene = with(Some(Verify::Require));
+    server(&mut scene).down = Some(Unreached::Tls);
+    let steps = scene.steps(|scene| {
+        for n in 0..60 {
+            ask(scene, &n.to_string());
+        }
+    });
+    let asks = steps.iter().filter(|kind| **kind == Kind::Ask).count();
+    assert!((2..=5).contains(&asks), "{asks} in two minutes");
 }
 
 #[test]
