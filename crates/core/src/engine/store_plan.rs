@@ -15,9 +15,10 @@ use super::index::{Framed, Watched, absent};
 use super::judge::{Judged, judge};
 use super::plan::issued;
 use super::step::{CredentialSource, ObjectVersion, Session, Step, Work};
-use super::store::{Looked, Store, Updated, session_name};
+use super::store::{Looked, Store, Updated};
 use super::time::later;
 use super::{Doing, Engine, Next, Observation};
+use crate::access::store_session_name;
 use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason,
     set_condition,
@@ -177,7 +178,7 @@ impl Engine {
                     store: name.to_owned(),
                     source: Box::new(source),
                     session: Session {
-                        name: session_name(name),
+                        name: store_session_name(name),
                         policy: None,
                     },
                 },

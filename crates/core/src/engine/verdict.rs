@@ -131,7 +131,7 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
             ),
         ),
         Meaning::Refused => {
-            let actions = actions(tried.options).join(", ");
+            let actions = actions(tried.options);
             let message = format!(
                 "the store refuses a GET of {object}: give the signer {actions} on {} (and kms:Decrypt on \
                  its key, where the object is encrypted with KMS), or create the object, for a store answers so for a missing \
@@ -396,7 +396,7 @@ fn not_tried(tried: &Tried<'_>, object: &str, seen: Meaning) -> Verdict {
     let message = format!(
         "the store takes the signature of a GET of {object} ({seen}); {deed} itself was not tried, since it would change \
          something: whether the signer has {} on {} shows when it is {outcome}{once}",
-        actions(tried.options).join(", "),
+        actions(tried.options),
         object_arn(&place, tried.key),
     );
     verdict(ConditionStatus::Unknown, Reason::NotTried, message)

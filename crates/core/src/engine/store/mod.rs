@@ -378,12 +378,6 @@ impl Store {
     }
 }
 
-/// The name of the sessions of a whole store in the S3 side's audit log.
-pub(super) fn session_name(store: &str) -> String {
-    let cut: String = store.chars().take(48).collect();
-    format!("presigned-url-{cut}")
-}
-
 fn compile(seen: &StoreSeen) -> Result<Compiled, String> {
     seen.spec
         .as_ref()

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use crate::access::{self, Action, Dialect, On, Use};
 use crate::api::Reason;
 use crate::engine::ask::{Answer, Unreached};
 use crate::policy::{Bucket, Options, format_duration};
@@ -193,39 +194,24 @@ pub(super) fn host(target: &Target, bucket: &Bucket) -> String {
     }
 }
 
-/// What IAM asks of whoever makes such a request.
-pub(super) fn actions(options: &Options) -> Vec<&'static str> {
-    match options {
-        Options::Get(get) | Options::Head(get) if get.version_id.is_some() => {
-            vec!["s3:GetObjectVersion"]
-        }
-        Options::Get(_) | Options::Head(_) => vec!["s3:GetObject"],
-        Options::Put(put) => upload(put.acl.is_some(), put.tagging.is_some()),
-        Options::Post(post) => upload(post.acl.is_some(), false),
-        Options::Delete => vec!["s3:DeleteObject"],
-    }
-}
-
-fn upload(acl: bool, tagging: bool) -> Vec<&'static str> {
-    let more = [(acl, "s3:PutObjectAcl"), (tagging, "s3:PutObjectTagging")];
-    let more = more.into_iter().filter(|(needed, _)| *needed);
-    std::iter::once("s3:PutObject")
-        .chain(more.map(|(_, action)| action))
-        .collect()
+/// What IAM asks on the object of whoever makes such a request.
+pub(super) fn actions(options: &Options) -> String {
+    let needed = access::actions(Use::by(options)).into_iter();
+    let on_object = needed.filter(|action| action.on() == On::Object);
+    let names: Vec<&str> = on_object.map(Action::as_str).collect();
+    names.join(", ")
 }
 
 /// The object's name in a policy, for people: nothing is escaped.
 pub(super) fn object_arn(place: &Place<'_>, key: &str) -> String {
-    format!("{}/{key}", bucket_arn(place))
+    dialect(place).object_arn(place.bucket, key)
 }
 
 /// The bucket's name in a policy.
 pub(super) fn bucket_arn(place: &Place<'_>) -> String {
-    let region = &place.target.region;
-    let partition = match place.target.endpoint.host() {
-        host if host.ends_with(".amazonaws.com.cn") => "aws-cn",
-        host if host.ends_with(".amazonaws.com") && region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
-    format!("arn:{partition}:s3:::{}", place.bucket)
+    dialect(place).bucket_arn(place.bucket.as_str())
+}
+
+fn dialect(place: &Place<'_>) -> Dialect {
+    Dialect::of(Some(&place.target.endpoint), &place.target.region)
 }
