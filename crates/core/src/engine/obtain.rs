@@ -19,14 +19,14 @@ use super::queue::Priority;
 use super::sign::SigningJob;
 use super::status::says_ready;
 use super::step::{CredentialSource, ObjectVersion, Session, Step};
-use super::store::{Held, PutLeave, REFRESH_PAUSE, Supply};
+use super::store::{Held, Need, PutLeave, REFRESH_PAUSE, Supply};
 use super::time::later;
 use super::urgency;
 use crate::api::{Reason, Verify};
 use crate::policy::{Key, ListRequest, Objects, Options};
 
 /// The life that credentials for a listing or a try must have left.
-const MOMENT: Duration = Duration::from_mins(5);
+const MOMENT: Need = Need::of(Duration::from_mins(5));
 
 /// Why there is no write.
 pub(super) enum Halt {
@@ -135,16 +135,21 @@ pub(super) fn identity(allowed: &Allowed) -> String {
     format!("{} {}", allowed.granted.spec_hash, allowed.store_hash)
 }
 
-/// All that is needed before anything is signed: what signs, and what is under the prefix where there is one.
+/// All that is needed before anything is signed: what signs, and what is under the prefix where there is one. `living` is
+/// the end of what is issued, where the point is to outlive it.
 pub(super) fn needs(
     index: &mut Index,
     uid: &str,
     allowed: &Allowed,
+    living: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(Box<Held>, Option<Arc<Found>>), Halt> {
     let found = found(index, uid, allowed, now)?;
-    let life = allowed.granted.asked().effective();
-    let held = credentials(index, uid, allowed, allowed.session.as_ref(), life, now);
+    let need = Need {
+        life: allowed.granted.asked().effective(),
+        living,
+    };
+    let held = credentials(index, uid, allowed, allowed.session.as_ref(), need, now);
     // Where nothing could sign, the store could not be asked either.
     if matches!(held, Ok(_) | Err(Halt::Slow(_))) {
         may_upload(index, uid, allowed, now)?;
@@ -184,12 +189,12 @@ fn credentials(
     uid: &str,
     allowed: &Allowed,
     session: Option<&Session>,
-    life: Duration,
+    need: Need,
     now: Timestamp,
 ) -> Result<Box<Held>, Halt> {
     // A store that is gone was judged before; its deletion makes the plan anew.
     let store = index.stores.get_mut(&allowed.store).ok_or(Halt::Waiting)?;
-    match store.supply(uid, life, session, now) {
+    match store.supply(uid, need, session, now) {
         Supply::Ready(held) => Ok(held),
         Supply::Fetch(source) => {
             let session = session.cloned().ok_or(Halt::Waiting)?;

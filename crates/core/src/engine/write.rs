@@ -43,7 +43,9 @@ pub(super) fn issue(
     cause: Cause,
     now: Timestamp,
 ) -> SecretPlan {
-    let needs = needs(index, uid, allowed, now);
+    let renewed = issued.filter(|issued| cause == Cause::Due && issued.alive(now));
+    let living = renewed.map(|issued| issued.expires_at);
+    let needs = needs(index, uid, allowed, living, now);
     let Some(record) = index.resources.get_mut(uid) else {
         return SecretPlan::Settled;
     };

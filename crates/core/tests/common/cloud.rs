@@ -67,8 +67,10 @@ pub struct Cloud {
     pub servers: BTreeMap<String, Server>,
     /// What was asked of servers: where, and with which headers.
     pub asked: Vec<(String, Vec<(String, String)>)>,
-    /// The roles' sessions that were given, with their session policies.
+    /// The roles' sessions that were asked for, with their session policies.
     pub sessions: Vec<Session>,
+    /// The names of sessions that STS refuses, and why.
+    pub refused: BTreeMap<String, Reason>,
     made: u64,
 }
 
@@ -199,6 +201,12 @@ impl Cloud {
         now: Timestamp,
     ) -> Result<Credentials, CredentialsFailure> {
         self.sessions.push(session.clone());
+        if let Some(reason) = self.refused.get(&session.name) {
+            return Err(CredentialsFailure {
+                reason: *reason,
+                message: "the model's STS refuses this session".to_owned(),
+            });
+        }
         // Each policy has a session of its own.
         if session.policy.is_some()
             && let Some(Source::Sessions { current, .. }) =

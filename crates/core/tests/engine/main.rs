@@ -23,5 +23,6 @@ mod proof;
 mod refusal;
 mod scene;
 mod secrets;
+mod sessions;
 mod stores;
 mod trials;

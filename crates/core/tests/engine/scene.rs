@@ -1,6 +1,8 @@
 //! A stage for one scenario: a namespace, a store with a static key, a policy that allows its folder, and time that passes
 //! when it is told to.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use presigned_core::api::{ClusterObjectStoreSpec, Condition, ConditionStatus, PresignedUrlSpec};
 use presigned_core::engine::{SecretAccess, Settings, Step, Work};
@@ -11,21 +13,30 @@ use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
 use crate::common::world::{Fault, Kind, Meddler, World};
 
-/// Faults that were planned, each for the next step of its kind.
+/// What goes otherwise than well.
 #[derive(Default)]
-pub struct Script(pub Vec<(Kind, Fault)>, Vec<(Kind, i64)>);
+pub struct Script {
+    /// Faults that were planned, each for the next step of its kind.
+    pub planned: Vec<(Kind, Fault)>,
+    /// Seconds that steps of a kind take.
+    pub slow: BTreeMap<Kind, i64>,
+    /// By how many seconds the next answers of a kind are late.
+    late: Vec<(Kind, i64)>,
+}
 
 impl Meddler for Script {
     fn fault(&mut self, _work: &Work, step: &Step, _now: Timestamp) -> Option<Fault> {
         let kind = Kind::of(step);
-        let at = self.0.iter().position(|(planned, _)| *planned == kind)?;
-        Some(self.0.remove(at).1)
+        let mut planned = self.planned.iter();
+        let at = planned.position(|(planned, _)| *planned == kind)?;
+        Some(self.planned.remove(at).1)
     }
 
     fn latency(&mut self, step: &Step) -> (i64, i64) {
         let kind = Kind::of(step);
-        let at = self.1.iter().position(|(planned, _)| *planned == kind);
-        (0, at.map_or(0, |at| self.1.remove(at).1))
+        let late = self.late.iter().position(|(planned, _)| *planned == kind);
+        let late = late.map_or(0, |at| self.late.remove(at).1);
+        (self.slow.get(&kind).copied().unwrap_or(0), late)
     }
 }
 
@@ -135,12 +146,12 @@ impl Scene {
     }
 
     pub fn plan(&mut self, kind: Kind, fault: Fault) {
-        self.0.meddler.0.push((kind, fault));
+        self.0.meddler.planned.push((kind, fault));
     }
 
     /// The next step of this kind is answered so many seconds late.
     pub fn slow(&mut self, kind: Kind, seconds: i64) {
-        self.0.meddler.1.push((kind, seconds));
+        self.0.meddler.late.push((kind, seconds));
     }
 
     /// What reached the servers for resources while something was done.

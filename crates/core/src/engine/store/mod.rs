@@ -34,7 +34,7 @@ pub(super) use probe::PutLeave;
 use session::Sessions;
 use skew::Clocks;
 pub(super) use skew::shifted;
-pub(super) use supply::Supply;
+pub(super) use supply::{Need, Supply};
 pub(super) use trial::Verdict;
 
 /// Between two fetches that were made to lengthen a life.

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use super::super::failure::CredentialsFailure;
 use super::super::step::Session;
 use super::super::time::{between, later};
-use super::{Held, RECHECK, REFRESH_PAUSE, USELESS, ended};
+use super::{Held, Need, RECHECK, REFRESH_PAUSE, USELESS, ended};
 use crate::api::Reason;
-use crate::issue::{backoff, refresh_gains};
+use crate::issue::backoff;
 
 /// Sessions that are kept.
 const MOST: usize = 4096;
@@ -64,7 +64,7 @@ impl Sessions {
         &mut self,
         uid: &str,
         session: &Session,
-        life: Duration,
+        need: Need,
         now: Timestamp,
     ) -> Given {
         self.touch(session);
@@ -78,15 +78,15 @@ impl Sessions {
             .is_some_and(|at| between(at, now) < REFRESH_PAUSE);
         let blocked = entry.failure.as_ref().filter(|(_, until)| *until > now);
         if let Some(held) = &entry.held {
-            let left = held
-                .credentials
-                .expires_at
-                .map_or(Duration::MAX, |end| between(now, end));
+            let end = held.credentials.expires_at;
+            let left = end.map_or(Duration::MAX, |end| between(now, end));
             let length = held.session_length.unwrap_or(left);
-            let gains = refresh_gains(life, left, length);
+            let gains = end.is_some_and(|end| need.gains(end, length, now));
             let may_fetch = blocked.is_none() && retry_at.is_none() && !probing && !entry.fetching;
             // A fetch of another that is under way is waited for only where there is nothing else.
-            if left >= USELESS && !(gains && !recently && may_fetch) {
+            let serves = end.is_none_or(|end| need.is_served_by(end));
+            let failing = blocked.is_some() || self.failures > 0;
+            if left >= USELESS && !(gains && !recently && may_fetch) && (serves || !failing) {
                 return Given::Ready(Box::new(held.clone()));
             }
         }
@@ -97,12 +97,12 @@ impl Sessions {
         if let Some((failure, until)) = blocked {
             return Given::Failed(failure.clone(), *until);
         }
-        if recently && entry.held.is_some() {
-            let again = entry.fetched_at.map_or(now, |at| later(at, REFRESH_PAUSE));
-            return Given::Failed(ended(), again);
-        }
         if let (Some(at), Some(failure)) = (retry_at, &self.down) {
             return Given::Failed(failure.clone(), at);
+        }
+        if recently && entry.held.is_some() {
+            let again = entry.fetched_at.map_or(now, |at| later(at, REFRESH_PAUSE));
+            return Given::Failed(self.down.clone().unwrap_or_else(ended), again);
         }
         if probing {
             self.waiting.insert(uid.to_owned());
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::signing::Credentials;
 
-    const LIFE: Duration = Duration::from_hours(12);
+    const NEED: Need = Need::of(Duration::from_hours(12));
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -254,22 +254,22 @@ mod tests {
         let mut sessions = Sessions::default();
         let one = session("one");
         assert!(matches!(
-            sessions.supply("a", &one, LIFE, at(0)),
+            sessions.supply("a", &one, NEED, at(0)),
             Given::Fetch
         ));
         sessions.begin(&one, at(0));
         assert!(matches!(
-            sessions.supply("b", &one, LIFE, at(0)),
+            sessions.supply("b", &one, NEED, at(0)),
             Given::Fetching
         ));
         let waited = sessions.fetched(&one, Some(Ok(held(3600))), "s", at(1));
         assert_eq!(waited, BTreeSet::from(["b".to_owned()]));
         assert!(matches!(
-            sessions.supply("b", &one, LIFE, at(1)),
+            sessions.supply("b", &one, NEED, at(1)),
             Given::Ready(_)
         ));
         assert!(
-            matches!(sessions.supply("b", &one, LIFE, at(1700)), Given::Fetch),
+            matches!(sessions.supply("b", &one, NEED, at(1700)), Given::Fetch),
             "a quarter is gained"
         );
     }
@@ -285,11 +285,11 @@ mod tests {
         };
         sessions.fetched(&bad, Some(Err(refused)), "s", at(0));
         assert!(matches!(
-            sessions.supply("a", &bad, LIFE, at(1)),
+            sessions.supply("a", &bad, NEED, at(1)),
             Given::Failed(..)
         ));
         assert!(matches!(
-            sessions.supply("b", &good, LIFE, at(1)),
+            sessions.supply("b", &good, NEED, at(1)),
             Given::Fetch
         ));
     }
@@ -301,7 +301,7 @@ mod tests {
         for second in 0..3600 {
             for who in 0..20 {
                 let one = session(&format!("one-{who}"));
-                if matches!(sessions.supply("a", &one, LIFE, at(second)), Given::Fetch) {
+                if matches!(sessions.supply("a", &one, NEED, at(second)), Given::Fetch) {
                     asked += 1;
                     sessions.begin(&one, at(second));
                     sessions.fetched(&one, Some(Err(down())), "s", at(second));
@@ -320,11 +320,11 @@ mod tests {
         sessions.begin(&one, at(1700));
         sessions.fetched(&one, Some(Err(down())), "s", at(1700));
         assert!(matches!(
-            sessions.supply("a", &one, LIFE, at(1701)),
+            sessions.supply("a", &one, NEED, at(1701)),
             Given::Ready(_)
         ));
         assert!(matches!(
-            sessions.supply("a", &one, LIFE, at(3570)),
+            sessions.supply("a", &one, NEED, at(3570)),
             Given::Fetch
         ));
     }
@@ -336,12 +336,12 @@ mod tests {
         sessions.begin(&first, at(0));
         sessions.fetched(&first, Some(Ok(held(3600))), "s", at(0));
         for who in 0..MOST {
-            sessions.supply("a", &session(&format!("{who}")), LIFE, at(1));
+            sessions.supply("a", &session(&format!("{who}")), NEED, at(1));
         }
         assert_eq!(sessions.known.len(), MOST);
         assert_eq!(sessions.by_use.len(), MOST);
         assert!(matches!(
-            sessions.supply("a", &first, LIFE, at(1)),
+            sessions.supply("a", &first, NEED, at(1)),
             Given::Fetch
         ));
     }

@@ -1,7 +1,9 @@
 //! What a store can give to a resource that wants to sign now.
 //!
 //! What holds here: nothing is signed while a change may be about to replace what would sign it, nor by a clock that is
-//! known to be wrong. Fresh credentials are fetched first where that gains a quarter of the life, once a minute at most.
+//! known to be wrong. Fresh credentials are fetched first where that gains a quarter of the life, or where those at hand would
+//! only give what is alive the same end again; once a minute at most. While none can be had it is not signed again for that
+//! end: that would hide the trouble and gain nothing.
 
 use std::time::Duration;
 
@@ -28,13 +30,42 @@ pub(in crate::engine) enum Supply {
     Failed(CredentialsFailure, Option<Timestamp>),
 }
 
+/// What credentials are needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Need {
+    /// The life that is wanted.
+    pub(in crate::engine) life: Duration,
+    /// The end of what is issued and alive, where the point is to outlive it.
+    pub(in crate::engine) living: Option<Timestamp>,
+}
+
+impl Need {
+    /// Something that has nothing to do with what is issued.
+    pub(in crate::engine) const fn of(life: Duration) -> Self {
+        Self { life, living: None }
+    }
+
+    /// Whether credentials that end then are of any use: what is alive is not signed again for the same end.
+    pub(super) fn is_served_by(&self, end: Timestamp) -> bool {
+        self.living
+            .is_none_or(|living| between(living, end) >= USELESS)
+    }
+
+    /// Whether fresh credentials of this length are worth a fetch, where those at hand end then.
+    pub(super) fn gains(&self, end: Timestamp, length: Duration, now: Timestamp) -> bool {
+        let left = between(now, end);
+        refresh_gains(self.life, left, length)
+            || (!self.is_served_by(end) && length >= left.saturating_add(USELESS))
+    }
+}
+
 impl Store {
     /// The credentials for a life that is wanted now; asks for fresh ones where that gains enough. `session` is what a
     /// role's session is narrowed to, where the store narrows them.
     pub(in crate::engine) fn supply(
         &mut self,
         uid: &str,
-        life: Duration,
+        need: Need,
         session: Option<&Session>,
         now: Timestamp,
     ) -> Supply {
@@ -57,8 +88,8 @@ impl Store {
             (form.scope != SessionScope::Store).then(|| (session, form.source.clone()))
         });
         let supply = match narrowed {
-            None => self.of_store(life, now),
-            Some((session, source)) => match self.sessions.supply(uid, session, life, now) {
+            None => self.of_store(need, now),
+            Some((session, source)) => match self.sessions.supply(uid, session, need, now) {
                 Given::Ready(held) => Supply::Ready(held),
                 Given::Fetch => Supply::Fetch(Box::new(source)),
                 Given::Fetching => Supply::Fetching,
@@ -79,7 +110,7 @@ impl Store {
         self.clocks.correction()
     }
 
-    fn of_store(&mut self, life: Duration, now: Timestamp) -> Supply {
+    fn of_store(&mut self, need: Need, now: Timestamp) -> Supply {
         let Some(held) = &self.held else {
             return match &self.fetch.failure {
                 Some(failure) if !self.fetch.wanted => Supply::Failed(failure.clone(), None),
@@ -102,9 +133,14 @@ impl Store {
             };
         }
         let length = held.session_length.unwrap_or(left);
-        if fresh && refresh_gains(life, left, length) {
+        if fresh && need.gains(end, length, now) {
             self.want();
             return Supply::Fetching;
+        }
+        if let Some(failure) = &self.fetch.failure
+            && !need.is_served_by(end)
+        {
+            return Supply::Failed(failure.clone(), None);
         }
         Supply::Ready(Box::new(held.clone()))
     }
@@ -119,7 +155,7 @@ mod tests {
     use crate::api::{AssumeRoleCredentials, ClusterObjectStoreSpec, S3Store, StoreCredentials};
     use crate::signing::Credentials;
 
-    const LIFE: Duration = Duration::from_hours(12);
+    const NEED: Need = Need::of(Duration::from_hours(12));
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -176,16 +212,16 @@ mod tests {
     #[test]
     fn a_narrowed_session_is_fetched_by_who_needs_it_and_is_no_change_of_credentials() {
         let mut store = ready(SessionScope::Request);
-        let Supply::Fetch(source) = store.supply("a", LIFE, Some(&session()), at(1)) else {
+        let Supply::Fetch(source) = store.supply("a", NEED, Some(&session()), at(1)) else {
             panic!("it is fetched first");
         };
         store.session_begun(&session(), at(1));
-        let waits = store.supply("b", LIFE, Some(&session()), at(1));
+        let waits = store.supply("b", NEED, Some(&session()), at(1));
         assert!(matches!(waits, Supply::Fetching));
         let result = Some(Ok(given("narrow", 3600)));
         let waited = store.session_fetched(&session(), &source, result, at(2));
         assert!(waited.contains("b"));
-        let Supply::Ready(held) = store.supply("a", LIFE, Some(&session()), at(2)) else {
+        let Supply::Ready(held) = store.supply("a", NEED, Some(&session()), at(2)) else {
             panic!("it is at hand");
         };
         assert_eq!(held.credentials.access_key_id, "narrow");
@@ -195,7 +231,7 @@ mod tests {
     #[test]
     fn a_store_that_does_not_narrow_signs_with_its_own_session() {
         let mut store = ready(SessionScope::Store);
-        let Supply::Ready(held) = store.supply("a", LIFE, Some(&session()), at(1)) else {
+        let Supply::Ready(held) = store.supply("a", NEED, Some(&session()), at(1)) else {
             panic!("it is at hand");
         };
         assert_eq!(held.credentials.access_key_id, "whole");
@@ -209,7 +245,7 @@ mod tests {
         let source = other.compiled.unwrap().source;
         let result = Some(Ok(given("narrow", 3600)));
         changed.session_fetched(&session(), &source, result, at(2));
-        let still = changed.supply("a", LIFE, Some(&session()), at(2));
+        let still = changed.supply("a", NEED, Some(&session()), at(2));
         assert!(matches!(still, Supply::Fetching));
     }
 }

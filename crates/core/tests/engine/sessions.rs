@@ -1,0 +1,257 @@
+//! Roles whose sessions are narrowed: to the namespace or to what is signed.
+//!
+//! What holds here: whoever asks for the same shares one session, an STS that is down or refuses one session takes nothing
+//! away from anybody else, and nobody asks it more than there is to gain.
+
+use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::api::{AssumeRoleCredentials, Method, Reason, SessionScope, StoreCredentials};
+
+use crate::common::cloud::Source;
+use crate::common::url::Parts;
+use crate::common::world::Kind;
+use crate::scene::Scene;
+
+const HOME: &str = "https://s3.example.test";
+const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
+const HOUR: i64 = 3600;
+
+/// A scene whose store signs by a role's sessions of an hour.
+fn role(scope: SessionScope) -> Scene {
+    let mut scene = Scene::new();
+    scene.edit_store(|spec| {
+        spec.s3.credentials = StoreCredentials {
+            assume_role: Some(AssumeRoleCredentials {
+                role_arn: ROLE.to_owned(),
+                scope: Some(scope),
+                ..AssumeRoleCredentials::default()
+            }),
+            ..StoreCredentials::default()
+        };
+    });
+    mend(&mut scene);
+    scene
+}
+
+/// STS gives sessions from now on.
+fn mend(scene: &mut Scene) {
+    let source = Source::Sessions {
+        length: HOUR,
+        current: None,
+    };
+    scene.0.cloud.sources.insert(ROLE.to_owned(), source);
+}
+
+/// STS gives nothing from now on.
+fn cut(scene: &mut Scene) {
+    let source = Source::Fails(Reason::CredentialsUnavailable);
+    scene.0.cloud.sources.insert(ROLE.to_owned(), source);
+}
+
+fn many(scene: &mut Scene, count: usize) -> Vec<String> {
+    let names: Vec<String> = (0..count).map(|at| format!("dl-{at}")).collect();
+    for name in &names {
+        scene.apply(name, |spec| {
+            spec.key = Some(format!("team-a/{name}"));
+        });
+    }
+    names
+}
+
+/// How often a session of this name was asked for.
+fn asked(scene: &Scene, name: &str) -> usize {
+    let sessions = scene.0.cloud.sessions.iter();
+    sessions.filter(|session| session.name == name).count()
+}
+
+fn fetches(scene: &Scene) -> Vec<i64> {
+    let records = scene.0.records.iter();
+    records
+        .filter(|record| record.kind == Kind::Fetch)
+        .map(|record| record.at.as_second())
+        .collect()
+}
+
+#[test]
+fn a_namespace_shares_one_session_that_is_fetched_once() {
+    let mut scene = role(SessionScope::Namespace);
+    scene.0.meddler.slow.insert(Kind::Fetch, 5);
+    let names = many(&mut scene, 50);
+    scene.run(60);
+    let first = Parts::of(&scene.url(&names[0])).unwrap().access_key_id;
+    for name in &names {
+        assert!(scene.works(&scene.url(name)), "{name}");
+        assert_eq!(
+            Parts::of(&scene.url(name)).unwrap().access_key_id,
+            first,
+            "{name}"
+        );
+    }
+    assert_eq!(asked(&scene, "namespace=team-a"), 1);
+}
+
+#[test]
+fn a_session_for_a_request_tells_whose_it_is_and_allows_no_other_key() {
+    let mut scene = role(SessionScope::Request);
+    let names = many(&mut scene, 3);
+    scene.run(60);
+    for name in &names {
+        let session = format!("team-a@{name}");
+        let mut sessions = scene.0.cloud.sessions.iter();
+        let session = sessions.find(|given| given.name == session);
+        let policy = session.unwrap().policy.clone().unwrap();
+        let object = format!("arn:aws:s3:::data/team-a/{name}");
+        assert!(policy.contains(&format!("\"{object}\"")), "{policy}");
+        assert_eq!(policy.matches("arn:aws:s3:::data").count(), 1, "{policy}");
+        assert!(scene.works(&scene.url(name)));
+    }
+}
+
+#[test]
+fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
+    for scope in [
+        SessionScope::Store,
+        SessionScope::Namespace,
+        SessionScope::Request,
+    ] {
+        let mut scene = role(scope);
+        let names = many(&mut scene, 20);
+        scene.run(60);
+        let before: Vec<String> = names.iter().map(|name| scene.url(name)).collect();
+        cut(&mut scene);
+        let asked = scene.0.cloud.sessions.len();
+        // Renewals have been due for a while, and the URLs live.
+        scene.run(40 * 60);
+        for name in &names {
+            assert!(scene.works(&scene.url(name)), "{scope:?}: {name}");
+            assert!(scene.ready(name).0, "{scope:?}: {name}");
+        }
+        let storm = scene.0.cloud.sessions.len() - asked;
+        assert!((3..60).contains(&storm), "{scope:?}: {storm} calls");
+        for (name, before) in names.iter().zip(&before) {
+            let renewed = scene.condition(name, "Renewed");
+            assert_eq!(
+                (renewed.status, renewed.reason.as_str()),
+                (False, "CredentialsUnavailable"),
+                "{scope:?}: {name}"
+            );
+            assert_eq!(scene.url(name), *before, "{scope:?}: nothing is gained");
+        }
+        mend(&mut scene);
+        scene.run(8 * 60);
+        for (name, before) in names.iter().zip(&before) {
+            assert_ne!(scene.url(name), *before, "{scope:?}: {name}");
+            assert!(scene.works(&scene.url(name)), "{scope:?}: {name}");
+            let told = &scene.status(name).conditions;
+            let fails = told
+                .iter()
+                .any(|told| told.type_ == "Renewed" && told.status == False);
+            assert!(!fails, "{scope:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_sts_refuses_blocks_no_other() {
+    let mut scene = role(SessionScope::Request);
+    let refused = "team-a@dl-0".to_owned();
+    let too_large = Reason::SessionPolicyTooLarge;
+    scene.0.cloud.refused.insert(refused.clone(), too_large);
+    let names = many(&mut scene, 20);
+    scene.run(60);
+    assert_eq!(
+        scene.ready(&names[0]),
+        (false, "SessionPolicyTooLarge".to_owned())
+    );
+    assert_eq!(scene.condition(&names[0], "Stalled").status, True);
+    for name in &names[1..] {
+        assert_eq!(scene.ready(name), (true, "Issued".to_owned()), "{name}");
+    }
+    scene.run(HOUR);
+    // Looked at every five minutes, in case somebody mended the role.
+    assert!(asked(&scene, &refused) <= 14, "{}", asked(&scene, &refused));
+    scene.0.cloud.refused.clear();
+    scene.run(5 * 60 + 5);
+    assert_eq!(scene.ready(&names[0]), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_thousand_sessions_are_fetched_four_at_a_time() {
+    let mut scene = role(SessionScope::Request);
+    scene.run(10);
+    scene.0.meddler.slow.insert(Kind::Fetch, 1);
+    let before = scene.0.records.len();
+    let names = many(&mut scene, 1000);
+    scene.run(265);
+    let landed: Vec<i64> = scene.0.records[before..]
+        .iter()
+        .filter(|record| record.kind == Kind::Fetch)
+        .map(|record| record.at.as_second())
+        .collect();
+    for second in &landed {
+        let at_once = landed.iter().filter(|other| *other == second).count();
+        // The store's own session is not a resource's.
+        assert!(at_once <= 5, "{at_once} sessions in one second");
+    }
+    for name in &names {
+        assert_eq!(scene.ready(name), (true, "Issued".to_owned()), "{name}");
+        assert!(scene.works(&scene.url(name)), "{name}");
+    }
+}
+
+#[test]
+fn a_session_of_an_hour_under_a_wish_of_twelve_makes_no_storm() {
+    for scope in [SessionScope::Store, SessionScope::Namespace] {
+        let mut scene = role(scope);
+        let names = many(&mut scene, 100);
+        scene.run(60);
+        let (asked, start) = (scene.0.cloud.sessions.len(), fetches(&scene).len());
+        scene.run(6 * HOUR);
+        let calls = scene.0.cloud.sessions.len() - asked;
+        assert!(calls > 0, "{scope:?}");
+        let per_minute = fetches(&scene)[start..].iter().fold(
+            std::collections::BTreeMap::new(),
+            |mut counts, at| {
+                *counts.entry(at / 60).or_insert(0) += 1;
+                counts
+            },
+        );
+        let most = per_minute.values().max().copied().unwrap_or(0);
+        // A session of the namespace comes beside the store's own, by which it is watched.
+        let allowed = if scope == SessionScope::Store { 1 } else { 2 };
+        assert!(most <= allowed, "{scope:?}: {most} calls in one minute");
+        for name in &names {
+            assert!(scene.works(&scene.url(name)), "{scope:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn sessions_for_requests_are_fetched_once_for_each_renewal() {
+    let mut scene = role(SessionScope::Request);
+    let names = many(&mut scene, 10);
+    scene.run(6 * HOUR);
+    for name in &names {
+        let revision = scene.status(name).revision.unwrap();
+        let calls = asked(&scene, &format!("team-a@{name}"));
+        assert!(
+            u64::try_from(calls).unwrap() <= u64::try_from(revision).unwrap() + 1,
+            "{name}: {calls} calls for revision {revision}"
+        );
+        assert!(scene.works(&scene.url(name)), "{name}");
+    }
+}
+
+#[test]
+fn where_the_session_may_do_nothing_else_a_lax_store_gets_uploads() {
+    let upload = |scope| {
+        let mut scene = role(scope);
+        scene.0.cloud.server(HOME).lax = true;
+        scene.apply("up", |spec| spec.method = Some(Method::Put));
+        scene.run(60);
+        scene.ready("up")
+    };
+    let refused = (false, "UnsignedHeadersAccepted".to_owned());
+    assert_eq!(upload(SessionScope::Request), (true, "Issued".to_owned()));
+    assert_eq!(upload(SessionScope::Namespace), refused);
+    assert_eq!(upload(SessionScope::Store), refused);
+}
