@@ -173,7 +173,7 @@ pub struct PresignedUrlSpec {
 
     /// How a prefix with GET is listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub list: Option<ListOptions>,
+    pub list: Option<Box<ListOptions>>,
 
     /// The HTTP method that the URL is good for. Left out: GET. A GET also yields a HEAD URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,15 +212,15 @@ pub struct PresignedUrlSpec {
 
     /// Options of a GET or HEAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub get: Option<GetOptions>,
+    pub get: Option<Box<GetOptions>>,
 
     /// Options of a PUT. Each becomes a signed header that the client must send as it stands in the Secret's `headers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub put: Option<PutOptions>,
+    pub put: Option<Box<PutOptions>>,
 
     /// What a POST form allows of the upload. Each becomes a condition of the signed form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub post: Option<PostOptions>,
+    pub post: Option<Box<PostOptions>>,
 
     /// Further files for programs, beside `urls.json`, where there are several objects: `urls.txt` (wget), `aria2.txt`
     /// (aria2c, GET only) and `curl.conf`.
@@ -243,7 +243,7 @@ pub struct PresignedUrlSpec {
 
     /// Labels and annotations for the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_template: Option<SecretTemplate>,
+    pub secret_template: Option<Box<SecretTemplate>>,
 
     /// Issue nothing new. The policy is still judged and reported; what was issued stays until it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]

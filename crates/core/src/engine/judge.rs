@@ -167,7 +167,7 @@ fn parse(
     Ok(Parsed {
         request: Request::parse(spec, &limits)?,
         wishes: Wishes::parse(spec)?,
-        template: Template::parse(spec.secret_template.as_ref(), reserved)?,
+        template: Template::parse(spec.secret_template.as_deref(), reserved)?,
         secret_name: checked_secret_name(spec.secret_name.as_deref(), name)?.to_owned(),
     })
 }

@@ -122,10 +122,10 @@ impl Request {
             key: key.as_deref(),
             keys: keys.as_deref(),
             prefix: prefix.as_deref(),
-            list: list.as_ref(),
+            list: list.as_deref(),
             method,
         })?;
-        let options = parse_options(method, get.as_ref(), put.as_ref(), post.as_ref())?;
+        let options = parse_options(method, get.as_deref(), put.as_deref(), post.as_deref())?;
         let duration = parse_life(duration.as_deref(), renew.unwrap_or_default(), limits)?;
         let renew_before =
             parse_renewal(renew_before.as_deref(), *renew_before_percentage, duration)?;

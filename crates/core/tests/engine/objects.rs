@@ -35,7 +35,7 @@ fn apply_prefix(scene: &mut Scene, edit: impl FnOnce(&mut ListOptions)) {
     scene.apply("dl", |spec| {
         spec.key = None;
         spec.prefix = Some("team-a/in/".to_owned());
-        spec.list = Some(list);
+        spec.list = Some(Box::new(list));
     });
 }
 

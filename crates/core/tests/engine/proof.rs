@@ -198,11 +198,11 @@ fn an_upload_says_that_it_was_not_tried() {
     let mut scene = with(None);
     scene.apply("dl", |spec| {
         spec.method = Some(Method::Put);
-        spec.put = Some(PutOptions {
+        spec.put = Some(Box::new(PutOptions {
             content_length: Some(5),
             if_none_match: Some(IfNoneMatch::Any),
             ..PutOptions::default()
-        });
+        }));
     });
     scene.run(30);
     let told = (ConditionStatus::Unknown, "NotTried".to_owned());

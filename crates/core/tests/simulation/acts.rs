@@ -137,13 +137,13 @@ fn resource(rng: &mut Rng, namespace: &str) -> PresignedUrlSpec {
         ..specs::get(bucket, &key)
     };
     if method == Some(Method::Put) && rng.permille(500) {
-        spec.put = Some(PutOptions {
+        spec.put = Some(Box::new(PutOptions {
             content_type: Some("text/plain".to_owned()),
             ..PutOptions::default()
-        });
+        }));
     }
     if spec.put.is_none() && method == Some(Method::Get) && rng.permille(50) {
-        spec.get = Some(GetOptions::default());
+        spec.get = Some(Box::new(GetOptions::default()));
     }
     if rng.permille(250) {
         spec.secret_name = Some((*rng.pick(&SECRET_NAMES)).to_owned());
@@ -161,10 +161,10 @@ fn resource(rng: &mut Rng, namespace: &str) -> PresignedUrlSpec {
         spec.endpoint = Some("public".to_owned());
     }
     if rng.permille(150) {
-        spec.secret_template = Some(SecretTemplate {
+        spec.secret_template = Some(Box::new(SecretTemplate {
             labels: Some([("app".to_owned(), "web".to_owned())].into()),
             annotations: None,
-        });
+        }));
     }
     if rng.permille(60) {
         spec.suspend = Some(true);
