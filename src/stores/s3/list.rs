@@ -131,7 +131,11 @@ impl<K: Fn(&str) -> bool> Reading<K> {
         let encoded = is_encoded(page);
         for object in page.contents() {
             let name = object.key().unwrap_or_default();
-            let name = if encoded { decoded(name) } else { name.into() };
+            let name = if encoded {
+                decoded(name)
+            } else {
+                name.as_bytes().into()
+            };
             let in_order = self.last.as_slice() < name.as_ref();
             if !in_order || !name.starts_with(self.prefix.as_bytes()) || name.len() > LONGEST_KEY {
                 return Err(ListFailure::Malformed);
@@ -177,8 +181,8 @@ fn is_encoded(page: &ListObjectsV2Output) -> bool {
 
 fn decoded(key: &str) -> Cow<'_, [u8]> {
     let spaces = |b: u8| if b == b'+' { b' ' } else { b };
-    let spaced: Vec<u8> = key.bytes().map(spaces).collect();
-    Cow::Owned(percent_decode(&spaced).collect())
+    let unplussed: Vec<u8> = key.bytes().map(spaces).collect();
+    Cow::Owned(percent_decode(&unplussed).collect())
 }
 
 /// A key as text. A store may hold one that is no UTF-8, which nobody can ask for here: a NUL in its place meets globs as any

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen};
-use super::memory::Memory;
+use super::memory::{Memory, Remembered};
 use super::plan::REQUEST_PAUSE;
 use super::slots::Slots;
 use super::step::Work;
@@ -22,7 +22,7 @@ const LONGEST_REQUEST: usize = 128;
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) seen: ResourceSeen,
-    pub(super) memory: Memory,
+    pub(super) memory: Remembered,
 }
 
 impl Record {
@@ -194,16 +194,20 @@ impl Index {
             Some(known) if seen.resource_version == known.seen.resource_version => return None,
             Some(_) => self.unlink(&uid).map(|record| {
                 let mut memory = record.memory;
-                memory.status_retry_at = None;
-                if seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request {
-                    memory.asked_for(REQUEST_PAUSE);
-                }
-                if record.seen.generation != seen.generation {
-                    memory.begin_anew();
+                let asked =
+                    seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request;
+                if let Some(memory) = memory.any() {
+                    memory.status_retry_at = None;
+                    if asked {
+                        memory.asked_for(REQUEST_PAUSE);
+                    }
+                    if record.seen.generation != seen.generation {
+                        memory.begin_anew();
+                    }
                 }
                 memory
             }),
-            None => Some(Memory::of(&seen.status)),
+            None => Some(Memory::of(&seen.status).into()),
         };
         self.by_namespace
             .entry(seen.namespace.clone())
@@ -216,10 +220,9 @@ impl Index {
         let secret = secret_name(&seen).to_owned();
         self.by_secret
             .insert((seen.namespace.clone(), secret, uid.clone()));
-        let record = Record {
-            seen,
-            memory: memory.unwrap_or_default(),
-        };
+        let mut memory = memory.unwrap_or_default();
+        memory.tidy();
+        let record = Record { seen, memory };
         self.resources.insert(uid.clone(), Box::new(record));
         Some(Work::Resource(uid))
     }

@@ -25,7 +25,7 @@ pub(super) const FRESH: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a listing found that gets URLs.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) objects: Vec<Object>,
     /// How many were left out.

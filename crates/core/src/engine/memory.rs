@@ -4,7 +4,8 @@
 //! the status tells it, what troubles a resource until it ends, and what was seen and need not be looked at again.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ pub(super) struct Trouble {
 }
 
 /// A write of a Secret that is under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) issued: Issued,
     pub(super) cause: Cause,
@@ -87,7 +88,7 @@ impl Cause {
 }
 
 /// What a write did that the status does not tell yet.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unsaved {
     /// A Secret was written.
     Written(Box<Issued>),
@@ -96,7 +97,7 @@ pub(super) enum Unsaved {
 }
 
 /// What a look at a Secret's name found.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
     /// Nothing.
     Nothing,
@@ -104,8 +105,13 @@ pub(super) enum Look {
     Found(Box<SecretSeen>),
 }
 
-/// What is remembered of a resource.
+/// The memory of a resource, which takes room only while there is something to remember: of nearly all resources there is
+/// nothing. It reads as an empty [`Memory`] then, and a change makes one.
 #[derive(Debug, Default)]
+pub(super) struct Remembered(Option<Box<Memory>>);
+
+/// What is remembered of a resource.
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Memory {
     /// What writes did that the status does not tell yet.
     pub(super) unsaved: Option<Unsaved>,
@@ -162,6 +168,43 @@ pub(super) struct Memory {
 /// Whether a URL of that date was signed by a clock that ran ahead.
 pub(super) fn ahead(issued_at: Timestamp, now: Timestamp) -> bool {
     issued_at.as_second() - now.as_second() > AHEAD
+}
+
+/// What is read where nothing is remembered.
+static NOTHING: LazyLock<Memory> = LazyLock::new(Memory::default);
+
+impl Deref for Remembered {
+    type Target = Memory;
+
+    fn deref(&self) -> &Memory {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for Remembered {
+    fn deref_mut(&mut self) -> &mut Memory {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Remembered {
+    /// What there is to change by a change that forgets something.
+    pub(super) fn any(&mut self) -> Option<&mut Memory> {
+        self.0.as_deref_mut()
+    }
+
+    /// Gives the room back where nothing is remembered any more.
+    pub(super) fn tidy(&mut self) {
+        if self.0.as_ref().is_some_and(|memory| **memory == *NOTHING) {
+            self.0 = None;
+        }
+    }
+}
+
+impl From<Memory> for Remembered {
+    fn from(memory: Memory) -> Self {
+        Self(Some(Box::new(memory)))
+    }
 }
 
 impl Memory {

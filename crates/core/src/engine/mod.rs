@@ -340,9 +340,9 @@ impl Engine {
         self.api_clock = None;
         let resign_within = self.settings.resign_within;
         for record in self.index.resources.values_mut() {
-            record
-                .memory
-                .clock_stepped(now, plan::RECHECK, resign_within);
+            if let Some(memory) = record.memory.any() {
+                memory.clock_stepped(now, plan::RECHECK, resign_within);
+            }
         }
         for store in self.index.stores.values_mut() {
             store.clock_stepped(now);
@@ -457,7 +457,10 @@ impl Engine {
             return Next::Idle(None);
         };
         let issued = plan::issued(record);
-        record.memory.outdated = plan::outdated(record, judged, issued.as_ref(), now);
+        let outdated = plan::outdated(record, judged, issued.as_ref(), now);
+        if record.memory.outdated != outdated {
+            record.memory.outdated = outdated;
+        }
         let desired = status::desired(record, judged, issued.as_ref(), &self.settings, now);
         if desired != *record.seen.status {
             if let Some(at) = record.memory.status_retry_at.filter(|at| *at > now) {
@@ -478,9 +481,11 @@ impl Engine {
                 && status::denied_since(&record.seen.status).is_none();
             return Next::Step(step, Doing::Status(Box::new(desired), notices, refused));
         }
-        record.memory.unsaved = None;
-        record.memory.waits_since = None;
-        if let Some(notice) = record.memory.notices.pop_front() {
+        if let Some(memory) = record.memory.any() {
+            memory.unsaved = None;
+            memory.waits_since = None;
+        }
+        if let Some(notice) = record.memory.any().and_then(|m| m.notices.pop_front()) {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }
         if let Some(step) = link::deletion(record, self.doubted_until, now, &mut wake) {
@@ -489,8 +494,7 @@ impl Engine {
         if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
             wake.at(renews);
         }
-        // An emptied queue keeps its room, and there is one a resource.
-        record.memory.notices.shrink_to_fit();
+        record.memory.tidy();
         // Last of all: a slow store delays nothing that others wait for.
         self.try_it(uid, judged, issued.as_ref(), now, &mut wake)
             .unwrap_or(Next::Idle(wake.0))

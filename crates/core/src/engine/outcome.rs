@@ -435,8 +435,10 @@ impl Engine {
         };
         match result {
             Ok(version) => {
-                record.memory.status_retry_at = None;
-                record.memory.replans = 0;
+                if let Some(memory) = record.memory.any() {
+                    memory.status_retry_at = None;
+                    memory.replans = 0;
+                }
                 *record.seen.status = new;
                 take_newer(&mut record.seen.resource_version, version);
                 let store = super::index::store_name(&record.seen).to_owned();

@@ -143,8 +143,8 @@ pub(super) fn plan_secret(
                     return plan;
                 }
                 // Nothing is to be done, so nothing stands in the way of it any more.
-                if let Some(record) = index.resources.get_mut(uid) {
-                    record.memory.at_ease();
+                if let Some(memory) = index.resources.get_mut(uid).and_then(|r| r.memory.any()) {
+                    memory.at_ease();
                 }
                 return SecretPlan::Settled;
             }
@@ -289,7 +289,7 @@ fn look_again(
     if allowed.granted.link.is_some() {
         return None;
     }
-    let memory = &mut index.resources.get_mut(uid)?.memory;
+    let memory = &mut *index.resources.get_mut(uid)?.memory;
     if let Some(found) = memory.listing.take() {
         memory.listed_at = Some(found.at);
         memory.sample = sample(&allowed.granted.request, Some(&found));

@@ -32,7 +32,7 @@ use crate::signing::{
 const AT_ONCE: usize = 32;
 
 /// A Secret's content, and the record of it as it will be once it is written.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Signed {
     pub(super) content: SecretContent,
     /// The Secret's uid and resourceVersion are still empty.

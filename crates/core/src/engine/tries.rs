@@ -33,9 +33,10 @@ impl Engine {
         for work in concerned {
             if let Work::Resource(uid) = work
                 && let Some(record) = self.index.resources.get_mut(uid)
+                && let Some(memory) = record.memory.any()
             {
-                record.memory.listing = None;
-                record.memory.listed_at = None;
+                memory.listing = None;
+                memory.listed_at = None;
             }
         }
     }
@@ -205,6 +206,9 @@ impl Engine {
             let good = verified.status == ConditionStatus::True
                 || verified.reason == Reason::NotTried.as_str();
             if good {
+                // The status remembers it from now on.
+                let memory = self.index.resources.get_mut(uid)?.memory.any()?;
+                memory.proof = None;
                 return None;
             }
             let due = record.memory.try_at.unwrap_or(now);

@@ -221,10 +221,10 @@ fn required_of_nothing_that_can_be_tried_is_no_loop() {
         scene.apply("dl", |spec| {
             spec.key = None;
             spec.prefix = Some("team-a/empty/".to_owned());
-            spec.list = Some(presigned_core::api::ListOptions {
+            spec.list = Some(Box::new(presigned_core::api::ListOptions {
                 min_objects: Some(0),
                 ..Default::default()
-            });
+            }));
         });
         scene.run(300);
     });
@@ -250,10 +250,10 @@ fn who_may_only_upload_is_not_told_what_exists() {
     let mut scene = with(None);
     let upload = |spec: &mut presigned_core::api::PresignedUrlSpec| {
         spec.method = Some(Method::Put);
-        spec.put = Some(PutOptions {
+        spec.put = Some(Box::new(PutOptions {
             content_length: Some(5),
             ..PutOptions::default()
-        });
+        }));
     };
     scene.apply("dl", upload);
     scene.run(30);
