@@ -147,7 +147,7 @@ fn refused(error: &CredentialsError) -> CredentialsFailure {
 }
 
 /// An error and its sources, for the log.
-pub(super) fn chain_of(error: &dyn Error) -> String {
+fn chain_of(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

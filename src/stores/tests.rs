@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub(in crate::stores) mod log;
 mod minio;
 mod providers;
 mod roles;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -1,9 +1,11 @@
 //! What it means that STS gave no session: one total function from its answer to our sentence.
 //!
-//! What holds here: STS's own words reach the log alone. They decide nothing but which of the limits on a session's length was
-//! met, since STS has one code for all of them.
+//! What holds here: STS's own words reach neither a condition nor the log, for they may repeat the token that was sent. They
+//! decide nothing but which of the limits on a session's length was met, since STS has one code for all of them. The log hears
+//! the status and the code, or how the connection failed.
 
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
@@ -11,6 +13,9 @@ use jiff::Timestamp;
 use presigned_core::api::Reason;
 use presigned_core::engine::{CredentialsFailure, Sts};
 use presigned_core::policy::format_duration;
+
+/// The longest code of an error that the log hears.
+const LONGEST_CODE: usize = 64;
 
 /// A request for a session, as far as sentences tell of it.
 pub(super) struct Asked<'a> {
@@ -37,16 +42,19 @@ impl Asked<'_> {
     /// The failure that a condition tells of.
     pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> CredentialsFailure
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + Error + 'static,
     {
-        let why = super::super::chain::chain_of(error);
-        tracing::warn!(role = self.role_arn, why, "STS gave no session");
+        let role = self.role_arn;
+        if let SdkError::ServiceError(answer) = error {
+            let code = answer.err().code().unwrap_or_default();
+            let status = answer.raw().status().as_u16();
+            tracing::warn!(role, status, code = logged(code), "STS gave no session");
+            let words = answer.err().message().unwrap_or_default();
+            return self.refused(code, words, status);
+        }
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        tracing::warn!(role, status, why = cause(error), "STS gave no session");
         match error {
-            SdkError::ServiceError(answer) => self.refused(
-                answer.err().code().unwrap_or_default(),
-                answer.err().message().unwrap_or_default(),
-                answer.raw().status().as_u16(),
-            ),
             SdkError::TimeoutError(_) => self.unavailable("did not answer in time"),
             SdkError::DispatchFailure(_) => self.unavailable("could not be reached"),
             SdkError::ResponseError(_) => self.unreadable(),
@@ -120,7 +128,7 @@ impl Asked<'_> {
             ),
             _ => (
                 Reason::CredentialsInvalid,
-                format!("STS answered with status {status}: the operator's log has its words"),
+                format!("STS answered with status {status}: the operator's log has its code"),
             ),
         };
         CredentialsFailure {
@@ -214,4 +222,29 @@ impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no session of role {}", self.role_arn)
     }
+}
+
+/// A code as the log takes it: one word, as all of STS's are. A token is none.
+fn logged(code: &str) -> &str {
+    let word = code.len() <= LONGEST_CODE && code.bytes().all(|b| b.is_ascii_alphabetic());
+    if word { code } else { "(no word)" }
+}
+
+/// How it failed, in words of ours and the system's: those of TLS hold names out of the server's certificate.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut kind = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return "TLS".to_owned();
+        }
+        let io = error.downcast_ref::<io::Error>();
+        kind = io.map(io::Error::kind).or(kind);
+        // The source of such an error is the source of what it holds.
+        next = match io.and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    kind.map_or_else(|| "no answer".to_owned(), |kind| format!("{kind:?}"))
 }

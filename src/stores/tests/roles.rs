@@ -18,9 +18,9 @@ use crate::kube::Cluster;
 use crate::stores::CredentialsFetcher;
 use crate::telemetry::Metrics;
 
-const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
+pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
 const POLICY: &str = r#"{"Statement":[{"Action":"s3:GetObject","Effect":"Allow","Resource":"arn:aws:s3:::data/a"}],"Version":"2012-10-17"}"#;
-const SUBJECT: &str = "system:serviceaccount:presigned:operator";
+pub(super) const SUBJECT: &str = "system:serviceaccount:presigned:operator";
 
 /// A fetcher whose API server gives one answer, to whatever is asked.
 pub(super) fn fetcher(answer: Option<(u16, Value)>) -> CredentialsFetcher {
@@ -45,7 +45,7 @@ pub(super) fn session() -> Session {
     }
 }
 
-fn at(endpoint: String, hours: u64) -> Sts {
+pub(super) fn at(endpoint: String, hours: u64) -> Sts {
     Sts {
         endpoint: Some(endpoint),
         region: "eu-west-2".to_owned(),
@@ -69,14 +69,14 @@ pub(super) fn secret(fields: &[(&str, &str)]) -> (u16, Value) {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "what a scripted answer is")]
-fn static_secret() -> Option<(u16, Value)> {
+pub(super) fn static_secret() -> Option<(u16, Value)> {
     Some(secret(&[
         ("accessKeyID", "BASE"),
         ("secretAccessKey", "base-secret"),
     ]))
 }
 
-fn assume_role(sts: Sts, external_id: Option<&str>) -> CredentialSource {
+pub(super) fn assume_role(sts: Sts, external_id: Option<&str>) -> CredentialSource {
     CredentialSource::AssumeRole {
         role_arn: ROLE.to_owned(),
         external_id: external_id.map(str::to_owned),
@@ -95,13 +95,13 @@ fn trusting_base(external_id: Option<&str>) -> Role {
     }
 }
 
-fn server(external_id: Option<&str>) -> StsServer {
+pub(super) fn server(external_id: Option<&str>) -> StsServer {
     let server = StsServer::start().unwrap();
     server.role(ROLE, trusting_base(external_id));
     server
 }
 
-async fn assumed(
+pub(super) async fn assumed(
     answer: Option<(u16, Value)>,
     source: &CredentialSource,
 ) -> Result<Credentials, CredentialsFailure> {
@@ -110,7 +110,7 @@ async fn assumed(
         .await
 }
 
-fn says(outcome: Result<Credentials, CredentialsFailure>, reason: Reason, part: &str) {
+pub(super) fn says(outcome: Result<Credentials, CredentialsFailure>, reason: Reason, part: &str) {
     let failure = outcome.unwrap_err();
     assert_eq!(failure.reason, reason, "{}", failure.message);
     assert!(

@@ -1,36 +1,16 @@
 //! What the log hears of stores, at its loudest.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use jiff::Timestamp;
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{client, keys, signed, target};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::stores::tests::log::Log;
 
 #[tokio::test]
 async fn no_url_signature_or_token_is_logged_at_trace_level() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
     let server = S3Server::s3s_fs_tls().unwrap();
     server.put_object("models", "weights.bin", b"x").unwrap();
     async {
@@ -58,9 +38,9 @@ async fn no_url_signature_or_token_is_logged_at_trace_level() {
         tokio::task::yield_now().await;
         tracing::trace!("and after");
     }
-    .with_subscriber(subscriber)
+    .with_subscriber(log.subscriber())
     .await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("heard before") && log.contains("and after"),
         "{log}"
