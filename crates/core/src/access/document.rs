@@ -78,9 +78,10 @@ impl Document {
 
     /// The policy. Resources of the same actions share a statement.
     pub(super) fn text(&self) -> String {
+        let wider = Wider::of(&self.resources);
         let mut groups: BTreeMap<(On, Vec<&str>), Vec<&str>> = BTreeMap::new();
         for ((on, arn), actions) in &self.resources {
-            if !self.covered(*on, arn, actions) {
+            if !wider.cover(*on, arn, actions) {
                 let actions = actions.iter().map(|action| action.as_str()).collect();
                 groups.entry((*on, actions)).or_default().push(arn);
             }
@@ -105,11 +106,29 @@ impl Document {
         }
         ascii(&json!({"Version": VERSION, "Statement": statements}).to_string())
     }
+}
 
-    /// Whether a pattern that ends in `*` says the same and more.
-    fn covered(&self, on: On, arn: &str, actions: &BTreeSet<Action>) -> bool {
+/// The patterns that end in `*`, by what they are checked on and what is before that.
+struct Wider<'a>(BTreeMap<On, BTreeMap<&'a str, &'a BTreeSet<Action>>>);
+
+impl<'a> Wider<'a> {
+    fn of(resources: &'a BTreeMap<(On, String), BTreeSet<Action>>) -> Self {
+        let mut patterns: BTreeMap<On, BTreeMap<_, _>> = BTreeMap::new();
+        for ((on, arn), actions) in resources {
+            if let Some(stem) = arn.strip_suffix('*') {
+                patterns.entry(*on).or_default().insert(stem, actions);
+            }
+        }
+        Self(patterns)
+    }
+
+    /// Whether one of them says the same and more.
+    fn cover(&self, on: On, arn: &str, actions: &BTreeSet<Action>) -> bool {
+        let Some(patterns) = self.0.get(&on) else {
+            return false;
+        };
         let covers = |stem: &str| {
-            let wider = self.resources.get(&(on, format!("{stem}*")));
+            let wider = patterns.get(stem);
             wider.is_some_and(|wider| actions.is_subset(wider))
         };
         // A pattern does not cover itself.
@@ -155,6 +174,11 @@ fn short(values: &[&str]) -> Value {
         [one] => json!(one),
         several => json!(several),
     }
+}
+
+/// How long a resource is among others in the text, with the comma.
+pub(super) fn length(resource: &str) -> usize {
+    ascii(&json!(resource).to_string()).len() + 1
 }
 
 /// JSON text in which every character is ASCII.

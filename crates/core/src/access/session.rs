@@ -6,7 +6,7 @@
 
 use super::actions::{Action, On, Use, actions};
 use super::arn::Dialect;
-use super::document::{Document, LONGEST_POLICY, Listable};
+use super::document::{self, Document, LONGEST_POLICY, Listable};
 use crate::api::{PolicyMethod, Reason};
 use crate::policy::{Bucket, Key, Namespace, Objects, Options, PolicySet, Prefix, Reach, quoted};
 
@@ -105,20 +105,18 @@ pub fn request_policy(
     wanted: Wanted<'_>,
     options: &Options,
 ) -> Result<String, AccessError> {
-    let text = write(dialect, bucket, wanted, options)?;
-    if text.len() <= LONGEST_POLICY {
-        return Ok(text);
+    if let Wanted::Keys(keys) = wanted {
+        let fit = most_that_fit(dialect, bucket, keys, options)?;
+        if fit < keys.len() {
+            let objects = keys.len();
+            return Err(AccessError::TooLarge { objects, fit });
+        }
     }
-    let Wanted::Keys(keys) = wanted else {
+    let text = write(dialect, bucket, wanted, options)?;
+    if text.len() > LONGEST_POLICY {
         return Err(AccessError::TooLarge { objects: 1, fit: 0 });
-    };
-    Err(AccessError::TooLarge {
-        objects: keys.len(),
-        fit: most_that_fit(keys.len(), |first| {
-            write(dialect, bucket, Wanted::Keys(&keys[..first]), options)
-                .is_ok_and(|text| text.len() <= LONGEST_POLICY)
-        }),
-    })
+    }
+    Ok(text)
 }
 
 /// The session policy for all that the policies allow a namespace in a store.
@@ -168,8 +166,7 @@ fn write(
     match wanted {
         Wanted::Keys(keys) => {
             for key in keys {
-                let arn = format!("{bucket}/{}", dialect.literal(key.as_str())?);
-                allow_objects(&mut document, &needed, &arn);
+                allow_objects(&mut document, &needed, &key_arn(dialect, &bucket, key)?);
             }
         }
         Wanted::Under(prefix) => {
@@ -250,16 +247,32 @@ fn kms_key(options: &Options) -> Option<&str> {
     }
 }
 
-/// The largest number up to `all` for which `fits` holds; it holds for all smaller ones too.
-fn most_that_fit(all: usize, fits: impl Fn(usize) -> bool) -> usize {
-    let (mut least, mut most) = (0, all);
-    while least < most {
-        let middle = least + (most - least).div_ceil(2);
-        if fits(middle) {
-            least = middle;
-        } else {
-            most = middle - 1;
+/// How many of the first keys a policy has room for. It is added up, and ends where it is too much: a resource may have
+/// thousands of keys, and this is asked whenever it is looked at.
+fn most_that_fit(
+    dialect: Dialect,
+    bucket: &Bucket,
+    keys: &[Key],
+    options: &Options,
+) -> Result<usize, AccessError> {
+    let one = &keys[..keys.len().min(1)];
+    let mut length = write(dialect, bucket, Wanted::Keys(one), options)?.len();
+    if length > LONGEST_POLICY {
+        return Ok(0);
+    }
+    // Several stand in brackets.
+    length += "[]".len();
+    let bucket = dialect.bucket_arn(bucket.as_str());
+    for (fit, key) in keys.iter().enumerate().skip(1) {
+        length += document::length(&key_arn(dialect, &bucket, key)?);
+        if length > LONGEST_POLICY {
+            return Ok(fit);
         }
     }
-    least
+    Ok(keys.len())
+}
+
+/// A key as a resource; no pattern.
+fn key_arn(dialect: Dialect, bucket: &str, key: &Key) -> Result<String, AccessError> {
+    Ok(format!("{bucket}/{}", dialect.literal(key.as_str())?))
 }

@@ -261,6 +261,43 @@ fn too_many_objects_are_refused_with_how_many_would_fit() {
     );
 }
 
+#[test]
+fn what_fits_is_counted_to_the_character() {
+    let mut keys: Vec<Key> = (0..20)
+        .map(|n| key(&format!("части/\"{n:02}\"\\?")))
+        .collect();
+    let length = |keys: &[Key]| {
+        let text = request_policy(AWS, &bucket(), Wanted::Keys(keys), &get());
+        text.map(|text| text.len())
+    };
+    let so_far = length(&keys).unwrap();
+    // One more costs a comma, quotes and its ARN.
+    let room = LONGEST_POLICY - so_far - ",\"\"".len() - arn("").len();
+    keys.push(key(&"z".repeat(room)));
+    assert_eq!(length(&keys), Ok(LONGEST_POLICY));
+    keys[20] = key(&"z".repeat(room + 1));
+    let beyond = AccessError::TooLarge {
+        objects: 21,
+        fit: 20,
+    };
+    assert_eq!(length(&keys), Err(beyond));
+}
+
+#[test]
+fn nothing_is_read_of_the_keys_beyond_those_that_fit() {
+    let mut keys: Vec<Key> = (0..2_047)
+        .map(|n| key(&format!("{n:04}{}", "a".repeat(1_000))))
+        .collect();
+    // This one is refused where it is looked at.
+    keys.push(key("a*"));
+    let text = request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), &get());
+    let beyond = AccessError::TooLarge {
+        objects: 2_048,
+        fit: 1,
+    };
+    assert_eq!(text, Err(beyond));
+}
+
 proptest! {
     #[test]
     fn a_session_for_a_key_reaches_no_other_key(
