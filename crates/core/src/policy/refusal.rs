@@ -359,9 +359,7 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
                 &urls,
             )
         }
-        Fault::CreateOnly => {
-            "lets nothing be replaced (createOnly), which a form cannot promise".to_owned()
-        }
+        Fault::CreateOnly => "takes no form, since it is createOnly (use method PUT)".to_owned(),
     }
 }
 

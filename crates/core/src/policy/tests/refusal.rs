@@ -268,7 +268,7 @@ fn each_closed_gate_has_its_own_words() {
         (
             forms(json!({"createOnly": true})),
             post(json!({})),
-            "lets nothing be replaced (createOnly), which a form cannot promise.",
+            "takes no form, since it is createOnly (use method PUT).",
         ),
     ];
     for (rule, asked, words) in cases {
