@@ -172,13 +172,18 @@ pub(super) fn proof(
     now: Timestamp,
 ) -> Option<Proof> {
     let request = &allowed.granted.request;
+    // A form's sender chooses the key: what is said of the one that was asked for holds for all of them.
+    let any = match &request.objects {
+        Objects::Under(prefix) => Some(format!("{prefix}*")),
+        Objects::Key(_) | Objects::Keys(_) | Objects::List(_) => None,
+    };
     let verdicts = sample.iter().zip(answers).map(|(key, asked)| {
         verified(
             asked,
             &Tried {
                 target: &allowed.ask_target,
                 bucket: &request.bucket,
-                key: key.as_str(),
+                key: any.as_deref().unwrap_or(key.as_str()),
                 options: &request.options,
             },
         )

@@ -173,8 +173,8 @@ pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble 
     match failure {
         ListFailure::TooMany => {
             let message = format!(
-                "more than {} objects are listed under {listed}: narrow spec.prefix or spec.list, or ask an admin for a larger \
-                 maxObjects",
+                "more than {} objects are listed under {listed}: narrow spec.prefix or spec.list, raise \
+                 spec.list.maxObjects where it is the limit, or ask an admin for a larger maxObjects in the policy",
                 order.most
             );
             trouble(Reason::TooManyObjects, message, true)

@@ -325,7 +325,7 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
         Fault::ResponseOverrides => "does not allow get.response* fields".to_owned(),
         Fault::Objects => format!("allows at most {} objects", rule.max_objects),
         Fault::RefreshInterval => format!(
-            "lists at most every {}",
+            "needs list.refreshInterval of {} or more",
             format_duration(rule.min_refresh_interval)
         ),
         Fault::SizeMissing => format!("needs {block}.{size}, at most {}", upload.max_bytes),

@@ -228,7 +228,7 @@ fn each_closed_gate_has_its_own_words() {
         (
             rule(&lists),
             list("team-a/", json!({"refreshInterval": "4m"})),
-            "lists at most every 5m.",
+            "needs list.refreshInterval of 5m or more.",
         ),
         (
             forms(json!({})),
