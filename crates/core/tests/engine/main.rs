@@ -21,6 +21,7 @@ mod objects;
 mod probes;
 mod proof;
 mod refusal;
+mod roles;
 mod scene;
 mod secrets;
 mod sessions;

@@ -401,7 +401,7 @@ impl Store {
         let same = used == Some(&compiled);
         let moved = used.is_none_or(|used| compiled.moved_from(used));
         if used.is_none_or(|used| used.source != compiled.source) {
-            self.waiting.extend(self.sessions.clear());
+            self.forget_sessions();
         }
         if moved {
             self.unsigned = unsigned;

@@ -134,6 +134,7 @@ impl Store {
                     // What another source gave signs nothing here: the endpoint may be another provider's now.
                     self.held = None;
                     self.fetch = Fetch::begin();
+                    self.forget_sessions();
                 }
                 self.unsigned = new.as_ref().map_or(Known::Untried, |new| {
                     Known::of(Some(new), &self.seen.status, self.seen.generation)
@@ -154,6 +155,7 @@ impl Store {
         }
         if another_source {
             self.fetch = Fetch::begin();
+            self.forget_sessions();
         }
         // Credentials of the same source that are on trial stay so.
         self.change = self
@@ -167,6 +169,12 @@ impl Store {
             });
         self.compiled = Ok(new);
         Updated::Changed
+    }
+
+    /// The source is another one. A session is known by its name and policy alone, and a fetch that is under way comes to
+    /// nothing: who waited for it asks the new source.
+    fn forget_sessions(&mut self) {
+        self.waiting.extend(self.sessions.clear());
     }
 
     pub(super) fn reads_secret(&self, secret: &str) -> bool {
@@ -360,7 +368,7 @@ impl Store {
         let Ok(form) = &self.compiled else {
             return self.sessions.clear();
         };
-        // Of a role that is not in use any more.
+        // Of a role that is not in use any more: its sessions were forgotten with it.
         if form.source != *source {
             return BTreeSet::new();
         }

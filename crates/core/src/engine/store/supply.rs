@@ -238,14 +238,24 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_another_role_is_not_taken_for_this_ones() {
+    fn a_session_of_the_earlier_role_is_neither_taken_nor_waited_for() {
         let mut changed = ready(SessionScope::Request);
+        let source = changed.compiled.clone().unwrap().source;
         changed.session_begun(&session(), at(1));
-        let other = Store::new(store("other", SessionScope::Request));
-        let source = other.compiled.unwrap().source;
+        let waits = changed.supply("b", NEED, Some(&session()), at(1));
+        assert!(matches!(waits, Supply::Fetching));
+        let mut broken = store("signer", SessionScope::Request);
+        broken.spec = Err("it cannot be read".to_owned());
+        changed.update(broken, at(2));
+        assert!(changed.waiting.contains("b"));
+        changed.update(store("other", SessionScope::Request), at(3));
+        changed.fetch_now(at(3)).unwrap();
+        changed.fetched(Ok(given("whole", 3600)), |_| false, at(3));
         let result = Some(Ok(given("narrow", 3600)));
-        changed.session_fetched(&session(), &source, result, at(2));
-        let still = changed.supply("a", NEED, Some(&session()), at(2));
-        assert!(matches!(still, Supply::Fetching));
+        changed.session_fetched(&session(), &source, result, at(4));
+        let Supply::Fetch(asked) = changed.supply("b", NEED, Some(&session()), at(4)) else {
+            panic!("the new role is asked");
+        };
+        assert_ne!(*asked, source);
     }
 }
