@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::failure::{ApiFailure, Retry, consequence};
 use super::index::Record;
@@ -29,6 +29,8 @@ use crate::policy::{Options, parse_duration};
 const MARK: &str = "once:";
 /// How long nothing is deleted by the clock after it was stepped: one step may be followed by its correction.
 const DOUBT: Duration = Duration::from_mins(15);
+/// By how much the API server's clock may differ before nothing is deleted by the operator's.
+const CONTRADICTED: SignedDuration = SignedDuration::from_mins(5);
 /// The longest life that a signature of now has, counted from now.
 const LONGEST: Duration = Duration::from_secs(604_770);
 
@@ -300,6 +302,7 @@ pub(super) fn is_over(status: &crate::api::PresignedUrlStatus) -> bool {
 pub(super) fn deletion(
     record: &Record,
     doubted_until: Option<Timestamp>,
+    api_clock: Option<SignedDuration>,
     now: Timestamp,
     wake: &mut Wake,
 ) -> Option<Step> {
@@ -314,7 +317,7 @@ pub(super) fn deletion(
         return None;
     }
     let ttl = ttl(seen.spec.as_ref().ok()?)?;
-    if !is_over(&seen.status) || seen.status.secret_ref.is_some() {
+    if !is_over(&seen.status) || seen.status.secret_ref.is_some() || contradicted(api_clock) {
         return None;
     }
     let at = [doubted_until, record.memory.removal_retry_at]
@@ -333,6 +336,11 @@ pub(super) fn deletion(
             resource_version: Some(seen.resource_version.clone()),
         },
     })
+}
+
+/// Whether the API server's clock says that the operator's is wrong: by such a clock nothing has ended.
+pub(super) fn contradicted(api_clock: Option<SignedDuration>) -> bool {
+    api_clock.is_some_and(|skew| skew.abs() > CONTRADICTED)
 }
 
 /// Until when a clock that was stepped now is in doubt.

@@ -91,12 +91,13 @@ pub(super) fn issued(record: &Record) -> Option<Issued> {
     }
 }
 
-/// Plans the Secret of a resource.
+/// Plans the Secret of a resource. Nothing is removed for its end while the operator's clock is `contradicted`.
 pub(super) fn plan_secret(
     index: &mut Index,
     settings: &Settings,
     uid: &str,
     judged: &Judged,
+    contradicted: bool,
     now: Timestamp,
     wake: &mut Wake,
 ) -> SecretPlan {
@@ -185,7 +186,7 @@ pub(super) fn plan_secret(
         }
     }
     let dead = !issued.alive(now) || link::ended(record, judged, now).is_some();
-    if dead && removal_blocked.is_none() {
+    if dead && !contradicted && removal_blocked.is_none() {
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     rest

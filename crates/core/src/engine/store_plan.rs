@@ -13,6 +13,7 @@ use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
 use super::index::{Framed, Watched, absent};
 use super::judge::{Judged, judge};
+use super::link::contradicted;
 use super::plan::issued;
 use super::step::{CredentialSource, ObjectVersion, Session, Step, Work};
 use super::store::{Looked, Store, Updated};
@@ -100,8 +101,12 @@ impl Engine {
 
     /// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for them.
     pub(super) fn on_api_clock(&mut self, skew: SignedDuration) -> Vec<Work> {
-        self.api_clock = Some(skew);
+        let before = contradicted(self.api_clock.replace(skew));
         let mut concerned = Vec::new();
+        if before != contradicted(self.api_clock) {
+            // What has ended is taken away by a clock that is not contradicted only.
+            concerned.extend(self.index.resources.keys().cloned().map(Work::Resource));
+        }
         for (name, store) in &mut self.index.stores {
             let before = store.clocks.condition();
             store.clocks.read_api(skew);

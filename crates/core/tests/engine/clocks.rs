@@ -3,8 +3,10 @@
 
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::api::Renew;
 use presigned_core::engine::{Event, Unreached};
 
+use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
 use crate::scene::Scene;
@@ -123,4 +125,60 @@ fn a_step_of_the_operators_clock_makes_every_measure_anew() {
     scene.0.cloud.server(HOME).ahead = 0;
     scene.run(30);
     assert_eq!(scene.store_says("ClockSkewed").0, False);
+}
+
+const DAY: i64 = 24 * 3600;
+
+/// Things that were issued, and then a start of the operator on a node whose clock is ahead of everybody's by a day.
+fn boots_a_day_ahead() -> Scene {
+    let mut scene = Scene::issued("dl");
+    scene.apply("link", |spec| {
+        spec.renew = Some(Renew::Never);
+        spec.duration = Some("2h".to_owned());
+        spec.ttl_after_expiry = Some("0s".to_owned());
+    });
+    scene.run(30);
+    scene.0.crash(0);
+    scene.0.now = at(scene.0.now.as_second() + DAY);
+    scene.0.cloud.server(HOME).ahead = -DAY;
+    scene.0.start();
+    scene
+        .0
+        .tell(Event::ApiClock(SignedDuration::from_secs(-DAY)));
+    scene.run(1200);
+    scene
+}
+
+fn is_there(scene: &Scene, name: &str) -> bool {
+    let resources = &scene.0.cluster.resources;
+    resources.contains_key(&Scene::place(name)) && scene.secret(name).is_some()
+}
+
+#[test]
+fn a_clock_that_the_api_server_contradicts_takes_nothing_away() {
+    let mut scene = boots_a_day_ahead();
+    for name in ["dl", "link"] {
+        assert!(is_there(&scene, name), "{name}");
+        assert_eq!(scene.ready(name), (false, "Expired".to_owned()));
+        assert!(scene.works(&scene.url(name)), "{name}");
+    }
+    scene.0.cloud.server(HOME).ahead = 0;
+    scene.0.step_clock(-DAY);
+    scene.run(30);
+    for name in ["dl", "link"] {
+        assert!(is_there(&scene, name), "{name}");
+        assert_eq!(scene.ready(name), (true, "Issued".to_owned()));
+        assert!(scene.works(&scene.url(name)), "{name}");
+    }
+}
+
+#[test]
+fn what_has_ended_goes_as_soon_as_the_clocks_agree() {
+    let mut scene = boots_a_day_ahead();
+    // It was the API server's clock that was behind.
+    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene.run(30);
+    assert!(scene.secret("link").is_none());
+    let resources = &scene.0.cluster.resources;
+    assert!(!resources.contains_key(&Scene::place("link")));
 }
