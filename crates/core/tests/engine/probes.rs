@@ -101,3 +101,18 @@ fn a_put_is_told_why_where_no_credentials_can_be_had() {
     scene.run(30);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
 }
+
+#[test]
+fn a_server_of_another_kind_behind_a_host_name_of_aws_is_probed() {
+    let balancer = "https://minio-0a1b.elb.eu-west-1.amazonaws.com";
+    let mut scene = with_an_upload(|scene| {
+        scene.0.cloud.server(balancer).lax = true;
+        scene.edit_store(|spec| spec.s3.endpoint = Some(balancer.to_owned()));
+    });
+    let reason = "UnsignedHeadersAccepted".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason.clone()));
+    assert_eq!(scene.store_says("UnsignedHeadersRejected"), (False, reason));
+    scene.0.cloud.server(balancer).lax = false;
+    scene.run(24 * 3600);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}

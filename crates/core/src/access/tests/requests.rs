@@ -148,8 +148,33 @@ fn the_dialect_follows_the_host_and_the_partition_the_region() {
         "https://minio.example.com:9000",
         "https://amazonaws.com.example.com",
         "https://myamazonaws.com",
+        "https://s3.example.com",
+        "https://minio-0a1b.elb.eu-west-1.amazonaws.com",
+        "https://s3-1234.eu-west-1.elb.amazonaws.com",
+        "https://s3.eu-west-1.elb.amazonaws.com",
+        "https://ec2-1-2-3-4.eu-west-1.compute.amazonaws.com",
+        "https://abc.execute-api.eu-west-1.api.aws",
+        "https://vpce-1.vpce-svc-2.eu-west-1.vpce.amazonaws.com",
+        "https://s3.compute-1.amazonaws.com",
+        "https://s3-minio.amazonaws.com",
     ] {
         assert_eq!(of(other, "us-east-1"), Dialect::Plain, "{other}");
+    }
+    for s3 in [
+        "https://s3.amazonaws.com",
+        "https://s3-eu-west-1.amazonaws.com",
+        "https://s3-external-1.amazonaws.com",
+        "https://s3.eu-west-1.amazonaws.com",
+        "https://s3.us-gov-west-1.amazonaws.com",
+        "https://s3.cn-north-1.amazonaws.com.cn",
+        "https://s3-fips.us-east-1.amazonaws.com",
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://s3-fips.dualstack.us-east-1.amazonaws.com",
+        "https://s3-accelerate.amazonaws.com",
+        "https://s3-accelerate.dualstack.amazonaws.com",
+        "https://s3.eu-west-1.api.aws",
+    ] {
+        assert_eq!(of(s3, "us-east-1"), AWS, "{s3}");
     }
 }
 

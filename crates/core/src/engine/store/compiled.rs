@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::step::{CredentialSource, Sts};
+use crate::access::is_aws;
 use crate::api::{
     AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, S3Store, SecretCredentials,
     SessionScope, StoreCredentials, UnsignedHeaders,
@@ -160,10 +161,7 @@ impl Compiled {
 
     /// Whether AWS itself answers there.
     pub(in crate::engine) fn is_aws(&self) -> bool {
-        self.default_endpoint.as_ref().is_none_or(|endpoint| {
-            let host = endpoint.host();
-            host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
-        })
+        is_aws(self.default_endpoint.as_ref())
     }
 
     /// Where the operator talks to the store, as sentences name it.
