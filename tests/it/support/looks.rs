@@ -167,6 +167,25 @@ pub(crate) fn condition<'a>(psu: &'a PresignedUrl, kind: &str) -> Option<&'a Con
         .find(|condition| condition.type_ == kind)
 }
 
+/// A condition of a store.
+pub(crate) fn store_condition<'a>(
+    store: &'a ClusterObjectStore,
+    kind: &str,
+) -> Option<&'a Condition> {
+    let mut conditions = store.status.iter().flat_map(|status| &status.conditions);
+    conditions.find(|condition| condition.type_ == kind)
+}
+
+/// Whether a condition of a store has this status and reason.
+pub(crate) fn store_says(
+    store: &ClusterObjectStore,
+    kind: &str,
+    status: &str,
+    reason: &str,
+) -> bool {
+    says(store_condition(store, kind), status, reason)
+}
+
 /// Whether a condition has this status and reason.
 pub(crate) fn says(condition: Option<&Condition>, status: &str, reason: &str) -> bool {
     condition.is_some_and(|condition| {

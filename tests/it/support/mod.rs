@@ -12,7 +12,7 @@ mod witness;
 mod world;
 
 pub(crate) use fetch::{Answer, curl, http, mounted};
-pub(crate) use looks::{condition, says, text};
+pub(crate) use looks::{condition, says, store_condition, store_says, text};
 pub(crate) use operator::Operator;
 pub(crate) use rights::tool;
 pub(crate) use witness::told;
