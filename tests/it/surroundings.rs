@@ -127,8 +127,8 @@ async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged(
         .iter()
         .map(|call| call.session_name.as_str())
         .collect();
-    let named = format!("namespace={}", world.tenant);
-    assert!(names.contains(&named.as_str()), "{names:?}");
+    let whose = format!("namespace={}", world.tenant);
+    assert!(names.contains(&whose.as_str()), "{names:?}");
 
     let wrong = json!({ "audience": "somebody-else", "duration": "12h", "scope": "Namespace" });
     world.store(&s3, &web_identity(&sts, &wrong)).await;

@@ -50,7 +50,7 @@ async fn a_key_that_cannot_work_is_told_and_the_old_one_signs_and_renews() {
     world.psu("short", &json!({ "duration": "1m" })).await;
     world.ready("short").await;
     is_ready(&world).await;
-    let (id, secret) = (&s3.access_key, &s3.secret_key);
+    let id = &s3.access_key;
 
     let wrong = "wrong/secret+key012345678901234567890123";
     world.credentials(id, wrong).await;
@@ -99,7 +99,6 @@ async fn a_key_that_cannot_work_is_told_and_the_old_one_signs_and_renews() {
     is_ready(&world).await;
     world.rolled_out(3).await;
     s3.remove_credentials(id).unwrap();
-    assert!(secret != right);
     for name in ["short", "second", "third"] {
         let url = world.value(name, "url").await;
         assert_eq!(http("GET", &url, "", &[]).await.status, 200, "{name}");
