@@ -489,7 +489,9 @@ impl Engine {
         if let Some(notice) = record.memory.any().and_then(|m| m.notices.pop_front()) {
             return Next::Step(Step::PublishEvent(notice), Doing::Notice);
         }
-        if let Some(step) = link::deletion(record, self.doubted_until, self.api_clock, now, &mut wake) {
+        if let Some(step) =
+            link::deletion(record, self.doubted_until, self.api_clock, now, &mut wake)
+        {
             return Next::Step(step, Doing::Deletion);
         }
         if let Some(renews) = desired.renew_at.filter(|at| *at > now) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::Asked;
 use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
-use super::index::{Framed, Watched, absent};
+use super::index::{Framed, Record, Watched, absent};
 use super::judge::{Judged, judge};
 use super::link::contradicted;
 use super::plan::issued;
@@ -283,7 +283,10 @@ impl Engine {
             if !self.index.stores.get(name)?.look_due(now) {
                 return None;
             }
-            let bucket = self.bucket_of(name);
+            let mut bucket = self.bucket_of(name, true, now);
+            if bucket.is_none() && self.index.stores.get(name)?.has_passed_any() {
+                bucket = self.bucket_of(name, false, now);
+            }
             let store = self.index.stores.get_mut(name)?;
             let Some(bucket) = bucket else {
                 let looked = store.nobody_to_try_for(now);
@@ -304,13 +307,18 @@ impl Engine {
     }
 
     /// A bucket that the policies let a dependent use: who may ask for nothing cannot choose where the operator looks.
-    fn bucket_of(&self, name: &str) -> Option<Bucket> {
+    /// With `fresh`, only one that did not yet say nothing of the store.
+    fn bucket_of(&self, name: &str, fresh: bool, now: Timestamp) -> Option<Bucket> {
         let store = self.index.stores.get(name)?;
+        let passed = |record: &Record| {
+            let spec = record.seen.spec.as_ref().ok();
+            fresh && spec.is_some_and(|spec| store.has_passed(&spec.bucket, now))
+        };
         let dependents = store.waiting.iter().chain(self.index.of_store(name));
         dependents
-            .take(MOST_JUDGED)
             .filter_map(|uid| self.index.resources.get(uid))
-            .filter(|record| self.serves(record) && !record.seen.deleting)
+            .filter(|record| self.serves(record) && !record.seen.deleting && !passed(record))
+            .take(MOST_JUDGED)
             .find_map(
                 |record| match judge(&self.index, &self.settings, &self.reserved, record) {
                     Judged::Allowed(allowed) => Some(allowed.granted.request.bucket.clone()),
@@ -322,6 +330,19 @@ impl Engine {
 
     /// Takes up the answers of a look; `None` where it was not tried.
     pub(super) fn looked(&mut self, name: &str, asked: Option<&[Asked]>, now: Timestamp) {
+        let Some(store) = self.index.stores.get_mut(name) else {
+            return;
+        };
+        // What one tenant's bucket says is not the store's word while there is another bucket to ask.
+        if store.passes(asked) {
+            let another = self.bucket_of(name, true, now).is_some();
+            if let Some(store) = self.index.stores.get_mut(name) {
+                if another {
+                    return store.look_elsewhere();
+                }
+                store.looked_everywhere();
+            }
+        }
         let Some(store) = self.index.stores.get_mut(name) else {
             return;
         };

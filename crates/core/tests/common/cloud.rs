@@ -53,6 +53,12 @@ pub struct Server {
     pub region: Option<String>,
     /// What answers is no S3 server.
     pub foreign: bool,
+    /// Buckets that it does not have.
+    pub missing: Vec<String>,
+    /// Buckets that it has in another region.
+    pub abroad: Vec<String>,
+    /// So many of the next requests with a header that was not signed are refused by what stands before it.
+    pub limits: u32,
 }
 
 /// Keys and sources, and the servers that check what they sign.
@@ -137,6 +143,17 @@ impl Cloud {
             .is_some_and(|region| *region != parts.region)
         {
             return answer(400, Some(ErrorCode::WrongRegion));
+        }
+        let bucket = parts.path.split('/').nth(1).unwrap_or_default();
+        if server.abroad.iter().any(|name| name == bucket) {
+            return answer(301, Some(ErrorCode::WrongRegion));
+        }
+        if server.missing.iter().any(|name| name == bucket) {
+            return answer(404, Some(ErrorCode::NoSuchBucket));
+        }
+        if !ask.headers.is_empty() && server.limits > 0 {
+            self.server(&parts.origin).limits -= 1;
+            return answer(403, None);
         }
         let its_now = super::at(now.as_second() + server.ahead);
         let sent: Vec<(String, String)> = if server.lax {

@@ -116,3 +116,39 @@ fn a_server_of_another_kind_behind_a_host_name_of_aws_is_probed() {
     scene.run(24 * 3600);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
 }
+
+#[test]
+fn a_bucket_that_does_not_exist_keeps_no_others_upload_waiting() {
+    let mut scene = Scene::new();
+    let buckets = ["typo-1", "typo-2", "data"];
+    scene.allow_buckets(&buckets);
+    scene.0.cloud.server(HOME).missing = vec!["typo-1".to_owned(), "typo-2".to_owned()];
+    for bucket in buckets {
+        scene.apply(bucket, |spec| {
+            spec.method = Some(Method::Put);
+            spec.bucket = bucket.to_owned();
+        });
+    }
+    scene.run(30);
+    assert_eq!(scene.ready("data"), (true, "Issued".to_owned()));
+    assert_eq!(scene.store_says("UnsignedHeadersRejected").0, True);
+}
+
+#[test]
+fn a_bucket_that_comes_later_is_looked_into_within_minutes() {
+    let mut scene = Scene::new();
+    scene.allow_buckets(&["typo", "data"]);
+    scene.0.cloud.server(HOME).missing = vec!["typo".to_owned()];
+    scene.apply("typo", |spec| {
+        spec.method = Some(Method::Put);
+        spec.bucket = "typo".to_owned();
+    });
+    scene.run(30);
+    let reason = "UnsignedHeadersUnknown".to_owned();
+    assert_eq!(scene.ready("typo"), (false, reason));
+    let asked = scene.0.cloud.asked.len();
+    assert!(asked <= 4, "one bucket is not asked over and over: {asked}");
+    scene.apply("up", |spec| spec.method = Some(Method::Put));
+    scene.run(310);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}

@@ -79,6 +79,15 @@ impl Scene {
             .put_policy("base", Ok(specs::policy(&[NS], vec![rule])), now);
     }
 
+    /// The policy allows the team's folder in these buckets.
+    pub fn allow_buckets(&mut self, buckets: &[&str]) {
+        let now = self.0.now;
+        let rule = specs::rule(buckets, &["{namespace}/"], "12h");
+        self.0
+            .cluster
+            .put_policy("base", Ok(specs::policy(&[NS], vec![rule])), now);
+    }
+
     pub fn apply(&mut self, name: &str, edit: impl FnOnce(&mut PresignedUrlSpec)) {
         let mut spec = specs::get("data", "team-a/file.bin");
         let place = (NS.to_owned(), name.to_owned());

@@ -200,3 +200,39 @@ fn who_may_ask_for_nothing_does_not_choose_where_the_operator_looks() {
     scene.run(60);
     assert_eq!(scene.0.cloud.asked, []);
 }
+
+#[test]
+fn one_bucket_of_another_region_does_not_reject_an_endpoint() {
+    let mut scene = Scene::new();
+    let abroad = ["abroad-1", "abroad-2", "abroad-3"];
+    scene.allow_buckets(&[&abroad[..], &["data"]].concat());
+    for bucket in abroad {
+        if bucket == "abroad-3" {
+            scene.apply("dl", |_| {});
+        }
+        scene.apply(bucket, |spec| spec.bucket = bucket.to_owned());
+    }
+    scene.run(30);
+    scene.0.cloud.server(OTHER).abroad = abroad.map(str::to_owned).to_vec();
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(400);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert!(scene.url("dl").starts_with(OTHER));
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_does_not_speak_for_a_region() {
+    let mut scene = Scene::new();
+    scene.allow_buckets(&["abroad", "typo"]);
+    for bucket in ["abroad", "typo"] {
+        scene.apply(bucket, |spec| spec.bucket = bucket.to_owned());
+    }
+    scene.run(30);
+    let other = scene.0.cloud.server(OTHER);
+    other.abroad = vec!["abroad".to_owned()];
+    other.missing = vec!["typo".to_owned()];
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(False, "WrongRegion"));
+    assert!(scene.url("abroad").starts_with(HOME));
+}

@@ -13,6 +13,7 @@ use super::super::failure::CredentialsFailure;
 use super::super::time::{between, later};
 use super::compiled::Compiled;
 use super::held::{Fetch, Held, ended};
+use super::passed::Passed;
 use super::probe::Known;
 use super::trial::{self, Verdict};
 use super::{RECHECK, Store};
@@ -58,13 +59,15 @@ pub(super) struct Look {
     answered: bool,
     /// Whether the last look was dated wrong and is made again.
     redated: bool,
+    passed: Passed,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct UnderWay {
     of_change: bool,
     turn: u64,
     correction: SignedDuration,
+    bucket: Bucket,
 }
 
 /// What a look led to.
@@ -159,7 +162,7 @@ impl Change {
 }
 
 impl Look {
-    pub(super) const fn new(answered: bool) -> Self {
+    pub(super) fn new(answered: bool) -> Self {
         Self {
             at: None,
             verdict: None,
@@ -168,6 +171,7 @@ impl Look {
             turn: 0,
             answered,
             redated: false,
+            passed: Passed::default(),
         }
     }
 }
@@ -203,6 +207,39 @@ impl Store {
         Looked::Nothing
     }
 
+    /// Whether the look that is due was made in this bucket already, and the answer said nothing of the store.
+    pub(in crate::engine) fn has_passed(&self, bucket: &str, now: Timestamp) -> bool {
+        let change = self.change.as_ref();
+        let of_change = change.is_some_and(|change| change.is_ready() && change.at <= now);
+        self.look.passed.holds((of_change, self.look.turn), bucket)
+    }
+
+    /// Whether some bucket said nothing of the store.
+    pub(in crate::engine) fn has_passed_any(&self) -> bool {
+        !self.look.passed.is_empty()
+    }
+
+    /// Whether the answer says more of its bucket than of the store, and another bucket should be asked, if there
+    /// is one.
+    pub(in crate::engine) fn passes(&mut self, asked: Option<&[Asked]>) -> bool {
+        let (Some(under_way), Some([plain, ..])) = (&self.look.under_way, asked) else {
+            return false;
+        };
+        let of = (under_way.of_change, under_way.turn);
+        under_way.turn == self.look.turn && self.look.passed.takes(of, &under_way.bucket, plain)
+    }
+
+    /// The look is made again at once, in another bucket.
+    pub(in crate::engine) fn look_elsewhere(&mut self) {
+        // It is due as it was.
+        self.look.under_way = None;
+    }
+
+    /// Every bucket was looked into.
+    pub(in crate::engine) fn looked_everywhere(&mut self) {
+        self.look.passed.exhausted();
+    }
+
     /// The requests of the look that is due, in a bucket that a dependent may use.
     pub(in crate::engine) fn begin_look(
         &mut self,
@@ -227,6 +264,7 @@ impl Store {
             correction: tried
                 .and_then(|change| change.skew)
                 .unwrap_or_else(|| self.clocks.measured()),
+            bucket: bucket.clone(),
         };
         if !held.is_useful(now) {
             // It ended while it was on trial: another one is fetched.
@@ -252,7 +290,7 @@ impl Store {
                 Some((asks, ca_bundle))
             }
             Err((reason, why)) => {
-                self.judge(under_way, Verdict::Rejected(reason, why), now);
+                self.judge(of_change, Verdict::Rejected(reason, why), now);
                 if !of_change && self.unsigned == Known::Untried {
                     self.unsigned = Known::Unclear;
                 }
@@ -294,7 +332,8 @@ impl Store {
                 Err(_) => return Looked::Nothing,
             },
         };
-        let mut verdict = trial::verdict(plain, form, moved, under_way.correction);
+        let counts = self.look.passed.counts(plain);
+        let mut verdict = trial::verdict(&counts, form, moved, under_way.correction);
         if verdict == Verdict::Misdated {
             if !std::mem::replace(&mut self.look.redated, true) {
                 return Looked::Nothing;
@@ -318,7 +357,7 @@ impl Store {
         {
             return self.adopt(Some(verdict), now);
         }
-        self.judge(under_way, verdict, now);
+        self.judge(under_way.of_change, verdict, now);
         Looked::Nothing
     }
 
@@ -358,26 +397,34 @@ impl Store {
     }
 
     /// Remembers a verdict, and when to look again.
-    fn judge(&mut self, under_way: UnderWay, verdict: Verdict, now: Timestamp) {
+    fn judge(&mut self, of_change: bool, verdict: Verdict, now: Timestamp) {
+        let watch = self.watch();
         let uid = &self.seen.uid;
         let (failures, known) = match &mut self.change {
-            Some(change) if under_way.of_change => (&mut change.failures, &mut change.verdict),
+            Some(change) if of_change => (&mut change.failures, &mut change.verdict),
             _ => (&mut self.look.failures, &mut self.look.verdict),
         };
         let works = verdict == Verdict::Works;
         *failures = if works { 0 } else { failures.saturating_add(1) };
-        let pause = if works && self.clocks.correction().is_zero() {
-            WATCH
-        } else if works {
-            RECHECK
+        let pause = if works {
+            watch
         } else {
             backoff(*failures, uid)
         };
         *known = Some(verdict);
         let at = later(now, pause);
         match &mut self.change {
-            Some(change) if under_way.of_change => change.at = at,
+            Some(change) if of_change => change.at = at,
             _ => self.look.at = Some(at),
+        }
+    }
+
+    /// The pause after a look at a store that took the signature: shorter where it is not all as it should be.
+    fn watch(&self) -> Duration {
+        if self.unsigned == Known::Unclear || !self.clocks.correction().is_zero() {
+            RECHECK
+        } else {
+            WATCH
         }
     }
 
@@ -417,7 +464,7 @@ impl Store {
         self.look.failures = 0;
         self.look.answered |= verdict == Some(Verdict::Works);
         let pause = match verdict {
-            Some(Verdict::Works) => WATCH,
+            Some(Verdict::Works) => self.watch(),
             Some(_) => backoff(1, &self.seen.uid),
             None => Duration::ZERO,
         };

@@ -8,6 +8,7 @@
 mod change;
 mod compiled;
 mod held;
+mod passed;
 mod probe;
 mod session;
 mod skew;
