@@ -152,3 +152,33 @@ fn a_bucket_that_comes_later_is_looked_into_within_minutes() {
     scene.run(310);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
 }
+
+#[test]
+fn one_refusal_by_what_stands_before_a_store_is_not_its_word() {
+    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).lax = true);
+    let reason = "UnsignedHeadersAccepted".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason.clone()));
+    for _ in 0..3 {
+        scene.0.cloud.server(HOME).limits = 1;
+        scene.run(2 * 3600);
+        assert_eq!(scene.0.cloud.server(HOME).limits, 0, "it was refused once");
+        assert_eq!(scene.ready("up"), (false, reason.clone()));
+    }
+    assert_eq!(scene.store_says("UnsignedHeadersRejected"), (False, reason));
+    // What refuses every time does protect.
+    scene.0.cloud.server(HOME).limits = u32::MAX;
+    scene.run(2 * 3600);
+    assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_refusal_of_the_first_probe_alone_is_not_its_word_either() {
+    let mut scene = with_an_upload(|scene| {
+        let server = scene.0.cloud.server(HOME);
+        server.lax = true;
+        server.limits = 1;
+    });
+    scene.run(60);
+    let reason = "UnsignedHeadersAccepted".to_owned();
+    assert_eq!(scene.ready("up"), (false, reason));
+}

@@ -23,6 +23,8 @@ use crate::policy::Bucket;
 
 /// Between two looks at a store with which all is well.
 const WATCH: Duration = Duration::from_hours(1);
+/// Until what one answer alone does not tell is asked again, where uploads wait for it.
+const AGAIN: Duration = Duration::from_secs(10);
 /// How long living URLs of other credentials hold a change back that nobody answers to, where the earlier credentials are
 /// not at hand any more.
 const HOLD: Duration = Duration::from_mins(15);
@@ -421,10 +423,11 @@ impl Store {
 
     /// The pause after a look at a store that took the signature: shorter where it is not all as it should be.
     fn watch(&self) -> Duration {
-        if self.unsigned == Known::Unclear || !self.clocks.correction().is_zero() {
-            RECHECK
-        } else {
-            WATCH
+        match self.unsigned {
+            Known::RefusedOnce { accepted: false } => AGAIN,
+            Known::Unclear | Known::RefusedOnce { accepted: true } => RECHECK,
+            _ if !self.clocks.correction().is_zero() => RECHECK,
+            Known::Untried | Known::Rejected | Known::Accepted => WATCH,
         }
     }
 

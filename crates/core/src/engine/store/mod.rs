@@ -352,7 +352,9 @@ impl Store {
         }
         // Without credentials of its own there is nothing to probe with; nobody waits for what does not come.
         if self.held.as_ref().is_some_and(|held| held.is_useful(now)) {
-            self.look.at = Some(now);
+            if self.unsigned == Known::Untried {
+                self.look.at = Some(now);
+            }
             return PutLeave::Wait;
         }
         Known::Unclear.put_leave(compiled, narrowed, &self.seen.name)

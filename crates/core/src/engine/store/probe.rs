@@ -26,6 +26,11 @@ pub(in crate::engine) enum Known {
     Accepted,
     /// It was tried, and the answers do not tell.
     Unclear,
+    /// They were refused once, in words that anything before the store may use.
+    RefusedOnce {
+        /// They were accepted before.
+        accepted: bool,
+    },
 }
 
 /// Whether a PUT may be signed.
@@ -63,11 +68,18 @@ impl Known {
     /// What two answers tell: to a plain request, and to the same with the header. What was known stays so where they
     /// tell nothing.
     pub(super) fn after(self, plain: &Asked, with_header: &Asked) -> Self {
-        match self {
-            _ if told(plain, with_header) == Self::Rejected => Self::Rejected,
-            _ if told(plain, with_header) == Self::Accepted => Self::Accepted,
-            Self::Untried => Self::Unclear,
-            known => known,
+        match (told(plain, with_header), self) {
+            (Told::Rejected, _) | (Told::Refused, Self::Rejected | Self::RefusedOnce { .. }) => {
+                Self::Rejected
+            }
+            (Told::Accepted, _) | (Told::Nothing, Self::RefusedOnce { accepted: true }) => {
+                Self::Accepted
+            }
+            (Told::Refused, known) => Self::RefusedOnce {
+                accepted: known == Self::Accepted,
+            },
+            (Told::Nothing, Self::Untried | Self::RefusedOnce { accepted: false }) => Self::Unclear,
+            (Told::Nothing, known) => known,
         }
     }
 
@@ -77,7 +89,7 @@ impl Known {
         aws: bool,
     ) -> Option<(ConditionStatus, Reason, &'static str)> {
         match self {
-            Self::Untried => None,
+            Self::Untried | Self::RefusedOnce { accepted: false } => None,
             Self::Rejected if aws => Some((
                 ConditionStatus::True,
                 Reason::UnsignedHeadersRejected,
@@ -88,7 +100,7 @@ impl Known {
                 Reason::UnsignedHeadersRejected,
                 "the store rejected an x-amz-* header that was not signed",
             )),
-            Self::Accepted => Some((
+            Self::Accepted | Self::RefusedOnce { accepted: true } => Some((
                 ConditionStatus::False,
                 Reason::UnsignedHeadersAccepted,
                 "the store took a request with an x-amz-* header that was not signed: whoever holds a PUT URL could turn \
@@ -113,8 +125,8 @@ impl Known {
         }
         match self {
             Self::Rejected => PutLeave::Granted,
-            Self::Untried => PutLeave::Wait,
-            Self::Accepted => PutLeave::Refused(
+            Self::Untried | Self::RefusedOnce { accepted: false } => PutLeave::Wait,
+            Self::Accepted | Self::RefusedOnce { accepted: true } => PutLeave::Refused(
                 Reason::UnsignedHeadersAccepted,
                 format!(
                     "the ClusterObjectStore \"{store}\" accepts x-amz-* headers that were not signed, so whoever holds a \
@@ -134,12 +146,23 @@ impl Known {
     }
 }
 
-fn told(plain: &Asked, with_header: &Asked) -> Known {
+/// What two answers say by themselves.
+enum Told {
+    /// The store checks the header.
+    Rejected,
+    /// The request with the header was refused, for whatever reason.
+    Refused,
+    /// The header made no difference.
+    Accepted,
+    Nothing,
+}
+
+fn told(plain: &Asked, with_header: &Asked) -> Told {
     let (Ok(plain), Ok(with_header)) = (plain, with_header) else {
-        return Known::Unclear;
+        return Told::Nothing;
     };
     if with_header.code == Some(ErrorCode::HeadersNotSigned) {
-        return Known::Rejected;
+        return Told::Rejected;
     }
     // Only a store that took the plain signature can tell the two apart.
     let took = match plain.code {
@@ -147,15 +170,17 @@ fn told(plain: &Asked, with_header: &Asked) -> Known {
         Some(code) => code == ErrorCode::NoSuchKey,
     };
     if !took {
-        return Known::Unclear;
+        return Told::Nothing;
     }
     if (plain.status, plain.code) == (with_header.status, with_header.code) {
-        return Known::Accepted;
+        return Told::Accepted;
     }
     match with_header.code {
-        Some(ErrorCode::Unavailable) => Known::Unclear,
-        _ if matches!(with_header.status, 400 | 403) => Known::Rejected,
-        _ => Known::Unclear,
+        // It reckons the header among what should have been signed.
+        Some(ErrorCode::SignatureDoesNotMatch) => Told::Rejected,
+        Some(ErrorCode::Unavailable) => Told::Nothing,
+        _ if matches!(with_header.status, 400 | 403) => Told::Refused,
+        _ => Told::Nothing,
     }
 }
 
@@ -183,10 +208,15 @@ mod tests {
         let no_bucket = || Ok(answer(404, Some(NoSuchBucket)));
         for (plain, with_header, known) in [
             (missing(), missing(), Known::Accepted),
-            (missing(), denied(), Known::Rejected),
+            (missing(), denied(), Known::RefusedOnce { accepted: false }),
             (
                 missing(),
                 Ok(answer(400, Some(ErrorCode::Other))),
+                Known::RefusedOnce { accepted: false },
+            ),
+            (
+                missing(),
+                Ok(answer(403, Some(ErrorCode::SignatureDoesNotMatch))),
                 Known::Rejected,
             ),
             (
@@ -214,5 +244,25 @@ mod tests {
         for known in [Known::Rejected, Known::Accepted, Known::Unclear] {
             assert_eq!(known.after(&nothing, &nothing), known);
         }
+    }
+
+    #[test]
+    fn a_refusal_without_a_reason_counts_the_second_time_in_a_row() {
+        let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
+        let refused = Ok(answer(403, None));
+        let nothing = Err(Unreached::Timeout);
+        for (known, between) in [
+            (Known::Accepted, Known::Accepted),
+            (Known::Untried, Known::Unclear),
+            (Known::Unclear, Known::Unclear),
+        ] {
+            let once = known.after(&missing, &refused);
+            let accepted = known == Known::Accepted;
+            assert_eq!(once, Known::RefusedOnce { accepted });
+            assert_eq!(once.after(&missing, &refused), Known::Rejected);
+            assert_eq!(once.after(&missing, &missing), Known::Accepted);
+            assert_eq!(once.after(&missing, &nothing), between);
+        }
+        assert_eq!(Known::Rejected.after(&missing, &refused), Known::Rejected);
     }
 }
