@@ -5,7 +5,6 @@
 //! listing is as large as the number of its objects allows, whatever a store answers. Pages are looked through on a thread
 //! that nobody waits for.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -134,14 +133,14 @@ impl<K: Fn(&str) -> bool> Reading<K> {
             let name = if encoded {
                 decoded(name)
             } else {
-                name.as_bytes().into()
+                name.as_bytes().to_vec()
             };
-            let in_order = self.last.as_slice() < name.as_ref();
+            let in_order = self.last < name;
             if !in_order || !name.starts_with(self.prefix.as_bytes()) || name.len() > LONGEST_KEY {
                 return Err(ListFailure::Malformed);
             }
             let object = listed(object, text(&name))?;
-            self.last = name.into_owned();
+            self.last = name;
             if (self.keeps)(&object.key) {
                 if self.listing.objects.len() == self.most {
                     return Err(ListFailure::TooMany);
@@ -179,10 +178,10 @@ fn is_encoded(page: &ListObjectsV2Output) -> bool {
     page.encoding_type() == Some(&EncodingType::Url) && keys.flat_map(str::bytes).all(plain)
 }
 
-fn decoded(key: &str) -> Cow<'_, [u8]> {
-    let spaces = |b: u8| if b == b'+' { b' ' } else { b };
-    let unplussed: Vec<u8> = key.bytes().map(spaces).collect();
-    Cow::Owned(percent_decode(&unplussed).collect())
+fn decoded(key: &str) -> Vec<u8> {
+    let plus = |b: u8| if b == b'+' { b' ' } else { b };
+    let spaced: Vec<u8> = key.bytes().map(plus).collect();
+    percent_decode(&spaced).collect()
 }
 
 /// A key as text. A store may hold one that is no UTF-8, which nobody can ask for here: a NUL in its place meets globs as any

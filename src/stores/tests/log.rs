@@ -23,7 +23,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// The lines that an operator's log has at its usual level of the SDK too.
+    /// The lines that warn, whoever they are of.
     pub(in crate::stores) fn warnings(&self) -> String {
         let text = self.text();
         let lines = text.lines().filter(|line| line.contains(" WARN "));
