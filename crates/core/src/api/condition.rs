@@ -233,10 +233,12 @@ pub fn set_condition(
     conditions: &mut Vec<Condition>,
     type_: ConditionType,
     status: ConditionStatus,
-    (reason, message): (Reason, String),
+    (reason, mut message): (Reason, String),
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    // A status is kept in memory for as long as its object lives.
+    message.shrink_to_fit();
     let old = conditions.iter().position(|c| c.type_ == type_.as_str());
     let last_transition_time = old
         .map(|at| &conditions[at])

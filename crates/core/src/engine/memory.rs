@@ -255,8 +255,11 @@ impl Memory {
         self.try_at = after(self.proof.as_ref().map(|proof| proof.at), self.try_at);
     }
 
-    /// What is issued is what is wanted.
-    pub(super) fn at_ease(&mut self) {
+    /// What is issued is what is wanted, now or until its turn to follow the store.
+    pub(super) fn at_ease(&mut self, has_turn: bool) {
+        if !has_turn {
+            self.resign_at = None;
+        }
         self.trouble = None;
         self.failures = 0;
         self.last_failure = None;

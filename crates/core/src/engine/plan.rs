@@ -143,9 +143,12 @@ pub(super) fn plan_secret(
                 if let Some(plan) = look_again(index, uid, allowed, now, wake) {
                     return plan;
                 }
+                let has_turn = issued
+                    .as_ref()
+                    .is_some_and(|issued| differs_from_store(index, allowed, issued));
                 // Nothing is to be done, so nothing stands in the way of it any more.
                 if let Some(memory) = index.resources.get_mut(uid).and_then(|r| r.memory.any()) {
-                    memory.at_ease();
+                    memory.at_ease(has_turn);
                 }
                 return SecretPlan::Settled;
             }
@@ -248,8 +251,7 @@ fn cause(
             return Some(cause);
         }
     }
-    let store_differs = issued.hashes.store != allowed.store_hash;
-    if store_differs || signed_with_another_key(index, allowed, issued) {
+    if differs_from_store(index, allowed, issued) {
         let at = memory.resign_at.unwrap_or(now);
         if let Some(cause) = due(at, Cause::Store) {
             return Some(cause);
@@ -305,6 +307,11 @@ fn look_again(
         return None;
     }
     Some(list_again(index, uid, allowed, list, now, wake))
+}
+
+/// Whether what is issued is to be signed again for what the store is by now.
+fn differs_from_store(index: &Index, allowed: &Allowed, issued: &Issued) -> bool {
+    issued.hashes.store != allowed.store_hash || signed_with_another_key(index, allowed, issued)
 }
 
 /// Whether the store's credentials are known to come from another source than those that signed.
