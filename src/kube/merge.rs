@@ -159,7 +159,7 @@ impl Seen for ResourceSeen {
     }
     fn version(&self) -> Version {
         Version {
-            uid: self.uid.clone(),
+            uid: self.uid.to_string(),
             resource_version: self.resource_version.clone(),
         }
     }
@@ -169,7 +169,7 @@ impl Seen for ResourceSeen {
             resource_version,
         } = version;
         Self {
-            uid,
+            uid: uid.into(),
             namespace,
             name,
             resource_version,

@@ -122,7 +122,7 @@ pub(super) fn resource(raw: Raw<PresignedUrl>) -> ResourceSeen {
     ResourceSeen {
         renew_request: annotations.and_then(|a| a.remove(RENEW_ANNOTATION)),
         deleting: meta.deletion_timestamp.is_some(),
-        uid: meta.uid.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default().into(),
         namespace: meta.namespace.unwrap_or_default(),
         name: meta.name.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),

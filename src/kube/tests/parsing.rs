@@ -29,10 +29,7 @@ fn a_good_object_is_told_as_it_is() {
         (seen.namespace.as_str(), seen.name.as_str()),
         ("team-a", "model")
     );
-    assert_eq!(
-        (seen.uid.as_str(), seen.resource_version.as_str()),
-        ("u", "5")
-    );
+    assert_eq!((&*seen.uid, seen.resource_version.as_str()), ("u", "5"));
     assert_eq!(seen.generation, 2);
     assert!(!seen.deleting);
     assert_eq!(seen.renew_request.as_deref(), Some("1"));

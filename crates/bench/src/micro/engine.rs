@@ -197,7 +197,7 @@ fn engine(resources: usize) -> Result<Engine> {
 
 fn resource(at: usize) -> Result<ResourceSeen> {
     Ok(ResourceSeen {
-        uid: format!("{at:08x}-0000-4000-8000-000000000000"),
+        uid: format!("{at:08x}-0000-4000-8000-000000000000").into(),
         namespace: "bench-00".into(),
         name: format!("object-{at:05}"),
         resource_version: (at + 10).to_string(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use super::step::Uid;
 use crate::api::{
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, PresignedUrlPolicySpec,
     PresignedUrlPolicyStatus, PresignedUrlSpec, PresignedUrlStatus,
@@ -54,7 +55,7 @@ pub enum Change<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResourceSeen {
     /// Its uid.
-    pub uid: String,
+    pub uid: Uid,
     /// Its namespace.
     pub namespace: String,
     /// Its name.

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Change, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen};
+use super::frame::{Frames, Place, Told, named};
 use super::memory::{Memory, Remembered};
 use super::plan::REQUEST_PAUSE;
 use super::slots::Slots;
-use super::step::Work;
+use super::step::{Uid, Work};
 use super::store::Store;
 use crate::issue::data_hash;
 use crate::policy::{CompiledPolicy, Namespace, PolicySet};
@@ -68,7 +69,7 @@ pub enum Watched {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// Boxed: a map keeps a third of its places empty.
-    pub(super) resources: BTreeMap<String, Box<Record>>,
+    pub(super) resources: BTreeMap<Uid, Box<Record>>,
     pub(super) policies: BTreeMap<String, PolicyRecord>,
     pub(super) policy_set: PolicySet,
     pub(super) stores: BTreeMap<String, Store>,
@@ -77,18 +78,11 @@ pub(super) struct Index {
     pub(super) own_secrets: BTreeMap<String, String>,
     /// Who may take a slow step to which store.
     pub(super) slots: Slots,
-    by_namespace: BTreeMap<String, BTreeSet<String>>,
-    by_store: BTreeMap<String, BTreeSet<String>>,
+    by_namespace: BTreeMap<String, BTreeSet<Uid>>,
+    by_store: BTreeMap<String, BTreeSet<Uid>>,
     /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
-    by_secret: BTreeSet<(String, String, String)>,
-    frames: BTreeMap<Watched, Frame>,
-}
-
-/// A list that is coming in.
-#[derive(Debug, Default)]
-struct Frame {
-    listed: Option<BTreeSet<(String, String)>>,
-    synced: bool,
+    by_secret: BTreeSet<(String, String, Uid)>,
+    pub(super) frames: Frames,
 }
 
 /// The name of the store that a spec means.
@@ -133,10 +127,9 @@ impl Index {
             Watched::Secrets,
             Watched::OwnSecrets,
         ];
-        let waits = |kind: &Watched| !self.frames.get(kind).is_some_and(|frame| frame.synced);
         all.into_iter()
             .filter(move |kind| secrets_are_watched || *kind != Watched::Secrets)
-            .filter(waits)
+            .filter(|kind| !self.frames.synced(*kind))
     }
 
     /// The resources of a namespace.
@@ -145,13 +138,13 @@ impl Index {
     }
 
     /// The resources that name a store.
-    pub(super) fn of_store(&self, store: &str) -> impl Iterator<Item = &String> {
+    pub(super) fn of_store(&self, store: &str) -> impl Iterator<Item = &Uid> {
         self.by_store.get(store).into_iter().flatten()
     }
 
     /// The resources that name a Secret.
     pub(super) fn of_secret(&self, namespace: &str, name: &str) -> Vec<Work> {
-        let first = (namespace.to_owned(), name.to_owned(), String::new());
+        let first = (namespace.to_owned(), name.to_owned(), Uid::default());
         self.by_secret
             .range(first..)
             .take_while(|(in_namespace, called, _)| in_namespace == namespace && called == name)
@@ -161,26 +154,13 @@ impl Index {
 
     /// Applies a change of a PresignedURL.
     pub(super) fn resource(&mut self, change: Change<ResourceSeen>) -> Vec<Work> {
-        let key = |seen: &ResourceSeen| (seen.uid.clone(), String::new());
-        let mut concerned = Vec::new();
-        match self.frame(Watched::Resources, &change, key) {
-            Framed::Begun => {}
-            Framed::Gone(seen) => concerned.extend(self.drop_resource(&seen.uid)),
-            Framed::Done(listed) => {
-                let gone = absent(self.resources.keys(), |uid| {
-                    listed.contains(&(uid.clone(), String::new()))
-                });
-                for uid in gone {
-                    concerned.extend(self.drop_resource(&uid));
-                }
-            }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    concerned.extend(self.put_resource(seen));
-                }
-            }
+        let known = self.resources.keys().map(named);
+        let place = |seen: &ResourceSeen| named(&seen.uid);
+        match self.frames.told(Watched::Resources, change, place, known) {
+            Told::There(seen) => self.put_resource(seen).into_iter().collect(),
+            Told::Gone(seen) => self.drop_resource(&seen.uid),
+            Told::Absent(uids) => all(uids, |(uid, _)| self.drop_resource(&uid)),
         }
-        concerned
     }
 
     /// Takes up a PresignedURL; an overtaken version is ignored.
@@ -233,8 +213,9 @@ impl Index {
             return Vec::new();
         };
         let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
-        concerned.extend(self.slots.forget(uid).into_iter().map(Work::Resource));
-        concerned.push(Work::Resource(uid.to_owned()));
+        let offered = self.slots.forget(uid).into_iter().map(Uid::from);
+        concerned.extend(offered.map(Work::Resource));
+        concerned.push(Work::Resource(uid.into()));
         concerned.push(Work::Store(store_name(&record.seen).to_owned()));
         concerned
     }
@@ -244,7 +225,7 @@ impl Index {
         let secret = (
             record.seen.namespace.clone(),
             secret_name(&record.seen).to_owned(),
-            uid.to_owned(),
+            record.seen.uid.clone(),
         );
         remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
         remove_from(
@@ -258,27 +239,13 @@ impl Index {
 
     /// Applies a change of a policy.
     pub(super) fn policy(&mut self, change: Change<PolicySeen>) -> Vec<Work> {
-        let mut concerned = Vec::new();
-        match self.frame(Watched::Policies, &change, |seen| {
-            (seen.name.clone(), String::new())
-        }) {
-            Framed::Begun => {}
-            Framed::Gone(seen) => concerned.extend(self.drop_policy(&seen.name)),
-            Framed::Done(listed) => {
-                let gone = absent(self.policies.keys(), |name| {
-                    listed.contains(&(name.clone(), String::new()))
-                });
-                for name in gone {
-                    concerned.extend(self.drop_policy(&name));
-                }
-            }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    concerned.extend(self.put_policy(seen));
-                }
-            }
+        let known = self.policies.keys().map(named);
+        let place = |seen: &PolicySeen| named(&seen.name);
+        match self.frames.told(Watched::Policies, change, place, known) {
+            Told::There(seen) => self.put_policy(seen),
+            Told::Gone(seen) => self.drop_policy(&seen.name),
+            Told::Absent(names) => all(names, |(name, _)| self.drop_policy(&name)),
         }
-        concerned
     }
 
     fn put_policy(&mut self, seen: PolicySeen) -> Vec<Work> {
@@ -335,75 +302,60 @@ impl Index {
 
     /// Applies a change of a namespace.
     pub(super) fn namespace(&mut self, change: Change<NamespaceSeen>) -> Vec<Work> {
-        let mut concerned = Vec::new();
-        match self.frame(Watched::Namespaces, &change, |seen| {
-            (seen.name.clone(), String::new())
-        }) {
-            Framed::Begun => {}
-            Framed::Gone(seen) => {
-                self.namespaces.remove(&seen.name);
-                concerned = self.in_namespace(&seen.name);
-            }
-            Framed::Done(listed) => {
-                for name in absent(self.namespaces.keys(), |name| {
-                    listed.contains(&(name.clone(), String::new()))
-                }) {
-                    self.namespaces.remove(&name);
-                    concerned.extend(self.in_namespace(&name));
-                }
-            }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    let known = self.namespaces.get(&seen.name);
-                    let same = known.is_some_and(|known| {
-                        known.labels == seen.labels && known.deleting == seen.deleting
-                    });
-                    if !same {
-                        concerned = self.in_namespace(&seen.name);
-                    }
-                    self.namespaces.insert(seen.name.clone(), seen);
-                }
-            }
+        let known = self.namespaces.keys().map(named);
+        let place = |seen: &NamespaceSeen| named(&seen.name);
+        match self.frames.told(Watched::Namespaces, change, place, known) {
+            Told::There(seen) => self.put_namespace(seen),
+            Told::Gone(seen) => self.drop_namespace(&seen.name),
+            Told::Absent(names) => all(names, |(name, _)| self.drop_namespace(&name)),
         }
-        concerned
+    }
+
+    fn put_namespace(&mut self, seen: NamespaceSeen) -> Vec<Work> {
+        let known = self.namespaces.get(&seen.name);
+        let same = known
+            .is_some_and(|known| known.labels == seen.labels && known.deleting == seen.deleting);
+        let name = seen.name.clone();
+        self.namespaces.insert(name.clone(), seen);
+        if same {
+            return Vec::new();
+        }
+        self.in_namespace(&name)
+    }
+
+    fn drop_namespace(&mut self, name: &str) -> Vec<Work> {
+        self.namespaces.remove(name);
+        self.in_namespace(name)
     }
 
     /// Applies a change of a Secret that carries the operator's label.
     pub(super) fn secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
-        let key = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
-        let mut concerned = Vec::new();
-        match self.frame(Watched::Secrets, &change, key) {
-            Framed::Begun => {}
-            Framed::Gone(seen) => {
-                let key = key(&seen);
-                let known = self.secrets.get(&key);
-                if known
-                    .is_some_and(|known| !older(&seen.resource_version, &known.resource_version))
-                {
-                    self.secrets.remove(&key);
-                }
-                concerned = self.of_secret(&key.0, &key.1);
+        let known = self.secrets.keys().cloned();
+        let place = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
+        match self.frames.told(Watched::Secrets, change, place, known) {
+            Told::There(seen) => {
+                let version = SecretVersion {
+                    uid: seen.uid,
+                    resource_version: seen.resource_version,
+                };
+                self.secret_written(&seen.namespace, &seen.name, version)
             }
-            Framed::Done(listed) => {
-                for (namespace, name) in absent(self.secrets.keys(), |key| listed.contains(key)) {
-                    concerned.extend(self.of_secret(&namespace, &name));
-                    self.secrets.remove(&(namespace, name));
+            Told::Gone(seen) => {
+                let place = place(&seen);
+                let outlives =
+                    |known: &SecretVersion| older(&seen.resource_version, &known.resource_version);
+                if self.secrets.get(&place).is_some_and(outlives) {
+                    return self.of_secret(&seen.namespace, &seen.name);
                 }
+                self.drop_secret(place)
             }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    concerned = self.secret_written(
-                        &seen.namespace,
-                        &seen.name,
-                        SecretVersion {
-                            uid: seen.uid,
-                            resource_version: seen.resource_version,
-                        },
-                    );
-                }
-            }
+            Told::Absent(places) => all(places, |place| self.drop_secret(place)),
         }
-        concerned
+    }
+
+    fn drop_secret(&mut self, place: Place) -> Vec<Work> {
+        self.secrets.remove(&place);
+        self.of_secret(&place.0, &place.1)
     }
 
     /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is ignored.
@@ -426,35 +378,26 @@ impl Index {
 
     /// Applies a change of a Secret in the operator's own namespace: the stores that read it are concerned.
     pub(super) fn own_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
-        let mut concerned = Vec::new();
-        match self.frame(Watched::OwnSecrets, &change, |seen| {
-            (seen.name.clone(), String::new())
-        }) {
-            Framed::Begun => {}
-            Framed::Gone(seen) => {
-                self.own_secrets.remove(&seen.name);
-                concerned = self.reading(&seen.name);
-            }
-            Framed::Done(listed) => {
-                let gone = absent(self.own_secrets.keys(), |name| {
-                    listed.contains(&(name.clone(), String::new()))
-                });
-                for name in gone {
-                    self.own_secrets.remove(&name);
-                    concerned.extend(self.reading(&name));
+        let known = self.own_secrets.keys().map(named);
+        let place = |seen: &SecretMetaSeen| named(&seen.name);
+        match self.frames.told(Watched::OwnSecrets, change, place, known) {
+            Told::There(seen) => {
+                let known = self.own_secrets.get(&seen.name);
+                if known.is_some_and(|known| !older(known, &seen.resource_version)) {
+                    return Vec::new();
                 }
+                let concerned = self.reading(&seen.name);
+                self.own_secrets.insert(seen.name, seen.resource_version);
+                concerned
             }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    let known = self.own_secrets.get(&seen.name);
-                    if known.is_none_or(|known| older(known, &seen.resource_version)) {
-                        concerned = self.reading(&seen.name);
-                        self.own_secrets.insert(seen.name, seen.resource_version);
-                    }
-                }
-            }
+            Told::Gone(seen) => self.drop_own_secret(&seen.name),
+            Told::Absent(names) => all(names, |(name, _)| self.drop_own_secret(&name)),
         }
-        concerned
+    }
+
+    fn drop_own_secret(&mut self, name: &str) -> Vec<Work> {
+        self.own_secrets.remove(name);
+        self.reading(name)
     }
 
     fn reading(&self, secret: &str) -> Vec<Work> {
@@ -463,38 +406,6 @@ impl Index {
             .iter()
             .filter(|(_, store)| store.reads_secret(secret));
         reads.map(|(name, _)| Work::Store(name.clone())).collect()
-    }
-
-    /// Keeps the frame of a list, and tells what a change means for the known objects.
-    pub(super) fn frame<T: Clone>(
-        &mut self,
-        kind: Watched,
-        change: &Change<T>,
-        key: impl Fn(&T) -> (String, String),
-    ) -> Framed<T> {
-        let frame = self.frames.entry(kind).or_default();
-        match change {
-            Change::Init => {
-                frame.listed = Some(BTreeSet::new());
-                Framed::Begun
-            }
-            Change::InitDone => {
-                frame.synced = true;
-                Framed::Done(frame.listed.take().unwrap_or_default())
-            }
-            Change::InitApply(seen) | Change::Apply(seen) => {
-                if let Some(listed) = &mut frame.listed {
-                    listed.insert(key(seen));
-                }
-                Framed::There
-            }
-            Change::Delete(seen) => {
-                if let Some(listed) = &mut frame.listed {
-                    listed.remove(&key(seen));
-                }
-                Framed::Gone(seen.clone())
-            }
-        }
     }
 }
 
@@ -506,33 +417,19 @@ fn short_request(request: String) -> String {
     data_hash([("renew", request.as_bytes())])
 }
 
-/// What a change means for the known objects.
-pub(super) enum Framed<T> {
-    /// A list begins: nothing yet.
-    Begun,
-    /// An object is there.
-    There,
-    /// An object is gone.
-    Gone(T),
-    /// A list is complete: what is not in it is gone.
-    Done(BTreeSet<(String, String)>),
+/// All that is concerned when these are gone.
+pub(super) fn all(gone: Vec<Place>, forget: impl FnMut(Place) -> Vec<Work>) -> Vec<Work> {
+    gone.into_iter().flat_map(forget).collect()
 }
 
-pub(super) fn absent<'a, K: Clone + 'a>(
-    known: impl Iterator<Item = &'a K>,
-    listed: impl Fn(&K) -> bool,
-) -> Vec<K> {
-    known.filter(|key| !listed(key)).cloned().collect()
-}
-
-fn works(uids: Option<&BTreeSet<String>>) -> Vec<Work> {
+fn works(uids: Option<&BTreeSet<Uid>>) -> Vec<Work> {
     uids.into_iter()
         .flatten()
         .map(|uid| Work::Resource(uid.clone()))
         .collect()
 }
 
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<String>>, key: &K, uid: &str) {
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Uid>>, key: &K, uid: &str) {
     if let Some(uids) = index.get_mut(key) {
         uids.remove(uid);
         if uids.is_empty() {

@@ -332,7 +332,7 @@ pub(super) fn deletion(
         namespace: seen.namespace.clone(),
         name: seen.name.clone(),
         target: ObjectVersion {
-            uid: seen.uid.clone(),
+            uid: seen.uid.to_string(),
             resource_version: Some(seen.resource_version.clone()),
         },
     })

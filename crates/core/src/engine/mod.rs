@@ -15,6 +15,7 @@
 mod ask;
 mod event;
 mod failure;
+mod frame;
 mod index;
 mod judge;
 mod link;
@@ -59,7 +60,7 @@ pub use settings::{DenialGrace, SecretAccess, Settings};
 pub use sign::{SignedJob, SigningJob};
 pub use step::{
     ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
-    StepResult, Sts, Work,
+    StepResult, Sts, Uid, Work,
 };
 pub use verdict::{
     ListTrouble, Listable, Trial, Tried, Verdict, list_trouble, rejects_credentials, verified,
@@ -241,7 +242,7 @@ impl Engine {
                     Next::Idle(_) => None,
                 };
                 for offered in self.index.slots.planned(uid, step) {
-                    self.enqueue(Work::Resource(offered), now);
+                    self.enqueue(Work::Resource(offered.into()), now);
                 }
             }
             match next {
@@ -472,7 +473,7 @@ impl Engine {
                 namespace: record.seen.namespace.clone(),
                 name: record.seen.name.clone(),
                 target: ObjectVersion {
-                    uid: record.seen.uid.clone(),
+                    uid: record.seen.uid.to_string(),
                     resource_version: Some(record.seen.resource_version.clone()),
                 },
                 status: Box::new(desired.clone()),

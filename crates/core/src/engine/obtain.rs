@@ -168,11 +168,11 @@ fn may_upload(index: &mut Index, uid: &str, allowed: &Allowed, now: Timestamp) -
     match store.put_leave(allowed.session.is_some(), now) {
         PutLeave::Granted => Ok(()),
         PutLeave::Wait => {
-            store.waiting.insert(uid.to_owned());
+            store.waiting.insert(uid.into());
             Err(Halt::Waiting)
         }
         PutLeave::Refused(reason, message) => {
-            store.waiting.insert(uid.to_owned());
+            store.waiting.insert(uid.into());
             let trouble = Trouble {
                 stalled: reason == Reason::UnsignedHeadersAccepted,
                 reason,
@@ -204,13 +204,13 @@ fn credentials(
             ))))
         }
         Supply::Fetching => {
-            store.waiting.insert(uid.to_owned());
+            store.waiting.insert(uid.into());
             Err(Halt::Waiting)
         }
         Supply::Failed(failure, again) => {
             // The answer to the store's next try ends the wait; where it plans none, having just asked, it is asked again.
             let again = again.or_else(|| store.wake().is_none().then(|| later(now, REFRESH_PAUSE)));
-            store.waiting.insert(uid.to_owned());
+            store.waiting.insert(uid.into());
             let trouble = Trouble {
                 reason: failure.reason,
                 message: format!(

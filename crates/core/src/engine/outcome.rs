@@ -41,7 +41,7 @@ impl Engine {
         };
         if let Work::Resource(uid) = work {
             for next in self.index.slots.ended(uid) {
-                self.enqueue(Work::Resource(next), now);
+                self.enqueue(Work::Resource(next.into()), now);
             }
         }
         let told = matches!(

@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn work(name: &str) -> Work {
-        Work::Resource(name.to_owned())
+        Work::Resource(name.into())
     }
 
     fn drain(queue: &mut Queue) -> Vec<Work> {

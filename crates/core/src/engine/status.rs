@@ -159,8 +159,8 @@ fn conditions(
 ) -> Vec<Condition> {
     let old = &record.seen.status;
     let generation = Some(record.seen.generation);
-    // Ready, Allowed and Stalled; Renewed is rare.
-    let mut conditions = Vec::with_capacity(3);
+    // Ready, Allowed, Renewed, Verified and Stalled: nearly all have all, and they are kept.
+    let mut conditions = Vec::with_capacity(5);
     let mut put =
         |type_: ConditionType, status: ConditionStatus, reason: Reason, message: String| {
             // Transition times live on in the old conditions; the order is made anew.
@@ -421,7 +421,7 @@ pub(super) fn notices(record: &Record, new: &PresignedUrlStatus, now: Timestamp)
         notices.push(Notice {
             namespace: record.seen.namespace.clone(),
             name: record.seen.name.clone(),
-            uid: record.seen.uid.clone(),
+            uid: record.seen.uid.to_string(),
             version: record.seen.resource_version.clone(),
             warning: !(good || over),
             reason: *reason,

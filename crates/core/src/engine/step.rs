@@ -5,6 +5,7 @@
 //! was decided on, so that a step which comes late fails instead of overwriting.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,11 +19,14 @@ use crate::api::{
 use crate::issue::{Owner, SecretBytes};
 use crate::signing::Credentials;
 
+/// The uid of a PresignedURL. One is kept, and shared by all that look a resource up.
+pub type Uid = Arc<str>;
+
 /// What a step belongs to. At most one step of a work is under way at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
     /// A PresignedURL, by uid.
-    Resource(String),
+    Resource(Uid),
     /// A ClusterObjectStore, by name.
     Store(String),
     /// A PresignedURLPolicy, by name.

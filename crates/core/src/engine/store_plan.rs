@@ -11,11 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::ask::Asked;
 use super::event::{Change, StoreSeen};
 use super::failure::CredentialsFailure;
-use super::index::{Framed, Record, Watched, absent};
+use super::frame::{Told, named};
+use super::index::{Record, Watched, all};
 use super::judge::{Judged, judge};
 use super::link::contradicted;
 use super::plan::issued;
-use super::step::{CredentialSource, ObjectVersion, Session, Step, Work};
+use super::step::{CredentialSource, ObjectVersion, Session, Step, Uid, Work};
 use super::store::{Looked, Store, Updated};
 use super::time::later;
 use super::{Doing, Engine, Next, Observation};
@@ -35,28 +36,14 @@ const MOST_JUDGED: usize = 1000;
 impl Engine {
     /// Applies a change of a store.
     pub(super) fn on_store(&mut self, change: Change<StoreSeen>, now: Timestamp) -> Vec<Work> {
-        let framed = self.index.frame(Watched::Stores, &change, |seen| {
-            (seen.name.clone(), String::new())
-        });
-        let mut concerned = Vec::new();
-        match framed {
-            Framed::Begun => {}
-            Framed::Gone(seen) => concerned.extend(self.drop_store(&seen.name)),
-            Framed::Done(listed) => {
-                let gone = absent(self.index.stores.keys(), |name| {
-                    listed.contains(&(name.clone(), String::new()))
-                });
-                for name in gone {
-                    concerned.extend(self.drop_store(&name));
-                }
-            }
-            Framed::There => {
-                if let Change::InitApply(seen) | Change::Apply(seen) = change {
-                    concerned.extend(self.put_store(seen, now));
-                }
-            }
+        let index = &mut self.index;
+        let known = index.stores.keys().map(named);
+        let place = |seen: &StoreSeen| named(&seen.name);
+        match index.frames.told(Watched::Stores, change, place, known) {
+            Told::There(seen) => self.put_store(seen, now),
+            Told::Gone(seen) => self.drop_store(&seen.name),
+            Told::Absent(names) => all(names, |(name, _)| self.drop_store(&name)),
         }
-        concerned
     }
 
     fn put_store(&mut self, seen: StoreSeen, now: Timestamp) -> Vec<Work> {
@@ -139,14 +126,14 @@ impl Engine {
 
     /// Gives each dependent its time within `--resign-within`, nearest expiry first. With `key_only`, only those that
     /// another key signed.
-    fn spread(&mut self, store: &str, now: Timestamp, key_only: bool) -> Vec<String> {
+    fn spread(&mut self, store: &str, now: Timestamp, key_only: bool) -> Vec<Uid> {
         let hash = self
             .index
             .stores
             .get(store)
             .and_then(|s| s.held.as_ref())
             .map(|held| held.hash.clone());
-        let mut affected: Vec<(Timestamp, String)> = self
+        let mut affected: Vec<(Timestamp, Uid)> = self
             .index
             .of_store(store)
             .filter_map(|uid| {
@@ -377,7 +364,7 @@ impl Engine {
         self.wake_all(waiting, now);
     }
 
-    fn wake_all(&mut self, waiting: BTreeSet<String>, now: Timestamp) {
+    fn wake_all(&mut self, waiting: BTreeSet<Uid>, now: Timestamp) {
         for uid in waiting {
             if let Some(record) = self.index.resources.get_mut(&uid) {
                 record.memory.retry_at = None;

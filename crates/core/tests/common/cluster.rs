@@ -194,7 +194,7 @@ impl Cluster {
             known.clone()
         } else {
             let seen = ResourceSeen {
-                uid: self.uid(),
+                uid: self.uid().into(),
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 resource_version: version,
@@ -417,7 +417,11 @@ impl Cluster {
     /// Deletes the Secrets of which every owner is gone.
     pub fn collect_garbage(&mut self, now: Timestamp) {
         let alive = |owner: &Owner| {
-            owner.kind != KIND || self.resources.values().any(|known| known.uid == owner.uid)
+            owner.kind != KIND
+                || self
+                    .resources
+                    .values()
+                    .any(|known| *known.uid == *owner.uid)
         };
         let dead: Vec<Place> = self
             .secrets
@@ -649,7 +653,7 @@ impl Cluster {
         let name = self
             .resources
             .values()
-            .find(|seen| seen.uid == acting)
+            .find(|seen| *seen.uid == *acting)
             .map(|seen| seen.name.clone());
         let controller = secret
             .owners
@@ -662,7 +666,7 @@ impl Cluster {
             owner.kind == KIND
                 && owner.api_version.starts_with(GROUP)
                 && name.as_ref().is_none_or(|name| *name == owner.name)
-                && !self.resources.values().any(|seen| seen.uid == owner.uid)
+                && !self.resources.values().any(|seen| *seen.uid == *owner.uid)
         });
         let known = self.blind && secret.created_for.as_ref() == Some(&acting);
         if !own && !left && !known {
@@ -676,7 +680,7 @@ impl Cluster {
 
 fn acting(work: &Work) -> String {
     match work {
-        Work::Resource(uid) => uid.clone(),
+        Work::Resource(uid) => uid.to_string(),
         Work::Store(name) | Work::Policy(name) => name.clone(),
     }
 }

@@ -108,7 +108,7 @@ fn what_a_dead_namesake_left_is_replaced() {
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     let uid = &scene.0.cluster.resources[&Scene::place("dl")].uid;
-    assert_eq!(scene.secret("dl").unwrap().owners[0].uid, *uid);
+    assert_eq!(scene.secret("dl").unwrap().owners[0].uid, **uid);
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Meddler for Chaos {
         {
             self.written.push(Written {
                 at: now,
-                uid: uid.clone(),
+                uid: uid.to_string(),
                 namespace: place.0.clone(),
                 url: secret.text("url").unwrap_or_default().to_owned(),
                 method: secret.text("method").unwrap_or_default().to_owned(),

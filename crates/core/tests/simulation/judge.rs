@@ -75,7 +75,7 @@ impl Judge {
         self.noted = Some(world.now);
         for seen in world.cluster.resources.values() {
             self.specs
-                .entry((seen.uid.clone(), seen.generation))
+                .entry((seen.uid.to_string(), seen.generation))
                 .or_insert_with(|| seen.spec.clone().map(|spec| *spec));
         }
         let rules = Rules::of(&world.cluster);
@@ -329,7 +329,7 @@ impl Judge {
         let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
         let window = at(world.now.as_second() - SPREAD - REACTION - RECOVERY);
         let mut specs = (observed..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok());
         let fits = specs.any(|spec| {
             let method = spec.method.unwrap_or_default().as_str();
@@ -399,7 +399,7 @@ impl Judge {
             .cluster
             .resources
             .values()
-            .find(|seen| seen.uid == written.uid)
+            .find(|seen| *seen.uid == *written.uid)
         else {
             return;
         };
@@ -411,7 +411,7 @@ impl Judge {
         let life = parts.end.as_second() - written.at.as_second();
         let since = world.now.as_second() - HEARSAY;
         let specs: Vec<&PresignedUrlSpec> = (1..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok())
             .collect();
         let allowed = specs.iter().any(|spec| {
@@ -495,7 +495,7 @@ impl Judge {
                     .cluster
                     .resources
                     .values()
-                    .find(|seen| seen.uid == owner.uid)
+                    .find(|seen| *seen.uid == *owner.uid)
             });
             let ending = world
                 .cluster
@@ -526,7 +526,7 @@ impl Judge {
     fn words(&mut self, world: &World<Chaos>, resources: &[ResourceSeen]) {
         let mut texts: Vec<String> = Vec::new();
         for seen in resources {
-            let version = self.read.entry(seen.uid.clone()).or_default();
+            let version = self.read.entry(seen.uid.to_string()).or_default();
             if *version == seen.resource_version {
                 continue;
             }

@@ -53,7 +53,7 @@ pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
             .cluster
             .resources
             .values()
-            .any(|seen| seen.uid == uid && ready(&seen.status));
+            .any(|seen| *seen.uid == *uid && ready(&seen.status));
         if !well || world.cluster.blind {
             continue;
         }
@@ -90,7 +90,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
         let blind = world.settings.secret_access == SecretAccess::None;
         for ((namespace, name), secret) in &world.cluster.secrets {
             let ours = secret.owners.iter().any(|owner| {
-                owner.kind == KIND && owner.controller == Some(true) && owner.uid == seen.uid
+                owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *seen.uid
             });
             if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
                 judge.verdicts.push(format!(
@@ -150,7 +150,7 @@ pub fn expected(world: &World<Chaos>, seen: &ResourceSeen) -> Expected {
         !secret
             .owners
             .iter()
-            .any(|owner| owner.controller == Some(true) && owner.uid == seen.uid)
+            .any(|owner| owner.controller == Some(true) && *owner.uid == *seen.uid)
     });
     if world.settings.secret_access == SecretAccess::None {
         return lives_on(allowed);

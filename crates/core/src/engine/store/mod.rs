@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use super::event::StoreSeen;
 use super::failure::CredentialsFailure;
-use super::step::{CredentialSource, Session};
+use super::step::{CredentialSource, Session, Uid};
 use crate::api::{ConditionStatus, ConditionType};
 use crate::signing::Credentials;
 pub(super) use change::Looked;
@@ -64,7 +64,7 @@ pub(super) struct Store {
     pub(super) clocks: Clocks,
     sessions: Sessions,
     /// Resources that wait for what is wanted or under way.
-    pub(super) waiting: BTreeSet<String>,
+    pub(super) waiting: BTreeSet<Uid>,
     /// When the status was last written, so that counts do not write it over and over.
     pub(super) status_written_at: Option<Timestamp>,
 }
@@ -367,7 +367,7 @@ impl Store {
         source: &CredentialSource,
         result: Option<Result<Credentials, CredentialsFailure>>,
         now: Timestamp,
-    ) -> BTreeSet<String> {
+    ) -> BTreeSet<Uid> {
         let Ok(form) = &self.compiled else {
             return self.sessions.clear();
         };

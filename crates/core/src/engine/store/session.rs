@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::failure::CredentialsFailure;
-use super::super::step::Session;
+use super::super::step::{Session, Uid};
 use super::super::time::{between, later};
 use super::{Held, Need, RECHECK, REFRESH_PAUSE, USELESS, ended};
 use crate::api::Reason;
@@ -31,7 +31,7 @@ pub(super) struct Sessions {
     retry_at: Option<Timestamp>,
     down: Option<CredentialsFailure>,
     /// Resources that wait for the STS to be asked again.
-    waiting: BTreeSet<String>,
+    waiting: BTreeSet<Uid>,
     under_way: usize,
 }
 
@@ -42,7 +42,7 @@ struct Entry {
     failure: Option<(CredentialsFailure, Timestamp)>,
     failures: u32,
     fetching: bool,
-    waiting: BTreeSet<String>,
+    waiting: BTreeSet<Uid>,
     used: u64,
 }
 
@@ -91,7 +91,7 @@ impl Sessions {
             }
         }
         if entry.fetching {
-            entry.waiting.insert(uid.to_owned());
+            entry.waiting.insert(uid.into());
             return Given::Fetching;
         }
         if let Some((failure, until)) = blocked {
@@ -105,7 +105,7 @@ impl Sessions {
             return Given::Failed(self.down.clone().unwrap_or_else(ended), again);
         }
         if probing {
-            self.waiting.insert(uid.to_owned());
+            self.waiting.insert(uid.into());
             return Given::Fetching;
         }
         Given::Fetch
@@ -128,7 +128,7 @@ impl Sessions {
         result: Option<Result<Held, CredentialsFailure>>,
         store: &str,
         now: Timestamp,
-    ) -> BTreeSet<String> {
+    ) -> BTreeSet<Uid> {
         let Some(entry) = self.known.get_mut(session).filter(|entry| entry.fetching) else {
             return BTreeSet::new();
         };
@@ -161,7 +161,7 @@ impl Sessions {
     }
 
     /// Everything is forgotten: the role is another one. Tells who waited.
-    pub(super) fn clear(&mut self) -> BTreeSet<String> {
+    pub(super) fn clear(&mut self) -> BTreeSet<Uid> {
         let old = std::mem::take(self);
         let waited = old.known.into_values().flat_map(|entry| entry.waiting);
         waited.chain(old.waiting).collect()
@@ -263,7 +263,7 @@ mod tests {
             Given::Fetching
         ));
         let waited = sessions.fetched(&one, Some(Ok(held(3600))), "s", at(1));
-        assert_eq!(waited, BTreeSet::from(["b".to_owned()]));
+        assert_eq!(waited, BTreeSet::from(["b".into()]));
         assert!(matches!(
             sessions.supply("b", &one, NEED, at(1)),
             Given::Ready(_)
