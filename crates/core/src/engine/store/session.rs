@@ -330,6 +330,37 @@ mod tests {
     }
 
     #[test]
+    fn while_the_sts_is_down_what_lives_is_not_signed_again_for_the_same_end() {
+        let mut sessions = Sessions::default();
+        let one = session("one");
+        sessions.begin(&one, at(0));
+        sessions.fetched(&one, Some(Ok(held(3600))), "s", at(0));
+        let outlive = Need {
+            living: Some(at(3600)),
+            ..NEED
+        };
+        // Less than a quarter is over, and a new session would still give a later end.
+        let early = sessions.supply("a", &one, outlive, at(800));
+        assert!(matches!(early, Given::Fetch));
+        sessions.begin(&one, at(1200));
+        sessions.fetched(&one, Some(Err(down())), "s", at(1200));
+        for second in [1201, 1210, 1259] {
+            let given = sessions.supply("a", &one, outlive, at(second));
+            let Given::Failed(failure, again) = given else {
+                panic!("{given:?} after {second} s");
+            };
+            assert_eq!(failure.reason, Reason::CredentialsUnavailable);
+            assert!(again > at(second));
+        }
+        let again = sessions.supply("a", &one, outlive, at(1261));
+        assert!(matches!(again, Given::Fetch));
+        assert!(matches!(
+            sessions.supply("new", &one, NEED, at(1201)),
+            Given::Ready(_)
+        ));
+    }
+
+    #[test]
     fn the_cache_is_bounded_and_lets_go_of_the_oldest() {
         let mut sessions = Sessions::default();
         let first = session("first");

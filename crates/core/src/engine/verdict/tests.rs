@@ -291,7 +291,7 @@ fn an_upload_says_what_was_seen_and_what_was_not() {
     let once = Options::Put(PutOptions {
         if_none_match: Some(IfNoneMatch::Any),
         acl: Some("private".to_owned()),
-        tagging: Some(BTreeMap::new()),
+        tagging: Some(BTreeMap::from([("team".to_owned(), "a".to_owned())])),
         ..PutOptions::default()
     });
     let post = Options::Post(PostOptions::default());
