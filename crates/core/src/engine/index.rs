@@ -347,14 +347,14 @@ impl Index {
                 if self.secrets.get(&place).is_some_and(outlives) {
                     return self.of_secret(&seen.namespace, &seen.name);
                 }
-                self.drop_secret(place)
+                self.drop_secret(&place)
             }
-            Told::Absent(places) => all(places, |place| self.drop_secret(place)),
+            Told::Absent(places) => all(places, |place| self.drop_secret(&place)),
         }
     }
 
-    fn drop_secret(&mut self, place: Place) -> Vec<Work> {
-        self.secrets.remove(&place);
+    fn drop_secret(&mut self, place: &Place) -> Vec<Work> {
+        self.secrets.remove(place);
         self.of_secret(&place.0, &place.1)
     }
 

@@ -498,10 +498,12 @@ impl Engine {
         if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
             wake.at(renews);
         }
-        record.memory.tidy();
         // Last of all: a slow store delays nothing that others wait for.
-        self.try_it(uid, judged, issued.as_ref(), now, &mut wake)
-            .unwrap_or(Next::Idle(wake.0))
+        let tried = self.try_it(uid, judged, issued.as_ref(), now, &mut wake);
+        if let Some(record) = self.index.resources.get_mut(uid) {
+            record.memory.tidy();
+        }
+        tried.unwrap_or(Next::Idle(wake.0))
     }
 
     fn serves(&self, record: &index::Record) -> bool {

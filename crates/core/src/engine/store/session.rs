@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::failure::CredentialsFailure;
 use super::super::step::{Session, Uid};
 use super::super::time::{between, later};
-use super::{Held, Need, RECHECK, REFRESH_PAUSE, USELESS, ended};
+use super::{Held, Need, RECHECK, REFRESH_PAUSE, USELESS, ended, shifted};
 use crate::api::Reason;
 use crate::issue::backoff;
 
@@ -33,6 +33,8 @@ pub(super) struct Sessions {
     /// Resources that wait for the STS to be asked again.
     waiting: BTreeSet<Uid>,
     under_way: usize,
+    /// The store's clock less the operator's: a session ends by the store's.
+    pub(super) skew: SignedDuration,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,7 @@ impl Sessions {
         self.touch(session);
         let retry_at = self.retry_at.filter(|at| *at > now);
         let probing = self.failures > 0 && self.under_way > 0;
+        let skew = self.skew;
         let Some(entry) = self.known.get_mut(session) else {
             return Given::Fetching;
         };
@@ -78,7 +81,9 @@ impl Sessions {
             .is_some_and(|at| between(at, now) < REFRESH_PAUSE);
         let blocked = entry.failure.as_ref().filter(|(_, until)| *until > now);
         if let Some(held) = &entry.held {
+            // By the operator's clock, as all that it is held against.
             let end = held.credentials.expires_at;
+            let end = end.map(|end| shifted(end, -skew));
             let left = end.map_or(Duration::MAX, |end| between(now, end));
             let length = held.session_length.unwrap_or(left);
             let gains = end.is_some_and(|end| need.gains(end, length, now));

@@ -13,7 +13,7 @@ use super::super::failure::CredentialsFailure;
 use super::super::step::{CredentialSource, Session};
 use super::super::time::between;
 use super::session::Given;
-use super::{Held, Store, USELESS, ended};
+use super::{Held, Store, USELESS, ended, shifted};
 use crate::api::SessionScope;
 use crate::issue::refresh_gains;
 
@@ -87,6 +87,7 @@ impl Store {
             let form = self.compiled.as_ref().ok()?;
             (form.scope != SessionScope::Store).then(|| (session, form.source.clone()))
         });
+        self.sessions.skew = self.correction();
         let supply = match narrowed {
             None => self.of_store(need, now),
             Some((session, source)) => match self.sessions.supply(uid, session, need, now) {
@@ -120,6 +121,8 @@ impl Store {
         let Some(end) = held.credentials.expires_at else {
             return Supply::Ready(Box::new(held.clone()));
         };
+        // It ends by the store's clock; all else is held against the operator's.
+        let end = shifted(end, -self.correction());
         let left = between(now, end);
         let fresh = self.fetch.failure.is_none() && !self.fetch.recently(now);
         if left < USELESS {
@@ -226,6 +229,28 @@ mod tests {
         };
         assert_eq!(held.credentials.access_key_id, "narrow");
         assert_eq!(held.hash, store.held.as_ref().unwrap().hash);
+    }
+
+    #[test]
+    fn a_session_that_has_ended_by_the_stores_clock_is_fetched_anew() {
+        for scope in [SessionScope::Store, SessionScope::Request] {
+            let mut store = ready(scope);
+            store.session_begun(&session(), at(1));
+            let form = Store::new(super::tests::store("signer", scope));
+            let source = form.compiled.unwrap().source;
+            let result = Some(Ok(given("narrow", 3600)));
+            store.session_fetched(&session(), &source, result, at(2));
+            store.clocks.read_store(SignedDuration::from_secs(290));
+            let need = Need {
+                life: Duration::from_mins(5),
+                living: None,
+            };
+            let supply = store.supply("a", need, Some(&session()), at(3300));
+            assert!(
+                matches!(supply, Supply::Fetching | Supply::Fetch(_)),
+                "{supply:?}"
+            );
+        }
     }
 
     #[test]
