@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use presigned_core::engine::{ListFailure, ListOrder, ListedObject, Listing};
+use jiff::{SignedDuration, Timestamp};
+use presigned_core::engine::{Answer, ErrorCode, ListFailure, ListOrder, ListedObject, Listing};
 
 use super::cloud::Cloud;
+use super::iam;
 
 /// Objects by key: size and `ETag`.
 pub type Bucket = BTreeMap<String, (u64, String)>;
@@ -27,9 +28,45 @@ impl Cloud {
     }
 
     /// Lists as a server would, and keeps as the operator's client does.
-    pub fn list(&self, order: &ListOrder, _now: Timestamp) -> Result<Listing, ListFailure> {
+    pub fn list(&self, order: &ListOrder, now: Timestamp) -> Result<Listing, ListFailure> {
         if let Some(failure) = &self.listings_fail {
             return Err(failure.clone());
+        }
+        let origin = order.target.endpoint.to_string();
+        let server = self.servers.get(origin.trim_end_matches('/'));
+        let server = server.cloned().unwrap_or_default();
+        if let Some(unreached) = server.down {
+            return Err(ListFailure::Unreached(unreached));
+        }
+        let skew = Some(SignedDuration::from_secs(server.ahead));
+        let refused = |status, code| {
+            Err(ListFailure::Refused(Answer {
+                status,
+                code,
+                region: server.region.clone(),
+                skew,
+            }))
+        };
+        if server.foreign {
+            return refused(404, None);
+        }
+        if server
+            .region
+            .as_ref()
+            .is_some_and(|region| *region != order.target.region)
+        {
+            return refused(400, Some(ErrorCode::WrongRegion));
+        }
+        let its_now = super::at(now.as_second() + server.ahead);
+        let off = order.signed_at.as_second() - its_now.as_second();
+        if off.abs() > 15 * 60 {
+            return refused(403, Some(ErrorCode::RequestTimeTooSkewed));
+        }
+        if let Some(code) = self.stops(&order.credentials.access_key_id, its_now) {
+            return refused(403, Some(code));
+        }
+        if !self.lists(order) {
+            return refused(403, Some(ErrorCode::AccessDenied));
         }
         let none = Bucket::new();
         let objects = self.buckets.get(order.bucket.as_str()).unwrap_or(&none);
@@ -49,7 +86,15 @@ impl Cloud {
         }
         Ok(Listing {
             objects: kept,
-            skew: None,
+            skew,
         })
+    }
+
+    fn lists(&self, order: &ListOrder) -> bool {
+        let key = self.keys.get(&order.credentials.access_key_id);
+        let policy = key.and_then(|key| key.policy.as_ref());
+        let bucket = format!("arn:aws:s3:::{}", order.bucket);
+        let prefix = order.wanted.prefix.as_str();
+        policy.is_none_or(|policy| iam::allows(policy, "s3:ListBucket", &bucket, Some(prefix)))
     }
 }

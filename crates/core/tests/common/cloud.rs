@@ -11,6 +11,7 @@ use presigned_core::engine::{
 use presigned_core::signing::Credentials;
 
 use super::bucket::Bucket;
+use super::iam;
 use super::sigv4_verifier;
 use super::url::Parts;
 
@@ -22,6 +23,8 @@ pub struct Key {
     pub ends: Option<Timestamp>,
     /// From then on it signs nothing any more.
     pub revoked: Option<Timestamp>,
+    /// What the session is narrowed to.
+    pub policy: Option<String>,
 }
 
 /// What a credential source gives.
@@ -29,7 +32,8 @@ pub struct Key {
 pub enum Source {
     /// One key pair without an end.
     Static { key: String },
-    /// Sessions of so many seconds. A provider hands one out again while a sixth of it is left.
+    /// Sessions of so many seconds. A provider hands one out again while a sixth of it is left, and
+    /// never one that ends within minutes, as AWS's own do.
     Sessions {
         length: i64,
         current: Option<String>,
@@ -100,6 +104,7 @@ impl Cloud {
             token: token.then(|| format!("SIMTOKEN/{:08}=", self.made)),
             ends,
             revoked: None,
+            policy: None,
         };
         self.keys.insert(id.clone(), key);
         id
@@ -177,6 +182,19 @@ impl Cloud {
         })
     }
 
+    /// The error of a server to a key that it does not take now.
+    pub fn stops(&self, key: &str, now: Timestamp) -> Option<ErrorCode> {
+        let Some(key) = self.keys.get(key) else {
+            return Some(ErrorCode::InvalidAccessKeyId);
+        };
+        if key.ends.is_some_and(|end| end <= now) {
+            return Some(ErrorCode::InvalidToken);
+        }
+        key.revoked
+            .is_some_and(|end| end <= now)
+            .then_some(ErrorCode::InvalidAccessKeyId)
+    }
+
     /// The error of a server whose clock shows this time, if it refuses.
     fn refuses(
         &self,
@@ -186,23 +204,38 @@ impl Cloud {
         now: Timestamp,
     ) -> Option<ErrorCode> {
         let parts = Parts::of(url)?;
-        let Some(key) = self.keys.get(&parts.access_key_id) else {
-            return Some(ErrorCode::InvalidAccessKeyId);
-        };
-        let ended = key.ends.is_some_and(|end| end <= now);
-        if ended || key.token != parts.token {
+        if let Some(code) = self.stops(&parts.access_key_id, now) {
+            return Some(code);
+        }
+        let key = &self.keys[&parts.access_key_id];
+        if key.token != parts.token {
             return Some(ErrorCode::InvalidToken);
         }
-        if key.revoked.is_some_and(|end| end <= now) {
-            return Some(ErrorCode::InvalidAccessKeyId);
-        }
-        let why = sigv4_verifier::verify(url, method, headers, &key.secret, now).err()?;
+        let Err(why) = sigv4_verifier::verify(url, method, headers, &key.secret, now) else {
+            let place = parts.path.strip_prefix('/')?.split_once('/');
+            let permitted = place.is_some_and(|(bucket, object)| {
+                self.permits(&parts.access_key_id, method, bucket, object)
+            });
+            return (!permitted).then_some(ErrorCode::AccessDenied);
+        };
         Some(match why.as_str() {
             "the signature does not match" => ErrorCode::SignatureDoesNotMatch,
             "the request is not yet valid" => ErrorCode::RequestTimeTooSkewed,
             why if why.ends_with("was sent and not signed") => ErrorCode::HeadersNotSigned,
             _ => ErrorCode::AccessDenied,
         })
+    }
+
+    /// Whether the session of a key may do this to an object; a key without a session policy may do everything.
+    pub fn permits(&self, key: &str, method: &str, bucket: &str, object: &str) -> bool {
+        let action = match method {
+            "PUT" | "POST" => "s3:PutObject",
+            "DELETE" => "s3:DeleteObject",
+            _ => "s3:GetObject",
+        };
+        let resource = format!("arn:aws:s3:::{bucket}/{object}");
+        let policy = self.keys.get(key).and_then(|key| key.policy.as_ref());
+        policy.is_none_or(|policy| iam::allows(policy, action, &resource, None))
     }
 
     /// The server at an endpoint, to be changed.
@@ -225,11 +258,14 @@ impl Cloud {
             });
         }
         // Each policy has a session of its own.
-        if session.policy.is_some()
-            && let Some(Source::Sessions { current, .. }) =
-                self.sources.get_mut(&source_name(source))
+        if let Some(policy) = &session.policy
+            && let Some(Source::Sessions { length, .. }) = self.sources.get(&source_name(source))
         {
-            *current = None;
+            let id = self.new_key(Some(super::at(now.as_second() + length)), true);
+            if let Some(key) = self.keys.get_mut(&id) {
+                key.policy = Some(policy.clone());
+            }
+            return Ok(self.credentials(&id));
         }
         self.fetch(source, now)
     }
@@ -261,7 +297,7 @@ impl Cloud {
                 let fresh = |key: &Key| {
                     key.ends.is_some_and(|end| {
                         let left = end.as_second() - now.as_second();
-                        left > length / 6 && left <= length
+                        left > (length / 6).max(390) && left <= length
                     })
                 };
                 let current = match current {

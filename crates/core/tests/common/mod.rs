@@ -17,6 +17,8 @@
 pub mod bucket;
 pub mod cloud;
 pub mod cluster;
+pub mod iam;
+pub mod post_form;
 pub mod rng;
 #[path = "sigv4_verifier.rs"]
 pub mod sigv4_verifier;

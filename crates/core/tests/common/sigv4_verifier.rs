@@ -96,15 +96,21 @@ pub fn verify(
         "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
         hex(&Sha256::digest(canonical.as_bytes())),
     );
-    let mut key = format!("AWS4{secret}").into_bytes();
-    for part in [day, region, service, "aws4_request"] {
-        key = hmac(&key, part)?;
-    }
+    let key = signing_key(secret, [day, region, service])?;
     if hex(&hmac(&key, &to_sign)?) == *get("X-Amz-Signature")? {
         Ok(())
     } else {
         Err("the signature does not match".to_owned())
     }
+}
+
+/// The key that signs for a day, a region and a service.
+pub fn signing_key(secret: &str, scope: [&str; 3]) -> Result<Vec<u8>, String> {
+    let first = format!("AWS4{secret}").into_bytes();
+    let parts = scope.into_iter().chain(["aws4_request"]);
+    parts
+        .into_iter()
+        .try_fold(first, |key, part| hmac(&key, part))
 }
 
 fn check_time(date: &str, expires: &str, now: Timestamp) -> Result<(), String> {
@@ -126,13 +132,15 @@ fn check_time(date: &str, expires: &str, now: Timestamp) -> Result<(), String> {
     Ok(())
 }
 
-fn hmac(key: &[u8], message: &str) -> Result<Vec<u8>, String> {
+/// HMAC-SHA256.
+pub fn hmac(key: &[u8], message: &str) -> Result<Vec<u8>, String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|e| e.to_string())?;
     mac.update(message.as_bytes());
     Ok(mac.finalize().into_bytes().to_vec())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");
         out

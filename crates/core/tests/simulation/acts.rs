@@ -1,24 +1,17 @@
 //! What people and other programs do meanwhile: they apply, edit, break, mend and delete.
 
 use jiff::Timestamp;
-use presigned_core::api::{
-    GetOptions, Method, NamedEndpoint, PresignedUrlPolicySpec, PresignedUrlSpec, PutOptions,
-    Reason, SecretTemplate, StoreRef,
-};
+use presigned_core::api::{PresignedUrlSpec, Reason, Renew};
 
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::cluster::Place;
 use crate::common::rng::Rng;
-use crate::common::specs;
 use crate::common::world::World;
-
-const NAMESPACES: [&str; 3] = ["team-a", "team-ab", "team-b"];
-const NAMES: [&str; 4] = ["dl", "up", "model", "report"];
-const SECRET_NAMES: [&str; 3] = ["shared", "dl", "other"];
-const STORES: [&str; 2] = ["default", "backup"];
-const CREDENTIALS: [&str; 3] = ["s3-main", "s3-backup", ""];
+use crate::wants::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
+use crate::wants::{policy, resource, store};
+use crate::weather;
 
 /// The world as it stands before anything happens.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -44,6 +37,15 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
             world.cluster.touch_own_secret(source, now);
         }
     }
+    for role in ROLES {
+        let length = *rng.pick(&[900, 3600, 43_200]);
+        let current = None;
+        world
+            .cloud
+            .sources
+            .insert(role.to_owned(), Source::Sessions { length, current });
+    }
+    weather::begin(world, rng);
     for name in STORES {
         let spec = store(rng);
         world.cluster.put_store(name, Ok(spec), now);
@@ -55,121 +57,6 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     for _ in 0..5 {
         apply(world, rng);
     }
-}
-
-fn store(rng: &mut Rng) -> presigned_core::api::ClusterObjectStoreSpec {
-    let endpoint = *rng.pick(&[
-        "https://s3.example.test",
-        "http://minio.storage.svc:9000",
-        "https://s3b.example.test",
-    ]);
-    let source = *rng.pick(&CREDENTIALS);
-    let mut spec = specs::store(endpoint, (!source.is_empty()).then_some(source));
-    if rng.permille(150) {
-        spec.s3.max_signature_age = Some("30m".to_owned());
-    }
-    if rng.permille(300) {
-        spec.s3.endpoints = Some(vec![NamedEndpoint {
-            name: "public".to_owned(),
-            url: "https://cdn.example.test:8443".to_owned(),
-        }]);
-    }
-    if rng.permille(100) {
-        spec.s3.ca_bundle = Some(format!(
-            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-            rng.next() % 3
-        ));
-    }
-    spec
-}
-
-fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
-    let max = *rng.pick(&["1h", "6h", "12h", "12h", "48h"]);
-    let mut allow = vec![specs::rule(
-        &["data", "models"],
-        &["{namespace}/", "pub/"],
-        max,
-    )];
-    if rng.permille(500) {
-        allow.push(specs::rule(&["data"], &["*"], "2h"));
-    }
-    if rng.permille(100) {
-        allow[0].create_only = Some(true);
-    }
-    if rng.permille(300) {
-        allow[0].endpoints = vec!["public".to_owned()];
-    }
-    if rng.permille(500) {
-        specs::policy(&["team-*"], allow)
-    } else {
-        specs::policy_by_label(("team", "x"), allow)
-    }
-}
-
-fn resource(rng: &mut Rng, namespace: &str) -> PresignedUrlSpec {
-    let bucket = *rng.pick(&["data", "data", "models"]);
-    let key = match rng.range(0, 10) {
-        0..5 => format!("{namespace}/file {}+&?.txt", rng.next() % 3),
-        5..8 => format!("pub/é{}", rng.next() % 3),
-        8 => "private/secret".to_owned(),
-        _ => "../escape".to_owned(),
-    };
-    let method = *rng.pick(&[
-        None,
-        None,
-        Some(Method::Get),
-        Some(Method::Head),
-        Some(Method::Put),
-        Some(Method::Delete),
-    ]);
-    let duration = *rng.pick(&[
-        None,
-        None,
-        Some("1h"),
-        Some("1h"),
-        Some("6h"),
-        Some("12h"),
-        Some("15m"),
-    ]);
-    let mut spec = PresignedUrlSpec {
-        method,
-        duration: duration.map(str::to_owned),
-        ..specs::get(bucket, &key)
-    };
-    if method == Some(Method::Put) && rng.permille(500) {
-        spec.put = Some(Box::new(PutOptions {
-            content_type: Some("text/plain".to_owned()),
-            ..PutOptions::default()
-        }));
-    }
-    if spec.put.is_none() && method == Some(Method::Get) && rng.permille(50) {
-        spec.get = Some(Box::new(GetOptions::default()));
-    }
-    if rng.permille(250) {
-        spec.secret_name = Some((*rng.pick(&SECRET_NAMES)).to_owned());
-    }
-    if rng.permille(200) {
-        spec.renew_before_percentage = Some(*rng.pick(&[5, 30, 50, 90]));
-    }
-    if rng.permille(150) {
-        spec.store_ref = Some(StoreRef {
-            kind: None,
-            name: Some((*rng.pick(&["backup", "missing"])).to_owned()),
-        });
-    }
-    if rng.permille(100) {
-        spec.endpoint = Some("public".to_owned());
-    }
-    if rng.permille(150) {
-        spec.secret_template = Some(Box::new(SecretTemplate {
-            labels: Some([("app".to_owned(), "web".to_owned())].into()),
-            annotations: None,
-        }));
-    }
-    if rng.permille(60) {
-        spec.suspend = Some(true);
-    }
-    spec
 }
 
 fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -192,13 +79,36 @@ fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
     {
         let new = spec;
         spec = (**old).clone();
-        match rng.range(0, 5) {
+        match rng.range(0, 6) {
             0 => spec.secret_name = new.secret_name,
             1 => spec.suspend = Some(spec.suspend != Some(true)),
-            2 => spec.key = new.key,
+            2 => {
+                (spec.key, spec.keys, spec.prefix) = (new.key, new.keys, new.prefix);
+                (spec.method, spec.get, spec.put) = (new.method, new.get, new.put);
+                (spec.post, spec.list, spec.formats) = (new.post, new.list, new.formats);
+                spec.ttl_after_expiry = new.ttl_after_expiry;
+                spec.renew = new.renew;
+            }
             3 => spec.duration = new.duration,
+            4 => spec.verify = new.verify,
             _ => spec.secret_template = new.secret_template,
         }
+    }
+    if spec.renew == Some(Renew::Never) {
+        spec.renew_before_percentage = None;
+    }
+    // Admission lets nobody edit what a link is signed for.
+    if let Some(known) = world.cluster.resources.get(&place)
+        && let Ok(old) = &known.spec
+        && old.renew == Some(Renew::Never)
+    {
+        spec = PresignedUrlSpec {
+            secret_name: spec.secret_name,
+            secret_template: spec.secret_template,
+            suspend: spec.suspend,
+            verify: spec.verify,
+            ..(**old).clone()
+        };
     }
     let now = world.now;
     world.say(|| format!("apply {namespace}/{name} {spec:?}"));
@@ -215,7 +125,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     let some_resource = rng.pick_owned(world.cluster.resources.keys().cloned());
     let some_secret = rng.pick_owned(world.cluster.secrets.keys().cloned());
-    match rng.range(0, 100) {
+    match rng.range(0, 125) {
         0..18 => apply(world, rng),
         18..22 => {
             if let Some((namespace, name)) = some_resource {
@@ -301,10 +211,12 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
             world.say(|| format!("the API server is away until {until}"));
             world.meddler.outage_until = until;
         }
-        _ => {
+        98..100 => {
             let by = *rng.pick(&[60, 3600, 20_000, -45, -600, -5000]);
             world.step_clock(by);
+            weather::clock_stepped(world, by);
         }
+        _ => weather::change(world, rng),
     }
 }
 
@@ -452,6 +364,7 @@ fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
 /// Ends what would never end by itself, so that the world can settle.
 pub fn settle(world: &mut World<Chaos>) {
     let now = world.now;
+    weather::settle(world);
     for name in NAMESPACES {
         if world
             .cluster

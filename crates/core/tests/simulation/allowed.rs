@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use presigned_core::api::{
-    AllowRule, Method, PolicyMethod, PresignedUrlPolicySpec, PresignedUrlSpec,
+    AllowRule, ListOptions, Method, PolicyMethod, PostOptions, PresignedUrlPolicySpec,
+    PresignedUrlSpec,
 };
 use presigned_core::engine::{NamespaceSeen, PolicySeen};
 use presigned_core::policy::parse_duration;
@@ -20,10 +21,20 @@ pub struct Rules {
 /// What the policies say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Say {
-    /// For so many seconds.
-    Allowed(i64),
+    /// For so many seconds, and for so many objects.
+    Allowed(i64, u32),
     Denied,
     Unknown,
+}
+
+/// Which objects are asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum What<'a> {
+    Key(&'a str),
+    /// All under a prefix, to be listed: the list's options are in the spec.
+    List(&'a str, Option<&'a ListOptions>),
+    /// Any under a prefix, for a form's sender to choose.
+    Under(&'a str),
 }
 
 /// What is asked.
@@ -32,11 +43,12 @@ pub struct Ask<'a> {
     pub namespace: &'a str,
     pub store: &'a str,
     pub bucket: &'a str,
-    pub key: &'a str,
+    pub what: What<'a>,
     pub method: Method,
     /// Seconds; `None` takes what there is.
     pub seconds: Option<i64>,
     pub endpoint: Option<&'a str>,
+    pub post: Option<&'a PostOptions>,
 }
 
 impl Rules {
@@ -65,31 +77,74 @@ impl Rules {
             .policies
             .values()
             .filter_map(|policy| policy.as_ref().ok());
-        let longest = readable
+        let fitting: Vec<&AllowRule> = readable
             .filter(|policy| selects(policy, ask.namespace, labels))
             .flat_map(|policy| &policy.allow)
             .filter(|rule| allows(rule, ask))
-            .map(|rule| seconds(&rule.max_duration))
-            .filter(|max| ask.seconds.is_none_or(|asked| asked <= *max))
+            .filter(|rule| {
+                ask.seconds
+                    .is_none_or(|asked| asked <= seconds(&rule.max_duration))
+            })
+            .collect();
+        let longest = fitting.iter().map(|rule| seconds(&rule.max_duration)).max();
+        let objects = fitting
+            .iter()
+            .map(|rule| rule.max_objects.unwrap_or(1000))
             .max();
-        match longest {
-            Some(max) => Say::Allowed(max),
-            None if self.policies.values().any(Result::is_err) => Say::Unknown,
-            None => Say::Denied,
+        match (longest, objects) {
+            (Some(longest), Some(objects)) => Say::Allowed(longest, objects),
+            _ if self.policies.values().any(Result::is_err) => Say::Unknown,
+            _ => Say::Denied,
+        }
+    }
+
+    /// What the policies say to all that a spec asks; `None` where its objects are not told as they should be.
+    pub fn say_all(&self, namespace: &str, spec: &PresignedUrlSpec) -> Option<Say> {
+        let method = spec.method.unwrap_or_default();
+        let what = match (&spec.key, &spec.keys, &spec.prefix, method) {
+            (Some(key), None, None, _) => What::Key(key),
+            (None, None, Some(prefix), Method::Get) => What::List(prefix, spec.list.as_ref()),
+            (None, None, Some(prefix), Method::Post) => What::Under(prefix),
+            (None, Some(keys), None, _) => return Some(self.say_keys(namespace, spec, keys)),
+            _ => return None,
+        };
+        Some(self.say(&ask(namespace, spec, what)))
+    }
+
+    /// Each key by whatever rule, and not more than the widest of these lets one resource have.
+    fn say_keys(&self, namespace: &str, spec: &PresignedUrlSpec, keys: &[String]) -> Say {
+        let (mut longest, mut most) = (i64::MAX, 0);
+        for key in keys {
+            match self.say(&ask(namespace, spec, What::Key(key))) {
+                Say::Allowed(seconds, objects) => {
+                    longest = longest.min(seconds);
+                    most = most.max(objects);
+                }
+                other => return other,
+            }
+        }
+        if keys.len() <= usize::try_from(most).unwrap() {
+            return Say::Allowed(longest, most);
+        }
+        if self.policies.values().any(Result::is_err) {
+            Say::Unknown
+        } else {
+            Say::Denied
         }
     }
 }
 
-/// What a spec asks.
-pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec) -> Ask<'a> {
+/// What a spec asks of some objects.
+pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec, what: What<'a>) -> Ask<'a> {
     Ask {
         namespace,
         store: store(spec),
         bucket: &spec.bucket,
-        key: spec.key.as_deref().unwrap_or_default(),
+        what,
         method: spec.method.unwrap_or(Method::Get),
         seconds: spec.duration.as_deref().map(seconds),
         endpoint: spec.endpoint.as_deref(),
+        post: spec.post.as_ref(),
     }
 }
 
@@ -144,14 +199,26 @@ fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
     };
     let prefix = rule.prefixes.iter().any(|prefix| {
         let prefix = prefix.replace("{namespace}", ask.namespace);
-        if let Some(raw) = prefix.strip_suffix('*') {
-            return ask.key.starts_with(raw);
-        }
         let folder = prefix.trim_end_matches('/');
-        ask.key == folder || ask.key.starts_with(&format!("{folder}/"))
+        match (ask.what, prefix.strip_suffix('*')) {
+            (What::Key(asked) | What::List(asked, _) | What::Under(asked), Some(raw)) => {
+                asked.starts_with(raw)
+            }
+            (What::Key(key), None) => key == folder || key.starts_with(&format!("{folder}/")),
+            (What::List(asked, _) | What::Under(asked), None) => {
+                asked.ends_with('/') && asked.starts_with(&format!("{folder}/"))
+            }
+        }
     });
+    let listed = match ask.what {
+        What::List(_, options) => lists(rule, options),
+        What::Key(_) | What::Under(_) => true,
+    };
+    let form = ask.method != Method::Post || ask.post.is_some_and(|post| takes(rule, post));
     method
         && prefix
+        && listed
+        && form
         && rule
             .stores
             .iter()
@@ -160,4 +227,42 @@ fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
         && ask
             .endpoint
             .is_none_or(|name| rule.endpoints.iter().any(|allowed| allowed == name))
+}
+
+fn lists(rule: &AllowRule, options: Option<&ListOptions>) -> bool {
+    let most = rule.max_objects.unwrap_or(1000);
+    let fastest = rule.min_refresh_interval.as_deref().map_or(300, seconds);
+    let asked = options.cloned().unwrap_or_default();
+    let wanted = [
+        asked.min_objects.unwrap_or(1),
+        asked.max_objects.unwrap_or(0),
+    ];
+    let every = asked.refresh_interval.as_deref().map(seconds);
+    rule.methods.contains(&PolicyMethod::List)
+        && wanted.iter().all(|wanted| *wanted <= most)
+        && every.is_none_or(|every| every >= fastest)
+}
+
+fn takes(rule: &AllowRule, post: &PostOptions) -> bool {
+    let sized = post
+        .content_length_range
+        .is_some_and(|range| rule.max_upload_bytes.is_some_and(|most| range.max <= most));
+    let redirect = post.success_action_redirect.as_ref();
+    let metadata = post
+        .metadata
+        .as_ref()
+        .is_some_and(|given| !given.is_empty());
+    let open = |url: &String| {
+        rule.redirects
+            .iter()
+            .any(|allowed| match allowed.strip_suffix('*') {
+                Some(start) => url.starts_with(start),
+                None => url == allowed,
+            })
+    };
+    sized
+        && rule.create_only != Some(true)
+        && redirect.is_none_or(open)
+        && (!metadata || rule.allow_metadata == Some(true))
+        && post.acl.as_ref().is_none_or(|acl| rule.acls.contains(acl))
 }

@@ -10,9 +10,10 @@ use presigned_core::engine::{
 };
 
 use crate::common::cloud::Cloud;
-use crate::common::cluster::Cluster;
+use crate::common::cluster::{Cluster, Place};
 use crate::common::rng::Rng;
 use crate::common::world::{Fault, Meddler, carry_out, place};
+use crate::given::Given;
 use crate::sabotage::Sabotage;
 
 /// A Secret as it was written.
@@ -21,10 +22,18 @@ pub struct Written {
     pub at: Timestamp,
     pub uid: String,
     pub namespace: String,
-    pub url: String,
-    pub method: String,
+    pub given: Result<Given, String>,
     /// What stood there before, and whether somebody else had edited it.
-    pub before: Option<(String, bool)>,
+    pub before: Option<(Given, bool)>,
+}
+
+/// A Secret of what still lived, as it was removed by the operator.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    pub at: Timestamp,
+    pub uid: String,
+    pub place: Place,
+    pub given: Given,
 }
 
 /// The faults of a seed.
@@ -34,6 +43,12 @@ pub struct Chaos {
     pub on: bool,
     pub outage_until: Timestamp,
     pub written: Vec<Written>,
+    pub removed: Vec<Removed>,
+    /// What is mended when: an endpoint, or listings by the empty name.
+    pub mend: Vec<(Timestamp, String)>,
+    pub sts_down_until: Timestamp,
+    /// Until when something about a store is or was out of order.
+    pub weather_at: Timestamp,
     pub sabotage: Sabotage,
 }
 
@@ -44,6 +59,10 @@ impl Chaos {
             on: true,
             outage_until: Timestamp::MIN,
             written: Vec::new(),
+            removed: Vec::new(),
+            mend: Vec::new(),
+            sts_down_until: Timestamp::MIN,
+            weather_at: Timestamp::MIN,
             sabotage,
         }
     }
@@ -74,6 +93,12 @@ impl Meddler for Chaos {
             return None;
         }
         if let Step::FetchCredentials { .. } = step {
+            if now < self.sts_down_until {
+                return Some(Fault::NoCredentials(CredentialsFailure {
+                    reason: Reason::CredentialsUnavailable,
+                    message: "the model's STS is down".to_owned(),
+                }));
+            }
             return match self.rng.range(0, 100) {
                 0..4 => Some(Fault::NoCredentials(CredentialsFailure {
                     reason: Reason::CredentialsUnavailable,
@@ -83,7 +108,10 @@ impl Meddler for Chaos {
                 _ => None,
             };
         }
-        if now < self.outage_until {
+        if let Step::Sign(_) = step {
+            return None;
+        }
+        if now < self.outage_until && !matches!(step, Step::List { .. } | Step::Ask { .. }) {
             return Some(Fault::Lost(ApiFailure::Unavailable));
         }
         self.api_fault()
@@ -105,9 +133,19 @@ impl Meddler for Chaos {
         step: &Step,
         now: Timestamp,
     ) -> StepResult {
-        let before = place(step)
-            .and_then(|place| cluster.secrets.get(&place))
-            .and_then(|secret| Some((secret.text("url")?.to_owned(), secret.edited.is_some())));
+        let writes = matches!(
+            step,
+            Step::CreateSecret(_) | Step::UpdateSecret { .. } | Step::DeleteSecret { .. }
+        );
+        let standing = place(step)
+            .filter(|_| writes)
+            .and_then(|place| cluster.secrets.get(&place));
+        let own = standing.is_some_and(|secret| {
+            let mut owners = secret.owners.iter();
+            owners.any(|owner| *work == Work::Resource(owner.uid.clone()))
+        });
+        let before = standing
+            .and_then(|secret| Some((Given::of(&secret.data).ok()?, secret.edited.is_some())));
         let result = match self.sabotage.land(cluster, cloud, work, step, now) {
             Some(result) => result,
             None => carry_out(cluster, cloud, work, step, now),
@@ -126,9 +164,25 @@ impl Meddler for Chaos {
                 at: now,
                 uid: uid.to_string(),
                 namespace: place.0.clone(),
-                url: secret.text("url").unwrap_or_default().to_owned(),
-                method: secret.text("method").unwrap_or_default().to_owned(),
+                given: Given::of(&secret.data),
                 before,
+            });
+        } else if let (
+            Work::Resource(uid),
+            Step::DeleteSecret { .. },
+            StepResult::SecretDeleted(Ok(())),
+            Some((given, false)),
+            Some(place),
+        ) = (work, step, &result, before, place(step))
+            && own
+            && given.ends > now
+        {
+            let uid = uid.clone();
+            self.removed.push(Removed {
+                at: now,
+                uid,
+                place,
+                given,
             });
         }
         result
@@ -147,6 +201,16 @@ impl Meddler for Chaos {
     }
 
     fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {
+        let due = self.mend.iter().filter(|(time, _)| *time <= now);
+        for (_, what) in due {
+            if what.is_empty() {
+                cloud.listings_fail = None;
+            } else {
+                let server = cloud.server(what);
+                (server.down, server.foreign) = (None, false);
+            }
+        }
+        self.mend.retain(|(time, _)| *time > now);
         self.sabotage.tick(cluster, cloud, now);
     }
 }

@@ -17,10 +17,17 @@ mod common;
 mod acts;
 mod allowed;
 mod chaos;
+mod expected;
+mod forgeries;
+mod given;
+mod holds;
 mod judge;
 mod quiet;
 mod run;
 mod sabotage;
+mod wants;
+mod weather;
+mod writes;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,4 +130,15 @@ planted! {
     a_start_that_is_not_silent_is_found: ForgetsAtStart => "after a restart";
     a_renamed_secret_that_stays_is_found: LeavesRenamed => "the Secret team-";
     drift_that_is_overlooked_is_found: OverlooksDrift => "is Ready, but";
+    a_listed_key_that_is_not_judged_is_found: SignsUnjudged => "no policy allows";
+    a_form_for_any_bucket_is_found: FormOfAnyBucket => "without a condition of its bucket";
+    a_link_that_is_renewed_is_found: RenewsLinks => "the link's end moved";
+    a_link_whose_end_moves_is_found: MovesLinkEnds => "the link's end moved";
+    a_link_that_is_forgotten_is_found: ForgetsLinks => "a link that ended was issued again";
+    a_rejected_key_that_is_used_is_found: UsesRejectedKey => "a key that the store rejects";
+    a_clock_that_is_not_heeded_is_found: DropsSkew => "the store's clock is";
+    a_lax_store_that_is_trusted_is_found: TrustsLaxStore => "takes what nobody signed";
+    an_unproven_url_that_is_published_is_found: PublishesUnproven => "NoSuchKey";
+    a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
+    a_living_secret_that_is_removed_is_found: TakesForDead => "a Secret that lives was removed";
 }

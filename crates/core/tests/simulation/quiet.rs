@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::api::{ConditionStatus, KIND};
+use presigned_core::api::{ConditionStatus, KIND, Verify};
 use presigned_core::engine::{ResourceSeen, SecretAccess, Work};
 
-use crate::allowed::{Rules, Say, ask, store};
+use crate::allowed::seconds;
 use crate::chaos::Chaos;
 use crate::common::world::{Kind, Record, World};
-use crate::judge::{Judge, ready, source_gives};
+use crate::expected::{Expected, expected};
+use crate::given::Given;
+use crate::judge::{Judge, ready};
 
 /// A write that is not the operator's fault.
 pub fn excused(record: &Record, stale: &[Work]) -> bool {
@@ -53,7 +55,7 @@ pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
             .cluster
             .resources
             .values()
-            .any(|seen| *seen.uid == *uid && ready(&seen.status));
+            .any(|seen| seen.uid == uid && ready(&seen.status));
         if !well || world.cluster.blind {
             continue;
         }
@@ -70,27 +72,34 @@ pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
     }
 }
 
-/// What a status must say.
-#[derive(Debug, PartialEq)]
-pub struct Expected {
-    pub ready: Option<bool>,
-    reason: Option<&'static str>,
-    allowed: ConditionStatus,
-}
-
 /// Every status is right, and nothing of ours lies about.
 pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
     for seen in world.cluster.resources.values() {
-        let expected = expected(world, seen);
+        let expected = expected(world, judge, seen);
         let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
         if let Err(what) = compare(seen, &expected) {
             judge.verdicts.push(format!("at rest {who}: {what}"));
+        }
+        if let Some(what) = overdue(world, judge, seen) {
+            judge.verdicts.push(format!("at rest {who}: {what}"));
+        }
+        if let Some(wanted) = &expected.listed
+            && let Some(told) = &seen.status.secret_ref
+            && let place = (seen.namespace.clone(), told.name.clone())
+            && let Some(secret) = world.cluster.secrets.get(&place)
+            && let Ok(given) = Given::of(&secret.data)
+            && !given.entries.iter().map(|entry| &entry.key).eq(wanted)
+        {
+            let held: Vec<&String> = given.entries.iter().map(|entry| &entry.key).collect();
+            judge.verdicts.push(format!(
+                "at rest {who}: it holds {held:?}, and there are {wanted:?}"
+            ));
         }
         let wanted = seen.status.secret_ref.as_ref().map(|secret| &secret.name);
         let blind = world.settings.secret_access == SecretAccess::None;
         for ((namespace, name), secret) in &world.cluster.secrets {
             let ours = secret.owners.iter().any(|owner| {
-                owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *seen.uid
+                owner.kind == KIND && owner.controller == Some(true) && owner.uid == seen.uid
             });
             if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
                 judge.verdicts.push(format!(
@@ -101,68 +110,18 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
     }
 }
 
-pub fn expected(world: &World<Chaos>, seen: &ResourceSeen) -> Expected {
-    let failed = |reason, allowed| Expected {
-        ready: Some(false),
-        reason: Some(reason),
-        allowed,
-    };
-    // What is issued lives on until it ends.
-    let lives_on = |allowed| Expected {
-        ready: None,
-        reason: None,
-        allowed,
-    };
-    let Ok(spec) = &seen.spec else {
-        return failed("InvalidSpec", ConditionStatus::Unknown);
-    };
-    if spec.key.as_ref().is_none_or(|key| key.contains("..")) {
-        return failed("InvalidSpec", ConditionStatus::Unknown);
-    }
-    match Rules::of(&world.cluster).say(&ask(&seen.namespace, spec)) {
-        Say::Denied => return failed("PolicyDenied", ConditionStatus::False),
-        Say::Unknown => return lives_on(ConditionStatus::Unknown),
-        Say::Allowed(_) => {}
-    }
-    let allowed = ConditionStatus::True;
-    let usable = world
-        .cluster
-        .stores
-        .get(store(spec))
-        .and_then(|store| store.spec.as_ref().ok());
-    let Some(usable) = usable else {
-        return lives_on(allowed);
-    };
-    let endpoint = spec.endpoint.as_ref().is_none_or(|name| {
-        usable
-            .s3
-            .endpoints
-            .iter()
-            .flatten()
-            .any(|endpoint| endpoint.name == *name)
-    });
-    if !endpoint || spec.suspend == Some(true) || !source_gives(world, seen) {
-        return lives_on(allowed);
-    }
-    let name = spec.secret_name.as_ref().unwrap_or(&seen.name);
-    let place = (seen.namespace.clone(), name.clone());
-    let conflict = world.cluster.secrets.get(&place).is_some_and(|secret| {
-        !secret
-            .owners
-            .iter()
-            .any(|owner| owner.controller == Some(true) && *owner.uid == *seen.uid)
-    });
-    if world.settings.secret_access == SecretAccess::None {
-        return lives_on(allowed);
-    }
-    if conflict {
-        return failed("SecretConflict", allowed);
-    }
-    Expected {
-        ready: Some(true),
-        reason: Some("Issued"),
-        allowed,
-    }
+/// A link that ended so long ago that its resource must be gone.
+fn overdue(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Option<String> {
+    let end = judge.links.get(&seen.uid)?;
+    let ttl = seen.spec.as_ref().ok()?.ttl_after_expiry.as_deref()?;
+    let ttl = if ttl == "0s" { 0 } else { seconds(ttl) };
+    let since = judge.calm_since?.as_second().max(end.as_second() + ttl);
+    let gone = world.now.as_second() < since + 3000;
+    (!gone).then(|| format!("the link ended at {end}, and the resource is still there"))
+}
+
+fn spec_verifies(seen: &ResourceSeen) -> Option<Verify> {
+    seen.spec.as_ref().ok()?.verify
 }
 
 fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
@@ -189,7 +148,7 @@ fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
     if expected.reason.is_some_and(|reason| is.reason != reason) {
         return Err(format!("expected {expected:?}, and it is {told}"));
     }
-    if allowed.status != expected.allowed {
+    if expected.allowed.is_some_and(|says| allowed.status != says) {
         return Err(format!("expected {expected:?}, and Allowed is {allowed:?}"));
     }
     if expected.ready == Some(true) {
@@ -204,6 +163,14 @@ fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
         }
         if status.failed_attempts.is_some() {
             return Err("it is Ready, and counts failures".to_owned());
+        }
+        let never = spec_verifies(seen) == Some(Verify::Never);
+        let verified = get("Verified").map(|verified| verified.status);
+        if never == verified.is_some() {
+            return Err(format!("verify is not as asked: {:?}", get("Verified")));
+        }
+        if !never && expected.works == Some(true) && verified != Some(ConditionStatus::True) {
+            return Err(format!("it works, and Verified is {:?}", get("Verified")));
         }
     }
     if is.reason == "PolicyDenied" && status.secret_ref.is_some() {

@@ -1,21 +1,19 @@
 //! Planted bugs: each breaks one promise between the engine and the world, and the judge must find it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::api::{GetOptions, Method, PresignedUrlStatus, PutOptions};
+use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
-    ApiFailure, Change, Event, ObjectVersion, SecretWrite, Step, StepResult, Work,
+    ApiFailure, Change, Event, ObjectVersion, ResourceSeen, Step, StepResult, Work,
 };
-use presigned_core::policy::{Bucket, Key, Options};
-use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 
 use crate::common::at;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
 use crate::common::world::{carry_out, place};
+use crate::forgeries::{any_bucket, longer, misread, unjudged};
 
 /// A bug between the engine and the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +55,28 @@ pub enum Bug {
     LeavesRenamed,
     /// A Secret that was edited is said to be as it was written.
     OverlooksDrift,
+    /// A key that is listed gets a URL, whatever policies say of it.
+    SignsUnjudged,
+    /// A form has no condition of its bucket.
+    FormOfAnyBucket,
+    /// A link is renewed.
+    RenewsLinks,
+    /// A link is taken to end ten minutes later than the status says.
+    MovesLinkEnds,
+    /// It is forgotten at a start that a link was issued.
+    ForgetsLinks,
+    /// A key that the store rejects is taken for one that works.
+    UsesRejectedKey,
+    /// The clocks of stores are not heeded.
+    DropsSkew,
+    /// A store that takes headers that nobody signed is taken for one that rejects them.
+    TrustsLaxStore,
+    /// Each try is taken for one that worked.
+    PublishesUnproven,
+    /// Sessions are not narrowed.
+    WidensSessions,
+    /// A URL that lives is taken for dead at a start.
+    TakesForDead,
 }
 
 /// A planted bug with what it has to remember.
@@ -88,7 +108,46 @@ impl Sabotage {
         now: Timestamp,
     ) -> Option<StepResult> {
         let standing = place(step).and_then(|place| cluster.secrets.get(&place).cloned());
+        let forged = |write| match self.bug {
+            Bug::SignsUnjudged => unjudged(write, cloud),
+            Bug::FormOfAnyBucket => any_bucket(write, cloud),
+            _ => None,
+        };
+        let forgery = match step {
+            Step::CreateSecret(write) => forged(write).map(Step::CreateSecret),
+            Step::UpdateSecret { write, target } => forged(write).map(|write| Step::UpdateSecret {
+                write,
+                target: target.clone(),
+            }),
+            _ => None,
+        };
+        if let Some(step) = forgery {
+            return Some(carry_out(cluster, cloud, work, &step, now));
+        }
         match (self.bug, step) {
+            (
+                Bug::WidensSessions,
+                Step::FetchCredentials {
+                    store,
+                    source,
+                    session,
+                },
+            ) if session.policy.is_some() => {
+                let mut session = session.clone();
+                session.policy = None;
+                let (store, source) = (store.clone(), source.clone());
+                let step = Step::FetchCredentials {
+                    store,
+                    source,
+                    session,
+                };
+                Some(carry_out(cluster, cloud, work, &step, now))
+            }
+            (bug, Step::Ask { .. } | Step::List { .. }) => {
+                let mut result = carry_out(cluster, cloud, work, step, now);
+                misread(bug, work, step, &mut result);
+                Some(result)
+            }
             (Bug::OverwritesForeign, Step::CreateSecret(write)) => {
                 let step = Step::UpdateSecret {
                     write: write.clone(),
@@ -250,7 +309,35 @@ impl Sabotage {
                 seen.status = Box::default();
                 Some(Event::Resource(Change::InitApply(seen)))
             }
+            (bug, Event::Resource(change)) => Some(Event::Resource(self.misheard(bug, change))),
             (_, event) => Some(event),
+        }
+    }
+
+    /// What a faulty engine would take a resource for.
+    fn misheard(&self, bug: Bug, change: Change<ResourceSeen>) -> Change<ResourceSeen> {
+        let once = |seen: &ResourceSeen| {
+            let spec = seen.spec.as_ref().ok();
+            spec.is_some_and(|spec| spec.renew == Some(Renew::Never))
+        };
+        match (bug, change) {
+            (Bug::RenewsLinks, Change::InitApply(seen)) => Change::InitApply(renewed(seen)),
+            (Bug::RenewsLinks, Change::Apply(seen)) => Change::Apply(renewed(seen)),
+            (Bug::MovesLinkEnds, Change::InitApply(mut seen)) if once(&seen) => {
+                seen.status.expires_at =
+                    seen.status.expires_at.map(|end| at(end.as_second() + 600));
+                Change::InitApply(seen)
+            }
+            (Bug::ForgetsLinks, Change::InitApply(mut seen)) if once(&seen) => {
+                seen.status = Box::default();
+                Change::InitApply(seen)
+            }
+            (Bug::TakesForDead, Change::InitApply(mut seen)) => {
+                let now = self.now;
+                seen.status.expires_at = seen.status.expires_at.map(|end| end.min(now));
+                Change::InitApply(seen)
+            }
+            (_, change) => change,
         }
     }
 
@@ -264,6 +351,15 @@ impl Sabotage {
             carry_out(cluster, cloud, &work, &step, now);
         }
     }
+}
+
+/// The resource without its wish to be issued once.
+fn renewed(mut seen: ResourceSeen) -> ResourceSeen {
+    if let Ok(spec) = &mut seen.spec {
+        spec.renew = None;
+        spec.ttl_after_expiry = None;
+    }
+    seen
 }
 
 /// Writes a status with the URL in its first condition.
@@ -320,40 +416,4 @@ fn says(status: &PresignedUrlStatus, reason: &str) -> bool {
         .conditions
         .first()
         .is_some_and(|ready| ready.reason == reason)
-}
-
-/// The same URL with a life of a week, truly signed.
-fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
-    let text = |key: &str| String::from_utf8(write.data.get(key)?.expose().to_vec()).ok();
-    let parts = Parts::of(&text("url")?)?;
-    let (bucket, key) = parts.path[1..].split_once('/')?;
-    let (bucket, key) = (Bucket::parse(bucket).ok()?, Key::parse(key).ok()?);
-    let options = match text("method")?.as_str() {
-        method if method == Method::Get.as_str() => Options::Get(GetOptions::default()),
-        method if method == Method::Head.as_str() => Options::Head(GetOptions::default()),
-        method if method == Method::Put.as_str() => Options::Put(PutOptions::default()),
-        _ => Options::Delete,
-    };
-    let known = cloud.keys.get(&parts.access_key_id)?;
-    let credentials = Credentials {
-        access_key_id: parts.access_key_id.clone(),
-        secret_access_key: known.secret.clone().into(),
-        session_token: known.token.clone().map(Into::into),
-        expires_at: known.ends.map(|_| Timestamp::MAX),
-    };
-    let endpoint = Endpoint::parse(&parts.origin).ok()?;
-    let style = presigned_core::api::AddressingStyle::Path;
-    let target = Target::resolve(Some(&endpoint), &parts.region, style, &bucket).ok()?;
-    let operation = Operation {
-        bucket: &bucket,
-        key: &key,
-        options: &options,
-    };
-    let week = Duration::from_hours(168);
-    let signed = presign(&operation, &target, &credentials, parts.start, week).ok()?;
-    let mut write = Box::new(write.clone());
-    write
-        .data
-        .insert("url".to_owned(), signed.url.expose().to_owned().into());
-    Some(write)
 }

@@ -1,0 +1,189 @@
+//! What a status must say when all has been well for a while, by the judge's own reading of everything.
+
+use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew, SessionScope, Verify};
+use presigned_core::engine::{ResourceSeen, SecretAccess};
+
+use crate::allowed::{Ask, Rules, Say, What, ask};
+use crate::chaos::Chaos;
+use crate::common::world::World;
+use crate::holds::{keeps, server, store_of, usable};
+use crate::judge::Judge;
+use crate::writes::{safe, scope, trusted};
+
+/// Seconds of calm after which everything was looked at and renewed at least once.
+pub const LATE: i64 = 13 * 3600;
+
+/// What a status must say.
+#[derive(Debug, PartialEq)]
+pub struct Expected {
+    pub ready: Option<bool>,
+    pub reason: Option<&'static str>,
+    pub allowed: Option<ConditionStatus>,
+    /// The keys that a listing gives URLs for.
+    pub listed: Option<Vec<String>>,
+    /// Whether a try of it works, where that can be told.
+    pub works: Option<bool>,
+}
+
+fn failed(reason: &'static str, allowed: ConditionStatus) -> Expected {
+    Expected {
+        ready: Some(false),
+        reason: Some(reason),
+        ..lives_on(allowed)
+    }
+}
+
+/// What is issued lives on until it ends.
+fn lives_on(allowed: ConditionStatus) -> Expected {
+    Expected {
+        ready: None,
+        reason: None,
+        allowed: Some(allowed),
+        listed: None,
+        works: None,
+    }
+}
+
+/// Nothing new can be issued: what lives lives on, and what was never there has this reason.
+fn failing(world: &World<Chaos>, seen: &ResourceSeen, reason: &'static str) -> Expected {
+    let allowed = ConditionStatus::True;
+    if seen.status.revision.is_none() {
+        return failed(reason, allowed);
+    }
+    let dead = seen.status.expires_at.is_some_and(|end| end <= world.now);
+    Expected {
+        ready: dead.then_some(false),
+        ..lives_on(allowed)
+    }
+}
+
+/// What the status of a resource must say now.
+pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Expected {
+    let now = world.now;
+    let late = judge
+        .calm_since
+        .is_some_and(|since| now.as_second() > since.as_second() + LATE);
+    let link = judge.links.get(&seen.uid);
+    if link.is_some_and(|end| *end <= now) {
+        return Expected {
+            allowed: None,
+            ..failed("Expired", ConditionStatus::True)
+        };
+    }
+    let Ok(spec) = &seen.spec else {
+        return failed("InvalidSpec", ConditionStatus::Unknown);
+    };
+    let keys: Vec<&String> = spec.keys.iter().flatten().chain(&spec.key).collect();
+    let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
+    let rules = Rules::of(&world.cluster);
+    let say = rules
+        .say_all(&seen.namespace, spec)
+        .filter(|_| !twice && keys.iter().all(|key| safe(key)));
+    let most = match say {
+        None => return failed("InvalidSpec", ConditionStatus::Unknown),
+        Some(Say::Denied) => return failed("PolicyDenied", ConditionStatus::False),
+        Some(Say::Unknown) => return lives_on(ConditionStatus::Unknown),
+        Some(Say::Allowed(_, most)) => most,
+    };
+    let allowed = ConditionStatus::True;
+    let blind = world.settings.secret_access == SecretAccess::None;
+    let Some(store) = store_of(world, seen).filter(|_| usable(world, seen)) else {
+        return lives_on(allowed);
+    };
+    let mut named = store.s3.endpoints.iter().flatten();
+    let endpoint = spec.endpoint.as_ref();
+    let endpoint = endpoint.is_none_or(|name| named.any(|endpoint| endpoint.name == *name));
+    // Names that a session policy cannot hold on this server are refused there.
+    let scope = scope(store);
+    let unspeakable =
+        scope == SessionScope::Request && keys.iter().any(|key| key.contains(['*', '?', '$']));
+    // A link that was begun keeps what it has, whatever could be had.
+    let begun =
+        spec.renew == Some(Renew::Never) && seen.status.revision.is_some() || link.is_some();
+    if !endpoint || spec.suspend == Some(true) || blind || unspeakable || begun {
+        return lives_on(allowed);
+    }
+    let name = spec.secret_name.as_ref().unwrap_or(&seen.name);
+    let place = (seen.namespace.clone(), name.clone());
+    let conflict = world.cluster.secrets.get(&place).is_some_and(|secret| {
+        !secret
+            .owners
+            .iter()
+            .any(|owner| owner.controller == Some(true) && owner.uid == seen.uid)
+    });
+    if spec.method == Some(Method::Put) {
+        // What is known of the store may be an hour old.
+        if !late {
+            return lives_on(allowed);
+        }
+        if server(world, store).lax && !trusted(store) {
+            return failing(world, seen, "UnsignedHeadersAccepted");
+        }
+    }
+    let listed = match listing(world, &rules, seen, spec, most) {
+        Ok(listed) => listed,
+        Err(reason) => return failing(world, seen, reason),
+    };
+    let reads = matches!(spec.method, None | Some(Method::Get | Method::Head));
+    let objects = world.cloud.buckets.get(&spec.bucket);
+    let there = |key: &&String| objects.is_some_and(|objects| objects.contains_key(*key));
+    let works = reads && keys.iter().all(there);
+    if spec.verify == Some(Verify::Require) && reads && !works {
+        return failing(world, seen, "NoSuchKey");
+    }
+    if conflict {
+        return failed("SecretConflict", allowed);
+    }
+    Expected {
+        ready: Some(true),
+        reason: Some("Issued"),
+        allowed: Some(allowed),
+        listed: listed.filter(|_| late),
+        works: (works && late).then_some(true),
+    }
+}
+
+/// What is under a prefix and gets a URL; `None` where nothing is listed. The error is the reason.
+fn listing(
+    world: &World<Chaos>,
+    rules: &Rules,
+    seen: &ResourceSeen,
+    spec: &PresignedUrlSpec,
+    most: u32,
+) -> Result<Option<Vec<String>>, &'static str> {
+    let (Some(prefix), None | Some(Method::Get)) = (&spec.prefix, spec.method) else {
+        return Ok(None);
+    };
+    if world.cloud.listings_fail.is_some() {
+        return Err("ListFailed");
+    }
+    let list = spec.list.as_ref();
+    let objects = world.cloud.buckets.get(&spec.bucket);
+    let kept: Vec<&String> = objects
+        .into_iter()
+        .flat_map(|objects| objects.keys())
+        .filter(|key| keeps(prefix, list, key))
+        .collect();
+    let most = list
+        .and_then(|list| list.max_objects)
+        .map_or(most, |asked| asked.min(most));
+    if kept.len() > usize::try_from(most).unwrap() {
+        return Err("TooManyObjects");
+    }
+    let mut found = Vec::new();
+    for key in kept.into_iter().filter(|key| safe(key)) {
+        let ask = Ask {
+            ..ask(&seen.namespace, spec, What::Key(key))
+        };
+        match rules.say(&ask) {
+            Say::Allowed(..) => found.push(key.clone()),
+            Say::Unknown => return Err("PolicyUnknown"),
+            Say::Denied => {}
+        }
+    }
+    let least = list.and_then(|list| list.min_objects).unwrap_or(1);
+    if found.len() < usize::try_from(least).unwrap() {
+        return Err("NoObjects");
+    }
+    Ok(Some(found))
+}

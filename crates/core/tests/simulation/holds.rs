@@ -1,0 +1,373 @@
+//! What `Ready=True` says of a Secret: that it holds what is asked for, and that all of it works now.
+
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use presigned_core::api::{
+    ClusterObjectStoreSpec, Format, ListOptions, Method, PostOptions, PresignedUrlSpec,
+};
+use presigned_core::engine::ResourceSeen;
+use presigned_core::issue::data_hash;
+
+use crate::allowed::store;
+use crate::chaos::Chaos;
+use crate::common::at;
+use crate::common::cloud::{Server, Source};
+use crate::common::cluster::Secret;
+use crate::common::iam;
+use crate::common::post_form::Form;
+use crate::common::world::World;
+use crate::given::{Call, Given};
+use crate::judge::{
+    Judge, REACTION, RECOVERY, SPREAD, allowed_true, ready_generation, renewed_false, suspended,
+};
+use crate::wants::PUBLIC;
+
+/// Seconds after which a store's clock is known: it is looked at hourly.
+pub const LOOKED: i64 = 5400;
+
+/// What was found in one version of a Secret.
+pub struct Known {
+    given: Result<Rc<Given>, String>,
+    hash: String,
+    accepted: Option<Result<(), String>>,
+}
+
+impl Judge {
+    fn known(&mut self, secret: &Secret) -> &mut Known {
+        let version = (secret.uid.clone(), secret.resource_version.clone());
+        self.secrets.entry(version).or_insert_with(|| Known {
+            given: Given::of(&secret.data).map(Rc::new),
+            hash: data_hash(secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice()))),
+            accepted: None,
+        })
+    }
+
+    pub fn given(&mut self, secret: &Secret) -> Result<Rc<Given>, String> {
+        self.known(secret).given.clone()
+    }
+
+    /// Whether a Secret holds what the status says of it.
+    pub fn holds(
+        &mut self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        secret: &Secret,
+        acted: Timestamp,
+    ) -> Result<(), String> {
+        let given = self.given(secret)?;
+        let told = seen.status.secret_ref.as_ref();
+        let same = told.is_some_and(|told| told.data_hash == self.known(secret).hash);
+        if same && seen.status.expires_at != Some(given.ends) {
+            return Err("status.expiresAt is not the true end".to_owned());
+        }
+        let objects = u32::try_from(given.entries.len()).unwrap();
+        if same && seen.status.objects != Some(objects) {
+            return Err(format!(
+                "it holds {objects} objects, and status says otherwise"
+            ));
+        }
+        // Who may not read Secrets cannot tell what a crash left there, until it can write again.
+        let in_the_dark = world.cluster.blind && !usable(world, seen);
+        if !same && !in_the_dark && Self::had_time(world, seen, acted, REACTION) {
+            return Err("status is of another Secret's content".to_owned());
+        }
+        let now = world.now;
+        // One step at a time, and some for each of those that end at the same moment.
+        let slack = if world.settings.concurrency < 8 {
+            90
+        } else {
+            15
+        };
+        if now >= given.ends && Self::had_time(world, seen, given.ends, slack) {
+            return Err(format!("the URL ended at {}", given.ends));
+        }
+        self.in_time(world, seen, &given)?;
+        if now < given.ends {
+            self.accepted(world, seen, secret, &given)?;
+        }
+        self.right_object(world, seen, &given)
+    }
+
+    /// Whether each part ends when the Secret says, by the clock of the server that it is for.
+    fn in_time(
+        &self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        given: &Given,
+    ) -> Result<(), String> {
+        for entry in &given.entries {
+            let parts = &entry.parts;
+            let correction = parts.end.as_second() - given.ends.as_second();
+            let told = format!(
+                "expires-at tells {}, and the URL ends {}",
+                given.ends, parts.end
+            );
+            if correction != 0 && !self.aheads.contains(&correction) {
+                return Err(told);
+            }
+            let ahead = clock(world, seen, &parts.origin);
+            let known = self.calm_since.is_some_and(|since| {
+                parts.start.as_second() - correction > since.as_second() + LOOKED
+            });
+            let right = if ahead.abs() > 15 { ahead } else { 0 };
+            if known && correction != right {
+                return Err(format!("{told}, and the store's clock is {ahead} s ahead"));
+            }
+            if world.now.as_second() + ahead + 900 < parts.start.as_second()
+                && Self::had_time(world, seen, world.blind_at, REACTION)
+            {
+                return Err("the URL is not good yet".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn accepted(
+        &mut self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        secret: &Secret,
+        given: &Given,
+    ) -> Result<(), String> {
+        for entry in &given.entries {
+            let key = world.cloud.keys.get(&entry.parts.access_key_id);
+            let Some(revoked) = key.and_then(|key| key.revoked) else {
+                continue;
+            };
+            if revoked > world.now {
+                continue;
+            }
+            let changed = self.store_changed(seen).max(revoked);
+            if Self::had_time(world, seen, changed, SPREAD + REACTION)
+                && usable(world, seen)
+                && !suspended(seen)
+                && allowed_true(&seen.status)
+                && !renewed_false(&seen.status)
+            {
+                return Err("its key was revoked".to_owned());
+            }
+            return Ok(());
+        }
+        self.known(secret)
+            .accepted
+            .get_or_insert_with(|| given.accepted(&world.cloud))
+            .clone()
+    }
+
+    /// Whether all of it is what some generation since the one that was observed asks for.
+    fn right_object(
+        &self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        given: &Given,
+    ) -> Result<(), String> {
+        let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
+        let mut specs = (observed..=seen.generation)
+            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|spec| spec.as_ref().ok());
+        if specs.any(|spec| fits(spec, given) && self.right_origin(world, seen, spec, given)) {
+            return Ok(());
+        }
+        let first = given.entries.first().map(|entry| &entry.parts);
+        Err(format!(
+            "the URL is for {} {}{}",
+            given.method,
+            first.map_or("nothing", |parts| &parts.origin),
+            first.map_or("", |parts| &parts.path),
+        ))
+    }
+
+    fn right_origin(
+        &self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        spec: &PresignedUrlSpec,
+        given: &Given,
+    ) -> bool {
+        let Some(entry) = given.entries.first() else {
+            return true;
+        };
+        let window = at(world.now.as_second() - SPREAD - REACTION - RECOVERY);
+        let none = Vec::new();
+        let history = self.stores.get(store(spec)).unwrap_or(&none);
+        // What was in force within the window, or is the last that could be used.
+        let mut origins = history
+            .iter()
+            .enumerate()
+            .filter_map(|(which, (_, store))| {
+                let until = history
+                    .get(which + 1)
+                    .map_or(Timestamp::MAX, |(time, _)| *time);
+                let usable = store.as_ref().and_then(|s| s.spec.as_ref().ok());
+                let broken_since = history[which + 1..]
+                    .iter()
+                    .all(|(_, s)| s.as_ref().is_none_or(|s| s.spec.is_err()));
+                let recent =
+                    until >= window || broken_since || !Self::had_time(world, seen, until, SPREAD);
+                usable.filter(|_| recent)
+            });
+        origins.any(|store| {
+            let wanted = match &spec.endpoint {
+                None => store.s3.endpoint.clone(),
+                Some(name) => store
+                    .s3
+                    .endpoints
+                    .iter()
+                    .flatten()
+                    .find(|endpoint| endpoint.name == *name)
+                    .map(|endpoint| endpoint.url.clone()),
+            };
+            // An endpoint that is gone or cannot work, or credentials that cannot be had, leave the old URL in place.
+            wanted.as_ref() == Some(&entry.parts.origin)
+                || wanted.is_none()
+                || !usable(world, seen)
+                || suspended(seen)
+                || !allowed_true(&seen.status)
+                || renewed_false(&seen.status)
+        })
+    }
+
+    fn store_changed(&self, seen: &ResourceSeen) -> Timestamp {
+        let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+        self.stores
+            .get(name)
+            .and_then(|history| history.last())
+            .map_or(Timestamp::MIN, |(time, _)| *time)
+    }
+}
+
+/// The store of a resource, where it can be read.
+pub fn store_of<'a>(
+    world: &'a World<Chaos>,
+    seen: &ResourceSeen,
+) -> Option<&'a ClusterObjectStoreSpec> {
+    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+    let store = world.cluster.stores.get(name)?;
+    store.spec.as_ref().ok().map(|spec| &**spec)
+}
+
+/// The server behind a store's endpoint.
+pub fn server(world: &World<Chaos>, store: &ClusterObjectStoreSpec) -> Server {
+    let endpoint = store.s3.endpoint.as_ref();
+    let known = endpoint.and_then(|endpoint| world.cloud.servers.get(endpoint));
+    known.cloned().unwrap_or_default()
+}
+
+/// By how much the clock behind an origin is ahead: all consumers' hosts lead to the store's own server.
+fn clock(world: &World<Chaos>, seen: &ResourceSeen, origin: &str) -> i64 {
+    if origin == PUBLIC {
+        return store_of(world, seen).map_or(0, |store| server(world, store).ahead);
+    }
+    world
+        .cloud
+        .servers
+        .get(origin)
+        .map_or(0, |server| server.ahead)
+}
+
+/// The name under which the cloud knows a store's source.
+pub fn source(store: &ClusterObjectStoreSpec) -> String {
+    let credentials = &store.s3.credentials;
+    match (
+        &credentials.secret_ref,
+        &credentials.assume_role,
+        &credentials.web_identity,
+    ) {
+        (Some(secret), _, _) => secret.name.clone(),
+        (_, Some(role), _) => role.role_arn.clone(),
+        (_, _, Some(role)) => role.role_arn.clone(),
+        (None, None, None) => String::new(),
+    }
+}
+
+/// Whether a new URL could be had for a resource's store now, by all that is known to work.
+pub fn usable(world: &World<Chaos>, seen: &ResourceSeen) -> bool {
+    let Some(store) = store_of(world, seen) else {
+        return false;
+    };
+    let gives = match world.cloud.sources.get(&source(store)) {
+        Some(Source::Static { key }) => world.cloud.stops(key, world.now).is_none(),
+        Some(Source::Sessions { .. }) => true,
+        _ => false,
+    };
+    let server = server(world, store);
+    let region = server.region.as_ref();
+    gives
+        && server.down.is_none()
+        && !server.foreign
+        && region.is_none_or(|region| *region == store.s3.region)
+        && server.ahead.abs() <= 300
+}
+
+/// Whether a Secret's content is what a spec asks for.
+fn fits(spec: &PresignedUrlSpec, given: &Given) -> bool {
+    let method = spec.method.unwrap_or_default();
+    let keys: Vec<&str> = given
+        .entries
+        .iter()
+        .map(|entry| entry.key.as_str())
+        .collect();
+    let bucket = given
+        .entries
+        .iter()
+        .all(|entry| entry.bucket == spec.bucket);
+    let form = given.entries.first().and_then(|entry| match &entry.call {
+        Call::Form(form) => Some(form),
+        Call::Url(_) => None,
+    });
+    let objects = match (&spec.key, &spec.keys, &spec.prefix, form) {
+        (Some(key), None, None, None) => !given.many && keys == [key],
+        (Some(key), None, None, Some(form)) => !form.under && keys == [key],
+        (None, Some(wanted), None, None) => given.many && keys == *wanted,
+        (None, None, Some(prefix), Some(form)) => form.under && keys == [prefix],
+        (None, None, Some(prefix), None) => {
+            let list = spec.list.as_ref();
+            given.many && keys.iter().all(|key| keeps(prefix, list, key))
+        }
+        _ => false,
+    };
+    let sorted = |formats: &[Format]| {
+        let mut formats = formats.to_vec();
+        formats.sort();
+        formats
+    };
+    let formats = !given.many
+        || sorted(&given.formats) == sorted(spec.formats.as_deref().unwrap_or_default());
+    let form = form.is_none_or(|form| spec.post.as_ref().is_some_and(|post| is_of(form, post)));
+    let is_form = (method == Method::Post) == given.method.eq("POST");
+    given.method == method.as_str() && is_form && bucket && objects && formats && form
+}
+
+/// Whether a form asks for what the options say.
+fn is_of(form: &Form, post: &PostOptions) -> bool {
+    let range = post.content_length_range;
+    let status = post.success_action_status.map(|status| status.to_string());
+    range.is_some_and(|range| form.range == (range.min.unwrap_or(0), range.max))
+        && form.field("Content-Type") == post.content_type.as_deref()
+        && form.field("acl") == post.acl.as_deref()
+        && form.field("success_action_status") == status.as_deref()
+        && form.field("success_action_redirect") == post.success_action_redirect.as_deref()
+        && form.has_metadata()
+            == post
+                .metadata
+                .as_ref()
+                .is_some_and(|given| !given.is_empty())
+}
+
+/// Whether a listing keeps a key; the globs of this simulation need no more than a policy's stars.
+pub fn keeps(prefix: &str, list: Option<&ListOptions>, key: &str) -> bool {
+    let Some(rest) = key.strip_prefix(prefix) else {
+        return false;
+    };
+    let any = |globs: Option<&Vec<String>>| {
+        globs.map(|globs| {
+            globs.iter().any(|glob| {
+                let deep = glob.contains("**");
+                iam::like(&glob.replace("**", "*"), rest) && (deep || !rest.contains('/'))
+            })
+        })
+    };
+    any(list.and_then(|list| list.include.as_ref())).unwrap_or(true)
+        && !any(list.and_then(|list| list.exclude.as_ref())).unwrap_or(false)
+}

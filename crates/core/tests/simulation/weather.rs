@@ -1,0 +1,187 @@
+//! What happens to stores from outside: servers that fail, lie about time or change, keys that are bad, an STS that is
+//! away, objects that come and go.
+
+use jiff::Timestamp;
+use presigned_core::engine::{Answer, ErrorCode, ListFailure, Unreached};
+
+use crate::chaos::Chaos;
+use crate::common::at;
+use crate::common::cloud::Source;
+use crate::common::rng::Rng;
+use crate::common::world::World;
+use crate::wants::{ENDPOINTS, NAMESPACES};
+
+/// Objects and servers as they stand before anything happens.
+pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
+    let cloud = &mut world.cloud;
+    for bucket in ["data", "models"] {
+        for namespace in NAMESPACES {
+            for name in [
+                "file 0+&?.txt",
+                "list/a.csv",
+                "list/b.csv",
+                "list/tmp-c.csv",
+            ] {
+                cloud.put_object(bucket, &format!("{namespace}/{name}"));
+            }
+        }
+        for name in ["pub/é0", "pub/x.csv", "public/not-yours", "private/secret"] {
+            cloud.put_object(bucket, name);
+        }
+    }
+    for endpoint in ENDPOINTS {
+        let server = cloud.server(endpoint);
+        server.lax = rng.permille(250);
+        server.ahead = *rng.pick(&[0, 0, 0, 7, -12, 45, -200]);
+    }
+}
+
+/// One thing changes.
+pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let endpoint = *rng.pick(&ENDPOINTS);
+    let soon = at(now.as_second() + rng.range(30, 3000));
+    match rng.range(0, 25) {
+        0..3 => {
+            let how = *rng.pick(&[
+                Unreached::Host,
+                Unreached::Connection,
+                Unreached::Tls,
+                Unreached::Timeout,
+            ]);
+            world.say(|| format!("{endpoint} is down until {soon}: {how:?}"));
+            world.cloud.server(endpoint).down = Some(how);
+            world.meddler.mend.push((soon, endpoint.to_owned()));
+        }
+        3 => {
+            world.say(|| format!("{endpoint} is another program until {soon}"));
+            world.cloud.server(endpoint).foreign = true;
+            world.meddler.mend.push((soon, endpoint.to_owned()));
+        }
+        4..7 => {
+            let ahead = *rng.pick(&[0, 10, -14, 40, 120, -130, 200, 400, -1000]);
+            world.say(|| format!("{endpoint} is {ahead} s ahead"));
+            world.cloud.server(endpoint).ahead = ahead;
+        }
+        7..9 => {
+            let server = world.cloud.server(endpoint);
+            server.lax = !server.lax;
+            let lax = server.lax;
+            world.say(|| format!("{endpoint} is lax: {lax}"));
+        }
+        9..11 => {
+            let region = *rng.pick(&[None, Some("eu-west-2"), Some("us-east-1")]);
+            world.say(|| format!("{endpoint} serves {region:?}"));
+            world.cloud.server(endpoint).region = region.map(str::to_owned);
+        }
+        11..13 => bad_key(world, rng),
+        13..15 => {
+            world.say(|| format!("the STS is away until {soon}"));
+            world.meddler.sts_down_until = soon;
+        }
+        15 | 16 => {
+            let failure = listing_failure(rng);
+            world.say(|| format!("listings fail until {soon}: {failure:?}"));
+            world.cloud.listings_fail = Some(failure);
+            world.meddler.mend.push((soon, String::new()));
+        }
+        _ => return object(world, rng),
+    }
+    world.meddler.weather_at = world.meddler.weather_at.max(soon);
+}
+
+fn listing_failure(rng: &mut Rng) -> ListFailure {
+    let refused = |status, code| {
+        ListFailure::Refused(Answer {
+            status,
+            code: Some(code),
+            region: None,
+            skew: None,
+        })
+    };
+    match rng.range(0, 5) {
+        0 => refused(403, ErrorCode::AccessDenied),
+        1 => refused(503, ErrorCode::Unavailable),
+        2 => ListFailure::TooLong,
+        3 => ListFailure::Malformed,
+        _ => ListFailure::Unreached(Unreached::Timeout),
+    }
+}
+
+/// Somebody writes a key that no server knows into the Secret of a store; the old one is good still.
+fn bad_key(world: &mut World<Chaos>, rng: &mut Rng) {
+    let now = world.now;
+    let source = *rng.pick(&["s3-main", "s3-backup"]);
+    if !matches!(world.cloud.sources.get(source), Some(Source::Static { .. })) {
+        return;
+    }
+    world.say(|| format!("credentials {source:?}: a key that nobody knows"));
+    let id = world.cloud.new_key(None, false);
+    if let Some(key) = world.cloud.keys.get_mut(&id) {
+        key.revoked = Some(Timestamp::MIN);
+    }
+    let given = Source::Static { key: id };
+    world.cloud.sources.insert(source.to_owned(), given);
+    world.cluster.touch_own_secret(source, now);
+}
+
+fn object(world: &mut World<Chaos>, rng: &mut Rng) {
+    let bucket = *rng.pick(&["data", "data", "models"]);
+    let namespace = *rng.pick(&NAMESPACES);
+    let name = *rng.pick(&[
+        "list/a.csv",
+        "list/d/e.csv",
+        "list/tmp-c.csv",
+        "list/../escape",
+        "list//double.csv",
+        "list/line\nbreak.csv",
+        "list/${filename}.csv",
+        "file 1+&?.txt",
+    ]);
+    let key = if rng.permille(300) {
+        format!("pub/{}.csv", rng.next() % 5)
+    } else {
+        format!("{namespace}/{name}")
+    };
+    let goes = rng.permille(400);
+    world.say(|| {
+        format!(
+            "the object {bucket}/{key:?} {}",
+            if goes { "goes" } else { "comes" }
+        )
+    });
+    if goes {
+        world.cloud.delete_object(bucket, &key);
+    } else {
+        world.cloud.put_object(bucket, &key);
+    }
+}
+
+/// What is only out for a while comes back; clocks, regions and laxness stay as they are.
+pub fn settle(world: &mut World<Chaos>) {
+    for server in world.cloud.servers.values_mut() {
+        server.down = None;
+        server.foreign = false;
+    }
+    world.cloud.listings_fail = None;
+    world.meddler.mend.clear();
+    world.meddler.sts_down_until = Timestamp::MIN;
+    world.meddler.weather_at = world.now;
+}
+
+/// The clock of everybody jumped.
+pub fn clock_stepped(world: &mut World<Chaos>, by: i64) {
+    let moved = |time: Timestamp| {
+        if time == Timestamp::MIN {
+            time
+        } else {
+            at(time.as_second() + by)
+        }
+    };
+    let meddler = &mut world.meddler;
+    for (time, _) in &mut meddler.mend {
+        *time = moved(*time);
+    }
+    meddler.sts_down_until = moved(meddler.sts_down_until);
+    meddler.weather_at = moved(meddler.weather_at);
+}

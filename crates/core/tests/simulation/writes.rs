@@ -1,0 +1,340 @@
+//! What may be written and removed: what policies allow, with keys that work, and links as they were issued.
+
+use jiff::Timestamp;
+use presigned_core::api::{
+    ClusterObjectStoreSpec, Method, PresignedUrlSpec, Renew, SessionScope, UnsignedHeaders, Verify,
+};
+use presigned_core::engine::ResourceSeen;
+
+use crate::allowed::{Ask, Say, What, ask};
+use crate::chaos::{Chaos, Removed, Written};
+use crate::common::at;
+use crate::common::world::World;
+use crate::given::{Call, Given};
+use crate::holds::{LOOKED, server, store_of};
+use crate::judge::{HEARSAY, Judge, RECOVERY, ready, ready_generation};
+
+/// Seconds after which nothing is decided by rules that were replaced: the grace of a refusal and more.
+const GRACE: i64 = 1800;
+
+impl Judge {
+    /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
+    pub fn write(&mut self, world: &World<Chaos>, written: &Written) {
+        let found = world.cluster.resources.values();
+        let Some(seen) = found.into_iter().find(|seen| seen.uid == written.uid) else {
+            return;
+        };
+        let who = format!("{}/{}", seen.namespace, seen.name);
+        let given = match &written.given {
+            Ok(given) => given,
+            Err(why) => return self.wrong(world, format!("{who}: what was written: {why}")),
+        };
+        let specs: Vec<&PresignedUrlSpec> = (1..=seen.generation)
+            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|spec| spec.as_ref().ok())
+            .collect();
+        if let Err(what) = self.allowed(world, written, given, &specs) {
+            self.wrong(world, format!("{who}: no policy allows {what}"));
+        }
+        let last = seen.spec.as_ref().ok();
+        if let Some(spec) = last.filter(|spec| spec.renew == Some(Renew::Never)) {
+            self.same_link(world, written, given, &who);
+            debug_assert!(spec.renew_before.is_none());
+        } else {
+            self.in_good_time(world, seen, written, &who);
+        }
+        self.by_what_works(world, seen, written, given, &who);
+    }
+
+    /// Each object by rules that the operator may have known, and all of it as some spec asks.
+    fn allowed(
+        &self,
+        world: &World<Chaos>,
+        written: &Written,
+        given: &Given,
+        specs: &[&PresignedUrlSpec],
+    ) -> Result<(), String> {
+        let since = world.now.as_second() - HEARSAY;
+        let life = given.ends.as_second() - written.at.as_second();
+        let rules = || {
+            self.rules
+                .iter()
+                .enumerate()
+                .filter_map(|(which, (_, rules))| {
+                    let until = self.rules.get(which + 1).map(|(time, _)| *time);
+                    let known = until.is_none_or(|until| {
+                        until.as_second() >= since || world.blind_at.as_second() >= since
+                    });
+                    known.then_some(rules)
+                })
+        };
+        let mut why = format!("{} of nothing", given.method);
+        let fitting = specs.iter().any(|spec| {
+            if spec.method.unwrap_or_default().as_str() != given.method {
+                return false;
+            }
+            let namespace = &written.namespace;
+            let of_all = rules()
+                .any(|rules| matches!(rules.say_all(namespace, spec), Some(Say::Allowed(..))));
+            let count = given.entries.len();
+            let enough = !given.many
+                || rules().any(|rules| match rules.say_all(namespace, spec) {
+                    Some(Say::Allowed(_, most)) => count <= usize::try_from(most).unwrap(),
+                    _ => false,
+                });
+            let unfit = given.entries.iter().find(|entry| {
+                let (what, named) = match &entry.call {
+                    Call::Form(form) if form.under => (
+                        What::Under(&entry.key),
+                        spec.prefix.as_ref() == Some(&entry.key),
+                    ),
+                    Call::Form(_) | Call::Url(_) => (What::Key(&entry.key), true),
+                };
+                let ask = Ask {
+                    bucket: &entry.bucket,
+                    seconds: None,
+                    ..ask(namespace, spec, what)
+                };
+                !named
+                    || !safe(&entry.key)
+                    || !rules()
+                        .any(|rules| matches!(rules.say(&ask), Say::Allowed(max, _) if life <= max))
+            });
+            if let Some(entry) = unfit {
+                why = format!("{} {} for {life} s", given.method, entry.parts.path);
+            } else if !enough || !of_all && given.many {
+                why = format!("{} of {count} objects", given.method);
+            }
+            unfit.is_none() && enough && (of_all || !given.many)
+        });
+        fitting.then_some(()).ok_or(why)
+    }
+
+    /// While all is well, what is renewed still lives for a while.
+    fn in_good_time(
+        &mut self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        written: &Written,
+        who: &str,
+    ) {
+        let calm = self.calm(written.at, GRACE);
+        if calm
+            && let Some((old, false)) = &written.before
+            && let Some(entry) = old.entries.first()
+            && ready(&seen.status)
+        {
+            let left = old.ends.as_second() - written.at.as_second();
+            let life = entry.parts.end.as_second() - entry.parts.start.as_second() - 30;
+            if left < 120.min(life * 2 / 3) - 10 {
+                self.wrong(
+                    world,
+                    format!("{who}: renewed with {left} s left of {life} s"),
+                );
+            }
+        }
+    }
+
+    /// A link's end never moves later, and after it nothing is issued.
+    fn same_link(&mut self, world: &World<Chaos>, written: &Written, given: &Given, who: &str) {
+        let Some(end) = self.links.get(&written.uid).copied() else {
+            return;
+        };
+        if written.at >= end {
+            self.wrong(world, format!("{who}: a link that ended was issued again"));
+        } else if given.ends > end {
+            let moved = given.ends.as_second() - end.as_second();
+            self.wrong(
+                world,
+                format!("{who}: the link's end moved {moved} s later"),
+            );
+        }
+    }
+
+    /// Takes note of when a link ends, as its status tells it.
+    pub fn link(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
+        let (Some(end), Some(generation)) =
+            (seen.status.expires_at, ready_generation(&seen.status))
+        else {
+            return;
+        };
+        let spec = self.specs.get(&(seen.uid.clone(), generation));
+        let Some(Ok(spec)) = spec else { return };
+        if spec.renew != Some(Renew::Never) {
+            return;
+        }
+        match self.links.get(&seen.uid) {
+            Some(known) if end > *known => {
+                let who = format!("{}/{}", seen.namespace, seen.name);
+                let moved = end.as_second() - known.as_second();
+                self.wrong(
+                    world,
+                    format!("{who}: the link's end moved {moved} s later"),
+                );
+            }
+            None if !ready(&seen.status) => {}
+            _ => {
+                self.links.insert(seen.uid.clone(), end);
+            }
+        }
+    }
+
+    /// What signs, and what the store does with it.
+    fn by_what_works(
+        &mut self,
+        world: &World<Chaos>,
+        seen: &ResourceSeen,
+        written: &Written,
+        given: &Given,
+        who: &str,
+    ) {
+        let (Ok(spec), Some(store), Some(entry)) =
+            (&seen.spec, store_of(world, seen), given.entries.first())
+        else {
+            return;
+        };
+        let server = server(world, store);
+        let key = &entry.parts.access_key_id;
+        let scope = scope(store);
+        // Where another endpoint is still in use, or its change is on trial, nothing is known of the new one.
+        let settled = self.calm(written.at, LOOKED)
+            && Some(&entry.parts.origin) == store.s3.endpoint.as_ref();
+        let narrowed = world
+            .cloud
+            .keys
+            .get(key)
+            .and_then(|key| key.policy.as_ref());
+        if settled && scope != SessionScope::Store {
+            let other = (scope == SessionScope::Request).then_some("pub/another-object");
+            let reaches = |object: &str| {
+                let key = &entry.parts.access_key_id;
+                world
+                    .cloud
+                    .permits(key, &given.method, &entry.bucket, object)
+            };
+            let wide = match other {
+                Some(other) => !other.starts_with(&entry.key) && !lists(spec) && reaches(other),
+                None => reaches("elsewhere/object") && spec.bucket != "data",
+            };
+            if narrowed.is_none() || wide {
+                self.wrong(
+                    world,
+                    format!("{who}: its session is not narrowed to {scope:?}"),
+                );
+            }
+        }
+        let endpoint = store.s3.endpoint.clone().unwrap_or_default();
+        let lax = self.lax_since.get(&endpoint).copied();
+        let long = lax.is_some_and(|lax| lax.as_second() + LOOKED < written.at.as_second());
+        if given.method == Method::Put.as_str() && settled && long && !trusted(store) {
+            self.wrong(
+                world,
+                format!("{who}: a PUT was signed on a store that takes what nobody signed"),
+            );
+        }
+        let well = Self::had_time(world, seen, Timestamp::MIN, 0);
+        let works = world.cloud.stops(key, written.at).is_none()
+            && server
+                .region
+                .as_ref()
+                .is_none_or(|region| *region == entry.parts.region);
+        if spec.verify == Some(Verify::Require) && settled && !works {
+            self.wrong(
+                world,
+                format!("{who}: what does not work was published in spite of Require"),
+            );
+        }
+        if well && world.cloud.stops(key, written.at).is_some() && self.had_better(world, written) {
+            self.wrong(
+                world,
+                format!(
+                    "{who}: signed with a key that the store rejects, in place of one that works"
+                ),
+            );
+        }
+    }
+
+    /// Whether what stood there was signed with a key for the same server that works still.
+    fn had_better(&self, world: &World<Chaos>, written: &Written) -> bool {
+        let entry = written
+            .before
+            .as_ref()
+            .and_then(|(old, _)| old.entries.first());
+        entry.is_some_and(|entry| {
+            let key = &entry.parts.access_key_id;
+            let known = world.cloud.keys.get(key);
+            known.is_some_and(|key| key.revoked.is_none() && key.ends.is_none())
+        })
+    }
+
+    fn calm(&self, time: Timestamp, since: i64) -> bool {
+        self.calm_since
+            .is_some_and(|calm| time.as_second() > calm.as_second() + since)
+    }
+
+    /// Promise 9: what lives is removed where policies refuse it, and for nothing else.
+    pub fn removed(&mut self, world: &World<Chaos>, removed: &Removed) {
+        let mut found = world.cluster.resources.values();
+        let Some(seen) = found.find(|seen| seen.uid == removed.uid) else {
+            return;
+        };
+        let named = |spec: &PresignedUrlSpec| {
+            spec.secret_name.as_ref().unwrap_or(&seen.name) == &removed.place.1
+        };
+        let told = seen.status.secret_ref.as_ref();
+        // What a crash left there is not what the status tells of, and only status is believed.
+        let known = seen.status.expires_at == Some(removed.given.ends);
+        if !known || told.is_none_or(|told| told.name != removed.place.1) {
+            return;
+        }
+        let mut specs = (1..=seen.generation)
+            .rev()
+            .take(3)
+            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)));
+        let since = at(removed.at.as_second() - GRACE - RECOVERY);
+        let life = removed.given.ends.as_second() - removed.at.as_second();
+        let right = specs.all(|spec| {
+            let Ok(spec) = spec else { return false };
+            named(spec)
+                && self.rules.iter().enumerate().all(|(which, (_, rules))| {
+                    let until = self.rules.get(which + 1).map(|(time, _)| *time);
+                    let long = until.is_some_and(|until| until < since);
+                    let long = long && world.blind_at < since;
+                    let say = rules.say_all(&seen.namespace, spec);
+                    // A link ends with what policies allow now.
+                    let once = spec.renew == Some(Renew::Never);
+                    long || matches!(say, Some(Say::Allowed(max, _)) if !once || life + GRACE < max)
+                })
+        });
+        if right {
+            let who = format!("{}/{}", seen.namespace, seen.name);
+            self.wrong(world, format!("{who}: a Secret that lives was removed"));
+        }
+    }
+}
+
+/// What the sessions of a store's role are narrowed to.
+pub fn scope(store: &ClusterObjectStoreSpec) -> SessionScope {
+    let credentials = &store.s3.credentials;
+    let assumed = credentials.assume_role.as_ref().map(|role| role.scope);
+    let web = credentials.web_identity.as_ref().map(|role| role.scope);
+    assumed.or(web).flatten().unwrap_or_default()
+}
+
+/// Whether a PUT may be signed whatever the store does with headers that nobody signed.
+pub fn trusted(store: &ClusterObjectStoreSpec) -> bool {
+    store.s3.unsigned_headers == Some(UnsignedHeaders::Accept)
+        || scope(store) == SessionScope::Request
+}
+
+fn lists(spec: &PresignedUrlSpec) -> bool {
+    spec.prefix.is_some()
+}
+
+/// Whether a key is one that every client and proxy leaves as it is.
+pub fn safe(key: &str) -> bool {
+    !key.split('/').enumerate().any(|(at, part)| {
+        matches!(part, "." | "..") || part.is_empty() && at + 1 < key.split('/').count()
+    }) && !key.chars().any(char::is_control)
+        && !key.contains("${")
+}
