@@ -138,7 +138,7 @@ planted! {
     a_rejected_key_that_is_used_is_found: UsesRejectedKey => "a key that the store rejects";
     a_clock_that_is_not_heeded_is_found: DropsSkew => "the store's clock is";
     a_lax_store_that_is_trusted_is_found: TrustsLaxStore => "takes what nobody signed";
-    an_unproven_url_that_is_published_is_found: PublishesUnproven => "NoSuchKey";
+    an_unproven_url_that_is_published_is_found: PublishesUnproven => "in spite of Require";
     a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
     a_living_secret_that_is_removed_is_found: TakesForDead => "a Secret that lives was removed";
 }

@@ -69,12 +69,12 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
             let lax = server.lax;
             world.say(|| format!("{endpoint} is lax: {lax}"));
         }
-        9..11 => {
+        9 => {
             let region = *rng.pick(&[None, Some("eu-west-2"), Some("us-east-1")]);
             world.say(|| format!("{endpoint} serves {region:?}"));
             world.cloud.server(endpoint).region = region.map(str::to_owned);
         }
-        11..13 => bad_key(world, rng),
+        10..13 => return bad_key(world, rng),
         13..15 => {
             world.say(|| format!("the STS is away until {soon}"));
             world.meddler.sts_down_until = soon;

@@ -238,13 +238,20 @@ impl Judge {
                 .region
                 .as_ref()
                 .is_none_or(|region| *region == entry.parts.region);
-        if spec.verify == Some(Verify::Require) && settled && !works {
+        let objects = world.cloud.buckets.get(&entry.bucket);
+        let missing = matches!(given.method.as_str(), "GET" | "HEAD")
+            && given
+                .entries
+                .iter()
+                .any(|entry| objects.is_none_or(|objects| !objects.contains_key(&entry.key)));
+        if spec.verify == Some(Verify::Require) && settled && (!works || missing) {
             self.wrong(
                 world,
                 format!("{who}: what does not work was published in spite of Require"),
             );
         }
-        if well && world.cloud.stops(key, written.at).is_some() && self.had_better(world, written) {
+        if well && world.cloud.stops(key, written.at).is_some() && Self::had_better(world, written)
+        {
             self.wrong(
                 world,
                 format!(
@@ -255,7 +262,7 @@ impl Judge {
     }
 
     /// Whether what stood there was signed with a key for the same server that works still.
-    fn had_better(&self, world: &World<Chaos>, written: &Written) -> bool {
+    fn had_better(world: &World<Chaos>, written: &Written) -> bool {
         let entry = written
             .before
             .as_ref()
