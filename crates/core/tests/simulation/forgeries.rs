@@ -115,11 +115,6 @@ pub fn misread(bug: Bug, work: &Work, step: &Step, result: &mut StepResult) {
         let Ok(answer) = answer else { continue };
         match bug {
             Bug::DropsSkew => answer.skew = none,
-            Bug::UsesRejectedKey
-                if of_store && answer.code == Some(ErrorCode::InvalidAccessKeyId) =>
-            {
-                (answer.status, answer.code) = (404, Some(ErrorCode::NoSuchKey));
-            }
             Bug::TrustsLaxStore if of_store && at == 1 => {
                 (answer.status, answer.code) = (403, Some(ErrorCode::HeadersNotSigned));
             }

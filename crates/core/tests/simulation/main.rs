@@ -135,7 +135,6 @@ planted! {
     a_link_that_is_renewed_is_found: RenewsLinks => "the link's end moved";
     a_link_whose_end_moves_is_found: MovesLinkEnds => "the link's end moved";
     a_link_that_is_forgotten_is_found: ForgetsLinks => "a link that ended was issued again";
-    a_rejected_key_that_is_used_is_found: UsesRejectedKey => "a key that the store rejects";
     a_clock_that_is_not_heeded_is_found: DropsSkew => "the store's clock is";
     a_lax_store_that_is_trusted_is_found: TrustsLaxStore => "takes what nobody signed";
     an_unproven_url_that_is_published_is_found: PublishesUnproven => "in spite of Require";

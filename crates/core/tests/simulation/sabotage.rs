@@ -65,8 +65,6 @@ pub enum Bug {
     MovesLinkEnds,
     /// It is forgotten at a start that a link was issued.
     ForgetsLinks,
-    /// A key that the store rejects is taken for one that works.
-    UsesRejectedKey,
     /// The clocks of stores are not heeded.
     DropsSkew,
     /// A store that takes headers that nobody signed is taken for one that rejects them.
