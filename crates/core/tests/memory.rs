@@ -3,6 +3,8 @@
 //! What holds here: bytes are counted as they are asked of the allocator, so a figure is the same on every machine and every
 //! run. An allocator rounds each of them up, which `make bench` sees and this does not.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use jiff::Timestamp;
 use peak_alloc::PeakAlloc;
 use presigned_core::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus};

@@ -103,7 +103,7 @@ impl Rules {
         let method = spec.method.unwrap_or_default();
         let what = match (&spec.key, &spec.keys, &spec.prefix, method) {
             (Some(key), None, None, _) => What::Key(key),
-            (None, None, Some(prefix), Method::Get) => What::List(prefix, spec.list.as_ref()),
+            (None, None, Some(prefix), Method::Get) => What::List(prefix, spec.list.as_deref()),
             (None, None, Some(prefix), Method::Post) => What::Under(prefix),
             (None, Some(keys), None, _) => return Some(self.say_keys(namespace, spec, keys)),
             _ => return None,
@@ -144,7 +144,7 @@ pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec, what: What<'a>) -
         method: spec.method.unwrap_or(Method::Get),
         seconds: spec.duration.as_deref().map(seconds),
         endpoint: spec.endpoint.as_deref(),
-        post: spec.post.as_ref(),
+        post: spec.post.as_deref(),
     }
 }
 

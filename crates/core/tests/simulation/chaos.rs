@@ -142,7 +142,7 @@ impl Meddler for Chaos {
             .and_then(|place| cluster.secrets.get(&place));
         let own = standing.is_some_and(|secret| {
             let mut owners = secret.owners.iter();
-            owners.any(|owner| *work == Work::Resource(owner.uid.clone()))
+            owners.any(|owner| *work == Work::Resource(owner.uid.as_str().into()))
         });
         let before = standing
             .and_then(|secret| Some((Given::of(&secret.data).ok()?, secret.edited.is_some())));
@@ -177,7 +177,7 @@ impl Meddler for Chaos {
             && own
             && given.ends > now
         {
-            let uid = uid.clone();
+            let uid = uid.to_string();
             self.removed.push(Removed {
                 at: now,
                 uid,

@@ -63,7 +63,7 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Exp
     let late = judge
         .calm_since
         .is_some_and(|since| now.as_second() > since.as_second() + LATE);
-    let link = judge.links.get(&seen.uid);
+    let link = judge.links.get(&*seen.uid);
     if link.is_some_and(|end| *end <= now) {
         return Expected {
             allowed: None,
@@ -109,7 +109,7 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Exp
         !secret
             .owners
             .iter()
-            .any(|owner| owner.controller == Some(true) && owner.uid == seen.uid)
+            .any(|owner| owner.controller == Some(true) && *owner.uid == *seen.uid)
     });
     if spec.method == Some(Method::Put) {
         // What is known of the store may be an hour old.
@@ -157,7 +157,7 @@ fn listing(
     if world.cloud.listings_fail.is_some() {
         return Err("ListFailed");
     }
-    let list = spec.list.as_ref();
+    let list = spec.list.as_deref();
     let objects = world.cloud.buckets.get(&spec.bucket);
     let kept: Vec<&String> = objects
         .into_iter()

@@ -164,7 +164,7 @@ impl Judge {
     ) -> Result<(), String> {
         let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
         let mut specs = (observed..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok());
         if specs.any(|spec| fits(spec, given) && self.right_origin(world, seen, spec, given)) {
             return Ok(());
@@ -322,7 +322,7 @@ fn fits(spec: &PresignedUrlSpec, given: &Given) -> bool {
         (None, Some(wanted), None, None) => given.many && keys == *wanted,
         (None, None, Some(prefix), Some(form)) => form.under && keys == [prefix],
         (None, None, Some(prefix), None) => {
-            let list = spec.list.as_ref();
+            let list = spec.list.as_deref();
             given.many && keys.iter().all(|key| keeps(prefix, list, key))
         }
         _ => false,
@@ -334,7 +334,7 @@ fn fits(spec: &PresignedUrlSpec, given: &Given) -> bool {
     };
     let formats = !given.many
         || sorted(&given.formats) == sorted(spec.formats.as_deref().unwrap_or_default());
-    let form = form.is_none_or(|form| spec.post.as_ref().is_some_and(|post| is_of(form, post)));
+    let form = form.is_none_or(|form| spec.post.as_deref().is_some_and(|post| is_of(form, post)));
     let is_form = (method == Method::Post) == given.method.eq("POST");
     given.method == method.as_str() && is_form && bucket && objects && formats && form
 }

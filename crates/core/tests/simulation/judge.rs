@@ -79,7 +79,7 @@ impl Judge {
         self.noted = Some(world.now);
         for seen in world.cluster.resources.values() {
             self.specs
-                .entry((seen.uid.clone(), seen.generation))
+                .entry((seen.uid.to_string(), seen.generation))
                 .or_insert_with(|| seen.spec.clone().map(|spec| *spec));
         }
         for (endpoint, server) in &world.cloud.servers {
@@ -272,7 +272,7 @@ impl Judge {
                     .cluster
                     .resources
                     .values()
-                    .find(|seen| seen.uid == owner.uid)
+                    .find(|seen| *seen.uid == *owner.uid)
             });
             let ending = world
                 .cluster
@@ -303,7 +303,7 @@ impl Judge {
     fn words(&mut self, world: &World<Chaos>, resources: &[ResourceSeen]) {
         let mut texts: Vec<String> = Vec::new();
         for seen in resources {
-            let version = self.read.entry(seen.uid.clone()).or_default();
+            let version = self.read.entry(seen.uid.to_string()).or_default();
             if *version == seen.resource_version {
                 continue;
             }

@@ -55,7 +55,7 @@ pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
             .cluster
             .resources
             .values()
-            .any(|seen| seen.uid == uid && ready(&seen.status));
+            .any(|seen| *seen.uid == *uid && ready(&seen.status));
         if !well || world.cluster.blind {
             continue;
         }
@@ -99,7 +99,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
         let blind = world.settings.secret_access == SecretAccess::None;
         for ((namespace, name), secret) in &world.cluster.secrets {
             let ours = secret.owners.iter().any(|owner| {
-                owner.kind == KIND && owner.controller == Some(true) && owner.uid == seen.uid
+                owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *seen.uid
             });
             if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
                 judge.verdicts.push(format!(
@@ -112,7 +112,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
 
 /// A link that ended so long ago that its resource must be gone.
 fn overdue(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Option<String> {
-    let end = judge.links.get(&seen.uid)?;
+    let end = judge.links.get(&*seen.uid)?;
     let ttl = seen.spec.as_ref().ok()?.ttl_after_expiry.as_deref()?;
     let ttl = if ttl == "0s" { 0 } else { seconds(ttl) };
     let since = judge.calm_since?.as_second().max(end.as_second() + ttl);

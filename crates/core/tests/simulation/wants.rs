@@ -1,10 +1,10 @@
 //! What people write: stores, policies and resources of every kind, most of them sound.
 
 use presigned_core::api::{
-    AssumeRoleCredentials, ClusterObjectStoreSpec, ContentLengthRange, Format, GetOptions,
-    ListOptions, Method, NamedEndpoint, PolicyMethod, PostOptions, PresignedUrlPolicySpec,
-    PresignedUrlSpec, PutOptions, Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef,
-    UnsignedHeaders, Verify, WebIdentityCredentials,
+    AssumeRoleCredentials, ClusterObjectStoreSpec, ContentLengthRange, Format, ListOptions, Method,
+    NamedEndpoint, PolicyMethod, PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec, PutOptions,
+    Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef, UnsignedHeaders, Verify,
+    WebIdentityCredentials,
 };
 
 use crate::common::rng::Rng;
@@ -174,10 +174,10 @@ pub fn resource(rng: &mut Rng, namespace: &str) -> PresignedUrlSpec {
         spec.endpoint = Some("public".to_owned());
     }
     if rng.permille(150) {
-        spec.secret_template = Some(SecretTemplate {
+        spec.secret_template = Some(Box::new(SecretTemplate {
             labels: Some([("app".to_owned(), "web".to_owned())].into()),
             annotations: None,
-        });
+        }));
     }
     if rng.permille(60) {
         spec.suspend = Some(true);
@@ -206,13 +206,13 @@ fn one(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
         Some(Method::Delete),
     ]);
     if spec.method == Some(Method::Put) && rng.permille(500) {
-        spec.put = Some(PutOptions {
+        spec.put = Some(Box::new(PutOptions {
             content_type: Some("text/plain".to_owned()),
             ..PutOptions::default()
-        });
+        }));
     }
     if spec.method == Some(Method::Get) && rng.permille(50) {
-        spec.get = Some(GetOptions::default());
+        spec.get = Some(Box::default());
     }
 }
 
@@ -247,7 +247,7 @@ fn listed(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
     spec.prefix.get_or_insert_with(|| prefix.to_owned());
     let globs = |glob: &str| Some(vec![glob.to_owned()]);
     if rng.permille(700) {
-        spec.list = Some(ListOptions {
+        spec.list = Some(Box::new(ListOptions {
             min_objects: *rng.pick(&[None, None, Some(0), Some(3)]),
             max_objects: *rng.pick(&[None, None, Some(3), Some(100)]),
             include: if rng.permille(300) {
@@ -263,7 +263,7 @@ fn listed(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
             refresh_interval: rng
                 .pick(&[None, Some("5m"), Some("30m")])
                 .map(str::to_owned),
-        });
+        }));
     }
     spec.formats = formats(rng, Method::Get);
 }
@@ -295,7 +295,7 @@ fn form(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
         }
         _ => post.metadata = Some([("by".to_owned(), "web".to_owned())].into()),
     }
-    spec.post = Some(post);
+    spec.post = Some(Box::new(post));
 }
 
 /// A link: issued once.

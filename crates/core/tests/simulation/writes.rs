@@ -21,7 +21,7 @@ impl Judge {
     /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
     pub fn write(&mut self, world: &World<Chaos>, written: &Written) {
         let found = world.cluster.resources.values();
-        let Some(seen) = found.into_iter().find(|seen| seen.uid == written.uid) else {
+        let Some(seen) = found.into_iter().find(|seen| *seen.uid == *written.uid) else {
             return;
         };
         let who = format!("{}/{}", seen.namespace, seen.name);
@@ -30,7 +30,7 @@ impl Judge {
             Err(why) => return self.wrong(world, format!("{who}: what was written: {why}")),
         };
         let specs: Vec<&PresignedUrlSpec> = (1..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)))
+            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok())
             .collect();
         if let Err(what) = self.allowed(world, written, given, &specs) {
@@ -158,12 +158,12 @@ impl Judge {
         else {
             return;
         };
-        let spec = self.specs.get(&(seen.uid.clone(), generation));
+        let spec = self.specs.get(&(seen.uid.to_string(), generation));
         let Some(Ok(spec)) = spec else { return };
         if spec.renew != Some(Renew::Never) {
             return;
         }
-        match self.links.get(&seen.uid) {
+        match self.links.get(&*seen.uid) {
             Some(known) if end > *known => {
                 let who = format!("{}/{}", seen.namespace, seen.name);
                 let moved = end.as_second() - known.as_second();
@@ -174,7 +174,7 @@ impl Judge {
             }
             None if !ready(&seen.status) => {}
             _ => {
-                self.links.insert(seen.uid.clone(), end);
+                self.links.insert(seen.uid.to_string(), end);
             }
         }
     }
@@ -282,7 +282,7 @@ impl Judge {
     /// Promise 9: what lives is removed where policies refuse it, and for nothing else.
     pub fn removed(&mut self, world: &World<Chaos>, removed: &Removed) {
         let mut found = world.cluster.resources.values();
-        let Some(seen) = found.find(|seen| seen.uid == removed.uid) else {
+        let Some(seen) = found.find(|seen| *seen.uid == *removed.uid) else {
             return;
         };
         let named = |spec: &PresignedUrlSpec| {
@@ -297,7 +297,7 @@ impl Judge {
         let mut specs = (1..=seen.generation)
             .rev()
             .take(3)
-            .filter_map(|generation| self.specs.get(&(seen.uid.clone(), generation)));
+            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)));
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
         let life = removed.given.ends.as_second() - removed.at.as_second();
         let right = specs.all(|spec| {
