@@ -13,8 +13,10 @@ use presigned_core::api::{Format, Method};
 use presigned_core::issue::RenderError;
 use presigned_testkit::S3Server;
 
-use hostile::{HARD, generated};
+use hostile::generated;
 use place::Place;
+
+pub(crate) use hostile::HARD;
 
 const BUCKET: &str = "many";
 

@@ -20,7 +20,7 @@ use presigned_core::signing::{
 use presigned_testkit::guard::GuardedFolder;
 use presigned_testkit::s3::S3Server;
 
-use crate::support::curl;
+use crate::support::{curl, edit_mounted};
 
 pub(super) const BUCKET: &str = "uploads";
 /// A bucket of somebody else on the same server.
@@ -295,10 +295,7 @@ pub(super) fn prefix() -> Prefix {
 
 /// Puts another piece of text into the mounted `curl.conf`.
 pub(super) fn edit(mount: &Path, from: &str, to: &str) {
-    let conf = mount.join("curl.conf");
-    let text = std::fs::read_to_string(&conf).expect("a configuration");
-    assert_eq!(text.matches(from).count(), 1, "{from}");
-    std::fs::write(&conf, text.replace(from, to)).expect("a configuration");
+    edit_mounted(mount, "curl.conf", from, to);
 }
 
 /// The form for any key below the prefix, with the key that a sender writes instead.

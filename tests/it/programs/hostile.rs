@@ -1,7 +1,7 @@
 //! Keys that somebody would choose who wants to break a file, a line or a shell.
 
 /// Each is a key that S3 takes and that this operator signs.
-pub(super) const HARD: [&str; 52] = [
+pub(crate) const HARD: [&str; 52] = [
     "-",
     "--",
     "-o stolen",

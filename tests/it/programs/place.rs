@@ -1,8 +1,8 @@
 //! Where a program runs: a server that checks signatures, a Secret's files as kubelet mounts them, and empty folders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 use presigned_testkit::S3Server;
 use presigned_testkit::guard::GuardedFolder;
+
+use crate::support::files_below;
 
 /// A server and a folder for the programs that use it.
 pub(super) struct Place {
@@ -123,14 +125,8 @@ impl Place {
         arguments: &[&str],
         folder: &Path,
     ) -> (ExitStatus, String) {
-        let output = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        let output = crate::support::program(program, arguments, folder)
             .env("HOME", self.folder.path())
-            // aria2 makes names of files by the locale.
-            .env("LC_ALL", "C.UTF-8")
             .output()
             .unwrap_or_else(|error| {
                 panic!("{program} does not start ({error}): apt-get install curl aria2 wget")
@@ -148,8 +144,7 @@ impl Place {
 
     /// The folder holds a file for each key, its object's content in it, and nothing else.
     pub(super) fn holds_each_key(&self, folder: &Path, keys: &[String]) {
-        let mut files = BTreeMap::new();
-        gather(folder, "", &mut files);
+        let files = files_below(folder);
         let (found, wanted): (BTreeSet<_>, BTreeSet<_>) =
             (files.keys().collect(), keys.iter().collect());
         let missing: Vec<_> = wanted.difference(&found).collect();
@@ -161,18 +156,6 @@ impl Place {
         for (key, content) in &files {
             let object = self.s3.object_bytes(self.bucket.as_str(), key).unwrap();
             assert_eq!(Some(content), object.as_ref(), "{key:?}");
-        }
-    }
-}
-
-fn gather(folder: &Path, above: &str, files: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let name = format!("{above}{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            gather(&entry.path(), &format!("{name}/"), files);
-        } else {
-            files.insert(name, std::fs::read(entry.path()).unwrap());
         }
     }
 }

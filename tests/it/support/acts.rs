@@ -18,18 +18,23 @@ impl World {
 
     /// Replaces the data of the credentials Secret.
     pub(crate) async fn credentials_data(&self, data: &Value) {
+        self.credentials_named("credentials", data).await;
+    }
+
+    /// A credentials Secret of another name, for a store that says so.
+    pub(crate) async fn credentials_named(&self, name: &str, data: &Value) {
         for key in ["secretAccessKey", "sessionToken"] {
             self.witness.keep(data[key].as_str().unwrap_or_default());
         }
         let secret: Secret = serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "Secret", "stringData": data,
-            "metadata": { "name": "credentials", "namespace": self.system },
+            "metadata": { "name": name, "namespace": self.system },
         }))
         .expect("a Secret");
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.system);
-        if api.get_opt("credentials").await.expect("look").is_some() {
+        if api.get_opt(name).await.expect("look").is_some() {
             let patch = Patch::Merge(json!({ "data": null, "stringData": data }));
-            api.patch("credentials", &PatchParams::default(), &patch)
+            api.patch(name, &PatchParams::default(), &patch)
                 .await
                 .expect("replace the credentials");
         } else {
@@ -41,6 +46,22 @@ impl World {
 
     /// The store, with `changes` to `spec.s3`.
     pub(crate) async fn store(&self, s3: &S3Server, changes: &Value) {
+        self.apply_store(&self.name, s3, changes).await;
+    }
+
+    /// A further store, with `changes` to `spec.s3`; its whole name.
+    pub(crate) async fn another_store(
+        &self,
+        s3: &S3Server,
+        suffix: &str,
+        changes: &Value,
+    ) -> String {
+        let name = format!("{}-{suffix}", self.name);
+        self.apply_store(&name, s3, changes).await;
+        name
+    }
+
+    async fn apply_store(&self, name: &str, s3: &S3Server, changes: &Value) {
         let mut spec = json!({
             "region": s3.region,
             "endpoint": s3.endpoint,
@@ -49,9 +70,19 @@ impl World {
         merge(&mut spec, changes);
         self.apply(json!({
             "apiVersion": "presigned.dev/v1alpha1", "kind": "ClusterObjectStore",
-            "metadata": { "name": self.name }, "spec": { "s3": spec },
+            "metadata": { "name": name }, "spec": { "s3": spec },
         }))
         .await;
+    }
+
+    /// Allows every method in the bucket, with changes to the rule, for all stores of this world.
+    pub(crate) async fn allow_all(&self, changes: &Value) {
+        let mut rule = self.rule(&json!({
+            "stores": [self.name, format!("{}-*", self.name)],
+            "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"],
+        }));
+        merge(&mut rule, changes);
+        self.policy(&json!([rule])).await;
     }
 
     /// A rule that allows everything in the bucket, with changes.

@@ -1,5 +1,6 @@
 //! How the users of a Secret fetch: the real curl with the mounted files, and bare HTTP.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -61,18 +62,63 @@ pub(crate) fn mounted(secret: &Secret, folder: &Path) -> PathBuf {
     folder
 }
 
-/// Runs curl with the mounted `curl.conf` and these arguments, in the mount; the exit code and what it said.
-pub(crate) async fn curl(mount: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = Command::new("curl")
-        .args(["-q", "-K", "curl.conf", "--silent"])
+/// Puts another piece of text into a mounted file, in the one place where `from` stands.
+pub(crate) fn edit_mounted(mount: &Path, file: &str, from: &str, to: &str) {
+    let path = mount.join(file);
+    let text = std::fs::read_to_string(&path).expect("a mounted file");
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    std::fs::write(&path, text.replace(from, to)).expect("a mounted file");
+}
+
+/// A program that sees no configuration and no home of this machine; the folder is where it runs.
+pub(crate) fn program(name: &str, arguments: &[&str], folder: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(name);
+    command
         .args(arguments)
-        .current_dir(mount)
-        .env_remove("http_proxy")
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", "/nonexistent")
+        // aria2 makes names of files by the locale.
+        .env("LC_ALL", "C.UTF-8");
+    command
+}
+
+/// Runs a [`program`] to its end; the exit code and what it said.
+pub(crate) async fn run(name: &str, arguments: &[&str], folder: &Path) -> (i32, String) {
+    let output = Command::from(program(name, arguments, folder))
         .kill_on_drop(true)
         .output()
         .await
-        .expect("run curl");
+        .unwrap_or_else(|error| {
+            panic!("{name} does not start ({error}): apt-get install curl aria2 wget")
+        });
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (output.status.code().unwrap_or(-1), said)
+}
+
+/// Every file below a folder, by its path from there.
+pub(crate) fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    gather(folder, "", &mut files);
+    files
+}
+
+fn gather(folder: &Path, above: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let name = format!("{above}{}", entry.file_name().to_str().expect("UTF-8"));
+        if entry.file_type().expect("a type").is_dir() {
+            gather(&entry.path(), &format!("{name}/"), files);
+        } else {
+            files.insert(name, std::fs::read(entry.path()).expect("a file"));
+        }
+    }
+}
+
+/// Runs curl with the mounted `curl.conf` and these arguments, in the mount; the exit code and what it said.
+pub(crate) async fn curl(mount: &Path, arguments: &[&str]) -> (i32, String) {
+    let all = [&["-q", "-K", "curl.conf", "--silent"], arguments].concat();
+    run("curl", &all, mount).await
 }

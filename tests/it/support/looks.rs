@@ -63,6 +63,20 @@ impl World {
         condition(&psu, "Ready").expect("Ready").message.clone()
     }
 
+    /// Waits until Verified says this of the present generation; the message.
+    pub(crate) async fn verified(&self, name: &str, status: &str, reason: &str) -> String {
+        let psu = self
+            .until(name, &format!("is Verified={status}: {reason}"), |psu| {
+                condition(psu, "Verified").is_some_and(|verified| {
+                    says(Some(verified), status, reason)
+                        && verified.observed_generation == psu.metadata.generation
+                })
+            })
+            .await;
+        let verified = condition(&psu, "Verified").expect("Verified");
+        verified.message.clone()
+    }
+
     /// Waits until the store is as `wanted` says.
     pub(crate) async fn until_store(
         &self,

@@ -212,8 +212,16 @@ impl World {
         }
         let stores: Api<ClusterObjectStore> = Api::all(self.client.clone());
         let policies: Api<PresignedUrlPolicy> = Api::all(self.client.clone());
-        if let Some(store) = stores.get_opt(&self.name).await.expect("get the store") {
-            all.insert("the store".into(), serde_json::to_string(&store).unwrap());
+        let further = format!("{}-", self.name);
+        let ours = |store: &ClusterObjectStore| {
+            let name = store.name_any();
+            name == self.name || name.starts_with(&further)
+        };
+        let listed = stores.list(&ListParams::default()).await;
+        let our_stores: Vec<_> = listed.expect("list").into_iter().filter(ours).collect();
+        for store in &our_stores {
+            let name = format!("the store {}", store.name_any());
+            all.insert(name, serde_json::to_string(store).unwrap());
         }
         if let Ok(Some(policy)) = policies.get_opt(&self.name).await {
             all.insert("the policy".into(), serde_json::to_string(&policy).unwrap());
@@ -249,7 +257,10 @@ impl World {
         }
         assert!(found.is_empty(), "something secret is told:\n{found}");
         // What is cluster-scoped would be watched by every operator that comes later.
-        let _ = stores.delete(&self.name, &DeleteParams::default()).await;
+        for store in our_stores {
+            let gone = DeleteParams::default();
+            let _ = stores.delete(&store.name_any(), &gone).await;
+        }
         let _ = policies.delete(&self.name, &DeleteParams::default()).await;
         self.finished = true;
     }
