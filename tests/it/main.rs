@@ -18,6 +18,7 @@ mod forms;
 mod issuing;
 mod links;
 mod ownership;
+mod posting;
 mod programs;
 mod rotation;
 mod sessions;
