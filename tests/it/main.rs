@@ -17,6 +17,8 @@ mod faults;
 mod forms;
 mod issuing;
 mod links;
+mod listing;
+mod many;
 mod ownership;
 mod posting;
 mod programs;
