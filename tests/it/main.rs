@@ -31,3 +31,4 @@ mod surroundings;
 mod telling;
 mod trials;
 mod unsigned;
+mod verifying;

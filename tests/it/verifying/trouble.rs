@@ -1,0 +1,281 @@
+//! Stores whose settings are wrong, and stores that cannot be asked: what `Verified` says of their objects.
+//!
+//! What holds here: each trouble has a store of its own, and all of them one operator, so that none hides another.
+
+use http::StatusCode;
+use jiff::SignedDuration;
+use presigned_testkit::S3Server;
+use presigned_testkit::s3::dead_ends::{BadTls, Refusing, Silent, UNKNOWN_HOST};
+use presigned_testkit::s3::{Meddler, Meddling};
+use serde_json::{Value, json};
+
+use super::{Case, say};
+use crate::support::{Operator, World, curl, http};
+
+/// A store whose credentials Secret holds something else.
+fn with_credentials(name: &str) -> Value {
+    json!({ "credentials": { "secretRef": { "name": name } } })
+}
+
+/// What is wrong with the store's settings, each on a store of its own.
+async fn settings_that_are_wrong_on(short: &str, s3: &S3Server) {
+    s3.put_object("data", "there", "x").unwrap();
+    let world = World::on(short, s3).await;
+    world.allow_all(&json!({})).await;
+    let wrong = json!({ "accessKeyID": s3.access_key, "secretAccessKey": "not-the-secret-of-this-key-at-all-0000000" });
+    world.credentials_named("wrong-secret", &wrong).await;
+    let unknown = json!({ "accessKeyID": "AKIANOBODYKNOWSTHIS0", "secretAccessKey": "a-secret-of-nobody-00000000000000000000" });
+    world.credentials_named("unknown-key", &unknown).await;
+    let secret = world
+        .another_store(s3, "secret", &with_credentials("wrong-secret"))
+        .await;
+    let key = world
+        .another_store(s3, "key", &with_credentials("unknown-key"))
+        .await;
+    let operator = world.operator(&[]).await;
+    let of = |store: &str| json!({ "key": "there", "storeRef": { "name": store } });
+    say(
+        &world,
+        &[
+            (
+                "secret",
+                of(&secret),
+                "False",
+                "SignatureDoesNotMatch",
+                &[
+                    "computes another signature for a GET of data/there",
+                    "mend the secret access key, the region (eu-west-2)",
+                ],
+            ),
+            (
+                "key",
+                of(&key),
+                "False",
+                "CredentialsInvalid",
+                &[
+                    "does not know the access key",
+                    "mend the credentials of the ClusterObjectStore",
+                ],
+            ),
+        ],
+    )
+    .await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn credentials_that_versitygw_refuses_are_told_apart() {
+    settings_that_are_wrong_on("wrong-vgw", &S3Server::versitygw().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn credentials_that_minio_refuses_are_told_apart() {
+    settings_that_are_wrong_on("wrong-minio", &S3Server::minio().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_region_that_is_wrong_is_told_with_the_right_one() {
+    let s3 = S3Server::versitygw().await.unwrap();
+    s3.put_object("data", "there", "x").unwrap();
+    let world = World::on("region", &s3).await;
+    world.allow_all(&json!({})).await;
+    let wrong = world
+        .another_store(&s3, "wrong", &json!({ "region": "us-east-1" }))
+        .await;
+    let malformed = Meddler::before(&s3).unwrap();
+    malformed.meddle(None, Meddling::WrongRegion("ap-south-1".to_owned()));
+    let redirects = Meddler::before(&s3).unwrap();
+    redirects.meddle(None, Meddling::Elsewhere("eu-west-2".to_owned()));
+    let through = |meddler: &Meddler| json!({ "endpoint": meddler.endpoint });
+    let other = world
+        .another_store(&s3, "other", &through(&malformed))
+        .await;
+    let elsewhere = world
+        .another_store(&s3, "elsewhere", &through(&redirects))
+        .await;
+    let operator = world.operator(&[]).await;
+    let of = |store: &str| json!({ "key": "there", "storeRef": { "name": store } });
+    say(
+        &world,
+        &[
+            (
+                "server",
+                of(&wrong),
+                "False",
+                "WrongRegion",
+                &[
+                    "was signed for us-east-1",
+                    "set spec.s3.region of the ClusterObjectStore to eu-west-2",
+                ],
+            ),
+            (
+                "other",
+                of(&other),
+                "False",
+                "WrongRegion",
+                &[
+                    "bucket data is in region ap-south-1",
+                    "was signed for eu-west-2",
+                    "set spec.s3.region of the ClusterObjectStore to ap-south-1",
+                ],
+            ),
+            (
+                "elsewhere",
+                of(&elsewhere),
+                "False",
+                "WrongRegion",
+                &["does not serve that region", "mend spec.s3.endpoint"],
+            ),
+        ],
+    )
+    .await;
+    world.finish().await;
+    operator.kill();
+}
+
+/// A store, what is special about it, and what `Verified` says of a resource of it.
+type Sick<'a> = (&'a str, Value, &'a str, &'a str, &'a [&'a str]);
+
+/// Makes the stores, then an operator, and sees what it says of the object `there` in each.
+async fn sick_stores_say(world: &World, s3: &S3Server, sick: &[Sick<'_>]) -> Operator {
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for (name, changes, status, reason, words) in sick {
+        let store = world.another_store(s3, name, changes).await;
+        let spec = json!({ "key": "there", "storeRef": { "name": store } });
+        cases.push((name, spec, status, reason, words));
+    }
+    let operator = world.operator(&[]).await;
+    say(world, &cases).await;
+    operator
+}
+
+fn at(endpoint: &str) -> Value {
+    json!({ "endpoint": endpoint })
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_same() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "there", "x").unwrap();
+    let (refusing, silent) = (Refusing::new().unwrap(), Silent::new().unwrap());
+    let world = World::on("unreached", &s3).await;
+    world.allow_all(&json!({})).await;
+    let [busy, cut, skewed] = [(); 3].map(|()| Meddler::before(&s3).unwrap());
+    busy.meddle(
+        None,
+        Meddling::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+    );
+    cut.meddle(None, Meddling::Cut);
+    skewed.meddle(
+        None,
+        Meddling::Error(StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
+    );
+    skewed.set_clock_ahead(SignedDuration::from_mins(3));
+    let no_host = [
+        "cannot resolve the host name s3.testkit.invalid",
+        "the cluster's DNS",
+    ];
+    let refused = [
+        "127.0.0.1 refused or broke the operator's connection",
+        "mend spec.s3.endpoint",
+    ];
+    let fault = ["busy or has a fault of its own (status 503", "tried again"];
+    let clock = [
+        "refuses the time of the signature",
+        "ahead of the operator's",
+        "set the clock that is wrong",
+    ];
+    let sick: [Sick<'_>; 6] = [
+        ("dns", at(UNKNOWN_HOST), "Unknown", "HostNotFound", &no_host),
+        (
+            "refused",
+            at(&refusing.endpoint),
+            "Unknown",
+            "ConnectionFailed",
+            &refused,
+        ),
+        (
+            "silent",
+            at(&silent.endpoint()),
+            "Unknown",
+            "StoreUnavailable",
+            &["127.0.0.1 did not answer the operator in time"],
+        ),
+        (
+            "busy",
+            at(&busy.endpoint),
+            "Unknown",
+            "StoreUnavailable",
+            &fault,
+        ),
+        (
+            "cut",
+            at(&cut.endpoint),
+            "Unknown",
+            "ConnectionFailed",
+            &refused,
+        ),
+        (
+            "clock",
+            at(&skewed.endpoint),
+            "False",
+            "ClockSkewed",
+            &clock,
+        ),
+    ];
+    let operator = sick_stores_say(&world, &s3, &sick).await;
+    let told = world.verified("clock", "False", "ClockSkewed").await;
+    // A request that takes long is counted from its middle.
+    assert!(
+        told.contains("its clock is 2m5") || told.contains("its clock is 3m"),
+        "{told}"
+    );
+
+    // What was signed while nobody could be asked is good, as the one server shows that is there after all.
+    let url = world.value("busy", "url").await;
+    busy.relent();
+    assert_eq!(http("GET", &url, "", &[]).await.text(), "x");
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_with_what_to_set() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let tls = S3Server::s3s_fs_tls().unwrap();
+    tls.put_object("data", "there", "x").unwrap();
+    let (untrusted, other) = (
+        BadTls::untrusted().unwrap(),
+        BadTls::of_another_name().unwrap(),
+    );
+    let world = World::on("untrusted", &s3).await;
+    world.allow_all(&json!({})).await;
+    let keys = json!({ "accessKeyID": tls.access_key, "secretAccessKey": tls.secret_key });
+    world.credentials_data(&keys).await;
+    let trusted = json!({ "endpoint": tls.endpoint, "caBundle": tls.ca_pem });
+    let misnamed = json!({ "endpoint": other.endpoint, "caBundle": other.ca_pem });
+    let words = [
+        "the certificate of 127.0.0.1 is not trusted, or names another host",
+        "set spec.s3.caBundle",
+    ];
+    let sick: [Sick<'_>; 4] = [
+        ("no-ca", at(&tls.endpoint), "Unknown", "TlsFailed", &words),
+        (
+            "bad-ca",
+            at(&untrusted.endpoint),
+            "Unknown",
+            "TlsFailed",
+            &words,
+        ),
+        ("name", misnamed, "Unknown", "TlsFailed", &words),
+        ("well", trusted, "True", "Works", &["data/there"]),
+    ];
+    let operator = sick_stores_say(&world, &s3, &sick).await;
+    // The Secret brings the authority along: curl needs nothing else.
+    let mount = world.mount("well").await;
+    let fetched = curl(&mount, &["--cacert", "ca.crt"]).await;
+    assert_eq!(fetched, (0, "x".to_owned()));
+    world.finish().await;
+    operator.kill();
+}
