@@ -1,6 +1,7 @@
 //! What admission refuses, with which words, and what it lets through: asked of a real API server, by dry runs.
 
 mod links;
+mod objects;
 mod policies;
 mod presigned_urls;
 mod stores;

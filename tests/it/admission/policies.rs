@@ -119,6 +119,58 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
 }
 
 #[tokio::test]
+async fn a_rule_for_forms_and_listings_that_cannot_be_meant_is_refused() {
+    let often = &["spec.allow[0].minRefreshInterval", "between 1m and 168h"][..];
+    policy()
+        .refuses(&[
+            (
+                "POST without a size",
+                allow(&json!({ "methods": ["POST"] })),
+                &[
+                    "spec.allow[0]",
+                    "maxUploadBytes is required with PUT and POST",
+                ],
+            ),
+            (
+                "no objects",
+                allow(&json!({ "maxObjects": 0 })),
+                &["spec.allow[0].maxObjects", "greater than or equal to 1"],
+            ),
+            (
+                "too many objects",
+                allow(&json!({ "maxObjects": 10_001 })),
+                &["spec.allow[0].maxObjects", "10000"],
+            ),
+            (
+                "listed often",
+                allow(&json!({ "minRefreshInterval": "59s" })),
+                often,
+            ),
+            (
+                "listed seldom",
+                allow(&json!({ "minRefreshInterval": "169h" })),
+                often,
+            ),
+            (
+                "listed whenever",
+                allow(&json!({ "minRefreshInterval": "" })),
+                often,
+            ),
+            (
+                "a short redirect",
+                allow(&json!({ "redirects": ["http://"] })),
+                &["spec.allow[0].redirects[0]", "at least 8"],
+            ),
+            (
+                "17 redirects",
+                allow(&json!({ "redirects": vec!["https://a.example/"; 17] })),
+                &["spec.allow[0].redirects", "16"],
+            ),
+        ])
+        .await;
+}
+
+#[tokio::test]
 async fn rules_for_teams_by_name_label_and_template_are_let_through() {
     policy()
         .takes(&[
@@ -144,10 +196,12 @@ async fn rules_for_teams_by_name_label_and_template_are_let_through() {
             (
                 "every option",
                 allow(&json!({
-                    "methods": ["GET", "HEAD", "PUT", "DELETE"], "maxUploadBytes": 1, "allowUnsizedPut": true,
+                    "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"], "maxUploadBytes": 1, "allowUnsizedPut": true,
                     "acls": ["private"], "storageClasses": ["STANDARD_IA"], "kmsKeys": ["aws/s3"], "tagKeys": ["team"],
                     "endpoints": ["public*"], "allowResponseOverrides": true, "allowVersions": true,
                     "allowMetadata": true, "createOnly": true,
+                    "redirects": ["https://app.example.com/done", "http://localhost:8080/*"],
+                    "maxObjects": 10_000, "minRefreshInterval": "1m",
                 })),
             ),
         ])
