@@ -3,7 +3,7 @@
 //! What holds here: bytes are counted as they are asked of the allocator, so a figure is the same on every machine and every
 //! run. An allocator rounds each of them up, which `make bench` sees and this does not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use jiff::Timestamp;
 use peak_alloc::PeakAlloc;

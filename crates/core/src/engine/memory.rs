@@ -141,6 +141,8 @@ pub(super) struct Memory {
     pub(super) occupied: bool,
     /// When a change of the store is taken up.
     pub(super) resign_at: Option<Timestamp>,
+    /// Whether what is issued was dated by another clock than the store's is by now.
+    pub(super) misdated: bool,
     /// Whether what is issued was signed for an earlier endpoint, region or key of the store.
     pub(super) outdated: bool,
     pub(super) pending: Option<Box<Pending>>,
@@ -283,6 +285,7 @@ impl Memory {
         self.unblock();
         self.drifted = false;
         self.outdated = false;
+        self.misdated = false;
         self.pending = None;
     }
 }

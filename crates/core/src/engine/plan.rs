@@ -148,6 +148,7 @@ pub(super) fn plan_secret(
                     .is_some_and(|issued| differs_from_store(index, allowed, issued));
                 // Nothing is to be done, so nothing stands in the way of it any more.
                 if let Some(memory) = index.resources.get_mut(uid).and_then(|r| r.memory.any()) {
+                    let has_turn = has_turn || memory.misdated;
                     memory.at_ease(has_turn);
                 }
                 return SecretPlan::Settled;
@@ -251,7 +252,7 @@ fn cause(
             return Some(cause);
         }
     }
-    if differs_from_store(index, allowed, issued) {
+    if memory.misdated || differs_from_store(index, allowed, issued) {
         let at = memory.resign_at.unwrap_or(now);
         if let Some(cause) = due(at, Cause::Store) {
             return Some(cause);

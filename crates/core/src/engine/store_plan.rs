@@ -180,6 +180,7 @@ impl Engine {
         if let Some(next) = self.look(name, now) {
             return next;
         }
+        self.redate(name, now);
         let Some(store) = self.index.stores.get(name) else {
             return Next::Idle(None);
         };
@@ -217,6 +218,19 @@ impl Engine {
             store.status_written_at = Some(now);
         }
         Next::Step(step, Doing::StoreStatus(Box::new(desired)))
+    }
+
+    /// Signs everything again where the store's clock is not what it was dated by any more: it would die before its end.
+    fn redate(&mut self, name: &str, now: Timestamp) {
+        if !self.index.stores.get_mut(name).is_some_and(Store::redates) {
+            return;
+        }
+        for uid in self.spread(name, now, false) {
+            if let Some(record) = self.index.resources.get_mut(&uid) {
+                record.memory.misdated = true;
+            }
+            self.enqueue(Work::Resource(uid), now);
+        }
     }
 
     pub(super) fn plan_policy(&mut self, name: &str, now: Timestamp) -> Next {

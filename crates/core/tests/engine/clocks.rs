@@ -182,3 +182,31 @@ fn what_has_ended_goes_as_soon_as_the_clocks_agree() {
     let resources = &scene.0.cluster.resources;
     assert!(!resources.contains_key(&Scene::place("link")));
 }
+
+#[test]
+fn the_first_signature_waits_for_the_stores_clock() {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).ahead = 240;
+    scene.apply("link", |spec| {
+        spec.renew = Some(Renew::Never);
+        spec.duration = Some("2m".to_owned());
+    });
+    scene.run(5);
+    assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
+    assert!(scene.works(&scene.url("link")));
+}
+
+#[test]
+fn what_was_dated_by_a_clock_that_was_mended_is_signed_again() {
+    let mut scene = issued_at_a_store_that_is_ahead_by(-280);
+    let url = scene.url("dl");
+    scene.0.cloud.server(HOME).ahead = 0;
+    scene.run(900);
+    assert_ne!(scene.url("dl"), url);
+    let parts = Parts::of(&scene.url("dl")).unwrap();
+    let expires_at = scene.status("dl").expires_at.unwrap();
+    assert_eq!(parts.end, expires_at, "it lives as long as is told");
+    let settled = scene.url("dl");
+    scene.run(900);
+    assert_eq!(scene.url("dl"), settled, "once");
+}

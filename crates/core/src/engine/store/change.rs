@@ -59,8 +59,10 @@ pub(super) struct Look {
     pub(super) turn: u64,
     /// Whether the store ever answered.
     answered: bool,
-    /// Whether the last look was dated wrong and is made again.
-    redated: bool,
+    /// How often in a row a look was dated wrong and made again.
+    redated: u8,
+    /// Whether the store's clock was read, or could not be: nothing is dated before that.
+    pub(super) dated: bool,
     passed: Passed,
 }
 
@@ -172,7 +174,8 @@ impl Look {
             under_way: None,
             turn: 0,
             answered,
-            redated: false,
+            redated: 0,
+            dated: false,
             passed: Passed::default(),
         }
     }
@@ -337,7 +340,9 @@ impl Store {
         let counts = self.look.passed.counts(plain);
         let mut verdict = trial::verdict(&counts, form, moved, under_way.correction);
         if verdict == Verdict::Misdated {
-            if !std::mem::replace(&mut self.look.redated, true) {
+            // The second measure of another clock counts, and the third look is dated by it.
+            self.look.redated += 1;
+            if self.look.redated <= 2 {
                 return Looked::Nothing;
             }
             verdict = Verdict::Unreached(
@@ -345,7 +350,7 @@ impl Store {
                 format!("the clock of {} cannot be followed", form.host()),
             );
         }
-        self.look.redated = false;
+        self.look.redated = 0;
         if let [plain, with_header] = asked {
             let known = match &mut self.change {
                 Some(change) if moved => &mut change.unsigned,
@@ -367,6 +372,7 @@ impl Store {
     pub(in crate::engine) fn heard(&mut self, skew: SignedDuration) {
         self.clocks.read_store(skew);
         self.look.answered = true;
+        self.look.dated = true;
     }
 
     /// What is wrong with a change (true), or with fetching what is in use: reason and sentence.
@@ -401,6 +407,7 @@ impl Store {
     /// Remembers a verdict, and when to look again.
     fn judge(&mut self, of_change: bool, verdict: Verdict, now: Timestamp) {
         let watch = self.watch();
+        self.look.dated |= !of_change;
         let uid = &self.seen.uid;
         let (failures, known) = match &mut self.change {
             Some(change) if of_change => (&mut change.failures, &mut change.verdict),
@@ -425,6 +432,7 @@ impl Store {
     fn watch(&self) -> Duration {
         match self.unsigned {
             Known::RefusedOnce { accepted: false } => AGAIN,
+            _ if self.clocks.is_unsure() => AGAIN,
             Known::Unclear | Known::RefusedOnce { accepted: true } => RECHECK,
             _ if !self.clocks.correction().is_zero() => RECHECK,
             Known::Untried | Known::Rejected | Known::Accepted => WATCH,
@@ -466,6 +474,7 @@ impl Store {
         self.look.turn += 1;
         self.look.failures = 0;
         self.look.answered |= verdict == Some(Verdict::Works);
+        self.look.dated |= verdict.is_some();
         let pause = match verdict {
             Some(Verdict::Works) => self.watch(),
             Some(_) => backoff(1, &self.seen.uid),

@@ -18,7 +18,7 @@ mod trial;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::event::StoreSeen;
 use super::failure::CredentialsFailure;
@@ -42,6 +42,8 @@ pub(super) use trial::Verdict;
 pub(super) const REFRESH_PAUSE: Duration = Duration::from_mins(1);
 /// What credentials must have left to be of any use: a minute of life.
 const USELESS: Duration = Duration::from_mins(1);
+/// By how much the date of living URLs may be off before they are signed again; less than what a renewal leaves at least.
+const MISDATED: SignedDuration = SignedDuration::from_secs(60);
 /// Between two looks at credentials that only a person can mend.
 const RECHECK: Duration = Duration::from_mins(5);
 
@@ -62,6 +64,8 @@ pub(super) struct Store {
     look: Look,
     pub(super) unsigned: Known,
     pub(super) clocks: Clocks,
+    /// The correction by which the living URLs were dated.
+    dated_by: Option<SignedDuration>,
     sessions: Sessions,
     /// Resources that wait for what is wanted or under way.
     pub(super) waiting: BTreeSet<Uid>,
@@ -98,6 +102,7 @@ impl Store {
             stale: false,
             change: None,
             clocks: Clocks::default(),
+            dated_by: None,
             sessions: Sessions::default(),
             waiting: BTreeSet::new(),
             status_written_at: None,
@@ -208,6 +213,7 @@ impl Store {
         }
         self.status_written_at = self.status_written_at.filter(|time| *time <= now);
         self.clocks.forget();
+        self.look.dated = false;
         self.sessions.hurry();
         self.look.at = self.look.at.map(|_| now);
         self.look.turn += 1;
@@ -338,6 +344,29 @@ impl Store {
             self.look.at = Some(now);
         }
         !same
+    }
+
+    /// Whether what lives was dated by another clock than the store's is by now, since this was asked last.
+    pub(super) fn redates(&mut self) -> bool {
+        if !self.look.dated || self.clocks.stop().is_some() {
+            return false;
+        }
+        let correction = self.clocks.correction();
+        let before = *self.dated_by.get_or_insert(correction);
+        let differs = (correction - before).abs() > MISDATED;
+        if differs {
+            self.dated_by = Some(correction);
+        }
+        differs
+    }
+
+    /// Whether the store's clock is to be read before anything is signed; a look that nobody answers is enough.
+    fn dates_first(&mut self, now: Timestamp) -> bool {
+        let wait = !self.look.dated && self.held.as_ref().is_some_and(|held| held.is_useful(now));
+        if wait {
+            self.look.at = Some(now);
+        }
+        wait
     }
 
     /// Whether a PUT may be signed.

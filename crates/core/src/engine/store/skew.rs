@@ -18,6 +18,8 @@ const TOO_FAR: SignedDuration = SignedDuration::from_mins(5);
 pub(in crate::engine) struct Clocks {
     /// The store's less the operator's.
     store: Option<SignedDuration>,
+    /// A measure that differs from it, until another one agrees: the nodes of one store may have clocks of their own.
+    unsure: Option<SignedDuration>,
     /// The API server's less the operator's.
     api: Option<SignedDuration>,
 }
@@ -25,7 +27,21 @@ pub(in crate::engine) struct Clocks {
 impl Clocks {
     /// The store's clock was read.
     pub(super) fn read_store(&mut self, skew: SignedDuration) {
-        self.store = Some(whole(skew));
+        let skew = whole(skew);
+        let agrees = |known: Option<SignedDuration>| {
+            known.is_some_and(|known| (skew - known).abs() <= AGREES)
+        };
+        if self.store.is_none() || agrees(self.store) || agrees(self.unsure) {
+            self.store = Some(skew);
+            self.unsure = None;
+        } else {
+            self.unsure = Some(skew);
+        }
+    }
+
+    /// Whether the last measure was another one than those before it.
+    pub(super) const fn is_unsure(&self) -> bool {
+        self.unsure.is_some()
     }
 
     /// The API server's clock was read.
@@ -36,6 +52,7 @@ impl Clocks {
     /// Another endpoint is in use, whose clock showed this.
     pub(super) fn moved(&mut self, skew: Option<SignedDuration>) {
         self.store = skew.map(whole);
+        self.unsure = None;
     }
 
     /// The operator's clock was stepped: what was measured against it says nothing any more.
@@ -180,5 +197,20 @@ mod tests {
     fn a_measure_that_hardly_differs_is_no_news() {
         assert_eq!(clocks(61).condition(), clocks(69).condition());
         assert_eq!(clocks(-121).condition(), clocks(-130).condition());
+    }
+
+    #[test]
+    fn a_measure_counts_when_the_next_one_agrees() {
+        let mut clocks = clocks(0);
+        for _ in 0..5 {
+            // Two nodes answer in turn.
+            clocks.read_store(SignedDuration::from_secs(100));
+            assert!(clocks.correction().is_zero() && clocks.is_unsure());
+            clocks.read_store(SignedDuration::from_secs(2));
+            assert!(clocks.correction().is_zero() && !clocks.is_unsure());
+        }
+        clocks.read_store(SignedDuration::from_secs(100));
+        clocks.read_store(SignedDuration::from_secs(101));
+        assert_eq!(clocks.correction().as_secs(), 101);
     }
 }

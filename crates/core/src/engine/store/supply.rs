@@ -83,6 +83,9 @@ impl Store {
                 return Supply::Failed(CredentialsFailure { reason, message }, None);
             }
         }
+        if self.dates_first(now) {
+            return Supply::Fetching;
+        }
         let narrowed = session.and_then(|session| {
             let form = self.compiled.as_ref().ok()?;
             (form.scope != SessionScope::Store).then(|| (session, form.source.clone()))
@@ -209,6 +212,7 @@ mod tests {
         let mut store = Store::new(store("signer", scope));
         store.fetch_now(at(0)).unwrap();
         assert!(store.fetched(Ok(given("whole", 3600)), |_| false, at(0)));
+        store.look.dated = true;
         store
     }
 
