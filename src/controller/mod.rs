@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use presigned_core::engine::{Engine, Event, Observation, Step, StepResult, Work};
 use presigned_core::lease::Claim;
+use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
@@ -104,12 +105,12 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
             break;
         }
         tokio::select! {
-            Ok(()) = server_times.changed() => {
-                if let Some(skew) = *server_times.borrow_and_update() {
-                    engine.lock().on(Event::ApiClock(skew), clock.wall());
-                }
-            }
+            Ok(()) = server_times.changed() => hear(&engine, &mut server_times, &clock),
             taken = events.recv_many(&mut batch, BATCH) => {
+                // What is known of the clock comes before what is decided by it.
+                if server_times.has_changed().unwrap_or(false) {
+                    hear(&engine, &mut server_times, &clock);
+                }
                 let now = clock.wall();
                 let mut engine = engine.lock();
                 for event in batch.drain(..) {
@@ -145,6 +146,17 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
     }
     drop(watches);
     tracing::info!("stopped");
+}
+
+/// Tells the engine what the API server's clock showed last.
+fn hear(
+    engine: &SharedEngine,
+    server_times: &mut watch::Receiver<Option<SignedDuration>>,
+    clock: &Clock,
+) {
+    if let Some(skew) = *server_times.borrow_and_update() {
+        engine.lock().on(Event::ApiClock(skew), clock.wall());
+    }
 }
 
 /// Begins every step that may begin now.
