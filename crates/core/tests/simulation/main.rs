@@ -116,7 +116,7 @@ planted! {
     a_foreign_secret_that_is_deleted_is_found: DeletesForeign => "a foreign Secret was touched";
     a_renewal_that_signs_nothing_is_found: PublishesOldUrl => "is Ready, but status";
     a_url_of_another_resource_is_found: PublishesAnothersUrl => "no policy allows";
-    a_life_beyond_the_policy_is_found: LivesTooLong => "no policy allows";
+    a_life_beyond_the_policy_is_found: LivesTooLong => "and the URL ends";
     a_url_that_outlives_its_session_is_found: OutlivesSession => "outlives the session";
     a_status_before_its_secret_is_found: StatusBeforeSecret => "its Secret is not there";
     a_secret_that_is_written_twice_is_found: WritesTwice => "writes of the Secret";
