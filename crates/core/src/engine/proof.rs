@@ -91,7 +91,7 @@ pub(super) fn hash_of_next(allowed: &Allowed, held: &Held) -> String {
 ///
 /// What is no read is tried beside the object: whoever may only write or remove is not told whether it exists.
 pub(super) fn sample(request: &Request, found: Option<&Found>) -> Vec<Key> {
-    let reads = matches!(request.options, Options::Get(_) | Options::Head(_));
+    let reads = reads(request);
     let folder = |key: &Key| {
         let folder = key.as_str().rsplit_once('/');
         folder.map_or(String::new(), |(folder, _)| format!("{folder}/"))
@@ -108,6 +108,10 @@ pub(super) fn sample(request: &Request, found: Option<&Found>) -> Vec<Key> {
         }),
         Objects::Under(prefix) => beside(prefix.as_str()),
     }
+}
+
+fn reads(request: &Request) -> bool {
+    matches!(request.options, Options::Get(_) | Options::Head(_))
 }
 
 /// A key that nobody has, as near as the length of keys allows.
@@ -172,10 +176,13 @@ pub(super) fn proof(
     now: Timestamp,
 ) -> Option<Proof> {
     let request = &allowed.granted.request;
-    // A form's sender chooses the key: what is said of the one that was asked for holds for all of them.
-    let any = match &request.objects {
+    // What is tried beside its object is told by the object; a form's sender chooses it.
+    let meant = match &request.objects {
         Objects::Under(prefix) => Some(format!("{prefix}*")),
-        Objects::Key(_) | Objects::Keys(_) | Objects::List(_) => None,
+        _ if reads(request) => None,
+        Objects::Key(key) => Some(key.to_string()),
+        Objects::Keys(keys) => keys.first().map(ToString::to_string),
+        Objects::List(_) => None,
     };
     let verdicts = sample.iter().zip(answers).map(|(key, asked)| {
         verified(
@@ -183,7 +190,7 @@ pub(super) fn proof(
             &Tried {
                 target: &allowed.ask_target,
                 bucket: &request.bucket,
-                key: any.as_deref().unwrap_or(key.as_str()),
+                key: meant.as_deref().unwrap_or(key.as_str()),
                 options: &request.options,
             },
         )

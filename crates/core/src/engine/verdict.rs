@@ -23,7 +23,7 @@ pub struct Tried<'a> {
     pub target: &'a Target,
     /// The bucket.
     pub bucket: &'a Bucket,
-    /// The key that was asked for.
+    /// The key that was asked for. Of an upload or a removal, which is tried beside its object: the object's key.
     pub key: &'a str,
     /// What the resource is for. An upload or a removal is not tried itself.
     pub options: &'a Options,
@@ -114,7 +114,7 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
         Meaning::Missing | Meaning::MissingVersion | Meaning::Refused | Meaning::Archived
             if !reads(tried.options) =>
         {
-            not_tried(tried, &object, meaning(answer))
+            not_tried(tried, &object)
         }
         Meaning::Missing => verdict(
             ConditionStatus::False,
@@ -362,7 +362,7 @@ fn meaning(answer: &Answer) -> Meaning {
 
 fn given(tried: &Tried<'_>, object: &str, empty: bool) -> Verdict {
     if !reads(tried.options) {
-        return not_tried(tried, object, Meaning::Given { empty });
+        return not_tried(tried, object);
     }
     let message = if empty {
         format!("a GET of {object} was answered; the object is empty")
@@ -372,30 +372,16 @@ fn given(tried: &Tried<'_>, object: &str, empty: bool) -> Verdict {
     verdict(ConditionStatus::True, Reason::Works, message)
 }
 
-/// An upload or a removal: what a GET of the same object shows of it.
-fn not_tried(tried: &Tried<'_>, object: &str, seen: Meaning) -> Verdict {
-    let there = matches!(seen, Meaning::Given { .. } | Meaning::Archived);
-    let seen = match seen {
-        Meaning::Given { .. } | Meaning::Archived => "the object exists",
-        Meaning::Missing | Meaning::MissingVersion => "there is no such object yet",
-        Meaning::Refused | Meaning::Trouble(_) => {
-            "the signer may not read it, or it does not exist"
-        }
-    };
+/// An upload or a removal: all that a GET beside the object shows is that the signature is good.
+fn not_tried(tried: &Tried<'_>, object: &str) -> Verdict {
     let (deed, outcome) = match tried.options {
         Options::Delete => ("the removal", "removed"),
         _ => ("the upload", "uploaded"),
     };
-    let once = match tried.options {
-        Options::Put(put) if put.if_none_match.is_some() && there => {
-            "; since it exists, ifNoneMatch refuses an upload now"
-        }
-        _ => "",
-    };
     let place = Place::of(tried.target, tried.bucket);
     let message = format!(
-        "the store takes the signature of a GET of {object} ({seen}); {deed} itself was not tried, since it would change \
-         something: whether the signer has {} on {} shows when it is {outcome}{once}",
+        "the store takes the signature of a GET beside {object}; {deed} itself was not tried, since it would change \
+         something: whether the signer has {} on {} shows when it is {outcome}",
         actions(tried.options),
         object_arn(&place, tried.key),
     );
