@@ -50,6 +50,7 @@ async fn a_url_sampled_every_second_through_rotations_always_answers() {
 #[tokio::test]
 async fn a_renewal_is_two_writes_and_no_event() {
     let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "quick", "x").unwrap();
     let world = World::on("twowrites", &s3).await;
     let proxy = FaultProxy::start(world.plane.api()).unwrap();
     let operator = world.operator_behind(&proxy, &[]).await;
@@ -105,6 +106,7 @@ async fn a_renewal_is_two_writes_and_no_event() {
 #[tokio::test]
 async fn the_annotation_renews_once() {
     let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "asked", "x").unwrap();
     let world = World::on("annotated", &s3).await;
     let operator = world.operator(&[]).await;
     world.psu("asked", &json!({})).await;

@@ -26,6 +26,7 @@ async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> (bool, String) {
 #[tokio::test]
 async fn each_transition_is_one_event_and_kubectl_tells_the_story() {
     let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "told", "x").unwrap();
     let world = World::on("story", &s3).await;
     let operator = world.operator(&[]).await;
     world.psu("told", &json!({})).await;
