@@ -129,6 +129,12 @@ async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged(
         .collect();
     let whose = format!("namespace={}", world.tenant);
     assert!(names.contains(&whose.as_str()), "{names:?}");
+    // What is changed is held against what the store itself was given, which comes a moment after the first issue.
+    world
+        .until_store("has credentials of its own", |store| {
+            store_says(store, "Ready", "True", "CredentialsReady")
+        })
+        .await;
 
     let wrong = json!({ "audience": "somebody-else", "duration": "12h", "scope": "Namespace" });
     world.store(&s3, &web_identity(&sts, &wrong)).await;

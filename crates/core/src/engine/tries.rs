@@ -156,7 +156,7 @@ impl Engine {
     /// A store answered a resource, and its clock may have been read.
     fn heard(&mut self, store: &str, skew: Option<SignedDuration>, now: Timestamp) {
         if let (Some(skew), Some(known)) = (skew, self.index.stores.get_mut(store)) {
-            known.heard(skew);
+            known.heard(skew, now);
             let work = Work::Store(store.to_owned());
             self.queue.by(&work, later(now, RECOUNT));
         }

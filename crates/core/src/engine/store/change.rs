@@ -325,7 +325,7 @@ impl Store {
         if let Ok(answer) = plain {
             match (&mut self.change, answer.skew) {
                 (Some(change), Some(skew)) if moved => change.skew = Some(skew),
-                (_, Some(skew)) => self.heard(skew),
+                (_, Some(skew)) => self.heard(skew, now),
                 (_, None) => {}
             }
             self.look.answered |= !moved;
@@ -369,8 +369,12 @@ impl Store {
     }
 
     /// The store in use answered, and its clock showed this; any answer of it will do.
-    pub(in crate::engine) fn heard(&mut self, skew: SignedDuration) {
+    pub(in crate::engine) fn heard(&mut self, skew: SignedDuration, now: Timestamp) {
         self.clocks.read_store(skew);
+        if self.clocks.is_unsure() {
+            // One measure that differs is no reason to date by it; another look tells.
+            self.look.at = Some(now);
+        }
         self.look.answered = true;
         self.look.dated = true;
     }
