@@ -36,8 +36,9 @@ pub(super) fn run() -> Result<()> {
 
         let started = Instant::now();
         engine.on(Event::ClockStepped, now);
+        // The store alone is looked at again: its clock was measured against the one that was stepped.
         ensure!(
-            engine.next(now).is_none(),
+            carry_out_all(&mut engine, now)? == 0,
             "a settled resource has nothing to do"
         );
         plans.push(started.elapsed() / u32::try_from(RESOURCES)?);
