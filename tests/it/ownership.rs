@@ -217,6 +217,40 @@ async fn what_a_dead_owner_of_the_same_name_left_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_leftover_beside_a_resources_secret_goes_and_a_copy_without_marks_stays() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("leftover", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("report", &json!({})).await;
+    let owner = world.ready("report").await;
+    let own = world.secret("report").await.metadata;
+    let copies = [
+        ("leftover", own.labels.clone(), own.owner_references.clone()),
+        ("unowned", own.labels.clone(), None),
+        ("unlabelled", None, own.owner_references.clone()),
+    ];
+    for (name, labels, owners) in copies {
+        let secret: Secret = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": { "url": "a copy" }, "metadata": {
+                "name": name, "namespace": world.tenant, "labels": labels, "ownerReferences": owners } }))
+        .unwrap();
+        let secrets = world.secrets();
+        let created = secrets.create(&PostParams::default(), &secret).await;
+        created.unwrap();
+    }
+    world.gone("leftover").await;
+    operator.idle().await;
+    world.secret("unowned").await;
+    world.secret("unlabelled").await;
+    let now = world.secret("report").await.metadata;
+    assert_eq!(now.resource_version, own.resource_version);
+    let after = world.ready("report").await;
+    assert_eq!(after.resource_version(), owner.resource_version());
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
 async fn a_stolen_token_of_the_operator_reaches_no_foreign_secret() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::on("stolen", &s3).await;

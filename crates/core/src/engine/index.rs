@@ -13,6 +13,7 @@ use super::plan::REQUEST_PAUSE;
 use super::slots::Slots;
 use super::step::{Uid, Work};
 use super::store::Store;
+use super::strays::Strays;
 use crate::issue::data_hash;
 use crate::policy::{CompiledPolicy, Namespace, PolicySet};
 
@@ -82,6 +83,7 @@ pub(super) struct Index {
     by_store: BTreeMap<String, BTreeSet<Uid>>,
     /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
     by_secret: BTreeSet<(String, String, Uid)>,
+    pub(super) strays: Strays,
     pub(super) frames: Frames,
 }
 
@@ -213,6 +215,7 @@ impl Index {
             return Vec::new();
         };
         let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        self.strays.forget_all(uid);
         let offered = self.slots.forget(uid).into_iter().map(Uid::from);
         concerned.extend(offered.map(Work::Resource));
         concerned.push(Work::Resource(uid.into()));
@@ -334,11 +337,13 @@ impl Index {
         let place = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
         match self.frames.told(Watched::Secrets, change, place, known) {
             Told::There(seen) => {
+                let mut concerned = self.suspect(&seen);
                 let version = SecretVersion {
                     uid: seen.uid,
                     resource_version: seen.resource_version,
                 };
-                self.secret_written(&seen.namespace, &seen.name, version)
+                concerned.extend(self.secret_written(&seen.namespace, &seen.name, version));
+                concerned
             }
             Told::Gone(seen) => {
                 let place = place(&seen);

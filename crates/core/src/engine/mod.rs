@@ -35,6 +35,7 @@ mod step;
 mod store;
 mod store_plan;
 mod store_status;
+mod strays;
 mod time;
 mod tries;
 mod verdict;
@@ -206,6 +207,7 @@ impl Engine {
             }
         };
         let concerned = if !was_synced && self.synced() {
+            self.index.forget_strangers();
             self.everything()
         } else {
             concerned

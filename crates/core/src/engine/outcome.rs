@@ -326,8 +326,11 @@ impl Engine {
         if pending.cause == Cause::Drift {
             memory.healed_at = Some(now);
         }
-        if before.is_some() {
-            memory.superseded = before.map(Box::new);
+        // One whose removal is blocked makes room, and is not forgotten.
+        if let Some(before) = before
+            && let Some(blocked) = memory.superseded.replace(Box::new(before))
+        {
+            self.index.strays.put(&record.seen.uid, &blocked.name);
         }
         self.observations.push(if pending.cause.is_renewal() {
             Observation::Renewed(pending.cause)

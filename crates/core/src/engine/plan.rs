@@ -17,6 +17,7 @@ use super::proof::sample;
 use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, is_current, removal_at};
 use super::step::{CredentialSource, SecretSeen, Session, Step};
+use super::strays;
 use super::time::later;
 use super::write::{inspect, issue, remove};
 use crate::api::{MANAGED_BY_LABEL, MANAGER};
@@ -116,6 +117,14 @@ pub(super) fn plan_secret(
         return remove(record, old, settings, Purpose::Supersede);
     }
     let issued = issued(record);
+    if removal_blocked.is_none()
+        && let Some(plan) = strays::look(index, settings, uid, judged, issued.as_ref(), now, wake)
+    {
+        return plan;
+    }
+    let Some(record) = index.resources.get(uid) else {
+        return SecretPlan::Settled;
+    };
     if let Some(issued) = &issued {
         let watched = settings.secret_access == SecretAccess::Watch;
         if watched
@@ -130,12 +139,7 @@ pub(super) fn plan_secret(
             wake.at(issued.expires_at);
         }
     }
-    let may_issue = match judged {
-        Judged::Allowed(allowed) if !record.suspended() && !link::closed(&allowed.granted, now) => {
-            Some(allowed)
-        }
-        _ => None,
-    };
+    let may_issue = may_issue(record, judged, now);
     let mut in_line = false;
     if let (Some(allowed), None) = (may_issue, blocked) {
         match cause(index, record, allowed, issued.as_ref(), now, wake) {
@@ -194,6 +198,20 @@ pub(super) fn plan_secret(
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     rest
+}
+
+/// What may be issued now.
+pub(super) fn may_issue<'a>(
+    record: &Record,
+    judged: &'a Judged,
+    now: Timestamp,
+) -> Option<&'a Allowed> {
+    match judged {
+        Judged::Allowed(allowed) if !record.suspended() && !link::closed(&allowed.granted, now) => {
+            Some(allowed)
+        }
+        _ => None,
+    }
 }
 
 /// Whether the Secret may not be what was written.

@@ -22,7 +22,7 @@ pub use life::{
 };
 pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many, unfit_keys};
 pub use merge::{SecretMeta, WantedMeta, merge};
-pub use ownership::{Me, Owner, Ownership, ownership};
+pub use ownership::{Me, Owner, Ownership, controlling_uid, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
 pub use render_form::{FormContent, render_form};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread, without_jitter};

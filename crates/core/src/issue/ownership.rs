@@ -103,7 +103,7 @@ impl Owner {
 #[must_use]
 pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>) -> Ownership {
     let labelled = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER);
-    let Some(controller) = owners.iter().find(|owner| owner.controls()) else {
+    let Some(controller) = controller(owners) else {
         return Ownership::Foreign {
             what: no_controller(owners, labelled),
         };
@@ -117,6 +117,17 @@ pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>
     Ownership::Foreign {
         what: controlled_by(controller, me),
     }
+}
+
+/// The uid of the `PresignedURL` that controls what has these owners.
+#[must_use]
+pub fn controlling_uid(owners: &[Owner]) -> Option<&str> {
+    let controller = controller(owners).filter(|owner| owner.is_presigned_url())?;
+    Some(&controller.uid)
+}
+
+fn controller(owners: &[Owner]) -> Option<&Owner> {
+    owners.iter().find(|owner| owner.controls())
 }
 
 fn no_controller(owners: &[Owner], labelled: bool) -> String {

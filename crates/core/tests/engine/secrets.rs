@@ -150,3 +150,72 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     assert!(scene.ready("dl").0);
     assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
 }
+
+/// A resource that wants a Secret of another name, which was written by an operator that died before it could tell.
+fn renamed_and_untold() -> Scene {
+    let mut scene = Scene::issued("dl");
+    scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
+    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.run(5);
+    assert!(scene.secret("new").is_some() && scene.secret("dl").is_some());
+    scene
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_is_taken_over() {
+    let mut scene = renamed_and_untold();
+    let steps = scene.steps(|scene| scene.run(60));
+    let deleted = steps.iter().filter(|kind| **kind == Kind::Delete).count();
+    assert_eq!(deleted, 1, "{steps:?}");
+    assert!(scene.secret("dl").is_none());
+    assert!(scene.works(&scene.url("new")));
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_goes_when_the_resource_is_refused() {
+    let mut scene = renamed_and_untold();
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(300);
+    assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+    assert!(scene.secret("new").is_some(), "the grace is for it too");
+    scene.run(600);
+    assert!(scene.secret("new").is_none());
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_goes_when_another_name_is_wanted() {
+    let mut scene = renamed_and_untold();
+    scene.apply("dl", |spec| spec.secret_name = Some("newer".to_owned()));
+    scene.run(60);
+    assert!(scene.works(&scene.url("newer")));
+    assert!(scene.secret("new").is_none());
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_stray_that_was_disowned_is_let_go() {
+    let mut scene = renamed_and_untold();
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .edit_secret(&Scene::place("new"), now, |secret| secret.owners.clear());
+    scene.apply("dl", |spec| spec.secret_name = Some("newer".to_owned()));
+    scene.run(60);
+    assert!(scene.works(&scene.url("newer")));
+    assert!(scene.secret("new").is_some());
+}
+
+#[test]
+fn a_refused_first_secret_that_no_status_tells_of_goes() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |_| {});
+    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.run(5);
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(900);
+    assert!(scene.secret("dl").is_none());
+}
