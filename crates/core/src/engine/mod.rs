@@ -400,12 +400,13 @@ impl Engine {
         }
         let judged = judge::judge(&self.index, &self.settings, &self.reserved, record);
         let mut wake = Wake::default();
+        let doubted = self.clock_is_doubted(now, &mut wake);
         match plan::plan_secret(
             &mut self.index,
             &self.settings,
             uid,
             &judged,
-            link::contradicted(self.api_clock),
+            doubted,
             now,
             &mut wake,
         ) {
@@ -428,6 +429,19 @@ impl Engine {
             SecretPlan::Settled => {}
         }
         self.settle(uid, &judged, now, wake)
+    }
+
+    /// Whether nothing may be taken for dead by the operator's clock: the API server's contradicts it, or it was stepped a
+    /// moment ago and the API server has not told its own since.
+    fn clock_is_doubted(&self, now: Timestamp, wake: &mut Wake) -> bool {
+        let doubted_until = self.doubted_until.filter(|until| *until > now);
+        match (self.api_clock, doubted_until) {
+            (None, Some(until)) => {
+                wake.at(until);
+                true
+            }
+            (told, _) => link::contradicted(told),
+        }
     }
 
     /// Something outside comes first. What the status says of a URL that has died meanwhile cannot wait for it, and who waits

@@ -92,13 +92,13 @@ pub(super) fn issued(record: &Record) -> Option<Issued> {
     }
 }
 
-/// Plans the Secret of a resource. Nothing is removed for its end while the operator's clock is `contradicted`.
+/// Plans the Secret of a resource. Nothing is removed for its end while the operator's clock is `doubted`.
 pub(super) fn plan_secret(
     index: &mut Index,
     settings: &Settings,
     uid: &str,
     judged: &Judged,
-    contradicted: bool,
+    doubted: bool,
     now: Timestamp,
     wake: &mut Wake,
 ) -> SecretPlan {
@@ -194,7 +194,7 @@ pub(super) fn plan_secret(
         }
     }
     let dead = !issued.alive(now) || link::ended(record, judged, now).is_some();
-    if dead && !contradicted && removal_blocked.is_none() {
+    if dead && !doubted && removal_blocked.is_none() {
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     rest

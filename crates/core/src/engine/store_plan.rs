@@ -88,9 +88,9 @@ impl Engine {
 
     /// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for them.
     pub(super) fn on_api_clock(&mut self, skew: SignedDuration) -> Vec<Work> {
-        let before = contradicted(self.api_clock.replace(skew));
+        let before = self.api_clock.replace(skew);
         let mut concerned = Vec::new();
-        if before != contradicted(self.api_clock) {
+        if before.is_none() || contradicted(before) != contradicted(self.api_clock) {
             // What has ended is taken away by a clock that is not contradicted only.
             concerned.extend(self.index.resources.keys().cloned().map(Work::Resource));
         }

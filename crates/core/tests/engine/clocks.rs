@@ -183,6 +183,41 @@ fn what_has_ended_goes_as_soon_as_the_clocks_agree() {
     assert!(!resources.contains_key(&Scene::place("link")));
 }
 
+/// Something that may not be signed anew, at an operator whose clock was just stepped back by more than an hour.
+fn steps_back() -> Scene {
+    let mut scene = Scene::issued("dl");
+    scene.apply("dl", |spec| spec.suspend = Some(true));
+    scene.run(30);
+    scene.0.step_clock(-5000);
+    scene.run(600);
+    assert!(scene.secret("dl").is_some());
+    scene
+}
+
+#[test]
+fn a_step_of_the_clock_that_is_taken_back_takes_nothing_away() {
+    let mut scene = steps_back();
+    scene.0.step_clock(5000);
+    scene.run(1200);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert!(scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn what_a_stepped_clock_calls_dead_goes_once_the_api_server_agrees() {
+    let mut scene = steps_back();
+    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene.run(10);
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn what_a_stepped_clock_calls_dead_goes_after_a_while_where_nobody_tells_the_time() {
+    let mut scene = steps_back();
+    scene.run(600);
+    assert!(scene.secret("dl").is_none());
+}
+
 #[test]
 fn the_first_signature_waits_for_the_stores_clock() {
     let mut scene = Scene::new();

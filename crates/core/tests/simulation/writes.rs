@@ -16,6 +16,8 @@ use crate::judge::{HEARSAY, Judge, RECOVERY, ready, ready_generation};
 
 /// Seconds after which nothing is decided by rules that were replaced: the grace of a refusal and more.
 const GRACE: i64 = 1800;
+/// By how many seconds a URL may be dated ahead and still be taken.
+const AHEAD: i64 = 300;
 
 impl Judge {
     /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
@@ -292,6 +294,11 @@ impl Judge {
         // What a crash left there is not what the status tells of, and only status is believed.
         let known = seen.status.expires_at == Some(removed.given.ends);
         if !known || told.is_none_or(|told| told.name != removed.place.1) {
+            return;
+        }
+        // No server takes a date that lies further ahead: all that a start knows of it is that it does not live.
+        let ahead = |issued: Timestamp| issued.as_second() > removed.at.as_second() + AHEAD;
+        if seen.status.issued_at.is_some_and(ahead) {
             return;
         }
         let mut specs = (1..=seen.generation)
