@@ -23,7 +23,7 @@ use crate::api::{
     SignedHashes,
 };
 use crate::issue::{Asked, Fixed, backoff};
-use crate::policy::{Options, parse_duration};
+use crate::policy::{Options, Wishes};
 
 /// What the hash of a link's spec begins with.
 const MARK: &str = "once:";
@@ -61,13 +61,10 @@ pub(super) fn once(spec: &PresignedUrlSpec) -> bool {
     spec.renew == Some(Renew::Never)
 }
 
-/// How long after its end a link's resource goes.
-fn ttl(spec: &PresignedUrlSpec) -> Option<Duration> {
-    let text = spec.ttl_after_expiry.as_deref()?;
-    let zero = !text.bytes().any(|c| matches!(c, b'1'..=b'9'));
-    let ttl = parse_duration(text).ok();
-    ttl.or(zero.then_some(Duration::ZERO))
-        .filter(|_| once(spec))
+/// How long after its end a link's resource goes; `None` keeps it. What cannot be read for sure deletes nothing.
+fn ttl(record: &Record) -> Option<Duration> {
+    let spec = record.seen.spec.as_ref().ok()?;
+    Wishes::parse(spec).ok()?.ttl_after_expiry
 }
 
 /// The hash of a link's spec.
@@ -254,7 +251,7 @@ pub(super) fn hashes(judged: &Judged, issued: &Issued) -> SignedHashes {
 
 /// What Ready says of a link that has ended.
 pub(super) fn farewell(record: &Record, end: Timestamp) -> String {
-    let next = match record.seen.spec.as_ref().ok().and_then(|spec| ttl(spec)) {
+    let next = match ttl(record) {
         Some(ttl) => format!("; this resource is deleted at {}", later(end, ttl)),
         None => String::new(),
     };
@@ -316,7 +313,7 @@ pub(super) fn deletion(
         wake.at(end);
         return None;
     }
-    let ttl = ttl(seen.spec.as_ref().ok()?)?;
+    let ttl = ttl(record)?;
     if !is_over(&seen.status) || seen.status.secret_ref.is_some() || contradicted(api_clock) {
         return None;
     }

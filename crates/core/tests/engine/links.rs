@@ -495,6 +495,21 @@ fn without_a_ttl_nothing_is_deleted() {
 }
 
 #[test]
+fn a_ttl_that_cannot_be_read_deletes_nothing() {
+    for text in ["", "soon", "0", "-0s", "0.s", "8761h"] {
+        let mut scene = issued("2h");
+        scene.apply("link", |spec| spec.ttl_after_expiry = Some(text.to_owned()));
+        scene.run(30);
+        run_to_end(&mut scene, 366 * 24 * 3600);
+        let link = scene.0.cluster.resources.get(&Scene::place("link"));
+        assert!(link.is_some(), "{text:?}");
+        assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
+        let farewell = scene.condition("link", "Ready").message;
+        assert!(!farewell.contains("is deleted at"), "{farewell}");
+    }
+}
+
+#[test]
 fn a_clock_in_doubt_deletes_nothing() {
     let mut scene = Scene::new();
     scene.apply("link", never("2h"));
