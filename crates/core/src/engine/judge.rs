@@ -16,7 +16,7 @@ use super::step::Session;
 use super::store::Compiled;
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::issue::{
-    Asked, MIN_LIFE, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
+    Asked, RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     secret_name as checked_secret_name, spec_hash, store_hash,
 };
 use crate::policy::{Decision, Grant, InvalidSpec, Limits, Namespace, Options, Request, Wishes};
@@ -158,11 +158,7 @@ fn parse(
     name: &str,
 ) -> Result<Parsed, InvalidSpec> {
     let limits = Limits {
-        min_duration: if link::once(spec) {
-            MIN_LIFE
-        } else {
-            settings.min_renewed_duration
-        },
+        min_duration: settings.min_renewed_duration,
     };
     Ok(Parsed {
         request: Request::parse(spec, &limits)?,
@@ -189,7 +185,7 @@ fn granted(record: &Record, parsed: Parsed, grant: Grant) -> Granted {
             asked_duration: request.duration,
         })
     };
-    let link = Link::of(record, &grant.options, &request.options, hash);
+    let link = Link::of(record, wishes.renew, &grant.options, &request.options, hash);
     let plain = hash(&grant.options);
     Granted {
         spec_hash: if link.is_some() {

@@ -18,10 +18,7 @@ use super::status::condition;
 use super::step::{ObjectVersion, Step};
 use super::time::later;
 use super::{Engine, Observation};
-use crate::api::{
-    ConditionType, IfNoneMatch, LimitedBy, PresignedUrlSpec, PutOptions, Reason, Renew,
-    SignedHashes,
-};
+use crate::api::{ConditionType, IfNoneMatch, LimitedBy, PutOptions, Reason, Renew, SignedHashes};
 use crate::issue::{Asked, Fixed, backoff};
 use crate::policy::{Options, Wishes};
 
@@ -54,11 +51,6 @@ pub(super) struct Term {
     pub(super) limited_by: Option<LimitedBy>,
     pub(super) hashes: SignedHashes,
     pub(super) served: Option<String>,
-}
-
-/// Whether a spec asks for a link.
-pub(super) fn once(spec: &PresignedUrlSpec) -> bool {
-    spec.renew == Some(Renew::Never)
 }
 
 /// How long after its end a link's resource goes; `None` keeps it. What cannot be read for sure deletes nothing.
@@ -138,11 +130,12 @@ impl Link {
     /// a policy may add a condition of its own to what the spec asks.
     pub(super) fn of(
         record: &Record,
+        renew: Renew,
         granted: &Options,
         asked: &Options,
         hash: impl Fn(&Options) -> String,
     ) -> Option<Self> {
-        let once = record.seen.spec.as_deref().is_ok_and(once);
+        let once = renew == Renew::Never;
         let last = Term::last(record);
         let was_once = last.as_ref().is_some_and(|last| is_marked(&last.hashes));
         if !once && !was_once {
