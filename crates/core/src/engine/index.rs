@@ -20,6 +20,8 @@ use crate::policy::{CompiledPolicy, Namespace, PolicySet};
 /// The longest renewal request that goes into the status as it stands, in bytes.
 const LONGEST_REQUEST: usize = 128;
 
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
 /// A PresignedURL, and what the operator remembers of it while it runs.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -132,6 +134,15 @@ impl Index {
         all.into_iter()
             .filter(move |kind| secrets_are_watched || *kind != Watched::Secrets)
             .filter(|kind| !self.frames.synced(*kind))
+    }
+
+    /// A namespace as policies judge it: without labels where it is not known.
+    pub(super) fn namespace_of<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+        let known = self.namespaces.get(name);
+        Namespace {
+            name,
+            labels: known.map_or(&NO_LABELS, |known| &known.labels),
+        }
     }
 
     /// The resources of a namespace.
@@ -289,14 +300,9 @@ impl Index {
 
     /// The resources in the namespaces that a policy speaks of as it stands now.
     fn under_policy(&self, policy: &str) -> Vec<Work> {
-        let none = BTreeMap::new();
         let mut concerned = Vec::new();
         for (name, resources) in &self.by_namespace {
-            let labels = self
-                .namespaces
-                .get(name)
-                .map_or(&none, |namespace| &namespace.labels);
-            if self.policy_set.affects(policy, &Namespace { name, labels }) {
+            if self.policy_set.affects(policy, &self.namespace_of(name)) {
                 concerned.extend(works(Some(resources)));
             }
         }

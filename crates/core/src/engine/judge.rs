@@ -4,7 +4,6 @@
 //! What holds here: the policies are asked before the store, so a namespace that may ask for nothing learns nothing
 //! of which stores exist.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::index::{Index, Record, store_name};
@@ -133,15 +132,7 @@ pub(super) fn judge(
         Ok(parsed) => parsed,
         Err(error) => return Judged::Invalid(error.to_string()),
     };
-    let none = BTreeMap::new();
-    let labels = index
-        .namespaces
-        .get(&seen.namespace)
-        .map_or(&none, |namespace| &namespace.labels);
-    let namespace = Namespace {
-        name: &seen.namespace,
-        labels,
-    };
+    let namespace = index.namespace_of(&seen.namespace);
     match index.policy_set.decide(&namespace, &parsed.request) {
         Decision::Denied(refusal) => Judged::Denied(refusal.message),
         Decision::Unknown { message, .. } => Judged::Unknown(message),

@@ -22,7 +22,7 @@ use super::verdict::{ListTrouble, Listable, list_trouble};
 use super::{Doing, Engine, Next, Observation, Priority, index, listing};
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
 use crate::issue::backoff;
-use crate::policy::{Key, Namespace, Objects};
+use crate::policy::{Key, Objects};
 
 /// The longest pause between two tries of what did not work.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -63,16 +63,7 @@ impl Engine {
         if identity(&allowed) != made_for {
             return;
         }
-        let none = std::collections::BTreeMap::new();
-        let name = &record.seen.namespace;
-        let namespace = Namespace {
-            name,
-            labels: self
-                .index
-                .namespaces
-                .get(name)
-                .map_or(&none, |namespace| &namespace.labels),
-        };
+        let namespace = self.index.namespace_of(&record.seen.namespace);
         let skew = result.as_ref().map_or_else(refused_by, |found| found.skew);
         let store = allowed.store.clone();
         let found = match result {
