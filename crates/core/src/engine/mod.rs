@@ -63,9 +63,7 @@ pub use step::{
     ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
     StepResult, Sts, Uid, Work,
 };
-pub use verdict::{
-    ListTrouble, Listable, Trial, Tried, Verdict, list_trouble, rejects_credentials, verified,
-};
+pub use verdict::{ListTrouble, Listable, Tried, Verdict, list_trouble, verified};
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::ReservedKeys;

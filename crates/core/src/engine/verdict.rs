@@ -1,5 +1,4 @@
-//! What a store's answer means, in words: for the condition `Verified`, for listings, and for the trial of changed
-//! settings.
+//! What a store's answer means, in words: for the condition `Verified` and for listings.
 //!
 //! What holds here: the functions are total over what can be answered, and a sentence is made from classes, codes and what was
 //! asked, never from a text of the server. Each says what was tried, what is wrong and what to do. Where an answer has two
@@ -7,14 +6,11 @@
 
 mod words;
 
-use super::ask::{Answer, Asked, ErrorCode, ListFailure, ListOrder, Unreached};
+use super::ask::{Answer, Asked, ErrorCode, ListFailure, ListOrder};
 use crate::api::{ConditionStatus, Reason};
 use crate::policy::{Bucket, Options, Prefix};
 use crate::signing::Target;
-use words::{
-    DEAD_SESSION, Place, Trouble, UNKNOWN_KEY, actions, bucket_arn, clocks, object_arn, said,
-    skewed, unreached,
-};
+use words::{Place, Trouble, actions, bucket_arn, clocks, object_arn, said, unreached};
 
 /// What was tried: a GET of an object's first byte, for a resource with these options.
 #[derive(Clone, Copy, Debug)]
@@ -72,17 +68,6 @@ impl Verdict {
     pub fn passes(&self) -> bool {
         self.status == ConditionStatus::True || self.reason == Reason::NotTried
     }
-}
-
-/// What came of trying a changed credential, endpoint or region with one signed request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trial {
-    /// The store knows the key and takes the signature.
-    Works,
-    /// The store says that it cannot work.
-    CannotWork(Reason, String),
-    /// Neither can be told.
-    Unknown(Reason, String),
 }
 
 /// Why there is no listing.
@@ -229,95 +214,6 @@ pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble 
             }
         },
     }
-}
-
-/// Judges the try of a changed credential, endpoint or region: any signed request will do. That an object may not be read
-/// says nothing against them: the store got as far as the rights.
-#[must_use]
-pub fn rejects_credentials(asked: &Asked) -> Trial {
-    let answer = match asked {
-        Ok(answer) => answer,
-        Err(Unreached::Host) => {
-            return Trial::Unknown(
-                Reason::HostNotFound,
-                "the store's host name cannot be resolved: mend the endpoint, or the cluster's DNS"
-                    .to_owned(),
-            );
-        }
-        Err(Unreached::Connection) => {
-            return Trial::Unknown(
-                Reason::ConnectionFailed,
-                "the store takes no connection: mend the endpoint, or the network between"
-                    .to_owned(),
-            );
-        }
-        Err(Unreached::Tls) => {
-            return Trial::Unknown(
-                Reason::TlsFailed,
-                "the store's certificate is not trusted, or names another host: set caBundle, or mend the certificate"
-                    .to_owned(),
-            );
-        }
-        Err(Unreached::Timeout) => {
-            return Trial::Unknown(
-                Reason::StoreUnavailable,
-                "the store did not answer in time: it is tried again".to_owned(),
-            );
-        }
-    };
-    let trouble = match meaning(answer) {
-        Meaning::Trouble(trouble) => trouble,
-        Meaning::Given { .. }
-        | Meaning::Missing
-        | Meaning::MissingVersion
-        | Meaning::Refused
-        | Meaning::Archived => return Trial::Works,
-    };
-    let (reason, sentence) = match trouble {
-        Trouble::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
-        Trouble::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
-        Trouble::Signature => (
-            Reason::SignatureDoesNotMatch,
-            "the store computes another signature: mend the secret access key, the region or the endpoint".to_owned(),
-        ),
-        Trouble::Region => (
-            Reason::WrongRegion,
-            match &answer.region {
-                Some(region) => format!("a bucket that is signed for is in region {region}: set spec.s3.region to it"),
-                None => "the store says that the region is wrong, and not which is right: mend spec.s3.region".to_owned(),
-            },
-        ),
-        // What cannot be told from a fault that the former settings would have met too.
-        Trouble::NoBucket => {
-            return Trial::Unknown(
-                Reason::NoSuchBucket,
-                "the bucket that was tried does not exist".to_owned(),
-            );
-        }
-        Trouble::Skew => {
-            return Trial::Unknown(Reason::ClockSkewed, skewed(answer.skew));
-        }
-        Trouble::Busy => {
-            return Trial::Unknown(
-                Reason::StoreUnavailable,
-                format!(
-                    "the store is busy or has a fault of its own (status {}): it is tried again",
-                    answer.status
-                ),
-            );
-        }
-        Trouble::Unsigned | Trouble::Redirect | Trouble::Odd => {
-            return Trial::Unknown(
-                Reason::UnexpectedAnswer,
-                format!(
-                    "the store answers with status {}, which tells nothing of the credentials: see whether the endpoint is an \
-                     S3 server's",
-                    answer.status
-                ),
-            );
-        }
-    };
-    Trial::CannotWork(reason, sentence)
 }
 
 /// What an answer comes down to.

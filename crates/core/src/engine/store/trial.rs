@@ -198,3 +198,6 @@ fn unreached_verdict(unreached: Unreached, host: &str) -> Verdict {
     };
     Verdict::Unreached(reason, message)
 }
+
+#[cfg(test)]
+mod tests;

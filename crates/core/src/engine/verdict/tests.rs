@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PostOptions, PutOptions};
-use crate::engine::{ErrorCode, ListFailure};
+use crate::engine::Unreached;
 use crate::signing::Endpoint;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 
 mod listing;
-mod trial;
 
 const KEY: &str = "llama/weights.bin";
 
@@ -355,11 +354,6 @@ fn no_sentence_holds_a_url() {
             Err(why) => ListFailure::Unreached(*why),
         };
         messages.push(list_trouble(&failure, &Listable::of(&listing::order())).message);
-        if let Trial::CannotWork(_, message) | Trial::Unknown(_, message) =
-            rejects_credentials(&asked)
-        {
-            messages.push(message);
-        }
         for message in messages {
             let hosts = message.replace("https:// instead of http://", "");
             assert!(!hosts.contains("://"), "{message}");

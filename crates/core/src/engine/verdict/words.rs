@@ -8,9 +8,9 @@ use crate::engine::ask::{Answer, Unreached};
 use crate::policy::{Bucket, Options, format_duration};
 use crate::signing::{Style, Target};
 
-pub(super) const UNKNOWN_KEY: &str = "the store does not know the access key: it was deleted, or belongs to another service; mend the \
+const UNKNOWN_KEY: &str = "the store does not know the access key: it was deleted, or belongs to another service; mend the \
                            credentials of the ClusterObjectStore";
-pub(super) const DEAD_SESSION: &str = "the store does not take the session token: it has ended, or does not belong to the key; renew \
+const DEAD_SESSION: &str = "the store does not take the session token: it has ended, or does not belong to the key; renew \
                             the credentials of the ClusterObjectStore";
 
 /// What stands in the way whatever was asked.
@@ -150,7 +150,7 @@ pub(super) fn unreached(why: Unreached, target: &Target, bucket: &Bucket) -> (Re
     }
 }
 
-pub(super) fn skewed(skew: Option<SignedDuration>) -> String {
+fn skewed(skew: Option<SignedDuration>) -> String {
     match skew {
         Some(skew) if skew.unsigned_abs().as_secs() >= 15 => format!(
             "the store refuses the time of the signature: its clock is {} the operator's; set the clock that is wrong",
@@ -176,7 +176,7 @@ pub(super) fn clocks(skew: Option<SignedDuration>) -> String {
     }
 }
 
-pub(super) fn apart(skew: SignedDuration) -> String {
+fn apart(skew: SignedDuration) -> String {
     let difference = format_duration(skew.unsigned_abs());
     let way = if skew.is_negative() {
         "behind"
@@ -186,7 +186,7 @@ pub(super) fn apart(skew: SignedDuration) -> String {
     format!("{difference} {way}")
 }
 
-pub(super) fn host(target: &Target, bucket: &Bucket) -> String {
+fn host(target: &Target, bucket: &Bucket) -> String {
     let host = target.endpoint.host();
     match target.style {
         Style::Path => host.to_owned(),

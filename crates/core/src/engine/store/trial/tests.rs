@@ -1,0 +1,147 @@
+//! What each answer to a look says of the settings.
+
+use super::*;
+use crate::api::{ClusterObjectStoreSpec, DefaultCredentials, S3Store, StoreCredentials};
+
+fn compiled() -> Compiled {
+    let s3 = S3Store {
+        region: "eu-west-1".to_owned(),
+        credentials: StoreCredentials {
+            default: Some(DefaultCredentials::default()),
+            ..StoreCredentials::default()
+        },
+        ..S3Store::default()
+    };
+    Compiled::of(&ClusterObjectStoreSpec { s3 }).unwrap()
+}
+
+fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
+    Answer {
+        status,
+        code,
+        region: None,
+        skew: Some(SignedDuration::from_secs(1)),
+    }
+}
+
+/// What is said of an answer. Each sentence says who answered, and none holds a URL.
+fn said(asked: &Asked, moved: bool) -> Verdict {
+    let said = verdict(asked, &compiled(), moved, SignedDuration::ZERO);
+    if let Verdict::Rejected(_, message) | Verdict::Unreached(_, message) = &said {
+        contains(message, "AWS's endpoint of eu-west-1");
+        assert!(!message.contains("://"), "{message}");
+        assert!(!message.contains("  "), "{message}");
+        assert!(!message.ends_with('.'), "{message}");
+    }
+    said
+}
+
+fn contains(message: &str, words: &str) {
+    assert!(message.contains(words), "{words:?} is not in: {message}");
+}
+
+fn rejected(asked: &Asked, moved: bool, reason: Reason, words: &str) {
+    match said(asked, moved) {
+        Verdict::Rejected(given, message) => {
+            assert_eq!(given, reason, "{asked:?}");
+            contains(&message, words);
+        }
+        other => panic!("{asked:?}: {other:?}"),
+    }
+}
+
+fn unreached(asked: &Asked, moved: bool, reason: Reason) {
+    match said(asked, moved) {
+        Verdict::Unreached(given, _) => assert_eq!(given, reason, "{asked:?}"),
+        other => panic!("{asked:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn settings_are_rejected_only_where_the_store_says_that_they_cannot_work() {
+    use ErrorCode as Code;
+    for moved in [false, true] {
+        for (status, code) in [
+            (404, Code::NoSuchKey),
+            (404, Code::NoSuchVersion),
+            (404, Code::NoSuchBucket),
+            (403, Code::AccessDenied),
+            (403, Code::HeadersNotSigned),
+            (403, Code::InvalidObjectState),
+            (400, Code::Other),
+        ] {
+            let asked = Ok(answer(status, Some(code)));
+            assert_eq!(said(&asked, moved), Verdict::Works, "{code:?}");
+        }
+        for (code, words) in [
+            (Code::InvalidAccessKeyId, "access key"),
+            (Code::InvalidToken, "session token"),
+            (Code::SignatureDoesNotMatch, "secret access key"),
+        ] {
+            let asked = Ok(answer(403, Some(code)));
+            rejected(&asked, moved, Reason::CredentialsInvalid, words);
+        }
+    }
+}
+
+#[test]
+fn what_another_endpoint_or_region_does_not_serve_is_rejected_and_what_is_in_use_is_not() {
+    let mut elsewhere = answer(400, Some(ErrorCode::WrongRegion));
+    let silent = Ok(elsewhere.clone());
+    elsewhere.region = Some("us-east-2".to_owned());
+    let telling = Ok(elsewhere);
+    rejected(&silent, true, Reason::WrongRegion, "name the region");
+    rejected(&telling, true, Reason::WrongRegion, "is in us-east-2");
+    assert_eq!(said(&silent, false), Verdict::Works);
+    assert_eq!(said(&telling, false), Verdict::Works);
+    // A server of S3 has no object of a name that is made from a hash, and says so by a code.
+    for status in [200, 206, 301, 403, 404, 416] {
+        let odd = Ok(answer(status, None));
+        rejected(&odd, true, Reason::UnexpectedAnswer, "spec.s3.endpoint");
+        assert_eq!(said(&odd, false), Verdict::Works, "{status}");
+    }
+}
+
+#[test]
+fn what_any_settings_would_meet_says_nothing_of_these() {
+    for moved in [false, true] {
+        for (status, code, reason) in [
+            (
+                403,
+                Some(ErrorCode::RequestTimeTooSkewed),
+                Reason::ClockSkewed,
+            ),
+            (503, Some(ErrorCode::Unavailable), Reason::StoreUnavailable),
+            (500, None, Reason::StoreUnavailable),
+        ] {
+            unreached(&Ok(answer(status, code)), moved, reason);
+        }
+        for (why, reason) in [
+            (Unreached::Host, Reason::HostNotFound),
+            (Unreached::Connection, Reason::ConnectionFailed),
+            (Unreached::Tls, Reason::TlsFailed),
+            (Unreached::Timeout, Reason::StoreUnavailable),
+        ] {
+            unreached(&Err(why), moved, reason);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_a_signature_with_a_wrong_date_says_nothing_of_the_rest() {
+    use ErrorCode as Code;
+    for (code, seconds, misdated) in [
+        (Code::AccessDenied, 61, true),
+        (Code::RequestTimeTooSkewed, -61, true),
+        (Code::Other, 61, true),
+        (Code::AccessDenied, 60, false),
+        (Code::NoSuchKey, 3600, false),
+        (Code::InvalidAccessKeyId, 3600, false),
+    ] {
+        let correction = SignedDuration::from_mins(10);
+        let mut answer = answer(403, Some(code));
+        answer.skew = Some(correction + SignedDuration::from_secs(seconds));
+        let said = verdict(&Ok(answer), &compiled(), false, correction);
+        assert_eq!(said == Verdict::Misdated, misdated, "{code:?} {seconds}");
+    }
+}
