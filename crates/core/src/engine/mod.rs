@@ -63,7 +63,6 @@ pub use step::{
     ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
     StepResult, Sts, Uid, Work,
 };
-pub use verdict::{ListTrouble, Listable, Tried, Verdict, list_trouble, verified};
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::ReservedKeys;

@@ -18,7 +18,7 @@ use super::proof;
 use super::status::{condition, is_current};
 use super::step::Work;
 use super::time::later;
-use super::verdict::{ListTrouble, Listable, list_trouble};
+use super::verdict::{Listable, list_trouble};
 use super::{Doing, Engine, Next, Observation, Priority, index, listing};
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
 use crate::issue::backoff;
@@ -72,24 +72,13 @@ impl Engine {
                 listing::judge(policies, &namespace, &allowed, list, found, now)
             }
             Err(failure) => {
-                let ListTrouble {
-                    reason,
-                    message,
-                    stalled,
-                } = list_trouble(
-                    &failure,
-                    &Listable {
-                        target: &allowed.ask_target,
-                        bucket: &allowed.granted.request.bucket,
-                        prefix: &list.prefix,
-                        most: listing::most(list, &allowed.granted.grant),
-                    },
-                );
-                Err(Trouble {
-                    reason,
-                    message,
-                    stalled,
-                })
+                let listable = Listable {
+                    target: &allowed.ask_target,
+                    bucket: &allowed.granted.request.bucket,
+                    prefix: &list.prefix,
+                    most: listing::most(list, &allowed.granted.grant),
+                };
+                Err(list_trouble(&failure, &listable))
             }
         };
         self.heard(&store, skew, now);

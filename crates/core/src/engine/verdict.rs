@@ -6,84 +6,59 @@
 
 mod words;
 
-use super::ask::{Answer, Asked, ErrorCode, ListFailure, ListOrder};
+use super::ask::{Answer, Asked, ErrorCode, ListFailure};
+use super::memory::Trouble;
 use crate::api::{ConditionStatus, Reason};
 use crate::policy::{Bucket, Options, Prefix};
 use crate::signing::Target;
-use words::{Place, Trouble, actions, bucket_arn, clocks, object_arn, said, unreached};
+use words::{Fault, Place, actions, bucket_arn, clocks, object_arn, said, unreached};
 
 /// What was tried: a GET of an object's first byte, for a resource with these options.
 #[derive(Clone, Copy, Debug)]
-pub struct Tried<'a> {
+pub(super) struct Tried<'a> {
     /// Where it was asked.
-    pub target: &'a Target,
+    pub(super) target: &'a Target,
     /// The bucket.
-    pub bucket: &'a Bucket,
+    pub(super) bucket: &'a Bucket,
     /// The key that was asked for. Of an upload or a removal, which is tried beside its object: the object's key.
-    pub key: &'a str,
+    pub(super) key: &'a str,
     /// What the resource is for. An upload or a removal is not tried itself.
-    pub options: &'a Options,
+    pub(super) options: &'a Options,
 }
 
 /// What was to be listed.
 #[derive(Clone, Copy, Debug)]
-pub struct Listable<'a> {
+pub(super) struct Listable<'a> {
     /// Where it was asked.
-    pub target: &'a Target,
+    pub(super) target: &'a Target,
     /// The bucket.
-    pub bucket: &'a Bucket,
+    pub(super) bucket: &'a Bucket,
     /// What the keys begin with.
-    pub prefix: &'a Prefix,
+    pub(super) prefix: &'a Prefix,
     /// The most objects that are kept.
-    pub most: u32,
-}
-
-impl<'a> Listable<'a> {
-    /// Of an order.
-    #[must_use]
-    pub const fn of(order: &'a ListOrder) -> Self {
-        Self {
-            target: &order.target,
-            bucket: &order.bucket,
-            prefix: &order.wanted.prefix,
-            most: order.most,
-        }
-    }
+    pub(super) most: u32,
 }
 
 /// What the condition `Verified` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub(super) struct Verdict {
     /// True: S3 gave what was signed. False: it refuses it. Unknown: it cannot be told without writing, or just now.
-    pub status: ConditionStatus,
+    pub(super) status: ConditionStatus,
     /// One word why.
-    pub reason: Reason,
+    pub(super) reason: Reason,
     /// The sentence.
-    pub message: String,
+    pub(super) message: String,
 }
 
 impl Verdict {
     /// Whether `verify: Require` may publish: it worked, or nothing that can be seen without writing speaks against it.
-    #[must_use]
-    pub fn passes(&self) -> bool {
+    pub(super) fn passes(&self) -> bool {
         self.status == ConditionStatus::True || self.reason == Reason::NotTried
     }
 }
 
-/// Why there is no listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListTrouble {
-    /// One word why.
-    pub reason: Reason,
-    /// The sentence.
-    pub message: String,
-    /// Only a person can mend it.
-    pub stalled: bool,
-}
-
 /// Judges the answer to a try.
-#[must_use]
-pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
+pub(super) fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
     let answer = match asked {
         Ok(answer) => answer,
         Err(why) => {
@@ -134,10 +109,10 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
                 "the store takes the signature, and the object {object} is archived: restore it, and it can be read"
             ),
         ),
-        Meaning::Trouble(trouble) => {
-            let (reason, message) = said(trouble, answer, &what, &format!("a GET of {object}"));
-            let status = match trouble {
-                Trouble::Busy => ConditionStatus::Unknown,
+        Meaning::Fault(fault) => {
+            let (reason, message) = said(fault, answer, &what, &format!("a GET of {object}"));
+            let status = match fault {
+                Fault::Busy => ConditionStatus::Unknown,
                 _ => ConditionStatus::False,
             };
             verdict(status, reason, message)
@@ -146,11 +121,10 @@ pub fn verified(asked: &Asked, tried: &Tried<'_>) -> Verdict {
 }
 
 /// Says why a listing failed.
-#[must_use]
-pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble {
+pub(super) fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> Trouble {
     let what = Place::of(order.target, order.bucket);
     let listed = format!("{}/{}", order.bucket, order.prefix);
-    let trouble = |reason, message, stalled| ListTrouble {
+    let trouble = |reason, message, stalled| Trouble {
         reason,
         message,
         stalled,
@@ -194,22 +168,18 @@ pub fn list_trouble(failure: &ListFailure, order: &Listable<'_>) -> ListTrouble 
                 );
                 trouble(Reason::ListFailed, message, true)
             }
-            Meaning::Trouble(kind) => {
+            Meaning::Fault(fault) => {
                 let (reason, message) =
-                    said(kind, answer, &what, &format!("a listing of {listed}"));
+                    said(fault, answer, &what, &format!("a listing of {listed}"));
                 let reason = match reason {
                     Reason::UnexpectedAnswer => Reason::ListFailed,
                     other => other,
                 };
-                trouble(reason, message, kind != Trouble::Busy)
+                trouble(reason, message, fault != Fault::Busy)
             }
             _ => {
-                let (_, message) = said(
-                    Trouble::Odd,
-                    answer,
-                    &what,
-                    &format!("a listing of {listed}"),
-                );
+                let (_, message) =
+                    said(Fault::Odd, answer, &what, &format!("a listing of {listed}"));
                 trouble(Reason::ListFailed, message, false)
             }
         },
@@ -228,31 +198,31 @@ enum Meaning {
     /// The signature was taken; the signer may not do it, or there is no such object.
     Refused,
     Archived,
-    Trouble(Trouble),
+    Fault(Fault),
 }
 
 /// The one table of answers.
 fn meaning(answer: &Answer) -> Meaning {
-    use Meaning::Trouble as Is;
+    use Meaning::Fault as Is;
     match (answer.status, answer.code) {
         (200 | 206, _) => Meaning::Given { empty: false },
         // An empty object has no first byte.
         (416, _) => Meaning::Given { empty: true },
         (_, Some(ErrorCode::AccessDenied)) => Meaning::Refused,
-        (_, Some(ErrorCode::HeadersNotSigned)) => Is(Trouble::Unsigned),
+        (_, Some(ErrorCode::HeadersNotSigned)) => Is(Fault::Unsigned),
         (_, Some(ErrorCode::NoSuchKey)) => Meaning::Missing,
         (_, Some(ErrorCode::NoSuchVersion)) => Meaning::MissingVersion,
-        (_, Some(ErrorCode::NoSuchBucket)) => Is(Trouble::NoBucket),
-        (_, Some(ErrorCode::SignatureDoesNotMatch)) => Is(Trouble::Signature),
-        (_, Some(ErrorCode::InvalidAccessKeyId)) => Is(Trouble::Key),
-        (_, Some(ErrorCode::InvalidToken)) => Is(Trouble::Token),
-        (_, Some(ErrorCode::RequestTimeTooSkewed)) => Is(Trouble::Skew),
-        (_, Some(ErrorCode::WrongRegion)) => Is(Trouble::Region),
+        (_, Some(ErrorCode::NoSuchBucket)) => Is(Fault::NoBucket),
+        (_, Some(ErrorCode::SignatureDoesNotMatch)) => Is(Fault::Signature),
+        (_, Some(ErrorCode::InvalidAccessKeyId)) => Is(Fault::Key),
+        (_, Some(ErrorCode::InvalidToken)) => Is(Fault::Token),
+        (_, Some(ErrorCode::RequestTimeTooSkewed)) => Is(Fault::Skew),
+        (_, Some(ErrorCode::WrongRegion)) => Is(Fault::Region),
         (_, Some(ErrorCode::InvalidObjectState)) => Meaning::Archived,
-        (_, Some(ErrorCode::Unavailable)) | (408 | 429 | 500..=599, _) => Is(Trouble::Busy),
-        (300..=399, _) if answer.region.is_some() => Is(Trouble::Region),
-        (300..=399, _) => Is(Trouble::Redirect),
-        (_, Some(ErrorCode::Other) | None) => Is(Trouble::Odd),
+        (_, Some(ErrorCode::Unavailable)) | (408 | 429 | 500..=599, _) => Is(Fault::Busy),
+        (300..=399, _) if answer.region.is_some() => Is(Fault::Region),
+        (300..=399, _) => Is(Fault::Redirect),
+        (_, Some(ErrorCode::Other) | None) => Is(Fault::Odd),
     }
 }
 

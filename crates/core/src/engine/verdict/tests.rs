@@ -353,7 +353,7 @@ fn no_sentence_holds_a_url() {
             Ok(answer) => ListFailure::Refused(answer.clone()),
             Err(why) => ListFailure::Unreached(*why),
         };
-        messages.push(list_trouble(&failure, &Listable::of(&listing::order())).message);
+        messages.push(listing::told(&failure, &listing::order()).message);
         for message in messages {
             let hosts = message.replace("https:// instead of http://", "");
             assert!(!hosts.contains("://"), "{message}");

@@ -15,7 +15,7 @@ const DEAD_SESSION: &str = "the store does not take the session token: it has en
 
 /// What stands in the way whatever was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Fault {
     NoBucket,
     Signature,
     Key,
@@ -40,24 +40,24 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The sentence of a trouble that has nothing to do with one object's rights.
+/// The sentence of a fault that has nothing to do with one object's rights.
 pub(super) fn said(
-    trouble: Trouble,
+    fault: Fault,
     answer: &Answer,
     place: &Place<'_>,
     what: &str,
 ) -> (Reason, String) {
     let Place { target, bucket } = place;
     let region = &target.region;
-    match trouble {
-        Trouble::NoBucket => (
+    match fault {
+        Fault::NoBucket => (
             Reason::NoSuchBucket,
             format!(
                 "the store answers {what} that it has no bucket {bucket}: create it, or name another; if it exists, mend the \
                  store's endpoint or addressingStyle"
             ),
         ),
-        Trouble::Signature => (
+        Fault::Signature => (
             Reason::SignatureDoesNotMatch,
             format!(
                 "the store computes another signature for {what}: mend the secret access key, the region ({region}) or the endpoint \
@@ -65,9 +65,9 @@ pub(super) fn said(
                 clocks(answer.skew)
             ),
         ),
-        Trouble::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
-        Trouble::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
-        Trouble::Region => (
+        Fault::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
+        Fault::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
+        Fault::Region => (
             Reason::WrongRegion,
             match &answer.region {
                 Some(right) if right == region => format!(
@@ -85,21 +85,21 @@ pub(super) fn said(
                 ),
             },
         ),
-        Trouble::Skew => (Reason::ClockSkewed, skewed(answer.skew)),
-        Trouble::Unsigned => (
+        Fault::Skew => (Reason::ClockSkewed, skewed(answer.skew)),
+        Fault::Unsigned => (
             Reason::UnexpectedAnswer,
             format!(
                 "the store says that {what} came with an x-amz header that was not signed: look for a proxy that adds headers"
             ),
         ),
-        Trouble::Busy => (
+        Fault::Busy => (
             Reason::StoreUnavailable,
             format!(
                 "the store is busy or has a fault of its own (status {} to {what}): it is tried again",
                 answer.status
             ),
         ),
-        Trouble::Redirect => (
+        Fault::Redirect => (
             Reason::UnexpectedAnswer,
             format!(
                 "the store redirects {what} (status {}), and a signature does not follow: give as endpoint what it redirects to, \
@@ -107,7 +107,7 @@ pub(super) fn said(
                 answer.status
             ),
         ),
-        Trouble::Odd => (
+        Fault::Odd => (
             Reason::UnexpectedAnswer,
             format!(
                 "the store answers {what} with status {}, which is none of the answers that the S3 API describes for it: see \

@@ -5,8 +5,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
+use crate::engine::ListOrder;
 use crate::policy::{ListRequest, Prefix};
 use crate::signing::Credentials;
+
+pub(super) fn told(failure: &ListFailure, order: &ListOrder) -> Trouble {
+    let listable = Listable {
+        target: &order.target,
+        bucket: &order.bucket,
+        prefix: &order.wanted.prefix,
+        most: order.most,
+    };
+    list_trouble(failure, &listable)
+}
 
 pub(super) fn order() -> ListOrder {
     ListOrder {
@@ -36,7 +47,7 @@ pub(super) fn order() -> ListOrder {
 #[test]
 fn each_fault_of_a_listing_is_told_apart() {
     for (failure, reason, stalled, words) in faults() {
-        let trouble = list_trouble(&failure, &Listable::of(&order()));
+        let trouble = told(&failure, &order());
         let given = (trouble.reason, trouble.stalled);
         assert_eq!(given, (reason, stalled), "{failure:?}");
         contains(&trouble.message, &[words]);
@@ -74,7 +85,7 @@ fn the_right_to_list_is_asked_for_the_prefix_or_for_the_bucket() {
     let denied = ListFailure::Refused(answer(403, Some(ErrorCode::AccessDenied)));
     let mut order = order();
     let ends = |order: &ListOrder, end: &str| {
-        let message = list_trouble(&denied, &Listable::of(order)).message;
+        let message = told(&denied, order).message;
         assert!(message.ends_with(end), "{message}");
     };
     ends(
