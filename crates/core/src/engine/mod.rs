@@ -412,14 +412,7 @@ impl Engine {
                 return Next::Step(step, Doing::Secret(purpose, name));
             }
             SecretPlan::Waiting => {
-                let store = self
-                    .index
-                    .resources
-                    .get(uid)
-                    .map(|record| index::store_name(&record.seen).to_owned());
-                if let Some(store) = store {
-                    self.queue.push(Work::Store(store), Priority::Urgent, 0);
-                }
+                self.needs_its_store(uid);
                 return self.wait(uid, &judged, now, wake);
             }
             SecretPlan::InLine => return self.wait(uid, &judged, now, wake),
@@ -438,6 +431,14 @@ impl Engine {
                 true
             }
             (told, _) => link::contradicted(told),
+        }
+    }
+
+    /// A resource waits for something that its store fetches or tries: the store's plan is made at once.
+    fn needs_its_store(&mut self, uid: &str) {
+        if let Some(record) = self.index.resources.get(uid) {
+            let store = index::store_name(&record.seen).to_owned();
+            self.queue.push(Work::Store(store), Priority::Urgent, 0);
         }
     }
 

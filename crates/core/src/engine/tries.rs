@@ -19,7 +19,7 @@ use super::status::{condition, is_current};
 use super::step::Work;
 use super::time::later;
 use super::verdict::{Listable, list_trouble};
-use super::{Doing, Engine, Next, Observation, Priority, index, listing};
+use super::{Doing, Engine, Next, Observation, listing};
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
 use crate::issue::backoff;
 use crate::policy::{Key, Objects};
@@ -202,9 +202,7 @@ impl Engine {
                 Some(Next::Step(step, Doing::Secret(purpose, String::new())))
             }
             SecretPlan::Waiting => {
-                let store = self.index.resources.get(uid)?;
-                let store = index::store_name(&store.seen).to_owned();
-                self.queue.push(Work::Store(store), Priority::Urgent, 0);
+                self.needs_its_store(uid);
                 Some(Next::Idle(wake.0))
             }
             SecretPlan::InLine | SecretPlan::Settled => None,
