@@ -16,12 +16,12 @@ use super::memory::{Issued, Trouble};
 use super::plan::{Purpose, RECHECK, SecretPlan, Wake, issued};
 use super::proof;
 use super::queue::Priority;
+use super::resource::urgency;
 use super::sign::SigningJob;
 use super::status::says_ready;
 use super::step::{CredentialSource, ObjectVersion, Session, Step};
 use super::store::{Held, Need, PutLeave, REFRESH_PAUSE, Supply};
 use super::time::later;
-use super::urgency;
 use crate::api::{Reason, Verify};
 use crate::policy::{Key, ListRequest, Objects, Options};
 
