@@ -10,6 +10,7 @@ use super::index::Record;
 use super::judge::Judged;
 use super::link;
 use super::memory::Issued;
+use super::plan::may_issue;
 use super::proof::hash_of;
 use super::settings::{DenialGrace, Settings};
 use super::step::Notice;
@@ -100,7 +101,7 @@ pub(super) fn desired(
     let old = &seen.status;
     let renews = issued.map(|issued| renewal(record, judged, issued));
     let verdict = verdict(record, judged, issued, renews.flatten(), settings, now);
-    let proven = proven(record, issued);
+    let proven = proven(record, judged, issued, now);
     let generation = Some(seen.generation);
     let conditions = conditions(record, verdict, proven.as_ref(), now);
     let granted = judged.granted();
@@ -233,14 +234,24 @@ type Proven<'a> = (Option<String>, Option<&'a super::verdict::Verdict>);
 
 /// What `Verified` speaks of and what it says: the hash of what is issued, where that was tried, and what came of it; no
 /// verdict where the status told it before. A try that kept something from being issued has no hash.
-fn proven<'a>(record: &'a Record, issued: Option<&Issued>) -> Option<Proven<'a>> {
+fn proven<'a>(
+    record: &'a Record,
+    judged: &Judged,
+    issued: Option<&Issued>,
+    now: Timestamp,
+) -> Option<Proven<'a>> {
     let spec = record.seen.spec.as_ref().ok()?;
     if spec.verify == Some(Verify::Never) {
         return None;
     }
     let proof = record.memory.proof.as_ref();
     let Some(issued) = issued else {
-        return proof.map(|proof| (None, Some(&proof.verdict)));
+        // Where nothing may be issued either, there is nothing that it could speak of.
+        may_issue(record, judged, now)?;
+        let told = condition(&record.seen.status, ConditionType::Verified)
+            .is_some_and(|told| told.observed_generation == Some(record.seen.generation));
+        let verdict = proof.map(|proof| &proof.verdict);
+        return (told || verdict.is_some()).then_some((None, verdict));
     };
     let hash = hash_of(&issued.hashes);
     if let Some(proof) = proof.filter(|proof| proof.hash == hash) {

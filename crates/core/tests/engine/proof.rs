@@ -246,6 +246,30 @@ fn a_try_of_another_spec_is_not_told_of_this_one() {
 }
 
 #[test]
+fn a_try_is_told_for_as_long_as_something_may_be_issued_and_a_restart_is_silent() {
+    let mut scene = with(Some(Verify::Require));
+    scene.0.cloud.delete_object("data", "team-a/file.bin");
+    scene.run(30);
+    assert_eq!(verified(&scene).1, "NoSuchKey");
+    let told = |scene: &Scene| {
+        let conditions = &scene.status("dl").conditions;
+        conditions.iter().any(|c| c.type_ == "Verified")
+    };
+    scene.restart();
+    scene.run(1);
+    assert!(told(&scene));
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(30);
+    assert!(!told(&scene));
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(60);
+    });
+    assert_eq!((writes, told(&scene)), (Vec::new(), false));
+}
+
+#[test]
 fn who_may_only_upload_is_not_told_what_exists() {
     let mut scene = with(None);
     let upload = |spec: &mut presigned_core::api::PresignedUrlSpec| {
