@@ -5,7 +5,8 @@ use presigned_core::engine::Unreached;
 
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::scene::Scene;
+use crate::common::world::Kind;
+use crate::scene::{NS, Scene};
 
 const HOME: &str = "https://s3.example.test";
 const OTHER: &str = "https://other.example.test";
@@ -77,6 +78,42 @@ fn after_a_restart_a_new_key_is_tried_before_living_urls_are_signed_again() {
     scene.run(620);
     assert_eq!(signer(&scene, "dl"), bad);
     assert!(scene.ready("new").0);
+}
+
+#[test]
+fn a_start_does_not_take_back_that_a_key_was_rejected() {
+    let mut scene = Scene::issued("dl");
+    let key = signer(&scene, "dl");
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    scene.run(2 * 3600);
+    assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene.run(60);
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(60);
+    });
+    assert!(!writes.contains(&Kind::StoreStatus), "{writes:?}");
+    // Who uses it has it tried.
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = None;
+    scene.apply("new", |_| {});
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+}
+
+#[test]
+fn what_was_rejected_before_a_start_is_no_word_on_another_endpoint() {
+    let mut scene = Scene::issued("dl");
+    let key = signer(&scene, "dl");
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    scene.run(2 * 3600);
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    scene.restart();
+    scene.run(60);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
 }
 
 #[test]

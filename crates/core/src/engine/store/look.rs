@@ -64,10 +64,11 @@ pub(in crate::engine) enum Looked {
 }
 
 impl Look {
-    pub(super) fn new(answered: bool) -> Self {
+    /// Before the first look; what is known is known by the status: whether the store ever answered, and a rejection.
+    pub(super) fn new(answered: bool, verdict: Option<Verdict>) -> Self {
         Self {
             at: None,
-            verdict: None,
+            verdict,
             failures: 0,
             under_way: None,
             turn: 0,

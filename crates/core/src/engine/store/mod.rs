@@ -93,9 +93,15 @@ impl Store {
             condition.type_ == ConditionType::ClockSkewed.as_str()
                 && condition.status != ConditionStatus::Unknown
         });
+        let told = seen.status.conditions.iter().find(|condition| {
+            condition.type_ == ConditionType::Ready.as_str()
+                && condition.observed_generation == Some(seen.generation)
+        });
+        let rejected = compiled.as_ref().ok().zip(told);
+        let rejected = rejected.and_then(|(form, told)| trial::told(&told.message, form));
         Self {
             unsigned: Known::of(compiled.as_ref().ok(), &seen.status, seen.generation),
-            look: Look::new(measured),
+            look: Look::new(measured, rejected),
             seen,
             compiled,
             held: None,
@@ -132,6 +138,9 @@ impl Store {
         self.seen = seen;
         self.look.at = Some(now);
         self.look.turn += 1;
+        if self.held.is_none() {
+            self.look.verdict = None;
+        }
         let (old, new) = match (&self.compiled, compiled) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {

@@ -25,6 +25,22 @@ const BACKDATE: i64 = 30;
 /// By how much a signature's date may be off before an answer says nothing of the credentials.
 const MISDATED: SignedDuration = SignedDuration::from_secs(60);
 
+/// The codes by which a server says that the credentials can't work, and what follows the server's name then.
+const REJECTIONS: [(ErrorCode, &str); 3] = [
+    (
+        ErrorCode::SignatureDoesNotMatch,
+        "computes another signature: mend the secret access key, or the region and the endpoint if they were changed",
+    ),
+    (
+        ErrorCode::InvalidAccessKeyId,
+        "does not know the access key ID: mend it, or create it there",
+    ),
+    (
+        ErrorCode::InvalidToken,
+        "refuses the session token, or the session has ended: renew the credentials",
+    ),
+];
+
 /// What a look says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Verdict {
@@ -128,17 +144,11 @@ pub(super) fn verdict(
 
 fn of_code(code: ErrorCode, answer: &Answer, compiled: &Compiled, moved: bool) -> Verdict {
     let host = compiled.host();
-    let invalid = |message: String| Verdict::Rejected(Reason::CredentialsInvalid, message);
+    let rejection = REJECTIONS.iter().find(|(of, _)| *of == code);
+    if let Some((_, why)) = rejection {
+        return rejected(&host, why);
+    }
     match code {
-        ErrorCode::SignatureDoesNotMatch => invalid(format!(
-            "{host} computes another signature: mend the secret access key, or the region and the endpoint if they were changed"
-        )),
-        ErrorCode::InvalidAccessKeyId => invalid(format!(
-            "{host} does not know the access key ID: mend it, or create it there"
-        )),
-        ErrorCode::InvalidToken => invalid(format!(
-            "{host} refuses the session token, or the session has ended: renew the credentials"
-        )),
         ErrorCode::WrongRegion if moved => {
             let right = answer.region.as_ref().map_or_else(
                 || "name the region in which the buckets are".to_owned(),
@@ -157,15 +167,21 @@ fn of_code(code: ErrorCode, answer: &Answer, compiled: &Compiled, moved: bool) -
             format!("{host} says that its clock differs too much from the operator's"),
         ),
         ErrorCode::Unavailable => busy(&host),
-        ErrorCode::AccessDenied
-        | ErrorCode::HeadersNotSigned
-        | ErrorCode::NoSuchKey
-        | ErrorCode::NoSuchVersion
-        | ErrorCode::NoSuchBucket
-        | ErrorCode::WrongRegion
-        | ErrorCode::InvalidObjectState
-        | ErrorCode::Other => Verdict::Works,
+        // Rights, objects, buckets: the signature was taken.
+        _ => Verdict::Works,
     }
+}
+
+fn rejected(host: &str, why: &str) -> Verdict {
+    Verdict::Rejected(Reason::CredentialsInvalid, format!("{host} {why}"))
+}
+
+/// What a look said before the operator started, by the sentence that the status tells: the credentials can't work. What a
+/// fetch said is another sentence, and a fetch tells it again.
+pub(super) fn told(sentence: &str, compiled: &Compiled) -> Option<Verdict> {
+    let host = compiled.host();
+    let mut rejections = REJECTIONS.iter().map(|(_, why)| rejected(&host, why));
+    rejections.find(|verdict| matches!(verdict, Verdict::Rejected(_, said) if said == sentence))
 }
 
 fn busy(host: &str) -> Verdict {
