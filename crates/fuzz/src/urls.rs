@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{
-    Credentials, Endpoint, Expected, Operation, Presigned, SecretUrl, Target, check, presign,
+    Credentials, Endpoint, ExpectedSignature, ExpectedUrl, Operation, Presigned, SecretUrl, Target,
+    check, presign,
 };
 
 const REGION: &str = "eu-central-1";
@@ -50,21 +51,23 @@ pub(super) fn url(data: &[u8]) {
         let signed_at = Timestamp::from_second(NOON).unwrap();
         let expires_at = signed_at.checked_add(LIFE).unwrap();
         let signed = presign(&operation, &target, &credentials, signed_at, LIFE).unwrap();
-        let expected = Expected {
-            scheme: target.endpoint.scheme(),
-            host: target.endpoint.host(),
-            port: target.endpoint.port(),
-            style: target.style,
-            bucket: &bucket,
+        let expected = ExpectedUrl {
             key: &key,
             method: options.method(),
             options: &options,
-            region: REGION,
-            access_key_id: ACCESS_KEY,
-            session: false,
-            signed_at,
-            expires_at,
-            not_after: expires_at,
+            signature: ExpectedSignature {
+                scheme: target.endpoint.scheme(),
+                host: target.endpoint.host(),
+                port: target.endpoint.port(),
+                style: target.style,
+                bucket: &bucket,
+                region: REGION,
+                access_key_id: ACCESS_KEY,
+                session: false,
+                signed_at,
+                expires_at,
+                not_after: expires_at,
+            },
         };
         assert_eq!(check(&signed, &expected), Ok(()));
 

@@ -15,7 +15,8 @@ use presigned_core::api::{AddressingStyle, ContentLengthRange, PostOptions};
 use presigned_core::issue::{FormContent, Template, render_form};
 use presigned_core::policy::{Bucket, Prefix};
 use presigned_core::signing::{
-    Credentials, Endpoint, ExpectedForm, FormKey, FormOperation, Target, check_form, sign_form,
+    Credentials, Endpoint, ExpectedForm, ExpectedSignature, FormKey, FormOperation, Target,
+    check_form, sign_form,
 };
 use presigned_testkit::guard::GuardedFolder;
 use presigned_testkit::s3::S3Server;
@@ -161,19 +162,21 @@ impl Scene {
         let form = sign_form(&op, &target, &creds, signed_at, life).expect("a form");
         let expires_at = signed_at + life;
         let expected = ExpectedForm {
-            scheme: endpoint.scheme(),
-            host: endpoint.host(),
-            port: endpoint.port(),
-            style: target.style,
-            bucket: &bucket,
             key,
             options,
-            region,
-            access_key_id: &self.kind.server.access_key,
-            session: false,
-            signed_at,
-            expires_at,
-            not_after: expires_at,
+            signature: ExpectedSignature {
+                scheme: endpoint.scheme(),
+                host: endpoint.host(),
+                port: endpoint.port(),
+                style: target.style,
+                bucket: &bucket,
+                region,
+                access_key_id: &self.kind.server.access_key,
+                session: false,
+                signed_at,
+                expires_at,
+                not_after: expires_at,
+            },
         };
         check_form(&form, &expected).expect("the form that was allowed");
         let secret = render_form(&FormContent {

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use presigned_core::api::GetOptions;
 use presigned_core::issue::{Item, ManyContent, Template, render_many};
 use presigned_core::policy::{Bucket, Key, Options};
-use presigned_core::signing::{Expected, Operation, check, presign};
+use presigned_core::signing::{ExpectedUrl, Operation, check, presign};
 
-use super::sign::{ACCESS_KEY, BUCKET, HOUR, REGION, credentials, target};
+use super::sign::{BUCKET, HOUR, credentials, expected_signature, target};
 use super::{ROUNDS, print};
 
 /// As many objects as `keys` may name, but for 48.
@@ -37,21 +37,11 @@ pub(super) fn run() -> Result<()> {
                     options: &options,
                 };
                 let signed = presign(&operation, &target, &credentials, signed_at, HOUR)?;
-                let expected = Expected {
-                    scheme: target.endpoint.scheme(),
-                    host: target.endpoint.host(),
-                    port: target.endpoint.port(),
-                    style: target.style,
-                    bucket: &bucket,
+                let expected = ExpectedUrl {
                     key,
                     method: options.method(),
                     options: &options,
-                    region: REGION,
-                    access_key_id: ACCESS_KEY,
-                    session: false,
-                    signed_at,
-                    expires_at,
-                    not_after: expires_at,
+                    signature: expected_signature(&target, &bucket, signed_at, expires_at),
                 };
                 check(&signed, &expected).context("our own URL passes the check")?;
                 Ok(signed.url.expose().to_owned())

@@ -15,17 +15,19 @@ use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::issue::{Content, Template, render};
 use presigned_core::policy::{Bucket, Objects, Options};
-use presigned_core::signing::{Credentials, Endpoint, Expected, Operation, Target, check, presign};
+use presigned_core::signing::{
+    Credentials, Endpoint, ExpectedSignature, ExpectedUrl, Operation, Target, check, presign,
+};
 use rusty_s3::{Bucket as RustyBucket, Credentials as RustyCredentials, S3Action as _, UrlStyle};
 use sha2::{Digest as _, Sha256};
 
 use super::{measure, policy};
 
 const ENDPOINT: &str = "https://s3.example.com";
-pub(super) const REGION: &str = "eu-central-1";
+const REGION: &str = "eu-central-1";
 pub(super) const BUCKET: &str = "models";
 const KEY: &str = "vision-prod/resnet/weights.bin";
-pub(super) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 
@@ -91,21 +93,11 @@ fn ours() -> Result<()> {
     let expires_at = signed_at.checked_add(HOUR)?;
     let sign = || presign(&operation, &target, &credentials, signed_at, HOUR);
     let signed = sign()?;
-    let expected = Expected {
-        scheme: target.endpoint.scheme(),
-        host: target.endpoint.host(),
-        port: target.endpoint.port(),
-        style: target.style,
-        bucket: &request.bucket,
+    let expected = ExpectedUrl {
         key,
         method: options.method(),
         options: &options,
-        region: REGION,
-        access_key_id: ACCESS_KEY,
-        session: false,
-        signed_at,
-        expires_at,
-        not_after: expires_at,
+        signature: expected_signature(&target, &request.bucket, signed_at, expires_at),
     };
     check(&signed, &expected).context("our own URL passes the check")?;
     measure("sign one URL: ours", sign);
@@ -145,6 +137,28 @@ pub(super) fn credentials() -> Credentials {
         secret_access_key: SECRET_KEY.into(),
         session_token: None,
         expires_at: None,
+    }
+}
+
+/// What everyone's URL is checked against.
+pub(super) fn expected_signature<'a>(
+    target: &'a Target,
+    bucket: &'a Bucket,
+    signed_at: Timestamp,
+    expires_at: Timestamp,
+) -> ExpectedSignature<'a> {
+    ExpectedSignature {
+        scheme: target.endpoint.scheme(),
+        host: target.endpoint.host(),
+        port: target.endpoint.port(),
+        style: target.style,
+        bucket,
+        region: REGION,
+        access_key_id: ACCESS_KEY,
+        session: false,
+        signed_at,
+        expires_at,
+        not_after: expires_at,
     }
 }
 

@@ -24,8 +24,8 @@ use crate::issue::{
 };
 use crate::policy::{Bucket, Key, Objects, Options, Prefix};
 use crate::signing::{
-    Credentials, Expected, ExpectedForm, FormKey, FormOperation, Operation, Presigned, Target,
-    check, check_form, presign, sign_form,
+    Credentials, ExpectedForm, ExpectedSignature, ExpectedUrl, FormKey, FormOperation, Operation,
+    Presigned, Target, check, check_form, presign, sign_form,
 };
 
 /// More objects than this are signed by a step of their own.
@@ -347,21 +347,10 @@ impl SigningJob {
             life.expires_in,
         )
         .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
-        let endpoint = &self.target.endpoint;
         let expected = ExpectedForm {
-            scheme: endpoint.scheme(),
-            host: endpoint.host(),
-            port: endpoint.port(),
-            style: self.target.style,
-            bucket: &self.bucket,
             key,
             options: post,
-            region: &self.target.region,
-            access_key_id: &self.credentials.access_key_id,
-            session: self.credentials.session_token.is_some(),
-            signed_at: shifted(life.signed_at, self.skew),
-            expires_at: shifted(life.expires_at, self.skew),
-            not_after: self.not_after(life),
+            signature: self.expected_signature(life),
         };
         check_form(&form, &expected).map_err(mismatch)?;
         render_form(&FormContent {
@@ -393,25 +382,31 @@ impl SigningJob {
             life.expires_in,
         )
         .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        let expected = ExpectedUrl {
+            key,
+            method: options.method(),
+            options,
+            signature: self.expected_signature(life),
+        };
+        check(&presigned, &expected).map_err(mismatch)?;
+        Ok(presigned)
+    }
+
+    fn expected_signature(&self, life: &Life) -> ExpectedSignature<'_> {
         let endpoint = &self.target.endpoint;
-        let expected = Expected {
+        ExpectedSignature {
             scheme: endpoint.scheme(),
             host: endpoint.host(),
             port: endpoint.port(),
             style: self.target.style,
             bucket: &self.bucket,
-            key,
-            method: options.method(),
-            options,
             region: &self.target.region,
             access_key_id: &self.credentials.access_key_id,
             session: self.credentials.session_token.is_some(),
             signed_at: shifted(life.signed_at, self.skew),
             expires_at: shifted(life.expires_at, self.skew),
             not_after: self.not_after(life),
-        };
-        check(&presigned, &expected).map_err(mismatch)?;
-        Ok(presigned)
+        }
     }
 
     /// The latest end that policy and credentials allow.

@@ -6,7 +6,7 @@
 //! shares no code with them, so that one fault cannot make and excuse the same wrong URL. What holds a URL or a key prints itself redacted.
 //!
 //! # Expected flow
-//! [`Target::resolve`] once per object, [`presign`], then [`check`] against an [`Expected`] that was made from the
+//! [`Target::resolve`] once per object, [`presign`], then [`check`] against an [`ExpectedUrl`] that was made from the
 //! policy's grant and not from what was handed to the signer; for a form [`sign_form`], [`check_form`] and
 //! [`ExpectedForm`]. Only what passed may be published.
 
@@ -20,7 +20,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Expected, ExpectedForm, Mismatch, check, check_form};
+pub use check::{ExpectedForm, ExpectedSignature, ExpectedUrl, Mismatch, check, check_form};
 pub use credentials::Credentials;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use form::{Form, FormField, FormKey, FormOperation, sign_form};

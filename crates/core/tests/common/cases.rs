@@ -13,7 +13,9 @@ use presigned_core::api::{
     AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption,
 };
 use presigned_core::policy::{Bucket, Key, Options};
-use presigned_core::signing::{Credentials, Endpoint, Operation, Presigned, Target, presign};
+use presigned_core::signing::{
+    Credentials, Endpoint, ExpectedSignature, Operation, Presigned, Target, presign,
+};
 use proptest::collection::btree_map;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -227,6 +229,23 @@ impl Case {
         let (endpoint, region, style) = PLACES[self.place];
         let endpoint = endpoint.map(|text| Endpoint::parse(text).unwrap());
         Target::resolve(endpoint.as_ref(), region, style, &self.bucket).unwrap()
+    }
+
+    /// What the check is told of what signs for `target`.
+    pub fn expected_signature<'a>(&'a self, target: &'a Target) -> ExpectedSignature<'a> {
+        ExpectedSignature {
+            scheme: target.endpoint.scheme(),
+            host: target.endpoint.host(),
+            port: target.endpoint.port(),
+            style: target.style,
+            bucket: &self.bucket,
+            region: &target.region,
+            access_key_id: ACCESS_KEY,
+            session: self.session,
+            signed_at: self.signed_at,
+            expires_at: self.expires_at(),
+            not_after: self.expires_at(),
+        }
     }
 
     pub fn presign(&self) -> Presigned {

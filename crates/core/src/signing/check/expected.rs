@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Expected;
+use super::ExpectedUrl;
 use super::read::encode;
+use super::signature::ALGORITHM;
 use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
 use crate::policy::Options;
 
@@ -22,17 +23,17 @@ pub(super) enum Param {
 }
 
 /// The query parameters, by name.
-pub(super) fn params(expected: &Expected<'_>) -> BTreeMap<&'static str, Param> {
+pub(super) fn params(expected: &ExpectedUrl<'_>) -> BTreeMap<&'static str, Param> {
     let exactly = |text: &str| Param::Exactly(text.to_owned());
     let mut params = BTreeMap::from([
-        ("X-Amz-Algorithm", exactly("AWS4-HMAC-SHA256")),
+        ("X-Amz-Algorithm", exactly(ALGORITHM)),
         ("X-Amz-Credential", Param::Credential),
         ("X-Amz-Date", Param::Date),
         ("X-Amz-Expires", Param::Expires),
         ("X-Amz-SignedHeaders", Param::SignedHeaders),
         ("X-Amz-Signature", Param::Signature),
     ]);
-    if expected.session {
+    if expected.signature.session {
         params.insert("X-Amz-Security-Token", Param::Token);
     }
     let (operation, get) = match expected.options {

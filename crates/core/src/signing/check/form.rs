@@ -6,45 +6,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
+use super::Mismatch;
 use super::policy_document::{Condition, PolicyDocument};
-use super::{Mismatch, Origin, check_credential, check_signature, planned_life};
+use super::signature::{ALGORITHM, ExpectedSignature, check_signature};
 use crate::api::{ContentLengthRange, PostOptions};
-use crate::policy::Bucket;
-use crate::signing::endpoint::Scheme;
 use crate::signing::form::{Form, FormKey};
 use crate::signing::target::Style;
 
-/// What was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+/// A form that was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedForm<'a> {
-    /// How consumers connect.
-    pub scheme: Scheme,
-    /// The endpoint's host without the bucket.
-    pub host: &'a str,
-    /// The endpoint's port, where it is not the scheme's own.
-    pub port: Option<u16>,
-    /// Where the bucket stands.
-    pub style: Style,
-    /// The bucket.
-    pub bucket: &'a Bucket,
     /// The object's key, or what it begins with.
     pub key: FormKey<'a>,
     /// The grant's effective options.
     pub options: &'a PostOptions,
-    /// The region of the credential scope.
-    pub region: &'a str,
-    /// Whose signature it is.
-    pub access_key_id: &'a str,
-    /// Whether the credentials are a session's.
-    pub session: bool,
-    /// When the life begins.
-    pub signed_at: Timestamp,
-    /// When the life ends: what the status will say.
-    pub expires_at: Timestamp,
-    /// The latest end that policy, credentials and store allow.
-    pub not_after: Timestamp,
+    /// Where it goes, whose signature it holds and how long it lives.
+    pub signature: ExpectedSignature<'a>,
 }
 
 /// Refuses a finished form that differs in anything from what was allowed.
@@ -63,15 +40,7 @@ pub fn check_form(form: &Form, expected: &ExpectedForm<'_>) -> Result<(), Mismat
             (Field::None, None) => {}
             (_, None) => return Err(Mismatch::MissingField(rule.label)),
             (Field::Exactly(value), Some(sent)) if value == sent => {}
-            (Field::Credential, Some(sent)) => {
-                let ExpectedForm {
-                    access_key_id,
-                    region,
-                    signed_at,
-                    ..
-                } = *expected;
-                check_credential(sent, access_key_id, region, signed_at)?;
-            }
+            (Field::Credential, Some(sent)) => expected.signature.check_credential(sent)?,
             (Field::Exactly(_), Some(_)) | (Field::Token, Some("")) => {
                 return Err(Mismatch::Field(rule.label));
             }
@@ -123,7 +92,7 @@ fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatc
     } = expected.options;
     let mut wanted = Names(BTreeMap::new());
 
-    let bucket = expected.bucket.as_str().to_owned();
+    let bucket = expected.signature.bucket.as_str().to_owned();
     wanted.put("bucket", Field::None, Wanted::Equals(bucket));
     match expected.key {
         FormKey::Exactly(key) => wanted.put_value("key", key.as_str())?,
@@ -168,11 +137,10 @@ fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatc
         wanted.0.insert(format!("x-amz-meta-{name}"), rule);
     }
 
-    wanted.put_value("x-amz-algorithm", "AWS4-HMAC-SHA256")?;
-    let date = expected.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string();
-    wanted.put_value("x-amz-date", &date)?;
+    wanted.put_value("x-amz-algorithm", ALGORITHM)?;
+    wanted.put_value("x-amz-date", &expected.signature.date())?;
     wanted.put("x-amz-credential", Field::Credential, Wanted::SameAsField);
-    if expected.session {
+    if expected.signature.session {
         wanted.put("x-amz-security-token", Field::Token, Wanted::SameAsField);
     }
     wanted.put("policy", Field::Policy, Wanted::None);
@@ -210,18 +178,10 @@ fn fixed(value: &str) -> Result<String, Mismatch> {
 fn check_url(url: &str, expected: &ExpectedForm<'_>) -> Result<(), Mismatch> {
     let (scheme, rest) = url.split_once("://").ok_or(Mismatch::Malformed)?;
     let (authority, path) = rest.split_once('/').ok_or(Mismatch::Malformed)?;
-    let bucket = expected.bucket.as_str();
-    let origin = Origin {
-        scheme: expected.scheme,
-        host: expected.host,
-        port: expected.port,
-        style: expected.style,
-        bucket,
-    };
-    origin.check(scheme, authority)?;
-    let wanted = match expected.style {
+    expected.signature.check_origin(scheme, authority)?;
+    let wanted = match expected.signature.style {
         Style::VirtualHost => "",
-        Style::Path => bucket,
+        Style::Path => expected.signature.bucket.as_str(),
     };
     (path == wanted).then_some(()).ok_or(Mismatch::Bucket)
 }
@@ -246,14 +206,9 @@ fn check_policy(
     sent: &BTreeMap<&str, &str>,
     expected: &ExpectedForm<'_>,
 ) -> Result<(), Mismatch> {
-    let ExpectedForm {
-        signed_at,
-        expires_at,
-        not_after,
-        ..
-    } = *expected;
-    planned_life(signed_at, expires_at, not_after)?;
-    if policy.expiration != expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() {
+    expected.signature.life()?;
+    let end = expected.signature.expires_at;
+    if policy.expiration != end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() {
         return Err(Mismatch::Expiration);
     }
     let mut met = BTreeSet::new();

@@ -11,52 +11,33 @@ mod expected;
 mod form;
 mod policy_document;
 mod read;
+mod signature;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
 use thiserror::Error;
 
-use super::endpoint::Scheme;
 use super::presigned::Presigned;
 use super::target::Style;
 use crate::api::Method;
-use crate::policy::{Bucket, Key, Options};
+use crate::policy::{Key, Options};
 use expected::Param;
 pub use form::{ExpectedForm, check_form};
 use read::Url;
+pub use signature::ExpectedSignature;
+use signature::check_signature;
 
-/// What was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+/// A URL that was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
-    /// How consumers connect.
-    pub scheme: Scheme,
-    /// The endpoint's host without the bucket.
-    pub host: &'a str,
-    /// The endpoint's port, where it is not the scheme's own.
-    pub port: Option<u16>,
-    /// Where the bucket stands.
-    pub style: Style,
-    /// The bucket.
-    pub bucket: &'a Bucket,
+pub struct ExpectedUrl<'a> {
     /// The object's key.
     pub key: &'a Key,
     /// The method. `Options` of another method are a mismatch.
     pub method: Method,
     /// The grant's effective options.
     pub options: &'a Options,
-    /// The region of the credential scope.
-    pub region: &'a str,
-    /// Whose signature it is.
-    pub access_key_id: &'a str,
-    /// Whether the credentials are a session's.
-    pub session: bool,
-    /// When the life begins.
-    pub signed_at: Timestamp,
-    /// When the life ends: what the status will say.
-    pub expires_at: Timestamp,
-    /// The latest end that policy, credentials and store allow.
-    pub not_after: Timestamp,
+    /// Where it goes, whose signature it holds and how long it lives.
+    pub signature: ExpectedSignature<'a>,
 }
 
 /// What differs between a finished URL or form and what was allowed.
@@ -173,7 +154,7 @@ pub enum Mismatch {
 }
 
 /// Refuses a finished URL that differs in anything from what was allowed.
-pub fn check(presigned: &Presigned, expected: &Expected<'_>) -> Result<(), Mismatch> {
+pub fn check(presigned: &Presigned, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let Presigned {
         method,
         url,
@@ -186,7 +167,7 @@ pub fn check(presigned: &Presigned, expected: &Expected<'_>) -> Result<(), Misma
     check_headers(headers, expected)
 }
 
-fn check_method(method: Method, expected: &Expected<'_>) -> Result<(), Mismatch> {
+fn check_method(method: Method, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let of_options = match expected.options {
         Options::Get(_) => Method::Get,
         Options::Head(_) => Method::Head,
@@ -199,20 +180,13 @@ fn check_method(method: Method, expected: &Expected<'_>) -> Result<(), Mismatch>
     same.then_some(()).ok_or(Mismatch::Method)
 }
 
-fn check_place(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
-    let bucket = expected.bucket.as_str();
-    let origin = Origin {
-        scheme: expected.scheme,
-        host: expected.host,
-        port: expected.port,
-        style: expected.style,
-        bucket,
-    };
-    origin.check(url.scheme, url.authority)?;
-    let key = match expected.style {
+fn check_place(url: &Url<'_>, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
+    let ExpectedSignature { style, bucket, .. } = expected.signature;
+    expected.signature.check_origin(url.scheme, url.authority)?;
+    let key = match style {
         Style::VirtualHost => url.path.as_str(),
         Style::Path => match url.path.split_once('/') {
-            Some((in_path, key)) if in_path == bucket => key,
+            Some((in_path, key)) if in_path == bucket.as_str() => key,
             _ => return Err(Mismatch::Bucket),
         },
     };
@@ -221,38 +195,7 @@ fn check_place(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
         .ok_or(Mismatch::Key)
 }
 
-/// Where a URL goes: what stands before its path.
-struct Origin<'a> {
-    scheme: Scheme,
-    host: &'a str,
-    port: Option<u16>,
-    style: Style,
-    bucket: &'a str,
-}
-
-impl Origin<'_> {
-    fn check(&self, scheme: &str, authority: &str) -> Result<(), Mismatch> {
-        let wanted = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        if scheme != wanted {
-            return Err(Mismatch::Scheme);
-        }
-        let mut wanted = match self.style {
-            Style::Path => self.host.to_owned(),
-            Style::VirtualHost => [self.bucket, self.host].join("."),
-        };
-        if let Some(port) = self.port {
-            wanted = [wanted, port.to_string()].join(":");
-        }
-        (authority == wanted)
-            .then_some(())
-            .ok_or(Mismatch::Authority)
-    }
-}
-
-fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> {
+fn check_params(url: &Url<'_>, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let wanted = expected::params(expected);
     for (name, value) in &url.params {
         let (known, param) = wanted
@@ -261,19 +204,9 @@ fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> 
         match param {
             Param::Exactly(wanted) if value == wanted => {}
             Param::Exactly(_) => return Err(Mismatch::Parameter(known)),
-            Param::Credential => {
-                check_credential(
-                    value,
-                    expected.access_key_id,
-                    expected.region,
-                    expected.signed_at,
-                )?;
-            }
-            Param::Date => {
-                if *value != expected.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string() {
-                    return Err(Mismatch::SignedAt);
-                }
-            }
+            Param::Credential => expected.signature.check_credential(value)?,
+            Param::Date if *value == expected.signature.date() => {}
+            Param::Date => return Err(Mismatch::SignedAt),
             Param::Expires => check_life(value, expected)?,
             Param::SignedHeaders => check_signed_headers(value, expected)?,
             Param::Token if value.is_empty() => return Err(Mismatch::Parameter(known)),
@@ -287,56 +220,13 @@ fn check_params(url: &Url<'_>, expected: &Expected<'_>) -> Result<(), Mismatch> 
     }
 }
 
-fn check_credential(
-    credential: &str,
-    access_key_id: &str,
-    region: &str,
-    signed_at: Timestamp,
-) -> Result<(), Mismatch> {
-    // From the right: the key ID is the one part that may hold a slash.
-    let mut parts = credential.rsplitn(5, '/');
-    let mut is = |wanted: &str| parts.next() == Some(wanted);
-    if !is("aws4_request") || !is("s3") {
-        return Err(Mismatch::Service);
-    }
-    if !is(region) {
-        return Err(Mismatch::Region);
-    }
-    if !is(&signed_at.strftime("%Y%m%d").to_string()) {
-        return Err(Mismatch::ScopeDate);
-    }
-    if !is(access_key_id) {
-        return Err(Mismatch::AccessKey);
-    }
-    Ok(())
-}
-
-fn check_life(expires: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
-    let seconds = planned_life(expected.signed_at, expected.expires_at, expected.not_after)?;
-    (expires == seconds.to_string())
+fn check_life(expires: &str, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
+    (expires == expected.signature.life()?.to_string())
         .then_some(())
         .ok_or(Mismatch::Life)
 }
 
-/// The planned life in seconds, where it is one that may be.
-fn planned_life(
-    signed_at: Timestamp,
-    expires_at: Timestamp,
-    not_after: Timestamp,
-) -> Result<i64, Mismatch> {
-    const SEVEN_DAYS: i64 = 604_800;
-    if expires_at > not_after {
-        return Err(Mismatch::LivesTooLong);
-    }
-    let planned = expires_at.duration_since(signed_at);
-    let seconds = planned.as_secs();
-    if planned.subsec_nanos() != 0 || !(1..=SEVEN_DAYS).contains(&seconds) {
-        return Err(Mismatch::Life);
-    }
-    Ok(seconds)
-}
-
-fn check_signed_headers(names: &str, expected: &Expected<'_>) -> Result<(), Mismatch> {
+fn check_signed_headers(names: &str, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let mut wanted: Vec<String> = expected::headers(expected.options).into_keys().collect();
     wanted.push("host".to_owned());
     wanted.sort_unstable();
@@ -345,14 +235,7 @@ fn check_signed_headers(names: &str, expected: &Expected<'_>) -> Result<(), Mism
         .ok_or(Mismatch::SignedHeaders)
 }
 
-fn check_signature(signature: &str) -> Result<(), Mismatch> {
-    let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    (signature.len() == 64 && signature.bytes().all(hex))
-        .then_some(())
-        .ok_or(Mismatch::Signature)
-}
-
-fn check_headers(headers: &[(String, String)], expected: &Expected<'_>) -> Result<(), Mismatch> {
+fn check_headers(headers: &[(String, String)], expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let mut wanted = expected::headers(expected.options);
     let every = wanted.clone();
     for (name, value) in headers {

@@ -9,9 +9,12 @@ mod forged_urls;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
-use crate::signing::{Credentials, Endpoint, Operation, SecretUrl, Target, presign};
+use crate::policy::Bucket;
+use crate::signing::{Credentials, Endpoint, Operation, Scheme, SecretUrl, Target, presign};
 
 const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const HEX: &str = "abababababababababababababababababababababababababababababababab";
@@ -85,24 +88,13 @@ impl Case {
     fn judge_by(
         &self,
         signed: &Presigned,
-        change: impl Fn(&mut Expected<'_>),
+        change: impl Fn(&mut ExpectedUrl<'_>),
     ) -> Result<(), Mismatch> {
-        let target = self.target();
-        let mut expected = Expected {
-            scheme: target.endpoint.scheme(),
-            host: target.endpoint.host(),
-            port: target.endpoint.port(),
-            style: target.style,
-            bucket: &self.bucket,
+        let mut expected = ExpectedUrl {
             key: &self.key,
             method: self.options.method(),
             options: &self.options,
-            region: "eu-west-2",
-            access_key_id: KEY_ID,
-            session: self.session,
-            signed_at: at(0),
-            expires_at: at(3600),
-            not_after: at(3600),
+            signature: expected_signature(self.target().style, &self.bucket, self.session),
         };
         change(&mut expected);
         check(signed, &expected)
@@ -119,6 +111,23 @@ impl Case {
         assert_eq!(url.matches(from).count(), 1, "{from} stands once in {url}");
         signed.url = SecretUrl::new(url.replace(from, to));
         self.judge(&signed)
+    }
+}
+
+/// What every case expects but for its own: of `https://s3.example.com:9000`.
+fn expected_signature(style: Style, bucket: &Bucket, session: bool) -> ExpectedSignature<'_> {
+    ExpectedSignature {
+        scheme: Scheme::Https,
+        host: "s3.example.com",
+        port: Some(9000),
+        style,
+        bucket,
+        region: "eu-west-2",
+        access_key_id: KEY_ID,
+        session,
+        signed_at: at(0),
+        expires_at: at(3600),
+        not_after: at(3600),
     }
 }
 
@@ -204,6 +213,24 @@ fn a_token_without_a_session_is_refused() {
     assert_eq!(forged, Err(Mismatch::UnexpectedParameter));
 }
 
+type Change<'a> = &'a dyn Fn(&mut ExpectedSignature<'_>);
+
+/// What URLs and forms are refused for alike.
+fn each_part_of_a_signature_counts(judge: &dyn Fn(Change<'_>) -> Result<(), Mismatch>) {
+    use Mismatch as M;
+    assert_eq!(judge(&|_| {}), Ok(()));
+    assert_eq!(judge(&|e| e.scheme = Scheme::Http), Err(M::Scheme));
+    assert_eq!(judge(&|e| e.host = "s3.example.org"), Err(M::Authority));
+    assert_eq!(judge(&|e| e.port = None), Err(M::Authority));
+    assert_eq!(judge(&|e| e.style = Style::VirtualHost), Err(M::Authority));
+    assert_eq!(judge(&|e| e.region = "us-east-1"), Err(M::Region));
+    for other in ["AKIA", "AKIAI44QH8DHBEXAMPLE"] {
+        assert_eq!(judge(&|e| e.access_key_id = other), Err(M::AccessKey));
+    }
+    assert_eq!(judge(&|e| e.not_after = at(3599)), Err(M::LivesTooLong));
+    assert_eq!(judge(&|e| e.not_after = at(90_000)), Ok(()));
+}
+
 #[test]
 fn each_part_of_what_was_allowed_counts() {
     use Mismatch as M;
@@ -213,24 +240,17 @@ fn each_part_of_what_was_allowed_counts() {
     let other_key = Key::parse("in/b.txt").unwrap();
     let (head, delete) = (Options::Head(GetOptions::default()), Options::Delete);
     let get = Options::Get(GetOptions::default());
-    let judge = |change: &dyn for<'a> Fn(&mut Expected<'a>)| case.judge_by(&signed, change);
+    let judge =
+        |change: Change<'_>| case.judge_by(&signed, |expected| change(&mut expected.signature));
 
-    assert_eq!(judge(&|e| e.scheme = Scheme::Http), Err(M::Scheme));
-    assert_eq!(judge(&|e| e.host = "s3.example.org"), Err(M::Authority));
-    assert_eq!(judge(&|e| e.port = None), Err(M::Authority));
-    assert_eq!(judge(&|e| e.style = Style::VirtualHost), Err(M::Authority));
-    assert_eq!(judge(&|e| e.method = Method::Head), Err(M::Method));
-    assert_eq!(judge(&|e| e.method = Method::Put), Err(M::Method));
-    assert_eq!(judge(&|e| e.region = "us-east-1"), Err(M::Region));
-    assert_eq!(
-        judge(&|e| e.access_key_id = "AKIAI44QH8DHBEXAMPLE"),
-        Err(M::AccessKey)
-    );
+    each_part_of_a_signature_counts(&judge);
     assert_eq!(judge(&|e| e.session = false), Err(M::UnexpectedParameter));
     assert_eq!(judge(&|e| e.signed_at = at(1)), Err(M::SignedAt));
     assert_eq!(judge(&|e| e.expires_at = at(3599)), Err(M::Life));
-    assert_eq!(judge(&|e| e.not_after = at(3599)), Err(M::LivesTooLong));
-    assert_eq!(judge(&|e| e.not_after = at(90_000)), Ok(()));
+    for method in [Method::Head, Method::Put] {
+        let judged = case.judge_by(&signed, |e| e.method = method);
+        assert_eq!(judged, Err(M::Method), "{method:?}");
+    }
 
     let with = |case: Case| case.judge(&signed);
     assert_eq!(
@@ -284,8 +304,8 @@ fn a_life_that_sigv4_cannot_express_is_refused() {
     let signed = case.signed();
     let judge = |end: Timestamp| {
         case.judge_by(&signed, |expected| {
-            expected.expires_at = end;
-            expected.not_after = at(1_000_000);
+            expected.signature.expires_at = end;
+            expected.signature.not_after = at(1_000_000);
         })
     };
     let half = at(3600) + Duration::from_millis(500);
@@ -310,8 +330,8 @@ fn a_life_that_sigv4_cannot_express_is_refused() {
             ..signed.clone()
         };
         let judged = case.judge_by(&agreed, |expected| {
-            expected.expires_at = at(seconds);
-            expected.not_after = at(1_000_000);
+            expected.signature.expires_at = at(seconds);
+            expected.signature.not_after = at(1_000_000);
         });
         assert_eq!(judged, verdict, "{seconds} s");
     }
