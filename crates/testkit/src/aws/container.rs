@@ -1,26 +1,20 @@
 //! The container endpoint: ECS's, and the agent of EKS Pod Identity, which want the same header.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
-use serde_json::json;
 
-use super::{Answer, Fault, Keys, Shared, answer, header};
-use crate::serve::Background;
+use super::keys::{KeyService, Keys};
+use super::{Answer, empty, header, json};
 
 const PATH: &str = "/v1/credentials";
 
 /// A running container endpoint; it ends when it is dropped.
-#[derive(Debug)]
-pub struct ContainerEndpoint {
-    server: Background,
-    shared: Arc<Shared<State>>,
-}
+pub type ContainerEndpoint = KeyService<State>;
 
+/// What it wants, and what it gives for it.
 #[derive(Debug)]
-struct State {
+pub struct State {
     authorization: String,
     keys: Keys,
 }
@@ -28,60 +22,35 @@ struct State {
 impl ContainerEndpoint {
     /// Hands out `keys` to who sends `authorization` in the header of that name.
     pub fn start(authorization: &str, keys: Keys) -> Result<Self> {
-        let shared = Shared::new(State {
-            authorization: authorization.to_owned(),
-            keys,
-        });
-        let state = Arc::clone(&shared);
-        let server = Background::start("container-endpoint", None, move |request| {
-            let shared = Arc::clone(&state);
-            async move { Some(serve(&shared, &request).await) }
-        })?;
-        Ok(Self { server, shared })
+        let authorization = authorization.to_owned();
+        Self::serve(
+            "container-endpoint",
+            State {
+                authorization,
+                keys,
+            },
+            answer,
+        )
     }
 
     /// What `AWS_CONTAINER_CREDENTIALS_FULL_URI` is set to.
     #[must_use]
     pub fn full_uri(&self) -> String {
-        format!("http://{}{PATH}", self.server.address())
+        self.url(PATH)
     }
 
     /// Wants another token from now on: what kubelet mounts changes.
     pub fn rotate_token(&self, authorization: &str) {
-        authorization.clone_into(&mut self.shared.state().authorization);
-    }
-
-    /// Breaks it, or mends it.
-    pub fn fail(&self, fault: Fault) {
-        self.shared.fail(fault);
-    }
-
-    /// The requests so far: method and path.
-    #[must_use]
-    pub fn calls(&self) -> Vec<String> {
-        self.shared.calls()
+        authorization.clone_into(&mut self.state().authorization);
     }
 }
 
-async fn serve(shared: &Shared<State>, request: &Request<Incoming>) -> Answer {
-    let path = request.uri().path().to_owned();
-    shared.called(format!("{} {path}", request.method()));
-    let plain = |status| answer(status, "text/plain", String::new());
-    if let Some(trouble) = shared.trouble(|status, _, _| plain(status)).await {
-        return trouble;
-    }
-    let state = shared.state();
-    if path != PATH {
-        return plain(StatusCode::NOT_FOUND);
+fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+    if request.uri().path() != PATH {
+        return empty(StatusCode::NOT_FOUND);
     }
     if header(request, "authorization") != state.authorization {
-        return plain(StatusCode::UNAUTHORIZED);
+        return empty(StatusCode::UNAUTHORIZED);
     }
-    super::json(
-        StatusCode::OK,
-        &json!({
-            "AccessKeyId": state.keys.access_key_id, "SecretAccessKey": state.keys.secret_access_key,
-            "Token": state.keys.session_token, "Expiration": state.keys.expiration.to_string(),
-        }),
-    )
+    json(StatusCode::OK, &state.keys.members())
 }

@@ -1,28 +1,22 @@
 //! Instance metadata, version 2: a token first, then the role, then its keys.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use serde_json::json;
 
-use super::{Answer, Fault, Keys, Shared, answer, header};
+use super::keys::{KeyService, Keys};
+use super::{Answer, empty, header, json, plain};
 use crate::pki;
-use crate::serve::Background;
 
 const ROLE: &str = "node-role";
 const CREDENTIALS: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// A running metadata service; it ends when it is dropped.
-#[derive(Debug)]
-pub struct MetadataService {
-    server: Background,
-    shared: Arc<Shared<State>>,
-}
+pub type MetadataService = KeyService<State>;
 
+/// What it wants, and what it gives for it.
 #[derive(Debug)]
-struct State {
+pub struct State {
     token: String,
     keys: Option<Keys>,
 }
@@ -31,45 +25,22 @@ impl MetadataService {
     /// Hands out `keys`; `None` is an instance without a role.
     pub fn start(keys: Option<Keys>) -> Result<Self> {
         let token = pki::random_token()?;
-        let shared = Shared::new(State { token, keys });
-        let state = Arc::clone(&shared);
-        let server = Background::start("instance-metadata", None, move |request| {
-            let shared = Arc::clone(&state);
-            async move { Some(serve(&shared, &request).await) }
-        })?;
-        Ok(Self { server, shared })
+        Self::serve("instance-metadata", State { token, keys }, answer)
     }
 
     /// What `AWS_EC2_METADATA_SERVICE_ENDPOINT` is set to.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.server.address())
-    }
-
-    /// Breaks it, or mends it.
-    pub fn fail(&self, fault: Fault) {
-        self.shared.fail(fault);
-    }
-
-    /// The requests so far: method and path.
-    #[must_use]
-    pub fn calls(&self) -> Vec<String> {
-        self.shared.calls()
+        self.url("")
     }
 }
 
-async fn serve(shared: &Shared<State>, request: &Request<Incoming>) -> Answer {
-    let path = request.uri().path().to_owned();
-    shared.called(format!("{} {path}", request.method()));
-    let plain = |status, text: &str| answer(status, "text/plain", text.to_owned());
-    if let Some(trouble) = shared.trouble(|status, _, _| plain(status, "")).await {
-        return trouble;
-    }
-    let state = shared.state();
+fn answer(state: &State, request: &Request<Incoming>) -> Answer {
+    let path = request.uri().path();
     if request.method() == Method::PUT && path == "/latest/api/token" {
         let life = header(request, "x-aws-ec2-metadata-token-ttl-seconds");
         if life.is_empty() {
-            return plain(StatusCode::BAD_REQUEST, "");
+            return empty(StatusCode::BAD_REQUEST);
         }
         let mut answer = plain(StatusCode::OK, &state.token);
         if let Ok(life) = life.parse() {
@@ -80,18 +51,21 @@ async fn serve(shared: &Shared<State>, request: &Request<Incoming>) -> Answer {
         return answer;
     }
     if header(request, "x-aws-ec2-metadata-token") != state.token {
-        return plain(StatusCode::UNAUTHORIZED, "");
+        return empty(StatusCode::UNAUTHORIZED);
     }
     match (path.strip_prefix(CREDENTIALS), &state.keys) {
         (Some(""), Some(_)) => plain(StatusCode::OK, ROLE),
-        (Some(ROLE), Some(keys)) => super::json(
-            StatusCode::OK,
-            &json!({
-                "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": "2026-01-01T00:00:00Z",
-                "AccessKeyId": keys.access_key_id, "SecretAccessKey": keys.secret_access_key,
-                "Token": keys.session_token, "Expiration": keys.expiration.to_string(),
-            }),
-        ),
-        _ => plain(StatusCode::NOT_FOUND, ""),
+        (Some(ROLE), Some(keys)) => {
+            let mut members = keys.members();
+            for (name, value) in [
+                ("Code", "Success"),
+                ("Type", "AWS-HMAC"),
+                ("LastUpdated", "2026-01-01T00:00:00Z"),
+            ] {
+                members[name] = value.into();
+            }
+            json(StatusCode::OK, &members)
+        }
+        _ => empty(StatusCode::NOT_FOUND),
     }
 }

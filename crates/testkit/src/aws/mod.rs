@@ -3,10 +3,12 @@
 //! They speak the protocols as AWS documents them, refuse what AWS refuses, count what was asked, and fail on demand.
 
 mod container;
+mod keys;
 mod metadata;
 mod sts;
 
 pub use container::ContainerEndpoint;
+pub use keys::{KeyService, Keys};
 pub use metadata::MetadataService;
 pub use sts::{Role, StsCall, StsServer, Trust, token};
 
@@ -16,7 +18,6 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use jiff::Timestamp;
 
 /// What is wrong with a service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,19 +40,6 @@ pub enum Fault {
         /// STS's own words.
         message: String,
     },
-}
-
-/// A key pair as a service hands it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// The access key ID.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret_access_key: String,
-    /// The session token.
-    pub session_token: String,
-    /// When the session ends.
-    pub expiration: Timestamp,
 }
 
 /// What a service's thread and its test share.
@@ -94,7 +82,7 @@ impl<T> Shared<T> {
         let fault = lock(&self.fault).clone();
         match fault {
             Fault::None => None,
-            Fault::Status(status) => Some(answer(status, "text/plain", String::new())),
+            Fault::Status(status) => Some(empty(status)),
             Fault::Hang => std::future::pending().await,
             Fault::Garbage => Some(answer(
                 StatusCode::OK,
@@ -119,6 +107,14 @@ fn answer(status: StatusCode, kind: &'static str, body: String) -> Answer {
         http::HeaderValue::from_static(kind),
     );
     answer
+}
+
+fn plain(status: StatusCode, text: &str) -> Answer {
+    answer(status, "text/plain", text.to_owned())
+}
+
+fn empty(status: StatusCode) -> Answer {
+    plain(status, "")
 }
 
 fn json(status: StatusCode, body: &serde_json::Value) -> Answer {
