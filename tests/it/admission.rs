@@ -8,7 +8,7 @@ mod stores;
 
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cluster::cluster;
 
@@ -21,6 +21,23 @@ struct Kind {
     plural: &'static str,
     namespaced: bool,
     plain: Value,
+}
+
+/// Of one object; tests lay their changes over it.
+fn presigned_url() -> Kind {
+    Kind {
+        name: "PresignedURL",
+        plural: "presignedurls",
+        namespaced: true,
+        plain: json!({ "bucket": "models", "key": "llama/weights.bin" }),
+    }
+}
+
+/// A map of as many entries.
+fn entries(count: usize) -> Map<String, Value> {
+    (0..count)
+        .map(|at| (format!("k{at}"), json!("v")))
+        .collect()
 }
 
 impl Kind {

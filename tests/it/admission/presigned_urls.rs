@@ -1,17 +1,8 @@
 //! `PresignedURL`: what a tenant may write.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::Kind;
-
-fn presigned_url() -> Kind {
-    Kind {
-        name: "PresignedURL",
-        plural: "presignedurls",
-        namespaced: true,
-        plain: json!({ "bucket": "models", "key": "llama/weights.bin" }),
-    }
-}
+use super::{entries, presigned_url};
 
 #[tokio::test]
 async fn a_bucket_that_is_not_a_general_purpose_bucket_is_refused() {
@@ -65,36 +56,50 @@ async fn a_bucket_that_is_not_a_general_purpose_bucket_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_others_would_rewrite_is_refused() {
-    let segments = &["spec.key", "empty, '.' or '..' segments"][..];
-    let controls = &["spec.key", "control characters or '${'"][..];
-    let bytes = &["spec.key", "1,024 bytes"][..];
-    let key = |key: &str| json!({ "key": key });
+async fn a_key_or_prefix_that_others_would_rewrite_is_refused() {
+    for (name, end) in [("key", ""), ("prefix", ""), ("prefix", "/")] {
+        let field = format!("spec.{name}");
+        let field = field.as_str();
+        let segments = &[field, "empty, '.' or '..' segments"][..];
+        let controls = &[field, "control characters or '${'"][..];
+        let bytes = &[field, "1,024 bytes"][..];
+        let root = &[field, "may not begin with '/'"][..];
+        let letters = &[field, "1024"][..];
+        let of = |text: &str| {
+            let mut spec = json!({ "key": null });
+            spec[name] = format!("{text}{end}").into();
+            spec
+        };
+        presigned_url()
+            .refuses(&[
+                ("parent", of("models/../secret"), segments),
+                ("parent in front", of("../x"), segments),
+                ("current", of("models/./x"), segments),
+                ("current in front", of("./x"), segments),
+                ("an empty segment", of("models//x"), segments),
+                ("a leading slash", of("/models/x"), root),
+                ("a line break", of("models\nx"), controls),
+                ("CR", of("models\rx"), controls),
+                ("NUL", of("models\0x"), controls),
+                ("DEL", of("models\u{7f}x"), controls),
+                ("a C1 control", of("models\u{85}x"), controls),
+                ("a form's template", of("models/${filename}"), controls),
+                ("1,025 bytes of two", of(&("é".repeat(512) + "x")), bytes),
+                ("1,026 bytes of three", of(&"語".repeat(342)), bytes),
+                ("1,025 letters", of(&"a".repeat(1025)), letters),
+            ])
+            .await;
+    }
+    let key = |text: &str| json!({ "key": text });
+    let prefix = |text: &str| json!({ "key": null, "prefix": text });
+    let of_key = &["spec.key", "empty, '.' or '..' segments"][..];
+    let of_prefix = &["spec.prefix", "empty, '.' or '..' segments"][..];
     presigned_url()
         .refuses(&[
-            ("parent", key("models/../secret"), segments),
-            ("parent alone", key(".."), segments),
-            ("current", key("models/./x"), segments),
-            ("an empty segment", key("models//x"), segments),
-            ("a slash at the end", key("models/"), segments),
-            (
-                "a leading slash",
-                key("/models/x"),
-                &["spec.key", "may not begin with '/'"],
-            ),
-            ("a line break", key("models\nx"), controls),
-            ("CR", key("models\rx"), controls),
-            ("NUL", key("models\0x"), controls),
-            ("DEL", key("models\u{7f}x"), controls),
-            ("a C1 control", key("models\u{85}x"), controls),
-            ("a form's template", key("models/${filename}"), controls),
-            ("1,025 bytes of two", key(&("é".repeat(512) + "x")), bytes),
-            ("1,026 bytes of three", key(&"語".repeat(342)), bytes),
-            (
-                "1,025 letters",
-                key(&"a".repeat(1025)),
-                &["spec.key", "1024"],
-            ),
+            ("a slash at a key's end", key("models/"), of_key),
+            ("two at a prefix's", prefix("a//"), of_prefix),
+            ("parent alone", key(".."), of_key),
+            ("current alone", prefix("./"), of_prefix),
             ("nothing", key(""), &["spec.key", "at least 1"]),
             (
                 "none",
@@ -236,9 +241,6 @@ async fn put_options_that_s3_would_refuse_are_refused() {
     let tags = &["spec.put.tagging", "tag keys are 1 to 128"][..];
     let digest = &["spec.put.checksumSHA256", "base64 of 32 bytes"][..];
     let kms = &["kmsKeyID needs serverSideEncryption: aws:kms"][..];
-    let many = |n: usize| -> Map<String, Value> {
-        (0..n).map(|at| (format!("k{at}"), json!("v"))).collect()
-    };
     presigned_url()
         .refuses(&[
             ("a key alone", put(json!({ "kmsKeyID": "abc" })), kms),
@@ -292,7 +294,7 @@ async fn put_options_that_s3_would_refuse_are_refused() {
             ("no name", put(json!({ "metadata": { "": "v" } })), names),
             (
                 "33 entries",
-                put(json!({ "metadata": many(33) })),
+                put(json!({ "metadata": entries(33) })),
                 &["spec.put.metadata", "32"],
             ),
             (
@@ -307,7 +309,7 @@ async fn put_options_that_s3_would_refuse_are_refused() {
             ),
             (
                 "11 tags",
-                put(json!({ "tagging": many(11) })),
+                put(json!({ "tagging": entries(11) })),
                 &["spec.put.tagging", "10"],
             ),
         ])
