@@ -29,9 +29,10 @@ pub use presigned_url::{
 };
 pub use reference::{api_reference, reasons_reference};
 pub use store::{
-    AddressingStyle, AssumeRoleCredentials, ClusterObjectStore, ClusterObjectStoreSpec,
-    ClusterObjectStoreStatus, DefaultCredentials, NamedEndpoint, S3Store, SecretCredentials,
-    SecretKeys, SessionScope, StoreCredentials, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
+    AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,
+    ClusterObjectStoreSpec, ClusterObjectStoreStatus, DefaultCredentials, NamedEndpoint, S3Store,
+    SecretCredentials, SecretKeys, SessionScope, StoreCredentials, UnsignedHeaders, UrlCounts,
+    WebIdentityCredentials,
 };
 
 /// The API group of every kind of this operator.

@@ -158,10 +158,10 @@ pub struct StoreCredentials {
     pub assume_role: Option<AssumeRoleCredentials>,
 }
 
-/// A role behind a service account token, with a duration of one's own (IRSA's default is an hour).
+/// A role that sessions are of, whoever assumes it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WebIdentityCredentials {
+pub struct AssumedRole {
     /// The role's ARN.
     #[serde(rename = "roleARN")]
     #[schemars(length(min = 20, max = 2048), regex(pattern = schema::ROLE_ARN))]
@@ -171,11 +171,6 @@ pub struct WebIdentityCredentials {
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("duration", "15m", "12h"))]
     pub duration: Option<String>,
-    /// The token's audience: a token of the operator's own service account is asked of Kubernetes for it. Left out: the
-    /// token in the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
-    pub audience: Option<String>,
     /// Where STS answers. Left out: AWS's of the store's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
@@ -187,14 +182,27 @@ pub struct WebIdentityCredentials {
     pub scope: Option<SessionScope>,
 }
 
+/// A role behind a service account token, with a duration of one's own (IRSA's default is an hour).
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebIdentityCredentials {
+    /// The role.
+    #[serde(flatten)]
+    pub role: AssumedRole,
+    /// The token's audience: a token of the operator's own service account is asked of Kubernetes for it. Left out: the
+    /// token in the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub audience: Option<String>,
+}
+
 /// A role that other credentials assume. AWS caps a role that a role assumes at an hour.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssumeRoleCredentials {
-    /// The role's ARN.
-    #[serde(rename = "roleARN")]
-    #[schemars(length(min = 20, max = 2048), regex(pattern = schema::ROLE_ARN))]
-    pub role_arn: String,
+    /// The role.
+    #[serde(flatten)]
+    pub role: AssumedRole,
     /// The external ID that the role's trust policy asks for.
     #[serde(
         rename = "externalID",
@@ -203,24 +211,10 @@ pub struct AssumeRoleCredentials {
     )]
     #[schemars(length(min = 2, max = 1224), regex(pattern = schema::EXTERNAL_ID))]
     pub external_id: Option<String>,
-    /// How long each session lives, up to the role's maximum. Left out: 1h.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32))]
-    #[x_kube(validation = schema::between("duration", "15m", "12h"))]
-    pub duration: Option<String>,
     /// The credentials that assume the role: a Secret in the operator's own namespace. Left out: the AWS chain of the
     /// operator's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_secret_ref: Option<SecretCredentials>,
-    /// Where STS answers. Left out: AWS's of the store's region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
-    pub sts_endpoint: Option<String>,
-    /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that the role may.
-    /// `Namespace`: what the policies allow the namespace. `Request`: exactly what is being signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SessionScope")]
-    pub scope: Option<SessionScope>,
 }
 
 /// What a session may do, by an inline session policy.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use presigned_core::api::{
-    AssumeRoleCredentials, ClusterObjectStoreSpec, Reason, SessionScope, StoreCredentials,
+    AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, Reason, SessionScope,
+    StoreCredentials,
 };
 use presigned_core::engine::CredentialsFailure;
 
@@ -22,8 +23,11 @@ fn of_role(endpoint: &str, role: &str) -> ClusterObjectStoreSpec {
     let mut spec = specs::store(endpoint, None);
     spec.s3.credentials = StoreCredentials {
         assume_role: Some(AssumeRoleCredentials {
-            role_arn: role.to_owned(),
-            scope: Some(SessionScope::Request),
+            role: AssumedRole {
+                role_arn: role.to_owned(),
+                scope: Some(SessionScope::Request),
+                ..AssumedRole::default()
+            },
             ..AssumeRoleCredentials::default()
         }),
         ..StoreCredentials::default()

@@ -4,7 +4,9 @@
 //! away from anybody else, and nobody asks it more than there is to gain.
 
 use presigned_core::api::ConditionStatus::{False, True};
-use presigned_core::api::{AssumeRoleCredentials, Method, Reason, SessionScope, StoreCredentials};
+use presigned_core::api::{
+    AssumeRoleCredentials, AssumedRole, Method, Reason, SessionScope, StoreCredentials,
+};
 
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
@@ -21,8 +23,11 @@ fn role(scope: SessionScope) -> Scene {
     scene.edit_store(|spec| {
         spec.s3.credentials = StoreCredentials {
             assume_role: Some(AssumeRoleCredentials {
-                role_arn: ROLE.to_owned(),
-                scope: Some(scope),
+                role: AssumedRole {
+                    role_arn: ROLE.to_owned(),
+                    scope: Some(scope),
+                    ..AssumedRole::default()
+                },
                 ..AssumeRoleCredentials::default()
             }),
             ..StoreCredentials::default()

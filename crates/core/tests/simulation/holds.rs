@@ -275,8 +275,8 @@ pub fn source(store: &ClusterObjectStoreSpec) -> String {
         &credentials.web_identity,
     ) {
         (Some(secret), _, _) => secret.name.clone(),
-        (_, Some(role), _) => role.role_arn.clone(),
-        (_, _, Some(role)) => role.role_arn.clone(),
+        (_, Some(given), _) => given.role.role_arn.clone(),
+        (_, _, Some(given)) => given.role.role_arn.clone(),
         (None, None, None) => String::new(),
     }
 }

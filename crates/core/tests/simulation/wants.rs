@@ -1,10 +1,10 @@
 //! What people write: stores, policies and resources of every kind, most of them sound.
 
 use presigned_core::api::{
-    AssumeRoleCredentials, ClusterObjectStoreSpec, ContentLengthRange, Format, ListOptions, Method,
-    NamedEndpoint, PolicyMethod, PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec, PutOptions,
-    Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef, UnsignedHeaders, Verify,
-    WebIdentityCredentials,
+    AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, ContentLengthRange, Format,
+    ListOptions, Method, NamedEndpoint, PolicyMethod, PostOptions, PresignedUrlPolicySpec,
+    PresignedUrlSpec, PutOptions, Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef,
+    UnsignedHeaders, Verify, WebIdentityCredentials,
 };
 
 use crate::common::rng::Rng;
@@ -67,8 +67,11 @@ fn role(rng: &mut Rng) -> StoreCredentials {
     if rng.permille(500) {
         return StoreCredentials {
             assume_role: Some(AssumeRoleCredentials {
-                role_arn: ROLES[0].to_owned(),
-                scope,
+                role: AssumedRole {
+                    role_arn: ROLES[0].to_owned(),
+                    scope,
+                    ..AssumedRole::default()
+                },
                 ..AssumeRoleCredentials::default()
             }),
             ..StoreCredentials::default()
@@ -76,8 +79,11 @@ fn role(rng: &mut Rng) -> StoreCredentials {
     }
     StoreCredentials {
         web_identity: Some(WebIdentityCredentials {
-            role_arn: ROLES[1].to_owned(),
-            scope,
+            role: AssumedRole {
+                role_arn: ROLES[1].to_owned(),
+                scope,
+                ..AssumedRole::default()
+            },
             ..WebIdentityCredentials::default()
         }),
         ..StoreCredentials::default()

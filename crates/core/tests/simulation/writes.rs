@@ -330,8 +330,14 @@ impl Judge {
 /// What the sessions of a store's role are narrowed to.
 pub fn scope(store: &ClusterObjectStoreSpec) -> SessionScope {
     let credentials = &store.s3.credentials;
-    let assumed = credentials.assume_role.as_ref().map(|role| role.scope);
-    let web = credentials.web_identity.as_ref().map(|role| role.scope);
+    let assumed = credentials
+        .assume_role
+        .as_ref()
+        .map(|given| given.role.scope);
+    let web = credentials
+        .web_identity
+        .as_ref()
+        .map(|given| given.role.scope);
     assumed.or(web).flatten().unwrap_or_default()
 }
 

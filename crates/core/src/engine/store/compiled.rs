@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::super::step::{CredentialSource, Sts};
 use crate::access::is_aws;
 use crate::api::{
-    AddressingStyle, ClusterObjectStoreSpec, NamedEndpoint, S3Store, SecretCredentials,
-    SessionScope, StoreCredentials, UnsignedHeaders,
+    AddressingStyle, AssumedRole, ClusterObjectStoreSpec, NamedEndpoint, S3Store,
+    SecretCredentials, SessionScope, StoreCredentials, UnsignedHeaders,
 };
 use crate::policy::{Bucket, parse_duration};
 use crate::signing::{Endpoint, EndpointError, Target};
@@ -74,10 +74,10 @@ impl Compiled {
             web_identity,
             assume_role,
         } = credentials;
-        let sts = |endpoint: &Option<String>, duration: &Option<String>, field: &str| {
-            let duration = duration.as_deref().map(parse_duration).transpose();
+        let sts = |role: &AssumedRole, field: &str| {
+            let duration = role.duration.as_deref().map(parse_duration).transpose();
             Ok::<_, String>(Sts {
-                endpoint: endpoint.clone(),
+                endpoint: role.sts_endpoint.clone(),
                 region: region.clone(),
                 duration: duration
                     .map_err(|error| format!("spec.s3.credentials.{field}.duration: {error}"))?
@@ -90,26 +90,27 @@ impl Compiled {
         };
         let scope = web_identity
             .as_ref()
-            .map(|role| role.scope)
-            .or(assume_role.as_ref().map(|role| role.scope))
+            .map(|given| given.role.scope)
+            .or(assume_role.as_ref().map(|given| given.role.scope))
             .flatten();
         let source = match (default, secret_ref, web_identity, assume_role) {
             (Some(_), None, None, None) => CredentialSource::Default,
             (None, Some(given), None, None) => secret(given),
-            (None, None, Some(role), None) => CredentialSource::WebIdentity {
-                role_arn: role.role_arn.clone(),
-                audience: role.audience.clone(),
-                sts: sts(&role.sts_endpoint, &role.duration, "webIdentity")?,
+            (None, None, Some(given), None) => CredentialSource::WebIdentity {
+                role_arn: given.role.role_arn.clone(),
+                audience: given.audience.clone(),
+                sts: sts(&given.role, "webIdentity")?,
             },
-            (None, None, None, Some(role)) => CredentialSource::AssumeRole {
-                role_arn: role.role_arn.clone(),
-                external_id: role.external_id.clone(),
+            (None, None, None, Some(given)) => CredentialSource::AssumeRole {
+                role_arn: given.role.role_arn.clone(),
+                external_id: given.external_id.clone(),
                 base: Box::new(
-                    role.source_secret_ref
+                    given
+                        .source_secret_ref
                         .as_ref()
                         .map_or(CredentialSource::Default, secret),
                 ),
-                sts: sts(&role.sts_endpoint, &role.duration, "assumeRole")?,
+                sts: sts(&given.role, "assumeRole")?,
             },
             _ => {
                 return Err(

@@ -158,7 +158,9 @@ mod tests {
 
     use super::super::super::event::StoreSeen;
     use super::*;
-    use crate::api::{AssumeRoleCredentials, ClusterObjectStoreSpec, S3Store, StoreCredentials};
+    use crate::api::{
+        AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, S3Store, StoreCredentials,
+    };
     use crate::signing::Credentials;
 
     const NEED: Need = Need::of(Duration::from_hours(12));
@@ -169,8 +171,11 @@ mod tests {
 
     fn store(role: &str, scope: SessionScope) -> StoreSeen {
         let assume_role = AssumeRoleCredentials {
-            role_arn: format!("arn:aws:iam::111122223333:role/{role}"),
-            scope: Some(scope),
+            role: AssumedRole {
+                role_arn: format!("arn:aws:iam::111122223333:role/{role}"),
+                scope: Some(scope),
+                ..AssumedRole::default()
+            },
             ..AssumeRoleCredentials::default()
         };
         let s3 = S3Store {
