@@ -107,9 +107,12 @@ impl Judge {
                 return Err(told);
             }
             let ahead = clock(world, seen, &parts.origin);
-            let known = self.calm_since.is_some_and(|since| {
-                parts.start.as_second() - correction > since.as_second() + LOOKED
-            });
+            // Of a store whose edit cannot work, what was before is in use, and nothing here tells where that was.
+            let told_apart = parts.origin != PUBLIC || usable(world, seen);
+            let known = told_apart
+                && self.calm_since.is_some_and(|since| {
+                    parts.start.as_second() - correction > since.as_second() + LOOKED
+                });
             let right = if ahead.abs() > 15 { ahead } else { 0 };
             if known && correction != right {
                 return Err(format!("{told}, and the store's clock is {ahead} s ahead"));

@@ -52,6 +52,8 @@ pub struct Judge {
     noted: Option<Timestamp>,
     notices_seen: usize,
     rounds: u64,
+    /// Since when nothing stands in the way of a first issue, by uid.
+    could: BTreeMap<String, Timestamp>,
 }
 
 impl Judge {
@@ -72,6 +74,7 @@ impl Judge {
         for time in self.lax_since.values_mut() {
             *time = at(time.as_second() + by);
         }
+        self.could.clear();
     }
 
     /// Takes note of what people did.
@@ -172,9 +175,15 @@ impl Judge {
         } else {
             60
         };
-        if Self::had_time(world, seen, since, time)
-            && expected(world, self, seen).ready == Some(true)
-        {
+        let could = Self::had_time(world, seen, since, time)
+            && expected(world, self, seen).ready == Some(true);
+        if !could {
+            self.could.remove(&*seen.uid);
+            return;
+        }
+        // What stood in its way, a Secret of the name perhaps, may have gone a moment ago.
+        let since = *self.could.entry(seen.uid.to_string()).or_insert(world.now);
+        if world.now.as_second() > since.as_second() + time {
             let who = format!("{}/{}", seen.namespace, seen.name);
             self.wrong(world, format!("{who} waits for its first issue"));
         }
