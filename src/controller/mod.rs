@@ -126,6 +126,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
                 if clock.stepped() {
                     tracing::warn!("the wall clock was stepped: every plan is made again");
                     metrics.clock_step();
+                    server_clock.forget();
                     engine.lock().on(Event::ClockStepped, clock.wall());
                 }
                 count = (count + 1) % COUNT_TICKS;

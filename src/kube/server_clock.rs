@@ -60,6 +60,14 @@ impl ServerClock {
         self.offset.subscribe()
     }
 
+    /// Our own clock was stepped: the next answer tells anew, though it may show what was told last.
+    pub fn forget(&self) {
+        self.offset.send_if_modified(|offset| {
+            *offset = None;
+            false
+        });
+    }
+
     fn read<B>(&self, answer: &Response<B>, took: Duration) {
         if took > SLOW {
             return;

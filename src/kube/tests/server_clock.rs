@@ -59,3 +59,17 @@ async fn the_api_servers_clock_is_read_off_each_answer() {
         "{offset:?}"
     );
 }
+
+#[tokio::test]
+async fn after_a_step_of_our_own_clock_the_same_answer_is_news() {
+    let clock = ServerClock::new(|| NOON.parse::<Timestamp>().unwrap());
+    let mut changes = clock.changes();
+    let client = answering(&clock, &["Sun, 22 Nov 2026 11:50:00 GMT"; 2]);
+    let namespaces = Api::<Namespace>::all(client);
+    namespaces.get("a").await.unwrap();
+    changes.mark_unchanged();
+    clock.forget();
+    assert!(!changes.has_changed().unwrap());
+    namespaces.get("a").await.unwrap();
+    assert!(changes.has_changed().unwrap());
+}
