@@ -248,8 +248,11 @@ fn proven<'a>(
     let Some(issued) = issued else {
         // Where nothing may be issued either, there is nothing that it could speak of.
         may_issue(record, judged, now)?;
-        let told = condition(&record.seen.status, ConditionType::Verified)
-            .is_some_and(|told| told.observed_generation == Some(record.seen.generation));
+        // Only what did not work can have kept something back.
+        let told = condition(&record.seen.status, ConditionType::Verified).is_some_and(|told| {
+            told.observed_generation == Some(record.seen.generation)
+                && told.status != ConditionStatus::True
+        });
         let verdict = proof.map(|proof| &proof.verdict);
         return (told || verdict.is_some()).then_some((None, verdict));
     };

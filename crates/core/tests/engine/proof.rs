@@ -1,10 +1,10 @@
 //! `verify`: what is tried, when, and what becomes of it.
 
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
-use presigned_core::engine::Unreached;
+use presigned_core::engine::{ApiFailure, Unreached};
 
 use crate::common::cloud::Server;
-use crate::common::world::Kind;
+use crate::common::world::{Fault, Kind};
 use crate::scene::{NS, Scene};
 
 fn with(verify: Option<Verify>) -> Scene {
@@ -267,6 +267,24 @@ fn a_try_is_told_for_as_long_as_something_may_be_issued_and_a_restart_is_silent(
         scene.run(60);
     });
     assert_eq!((writes, told(&scene)), (Vec::new(), false));
+}
+
+#[test]
+fn what_worked_is_not_told_of_what_is_gone() {
+    let mut scene = with(None);
+    scene.run(60);
+    assert_eq!(verified(&scene).1, "Works");
+    for _ in 0..1000 {
+        for kind in [Kind::Create, Kind::Update] {
+            scene.plan(kind, Fault::Lost(ApiFailure::Forbidden));
+        }
+    }
+    scene.run(14 * 3600);
+    assert!(scene.secret("dl").is_none());
+    scene.restart();
+    scene.run(60);
+    let conditions = &scene.status("dl").conditions;
+    assert!(!conditions.iter().any(|c| c.type_ == "Verified"));
 }
 
 #[test]
