@@ -103,6 +103,20 @@ fn a_start_does_not_take_back_that_a_key_was_rejected() {
 }
 
 #[test]
+fn a_key_that_was_rejected_on_trial_is_no_better_after_another_start() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    rotate_to_a_bad_key(&mut scene);
+    for _ in 0..3 {
+        scene.run(1200);
+        assert_eq!(scene.url("dl"), url);
+        assert!(scene.works(&url) && scene.ready("dl").0);
+        assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+        scene.restart();
+    }
+}
+
+#[test]
 fn what_was_rejected_before_a_start_is_no_word_on_another_endpoint() {
     let mut scene = Scene::issued("dl");
     let key = signer(&scene, "dl");

@@ -195,6 +195,7 @@ impl Store {
         };
         self.look.at = Some(later(now, pause));
         self.look.verdict = verdict;
+        self.look.told = None;
         if same {
             Looked::Credentials
         } else {

@@ -31,6 +31,8 @@ pub(super) struct Look {
     pub(super) at: Option<Timestamp>,
     /// What the last look at what is in use said.
     pub(super) verdict: Option<Verdict>,
+    /// What the status says of a look before the start, for the status alone: it may be of what was only tried.
+    pub(super) told: Option<Verdict>,
     pub(super) failures: u32,
     under_way: Option<UnderWay>,
     /// Changes with what a look under way was made for: its answer then says nothing.
@@ -65,10 +67,11 @@ pub(in crate::engine) enum Looked {
 
 impl Look {
     /// Before the first look; what is known is known by the status: whether the store ever answered, and a rejection.
-    pub(super) fn new(answered: bool, verdict: Option<Verdict>) -> Self {
+    pub(super) fn new(answered: bool, told: Option<Verdict>) -> Self {
         Self {
             at: None,
-            verdict,
+            verdict: None,
+            told,
             failures: 0,
             under_way: None,
             turn: 0,
@@ -270,9 +273,9 @@ impl Store {
         self.look.dated = true;
     }
 
-    /// What the last look at what is in use said.
-    pub(in crate::engine) const fn verdict(&self) -> Option<&Verdict> {
-        self.look.verdict.as_ref()
+    /// What the last look at what is in use said, before the start too.
+    pub(in crate::engine) fn verdict(&self) -> Option<&Verdict> {
+        self.look.verdict.as_ref().or(self.look.told.as_ref())
     }
 
     /// Remembers a verdict, and when to look again.

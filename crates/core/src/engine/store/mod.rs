@@ -138,9 +138,7 @@ impl Store {
         self.seen = seen;
         self.look.at = Some(now);
         self.look.turn += 1;
-        if self.held.is_none() {
-            self.look.verdict = None;
-        }
+        self.look.told = None;
         let (old, new) = match (&self.compiled, compiled) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
