@@ -262,6 +262,10 @@ impl Memory {
         if !has_turn {
             self.resign_at = None;
         }
+        if self.superseded.is_some() {
+            // What keeps the old Secret from going is still to be told.
+            return;
+        }
         self.trouble = None;
         self.failures = 0;
         self.last_failure = None;

@@ -196,8 +196,12 @@ impl Engine {
             }
             (Purpose::Remove | Purpose::Supersede, StepResult::SecretDeleted(Err(failure)))
             | (Purpose::Removal, StepResult::Inspected(Err(failure))) => {
+                // What cannot be removed holds up nothing that is to be written.
+                let write_at = self.index.resources.get(uid);
+                let write_at = write_at.and_then(|record| record.memory.retry_at);
                 self.failed(uid, &failure, now);
                 if let Some(record) = self.index.resources.get_mut(uid) {
+                    record.memory.retry_at = write_at;
                     let pause = match consequence(&failure).retry {
                         Retry::Await => RECHECK,
                         _ => backoff(record.memory.failures.max(1), uid),
@@ -325,6 +329,13 @@ impl Engine {
         memory.trusted = None;
         if pending.cause == Cause::Drift {
             memory.healed_at = Some(now);
+        }
+        if memory
+            .superseded
+            .as_ref()
+            .is_some_and(|old| old.name == name)
+        {
+            memory.superseded = None;
         }
         // One whose removal is blocked makes room, and is not forgotten.
         if let Some(before) = before

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::event::SecretMetaSeen;
-use super::index::Index;
+use super::index::{Index, Watched, older};
 use super::judge::Judged;
 use super::memory::Issued;
 use super::plan::{Purpose, SecretPlan, Wake, may_issue};
-use super::settings::Settings;
+use super::settings::{SecretAccess, Settings};
 use super::status::{denied_since, removal_at};
 use super::step::{Uid, Work};
 use super::write::remove;
@@ -47,16 +47,22 @@ impl Strays {
 }
 
 impl Index {
-    /// Takes up whose a Secret is. A Secret may be told before its owner is; whose owner never came is forgotten by
-    /// [`Self::forget_strangers`].
+    /// Takes up whose a Secret is. At a start a Secret may be told before its owner is; whose owner never came is forgotten
+    /// by [`Self::forget_strangers`].
     pub(super) fn suspect(&mut self, seen: &SecretMetaSeen) -> Vec<Work> {
         let Some(uid) = controlling_uid(&seen.owners) else {
             return Vec::new();
         };
-        let record = self.resources.get(uid);
-        let told = record.and_then(|record| record.seen.status.secret_ref.as_ref());
-        if told.is_some_and(|told| told.name == seen.name) {
-            return Vec::new();
+        match self.resources.get(uid) {
+            Some(record) => {
+                let told = record.seen.status.secret_ref.as_ref();
+                let told = told.is_some_and(|told| told.name == seen.name);
+                if told || record.seen.namespace != seen.namespace {
+                    return Vec::new();
+                }
+            }
+            None if self.frames.synced(Watched::Resources) => return Vec::new(),
+            None => {}
         }
         let uid = Uid::from(uid);
         self.strays.put(&uid, &seen.name);
@@ -91,6 +97,10 @@ pub(super) fn look(
             index.strays.0.remove(&suspect);
             continue;
         };
+        // A status that is newer than the Secret may be on its way, and tell of it.
+        if older(&record.seen.resource_version, &version.resource_version) {
+            continue;
+        }
         let due = match judged {
             // It is taken over by what is issued next.
             Judged::Allowed(allowed) => {
@@ -117,7 +127,7 @@ pub(super) fn look(
             index.strays.0.remove(&suspect);
             let record = index.resources.get_mut(uid)?;
             record.memory.superseded = Some(Box::new(stray.clone()));
-            record.memory.removal_in_doubt = true;
+            record.memory.removal_in_doubt = settings.secret_access == SecretAccess::Watch;
             return Some(remove(record, &stray, settings, Purpose::Supersede));
         }
     }

@@ -1,5 +1,7 @@
 //! Whose a Secret is, and what becomes of one that others touched.
 
+use std::time::Duration;
+
 use presigned_core::engine::ApiFailure;
 
 use crate::common::world::{Fault, Kind};
@@ -218,4 +220,102 @@ fn a_refused_first_secret_that_no_status_tells_of_goes() {
     scene.0.cluster.delete_policy("base", now);
     scene.run(900);
     assert!(scene.secret("dl").is_none());
+}
+
+fn forbid_removals(scene: &mut Scene) {
+    for _ in 0..1000 {
+        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Forbidden));
+    }
+}
+
+#[test]
+fn a_secret_that_may_not_be_removed_holds_up_no_renewal_and_is_told() {
+    let untold: fn(&mut Scene) = |scene| scene.apply("dl", |spec| spec.secret_name = None);
+    let renamed: fn(&mut Scene) =
+        |scene| scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
+    for (mut scene, edit, name) in [
+        (renamed_and_untold(), untold, "dl"),
+        (Scene::issued("dl"), renamed, "new"),
+    ] {
+        forbid_removals(&mut scene);
+        edit(&mut scene);
+        for _ in 0..16 {
+            scene.run(3600);
+            assert!(scene.ready("dl").0 && scene.works(&scene.url(name)));
+            assert_eq!(scene.condition("dl", "Stalled").reason, "Forbidden");
+        }
+        scene.0.meddler.planned.clear();
+        scene.run(600);
+        assert_eq!(scene.0.cluster.secrets.len(), 1);
+        assert_eq!(scene.condition("dl", "Stalled").reason, "NotStalled");
+    }
+}
+
+#[test]
+fn without_the_right_to_read_no_stray_is_looked_at() {
+    let mut scene = Scene::blind();
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    for _ in 0..200 {
+        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Unavailable));
+    }
+    for name in ["b", "c"] {
+        scene.apply("dl", |spec| spec.secret_name = Some(name.to_owned()));
+        scene.run(600);
+    }
+    scene.0.meddler.planned.clear();
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert!(!steps.contains(&Kind::Inspect), "{steps:?}");
+    let left: Vec<&str> = scene
+        .0
+        .cluster
+        .secrets
+        .keys()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    assert_eq!(left, ["c"]);
+}
+
+#[test]
+fn what_was_to_be_removed_and_is_written_again_stays() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |_| {});
+    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.run(5);
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(30);
+    let slow = ApiFailure::TooManyRequests {
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    scene.plan(Kind::Inspect, Fault::Lost(slow));
+    while !scene.0.meddler.planned.is_empty() {
+        scene.run(1);
+    }
+    let steps = scene.steps(|scene| {
+        scene.allow("12h");
+        scene.run(60);
+    });
+    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert!(scene.ready("dl").0 && scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn a_secret_that_a_status_on_its_way_may_tell_of_is_left_alone() {
+    let mut scene = Scene::issued("dl");
+    // Another instance writes the next Secret of the same resource, and this one hears of it first.
+    let now = scene.0.now;
+    let owners = scene.secret("dl").unwrap().owners.clone();
+    let place = Scene::place("new");
+    scene.0.cluster.create_foreign_secret(&place, now);
+    scene.0.cluster.edit_secret(&place, now, |secret| {
+        secret.owners = owners;
+        secret.labels.insert(
+            "presigned.dev/managed-by".to_owned(),
+            "presigned-url-operator".to_owned(),
+        );
+    });
+    let steps = scene.steps(|scene| scene.run(600));
+    assert_eq!(steps, []);
+    assert!(scene.secret("new").is_some());
 }
