@@ -18,6 +18,7 @@ mod failure;
 mod frame;
 mod index;
 mod judge;
+mod landed;
 mod link;
 mod listing;
 mod memory;
