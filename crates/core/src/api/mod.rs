@@ -10,6 +10,7 @@
 )]
 
 mod condition;
+mod issued;
 mod policy;
 mod presigned_url;
 mod reference;
@@ -18,14 +19,15 @@ mod store;
 mod tidy;
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, set_condition};
+pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
 pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
 pub use presigned_url::{
-    ContentLengthRange, Format, GetOptions, IfNoneMatch, LimitedBy, ListOptions, Method,
-    PostOptions, PresignedUrl, PresignedUrlSpec, PresignedUrlStatus, PutOptions, Renew, SecretRef,
-    SecretTemplate, ServerSideEncryption, SignedHashes, StoreKind, StoreRef, Verify,
+    ContentLengthRange, Format, GetOptions, IfNoneMatch, ListOptions, Method, PostOptions,
+    PresignedUrl, PresignedUrlSpec, PutOptions, Renew, SecretTemplate, ServerSideEncryption,
+    StoreKind, StoreRef, Verify,
 };
 pub use reference::{api_reference, reasons_reference};
 pub use store::{

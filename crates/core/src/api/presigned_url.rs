@@ -1,17 +1,15 @@
-//! `PresignedURL`: what a tenant asks for, and the record of what was issued for it.
+//! `PresignedURL`: what a tenant asks for.
 //!
 //! What holds here: a field is in the API only if the operator acts on it, and no field has a schema default, so that a
-//! later release may change a default without changing anybody's hash. The status never holds a URL or a signature.
+//! later release may change a default without changing anybody's hash.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Condition;
-use super::schema;
+use super::{PresignedUrlStatus, schema};
 
 /// What is to be signed, for how long, and where the result goes.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -599,125 +597,4 @@ pub struct SecretTemplate {
         validation = schema::no_reserved_keys("annotation")
     )]
     pub annotations: Option<BTreeMap<String, String>>,
-}
-
-/// The record of what was issued. Written by the operator alone; it is believed on restart.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PresignedUrlStatus {
-    /// The generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// `Ready` first, then `Allowed`, `Renewed`, `Verified` and `Stalled`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// The method that was signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Method")]
-    pub method: Option<Method>,
-    /// The Secret as it was last written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<SecretRef>,
-    /// When the URLs were written, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub issued_at: Option<Timestamp>,
-    /// When the first of the URLs dies, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub expires_at: Option<Timestamp>,
-    /// When they will be replaced, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub renew_at: Option<Timestamp>,
-    /// What made the life shorter than asked, where more than a tenth was lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "LimitedBy")]
-    pub limited_by: Option<LimitedBy>,
-    /// The names of the policies that allow this resource.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 253)))]
-    pub policy_refs: Vec<String>,
-    /// How many objects have a URL in the Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub objects: Option<u32>,
-    /// How many listed objects got none: their keys cannot be signed safely, or no policy allows them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub skipped_objects: Option<u32>,
-    /// How often a Secret was written for this resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<i64>,
-    /// One-way hashes of what was signed, rendered and signed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hashes: Option<SignedHashes>,
-    /// The value of `presigned.dev/renew` that was last served.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 262_144))]
-    pub last_renew_request: Option<String>,
-    /// How many attempts have failed since the last success.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_attempts: Option<u32>,
-    /// When the last attempt failed, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub last_failure_time: Option<Timestamp>,
-}
-
-/// A Secret as the operator last wrote it.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretRef {
-    /// Its name.
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// Its uid.
-    #[schemars(length(max = 64))]
-    pub uid: String,
-    /// Its resourceVersion after the write.
-    #[schemars(length(max = 64))]
-    pub resource_version: String,
-    /// A SHA-256 of its data, in hex.
-    #[schemars(length(max = 128))]
-    pub data_hash: String,
-}
-
-/// One-way hashes of meaning: they differ where something that was signed or rendered differs.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SignedHashes {
-    /// Of what was asked and allowed: store, bucket, key, method, options.
-    #[schemars(length(max = 128))]
-    pub spec: String,
-    /// Of the store's endpoint, region and the like. A change here is taken up within `--resign-within`.
-    #[schemars(length(max = 128))]
-    pub store: String,
-    /// Of how it was rendered: the Secret's name and template.
-    #[schemars(length(max = 128))]
-    pub render: String,
-    /// Of the credentials' source, never of a session.
-    #[schemars(length(max = 128))]
-    pub credential: String,
-    /// Of the objects that a prefix listed; absent where nothing was listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub objects: Option<String>,
-    /// Of what the condition `Verified` speaks of; absent where nothing was tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub verified: Option<String>,
-}
-
-/// What cut the life of a URL short.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LimitedBy {
-    /// The policy's `maxDuration`, where `duration` was left out.
-    Duration,
-    /// The signing credentials end earlier.
-    Credentials,
-    /// The store's `maxSignatureAge`.
-    SignatureAge,
-    /// The seven days of `SigV4`.
-    SigV4,
 }
