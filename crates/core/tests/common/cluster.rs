@@ -543,7 +543,12 @@ impl Cluster {
         }
     }
 
-    fn inspect(&self, namespace: &str, name: &str, data: bool) -> Option<SecretSeen> {
+    fn inspect(&mut self, namespace: &str, name: &str, data: bool) -> Option<SecretSeen> {
+        if self.blind {
+            self.crimes.push(format!(
+                "the Secret {namespace}/{name} was looked at without the right to"
+            ));
+        }
         let secret = self.secrets.get(&(namespace.to_owned(), name.to_owned()))?;
         Some(SecretSeen {
             uid: secret.uid.clone(),
