@@ -68,7 +68,7 @@ test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3
 	$(call need,aria2c,Debian: apt-get install aria2)
 	$(call need,wget,Debian: apt-get install wget)
 	@hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl helm minio versitygw >/dev/null
-	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} cargo test --locked --workspace
+	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
 test-chart: prerequisites # Lint, unit tests, strict schemas, and the chart on a real API server

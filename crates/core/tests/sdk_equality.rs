@@ -168,6 +168,8 @@ fn what_is_signed_is_what_the_sdk_presigns_byte_for_byte() {
     let sdk = Sdk::new();
     let mut runner = proptest::test_runner::TestRunner::new(config());
     let outcome = runner.run(&case(), |case| {
+        // The SDK takes a key of white space alone for none; S3 and botocore do not.
+        prop_assume!(!case.key.as_str().trim().is_empty());
         let (ours, theirs) = (case.presign(), sdk.presign(&case));
         prop_assert_eq!(ours.url.expose(), theirs.uri());
         prop_assert_eq!(ours.method.as_str(), theirs.method());
