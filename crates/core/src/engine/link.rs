@@ -270,6 +270,11 @@ pub(super) fn renewed(record: &Record) -> Option<(bool, Reason, String)> {
     if let Some(trouble) = &record.memory.trouble {
         return Some((false, trouble.reason, trouble.message.clone()));
     }
+    refused(record)
+}
+
+/// What Renewed says where a link was asked for what it never does.
+pub(super) fn refused(record: &Record) -> Option<(bool, Reason, String)> {
     let asked = record.seen.renew_request.as_ref()?;
     let served = Term::last(record)?.served;
     (served.as_ref() != Some(asked)).then(|| {

@@ -310,7 +310,7 @@ fn verdict(
         return Verdict {
             ready: (false, Reason::Expired, link::farewell(record, end)),
             allowed,
-            renewed: link::renewed(record).filter(|(_, reason, _)| *reason == Reason::NeverRenewed),
+            renewed: link::refused(record),
             stalled: link::undeleted(record),
         };
     }

@@ -510,6 +510,18 @@ fn a_ttl_that_cannot_be_read_deletes_nothing() {
 }
 
 #[test]
+fn an_ended_link_refuses_a_renewal_whatever_went_wrong_before() {
+    let mut scene = issued("2h");
+    scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Unavailable));
+    run_to_end(&mut scene, 600);
+    assert!(scene.secret("link").is_none());
+    let now = scene.0.now;
+    scene.0.cluster.annotate(NS, "link", "please", now);
+    scene.run(30);
+    assert_eq!(scene.condition("link", "Renewed").reason, "NeverRenewed");
+}
+
+#[test]
 fn a_clock_in_doubt_deletes_nothing() {
     let mut scene = Scene::new();
     scene.apply("link", never("2h"));
