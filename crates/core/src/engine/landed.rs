@@ -112,13 +112,7 @@ impl Engine {
         if pending.cause == Cause::Drift {
             memory.healed_at = Some(now);
         }
-        if memory
-            .superseded
-            .as_ref()
-            .is_some_and(|old| old.name == name)
-        {
-            memory.superseded = None;
-        }
+        memory.superseded.take_if(|old| old.name == name);
         // One whose removal is blocked makes room, and is not forgotten.
         if let Some(before) = before
             && let Some(blocked) = memory.superseded.replace(Box::new(before))

@@ -184,20 +184,33 @@ pub(super) fn plan_secret(
         return rest;
     };
     if let Judged::Denied(_) = judged
-        && let Some(at) = removal_at(record, settings, now)
+        && grace_is_over(record, settings, now, wake)
+        && removal_blocked.is_none()
     {
-        // The refusal is on record before anything is removed on its account.
-        if at > now {
-            wake.at(at);
-        } else if denied_since(&record.seen.status).is_some() && removal_blocked.is_none() {
-            return remove(record, &issued.secret, settings, Purpose::Remove);
-        }
+        return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     let dead = !issued.alive(now) || link::ended(record, judged, now).is_some();
     if dead && !doubted && removal_blocked.is_none() {
         return remove(record, &issued.secret, settings, Purpose::Remove);
     }
     rest
+}
+
+/// Whether what a refused resource holds is to go now. The refusal is on record before anything is removed on its account.
+/// Notes the time where it is to be later.
+pub(super) fn grace_is_over(
+    record: &Record,
+    settings: &Settings,
+    now: Timestamp,
+    wake: &mut Wake,
+) -> bool {
+    match removal_at(record, settings, now) {
+        Some(at) if at > now => {
+            wake.at(at);
+            false
+        }
+        at => at.is_some() && denied_since(&record.seen.status).is_some(),
+    }
 }
 
 /// What may be issued now.

@@ -12,9 +12,8 @@ use super::event::SecretMetaSeen;
 use super::index::{Index, Watched, older};
 use super::judge::Judged;
 use super::memory::Issued;
-use super::plan::{Purpose, SecretPlan, Wake, may_issue};
+use super::plan::{Purpose, SecretPlan, Wake, grace_is_over, may_issue};
 use super::settings::{SecretAccess, Settings};
-use super::status::{denied_since, removal_at};
 use super::step::{Uid, Work};
 use super::write::remove;
 use crate::api::SecretRef;
@@ -109,13 +108,7 @@ pub(super) fn look(
             Judged::NoStore { granted, .. } => granted.secret_name != *name,
             Judged::Unknown(_) => false,
             Judged::Invalid(_) => true,
-            Judged::Denied(_) => match removal_at(record, settings, now) {
-                Some(at) if at > now => {
-                    wake.at(at);
-                    false
-                }
-                at => at.is_some() && denied_since(&record.seen.status).is_some(),
-            },
+            Judged::Denied(_) => grace_is_over(record, settings, now, wake),
         };
         if due {
             let stray = SecretRef {
