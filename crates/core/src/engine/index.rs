@@ -226,7 +226,7 @@ impl Index {
             return Vec::new();
         };
         let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
-        self.strays.forget_all(uid);
+        self.strays.forget_all(&record.seen.uid);
         let offered = self.slots.forget(uid).into_iter().map(Uid::from);
         concerned.extend(offered.map(Work::Resource));
         concerned.push(Work::Resource(uid.into()));

@@ -31,7 +31,7 @@ impl Engine {
             .is_some_and(|ns| ns.deleting);
         // What is being deleted takes its Secret along by its owner reference.
         if record.seen.deleting || terminating || !self.serves(record) {
-            self.index.strays.forget_all(uid);
+            self.index.strays.forget_all(&record.seen.uid);
             return Next::Idle(None);
         }
         let judged = judge(&self.index, &self.settings, &self.reserved, record);

@@ -24,11 +24,10 @@ use crate::issue::controlling_uid;
 pub(super) struct Strays(BTreeSet<(Uid, String)>);
 
 impl Strays {
-    fn of(&self, uid: &str) -> impl Iterator<Item = &(Uid, String)> {
-        let first = (Uid::from(uid), String::new());
-        self.0
-            .range(first..)
-            .take_while(move |(of, _)| **of == *uid)
+    /// Those of one resource. It is asked at each plan: nothing is allocated where there are none.
+    fn of(&self, uid: &Uid) -> Vec<(Uid, String)> {
+        let suspects = self.0.range((uid.clone(), String::new())..);
+        suspects.take_while(|(of, _)| of == uid).cloned().collect()
     }
 
     /// Suspects that a Secret is a stray of this resource.
@@ -37,9 +36,8 @@ impl Strays {
     }
 
     /// The resource is gone; its Secrets go with it.
-    pub(super) fn forget_all(&mut self, uid: &str) {
-        let gone: Vec<_> = self.of(uid).cloned().collect();
-        for suspect in gone {
+    pub(super) fn forget_all(&mut self, uid: &Uid) {
+        for suspect in self.of(uid) {
             self.0.remove(&suspect);
         }
     }
@@ -85,7 +83,7 @@ pub(super) fn look(
     now: Timestamp,
     wake: &mut Wake,
 ) -> Option<SecretPlan> {
-    let suspects: Vec<_> = index.strays.of(uid).cloned().collect();
+    let suspects = index.strays.of(&index.resources.get(uid)?.seen.uid);
     for suspect in suspects {
         let name = &suspect.1;
         let record = index.resources.get(uid)?;
