@@ -136,3 +136,14 @@ pub enum ListFailure {
     /// A page was not what `ListObjectsV2` answers, or keys came out of order.
     Malformed,
 }
+
+/// An answer for those who test what is made of answers.
+#[cfg(test)]
+pub(super) fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
+    Answer {
+        status,
+        code,
+        region: None,
+        skew: Some(SignedDuration::from_secs(1)),
+    }
+}

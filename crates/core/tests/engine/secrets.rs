@@ -210,14 +210,20 @@ fn a_stray_that_was_disowned_is_let_go() {
     assert!(scene.secret("new").is_some());
 }
 
-#[test]
-fn a_refused_first_secret_that_no_status_tells_of_goes() {
+/// A first Secret that no status tells of, of a resource that is refused by now.
+fn refused_and_untold() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});
     scene.plan(Kind::Create, Fault::CrashAfter(10));
     scene.run(5);
     let now = scene.0.now;
     scene.0.cluster.delete_policy("base", now);
+    scene
+}
+
+#[test]
+fn a_refused_first_secret_that_no_status_tells_of_goes() {
+    let mut scene = refused_and_untold();
     scene.run(900);
     assert!(scene.secret("dl").is_none());
 }
@@ -278,12 +284,7 @@ fn without_the_right_to_read_no_stray_is_looked_at() {
 
 #[test]
 fn what_was_to_be_removed_and_is_written_again_stays() {
-    let mut scene = Scene::new();
-    scene.apply("dl", |_| {});
-    scene.plan(Kind::Create, Fault::CrashAfter(10));
-    scene.run(5);
-    let now = scene.0.now;
-    scene.0.cluster.delete_policy("base", now);
+    let mut scene = refused_and_untold();
     scene.run(30);
     let slow = ApiFailure::TooManyRequests {
         retry_after: Some(Duration::from_secs(1)),

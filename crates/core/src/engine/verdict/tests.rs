@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PostOptions, PutOptions};
 use crate::engine::Unreached;
+use crate::engine::ask::answer;
 use crate::signing::Endpoint;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
@@ -26,15 +27,6 @@ fn get() -> Options {
 
 fn put() -> Options {
     Options::Put(PutOptions::default())
-}
-
-fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
-    Answer {
-        status,
-        code,
-        region: None,
-        skew: Some(SignedDuration::from_secs(1)),
-    }
 }
 
 fn on(asked: &Asked, options: &Options) -> Verdict {

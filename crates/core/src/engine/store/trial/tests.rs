@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::api::{ClusterObjectStoreSpec, DefaultCredentials, S3Store, StoreCredentials};
+use crate::engine::ask::answer;
 
 fn compiled() -> Compiled {
     let s3 = S3Store {
@@ -13,15 +14,6 @@ fn compiled() -> Compiled {
         ..S3Store::default()
     };
     Compiled::of(&ClusterObjectStoreSpec { s3 }).unwrap()
-}
-
-fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
-    Answer {
-        status,
-        code,
-        region: None,
-        skew: Some(SignedDuration::from_secs(1)),
-    }
 }
 
 /// What is said of an answer. Each sentence says who answered, and none holds a URL.
