@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::engine::{Engine, Event, Observation, Step, StepResult, Work};
+use presigned_core::engine::{Engine, Event, ObjectKey, Observation, Step, StepResult};
 use presigned_core::lease::Claim;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 pub use clock::Clock;
-pub use steps::Hands;
+pub use steps::StepExecutor;
 
 use crate::cli::Wired;
 use crate::stores::S3Client;
@@ -66,8 +66,8 @@ impl SharedEngine {
 
 /// Steps under way.
 struct Flights {
-    tasks: JoinSet<(Work, StepResult)>,
-    works: HashMap<Id, Work>,
+    tasks: JoinSet<(ObjectKey, StepResult)>,
+    works: HashMap<Id, ObjectKey>,
 }
 
 /// Runs the operator until it is asked to stop, and what was begun then is done.
@@ -84,7 +84,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
         stop,
     } = wired;
     let s3 = S3Client::new(Timestamp::now);
-    let hands = Hands::new(cluster, credentials, s3, metrics.clone());
+    let hands = StepExecutor::new(cluster, credentials, s3, metrics.clone());
     let claim = Claim::always();
     let mut clock = Clock::start();
     let mut flights = Flights {
@@ -163,7 +163,7 @@ fn hear(
 /// Begins every step that may begin now.
 fn begin(
     engine: &SharedEngine,
-    hands: &Hands,
+    hands: &StepExecutor,
     clock: &Clock,
     claim: Claim,
     metrics: &Metrics,
@@ -178,13 +178,13 @@ fn begin(
             metrics.signed(clock.monotonic().saturating_sub(asked));
         }
         if !claim.holds(clock.monotonic()) {
-            engine.lock().done(&work, StepResult::NotLeading, now);
+            engine.lock().done(&work, StepResult::NotRun, now);
             return;
         }
         let hands = hands.clone();
         let known = work.clone();
         let task = flights.tasks.spawn(async move {
-            let result = hands.carry_out(step, now).await;
+            let result = hands.execute(step, now).await;
             (work, result)
         });
         flights.works.insert(task.id(), known);
@@ -195,7 +195,7 @@ fn begin(
 fn finish(
     engine: &SharedEngine,
     flights: &mut Flights,
-    ended: Result<(Id, (Work, StepResult)), JoinError>,
+    ended: Result<(Id, (ObjectKey, StepResult)), JoinError>,
     clock: &Clock,
 ) {
     let now = clock.wall();
@@ -211,7 +211,7 @@ fn finish(
                 "a step broke off; this is a fault of the operator"
             );
             if let Some(work) = flights.works.remove(&error.id()) {
-                engine.lock().done(&work, StepResult::NotLeading, now);
+                engine.lock().done(&work, StepResult::NotRun, now);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! What holds here: each step is one call to one room, and each is timed.
 
 use jiff::Timestamp;
-use presigned_core::engine::{CredentialSource, Notice, Session, Step, StepResult};
+use presigned_core::engine::{CredentialSource, EventRecord, Session, Step, StepResult};
 use tokio::time::Instant;
 
 use crate::kube::Cluster;
@@ -12,14 +12,14 @@ use crate::telemetry::Metrics;
 
 /// Carries out steps. Cheap to clone.
 #[derive(Clone)]
-pub struct Hands {
+pub struct StepExecutor {
     cluster: Cluster,
     credentials: CredentialsFetcher,
     s3: S3Client,
     metrics: Metrics,
 }
 
-impl Hands {
+impl StepExecutor {
     /// Hands that call the API server through `cluster`, fetch through `credentials` and ask stores through `s3`.
     #[must_use]
     pub const fn new(
@@ -37,7 +37,7 @@ impl Hands {
     }
 
     /// Carries out one step.
-    pub async fn carry_out(&self, step: Step, now: Timestamp) -> StepResult {
+    pub async fn execute(&self, step: Step, now: Timestamp) -> StepResult {
         let name = name(&step);
         let started = Instant::now();
         let result = self.effect(step, now).await;
@@ -57,7 +57,7 @@ impl Hands {
                 tracing::debug!(store, bucket = order.bucket.as_str(), "listing");
                 StepResult::Listed(self.s3.list(&order).await)
             }
-            Step::Ask {
+            Step::SendRequests {
                 store,
                 asks,
                 ca_bundle,
@@ -67,12 +67,12 @@ impl Hands {
                 for ask in &asks {
                     answers.push(self.s3.ask(ask, ca_bundle.as_deref()).await);
                 }
-                StepResult::Asked(answers)
+                StepResult::Responses(answers)
             }
             // Off the one thread on which everything else waits.
             Step::Sign(job) => match tokio::task::spawn_blocking(move || job.run()).await {
                 Ok(signed) => StepResult::Signed(Box::new(signed)),
-                Err(_) => StepResult::NotLeading,
+                Err(_) => StepResult::NotRun,
             },
             Step::InspectSecret {
                 namespace,
@@ -161,8 +161,8 @@ impl Hands {
 }
 
 /// What an Event tells, the log tells too.
-fn tell(notice: &Notice) {
-    let Notice {
+fn tell(notice: &EventRecord) {
+    let EventRecord {
         namespace,
         name,
         uid,
@@ -186,7 +186,7 @@ const fn name(step: &Step) -> &'static str {
     match step {
         Step::FetchCredentials { .. } => "fetch_credentials",
         Step::List { .. } => "list",
-        Step::Ask { .. } => "ask",
+        Step::SendRequests { .. } => "ask",
         Step::Sign(_) => "sign",
         Step::InspectSecret { .. } => "inspect_secret",
         Step::CreateSecret(_) => "create_secret",

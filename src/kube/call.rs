@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Error;
 use kube::core::Status;
 use kube::core::response::reason;
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 
 use crate::telemetry::Metrics;
 
@@ -70,23 +70,23 @@ impl Calls {
     /// Makes one call.
     ///
     /// # Errors
-    /// [`ApiFailure::Timeout`] after the time limit: a write may have landed. Else what [`failure`] says.
+    /// [`ApiError::Timeout`] after the time limit: a write may have landed. Else what [`failure`] says.
     pub async fn call<T>(
         &self,
         verb: Verb,
         target: Target,
         future: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, ApiFailure> {
+    ) -> Result<T, ApiError> {
         let result = match tokio::time::timeout(self.limit, future).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => Err(ApiFailure::Timeout),
+            Err(_) => Err(ApiError::Timeout),
         };
         self.count(verb, target, &result);
         result
     }
 
-    fn count<T>(&self, verb: Verb, target: Target, result: &Result<T, ApiFailure>) {
+    fn count<T>(&self, verb: Verb, target: Target, result: &Result<T, ApiError>) {
         let outcome = result.as_ref().err().map_or("ok", outcome);
         self.metrics.api_call(verb.as_str(), target.0, outcome);
     }
@@ -94,45 +94,45 @@ impl Calls {
 
 /// The class of a failed call.
 #[must_use]
-pub fn failure(error: &Error) -> ApiFailure {
+pub fn failure(error: &Error) -> ApiError {
     match error {
         Error::Api(status) => class(status),
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) | Error::Auth(_) => {
-            ApiFailure::Unavailable
+            ApiError::Unavailable
         }
         // An answer that cannot be read, and settings that make no request: neither tells what happened.
-        _ => ApiFailure::Other(None),
+        _ => ApiError::Other(None),
     }
 }
 
 /// The class of a failure that the server told.
-pub(super) fn class(status: &Status) -> ApiFailure {
+pub(super) fn class(status: &Status) -> ApiError {
     match status.code {
-        409 if status.reason == reason::ALREADY_EXISTS => ApiFailure::AlreadyExists,
-        409 => ApiFailure::Conflict,
-        404 => ApiFailure::NotFound,
+        409 if status.reason == reason::ALREADY_EXISTS => ApiError::AlreadyExists,
+        409 => ApiError::Conflict,
+        404 => ApiError::NotFound,
         403 if has_cause(status, |c| c.reason == "NamespaceTerminating") => {
-            ApiFailure::NamespaceTerminating
+            ApiError::NamespaceTerminating
         }
-        401 | 403 => ApiFailure::Forbidden,
+        401 | 403 => ApiError::Forbidden,
         // A patch of another object's uid is refused as an invalid change, not as a conflict.
-        422 if has_cause(status, |c| c.field == "metadata.uid") => ApiFailure::Conflict,
+        422 if has_cause(status, |c| c.field == "metadata.uid") => ApiError::Conflict,
         422 if has_cause(status, |c| {
             c.reason == "FieldValueTooLong" && c.field == "data"
         }) =>
         {
-            ApiFailure::TooLarge
+            ApiError::TooLarge
         }
-        400 | 422 => ApiFailure::Invalid,
-        413 => ApiFailure::TooLarge,
-        429 => ApiFailure::TooManyRequests {
+        400 | 422 => ApiError::Invalid,
+        413 => ApiError::TooLarge,
+        429 => ApiError::TooManyRequests {
             retry_after: retry_after(status),
         },
-        504 => ApiFailure::Timeout,
-        500 if status.reason == reason::SERVER_TIMEOUT => ApiFailure::Timeout,
-        500..=599 => ApiFailure::Unavailable,
-        0 => ApiFailure::Other(None),
-        code => ApiFailure::Other(Some(code)),
+        504 => ApiError::Timeout,
+        500 if status.reason == reason::SERVER_TIMEOUT => ApiError::Timeout,
+        500..=599 => ApiError::Unavailable,
+        0 => ApiError::Other(None),
+        code => ApiError::Other(Some(code)),
     }
 }
 
@@ -153,18 +153,18 @@ fn retry_after(status: &Status) -> Option<Duration> {
 }
 
 /// The metric's word for a failure.
-const fn outcome(failure: &ApiFailure) -> &'static str {
+const fn outcome(failure: &ApiError) -> &'static str {
     match failure {
-        ApiFailure::AlreadyExists => "already_exists",
-        ApiFailure::Conflict => "conflict",
-        ApiFailure::NotFound => "not_found",
-        ApiFailure::NamespaceTerminating => "namespace_terminating",
-        ApiFailure::Forbidden => "forbidden",
-        ApiFailure::Invalid => "invalid",
-        ApiFailure::TooLarge => "too_large",
-        ApiFailure::TooManyRequests { retry_after: _ } => "too_many_requests",
-        ApiFailure::Timeout => "timeout",
-        ApiFailure::Unavailable => "unavailable",
-        ApiFailure::Other(_) => "other",
+        ApiError::AlreadyExists => "already_exists",
+        ApiError::Conflict => "conflict",
+        ApiError::NotFound => "not_found",
+        ApiError::NamespaceTerminating => "namespace_terminating",
+        ApiError::Forbidden => "forbidden",
+        ApiError::Invalid => "invalid",
+        ApiError::TooLarge => "too_large",
+        ApiError::TooManyRequests { retry_after: _ } => "too_many_requests",
+        ApiError::Timeout => "timeout",
+        ApiError::Unavailable => "unavailable",
+        ApiError::Other(_) => "other",
     }
 }

@@ -5,7 +5,7 @@
 use http::Method;
 use kube::Resource;
 use presigned_core::api::PresignedUrl;
-use presigned_core::engine::{ApiFailure, ObjectVersion};
+use presigned_core::engine::{ApiError, ObjectVersion};
 use serde_json::json;
 
 use super::Cluster;
@@ -16,13 +16,13 @@ impl Cluster {
     /// Deletes a PresignedURL, if it still is `target`. One that is gone already is deleted.
     ///
     /// # Errors
-    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
     pub async fn delete_resource(
         &self,
         namespace: &str,
         name: &str,
         target: &ObjectVersion,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<(), ApiError> {
         let all = PresignedUrl::url_path(&(), Some(segment(namespace)?));
         let path = format!("{all}/{}", segment(name)?);
         self.delete(&path, Target("presignedurls"), target).await
@@ -34,7 +34,7 @@ impl Cluster {
         path: &str,
         what: Target,
         target: &ObjectVersion,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<(), ApiError> {
         let ObjectVersion {
             uid,
             resource_version,
@@ -55,7 +55,7 @@ impl Cluster {
         // The answer is a Status or the object; neither is of interest.
         let future = async { self.client.request_text(request?).await.map(drop) };
         match self.calls.call(Verb::Delete, what, future).await {
-            Ok(()) | Err(ApiFailure::NotFound) => Ok(()),
+            Ok(()) | Err(ApiError::NotFound) => Ok(()),
             Err(failure) => Err(failure),
         }
     }

@@ -9,7 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::core::PartialObjectMeta;
 use presigned_core::api::{API_VERSION, KIND, MANAGER};
-use presigned_core::engine::Notice;
+use presigned_core::engine::EventRecord;
 use sha2::{Digest, Sha256};
 
 use super::Cluster;
@@ -23,7 +23,7 @@ const NAME_LIMIT: usize = 253;
 
 impl Cluster {
     /// Tells what happened. A failure is counted and goes no further.
-    pub async fn publish(&self, notice: &Notice) {
+    pub async fn publish(&self, notice: &EventRecord) {
         let event = event(notice, &self.instance);
         let (Ok(namespace), Ok(body)) = (segment(&notice.namespace), serde_json::to_vec(&event))
         else {
@@ -44,8 +44,8 @@ impl Cluster {
     }
 }
 
-pub(super) fn event(notice: &Notice, instance: &str) -> Event {
-    let Notice {
+pub(super) fn event(notice: &EventRecord, instance: &str) -> Event {
+    let EventRecord {
         namespace,
         name,
         uid,
@@ -82,7 +82,7 @@ pub(super) fn event(notice: &Notice, instance: &str) -> Event {
 }
 
 /// The resource's name, cut where it must be, and a hash of what is told.
-fn event_name(notice: &Notice) -> String {
+fn event_name(notice: &EventRecord) -> String {
     let mut hash = Sha256::new();
     for field in [
         &notice.uid,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use kube::runtime::watcher;
-use presigned_core::engine::{Change, NamespaceSeen, ResourceSeen, SecretMetaSeen};
+use presigned_core::engine::{Change, NamespaceSeen, PresignedUrlSeen, SecretMetaSeen};
 
 /// Something that is watched in parts.
 pub(super) trait Seen: Sized {
@@ -153,7 +153,7 @@ pub(super) fn merged<T: Seen>(
     }
 }
 
-impl Seen for ResourceSeen {
+impl Seen for PresignedUrlSeen {
     fn key(&self) -> Key {
         Key(self.namespace.clone(), self.name.clone())
     }

@@ -12,7 +12,9 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Error;
 use kube::core::PartialObjectMeta;
-use presigned_core::engine::{ApiFailure, ContentSeen, ObjectVersion, SecretSeen, SecretWrite};
+use presigned_core::engine::{
+    ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretWrite,
+};
 use presigned_core::issue::{Owner, SecretBytes, data_hash};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -43,8 +45,8 @@ impl Cluster {
     /// Creates a Secret; never replaces one.
     ///
     /// # Errors
-    /// The failure's class. After [`ApiFailure::Timeout`] the Secret may be there.
-    pub async fn create_secret(&self, write: &SecretWrite) -> Result<ObjectVersion, ApiFailure> {
+    /// The failure's class. After [`ApiError::Timeout`] the Secret may be there.
+    pub async fn create_secret(&self, write: &SecretWrite) -> Result<ObjectVersion, ApiError> {
         let body = body(write, None);
         let path = managed(&path(&write.namespace, None)?);
         self.metadata_call(Verb::Create, Method::POST, &path, body)
@@ -55,12 +57,12 @@ impl Cluster {
     /// Replaces a Secret whole, if it still is `target`.
     ///
     /// # Errors
-    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
     pub async fn update_secret(
         &self,
         write: &SecretWrite,
         target: &ObjectVersion,
-    ) -> Result<ObjectVersion, ApiFailure> {
+    ) -> Result<ObjectVersion, ApiError> {
         let path = managed(&path(&write.namespace, Some(&write.name))?);
         self.metadata_call(Verb::Update, Method::PUT, &path, body(write, Some(target)))
             .await
@@ -70,13 +72,13 @@ impl Cluster {
     /// Deletes a Secret, if it still is `target`. One that is gone already is deleted.
     ///
     /// # Errors
-    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
     pub async fn delete_secret(
         &self,
         namespace: &str,
         name: &str,
         target: &ObjectVersion,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<(), ApiError> {
         self.delete(&path(namespace, Some(name))?, SECRETS, target)
             .await
     }
@@ -90,7 +92,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
         data: bool,
-    ) -> Result<Option<SecretSeen>, ApiFailure> {
+    ) -> Result<Option<ObservedSecret>, ApiError> {
         if data {
             let whole = self.whole_secret(namespace, name).await?;
             return Ok(whole.map(|whole| {
@@ -102,7 +104,7 @@ impl Cluster {
                 } = whole;
                 let data: BTreeMap<String, Vec<u8>> =
                     data.into_iter().map(|(k, v)| (k, v.0)).collect();
-                let content = ContentSeen {
+                let content = ObservedContent {
                     data_hash: data_hash(
                         data.iter()
                             .map(|(key, value)| (key.as_str(), value.as_slice())),
@@ -129,7 +131,7 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<BTreeMap<String, SecretBytes>>, ApiFailure> {
+    ) -> Result<Option<BTreeMap<String, SecretBytes>>, ApiError> {
         let whole = self.whole_secret(namespace, name).await?;
         Ok(whole.map(|whole| {
             let data = whole.data.into_iter();
@@ -137,7 +139,7 @@ impl Cluster {
         }))
     }
 
-    async fn whole_secret(&self, namespace: &str, name: &str) -> Result<Option<Whole>, ApiFailure> {
+    async fn whole_secret(&self, namespace: &str, name: &str) -> Result<Option<Whole>, ApiError> {
         let path = path(namespace, Some(name))?;
         let request = request(Method::GET, &path, JSON, Vec::new());
         let future = self.parsed(request);
@@ -150,7 +152,7 @@ impl Cluster {
         method: Method,
         path: &str,
         body: Vec<u8>,
-    ) -> Result<ObjectMeta, ApiFailure> {
+    ) -> Result<ObjectMeta, ApiError> {
         let future = self.parsed(request(method, path, METADATA_ONLY, body));
         let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
         Ok(answer.metadata)
@@ -194,10 +196,10 @@ pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
     }
 }
 
-fn found<T>(result: Result<T, ApiFailure>) -> Result<Option<T>, ApiFailure> {
+fn found<T>(result: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(ApiFailure::NotFound) => Ok(None),
+        Err(ApiError::NotFound) => Ok(None),
         Err(failure) => Err(failure),
     }
 }
@@ -205,12 +207,12 @@ fn found<T>(result: Result<T, ApiFailure>) -> Result<Option<T>, ApiFailure> {
 /// A name as a segment of a path.
 ///
 /// # Errors
-/// [`ApiFailure::Invalid`] for what no object can be named, so that a name can never point elsewhere.
-pub(super) fn segment(name: &str) -> Result<&str, ApiFailure> {
+/// [`ApiError::Invalid`] for what no object can be named, so that a name can never point elsewhere.
+pub(super) fn segment(name: &str) -> Result<&str, ApiError> {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
     let dots = name.bytes().all(|c| c == b'.');
     if dots || !name.bytes().all(plain) {
-        return Err(ApiFailure::Invalid);
+        return Err(ApiError::Invalid);
     }
     Ok(name)
 }
@@ -220,7 +222,7 @@ pub(super) fn managed(path: &str) -> String {
     format!("{path}?fieldManager={}", presigned_core::api::MANAGER)
 }
 
-fn path(namespace: &str, name: Option<&str>) -> Result<String, ApiFailure> {
+fn path(namespace: &str, name: Option<&str>) -> Result<String, ApiError> {
     let all = format!("/api/v1/namespaces/{}/secrets", segment(namespace)?);
     match name {
         Some(name) => Ok(format!("{all}/{}", segment(name)?)),
@@ -281,8 +283,8 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
     }
 }
 
-fn looked_at(meta: ObjectMeta, content: Option<ContentSeen>) -> SecretSeen {
-    SecretSeen {
+fn looked_at(meta: ObjectMeta, content: Option<ObservedContent>) -> ObservedSecret {
+    ObservedSecret {
         deleting: meta.deletion_timestamp.is_some(),
         owners: seen::owners(&meta),
         uid: meta.uid.unwrap_or_default(),

@@ -11,7 +11,9 @@ use std::marker::PhantomData;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy, RENEW_ANNOTATION};
-use presigned_core::engine::{NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen};
+use presigned_core::engine::{
+    NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen, StoreSeen,
+};
 use presigned_core::issue::Owner;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -116,10 +118,10 @@ impl<K: Resource> Resource for Raw<K> {
 }
 
 /// What the core is told of a `PresignedURL`.
-pub(super) fn resource(raw: Raw<PresignedUrl>) -> ResourceSeen {
+pub(super) fn resource(raw: Raw<PresignedUrl>) -> PresignedUrlSeen {
     let mut meta = raw.metadata;
     let annotations = meta.annotations.as_mut();
-    ResourceSeen {
+    PresignedUrlSeen {
         renew_request: annotations.and_then(|a| a.remove(RENEW_ANNOTATION)),
         deleting: meta.deletion_timestamp.is_some(),
         uid: meta.uid.unwrap_or_default().into(),

@@ -15,7 +15,7 @@ use presigned_core::api::{
     ClusterObjectStore, ClusterObjectStoreStatus, PresignedUrl, PresignedUrlPolicy,
     PresignedUrlPolicyStatus, PresignedUrlStatus,
 };
-use presigned_core::engine::{ApiFailure, ObjectVersion};
+use presigned_core::engine::{ApiError, ObjectVersion};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -97,14 +97,14 @@ impl Cluster {
     /// Replaces the status of an object, if it still is `target`. `namespace` is `None` for a kind of the cluster.
     ///
     /// # Errors
-    /// [`ApiFailure::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
     pub async fn write_status<S: StatusKind>(
         &self,
         namespace: Option<&str>,
         name: &str,
         target: &ObjectVersion,
         status: &S,
-    ) -> Result<ObjectVersion, ApiFailure> {
+    ) -> Result<ObjectVersion, ApiError> {
         let url = S::Kind::url_path(&(), namespace.map(segment).transpose()?);
         let path = managed(&format!("{url}/{}/status", segment(name)?));
         let body = patch(target, status)?;
@@ -116,8 +116,8 @@ impl Cluster {
     }
 }
 
-fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, ApiFailure> {
-    let mut status = serde_json::to_value(status).map_err(|_| ApiFailure::Invalid)?;
+fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, ApiError> {
+    let mut status = serde_json::to_value(status).map_err(|_| ApiError::Invalid)?;
     if let Some(fields) = status.as_object_mut() {
         S::fields().fill(fields);
     }
@@ -126,7 +126,7 @@ fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, A
         resource_version,
     } = target;
     let Some(version) = resource_version else {
-        return Err(ApiFailure::Conflict);
+        return Err(ApiError::Conflict);
     };
     let metadata = json!({ "uid": uid, "resourceVersion": version });
     let patch = json!({ "metadata": metadata, "status": status });

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use http::{Method, Request, header};
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,7 +19,7 @@ const TOKENS: Target = Target("serviceaccounts/token");
 
 /// The answer. No Debug: it holds the token.
 #[derive(Deserialize)]
-struct Answer {
+struct S3Response {
     status: Issued,
 }
 
@@ -38,7 +38,7 @@ impl Cluster {
         namespace: &str,
         account: &str,
         audience: &str,
-    ) -> Result<SecretString, ApiFailure> {
+    ) -> Result<SecretString, ApiError> {
         let body = json!({
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
             "spec": { "audiences": [audience], "expirationSeconds": LIFE.as_secs() },
@@ -51,12 +51,12 @@ impl Cluster {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
-            .map_err(|_| ApiFailure::Other(None))?;
+            .map_err(|_| ApiError::Other(None))?;
         let future = self.client.request_text(request);
         let text = self.calls.call(Verb::Create, TOKENS, future).await?;
-        match serde_json::from_str::<Answer>(&text) {
+        match serde_json::from_str::<S3Response>(&text) {
             Ok(answer) if !answer.status.token.is_empty() => Ok(answer.status.token.into()),
-            _ => Err(ApiFailure::Other(None)),
+            _ => Err(ApiError::Other(None)),
         }
     }
 }

@@ -16,7 +16,7 @@ use kube::{Api, Client, Resource};
 use presigned_core::api::{
     ClusterObjectStore, MANAGED_BY_LABEL, MANAGER, PresignedUrl, PresignedUrlPolicy,
 };
-use presigned_core::engine::{ApiFailure, Change, Event, SecretAccess, consequence};
+use presigned_core::engine::{ApiError, Change, Event, SecretAccess, classify};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -31,9 +31,9 @@ const PAGE: u32 = 250;
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause while a CRD is missing: somebody is probably installing it.
-const LONGEST_PAUSE_FOR_CRD: Duration = Duration::from_secs(3);
+const MAX_PAUSE_FOR_CRD: Duration = Duration::from_secs(3);
 
 /// What is watched.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ impl Watch {
             readiness,
             events,
         } = self;
-        readiness.set(name, WatchState::Listing);
+        readiness.set(name, WatchState::ListResponse);
         let patient = streams.into_iter().enumerate().map(|(part, stream)| {
             let trouble = Trouble::new(name, readiness.clone());
             patient(stream, trouble)
@@ -239,7 +239,7 @@ impl Trouble {
         let failure = watch_failure(error);
         let why = why(self.name, &failure);
         // The server forgets old versions as a matter of course; a new list follows.
-        if failure == ApiFailure::Other(Some(410)) {
+        if failure == ApiError::Other(Some(410)) {
             tracing::debug!(watch = self.name, "the watch was too old; listing again");
         } else if self.why.as_ref() != Some(&why) {
             tracing::warn!(watch = self.name, "{why}");
@@ -248,11 +248,11 @@ impl Trouble {
             self.why = Some(why);
         }
         let longest = match failure {
-            ApiFailure::NotFound => LONGEST_PAUSE_FOR_CRD,
-            _ => LONGEST_PAUSE,
+            ApiError::NotFound => MAX_PAUSE_FOR_CRD,
+            _ => MAX_PAUSE,
         };
         let pause = self.pause.min(longest);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
         pause.mul_f64(jitter())
     }
 
@@ -260,33 +260,33 @@ impl Trouble {
         self.pause = FIRST_PAUSE;
         if self.why.take().is_some() {
             tracing::info!(watch = self.name, "the watch works again");
-            self.readiness.set(self.name, WatchState::Listing);
+            self.readiness.set(self.name, WatchState::ListResponse);
         }
     }
 }
 
-fn watch_failure(error: &watcher::Error) -> ApiFailure {
+fn watch_failure(error: &watcher::Error) -> ApiError {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => failure(error),
         watcher::Error::WatchError(status) => class(status),
-        watcher::Error::NoResourceVersion => ApiFailure::Other(None),
+        watcher::Error::NoResourceVersion => ApiError::Other(None),
     }
 }
 
-fn why(name: &str, failure: &ApiFailure) -> String {
+fn why(name: &str, failure: &ApiError) -> String {
     match failure {
-        ApiFailure::NotFound if name.ends_with(presigned_core::api::GROUP) => format!(
+        ApiError::NotFound if name.ends_with(presigned_core::api::GROUP) => format!(
             "waiting for CRD {name}: install the chart's CRDs, or run \
              presigned-url-operator crds | kubectl apply -f -"
         ),
-        ApiFailure::Forbidden => format!(
+        ApiError::Forbidden => format!(
             "the API server forbids to list or watch {name}: compare the operator's RBAC with the chart's"
         ),
         _ => format!(
             "cannot list or watch {name}: {}",
-            consequence(failure).sentence
+            classify(failure).sentence
         ),
     }
 }

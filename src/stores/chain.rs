@@ -14,11 +14,11 @@ use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials as Provided;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::error::CredentialsError as ProviderError;
 use aws_smithy_async::time::StaticTimeSource;
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 use presigned_core::signing::Credentials;
 
 use super::{TIMEOUT, alive};
@@ -27,7 +27,7 @@ const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 const FROM: &str = "the AWS chain of the operator's process";
 
 /// Asks the chain.
-pub(super) async fn provide() -> Result<Provided, CredentialsError> {
+pub(super) async fn provide() -> Result<Provided, ProviderError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
@@ -65,10 +65,10 @@ fn of_metadata_service(provided: &Provided) -> bool {
 
 /// What the chain gave, as the core takes it. The environment's provider knows no expiry, so it is read here.
 pub(super) fn convert(
-    provided: Result<Provided, CredentialsError>,
+    provided: Result<Provided, ProviderError>,
     variable: &dyn Fn(&str) -> Option<String>,
     now: Timestamp,
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     let provided = provided.map_err(|error| refused(&error))?;
     let expires_at = match provided.expiry() {
         Some(expiry) => Some(Timestamp::try_from(expiry).map_err(|_| no_time("its expiry"))?),
@@ -92,8 +92,8 @@ pub(super) fn convert(
 }
 
 /// The failure of a chain that does not answer.
-pub(super) fn too_slow() -> CredentialsFailure {
-    CredentialsFailure {
+pub(super) fn too_slow() -> CredentialsError {
+    CredentialsError {
         reason: Reason::CredentialsUnavailable,
         message: format!(
             "{FROM} did not answer within {} s; it is tried again. Where no role is given to the operator's pod, use \
@@ -107,8 +107,8 @@ fn of_environment(provided: &Provided, variable: &dyn Fn(&str) -> Option<String>
     variable("AWS_ACCESS_KEY_ID").as_deref() == Some(provided.access_key_id())
 }
 
-fn no_time(what: &str) -> CredentialsFailure {
-    CredentialsFailure {
+fn no_time(what: &str) -> CredentialsError {
+    CredentialsError {
         reason: Reason::CredentialsInvalid,
         message: format!(
             "{FROM}: {what} is no time: write it as RFC 3339, for example 2030-01-31T12:00:00Z"
@@ -116,22 +116,22 @@ fn no_time(what: &str) -> CredentialsFailure {
     }
 }
 
-fn refused(error: &CredentialsError) -> CredentialsFailure {
+fn refused(error: &ProviderError) -> CredentialsError {
     // The provider's own words go to the log alone: they name files, roles and error codes, not keys.
     let why = chain_of(error);
     tracing::warn!(why, "no credentials from the AWS chain");
     let (reason, message) = match error {
-        CredentialsError::CredentialsNotLoaded(_) => (
+        ProviderError::CredentialsNotLoaded(_) => (
             Reason::CredentialsNotFound,
             "found nothing: tried the environment (AWS_ACCESS_KEY_ID), a profile, web identity \
              (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (Pod Identity, ECS) and instance metadata; give the \
              operator's service account a role, or use credentials.secretRef",
         ),
-        CredentialsError::InvalidConfiguration(_) => (
+        ProviderError::InvalidConfiguration(_) => (
             Reason::CredentialsInvalid,
             "is set up wrongly: the operator's log has the provider's words; mend its environment, profile or role",
         ),
-        CredentialsError::ProviderTimedOut(_) => (
+        ProviderError::ProviderTimedOut(_) => (
             Reason::CredentialsUnavailable,
             "did not answer in time; it is tried again",
         ),
@@ -140,7 +140,7 @@ fn refused(error: &CredentialsError) -> CredentialsFailure {
             "failed; it is tried again. The operator's log has the provider's words",
         ),
     };
-    CredentialsFailure {
+    CredentialsError {
         reason,
         message: format!("{FROM} {message}"),
     }

@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{
-    ApiFailure, CredentialSource, CredentialsFailure, Session, consequence,
-};
+use presigned_core::engine::{ApiError, CredentialSource, CredentialsError, Session, classify};
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
@@ -68,7 +66,7 @@ impl CredentialsFetcher {
         source: &CredentialSource,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsFailure> {
+    ) -> Result<Credentials, CredentialsError> {
         match source {
             CredentialSource::Default => chain(now).await,
             CredentialSource::Secret { name, keys } => self.of_secret(name, keys, now).await,
@@ -92,7 +90,7 @@ impl CredentialsFetcher {
                     }
                     CredentialSource::Default => chain(now).await?,
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
-                        return Err(CredentialsFailure {
+                        return Err(CredentialsError {
                             reason: Reason::CredentialsInvalid,
                             message: "a role is assumed by a Secret's credentials or the AWS chain's, not by another role"
                                 .to_owned(),
@@ -109,7 +107,7 @@ impl CredentialsFetcher {
         name: &str,
         keys: &[Option<String>; 4],
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsFailure> {
+    ) -> Result<Credentials, CredentialsError> {
         let data = self.cluster.secret_data(&self.namespace, name).await;
         let data = data.map_err(|failure| self.unread(name, &failure))?;
         let data = data.ok_or_else(|| self.missing(name))?;
@@ -117,11 +115,11 @@ impl CredentialsFetcher {
     }
 
     /// A token of the operator's service account: of Kubernetes for an audience, else of the file that kubelet keeps fresh.
-    async fn token(&self, audience: Option<&str>) -> Result<SecretString, CredentialsFailure> {
+    async fn token(&self, audience: Option<&str>) -> Result<SecretString, CredentialsError> {
         let Some(audience) = audience else {
             return match std::env::var_os(TOKEN_FILE).filter(|file| !file.is_empty()) {
                 Some(file) => sts::read_token(Path::new(&file), TOKEN_FILE).await,
-                None => Err(CredentialsFailure {
+                None => Err(CredentialsError {
                     reason: Reason::CredentialsNotFound,
                     message: format!(
                         "{TOKEN_FILE} is not set in the operator's pod: let IRSA's webhook set it, or set \
@@ -131,7 +129,7 @@ impl CredentialsFetcher {
             };
         };
         let Some(account) = &self.service_account else {
-            return Err(CredentialsFailure {
+            return Err(CredentialsError {
                 reason: Reason::CredentialsInvalid,
                 message: "the operator's own service account is not known, so no token can be asked for \
                           credentials.webIdentity.audience: set POD_SERVICE_ACCOUNT, as the chart does"
@@ -142,23 +140,23 @@ impl CredentialsFetcher {
             .cluster
             .service_account_token(&self.namespace, account, audience)
             .await;
-        token.map_err(|failure| CredentialsFailure {
+        token.map_err(|failure| CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
                 "no token of the operator's service account {account} could be had for the store's audience: {}",
                 match &failure {
-                    ApiFailure::Forbidden =>
+                    ApiError::Forbidden =>
                         "the API server forbids it; give the operator create on serviceaccounts/token, as the chart does",
-                    ApiFailure::NotFound =>
+                    ApiError::NotFound =>
                         "it does not exist; let POD_SERVICE_ACCOUNT name the one that the operator runs as",
-                    _ => consequence(&failure).sentence,
+                    _ => classify(&failure).sentence,
                 }
             ),
         })
     }
 
-    fn missing(&self, name: &str) -> CredentialsFailure {
-        CredentialsFailure {
+    fn missing(&self, name: &str) -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsNotFound,
             message: format!(
                 "Secret {name} does not exist in the operator's namespace {}: create it there, or name another in \
@@ -168,16 +166,16 @@ impl CredentialsFetcher {
         }
     }
 
-    fn unread(&self, name: &str, failure: &ApiFailure) -> CredentialsFailure {
-        CredentialsFailure {
+    fn unread(&self, name: &str, failure: &ApiError) -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
                 "Secret {name} in the operator's namespace {} could not be read: {}",
                 self.namespace,
                 match failure {
-                    ApiFailure::Forbidden =>
+                    ApiError::Forbidden =>
                         "the API server forbids it; compare the operator's RBAC with the chart's",
-                    _ => consequence(failure).sentence,
+                    _ => classify(failure).sentence,
                 }
             ),
         }
@@ -185,7 +183,7 @@ impl CredentialsFetcher {
 }
 
 /// What the AWS chain of the process gives.
-async fn chain(now: Timestamp) -> Result<Credentials, CredentialsFailure> {
+async fn chain(now: Timestamp) -> Result<Credentials, CredentialsError> {
     let variable = |name: &str| std::env::var(name).ok();
     match tokio::time::timeout(TIMEOUT, chain::provide()).await {
         Ok(provided) => chain::convert(provided, &variable, now),
@@ -199,8 +197,8 @@ fn alive(
     from: &str,
     now: Timestamp,
     say_expiry: &str,
-) -> Result<Credentials, CredentialsFailure> {
-    let failure = |reason, message| Err(CredentialsFailure { reason, message });
+) -> Result<Credentials, CredentialsError> {
+    let failure = |reason, message| Err(CredentialsError { reason, message });
     match credentials.expires_at {
         None if credentials.session_token.is_some() => failure(
             Reason::CredentialsExpiryUnknown,

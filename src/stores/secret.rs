@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 use presigned_core::issue::SecretBytes;
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
@@ -31,7 +31,7 @@ pub(super) fn parse(
     keys: &[Option<String>; 4],
     data: &Data,
     now: Timestamp,
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     let [access_key_id, secret_access_key, session_token, expiration] = keys;
     let read = Read { secret, data };
     let credentials = Credentials {
@@ -60,11 +60,7 @@ struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    fn required(
-        &self,
-        given: Option<&'a str>,
-        names: Names,
-    ) -> Result<&'a str, CredentialsFailure> {
+    fn required(&self, given: Option<&'a str>, names: Names) -> Result<&'a str, CredentialsError> {
         match self.optional(given, names)? {
             Some((_, value)) => Ok(value),
             None => Err(invalid(format!(
@@ -79,7 +75,7 @@ impl<'a> Read<'a> {
         &self,
         given: Option<&'a str>,
         names: Names,
-    ) -> Result<Option<(&'a str, &'a str)>, CredentialsFailure> {
+    ) -> Result<Option<(&'a str, &'a str)>, CredentialsError> {
         let found = match given {
             Some(key) => match self.data.get(key) {
                 Some(bytes) => Some((key, bytes)),
@@ -99,7 +95,7 @@ impl<'a> Read<'a> {
             .transpose()
     }
 
-    fn value(&self, key: &str, bytes: &'a [u8]) -> Result<&'a str, CredentialsFailure> {
+    fn value(&self, key: &str, bytes: &'a [u8]) -> Result<&'a str, CredentialsError> {
         let refuse = |what: &str, act: &str| {
             Err(invalid(format!(
                 "key {key} of Secret {} {what}: {act}",
@@ -121,7 +117,7 @@ impl<'a> Read<'a> {
         Ok(text)
     }
 
-    fn time(&self, key: &str, text: &str) -> Result<Timestamp, CredentialsFailure> {
+    fn time(&self, key: &str, text: &str) -> Result<Timestamp, CredentialsError> {
         text.parse().map_err(|_| {
             invalid(format!(
                 "key {key} of Secret {} is no time: write it as RFC 3339, for example 2030-01-31T12:00:00Z",
@@ -131,8 +127,8 @@ impl<'a> Read<'a> {
     }
 }
 
-const fn invalid(message: String) -> CredentialsFailure {
-    CredentialsFailure {
+const fn invalid(message: String) -> CredentialsError {
+    CredentialsError {
         reason: Reason::CredentialsInvalid,
         message,
     }

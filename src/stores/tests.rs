@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Provided;
-use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::error::CredentialsError as ProviderError;
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 use presigned_core::issue::SecretBytes;
 use presigned_core::signing::Credentials;
 use secrecy::ExposeSecret;
@@ -31,10 +31,7 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn parse(
-    keys: [Option<&str>; 4],
-    data: &[(&str, &[u8])],
-) -> Result<Credentials, CredentialsFailure> {
+fn parse(keys: [Option<&str>; 4], data: &[(&str, &[u8])]) -> Result<Credentials, CredentialsError> {
     let data: BTreeMap<_, _> = data
         .iter()
         .map(|(key, value)| ((*key).to_owned(), SecretBytes::from(value.to_vec())))
@@ -44,7 +41,7 @@ fn parse(
 
 const USUAL: [Option<&str>; 4] = [None; 4];
 
-fn says(result: Result<Credentials, CredentialsFailure>, reason: Reason, words: &[&str]) {
+fn says(result: Result<Credentials, CredentialsError>, reason: Reason, words: &[&str]) {
     let failure = result.unwrap_err();
     assert_eq!(failure.reason, reason, "{}", failure.message);
     for word in words {
@@ -191,9 +188,9 @@ fn provided(session: bool, expiry: Option<SystemTime>) -> Provided {
 }
 
 fn convert(
-    provided: Result<Provided, CredentialsError>,
+    provided: Result<Provided, ProviderError>,
     environment: &[(&str, &str)],
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     let variable = |name: &str| {
         let found = environment.iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| (*value).to_owned())
@@ -257,23 +254,23 @@ fn each_failure_of_the_chain_has_its_reason_and_keeps_the_providers_words() {
     let words = "https://sts.example/?secret=VALUE";
     for (error, reason) in [
         (
-            CredentialsError::not_loaded(words),
+            ProviderError::not_loaded(words),
             Reason::CredentialsNotFound,
         ),
         (
-            CredentialsError::invalid_configuration(words),
+            ProviderError::invalid_configuration(words),
             Reason::CredentialsInvalid,
         ),
         (
-            CredentialsError::provider_error(words),
+            ProviderError::provider_error(words),
             Reason::CredentialsUnavailable,
         ),
         (
-            CredentialsError::unhandled(words),
+            ProviderError::unhandled(words),
             Reason::CredentialsUnavailable,
         ),
         (
-            CredentialsError::provider_timed_out(Duration::from_secs(1)),
+            ProviderError::provider_timed_out(Duration::from_secs(1)),
             Reason::CredentialsUnavailable,
         ),
     ] {

@@ -12,7 +12,7 @@ use kube::discovery::{self, Scope};
 use kube::{Api, Client, ResourceExt as _};
 use presigned_core::api::PresignedUrlSpec;
 use presigned_core::policy::{
-    CompiledPolicy, Decision, Limits, Namespace, PolicySet, Request, Wishes,
+    CompiledPolicy, Decision, IssuanceOptions, Limits, Namespace, PolicySet, Request,
 };
 use presigned_testkit::control_plane::documents;
 
@@ -169,7 +169,7 @@ fn the_examples_policies_allow_what_the_examples_ask() {
     for (file, object) in of_kind("PresignedURL") {
         let spec: PresignedUrlSpec =
             serde_json::from_value(object.data["spec"].clone()).expect(file);
-        Wishes::parse(&spec).expect(file);
+        IssuanceOptions::parse(&spec).expect(file);
         let request = Request::parse(&spec, &limits).expect(file);
         let namespace = object.namespace().expect("a namespace");
         let namespace = Namespace {

@@ -4,7 +4,7 @@
 //! nothing away that was published before.
 
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{Meddler, Meddling, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, Meddling, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, http, says};
@@ -252,7 +252,7 @@ async fn two_thousand_objects_are_whole_or_not_there_and_hold_up_nobody() {
             .unwrap();
     }
     s3.put_object("data", "single", "x").unwrap();
-    let meddler = Meddler::before(&s3).unwrap();
+    let meddler = FaultyS3Proxy::before(&s3).unwrap();
     let world = World::on("thousands", &s3).await;
     world
         .store(&s3, &json!({ "endpoint": meddler.endpoint }))

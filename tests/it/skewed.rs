@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::policy::parse_duration;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::Meddler;
+use presigned_testkit::s3::FaultyS3Proxy;
 use serde_json::json;
 
 use crate::support::{World, condition, http, says, store_condition, store_says};
@@ -36,7 +36,7 @@ async fn a_stores_clock_that_is_off_is_told_and_signed_by_and_far_off_stops_what
         s3.put_object("data", name, name).unwrap();
     }
     let world = World::on("skewed", &s3).await;
-    let shown = Meddler::before(&s3).unwrap();
+    let shown = FaultyS3Proxy::before(&s3).unwrap();
     let place = json!({ "endpoint": shown.endpoint });
     world.store(&s3, &place).await;
     let operator = world.operator(&["--resign-within=1s"]).await;

@@ -7,7 +7,7 @@ mod trouble;
 
 use http::StatusCode;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{Meddler, Meddling, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, Meddling, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, curl, says};
@@ -213,7 +213,7 @@ async fn a_signer_without_the_right_is_told_with_action_and_resource() {
 async fn required_means_that_nothing_is_published_until_it_works() {
     let s3 = S3Server::s3s_fs().unwrap();
     s3.put_object("data", "there", "x").unwrap();
-    let meddler = Meddler::before(&s3).unwrap();
+    let meddler = FaultyS3Proxy::before(&s3).unwrap();
     let world = World::on("require", &s3).await;
     world.allow_all(&json!({})).await;
     world

@@ -14,3 +14,4 @@ pub mod issue;
 pub mod lease;
 pub mod policy;
 pub mod signing;
+mod time;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use peak_alloc::PeakAlloc;
 use presigned_core::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus};
 use presigned_core::engine::{
-    Answer, Change, Engine, Event, NamespaceSeen, ObjectVersion, PolicySeen, ResourceSeen,
+    Change, Engine, Event, NamespaceSeen, ObjectVersion, PolicySeen, PresignedUrlSeen, S3Response,
     SecretMetaSeen, Settings, Step, StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
@@ -102,14 +102,14 @@ fn carry_out_all(engine: &mut Engine, written: &mut [String], now: Timestamp) {
                 session_token: None,
                 expires_at: None,
             })),
-            Step::Ask { asks, .. } => {
-                let found = Answer {
+            Step::SendRequests { asks, .. } => {
+                let found = S3Response {
                     status: 206,
                     code: None,
                     region: None,
                     skew: None,
                 };
-                StepResult::Asked(asks.iter().map(|_| Ok(found.clone())).collect())
+                StepResult::Responses(asks.iter().map(|_| Ok(found.clone())).collect())
             }
             Step::CreateSecret(write) => {
                 StepResult::SecretWritten(Ok(version(secret_uid(&write.name))))
@@ -174,10 +174,10 @@ fn engine(now: Timestamp) -> Engine {
     engine
 }
 
-fn resource(at: usize, status: PresignedUrlStatus) -> ResourceSeen {
+fn resource(at: usize, status: PresignedUrlStatus) -> PresignedUrlSeen {
     let name = name(at);
     let key = format!("bench-00/resnet/{name}.bin");
-    ResourceSeen {
+    PresignedUrlSeen {
         uid: uid(at).into(),
         namespace: "bench-00".into(),
         name,

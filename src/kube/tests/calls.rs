@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 use serde_json::{Value, json};
 
 use super::{Mock, failed, this};
@@ -21,34 +21,34 @@ fn with_cause(answer: (u16, Value), reason: &str, field: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn every_answer_of_the_server_has_its_class() {
-    let slow_down = ApiFailure::TooManyRequests {
+    let slow_down = ApiError::TooManyRequests {
         retry_after: Some(Duration::from_secs(7)),
     };
     let table = [
-        (failed(409, "AlreadyExists"), ApiFailure::AlreadyExists),
-        (failed(409, "Conflict"), ApiFailure::Conflict),
-        (failed(404, "NotFound"), ApiFailure::NotFound),
-        (failed(403, "Forbidden"), ApiFailure::Forbidden),
-        (failed(401, "Unauthorized"), ApiFailure::Forbidden),
+        (failed(409, "AlreadyExists"), ApiError::AlreadyExists),
+        (failed(409, "Conflict"), ApiError::Conflict),
+        (failed(404, "NotFound"), ApiError::NotFound),
+        (failed(403, "Forbidden"), ApiError::Forbidden),
+        (failed(401, "Unauthorized"), ApiError::Forbidden),
         (
             with_cause(
                 failed(403, "Forbidden"),
                 "NamespaceTerminating",
                 "metadata.namespace",
             ),
-            ApiFailure::NamespaceTerminating,
+            ApiError::NamespaceTerminating,
         ),
-        (failed(422, "Invalid"), ApiFailure::Invalid),
-        (failed(400, "BadRequest"), ApiFailure::Invalid),
+        (failed(422, "Invalid"), ApiError::Invalid),
+        (failed(400, "BadRequest"), ApiError::Invalid),
         (
             with_cause(failed(422, "Invalid"), "FieldValueInvalid", "metadata.uid"),
-            ApiFailure::Conflict,
+            ApiError::Conflict,
         ),
         (
             with_cause(failed(422, "Invalid"), "FieldValueTooLong", "data"),
-            ApiFailure::TooLarge,
+            ApiError::TooLarge,
         ),
-        (failed(413, "RequestEntityTooLarge"), ApiFailure::TooLarge),
+        (failed(413, "RequestEntityTooLarge"), ApiError::TooLarge),
         (
             with_details(
                 failed(429, "TooManyRequests"),
@@ -58,24 +58,21 @@ async fn every_answer_of_the_server_has_its_class() {
         ),
         (
             failed(429, "TooManyRequests"),
-            ApiFailure::TooManyRequests { retry_after: None },
+            ApiError::TooManyRequests { retry_after: None },
         ),
-        (failed(500, "InternalError"), ApiFailure::Unavailable),
-        (failed(503, "ServiceUnavailable"), ApiFailure::Unavailable),
-        (failed(500, "ServerTimeout"), ApiFailure::Timeout),
-        (failed(504, "Timeout"), ApiFailure::Timeout),
-        (failed(410, "Expired"), ApiFailure::Other(Some(410))),
-        (
-            failed(405, "MethodNotAllowed"),
-            ApiFailure::Other(Some(405)),
-        ),
+        (failed(500, "InternalError"), ApiError::Unavailable),
+        (failed(503, "ServiceUnavailable"), ApiError::Unavailable),
+        (failed(500, "ServerTimeout"), ApiError::Timeout),
+        (failed(504, "Timeout"), ApiError::Timeout),
+        (failed(410, "Expired"), ApiError::Other(Some(410))),
+        (failed(405, "MethodNotAllowed"), ApiError::Other(Some(405))),
         // What a proxy in between says.
         (
             (502, json!("<html>Bad Gateway</html>")),
-            ApiFailure::Unavailable,
+            ApiError::Unavailable,
         ),
         // An answer that is no object: nobody knows what happened.
-        ((200, json!("hello")), ApiFailure::Other(None)),
+        ((200, json!("hello")), ApiError::Other(None)),
     ];
     for (answer, class) in table {
         let told = answer.to_owned();
@@ -83,7 +80,7 @@ async fn every_answer_of_the_server_has_its_class() {
         let secret = mock.cluster.inspect_secret("ns", "name", false).await;
         match class {
             // An inspection's own answer to 404 is that there is none.
-            ApiFailure::NotFound => assert_eq!(secret, Ok(None)),
+            ApiError::NotFound => assert_eq!(secret, Ok(None)),
             class => assert_eq!(secret, Err(class), "{told:?}"),
         }
     }
@@ -95,7 +92,7 @@ async fn a_server_that_is_silent_is_left_after_the_time_limit() {
     let calls = Calls::with_limit(metrics.clone(), Duration::from_millis(5));
     let silence = std::future::pending::<Result<(), kube::Error>>();
     let result = calls.call(Verb::Create, Target("secrets"), silence).await;
-    assert_eq!(result, Err(ApiFailure::Timeout));
+    assert_eq!(result, Err(ApiError::Timeout));
     let text = metrics.encode().unwrap();
     let line =
         "presigned_api_calls_total{verb=\"create\",resource=\"secrets\",outcome=\"timeout\"} 1";
@@ -108,7 +105,7 @@ async fn a_connection_that_breaks_is_unavailable() {
     let result = Calls::new(Metrics::default())
         .call(Verb::Get, Target("secrets"), broken)
         .await;
-    assert_eq!(result, Err(ApiFailure::Unavailable));
+    assert_eq!(result, Err(ApiError::Unavailable));
 }
 
 #[tokio::test]

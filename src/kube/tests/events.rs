@@ -1,14 +1,14 @@
 //! Events are told once, in time, and fit.
 
 use presigned_core::api::Reason;
-use presigned_core::engine::Notice;
+use presigned_core::engine::EventRecord;
 use serde_json::json;
 
 use super::{Mock, failed};
 use crate::kube::events::event;
 
-fn notice() -> Notice {
-    Notice {
+fn notice() -> EventRecord {
+    EventRecord {
         namespace: "team-a".to_owned(),
         name: "model".to_owned(),
         uid: "uid-1".to_owned(),
@@ -23,28 +23,28 @@ fn notice() -> Notice {
 
 #[test]
 fn the_same_notice_has_the_same_name_and_another_has_another() {
-    let name = |notice: &Notice| event(notice, "pod-0").metadata.name.unwrap();
+    let name = |notice: &EventRecord| event(notice, "pod-0").metadata.name.unwrap();
     let first = name(&notice());
     assert_eq!(first, name(&notice()));
     assert!(first.starts_with("model."), "{first}");
     let others = [
-        Notice {
+        EventRecord {
             uid: "uid-2".to_owned(),
             ..notice()
         },
-        Notice {
+        EventRecord {
             version: "42".to_owned(),
             ..notice()
         },
-        Notice {
+        EventRecord {
             reason: Reason::Suspended,
             ..notice()
         },
-        Notice {
+        EventRecord {
             note: "another".to_owned(),
             ..notice()
         },
-        Notice {
+        EventRecord {
             at: "2026-11-22T12:00:01Z".parse().unwrap(),
             ..notice()
         },
@@ -56,7 +56,7 @@ fn the_same_notice_has_the_same_name_and_another_has_another() {
 
 #[test]
 fn long_names_and_notes_are_cut_where_they_may_be() {
-    let long = Notice {
+    let long = EventRecord {
         name: format!("{}.{}", "a".repeat(235), "b".repeat(17)),
         note: "ü".repeat(600),
         ..notice()

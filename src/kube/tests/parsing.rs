@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::kube::seen::{self, Raw};
 
-fn parse(spec: &Value, status: &Value) -> presigned_core::engine::ResourceSeen {
+fn parse(spec: &Value, status: &Value) -> presigned_core::engine::PresignedUrlSeen {
     let raw: Raw<PresignedUrl> = serde_json::from_value(json!({
         "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
         "metadata": {

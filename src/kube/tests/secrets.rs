@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::engine::{ApiFailure, ObjectVersion, SecretWrite};
+use presigned_core::engine::{ApiError, ObjectVersion, SecretWrite};
 use presigned_core::issue::{Owner, SecretBytes};
 use serde_json::json;
 
@@ -65,7 +65,7 @@ async fn an_update_names_the_one_that_was_decided_on() {
     let (write, target) = (write(), this("7"));
     let update = || mock.cluster.update_secret(&write, &target);
     assert_eq!(update().await, Ok(this("8")));
-    assert_eq!(update().await, Err(ApiFailure::Conflict));
+    assert_eq!(update().await, Err(ApiError::Conflict));
     let asked = mock.asked().await;
     assert_eq!(asked[0].method, "PUT");
     assert_eq!(
@@ -94,7 +94,7 @@ async fn a_delete_carries_its_preconditions_and_is_content_with_gone() {
     assert_eq!(cluster.delete_secret("ns", "n", &only_uid).await, Ok(()));
     assert_eq!(
         cluster.delete_secret("ns", "n", &this("7")).await,
-        Err(ApiFailure::Conflict)
+        Err(ApiError::Conflict)
     );
     drop(cluster);
     let asked = mock.asked().await;
@@ -175,9 +175,9 @@ async fn a_name_can_never_point_at_another_path() {
         "A",
     ] {
         let result = mock.cluster.inspect_secret("ns", name, true).await;
-        assert_eq!(result, Err(ApiFailure::Invalid), "{name}");
+        assert_eq!(result, Err(ApiError::Invalid), "{name}");
         let result = mock.cluster.delete_secret(name, "n", &this("1")).await;
-        assert_eq!(result, Err(ApiFailure::Invalid), "{name}");
+        assert_eq!(result, Err(ApiError::Invalid), "{name}");
     }
     assert!(mock.asked().await.is_empty());
 }

@@ -4,7 +4,7 @@ use presigned_core::api::{
     ClusterObjectStoreStatus, LimitedBy, Method, PresignedUrlPolicyStatus, PresignedUrlStatus,
     SecretRef, UrlCounts,
 };
-use presigned_core::engine::{ApiFailure, ObjectVersion};
+use presigned_core::engine::{ApiError, ObjectVersion};
 use serde_json::{Value, json};
 
 use super::{Mock, failed, metadata, this};
@@ -100,7 +100,7 @@ async fn kinds_of_the_cluster_have_no_namespace_in_their_path() {
     let policy = PresignedUrlPolicyStatus::default();
     assert_eq!(
         cluster.write_status(None, "teams", &version, &policy).await,
-        Err(ApiFailure::Conflict)
+        Err(ApiError::Conflict)
     );
     drop(cluster);
     let asked = mock.asked().await;
@@ -138,7 +138,7 @@ async fn a_status_is_never_written_without_a_resource_version() {
         .cluster
         .write_status(Some("team-a"), "model", &target, &full())
         .await;
-    assert_eq!(written, Err(ApiFailure::Conflict));
+    assert_eq!(written, Err(ApiError::Conflict));
     assert!(mock.asked().await.is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! Tokens of the operator's own service account.
 
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -21,8 +21,8 @@ async fn a_token_is_asked_for_one_audience_and_for_the_shortest_life() {
         ask().await.unwrap().expose_secret(),
         "header.claims.signature"
     );
-    assert_eq!(ask().await.unwrap_err(), ApiFailure::Forbidden);
-    assert_eq!(ask().await.unwrap_err(), ApiFailure::Other(None));
+    assert_eq!(ask().await.unwrap_err(), ApiError::Forbidden);
+    assert_eq!(ask().await.unwrap_err(), ApiError::Other(None));
     drop(cluster);
     let asked = mock.asked().await;
     assert_eq!(asked[0].method, "POST");

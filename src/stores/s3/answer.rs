@@ -1,4 +1,4 @@
-//! From bytes to an [`Answer`]: the status, a code out of a fixed list, a region that has the form of one, and the clock.
+//! From bytes to an [`S3Response`]: the status, a code out of a fixed list, a region that has the form of one, and the clock.
 //!
 //! What holds here: nothing else of a body or a header leaves this file, so that no text of a server can reach a condition
 //! or a log.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use presigned_core::engine::{Answer, ErrorCode};
+use presigned_core::engine::{ErrorCode, S3Response};
 
 use crate::skew::skew;
 
@@ -21,7 +21,7 @@ pub(super) fn parse(
     body: &[u8],
     sent: Timestamp,
     took: Duration,
-) -> Answer {
+) -> S3Response {
     let success = status.is_success();
     let body = if success { &[] } else { body };
     let text = String::from_utf8_lossy(body);
@@ -31,7 +31,7 @@ pub(super) fn parse(
         .and_then(|region| region.to_str().ok())
         .filter(|region| is_region(region))
         .or_else(|| error.region());
-    Answer {
+    S3Response {
         status: status.as_u16(),
         code: if success { None } else { error.code(region) },
         region: region.map(str::to_owned),

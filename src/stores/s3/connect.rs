@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use presigned_core::engine::Unreached;
+use presigned_core::engine::TransportError;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -82,7 +82,7 @@ pub(super) async fn connect(
     trust: &Trust,
     peer: &Peer,
     deadline: Instant,
-) -> Result<Box<dyn Stream>, Unreached> {
+) -> Result<Box<dyn Stream>, TransportError> {
     let addresses = resolve(peer, deadline).await?;
     let socket = dial(&addresses, deadline).await?;
     // A request is one small packet, and waits for nothing.
@@ -91,17 +91,17 @@ pub(super) async fn connect(
         return Ok(Box::new(socket));
     }
     let config = trust.config(peer.ca_bundle.as_deref());
-    let config = config.ok_or(Unreached::Tls)?;
-    let name = ServerName::try_from(peer.host.clone()).map_err(|_| Unreached::Host)?;
+    let config = config.ok_or(TransportError::Tls)?;
+    let name = ServerName::try_from(peer.host.clone()).map_err(|_| TransportError::Host)?;
     let handshake = TlsConnector::from(config).connect(name, socket);
     match timeout_at(deadline, handshake).await {
         Ok(Ok(stream)) => Ok(Box::new(stream)),
         Ok(Err(error)) => Err(handshake_failure(&error)),
-        Err(_) => Err(Unreached::Timeout),
+        Err(_) => Err(TransportError::Timeout),
     }
 }
 
-async fn resolve(peer: &Peer, deadline: Instant) -> Result<Vec<SocketAddr>, Unreached> {
+async fn resolve(peer: &Peer, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
     if let Ok(address) = peer.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, peer.port)]);
     }
@@ -110,18 +110,18 @@ async fn resolve(peer: &Peer, deadline: Instant) -> Result<Vec<SocketAddr>, Unre
         Ok(Ok(addresses)) => {
             let addresses: Vec<_> = addresses.collect();
             if addresses.is_empty() {
-                Err(Unreached::Host)
+                Err(TransportError::Host)
             } else {
                 Ok(addresses)
             }
         }
-        Ok(Err(_)) | Err(_) => Err(Unreached::Host),
+        Ok(Err(_)) | Err(_) => Err(TransportError::Host),
     }
 }
 
 /// Tries the addresses in order. One that does not answer leaves the others their share of the time.
-async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Unreached> {
-    let mut worst = Unreached::Timeout;
+async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, TransportError> {
+    let mut worst = TransportError::Timeout;
     for (at, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
@@ -129,7 +129,7 @@ async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, 
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => return Ok(socket),
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {}
-            Ok(Err(_)) => worst = Unreached::Connection,
+            Ok(Err(_)) => worst = TransportError::Connection,
             Err(_) => {}
         }
     }
@@ -137,12 +137,12 @@ async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, 
 }
 
 /// A handshake fails for the certificate, or for a peer that speaks no TLS at all.
-fn handshake_failure(error: &io::Error) -> Unreached {
+fn handshake_failure(error: &io::Error) -> TransportError {
     let cause = error
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {
-        None | Some(rustls::Error::InvalidMessage(_)) => Unreached::Connection,
-        Some(_) => Unreached::Tls,
+        None | Some(rustls::Error::InvalidMessage(_)) => TransportError::Connection,
+        Some(_) => TransportError::Tls,
     }
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use presigned_core::engine::Unreached;
+use presigned_core::engine::TransportError;
 use tokio::time::{Instant, timeout_at};
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
@@ -62,13 +62,13 @@ impl Connections {
         ca_bundle: Option<&str>,
         limit: usize,
         deadline: Instant,
-    ) -> Result<Exchanged, Unreached> {
-        let (peer, request) = addressed(request, ca_bundle).ok_or(Unreached::Host)?;
+    ) -> Result<Exchanged, TransportError> {
+        let (peer, request) = addressed(request, ca_bundle).ok_or(TransportError::Host)?;
         let quiet = async {
             if let Some(sender) = self.take(&peer) {
                 // The server may have hung up while the connection waited: then the request is sent anew.
                 match self.send(sender, &peer, &request, limit, deadline).await {
-                    Err(Unreached::Connection) => {}
+                    Err(TransportError::Connection) => {}
                     answered => return answered,
                 }
             }
@@ -82,10 +82,10 @@ impl Connections {
         &self,
         peer: &Peer,
         deadline: Instant,
-    ) -> Result<SendRequest<Empty<Bytes>>, Unreached> {
+    ) -> Result<SendRequest<Empty<Bytes>>, TransportError> {
         let stream = connect(&self.trust, peer, deadline).await?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|_| Unreached::Connection)?;
+        let (sender, connection) = handshake.map_err(|_| TransportError::Connection)?;
         let connection = async {
             // Why it ended is told by the request that was under way.
             let _ = connection.await;
@@ -101,7 +101,7 @@ impl Connections {
         request: &Request<()>,
         limit: usize,
         deadline: Instant,
-    ) -> Result<Exchanged, Unreached> {
+    ) -> Result<Exchanged, TransportError> {
         let sent = Instant::now();
         let answer = sender.send_request(request.clone().map(|()| Empty::new()));
         let answer = within(deadline, answer).await?;
@@ -159,11 +159,11 @@ fn tidy(idle: &mut BTreeMap<Peer, Vec<Idle>>) {
 async fn within<T>(
     deadline: Instant,
     future: impl Future<Output = hyper::Result<T>>,
-) -> Result<T, Unreached> {
+) -> Result<T, TransportError> {
     match timeout_at(deadline, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(_)) => Err(Unreached::Connection),
-        Err(_) => Err(Unreached::Timeout),
+        Ok(Err(_)) => Err(TransportError::Connection),
+        Err(_) => Err(TransportError::Timeout),
     }
 }
 
@@ -171,13 +171,13 @@ async fn read(
     mut body: Incoming,
     limit: usize,
     deadline: Instant,
-) -> Result<(Bytes, bool), Unreached> {
+) -> Result<(Bytes, bool), TransportError> {
     let mut read = BytesMut::new();
     while !body.is_end_stream() {
         let frame = timeout_at(deadline, body.frame()).await;
-        let frame = match frame.map_err(|_| Unreached::Timeout)? {
+        let frame = match frame.map_err(|_| TransportError::Timeout)? {
             None => break,
-            Some(frame) => frame.map_err(|_| Unreached::Connection)?,
+            Some(frame) => frame.map_err(|_| TransportError::Connection)?,
         };
         let Ok(data) = frame.into_data() else {
             continue;

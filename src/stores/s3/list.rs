@@ -26,7 +26,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode;
-use presigned_core::engine::{Answer, ListFailure, ListOrder, ListedObject, Listing, Unreached};
+use presigned_core::engine::{
+    ListError, ListRequest, ListResponse, ListedObject, S3Response, TransportError,
+};
 use presigned_core::signing::Style;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
@@ -44,16 +46,16 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes of a page: a thousand keys of 1,024 bytes, all percent-encoded, and as much again.
 const PAGE_LIMIT: usize = 8 * 1024 * 1024;
 /// The longest key in bytes, which is S3's own limit.
-const LONGEST_KEY: usize = 1_024;
+const MAX_KEY: usize = 1_024;
 /// The longest `ETag`: S3's have 32 digits and a number of parts, and other servers may have other hashes.
-const LONGEST_ETAG: usize = 128;
+const MAX_ETAG: usize = 128;
 
 /// Lists what `keeps` keeps.
 pub(super) async fn list(
     client: &S3Client,
-    order: &ListOrder,
+    order: &ListRequest,
     keeps: impl Fn(&str) -> bool + Send + 'static,
-) -> Result<Listing, ListFailure> {
+) -> Result<ListResponse, ListError> {
     let wire = Wire {
         client: client.clone(),
         ca_bundle: order.ca_bundle.clone(),
@@ -63,15 +65,15 @@ pub(super) async fn list(
     let pages = pages(order, &wire, keeps).with_subscriber(NoSubscriber::new());
     match tokio::time::timeout(order.timeout, pages).await {
         Ok(listed) => listed,
-        Err(_) => Err(ListFailure::Unreached(Unreached::Timeout)),
+        Err(_) => Err(ListError::TransportError(TransportError::Timeout)),
     }
 }
 
 async fn pages(
-    order: &ListOrder,
+    order: &ListRequest,
     wire: &Wire,
     keeps: impl Fn(&str) -> bool + Send + 'static,
-) -> Result<Listing, ListFailure> {
+) -> Result<ListResponse, ListError> {
     let sdk = sdk(order, wire);
     let prefix = order.wanted.prefix.as_str();
     let mut reading = Reading {
@@ -79,7 +81,7 @@ async fn pages(
         most: usize::try_from(order.most).unwrap_or(usize::MAX),
         keeps,
         last: Vec::new(),
-        listing: Listing::default(),
+        listing: ListResponse::default(),
     };
     let mut token: Option<String> = None;
     for _ in 0..PAGES {
@@ -98,18 +100,18 @@ async fn pages(
         // Off the one thread on which everything else waits: globs cost time with each byte of a key.
         let read = tokio::task::spawn_blocking(move || reading.read(&page).map(|n| (reading, n)));
         // It ends early only where the operator does.
-        let read = read.await.map_err(|_| ListFailure::Malformed)?;
+        let read = read.await.map_err(|_| ListError::Malformed)?;
         let next;
         (reading, next) = read?;
         if next.is_none() {
             return Ok(reading.listing);
         }
         if next == token {
-            return Err(ListFailure::Malformed);
+            return Err(ListError::Malformed);
         }
         token = next;
     }
-    Err(ListFailure::TooLong)
+    Err(ListError::TooLong)
 }
 
 /// What was read so far.
@@ -119,14 +121,14 @@ struct Reading<K> {
     keeps: K,
     /// The last key, kept or not, in the store's own bytes.
     last: Vec<u8>,
-    listing: Listing,
+    listing: ListResponse,
 }
 
 impl<K: Fn(&str) -> bool> Reading<K> {
     /// Reads one more page, and returns the token of the next where there is one.
-    fn read(&mut self, page: &ListObjectsV2Output) -> Result<Option<String>, ListFailure> {
+    fn read(&mut self, page: &ListObjectsV2Output) -> Result<Option<String>, ListError> {
         // Every listing says whether it goes on; what does not is none.
-        let truncated = page.is_truncated().ok_or(ListFailure::Malformed)?;
+        let truncated = page.is_truncated().ok_or(ListError::Malformed)?;
         let encoded = is_encoded(page);
         for object in page.contents() {
             let name = object.key().unwrap_or_default();
@@ -136,14 +138,14 @@ impl<K: Fn(&str) -> bool> Reading<K> {
                 name.as_bytes().to_vec()
             };
             let in_order = self.last < name;
-            if !in_order || !name.starts_with(self.prefix.as_bytes()) || name.len() > LONGEST_KEY {
-                return Err(ListFailure::Malformed);
+            if !in_order || !name.starts_with(self.prefix.as_bytes()) || name.len() > MAX_KEY {
+                return Err(ListError::Malformed);
             }
             let object = listed(object, text(&name))?;
             self.last = name;
             if (self.keeps)(&object.key) {
                 if self.listing.objects.len() == self.most {
-                    return Err(ListFailure::TooMany);
+                    return Err(ListError::TooMany);
                 }
                 self.listing.objects.push(object);
             }
@@ -151,21 +153,21 @@ impl<K: Fn(&str) -> bool> Reading<K> {
         let next = page.next_continuation_token().map(str::to_owned);
         match (truncated, next) {
             (false, _) => Ok(None),
-            (true, None) => Err(ListFailure::Malformed),
+            (true, None) => Err(ListError::Malformed),
             (true, next) => Ok(next),
         }
     }
 }
 
-fn listed(object: &Object, key: String) -> Result<ListedObject, ListFailure> {
+fn listed(object: &Object, key: String) -> Result<ListedObject, ListError> {
     let etag = object.e_tag().unwrap_or_default().trim_matches('"');
-    if etag.len() > LONGEST_ETAG {
-        return Err(ListFailure::Malformed);
+    if etag.len() > MAX_ETAG {
+        return Err(ListError::Malformed);
     }
     let size = object.size().unwrap_or_default();
     Ok(ListedObject {
         key,
-        size: u64::try_from(size).map_err(|_| ListFailure::Malformed)?,
+        size: u64::try_from(size).map_err(|_| ListError::Malformed)?,
         etag: etag.to_owned(),
     })
 }
@@ -193,7 +195,7 @@ fn text(key: &[u8]) -> String {
     }
 }
 
-fn sdk(order: &ListOrder, wire: &Wire) -> aws_sdk_s3::Client {
+fn sdk(order: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
     let keys = &order.credentials;
     let token = keys.session_token.as_ref();
     let credentials = Credentials::new(
@@ -244,7 +246,7 @@ impl TimeSource for StoreTime {
 struct Wire {
     client: S3Client,
     ca_bundle: Option<String>,
-    last: Arc<Mutex<Option<Result<Answer, Unreached>>>>,
+    last: Arc<Mutex<Option<Result<S3Response, TransportError>>>>,
 }
 
 impl fmt::Debug for Wire {
@@ -254,7 +256,7 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    fn last(&self) -> Option<Result<Answer, Unreached>> {
+    fn last(&self) -> Option<Result<S3Response, TransportError>> {
         let last = self.last.lock();
         last.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -264,11 +266,11 @@ impl Wire {
     }
 
     /// Why the SDK gave no page.
-    fn failure(&self) -> ListFailure {
+    fn failure(&self) -> ListError {
         match self.last() {
-            Some(Err(why)) => ListFailure::Unreached(why),
-            Some(Ok(answer)) if answer.status >= 300 => ListFailure::Refused(answer),
-            _ => ListFailure::Malformed,
+            Some(Err(why)) => ListError::TransportError(why),
+            Some(Ok(answer)) if answer.status >= 300 => ListError::Refused(answer),
+            _ => ListError::Malformed,
         }
     }
 
@@ -279,7 +281,7 @@ impl Wire {
             Err(why) => {
                 let error = std::io::Error::other("the store was not reached").into();
                 let error = match why {
-                    Unreached::Timeout => ConnectorError::timeout(error),
+                    TransportError::Timeout => ConnectorError::timeout(error),
                     _ => ConnectorError::io(error),
                 };
                 (Err(why), Err(error))
@@ -292,10 +294,10 @@ impl Wire {
     async fn exchange(
         &self,
         request: HttpRequest,
-    ) -> Result<(Answer, Response<SdkBody>), Unreached> {
+    ) -> Result<(S3Response, Response<SdkBody>), TransportError> {
         let request = request
             .try_into_http1x()
-            .map_err(|_| Unreached::Connection)?;
+            .map_err(|_| TransportError::Connection)?;
         let deadline = Instant::now() + PAGE_TIMEOUT;
         let exchanged = self
             .client
@@ -309,7 +311,7 @@ impl Wire {
             .await?;
         let answer = self.client.answer(&exchanged);
         let status = StatusCode::try_from(exchanged.status.as_u16());
-        let status = status.map_err(|_| Unreached::Connection)?;
+        let status = status.map_err(|_| TransportError::Connection)?;
         let mut response = Response::new(status, SdkBody::from(exchanged.body));
         // The SDK needs no header to read a page; of a body that was cut nothing is to be read.
         if exchanged.cut {

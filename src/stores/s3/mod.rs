@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, header};
 use jiff::Timestamp;
-use presigned_core::engine::{Ask, Asked, ListFailure, ListOrder, Listing, Unreached};
+use presigned_core::engine::{
+    ListError, ListRequest, ListResponse, S3Request, S3Result, TransportError,
+};
 use tokio::time::Instant;
 
 use exchange::{Connections, Exchanged};
@@ -63,18 +65,18 @@ impl S3Client {
     ///
     /// # Errors
     /// Why there was no answer; an answer that refuses is none.
-    pub async fn ask(&self, ask: &Ask, ca_bundle: Option<&str>) -> Asked {
-        let Ask { url, headers } = ask;
+    pub async fn ask(&self, ask: &S3Request, ca_bundle: Option<&str>) -> S3Result {
+        let S3Request { url, headers } = ask;
         // A URL that does not parse names no host.
         let mut request = Request::get(url.expose())
             .body(())
-            .map_err(|_| Unreached::Host)?;
+            .map_err(|_| TransportError::Host)?;
         let range = HeaderValue::from_static("bytes=0-0");
         request.headers_mut().insert(header::RANGE, range);
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
-                return Err(Unreached::Connection);
+                return Err(TransportError::Connection);
             };
             request.headers_mut().append(name, value);
         }
@@ -91,12 +93,12 @@ impl S3Client {
     /// # Errors
     /// Where there are too many objects, and where the store does not list to the end. Nothing is returned of a listing
     /// that was cut off.
-    pub async fn list(&self, order: &ListOrder) -> Result<Listing, ListFailure> {
+    pub async fn list(&self, order: &ListRequest) -> Result<ListResponse, ListError> {
         let wanted = order.wanted.clone();
         list::list(self, order, move |key| wanted.keeps(key)).await
     }
 
-    fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::Answer {
+    fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::S3Response {
         let sent = (self.clock)()
             .checked_sub(exchanged.sent.elapsed())
             .unwrap_or_default();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
-use presigned_core::engine::{Ask, Asked};
+use presigned_core::engine::{S3Request, S3Result};
 use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, SecretUrl, Target, presign};
 use presigned_testkit::S3Server;
@@ -50,7 +50,7 @@ fn keys(server: &S3Server) -> Credentials {
 }
 
 /// A GET of a key, signed as given.
-fn signed(target: &Target, credentials: &Credentials, key: &str, at: Timestamp) -> Ask {
+fn signed(target: &Target, credentials: &Credentials, key: &str, at: Timestamp) -> S3Request {
     let op = Operation {
         bucket: &bucket(),
         key: &Key::parse(key).unwrap(),
@@ -58,21 +58,21 @@ fn signed(target: &Target, credentials: &Credentials, key: &str, at: Timestamp) 
     };
     let at = Timestamp::from_second(at.as_second()).unwrap();
     let signed = presign(&op, target, credentials, at, Duration::from_mins(5)).unwrap();
-    Ask {
+    S3Request {
         url: signed.url,
         headers: signed.headers,
     }
 }
 
 /// Asks a server for a key, with all as it should be.
-async fn get(server: &S3Server, key: &str) -> Asked {
+async fn get(server: &S3Server, key: &str) -> S3Result {
     let target = target(&server.endpoint, &server.region);
     let ask = signed(&target, &keys(server), key, Timestamp::now());
     client().ask(&ask, server.ca_pem.as_deref()).await
 }
 
-fn plain(url: String) -> Ask {
-    Ask {
+fn plain(url: String) -> S3Request {
+    S3Request {
         url: SecretUrl::new(url),
         headers: Vec::new(),
     }

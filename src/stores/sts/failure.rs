@@ -11,14 +11,14 @@ use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialsFailure, Sts};
+use presigned_core::engine::{CredentialsError, Sts};
 use presigned_core::policy::format_duration;
 
 /// The longest code of an error that the log hears.
-const LONGEST_CODE: usize = 64;
+const MAX_CODE: usize = 64;
 
 /// A request for a session, as far as sentences tell of it.
-pub(super) struct Asked<'a> {
+pub(super) struct S3Result<'a> {
     pub(super) role_arn: &'a str,
     pub(super) sts: &'a Sts,
     pub(super) base: Base,
@@ -38,9 +38,9 @@ pub(super) enum Base {
     },
 }
 
-impl Asked<'_> {
+impl S3Result<'_> {
     /// The failure that a condition tells of.
-    pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> CredentialsFailure
+    pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> CredentialsError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -58,7 +58,7 @@ impl Asked<'_> {
             SdkError::TimeoutError(_) => self.unavailable("did not answer in time"),
             SdkError::DispatchFailure(_) => self.unavailable("could not be reached"),
             SdkError::ResponseError(_) => self.unreadable(),
-            _ => CredentialsFailure {
+            _ => CredentialsError {
                 reason: Reason::CredentialsInvalid,
                 message: format!(
                     "{self}: the request could not be made: mend the store's region and stsEndpoint"
@@ -67,7 +67,7 @@ impl Asked<'_> {
         }
     }
 
-    fn refused(&self, code: &str, words: &str, status: u16) -> CredentialsFailure {
+    fn refused(&self, code: &str, words: &str, status: u16) -> CredentialsError {
         if code.is_empty() && status < 500 && status != 429 {
             return self.unreadable();
         }
@@ -131,7 +131,7 @@ impl Asked<'_> {
                 format!("STS answered with status {status}: the operator's log has its code"),
             ),
         };
-        CredentialsFailure {
+        CredentialsError {
             reason,
             message: format!("{self}: {what}"),
         }
@@ -185,8 +185,8 @@ impl Asked<'_> {
     }
 
     /// STS's answer is none.
-    pub(super) fn unreadable(&self) -> CredentialsFailure {
-        CredentialsFailure {
+    pub(super) fn unreadable(&self) -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
                 "{self}: the answer holds no session: let stsEndpoint name a server that speaks STS; it is tried again"
@@ -195,8 +195,8 @@ impl Asked<'_> {
     }
 
     /// The session was over when it came.
-    pub(super) fn ended(&self, end: Timestamp) -> CredentialsFailure {
-        CredentialsFailure {
+    pub(super) fn ended(&self, end: Timestamp) -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsExpired,
             message: format!(
                 "{self}: STS gave a session that ended at {end}: set the clocks of the operator's node and of STS"
@@ -204,8 +204,8 @@ impl Asked<'_> {
         }
     }
 
-    fn unavailable(&self, what: &str) -> CredentialsFailure {
-        CredentialsFailure {
+    fn unavailable(&self, what: &str) -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: match &self.sts.endpoint {
                 Some(endpoint) => format!("{self}: STS at {endpoint} {what}; it is tried again"),
@@ -218,7 +218,7 @@ impl Asked<'_> {
     }
 }
 
-impl fmt::Display for Asked<'_> {
+impl fmt::Display for S3Result<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no session of role {}", self.role_arn)
     }
@@ -226,7 +226,7 @@ impl fmt::Display for Asked<'_> {
 
 /// A code as the log takes it: one word, as all of STS's are. A token is none.
 fn logged(code: &str) -> &str {
-    let word = code.len() <= LONGEST_CODE && code.bytes().all(|b| b.is_ascii_alphabetic());
+    let word = code.len() <= MAX_CODE && code.bytes().all(|b| b.is_ascii_alphabetic());
     if word { code } else { "(no word)" }
 }
 

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http_body_util::Limited;
 use presigned_core::api::Reason;
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -34,7 +34,7 @@ static CLIENTS: LazyLock<Mutex<BTreeMap<Option<String>, SharedHttpClient>>> =
 pub(super) fn client(
     endpoint: Option<&str>,
     ca_bundle: Option<&str>,
-) -> Result<SharedHttpClient, CredentialsFailure> {
+) -> Result<SharedHttpClient, CredentialsError> {
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         return Ok(limited(Builder::new().build_http()));
     }
@@ -87,7 +87,7 @@ impl HttpConnector for LimitedConnector {
 }
 
 /// The client panics on a bundle that it cannot use.
-fn checked(pem: &str) -> Result<(), CredentialsFailure> {
+fn checked(pem: &str) -> Result<(), CredentialsError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| unusable())?;
@@ -99,8 +99,8 @@ fn checked(pem: &str) -> Result<(), CredentialsFailure> {
     Ok(())
 }
 
-fn unusable() -> CredentialsFailure {
-    CredentialsFailure {
+fn unusable() -> CredentialsError {
+    CredentialsError {
         reason: Reason::CredentialsInvalid,
         message: "the store's caBundle holds no certificate that can be trusted: give PEM certificates of authorities"
             .to_owned(),

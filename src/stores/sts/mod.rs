@@ -18,14 +18,14 @@ use aws_sdk_sts::types::Credentials as Issued;
 use aws_smithy_async::time::StaticTimeSource;
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialsFailure, Session, Sts};
+use presigned_core::engine::{CredentialsError, Session, Sts};
 use presigned_core::signing::Credentials;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use failure::{Asked, Base};
+use failure::{Base, S3Result};
 
 /// The longest token that a file may hold; STS takes 20,000 characters.
-const LONGEST_TOKEN: usize = 20_000;
+const MAX_TOKEN: usize = 20_000;
 const CONNECT: Duration = Duration::from_secs(3);
 const WHOLE: Duration = Duration::from_secs(5);
 
@@ -36,8 +36,8 @@ pub(super) async fn assume_with_web_identity(
     sts: &Sts,
     session: &Session,
     now: Timestamp,
-) -> Result<Credentials, CredentialsFailure> {
-    let asked = Asked {
+) -> Result<Credentials, CredentialsError> {
+    let asked = S3Result {
         role_arn,
         sts,
         base: Base::Token,
@@ -64,9 +64,9 @@ pub(super) async fn assume(
     sts: &Sts,
     session: &Session,
     now: Timestamp,
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     let chained = base.is_session();
-    let asked = Asked {
+    let asked = S3Result {
         role_arn,
         sts,
         base: Base::Keys {
@@ -92,8 +92,8 @@ pub(super) async fn assume(
 pub(super) async fn read_token(
     file: &Path,
     variable: &str,
-) -> Result<SecretString, CredentialsFailure> {
-    let failure = |reason, what: &str| CredentialsFailure {
+) -> Result<SecretString, CredentialsError> {
+    let failure = |reason, what: &str| CredentialsError {
         reason,
         message: format!("the token file that {variable} names {what}"),
     };
@@ -120,7 +120,7 @@ pub(super) async fn read_token(
         }
     };
     let token = text.trim();
-    if token.is_empty() || token.len() > LONGEST_TOKEN || token.contains(char::is_whitespace) {
+    if token.is_empty() || token.len() > MAX_TOKEN || token.contains(char::is_whitespace) {
         return Err(failure(
             Reason::CredentialsInvalid,
             "does not hold one token: mount a service account token there",
@@ -129,13 +129,13 @@ pub(super) async fn read_token(
     Ok(token.into())
 }
 
-impl Asked<'_> {
+impl S3Result<'_> {
     /// What STS issued, as the core takes it.
     fn session(
         &self,
         issued: Option<Issued>,
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsFailure> {
+    ) -> Result<Credentials, CredentialsError> {
         let issued = issued.ok_or_else(|| self.unreadable())?;
         let Issued {
             access_key_id,
@@ -171,7 +171,7 @@ fn client(
     base: Option<&Credentials>,
     sts: &Sts,
     now: Timestamp,
-) -> Result<Client, CredentialsFailure> {
+) -> Result<Client, CredentialsError> {
     let Sts {
         endpoint,
         region,

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::client::Body;
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialSource, CredentialsFailure, Session, Sts};
+use presigned_core::engine::{CredentialSource, CredentialsError, Session, Sts};
 use presigned_core::signing::Credentials;
 use presigned_testkit::aws::{Fault, Role, StsServer, Trust, token};
 use secrecy::ExposeSecret as _;
@@ -104,13 +104,13 @@ pub(super) fn server(external_id: Option<&str>) -> StsServer {
 pub(super) async fn assumed(
     answer: Option<(u16, Value)>,
     source: &CredentialSource,
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     fetcher(answer)
         .fetch(source, &session(), Timestamp::now())
         .await
 }
 
-pub(super) fn says(outcome: Result<Credentials, CredentialsFailure>, reason: Reason, part: &str) {
+pub(super) fn says(outcome: Result<Credentials, CredentialsError>, reason: Reason, part: &str) {
     let failure = outcome.unwrap_err();
     assert_eq!(failure.reason, reason, "{}", failure.message);
     assert!(

@@ -10,20 +10,20 @@ use tokio::process::Command;
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct S3Response {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl S3Response {
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// One request over plain HTTP, with these header lines, each ended, and no others but what HTTP needs.
-pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &[u8]) -> Answer {
+pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &[u8]) -> S3Response {
     let rest = url.strip_prefix("http://").expect("plain HTTP");
     let (host, path) = rest.split_at(rest.find('/').expect("a path"));
     let mut stream = TcpStream::connect(host).await.expect("connect");
@@ -44,7 +44,7 @@ pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &[u8]) ->
     let end = end.expect("an answer with a head");
     let head = String::from_utf8_lossy(&all[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Answer {
+    S3Response {
         status: status.expect("a status line"),
         body: all[end + 4..].to_vec(),
         head,

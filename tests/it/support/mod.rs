@@ -12,7 +12,7 @@ mod witness;
 mod world;
 
 pub(crate) use acts::merge;
-pub(crate) use fetch::{Answer, curl, edit_mounted, files_below, http, mounted, program, run};
+pub(crate) use fetch::{S3Response, curl, edit_mounted, files_below, http, mounted, program, run};
 pub(crate) use looks::{condition, says, store_condition, store_says, text};
 pub(crate) use operator::Operator;
 pub(crate) use rights::tool;

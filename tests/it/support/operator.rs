@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use presigned_testkit::guard::Guarded;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Answer, eventually, http};
+use super::{S3Response, eventually, http};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_presigned-url-operator");
 
@@ -59,7 +59,7 @@ impl Operator {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> S3Response {
         let address = if path == "/metrics" {
             self.metrics
         } else {

@@ -6,7 +6,7 @@ use http::StatusCode;
 use jiff::SignedDuration;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::dead_ends::{BadTls, Refusing, Silent, UNKNOWN_HOST};
-use presigned_testkit::s3::{Meddler, Meddling};
+use presigned_testkit::s3::{FaultyS3Proxy, Meddling};
 use serde_json::{Value, json};
 
 use super::{Case, say};
@@ -83,11 +83,11 @@ async fn a_region_that_is_wrong_is_told_with_the_right_one() {
     let wrong = world
         .another_store(&s3, "wrong", &json!({ "region": "us-east-1" }))
         .await;
-    let malformed = Meddler::before(&s3).unwrap();
+    let malformed = FaultyS3Proxy::before(&s3).unwrap();
     malformed.meddle(None, Meddling::WrongRegion("ap-south-1".to_owned()));
-    let redirects = Meddler::before(&s3).unwrap();
+    let redirects = FaultyS3Proxy::before(&s3).unwrap();
     redirects.meddle(None, Meddling::Elsewhere("eu-west-2".to_owned()));
-    let through = |meddler: &Meddler| json!({ "endpoint": meddler.endpoint });
+    let through = |meddler: &FaultyS3Proxy| json!({ "endpoint": meddler.endpoint });
     let other = world
         .another_store(&s3, "other", &through(&malformed))
         .await;
@@ -161,7 +161,7 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
     let (refusing, silent) = (Refusing::new().unwrap(), Silent::new().unwrap());
     let world = World::on("unreached", &s3).await;
     world.allow_all(&json!({})).await;
-    let [busy, cut, skewed] = [(); 3].map(|()| Meddler::before(&s3).unwrap());
+    let [busy, cut, skewed] = [(); 3].map(|()| FaultyS3Proxy::before(&s3).unwrap());
     busy.meddle(
         None,
         Meddling::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use presigned_core::engine::{
-    Answer, Change, Engine, ErrorCode, Event, NamespaceSeen, ObjectVersion, PolicySeen,
-    ResourceSeen, Settings, Step, StepResult, StoreSeen, Work,
+    Change, Engine, ErrorCode, Event, NamespaceSeen, ObjectKey, ObjectVersion, PolicySeen,
+    PresignedUrlSeen, S3Response, Settings, Step, StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
 use serde_json::json;
@@ -80,7 +80,7 @@ fn longest_turn(now: Timestamp) -> Result<Duration> {
         };
         timed(started);
         version += 1;
-        let (result, _) = carry_out(step, version)?;
+        let (result, _) = execute(step, version)?;
         let started = Instant::now();
         engine.done(&work, result, now);
         timed(started);
@@ -94,15 +94,15 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
     let mut published = 0;
     while let Some((work, step)) = engine.next(now) {
         version += 1;
-        let (result, told) = carry_out(step, version)?;
-        published += usize::from(told && matches!(work, Work::Resource(_)));
+        let (result, told) = execute(step, version)?;
+        published += usize::from(told && matches!(work, ObjectKey::Resource(_)));
         engine.done(&work, result, now);
     }
     Ok(published)
 }
 
 /// Carries out one step, and tells whether it was an Event.
-fn carry_out(step: Step, version: u64) -> Result<(StepResult, bool)> {
+fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
     let written = |uid: String| {
         StepResult::SecretWritten(Ok(ObjectVersion {
             uid,
@@ -117,10 +117,10 @@ fn carry_out(step: Step, version: u64) -> Result<(StepResult, bool)> {
             session_token: None,
             expires_at: None,
         })),
-        Step::Ask { asks, .. } => StepResult::Asked(
+        Step::SendRequests { asks, .. } => StepResult::Responses(
             asks.iter()
                 .map(|_| {
-                    Ok(Answer {
+                    Ok(S3Response {
                         status: 404,
                         code: Some(ErrorCode::NoSuchKey),
                         region: None,
@@ -196,8 +196,8 @@ fn engine(resources: usize) -> Result<Engine> {
     Ok(engine)
 }
 
-fn resource(at: usize) -> Result<ResourceSeen> {
-    Ok(ResourceSeen {
+fn resource(at: usize) -> Result<PresignedUrlSeen> {
+    Ok(PresignedUrlSeen {
         uid: format!("{at:08x}-0000-4000-8000-000000000000").into(),
         namespace: "bench-00".into(),
         name: format!("object-{at:05}"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::actions::{Action, On};
 
 /// The longest inline session policy in characters (`Policy` of `AssumeRole` in the STS API reference).
-pub const LONGEST_POLICY: usize = 2048;
+pub const MAX_POLICY: usize = 2048;
 /// The policy language in which `${*}` means something.
 const VERSION: &str = "2012-10-17";
 

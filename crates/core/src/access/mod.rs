@@ -12,7 +12,7 @@ mod session;
 
 pub use actions::{Action, On, Use, actions};
 pub use arn::{Dialect, is_aws};
-pub use document::LONGEST_POLICY;
+pub use document::MAX_POLICY;
 pub use name::{namespace_session_name, session_name, store_session_name};
 pub use session::{AccessError, Wanted, namespace_policy, request_policy};
 

@@ -6,7 +6,7 @@
 
 use super::actions::{Action, On, Use, actions};
 use super::arn::Dialect;
-use super::document::{self, Document, LONGEST_POLICY, Listable};
+use super::document::{self, Document, Listable, MAX_POLICY};
 use crate::api::{PolicyMethod, Reason};
 use crate::policy::{Bucket, Key, Namespace, Objects, Options, PolicySet, Prefix, Reach, quoted};
 
@@ -38,7 +38,7 @@ impl<'a> From<&'a Objects> for Wanted<'a> {
 pub enum AccessError {
     /// It would be longer than STS takes.
     #[error(
-        "a session for {objects} objects needs a session policy that is longer than the {LONGEST_POLICY} characters that \
+        "a session for {objects} objects needs a session policy that is longer than the {MAX_POLICY} characters that \
          STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store"
     )]
     TooLarge {
@@ -50,7 +50,7 @@ pub enum AccessError {
     /// What the policies allow the namespace is longer than STS takes.
     #[error(
         "what the policies allow namespace {namespace} in store {store} needs a session policy of {characters} characters, \
-         and STS takes {LONGEST_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \
+         and STS takes {MAX_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \
          role to Request or Store"
     )]
     NamespaceTooLarge {
@@ -98,7 +98,7 @@ impl AccessError {
 /// The session policy for exactly what is being signed.
 ///
 /// # Errors
-/// Where it cannot be said, or not in [`LONGEST_POLICY`] characters.
+/// Where it cannot be said, or not in [`MAX_POLICY`] characters.
 pub fn request_policy(
     dialect: Dialect,
     bucket: &Bucket,
@@ -113,7 +113,7 @@ pub fn request_policy(
         }
     }
     let text = write(dialect, bucket, wanted, options)?;
-    if text.len() > LONGEST_POLICY {
+    if text.len() > MAX_POLICY {
         return Err(AccessError::TooLarge { objects: 1, fit: 0 });
     }
     Ok(text)
@@ -125,7 +125,7 @@ pub fn request_policy(
 /// `b/a/` of those buckets by such a session. What is signed with it is judged by the rule itself all the same.
 ///
 /// # Errors
-/// Where it cannot be said, or not in [`LONGEST_POLICY`] characters.
+/// Where it cannot be said, or not in [`MAX_POLICY`] characters.
 pub fn namespace_policy(
     policies: &PolicySet,
     namespace: &Namespace<'_>,
@@ -141,7 +141,7 @@ pub fn namespace_policy(
         return Err(AccessError::Nothing { namespace, store });
     }
     let text = document.text();
-    if text.len() > LONGEST_POLICY {
+    if text.len() > MAX_POLICY {
         return Err(AccessError::NamespaceTooLarge {
             namespace,
             store,
@@ -257,7 +257,7 @@ fn most_that_fit(
 ) -> Result<usize, AccessError> {
     let one = &keys[..keys.len().min(1)];
     let mut length = write(dialect, bucket, Wanted::Keys(one), options)?.len();
-    if length > LONGEST_POLICY {
+    if length > MAX_POLICY {
         return Ok(0);
     }
     // Several stand in brackets.
@@ -265,7 +265,7 @@ fn most_that_fit(
     let bucket = dialect.bucket_arn(bucket.as_str());
     for (fit, key) in keys.iter().enumerate().skip(1) {
         length += document::length(&key_arn(dialect, &bucket, key)?);
-        if length > LONGEST_POLICY {
+        if length > MAX_POLICY {
             return Ok(fit);
         }
     }

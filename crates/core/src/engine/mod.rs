@@ -12,66 +12,38 @@
 //! # Assumptions
 //! `now` is wall-clock time. It may step either way; [`Event::ClockStepped`] then makes every plan anew.
 
-mod ask;
-mod event;
-mod failure;
-mod frame;
-mod index;
-mod judge;
-mod landed;
-mod link;
-mod listing;
-mod memory;
-mod obtain;
-mod outcome;
-mod plan;
-mod proof;
-mod queue;
-mod resource;
-mod scope;
-mod settings;
-mod sign;
-mod slots;
-mod status;
-mod step;
+mod cache;
+mod evaluate;
+mod protocol;
+mod reconcile;
+mod s3;
+mod scheduler;
 mod store;
-mod store_plan;
-mod store_status;
-mod strays;
-mod time;
-mod tries;
-mod verdict;
-mod words;
-mod write;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use ask::{
-    Answer, Ask, Asked, ErrorCode, ListFailure, ListOrder, ListedObject, Listing, Unreached,
+pub use cache::index::Watched;
+pub use cache::state::Cause;
+pub use evaluate::signing_job::{SignedJob, SigningJob};
+pub use protocol::{
+    ApiError, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass, ErrorCode,
+    Event, EventRecord, ListError, ListRequest, ListResponse, ListedObject, NamespaceSeen,
+    ObjectKey, ObjectVersion, ObservedContent, ObservedSecret, PolicySeen, PresignedUrlSeen, Retry,
+    S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings,
+    Step, StepResult, StoreSeen, Sts, TransportError, Uid, classify,
 };
-pub use event::{
-    Change, Event, NamespaceSeen, PolicySeen, ResourceSeen, SecretMetaSeen, StoreSeen,
-};
-pub use failure::{ApiFailure, Consequence, CredentialsFailure, Retry, consequence};
-pub use index::Watched;
-pub use memory::Cause;
-pub use queue::Priority;
-pub use settings::{DenialGrace, SecretAccess, Settings};
-pub use sign::{SignedJob, SigningJob};
-pub use step::{
-    ContentSeen, CredentialSource, Notice, ObjectVersion, SecretSeen, SecretWrite, Session, Step,
-    StepResult, Sts, Uid, Work,
-};
+pub use scheduler::queue::Priority;
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::ReservedKeys;
-use index::Index;
-use plan::Purpose;
-use queue::Queue;
-use resource::urgency;
-use time::{ceil, whole};
+use crate::time::{ceil, whole};
+use cache::index::Index;
+use evaluate::one_shot;
+use evaluate::reissue::{self as plan, Purpose};
+use reconcile::presigned_url::{status, urgency};
+use scheduler::queue::Queue;
 
 /// Steps that only urgent work may take, of those in flight.
 const URGENT_SLOTS: usize = 8;
@@ -83,7 +55,7 @@ pub struct Engine {
     reserved: ReservedKeys,
     index: Index,
     queue: Queue,
-    doing: BTreeMap<Work, Doing>,
+    in_flight: BTreeMap<ObjectKey, InFlight>,
     observations: Vec<Observation>,
     paused_until: Option<Timestamp>,
     /// After a step of the clock: what is deleted by the clock alone waits until then.
@@ -95,17 +67,17 @@ pub struct Engine {
 
 /// What a work is doing, so that the result of its step is understood.
 #[derive(Debug)]
-enum Doing {
+enum InFlight {
     Secret(Purpose, String),
     /// A status, what Events tell of the change, and whether it is a new refusal. They are made when the write begins: a
     /// watch may bring the new status before the write is answered, and then nothing would seem to have changed.
-    Status(Box<PresignedUrlStatus>, Vec<Notice>, bool),
+    Status(Box<PresignedUrlStatus>, Vec<EventRecord>, bool),
     StoreStatus(Box<ClusterObjectStoreStatus>),
     PolicyStatus(Box<PresignedUrlPolicyStatus>),
     Fetch,
     Deletion,
     Look,
-    Notice,
+    EventRecord,
 }
 
 /// Something worth counting.
@@ -123,7 +95,7 @@ pub enum Observation {
 
 /// What comes next for a work.
 enum Next {
-    Step(Step, Doing),
+    Step(Step, InFlight),
     Idle(Option<Timestamp>),
 }
 
@@ -158,7 +130,7 @@ impl Engine {
             reserved,
             index: Index::default(),
             queue,
-            doing: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             observations: Vec::new(),
             paused_until: None,
             doubted_until: None,
@@ -187,7 +159,7 @@ impl Engine {
             Event::OwnSecret(change) => {
                 let stores = self.index.own_secret(change);
                 for work in &stores {
-                    if let Work::Store(name) = work
+                    if let ObjectKey::Store(name) = work
                         && let Some(store) = self.index.stores.get_mut(name)
                     {
                         store.changed();
@@ -203,7 +175,7 @@ impl Engine {
             }
         };
         let concerned = if !was_synced && self.synced() {
-            self.index.forget_strangers();
+            self.index.drop_unknown_owners();
             self.everything()
         } else {
             concerned
@@ -216,7 +188,7 @@ impl Engine {
     }
 
     /// The next step to carry out, if there is one now. The shell calls until there is none.
-    pub fn next(&mut self, now: Timestamp) -> Option<(Work, Step)> {
+    pub fn next(&mut self, now: Timestamp) -> Option<(ObjectKey, Step)> {
         let now = whole(now);
         if !self.synced() || self.paused_until.is_some_and(|until| now < until) {
             return None;
@@ -230,26 +202,26 @@ impl Engine {
                 continue;
             }
             let next = match &work {
-                Work::Resource(uid) => self.plan_resource(uid, now),
-                Work::Store(name) => self.plan_store(name, now),
-                Work::Policy(name) => self.plan_policy(name, now),
+                ObjectKey::Resource(uid) => self.plan_resource(uid, now),
+                ObjectKey::Store(name) => self.plan_store(name, now),
+                ObjectKey::Policy(name) => self.plan_policy(name, now),
             };
-            if let Work::Resource(uid) = &work {
+            if let ObjectKey::Resource(uid) = &work {
                 let step = match &next {
                     Next::Step(step, _) => Some(step),
                     Next::Idle(_) => None,
                 };
-                for offered in self.index.slots.planned(uid, step) {
-                    self.enqueue(Work::Resource(offered.into()), now);
+                for reserved in self.index.limiter.planned(uid, step) {
+                    self.enqueue(ObjectKey::Resource(reserved.into()), now);
                 }
             }
             match next {
-                Next::Step(step, doing) => {
+                Next::Step(step, in_flight) => {
                     self.queue.begin(work.clone(), priority);
-                    self.doing.insert(work.clone(), doing);
+                    self.in_flight.insert(work.clone(), in_flight);
                     return Some((work, step));
                 }
-                Next::Idle(wake) => self.queue.at(&work, wake),
+                Next::Idle(requeue) => self.queue.at(&work, requeue),
             }
         }
         None
@@ -311,36 +283,41 @@ impl Engine {
     }
 
     /// Whether a Secret was written that the status does not tell yet.
-    fn has_begun(&self, work: &Work) -> bool {
-        let Work::Resource(uid) = work else {
+    fn has_begun(&self, work: &ObjectKey) -> bool {
+        let ObjectKey::Resource(uid) = work else {
             return false;
         };
         self.index
             .resources
             .get(uid)
-            .is_some_and(|record| record.memory.unsaved.is_some())
+            .is_some_and(|record| record.state.unrecorded.is_some())
     }
 
     fn synced(&self) -> bool {
         self.awaited().next().is_none()
     }
 
-    fn everything(&self) -> Vec<Work> {
-        let stores = self.index.stores.keys().cloned().map(Work::Store);
-        let policies = self.index.policies.keys().cloned().map(Work::Policy);
-        let resources = self.index.resources.keys().cloned().map(Work::Resource);
+    fn everything(&self) -> Vec<ObjectKey> {
+        let stores = self.index.stores.keys().cloned().map(ObjectKey::Store);
+        let policies = self.index.policies.keys().cloned().map(ObjectKey::Policy);
+        let resources = self
+            .index
+            .resources
+            .keys()
+            .cloned()
+            .map(ObjectKey::Resource);
         stores.chain(policies).chain(resources).collect()
     }
 
     /// Pauses end at wall times: after a step back they would last for as long as the step.
     fn clock_stepped(&mut self, now: Timestamp) {
         self.paused_until = None;
-        self.doubted_until = Some(link::doubt(now));
+        self.doubted_until = Some(one_shot::doubt(now));
         self.api_clock = None;
         let resign_within = self.settings.resign_within;
         for record in self.index.resources.values_mut() {
-            if let Some(memory) = record.memory.any() {
-                memory.clock_stepped(now, plan::RECHECK, resign_within);
+            if let Some(state) = record.state.any() {
+                state.clock_stepped(now, plan::RECHECK, resign_within);
             }
         }
         for store in self.index.stores.values_mut() {
@@ -349,10 +326,10 @@ impl Engine {
     }
 
     /// Queues a work by how urgent it is.
-    fn enqueue(&mut self, work: Work, now: Timestamp) {
+    fn enqueue(&mut self, work: ObjectKey, now: Timestamp) {
         let (priority, rank) = match &work {
-            Work::Store(_) | Work::Policy(_) => (Priority::Urgent, 0),
-            Work::Resource(uid) => match self.index.resources.get(uid) {
+            ObjectKey::Store(_) | ObjectKey::Policy(_) => (Priority::Urgent, 0),
+            ObjectKey::Resource(uid) => match self.index.resources.get(uid) {
                 None => {
                     self.queue.forget(&work);
                     return;
@@ -364,18 +341,18 @@ impl Engine {
     }
 
     /// A Secret changed: who waits for its name need not wait any longer.
-    fn on_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<Work> {
+    fn on_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
         let concerned = self.index.secret(change);
         for work in &concerned {
-            if let Work::Resource(uid) = work
+            if let ObjectKey::Resource(uid) = work
                 && let Some(record) = self.index.resources.get_mut(uid)
                 && record
-                    .memory
-                    .trouble
+                    .state
+                    .problem
                     .as_ref()
-                    .is_some_and(|trouble| trouble.reason == Reason::SecretConflict)
+                    .is_some_and(|problem| problem.reason == Reason::SecretConflict)
             {
-                record.memory.retry_at = None;
+                record.state.retry_at = None;
             }
         }
         concerned

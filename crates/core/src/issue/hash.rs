@@ -11,7 +11,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::api::{Format, GetOptions, IfNoneMatch, PostOptions, PutOptions};
-use crate::policy::{ListRequest, Objects, Options};
+use crate::policy::{ListSelection, Objects, Options};
 
 /// The rounds of [`credential_hash`] over a static key.
 const ROUNDS: u32 = 4096;
@@ -170,7 +170,7 @@ pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str
 
 /// The hash of what a try speaks of (`status.hashes.verified`), 32 hex digits, from the hashes of what was signed.
 #[must_use]
-pub fn proof_hash(spec: &str, store: &str, credential: &str) -> String {
+pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     let mut out = Encoding::new("presigned.dev/proof/v1");
     out.field("spec", spec);
     out.field("store", store);
@@ -282,7 +282,7 @@ impl Encoding {
             }
             Objects::Under(prefix) => self.field("prefix", prefix.as_str()),
             Objects::List(list) => {
-                let ListRequest {
+                let ListSelection {
                     prefix,
                     // Bounds and times of the listing: what they lead to is told by the hash of what was found.
                     min_objects: _,

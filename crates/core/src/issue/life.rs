@@ -23,14 +23,14 @@ const SIGV4_LIMIT: i64 = 7 * 24 * 60 * 60;
 
 /// The life that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedLife {
     /// `spec.duration`; `None` takes the most that can be had, up to [`DEFAULT_DURATION`].
     pub duration: Option<Duration>,
     /// `maxDuration` of the rule that allows the request.
     pub policy_max: Duration,
 }
 
-impl Asked {
+impl RequestedLife {
     /// The life to aim at: never more than the rule allows.
     #[must_use]
     pub fn effective(&self) -> Duration {
@@ -102,7 +102,7 @@ impl std::error::Error for TooShort {}
 /// [`TooShort`] where less than [`MIN_LIFE`] would be left: a failure of the store, not an issue.
 pub fn plan_life(
     now: Timestamp,
-    asked: Asked,
+    asked: RequestedLife,
     creds_expiry: Option<Timestamp>,
     max_signature_age: Option<Duration>,
 ) -> Result<Life, TooShort> {

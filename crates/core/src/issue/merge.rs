@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ownership::{Me, Owner};
+use super::ownership::{Owner, OwnerId};
 
 /// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by commas.
 ///
@@ -32,7 +32,7 @@ pub struct WantedMeta<'a> {
     /// Annotations.
     pub annotations: &'a BTreeMap<String, String>,
     /// The owner.
-    pub me: Me<'a>,
+    pub me: OwnerId<'a>,
 }
 
 /// What to write over a Secret that is ours or a leftover of ours.
@@ -96,7 +96,7 @@ fn over(
         .collect()
 }
 
-fn owners(existing: &[Owner], me: Me<'_>) -> Vec<Owner> {
+fn owners(existing: &[Owner], me: OwnerId<'_>) -> Vec<Owner> {
     let ours = Owner::of(me);
     let ours_or_dead = |owner: &Owner| owner.uid == me.uid || owner.is_namesake(me);
     let at = existing

@@ -15,14 +15,15 @@ mod template;
 
 pub use hash::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
-    listing_hash, proof_hash, render_hash, spec_hash, store_hash,
+    listing_hash, render_hash, spec_hash, store_hash, verification_hash,
 };
 pub use life::{
-    Asked, DEFAULT_DURATION, EndOutOfReach, Fixed, Life, MIN_LIFE, TooShort, keep_end, plan_life,
+    DEFAULT_DURATION, EndOutOfReach, Fixed, Life, MIN_LIFE, RequestedLife, TooShort, keep_end,
+    plan_life,
 };
 pub use many::{BadName, BadNames, Item, ManyContent, NameTrouble, render_many, unfit_keys};
 pub use merge::{SecretMeta, WantedMeta, merge};
-pub use ownership::{Me, Owner, Ownership, controlling_uid, ownership};
+pub use ownership::{Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
 pub use render_form::{FormContent, render_form};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread, without_jitter};

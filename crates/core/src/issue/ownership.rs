@@ -27,7 +27,7 @@ pub struct Owner {
 
 /// The `PresignedURL` that asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Me<'a> {
+pub struct OwnerId<'a> {
     /// Its UID.
     pub uid: &'a str,
     /// Its name; the Secret is of the same namespace.
@@ -38,9 +38,9 @@ pub struct Me<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// This very `PresignedURL` controls it.
-    Mine,
+    Owned,
     /// A `PresignedURL` of the same name controlled it, and is gone: its name has passed on.
-    Leftover,
+    Abandoned,
     /// Somebody else's. It is never changed, adopted or deleted.
     Foreign {
         /// What it is, fit to follow "the Secret NAME": `is controlled by Certificate "web" (cert-manager.io/v1)`.
@@ -52,7 +52,7 @@ impl Owner {
     /// The reference by which a `PresignedURL` controls its Secret. `blockOwnerDeletion` is false, so that it needs no right
     /// on finalizers and never holds up a deletion.
     #[must_use]
-    pub fn of(me: Me<'_>) -> Self {
+    pub fn of(me: OwnerId<'_>) -> Self {
         Self {
             api_version: crate::api::API_VERSION.to_owned(),
             kind: KIND.to_owned(),
@@ -71,7 +71,7 @@ impl Owner {
     }
 
     /// Whether it is a reference to a `PresignedURL` of this name; with another UID than `me`, to a dead one.
-    pub(super) fn is_namesake(&self, me: Me<'_>) -> bool {
+    pub(super) fn is_namesake(&self, me: OwnerId<'_>) -> bool {
         self.is_presigned_url() && self.name == me.name && !me.uid.is_empty()
     }
 
@@ -91,8 +91,8 @@ impl Owner {
 ///
 /// # What a forger gains
 /// Who may write Secrets in the namespace can forge all of this on a Secret *of his own reach*: with the reference of a
-/// living `PresignedURL` it is taken for [`Ownership::Mine`], with that of a dead one and the label for
-/// [`Ownership::Leftover`]. The operator then replaces or deletes what the forger could have replaced or deleted himself,
+/// living `PresignedURL` it is taken for [`Ownership::Owned`], with that of a dead one and the label for
+/// [`Ownership::Abandoned`]. The operator then replaces or deletes what the forger could have replaced or deleted himself,
 /// and writes there a URL that the policies allow to this namespace, whose Secret he could have had in the regular way. Its data
 /// are not read out to anybody. So adopting a forgery is harmless, and refusing it would need a memory that a restart loses. A
 /// tenant without rights on Secrets can forge nothing.
@@ -101,7 +101,11 @@ impl Owner {
 /// Names are unique in a namespace: while `me` lives, a namesake with another UID does not. A caller whose watch lags may
 /// itself be the dead one; its write then fails on a later precondition or is in turn taken for a leftover.
 #[must_use]
-pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>) -> Ownership {
+pub fn ownership(
+    owners: &[Owner],
+    me: OwnerId<'_>,
+    labels: &BTreeMap<String, String>,
+) -> Ownership {
     let labelled = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER);
     let Some(controller) = controller(owners) else {
         return Ownership::Foreign {
@@ -109,10 +113,10 @@ pub fn ownership(owners: &[Owner], me: Me<'_>, labels: &BTreeMap<String, String>
         };
     };
     if controller.is_presigned_url() && controller.uid == me.uid && !me.uid.is_empty() {
-        return Ownership::Mine;
+        return Ownership::Owned;
     }
     if controller.is_namesake(me) && labelled {
-        return Ownership::Leftover;
+        return Ownership::Abandoned;
     }
     Ownership::Foreign {
         what: controlled_by(controller, me),
@@ -146,7 +150,7 @@ fn no_controller(owners: &[Owner], labelled: bool) -> String {
     }
 }
 
-fn controlled_by(controller: &Owner, me: Me<'_>) -> String {
+fn controlled_by(controller: &Owner, me: OwnerId<'_>) -> String {
     let Owner {
         api_version,
         kind,

@@ -19,7 +19,7 @@ const JITTER: u128 = 30;
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+const MAX_PAUSE: Duration = Duration::from_mins(5);
 
 /// When to renew a URL that was issued at `issued_at` and dies at `expires_at`: whole seconds.
 ///
@@ -95,9 +95,7 @@ pub fn spread(uid: &str, within: Duration) -> Duration {
 #[must_use]
 pub fn backoff(failures: u32, uid: &str) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
-    let pause = FIRST_PAUSE
-        .saturating_mul(1 << doublings)
-        .min(LONGEST_PAUSE);
+    let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE);
     let lot = fraction("presigned.dev/backoff", uid, i64::from(failures));
     pause.saturating_sub(share(pause / 5, lot))
 }

@@ -19,13 +19,13 @@ const RESERVED: [&str; 5] = [
     "argocd.argoproj.io",
 ];
 /// The most entries of one map.
-const MOST_ENTRIES: usize = 32;
+const MAX_ENTRIES: usize = 32;
 /// The longest annotation, in bytes.
-const LONGEST_ANNOTATION: usize = 4096;
+const MAX_ANNOTATION: usize = 4096;
 /// The longest label value and the longest name part of a key.
-const LONGEST_NAME: usize = 63;
+const MAX_NAME: usize = 63;
 /// The longest DNS subdomain: a Secret's name, the prefix of a key.
-const LONGEST_SUBDOMAIN: usize = 253;
+const MAX_SUBDOMAIN: usize = 253;
 
 /// The domains that are closed to templates: those above, and an installation's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub fn secret_name<'a>(asked: Option<&'a str>, resource: &'a str) -> Result<&'a 
     Err(InvalidSpec::new(
         "spec.secretName",
         format!(
-            "\"{}\" cannot be the name of a Secret: use at most {LONGEST_SUBDOMAIN} lower-case letters, digits, '-' and \
+            "\"{}\" cannot be the name of a Secret: use at most {MAX_SUBDOMAIN} lower-case letters, digits, '-' and \
              '.', beginning and ending with a letter or digit",
             shown(name)
         ),
@@ -138,11 +138,11 @@ fn checked(
 ) -> Result<BTreeMap<String, String>, InvalidSpec> {
     let field = format!("spec.secretTemplate.{map}");
     let entries = entries.cloned().unwrap_or_default();
-    if entries.len() > MOST_ENTRIES {
+    if entries.len() > MAX_ENTRIES {
         return Err(InvalidSpec::new(
             field,
             format!(
-                "{} entries are too many: give at most {MOST_ENTRIES}",
+                "{} entries are too many: give at most {MAX_ENTRIES}",
                 entries.len()
             ),
         ));
@@ -185,7 +185,7 @@ fn key_fault(key: &str, reserved: &ReservedKeys) -> Option<String> {
     };
     (!is_name(name)).then(|| {
         format!(
-            "is malformed: its name has 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.', and begins and ends with a \
+            "is malformed: its name has 1 to {MAX_NAME} letters, digits, '-', '_' and '.', and begins and ends with a \
              letter or digit"
         )
     })
@@ -198,7 +198,7 @@ fn label_fault(value: &str) -> Option<&'static str> {
 }
 
 fn note_fault(value: &str) -> Option<&'static str> {
-    (value.len() > LONGEST_ANNOTATION).then_some("is too long: give at most 4096 bytes")
+    (value.len() > MAX_ANNOTATION).then_some("is too long: give at most 4096 bytes")
 }
 
 /// A label's value, which may be empty.
@@ -208,7 +208,7 @@ fn is_label_value(text: &str) -> bool {
 
 /// A label's value, or the part of a key after its slash.
 fn is_name(text: &str) -> bool {
-    text.len() <= LONGEST_NAME
+    text.len() <= MAX_NAME
         && bounded_by_alphanumerics(text)
         && text
             .bytes()
@@ -217,7 +217,7 @@ fn is_name(text: &str) -> bool {
 
 /// RFC 1123 subdomain.
 fn is_subdomain(text: &str) -> bool {
-    text.len() <= LONGEST_SUBDOMAIN
+    text.len() <= MAX_SUBDOMAIN
         && text.split('.').all(|label| {
             bounded_by_alphanumerics(label)
                 && label

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
 use super::fields::LARGEST_UPLOAD;
-use super::objects::{MOST_OBJECTS, SHORTEST_REFRESH};
+use super::objects::{MAX_OBJECTS, MIN_REFRESH};
 use super::pattern::{BucketPattern, Glob, PrefixPattern};
 use super::redirect::RedirectPattern;
-use super::request::{LONGEST_LIFE, SHORTEST_LIFE};
+use super::request::{MAX_LIFE, MIN_LIFE};
 use super::selector::NamespaceSelector;
 use super::words::quoted;
 use crate::api::{AllowRule, PolicyMethod, PresignedUrlPolicySpec};
@@ -210,22 +210,22 @@ fn literal(value: &str) -> Result<String, String> {
 
 fn life(text: &str) -> Result<Duration, String> {
     let life = parse_duration(text).map_err(|e| e.to_string())?;
-    if (SHORTEST_LIFE..=LONGEST_LIFE).contains(&life) {
+    if (MIN_LIFE..=MAX_LIFE).contains(&life) {
         return Ok(life);
     }
     Err(format!(
         "{} is not between {} and {}; give a life that a URL can have",
         quoted(text),
-        format_duration(SHORTEST_LIFE),
-        format_duration(LONGEST_LIFE)
+        format_duration(MIN_LIFE),
+        format_duration(MAX_LIFE)
     ))
 }
 
 fn objects(most: Option<u32>) -> Result<u32, String> {
     match most.unwrap_or(DEFAULT_OBJECTS) {
-        most @ 1..=MOST_OBJECTS => Ok(most),
+        most @ 1..=MAX_OBJECTS => Ok(most),
         most => Err(format!(
-            "{most} is not between 1 and {MOST_OBJECTS}; give a number that is"
+            "{most} is not between 1 and {MAX_OBJECTS}; give a number that is"
         )),
     }
 }
@@ -235,14 +235,14 @@ fn refresh(text: Option<&str>) -> Result<Duration, String> {
         return Ok(DEFAULT_REFRESH);
     };
     let every = parse_duration(text).map_err(|e| e.to_string())?;
-    if (SHORTEST_REFRESH..=LONGEST_LIFE).contains(&every) {
+    if (MIN_REFRESH..=MAX_LIFE).contains(&every) {
         return Ok(every);
     }
     Err(format!(
         "{} is not between {} and {}; give a time between",
         quoted(text),
-        format_duration(SHORTEST_REFRESH),
-        format_duration(LONGEST_LIFE)
+        format_duration(MIN_REFRESH),
+        format_duration(MAX_LIFE)
     ))
 }
 

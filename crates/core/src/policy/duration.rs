@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::words::quoted;
 
 /// Longer texts than this say no duration that anybody means; it is the schema's bound as well.
-const LONGEST_TEXT: usize = 32;
+const MAX_TEXT: usize = 32;
 /// Units and their nanoseconds. `ms` and `m` share a letter: the longer one is looked for first.
 const UNITS: [(&str, u128); 7] = [
     ("ns", 1),
@@ -22,7 +22,7 @@ const UNITS: [(&str, u128); 7] = [
 ];
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Go holds a duration in 63 bits of nanoseconds; what it refuses is refused here.
-const MOST_NANOS: u128 = i64::MAX as u128;
+const MAX_NANOS: u128 = i64::MAX as u128;
 
 /// Why a text is no duration, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,7 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
     if text.is_empty() {
         return Err("is empty");
     }
-    if text.len() > LONGEST_TEXT {
+    if text.len() > MAX_TEXT {
         return Err("is too long for a duration");
     }
     if text.starts_with(['-', '+']) {
@@ -95,7 +95,7 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
         nanos += part;
         rest = after;
     }
-    if nanos > MOST_NANOS {
+    if nanos > MAX_NANOS {
         return Err("is longer than can be held");
     }
     let seconds =
@@ -103,7 +103,7 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// The nanoseconds of the first number with its unit, at most a little over [`MOST_NANOS`], and what follows it.
+/// The nanoseconds of the first number with its unit, at most a little over [`MAX_NANOS`], and what follows it.
 fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
     let (whole, rest) = digits(text);
     if whole.is_empty() {
@@ -135,7 +135,7 @@ fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
         _ => fraction.parse::<u128>().map_err(|_| too_long)? * unit / scale,
     };
     match whole.checked_add(part) {
-        Some(sum) if sum <= MOST_NANOS => Ok((sum, rest)),
+        Some(sum) if sum <= MAX_NANOS => Ok((sum, rest)),
         _ => Err(too_long),
     }
 }

@@ -15,9 +15,9 @@ use crate::api::{ContentLengthRange, GetOptions, PostOptions, PutOptions, Server
 /// S3's limit for one PUT or POST: 5 GiB.
 pub(super) const LARGEST_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 /// S3's limit for user metadata, names and values together, in bytes.
-const MOST_METADATA: usize = 2048;
-const MOST_METADATA_ENTRIES: usize = 32;
-const MOST_TAGS: usize = 10;
+const MAX_METADATA: usize = 2048;
+const MAX_METADATA_ENTRIES: usize = 32;
+const MAX_TAGS: usize = 10;
 /// What stands for the account's default key in a policy; no key has this name.
 pub(super) const DEFAULT_KMS_KEY: &str = "aws/s3";
 
@@ -296,9 +296,9 @@ fn form_field(field: &str, value: Option<&str>, most: usize) -> Result<(), Inval
 }
 
 fn check_metadata(field: &str, metadata: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
-    if metadata.len() > MOST_METADATA_ENTRIES {
+    if metadata.len() > MAX_METADATA_ENTRIES {
         let message = format!(
-            "{} entries are too many; give at most {MOST_METADATA_ENTRIES}",
+            "{} entries are too many; give at most {MAX_METADATA_ENTRIES}",
             metadata.len()
         );
         return Err(InvalidSpec::new(field, message));
@@ -322,9 +322,9 @@ fn check_metadata(field: &str, metadata: &BTreeMap<String, String>) -> Result<()
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    if size > MOST_METADATA {
+    if size > MAX_METADATA {
         let message = format!(
-            "names and values have {size} bytes together; S3 takes at most {MOST_METADATA}, so shorten them"
+            "names and values have {size} bytes together; S3 takes at most {MAX_METADATA}, so shorten them"
         );
         return Err(InvalidSpec::new(field, message));
     }
@@ -333,9 +333,9 @@ fn check_metadata(field: &str, metadata: &BTreeMap<String, String>) -> Result<()
 
 fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
     let field = "spec.put.tagging";
-    if tags.len() > MOST_TAGS {
+    if tags.len() > MAX_TAGS {
         let message = format!(
-            "{} tags are too many; S3 takes at most {MOST_TAGS}",
+            "{} tags are too many; S3 takes at most {MAX_TAGS}",
             tags.len()
         );
         return Err(InvalidSpec::new(field, message));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::compile::{Rule, UploadRule};
 use super::decide::Namespace;
 use super::fields::DEFAULT_KMS_KEY;
-use super::objects::{ListRequest, Objects};
+use super::objects::{ListSelection, Objects};
 use super::pattern::{Reach, Unusable};
 use super::request::{Options, Request};
 use crate::api::{GetOptions, Method, PostOptions, PutOptions, ServerSideEncryption};
@@ -153,7 +153,7 @@ impl Rule {
         match objects {
             Objects::Key(key) => any(&|reach| reach.has(key.as_str())),
             Objects::Keys(keys) => keys.iter().all(|key| any(&|reach| reach.has(key.as_str()))),
-            Objects::List(ListRequest { prefix, .. }) | Objects::Under(prefix) => {
+            Objects::List(ListSelection { prefix, .. }) | Objects::Under(prefix) => {
                 any(&|reach| reach.has_all_under(prefix.as_str()))
             }
         }
@@ -177,10 +177,10 @@ impl Rule {
 
     fn judge_list<'a>(
         &'a self,
-        list: &ListRequest,
+        list: &ListSelection,
         gate: &mut dyn FnMut(bool, Fault<'a>) -> Verdict,
     ) -> Verdict {
-        let ListRequest {
+        let ListSelection {
             prefix: _, // The gate of keys.
             min_objects,
             max_objects,

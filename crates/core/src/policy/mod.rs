@@ -28,10 +28,10 @@ pub use decide::{Decision, Grant, Listed, Namespace, PolicySet, Refusal};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use glob::KeyGlob;
 pub use names::{Bucket, Key, NameError, Prefix};
-pub use objects::{ListRequest, Objects};
+pub use objects::{ListSelection, Objects};
 pub use reach::Reach;
 pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};
-pub use wishes::Wishes;
+pub use wishes::IssuanceOptions;
 
 #[cfg(test)]
 mod tests;

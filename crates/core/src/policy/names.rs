@@ -9,7 +9,7 @@ use std::fmt;
 use super::words::quoted;
 
 /// S3's limit for a key, in bytes of UTF-8.
-const LONGEST_KEY: usize = 1024;
+const MAX_KEY: usize = 1024;
 /// What a bucket's name is made of; it ends the sentence of each refusal.
 const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots \
                            and hyphens that begin and end with a letter or digit";
@@ -83,7 +83,7 @@ impl Prefix {
     pub fn parse(prefix: &str) -> Result<Self, NameError> {
         // What follows the last slash goes on in the key: only whole segments are judged, and dots that stand alone.
         let whole = match prefix.strip_suffix('/') {
-            Some(whole) if !whole.is_empty() && prefix.len() <= LONGEST_KEY => whole,
+            Some(whole) if !whole.is_empty() && prefix.len() <= MAX_KEY => whole,
             _ => prefix,
         };
         match (!prefix.is_empty()).then(|| key_fault(whole)).flatten() {
@@ -152,9 +152,9 @@ fn key_fault(key: &str) -> Option<String> {
     if key.is_empty() {
         return Some("is empty; give the key of one object".to_owned());
     }
-    if key.len() > LONGEST_KEY {
+    if key.len() > MAX_KEY {
         return Some(format!(
-            "has {} bytes in UTF-8; S3 allows {LONGEST_KEY}, so shorten it",
+            "has {} bytes in UTF-8; S3 allows {MAX_KEY}, so shorten it",
             key.len()
         ));
     }

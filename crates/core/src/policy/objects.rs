@@ -8,18 +8,18 @@ use std::time::Duration;
 use super::duration::{format_duration, parse_duration};
 use super::glob::KeyGlob;
 use super::names::{Key, NameError, Prefix};
-use super::request::{InvalidSpec, LONGEST_LIFE};
+use super::request::{InvalidSpec, MAX_LIFE};
 use super::words::quoted;
 use crate::api::{ListOptions, Method};
 
 /// The most keys of one resource.
-const MOST_KEYS: usize = 2048;
+const MAX_KEYS: usize = 2048;
 /// The most objects that a listing may ask for or be allowed.
-pub(super) const MOST_OBJECTS: u32 = 10_000;
+pub(super) const MAX_OBJECTS: u32 = 10_000;
 /// The most globs of each kind.
-const MOST_GLOBS: usize = 32;
+const MAX_GLOBS: usize = 32;
 /// The shortest time between two listings that can be asked for or allowed.
-pub(super) const SHORTEST_REFRESH: Duration = Duration::from_mins(1);
+pub(super) const MIN_REFRESH: Duration = Duration::from_mins(1);
 
 /// Which objects a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +29,14 @@ pub enum Objects {
     /// Several, each once, in the order in which they were given.
     Keys(Vec<Key>),
     /// What a listing finds.
-    List(ListRequest),
+    List(ListSelection),
     /// Any whose key begins so: a form's sender chooses.
     Under(Prefix),
 }
 
 /// What is to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListRequest {
+pub struct ListSelection {
     /// What the keys begin with.
     pub prefix: Prefix,
     /// The fewest objects that are good enough.
@@ -102,7 +102,7 @@ impl Objects {
     }
 }
 
-impl ListRequest {
+impl ListSelection {
     /// Whether an object of this key is wanted. What it may be asked for is another matter: the key is not parsed yet.
     #[must_use]
     pub fn keeps(&self, key: &str) -> bool {
@@ -123,16 +123,15 @@ impl ListRequest {
         } = options;
         let min_objects = min_objects.unwrap_or(1);
         let out_of_range = |field, number: u32, least| {
-            let message = format!(
-                "{number} is not between {least} and {MOST_OBJECTS}; give a number that is"
-            );
+            let message =
+                format!("{number} is not between {least} and {MAX_OBJECTS}; give a number that is");
             Err(InvalidSpec::new(field, message))
         };
-        if min_objects > MOST_OBJECTS {
+        if min_objects > MAX_OBJECTS {
             return out_of_range("spec.list.minObjects", min_objects, 0);
         }
         if let Some(most) = *max_objects {
-            if !(1..=MOST_OBJECTS).contains(&most) {
+            if !(1..=MAX_OBJECTS).contains(&most) {
                 return out_of_range("spec.list.maxObjects", most, 1);
             }
             if min_objects > most {
@@ -164,8 +163,8 @@ fn parse_keys(keys: &[String], method: Method) -> Result<Vec<Key>, InvalidSpec> 
                 .to_owned()
         }
         0 => "is empty; give at least one key".to_owned(),
-        count if count > MOST_KEYS => {
-            format!("holds {count} keys; give at most {MOST_KEYS}, and the rest in other resources")
+        count if count > MAX_KEYS => {
+            format!("holds {count} keys; give at most {MAX_KEYS}, and the rest in other resources")
         }
         _ => {
             let mut seen = BTreeSet::new();
@@ -192,7 +191,7 @@ fn under(prefix: &str, list: Option<&ListOptions>, method: Method) -> Result<Obj
     match method {
         Method::Get => {
             let none = ListOptions::default();
-            ListRequest::parse(parsed, list.unwrap_or(&none)).map(Objects::List)
+            ListSelection::parse(parsed, list.unwrap_or(&none)).map(Objects::List)
         }
         // What the sender adds would read as a variable: x$ and {filename}.
         Method::Post if prefix.ends_with('$') => Err(InvalidSpec::new(
@@ -217,9 +216,9 @@ fn globs(field: &str, texts: Option<&[String]>) -> Result<Vec<KeyGlob>, InvalidS
     let Some(texts) = texts else {
         return Ok(Vec::new());
     };
-    if !(1..=MOST_GLOBS).contains(&texts.len()) {
+    if !(1..=MAX_GLOBS).contains(&texts.len()) {
         let message = format!(
-            "holds {} globs; give 1 to {MOST_GLOBS}, or leave it out",
+            "holds {} globs; give 1 to {MAX_GLOBS}, or leave it out",
             texts.len()
         );
         return Err(InvalidSpec::new(field, message));
@@ -236,14 +235,14 @@ fn globs(field: &str, texts: Option<&[String]>) -> Result<Vec<KeyGlob>, InvalidS
 fn refresh(text: &str) -> Result<Duration, InvalidSpec> {
     let field = "spec.list.refreshInterval";
     let every = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
-    if (SHORTEST_REFRESH..=LONGEST_LIFE).contains(&every) {
+    if (MIN_REFRESH..=MAX_LIFE).contains(&every) {
         return Ok(every);
     }
     let message = format!(
         "{} is not between {} and {}; give a time between, or leave it out to list at renewals only",
         quoted(text),
-        format_duration(SHORTEST_REFRESH),
-        format_duration(LONGEST_LIFE)
+        format_duration(MIN_REFRESH),
+        format_duration(MAX_LIFE)
     );
     Err(InvalidSpec::new(field, message))
 }

@@ -1,7 +1,7 @@
 //! A refusal in words: what was asked, and what the closest rules allow.
 //!
 //! What holds here: only rules of policies that select the asking namespace are named, so that a refusal tells a tenant
-//! nothing of another. The same question gets the same words, and never more than [`LONGEST_MESSAGE`] bytes.
+//! nothing of another. The same question gets the same words, and never more than [`MAX_MESSAGE`] bytes.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow::Continue;
@@ -11,21 +11,21 @@ use super::decide::Namespace;
 use super::duration::format_duration;
 use super::gates::{About, Fault};
 use super::names::Key;
-use super::objects::{ListRequest, Objects};
+use super::objects::{ListSelection, Objects};
 use super::pattern::{Glob, Reach, Unusable};
 use super::redirect::RedirectPattern;
 use super::request::{Options, Request};
 use super::words::{all_of, any_of, bounded, first_of, quoted};
 
 /// The most that a message holds, in bytes.
-const LONGEST_MESSAGE: usize = 1024;
+const MAX_MESSAGE: usize = 1024;
 /// How many rules a refusal names.
 const CLOSEST: usize = 3;
 /// How much of one rule it tells: at least one clause, then as many as stay within this many bytes.
-const LONGEST_CLAUSES: usize = 200;
+const MAX_CLAUSES: usize = 200;
 
 /// How many bytes the names of refused keys take, after the first of them.
-const LONGEST_KEYS: usize = 160;
+const MAX_KEYS: usize = 160;
 
 /// No rule allows it.
 pub(super) fn denied(
@@ -51,7 +51,7 @@ pub(super) fn denied_keys(
     } else {
         let names: Vec<&str> = refused.iter().map(|key| key.as_str()).collect();
         let (none, of) = (refused.len(), all.len());
-        let first = first_of(&names, LONGEST_KEYS);
+        let first = first_of(&names, MAX_KEYS);
         (format!("{none} of {of} keys, {first},"), " to the first")
     };
     // One key stands for all: what is closest to the others may be another rule, and their turn comes.
@@ -78,7 +78,7 @@ pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, most: u32) 
         "",
         &[],
         ". Name fewer keys, and the rest in other resources, or ask an admin for a larger maxObjects.",
-        LONGEST_MESSAGE,
+        MAX_MESSAGE,
     )
 }
 
@@ -98,7 +98,7 @@ fn no_rule(
             "",
             &[],
             ". Ask an admin for a PresignedURLPolicy that selects it and allows this.",
-            LONGEST_MESSAGE,
+            MAX_MESSAGE,
         );
     }
     let first = format!("No policy allows namespace {who} to {asked}.");
@@ -109,7 +109,7 @@ fn no_rule(
             "",
             &[],
             " The policies that select it hold no rules: ask an admin for one.",
-            LONGEST_MESSAGE,
+            MAX_MESSAGE,
         );
     }
     bounded(
@@ -117,7 +117,7 @@ fn no_rule(
         "; ",
         &closest,
         ". Ask for what a rule allows, or ask an admin for a rule.",
-        LONGEST_MESSAGE,
+        MAX_MESSAGE,
     )
 }
 
@@ -139,7 +139,7 @@ pub(super) fn unknown(broken: &[String], namespace: &Namespace<'_>, request: &Re
         "",
         &[],
         "; until then nothing new is issued and nothing is removed on this account.",
-        LONGEST_MESSAGE,
+        MAX_MESSAGE,
     )
 }
 
@@ -262,7 +262,7 @@ fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String 
         .iter()
         .take_while(|clause| {
             length += clause.len();
-            length <= LONGEST_CLAUSES
+            length <= MAX_CLAUSES
         })
         .count();
     clauses.truncate(fitting.max(1));
@@ -365,7 +365,7 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
 
 /// A prefix that the rule would reach with a slash at its end is not about other keys: the slash is what is missing.
 fn key_clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> &'static str {
-    let (Objects::List(ListRequest { prefix, .. }) | Objects::Under(prefix)) = &request.objects
+    let (Objects::List(ListSelection { prefix, .. }) | Objects::Under(prefix)) = &request.objects
     else {
         return "is for keys under";
     };

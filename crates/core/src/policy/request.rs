@@ -14,9 +14,9 @@ use super::words::quoted;
 use crate::api::{GetOptions, Method, PostOptions, PresignedUrlSpec, PutOptions, Renew, StoreKind};
 
 /// The signature's limit for the life of a URL: seven days.
-pub(super) const LONGEST_LIFE: Duration = Duration::from_hours(168);
+pub(super) const MAX_LIFE: Duration = Duration::from_hours(168);
 /// The shortest life of a URL.
-pub(super) const SHORTEST_LIFE: Duration = Duration::from_mins(1);
+pub(super) const MIN_LIFE: Duration = Duration::from_mins(1);
 /// The store of a request that names none.
 const DEFAULT_STORE: &str = "default";
 
@@ -95,7 +95,7 @@ impl Request {
             list,
             method,
             renew,
-            ttl_after_expiry: _, // As formats and verify, one of the `Wishes`.
+            ttl_after_expiry: _, // As formats and verify, one of the `IssuanceOptions`.
             duration,
             renew_before,
             renew_before_percentage,
@@ -243,15 +243,15 @@ fn parse_life(
     let life = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
     let (shortest, too_short) = match renew {
         Renew::Always => (
-            limits.min_duration.max(SHORTEST_LIFE),
+            limits.min_duration.max(MIN_LIFE),
             "shorter than a renewed URL may live",
         ),
         // What is issued once is no work again: only what a URL can be bounds it.
-        Renew::Never => (SHORTEST_LIFE, "shorter than a URL may live"),
+        Renew::Never => (MIN_LIFE, "shorter than a URL may live"),
     };
     let fault = if life < shortest {
         too_short
-    } else if life > LONGEST_LIFE {
+    } else if life > MAX_LIFE {
         "longer than SigV4 allows"
     } else {
         return Ok(Some(life));
@@ -260,7 +260,7 @@ fn parse_life(
         "{} is {fault}; ask for {} to {}, or leave it out",
         quoted(text),
         format_duration(shortest),
-        format_duration(LONGEST_LIFE)
+        format_duration(MAX_LIFE)
     );
     Err(InvalidSpec::new(field, message))
 }
@@ -286,7 +286,7 @@ fn parse_renewal(
         )),
         (Some(text), None) => {
             let left = parse_duration(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
-            let longest = life.unwrap_or(LONGEST_LIFE);
+            let longest = life.unwrap_or(MAX_LIFE);
             if left < longest {
                 return Ok(Some(RenewBefore::Left(left)));
             }

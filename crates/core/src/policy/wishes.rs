@@ -12,11 +12,11 @@ use super::words::quoted;
 use crate::api::{Format, Method, PresignedUrlSpec, Renew, Verify};
 
 /// The longest `ttlAfterExpiry`: a year.
-const LONGEST_TTL: Duration = Duration::from_hours(8760);
+const MAX_TTL: Duration = Duration::from_hours(8760);
 
 /// What is wished.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wishes {
+pub struct IssuanceOptions {
     /// Whether the URLs are replaced before they expire.
     pub renew: Renew,
     /// Whether the URLs are tried.
@@ -27,7 +27,7 @@ pub struct Wishes {
     pub ttl_after_expiry: Option<Duration>,
 }
 
-impl Wishes {
+impl IssuanceOptions {
     /// Parses a spec's wishes; the rest of it is [`super::Request`]'s.
     ///
     /// # Errors
@@ -102,13 +102,13 @@ fn ttl(text: Option<&str>, renew: Renew) -> Result<Option<Duration>, InvalidSpec
         ));
     }
     let ttl = parse_delay(text).map_err(|e| InvalidSpec::new(field, e.to_string()))?;
-    if ttl <= LONGEST_TTL {
+    if ttl <= MAX_TTL {
         return Ok(Some(ttl));
     }
     let message = format!(
         "{} is longer than {}; give less, or leave it out to keep the resource",
         quoted(text),
-        format_duration(LONGEST_TTL)
+        format_duration(MAX_TTL)
     );
     Err(InvalidSpec::new(field, message))
 }

@@ -5,17 +5,17 @@
 use std::fmt::Write as _;
 
 /// The longest piece of foreign text in a message, in bytes, without its quotes.
-const LONGEST_QUOTE: usize = 96;
+const MAX_QUOTE: usize = 96;
 /// How many entries of a list a message names before it counts the rest.
-const LONGEST_LIST: usize = 3;
+const MAX_LIST: usize = 3;
 
 /// The text in double quotes, escaped, and cut in the middle where it is long: both ends of a key tell something.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
-    if text.chars().map(escaped_len).sum::<usize>() <= LONGEST_QUOTE {
+    if text.chars().map(escaped_len).sum::<usize>() <= MAX_QUOTE {
         escape_into(&mut out, text);
     } else {
-        let side = LONGEST_QUOTE / 2;
+        let side = MAX_QUOTE / 2;
         let head = within(
             text.char_indices().map(|(at, c)| (at + c.len_utf8(), c)),
             side,
@@ -43,7 +43,7 @@ pub(super) fn all_of(names: &[impl AsRef<str>]) -> String {
 /// As [`all_of`], and after the first only names that stay within so many bytes together.
 pub(super) fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
     let mut length = 0;
-    let fitting = names.iter().take(LONGEST_LIST).take_while(|name| {
+    let fitting = names.iter().take(MAX_LIST).take_while(|name| {
         length += quoted(name.as_ref()).len();
         length <= most
     });
@@ -81,7 +81,7 @@ fn cut(text: &str, most: usize) -> &str {
 }
 
 fn joined(names: &[impl AsRef<str>], last: &str) -> String {
-    joined_up_to(names, LONGEST_LIST, last)
+    joined_up_to(names, MAX_LIST, last)
 }
 
 fn joined_up_to(names: &[impl AsRef<str>], most: usize, last: &str) -> String {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::engine::{Answer, ErrorCode, ListFailure, ListOrder, ListedObject, Listing};
+use presigned_core::engine::{
+    ErrorCode, ListError, ListRequest, ListResponse, ListedObject, S3Response,
+};
 
 use super::cloud::Cloud;
 use super::iam;
@@ -28,7 +30,7 @@ impl Cloud {
     }
 
     /// Lists as a server would, and keeps as the operator's client does.
-    pub fn list(&self, order: &ListOrder, now: Timestamp) -> Result<Listing, ListFailure> {
+    pub fn list(&self, order: &ListRequest, now: Timestamp) -> Result<ListResponse, ListError> {
         if let Some(failure) = &self.listings_fail {
             return Err(failure.clone());
         }
@@ -36,11 +38,11 @@ impl Cloud {
         let server = self.servers.get(origin.trim_end_matches('/'));
         let server = server.cloned().unwrap_or_default();
         if let Some(unreached) = server.down {
-            return Err(ListFailure::Unreached(unreached));
+            return Err(ListError::TransportError(unreached));
         }
         let skew = Some(SignedDuration::from_secs(server.ahead));
         let refused = |status, code| {
-            Err(ListFailure::Refused(Answer {
+            Err(ListError::Refused(S3Response {
                 status,
                 code,
                 region: server.region.clone(),
@@ -76,7 +78,7 @@ impl Cloud {
                 continue;
             }
             if kept.len() >= usize::try_from(order.most).unwrap() {
-                return Err(ListFailure::TooMany);
+                return Err(ListError::TooMany);
             }
             kept.push(ListedObject {
                 key: key.clone(),
@@ -84,13 +86,13 @@ impl Cloud {
                 etag: etag.clone(),
             });
         }
-        Ok(Listing {
+        Ok(ListResponse {
             objects: kept,
             skew,
         })
     }
 
-    fn lists(&self, order: &ListOrder) -> bool {
+    fn lists(&self, order: &ListRequest) -> bool {
         let key = self.keys.get(&order.credentials.access_key_id);
         let policy = key.and_then(|key| key.policy.as_ref());
         let bucket = format!("arn:aws:s3:::{}", order.bucket);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::Reason;
 use presigned_core::engine::{
-    Answer, Ask, Asked, CredentialSource, CredentialsFailure, ErrorCode, ListFailure, Session,
-    Unreached,
+    CredentialSource, CredentialsError, ErrorCode, ListError, S3Request, S3Response, S3Result,
+    Session, TransportError,
 };
 use presigned_core::signing::Credentials;
 
@@ -48,7 +48,7 @@ pub enum Source {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
     /// Nobody answers.
-    pub down: Option<Unreached>,
+    pub down: Option<TransportError>,
     /// By how many seconds its clock is ahead of everybody's.
     pub ahead: i64,
     /// It takes `x-amz-*` headers that were not signed.
@@ -72,7 +72,7 @@ pub struct Cloud {
     pub sources: BTreeMap<String, Source>,
     pub buckets: BTreeMap<String, Bucket>,
     /// What every listing answers, while it is set.
-    pub listings_fail: Option<ListFailure>,
+    pub listings_fail: Option<ListError>,
     /// By scheme and authority; those that are not here do their work.
     pub servers: BTreeMap<String, Server>,
     /// What was asked of servers: where, and with which headers.
@@ -123,7 +123,7 @@ impl Cloud {
     }
 
     /// What a server answers.
-    pub fn answer(&mut self, ask: &Ask, now: Timestamp) -> Asked {
+    pub fn answer(&mut self, ask: &S3Request, now: Timestamp) -> S3Result {
         let url = ask.url.expose();
         let parts = Parts::of(url).expect("a presigned URL is asked for");
         self.asked.push((parts.origin.clone(), ask.headers.clone()));
@@ -132,7 +132,7 @@ impl Cloud {
             return Err(unreached);
         }
         let answer = |status, code| {
-            Ok(Answer {
+            Ok(S3Response {
                 status,
                 code,
                 region: server.region.clone(),
@@ -249,10 +249,10 @@ impl Cloud {
         source: &CredentialSource,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsFailure> {
+    ) -> Result<Credentials, CredentialsError> {
         self.sessions.push(session.clone());
         if let Some(reason) = self.refused.get(&session.name) {
-            return Err(CredentialsFailure {
+            return Err(CredentialsError {
                 reason: *reason,
                 message: "the model's STS refuses this session".to_owned(),
             });
@@ -275,9 +275,9 @@ impl Cloud {
         &mut self,
         source: &CredentialSource,
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsFailure> {
+    ) -> Result<Credentials, CredentialsError> {
         let name = source_name(source);
-        let failed = |reason| CredentialsFailure {
+        let failed = |reason| CredentialsError {
             reason,
             message: "the model's source gives nothing".to_owned(),
         };

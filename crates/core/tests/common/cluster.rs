@@ -11,8 +11,9 @@ use presigned_core::api::{
     PresignedUrlSpec,
 };
 use presigned_core::engine::{
-    ApiFailure, Change, ContentSeen, Event, NamespaceSeen, ObjectVersion, PolicySeen, ResourceSeen,
-    SecretMetaSeen, SecretSeen, SecretWrite, Step, StepResult, StoreSeen, Watched, Work,
+    ApiError, Change, Event, NamespaceSeen, ObjectKey, ObjectVersion, ObservedContent,
+    ObservedSecret, PolicySeen, PresignedUrlSeen, SecretMetaSeen, SecretWrite, Step, StepResult,
+    StoreSeen, Watched,
 };
 use presigned_core::issue::{Owner, data_hash};
 
@@ -60,7 +61,7 @@ pub type Place = (String, String);
 /// The cluster.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    pub resources: BTreeMap<Place, ResourceSeen>,
+    pub resources: BTreeMap<Place, PresignedUrlSeen>,
     pub policies: BTreeMap<String, PolicySeen>,
     pub stores: BTreeMap<String, StoreSeen>,
     pub namespaces: BTreeMap<String, NamespaceSeen>,
@@ -193,7 +194,7 @@ impl Cluster {
             known.resource_version = version;
             known.clone()
         } else {
-            let seen = ResourceSeen {
+            let seen = PresignedUrlSeen {
                 uid: self.uid().into(),
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
@@ -236,7 +237,7 @@ impl Cluster {
         name: &str,
         target: &ObjectVersion,
         now: Timestamp,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<(), ApiError> {
         let place = (namespace.to_owned(), name.to_owned());
         if let Some(seen) = self.resources.get(&place) {
             matches(target, &seen.uid, &seen.resource_version)?;
@@ -437,7 +438,7 @@ impl Cluster {
 
     /// Carries out a step as a healthy API server would.
     #[allow(clippy::too_many_lines, reason = "one arm for each step")]
-    pub fn carry_out(&mut self, work: &Work, step: &Step, now: Timestamp) -> StepResult {
+    pub fn execute(&mut self, work: &ObjectKey, step: &Step, now: Timestamp) -> StepResult {
         match step {
             Step::InspectSecret {
                 namespace,
@@ -469,7 +470,7 @@ impl Cluster {
                 let written = self
                     .resources
                     .get_mut(&place)
-                    .ok_or(ApiFailure::NotFound)
+                    .ok_or(ApiError::NotFound)
                     .and_then(|seen| {
                         matches(target, &seen.uid, &seen.resource_version)?;
                         if *seen.status != **status {
@@ -500,7 +501,7 @@ impl Cluster {
                 let written = self
                     .stores
                     .get_mut(name)
-                    .ok_or(ApiFailure::NotFound)
+                    .ok_or(ApiError::NotFound)
                     .and_then(|seen| {
                         matches(target, &seen.uid, &seen.resource_version)?;
                         seen.status = (**status).clone();
@@ -522,7 +523,7 @@ impl Cluster {
                 let written = self
                     .policies
                     .get_mut(name)
-                    .ok_or(ApiFailure::NotFound)
+                    .ok_or(ApiError::NotFound)
                     .and_then(|seen| {
                         matches(target, &seen.uid, &seen.resource_version)?;
                         seen.status = (**status).clone();
@@ -538,19 +539,19 @@ impl Cluster {
             Step::PublishEvent(_) => StepResult::Published,
             Step::FetchCredentials { .. }
             | Step::List { .. }
-            | Step::Ask { .. }
+            | Step::SendRequests { .. }
             | Step::Sign(_) => unreachable!("the cloud's"),
         }
     }
 
-    fn inspect(&mut self, namespace: &str, name: &str, data: bool) -> Option<SecretSeen> {
+    fn inspect(&mut self, namespace: &str, name: &str, data: bool) -> Option<ObservedSecret> {
         if self.blind {
             self.crimes.push(format!(
                 "the Secret {namespace}/{name} was looked at without the right to"
             ));
         }
         let secret = self.secrets.get(&(namespace.to_owned(), name.to_owned()))?;
-        Some(SecretSeen {
+        Some(ObservedSecret {
             uid: secret.uid.clone(),
             resource_version: secret.resource_version.clone(),
             labels: secret.labels.clone(),
@@ -558,7 +559,7 @@ impl Cluster {
             owners: secret.owners.clone(),
             finalizers: Vec::new(),
             deleting: false,
-            content: data.then(|| ContentSeen {
+            content: data.then(|| ObservedContent {
                 data_hash: data_hash(
                     secret
                         .data
@@ -573,18 +574,18 @@ impl Cluster {
 
     fn create(
         &mut self,
-        work: &Work,
+        work: &ObjectKey,
         write: &SecretWrite,
         now: Timestamp,
-    ) -> Result<ObjectVersion, ApiFailure> {
+    ) -> Result<ObjectVersion, ApiError> {
         let place = (write.namespace.clone(), write.name.clone());
         match self.namespaces.get(&write.namespace) {
-            None => return Err(ApiFailure::NotFound),
-            Some(namespace) if namespace.deleting => return Err(ApiFailure::NamespaceTerminating),
+            None => return Err(ApiError::NotFound),
+            Some(namespace) if namespace.deleting => return Err(ApiError::NamespaceTerminating),
             Some(_) => {}
         }
         if self.secrets.contains_key(&place) {
-            return Err(ApiFailure::AlreadyExists);
+            return Err(ApiError::AlreadyExists);
         }
         let mut secret = Secret {
             uid: self.uid(),
@@ -608,20 +609,20 @@ impl Cluster {
 
     fn update(
         &mut self,
-        work: &Work,
+        work: &ObjectKey,
         write: &SecretWrite,
         target: &ObjectVersion,
         now: Timestamp,
-    ) -> Result<ObjectVersion, ApiFailure> {
+    ) -> Result<ObjectVersion, ApiError> {
         let place = (write.namespace.clone(), write.name.clone());
-        let secret = self.secrets.get(&place).ok_or(ApiFailure::NotFound)?;
+        let secret = self.secrets.get(&place).ok_or(ApiError::NotFound)?;
         matches(target, &secret.uid, &secret.resource_version)?;
         if secret.immutable || !secret.opaque {
-            return Err(ApiFailure::Invalid);
+            return Err(ApiError::Invalid);
         }
         self.judge(work, &place, "wrote over");
         self.writes.entry(acting(work)).or_default().0 += 1;
-        let secret = self.secrets.get_mut(&place).ok_or(ApiFailure::NotFound)?;
+        let secret = self.secrets.get_mut(&place).ok_or(ApiError::NotFound)?;
         let was = secret.labelled();
         fill(secret, write);
         secret.edited = None;
@@ -633,12 +634,12 @@ impl Cluster {
 
     fn delete(
         &mut self,
-        work: &Work,
+        work: &ObjectKey,
         namespace: &str,
         name: &str,
         target: &ObjectVersion,
         now: Timestamp,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<(), ApiError> {
         let place = (namespace.to_owned(), name.to_owned());
         let Some(secret) = self.secrets.get(&place) else {
             return Ok(());
@@ -650,7 +651,7 @@ impl Cluster {
     }
 
     /// Records a crime where a Secret is not the acting resource's: promise 4.
-    pub fn judge(&mut self, work: &Work, place: &Place, what: &str) {
+    pub fn judge(&mut self, work: &ObjectKey, place: &Place, what: &str) {
         let Some(secret) = self.secrets.get(place) else {
             return;
         };
@@ -683,10 +684,10 @@ impl Cluster {
     }
 }
 
-fn acting(work: &Work) -> String {
+fn acting(work: &ObjectKey) -> String {
     match work {
-        Work::Resource(uid) => uid.to_string(),
-        Work::Store(name) | Work::Policy(name) => name.clone(),
+        ObjectKey::Resource(uid) => uid.to_string(),
+        ObjectKey::Store(name) | ObjectKey::Policy(name) => name.clone(),
     }
 }
 
@@ -701,7 +702,7 @@ fn fill(secret: &mut Secret, write: &SecretWrite) {
         .collect();
 }
 
-fn matches(target: &ObjectVersion, uid: &str, version: &str) -> Result<(), ApiFailure> {
+fn matches(target: &ObjectVersion, uid: &str, version: &str) -> Result<(), ApiError> {
     let same = target.uid == uid
         && target
             .resource_version
@@ -710,7 +711,7 @@ fn matches(target: &ObjectVersion, uid: &str, version: &str) -> Result<(), ApiFa
     if same {
         Ok(())
     } else {
-        Err(ApiFailure::Conflict)
+        Err(ApiError::Conflict)
     }
 }
 

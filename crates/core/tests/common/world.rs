@@ -2,14 +2,14 @@
 //! second.
 //!
 //! What holds here: a step lands at one moment and is answered at another, and between any two moments the operator may
-//! crash. What goes wrong is up to the [`Meddler`].
+//! crash. What goes wrong is up to the [`FaultyS3Proxy`].
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::engine::{
-    ApiFailure, CredentialsFailure, Engine, Event, ListFailure, Notice, SecretAccess, Settings,
-    Step, StepResult, Unreached, Watched, Work,
+    ApiError, CredentialsError, Engine, Event, EventRecord, ListError, ObjectKey, SecretAccess,
+    Settings, Step, StepResult, TransportError, Watched,
 };
 
 use super::at;
@@ -21,15 +21,15 @@ use super::watch::{KINDS, Stream};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// It never lands; the answer is this failure.
-    Lost(ApiFailure),
+    Lost(ApiError),
     /// It lands, and the answer is this failure.
-    Landed(ApiFailure),
+    Landed(ApiError),
     /// The operator dies before it lands, and comes back after so many seconds.
     CrashBefore(i64),
     /// The operator dies as it has landed.
     CrashAfter(i64),
     /// Credentials cannot be had.
-    NoCredentials(CredentialsFailure),
+    NoCredentials(CredentialsError),
 }
 
 /// What a step is.
@@ -37,7 +37,7 @@ pub enum Fault {
 pub enum Kind {
     Fetch,
     List,
-    Ask,
+    S3Request,
     Sign,
     Inspect,
     Create,
@@ -47,7 +47,7 @@ pub enum Kind {
     Status,
     StoreStatus,
     PolicyStatus,
-    Notice,
+    EventRecord,
 }
 
 impl Kind {
@@ -55,7 +55,7 @@ impl Kind {
         match step {
             Step::FetchCredentials { .. } => Self::Fetch,
             Step::List { .. } => Self::List,
-            Step::Ask { .. } => Self::Ask,
+            Step::SendRequests { .. } => Self::S3Request,
             Step::Sign(_) => Self::Sign,
             Step::InspectSecret { .. } => Self::Inspect,
             Step::CreateSecret(_) => Self::Create,
@@ -65,7 +65,7 @@ impl Kind {
             Step::WriteStatus { .. } => Self::Status,
             Step::WriteStoreStatus { .. } => Self::StoreStatus,
             Step::WritePolicyStatus { .. } => Self::PolicyStatus,
-            Step::PublishEvent(_) => Self::Notice,
+            Step::PublishEvent(_) => Self::EventRecord,
         }
     }
 
@@ -73,7 +73,7 @@ impl Kind {
     pub const fn writes(self) -> bool {
         !matches!(
             self,
-            Self::Fetch | Self::List | Self::Ask | Self::Sign | Self::Inspect
+            Self::Fetch | Self::List | Self::S3Request | Self::Sign | Self::Inspect
         )
     }
 }
@@ -104,7 +104,7 @@ pub fn place(step: &Step) -> Option<Place> {
 #[derive(Clone, Debug)]
 pub struct Record {
     pub at: Timestamp,
-    pub work: Work,
+    pub work: ObjectKey,
     pub kind: Kind,
     pub place: Option<Place>,
     /// Whether it did what it should.
@@ -112,8 +112,8 @@ pub struct Record {
 }
 
 /// Who meddles with steps and events. The default lets all be.
-pub trait Meddler {
-    fn fault(&mut self, _work: &Work, _step: &Step, _now: Timestamp) -> Option<Fault> {
+pub trait FaultyS3Proxy {
+    fn fault(&mut self, _work: &ObjectKey, _step: &Step, _now: Timestamp) -> Option<Fault> {
         None
     }
 
@@ -127,11 +127,11 @@ pub trait Meddler {
         &mut self,
         cluster: &mut Cluster,
         cloud: &mut Cloud,
-        work: &Work,
+        work: &ObjectKey,
         step: &Step,
         now: Timestamp,
     ) -> StepResult {
-        carry_out(cluster, cloud, work, step, now)
+        execute(cluster, cloud, work, step, now)
     }
 
     /// What the engine is told of an event.
@@ -155,13 +155,13 @@ pub trait Meddler {
 
 /// A world in which all goes well.
 pub struct Calm;
-impl Meddler for Calm {}
+impl FaultyS3Proxy for Calm {}
 
 /// Carries a step out as healthy servers would.
-pub fn carry_out(
+pub fn execute(
     cluster: &mut Cluster,
     cloud: &mut Cloud,
-    work: &Work,
+    work: &ObjectKey,
     step: &Step,
     now: Timestamp,
 ) -> StepResult {
@@ -170,16 +170,16 @@ pub fn carry_out(
             source, session, ..
         } => StepResult::Credentials(cloud.fetch_session(source, session, now)),
         Step::List { order, .. } => StepResult::Listed(cloud.list(order, now)),
-        Step::Ask { asks, .. } => {
-            StepResult::Asked(asks.iter().map(|ask| cloud.answer(ask, now)).collect())
+        Step::SendRequests { asks, .. } => {
+            StepResult::Responses(asks.iter().map(|ask| cloud.answer(ask, now)).collect())
         }
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
-        step => cluster.carry_out(work, step, now),
+        step => cluster.execute(work, step, now),
     }
 }
 
 struct Flight {
-    work: Work,
+    work: ObjectKey,
     step: Step,
     lands: Timestamp,
     answered: Timestamp,
@@ -195,12 +195,12 @@ pub struct World<M> {
     pub cloud: Cloud,
     pub meddler: M,
     pub records: Vec<Record>,
-    pub notices: Vec<Notice>,
+    pub notices: Vec<EventRecord>,
     /// What was seen to go wrong by the model itself: leaks, loops.
     pub wrongs: Vec<String>,
     pub trace: bool,
     /// When a step of a work last went wrong by a fault.
-    pub faulted: BTreeMap<Work, Timestamp>,
+    pub faulted: BTreeMap<ObjectKey, Timestamp>,
     /// When the operator was last down or half blind.
     pub blind_at: Timestamp,
     pub streams: Vec<Stream>,
@@ -213,7 +213,7 @@ pub struct World<M> {
 /// More rounds than this within one second are a loop.
 const ROUNDS: usize = 5_000;
 
-impl<M: Meddler> World<M> {
+impl<M: FaultyS3Proxy> World<M> {
     pub fn new(settings: Settings, meddler: M) -> Self {
         let now = at(1_800_000_000);
         let mut world = Self {
@@ -512,7 +512,7 @@ impl<M: Meddler> World<M> {
         }
     }
 
-    fn land(&mut self, work: &Work, step: &Step) -> StepResult {
+    fn land(&mut self, work: &ObjectKey, step: &Step) -> StepResult {
         let result = self
             .meddler
             .land(&mut self.cluster, &mut self.cloud, work, step, self.now);
@@ -542,14 +542,18 @@ impl<M: Meddler> World<M> {
 /// Words that stand in every secret of the model and in every signature.
 pub const SECRETS: [&str; 3] = ["X-Amz-Signature", "SIMSECRET", "SIMTOKEN"];
 
-fn failed(step: &Step, failure: ApiFailure) -> StepResult {
+fn failed(step: &Step, failure: ApiError) -> StepResult {
     match step {
-        Step::FetchCredentials { .. } => StepResult::Credentials(Err(CredentialsFailure {
+        Step::FetchCredentials { .. } => StepResult::Credentials(Err(CredentialsError {
             reason: presigned_core::api::Reason::CredentialsUnavailable,
             message: "the model's provider is down".to_owned(),
         })),
-        Step::List { .. } => StepResult::Listed(Err(ListFailure::Unreached(Unreached::Connection))),
-        Step::Ask { asks, .. } => StepResult::Asked(vec![Err(Unreached::Connection); asks.len()]),
+        Step::List { .. } => {
+            StepResult::Listed(Err(ListError::TransportError(TransportError::Connection)))
+        }
+        Step::SendRequests { asks, .. } => {
+            StepResult::Responses(vec![Err(TransportError::Connection); asks.len()])
+        }
         // Nothing outside is asked for it.
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
@@ -568,16 +572,16 @@ fn failed(step: &Step, failure: ApiFailure) -> StepResult {
 fn went_well(result: &StepResult) -> bool {
     match result {
         StepResult::Credentials(result) => result.is_ok(),
-        StepResult::Asked(asked) => asked.iter().all(Result::is_ok),
+        StepResult::Responses(asked) => asked.iter().all(Result::is_ok),
         StepResult::Inspected(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
         StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),
         StepResult::Listed(result) => result.is_ok(),
-        StepResult::Published | StepResult::Signed(_) | StepResult::NotLeading => true,
+        StepResult::Published | StepResult::Signed(_) | StepResult::NotRun => true,
     }
 }
 
-fn describe(work: &Work, step: &Step, result: &StepResult) -> String {
+fn describe(work: &ObjectKey, step: &Step, result: &StepResult) -> String {
     let detail = match step {
         Step::WriteStatus { status, .. } => status
             .conditions

@@ -15,7 +15,7 @@ fn nothing_is_read_and_renewals_work() {
     let expected = [
         Kind::Create,
         Kind::Status,
-        Kind::Notice,
+        Kind::EventRecord,
         Kind::Update,
         Kind::Status,
     ];

@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True};
 use presigned_core::api::Renew;
-use presigned_core::engine::{Event, Unreached};
+use presigned_core::engine::{Event, TransportError};
 
 use crate::common::at;
 use crate::common::cloud::Source;
@@ -98,7 +98,7 @@ fn beyond_five_minutes_nothing_is_signed_and_living_urls_stay() {
 #[test]
 fn the_api_servers_clock_is_believed_where_the_store_never_told_its_own() {
     let mut scene = Scene::new();
-    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
     scene.run(5);
     scene
         .0

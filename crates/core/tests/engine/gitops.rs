@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use presigned_core::api::{Method, Renew};
-use presigned_core::engine::{ApiFailure, CredentialsFailure};
+use presigned_core::engine::{ApiError, CredentialsError};
 use presigned_core::{api::Reason, engine::Settings};
 use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ fn renewed(cases: &mut Vec<Case>) {
     scene.apply("dl", |_| {});
     cases.push(case("a new one", kind, psu(&scene, "dl"), "Progressing"));
     for _ in 0..3 {
-        scene.plan(Kind::Create, Fault::Lost(ApiFailure::Unavailable));
+        scene.plan(Kind::Create, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(1);
     assert_eq!(scene.ready("dl").1, "ApiError");
@@ -148,8 +148,8 @@ fn renewed(cases: &mut Vec<Case>) {
 
     let mut scene = Scene::issued("dl");
     for _ in 0..400 {
-        scene.plan(Kind::Update, Fault::Lost(ApiFailure::Unavailable));
-        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Unavailable));
+        scene.plan(Kind::Update, Fault::Lost(ApiError::Unavailable));
+        scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(13 * 3600);
     assert_eq!(scene.ready("dl").1, "Expired");
@@ -202,7 +202,7 @@ fn stores_and_policies(cases: &mut Vec<Case>) {
 
     let mut scene = Scene::new();
     for _ in 0..3 {
-        let failure = CredentialsFailure {
+        let failure = CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: "the provider did not answer; it is tried again".to_owned(),
         };

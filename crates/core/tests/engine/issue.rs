@@ -1,6 +1,6 @@
 //! Issue and renewal: what is written, how often, and what a restart or a crash costs.
 
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 
 use crate::common::at;
 use crate::common::world::{Fault, Kind};
@@ -13,7 +13,7 @@ fn a_first_issue_is_one_secret_one_status_and_one_event() {
         scene.apply("dl", |_| {});
         scene.run(30);
     });
-    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::Notice]);
+    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::EventRecord]);
     assert!(scene.works(&scene.url("dl")));
     assert_eq!(scene.status("dl").revision, Some(1));
 }
@@ -54,7 +54,7 @@ fn a_crash_between_the_two_writes_costs_one_reissue() {
         Kind::Inspect,
         Kind::Update,
         Kind::Status,
-        Kind::Notice,
+        Kind::EventRecord,
     ];
     assert_eq!(steps, expected);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -63,7 +63,7 @@ fn a_crash_between_the_two_writes_costs_one_reissue() {
 #[test]
 fn a_create_that_timed_out_after_it_landed_is_found_again() {
     let mut scene = Scene::new();
-    scene.plan(Kind::Create, Fault::Landed(ApiFailure::Timeout));
+    scene.plan(Kind::Create, Fault::Landed(ApiError::Timeout));
     scene.apply("dl", |_| {});
     scene.run(60);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -115,8 +115,8 @@ fn at_its_end_ready_turns_false_and_the_secret_goes() {
     // Nothing can be written for as long as the URL lives, and an hour longer.
     let end = scene.status("dl").expires_at.unwrap();
     for _ in 0..400 {
-        scene.plan(Kind::Update, Fault::Lost(ApiFailure::Unavailable));
-        scene.plan(Kind::Create, Fault::Lost(ApiFailure::Unavailable));
+        scene.plan(Kind::Update, Fault::Lost(ApiError::Unavailable));
+        scene.plan(Kind::Create, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(end.as_second() - now.as_second() - 1);
     assert!(scene.ready("dl").0);
@@ -132,7 +132,7 @@ fn a_pause_that_the_api_server_asks_for_pauses_all() {
     let retry_after = Some(std::time::Duration::from_secs(20));
     scene.plan(
         Kind::Create,
-        Fault::Lost(ApiFailure::TooManyRequests { retry_after }),
+        Fault::Lost(ApiError::TooManyRequests { retry_after }),
     );
     for name in ["one", "two", "three"] {
         scene.apply(name, |_| {});

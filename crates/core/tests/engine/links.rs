@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew};
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 
 use crate::common::at;
 use crate::common::cloud::Source;
@@ -436,7 +436,7 @@ fn a_link_without_a_status_is_issued_anew() {
 fn a_link_whose_status_could_not_be_written_before_its_end_is_not_issued_twice() {
     let mut scene = Scene::new();
     for _ in 0..40 {
-        scene.plan(Kind::Status, Fault::Lost(ApiFailure::Unavailable));
+        scene.plan(Kind::Status, Fault::Lost(ApiError::Unavailable));
     }
     let steps = scene.steps(|scene| {
         scene.apply("link", never("1m"));
@@ -512,7 +512,7 @@ fn a_ttl_that_cannot_be_read_deletes_nothing() {
 #[test]
 fn an_ended_link_refuses_a_renewal_whatever_went_wrong_before() {
     let mut scene = issued("2h");
-    scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Unavailable));
+    scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
     run_to_end(&mut scene, 600);
     assert!(scene.secret("link").is_none());
     let now = scene.0.now;
@@ -549,7 +549,7 @@ fn a_deletion_that_is_forbidden_is_told_and_tried_again() {
     scene.apply("link", never("2h"));
     scene.apply("link", |spec| spec.ttl_after_expiry = Some("1h".to_owned()));
     scene.run(30);
-    scene.plan(Kind::DeleteResource, Fault::Lost(ApiFailure::Forbidden));
+    scene.plan(Kind::DeleteResource, Fault::Lost(ApiError::Forbidden));
     run_to_end(&mut scene, 3600 + 60);
     assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
     assert_eq!(scene.condition("link", "Stalled").reason, "Forbidden");

@@ -1,7 +1,7 @@
 //! Many objects of one resource: named keys, and what a prefix lists.
 
 use presigned_core::api::{ListOptions, PolicyMethod};
-use presigned_core::engine::{ListFailure, Unreached};
+use presigned_core::engine::{ListError, TransportError};
 
 use crate::common::specs;
 use crate::common::world::Kind;
@@ -65,7 +65,7 @@ fn each_named_key_gets_a_url_that_works() {
         });
         scene.run(30);
     });
-    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::Notice]);
+    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::EventRecord]);
     assert_eq!(keys(&scene), ["team-a/b", "team-a/a"]);
     for (_, url) in urls(&scene) {
         assert!(scene.works(&url));
@@ -95,7 +95,7 @@ fn a_prefix_gets_a_url_for_each_object_under_it() {
     });
     assert_eq!(
         steps,
-        [Kind::List, Kind::Create, Kind::Status, Kind::Notice]
+        [Kind::List, Kind::Create, Kind::Status, Kind::EventRecord]
     );
     let wanted = ["team-a/in/a.bin", "team-a/in/b.bin", "team-a/in/deep/c.bin"];
     assert_eq!(keys(&scene), wanted);
@@ -177,7 +177,7 @@ fn a_listing_that_fails_takes_no_living_url_away() {
     apply_prefix(&mut scene, |_| {});
     scene.run(30);
     let old = urls(&scene);
-    scene.0.cloud.listings_fail = Some(ListFailure::Unreached(Unreached::Timeout));
+    scene.0.cloud.listings_fail = Some(ListError::TransportError(TransportError::Timeout));
     let wait = scene.until_renewal("dl");
     scene.run(wait + 600);
     assert!(scene.ready("dl").0, "it lives");
@@ -239,7 +239,7 @@ fn many_objects_are_signed_by_a_step_of_their_own() {
             Kind::Sign,
             Kind::Create,
             Kind::Status,
-            Kind::Notice
+            Kind::EventRecord
         ]
     );
     assert_eq!(scene.status("dl").objects, Some(503));
@@ -275,7 +275,7 @@ fn a_longer_life_of_another_rule_is_not_signed_for_what_is_listed() {
     });
     assert_eq!(
         steps,
-        [Kind::List, Kind::Create, Kind::Status, Kind::Notice]
+        [Kind::List, Kind::Create, Kind::Status, Kind::EventRecord]
     );
     let status = scene.status("dl");
     let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();

@@ -2,7 +2,7 @@
 
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::api::{Method, Reason, UnsignedHeaders};
-use presigned_core::engine::Unreached;
+use presigned_core::engine::TransportError;
 
 use crate::common::cloud::Source;
 use crate::scene::Scene;
@@ -41,7 +41,7 @@ fn a_put_is_refused_where_they_are_accepted_unless_the_admin_says_so() {
 #[test]
 fn a_put_waits_until_it_is_known() {
     let mut scene = with_an_upload(|scene| {
-        scene.0.cloud.server(HOME).down = Some(Unreached::Connection);
+        scene.0.cloud.server(HOME).down = Some(TransportError::Connection);
     });
     let reason = "UnsignedHeadersUnknown".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));
@@ -59,7 +59,7 @@ fn a_put_waits_until_it_is_known() {
 #[test]
 fn what_is_known_is_known_after_a_restart_too() {
     let mut scene = with_an_upload(|_| {});
-    scene.0.cloud.server(HOME).down = Some(Unreached::Connection);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Connection);
     scene.restart();
     scene.apply("more", |spec| spec.method = Some(Method::Put));
     scene.run(30);

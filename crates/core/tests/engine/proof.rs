@@ -1,7 +1,7 @@
 //! `verify`: what is tried, when, and what becomes of it.
 
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
-use presigned_core::engine::{ApiFailure, Unreached};
+use presigned_core::engine::{ApiError, TransportError};
 
 use crate::common::cloud::Server;
 use crate::common::world::{Fault, Kind};
@@ -31,8 +31,8 @@ fn a_first_issue_is_tried_after_it_is_told() {
     let wanted = [
         Kind::Create,
         Kind::Status,
-        Kind::Notice,
-        Kind::Ask,
+        Kind::EventRecord,
+        Kind::S3Request,
         Kind::Status,
     ];
     assert_eq!(steps, wanted);
@@ -93,7 +93,10 @@ fn what_did_not_work_is_tried_with_growing_pauses_until_it_works() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     let tries = scene.steps(|scene| scene.run(3600));
-    let asks = tries.iter().filter(|kind| **kind == Kind::Ask).count();
+    let asks = tries
+        .iter()
+        .filter(|kind| **kind == Kind::S3Request)
+        .count();
     assert!((3..=9).contains(&asks), "{asks}");
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.run(3700);
@@ -102,7 +105,7 @@ fn what_did_not_work_is_tried_with_growing_pauses_until_it_works() {
         (ConditionStatus::True, "Works".to_owned())
     );
     let later = scene.steps(|scene| scene.run(3000));
-    assert!(!later.contains(&Kind::Ask), "{later:?}");
+    assert!(!later.contains(&Kind::S3Request), "{later:?}");
 }
 
 #[test]
@@ -127,7 +130,7 @@ fn required_means_that_only_what_worked_is_published() {
 #[test]
 fn who_mended_it_asks_for_a_renewal_and_need_not_wait_for_the_next_look() {
     let mut scene = with(Some(Verify::Require));
-    server(&mut scene).down = Some(Unreached::Tls);
+    server(&mut scene).down = Some(TransportError::Tls);
     scene.run(60);
     assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
     server(&mut scene).down = None;
@@ -142,13 +145,16 @@ fn who_mended_it_asks_for_a_renewal_and_need_not_wait_for_the_next_look() {
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 
     let mut scene = with(Some(Verify::Require));
-    server(&mut scene).down = Some(Unreached::Tls);
+    server(&mut scene).down = Some(TransportError::Tls);
     let steps = scene.steps(|scene| {
         for n in 0..60 {
             ask(scene, &n.to_string());
         }
     });
-    let asks = steps.iter().filter(|kind| **kind == Kind::Ask).count();
+    let asks = steps
+        .iter()
+        .filter(|kind| **kind == Kind::S3Request)
+        .count();
     assert!((2..=5).contains(&asks), "{asks} in two minutes");
 }
 
@@ -157,7 +163,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
     let mut scene = with(Some(Verify::Require));
     scene.run(30);
     let old = scene.url("dl");
-    server(&mut scene).down = Some(Unreached::Timeout);
+    server(&mut scene).down = Some(TransportError::Timeout);
     let wait = scene.until_renewal("dl");
     scene.run(wait + 60);
     assert_eq!(scene.url("dl"), old);
@@ -174,7 +180,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
 #[test]
 fn signing_works_where_nothing_can_be_reached() {
     let mut scene = with(None);
-    server(&mut scene).down = Some(Unreached::Host);
+    server(&mut scene).down = Some(TransportError::Host);
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     let unknown = (ConditionStatus::Unknown, "HostNotFound".to_owned());
@@ -185,7 +191,7 @@ fn signing_works_where_nothing_can_be_reached() {
 fn never_tries_nothing() {
     let mut scene = with(Some(Verify::Never));
     let steps = scene.steps(|scene| scene.run(30));
-    assert!(!steps.contains(&Kind::Ask), "{steps:?}");
+    assert!(!steps.contains(&Kind::S3Request), "{steps:?}");
     let told = |scene: &Scene| {
         let conditions = &scene.status("dl").conditions;
         conditions.iter().any(|c| c.type_ == "Verified")
@@ -276,7 +282,7 @@ fn what_worked_is_not_told_of_what_is_gone() {
     assert_eq!(verified(&scene).1, "Works");
     for _ in 0..1000 {
         for kind in [Kind::Create, Kind::Update] {
-            scene.plan(kind, Fault::Lost(ApiFailure::Forbidden));
+            scene.plan(kind, Fault::Lost(ApiError::Forbidden));
         }
     }
     scene.run(14 * 3600);

@@ -6,7 +6,7 @@ use presigned_core::api::{
     AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, Reason, SessionScope,
     StoreCredentials,
 };
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 
 use crate::common::cloud::Source;
 use crate::common::specs;
@@ -86,7 +86,7 @@ fn a_session_of_the_earlier_role_signs_nothing_after_an_invalid_spec() {
 #[test]
 fn a_session_of_the_earlier_role_signs_nothing_where_the_stores_own_never_came() {
     let mut scene = with_two_roles();
-    let failure = CredentialsFailure {
+    let failure = CredentialsError {
         reason: Reason::CredentialsInvalid,
         message: "the STS says no".to_owned(),
     };

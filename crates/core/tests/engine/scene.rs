@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::api::{ClusterObjectStoreSpec, Condition, ConditionStatus, PresignedUrlSpec};
-use presigned_core::engine::{SecretAccess, Settings, Step, Work};
+use presigned_core::engine::{ObjectKey, SecretAccess, Settings, Step};
 
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
-use crate::common::world::{Fault, Kind, Meddler, World};
+use crate::common::world::{Fault, FaultyS3Proxy, Kind, World};
 
 /// What goes otherwise than well.
 #[derive(Default)]
@@ -24,8 +24,8 @@ pub struct Script {
     late: Vec<(Kind, i64)>,
 }
 
-impl Meddler for Script {
-    fn fault(&mut self, _work: &Work, step: &Step, _now: Timestamp) -> Option<Fault> {
+impl FaultyS3Proxy for Script {
+    fn fault(&mut self, _work: &ObjectKey, step: &Step, _now: Timestamp) -> Option<Fault> {
         let kind = Kind::of(step);
         let mut planned = self.planned.iter();
         let at = planned.position(|(planned, _)| *planned == kind)?;
@@ -169,7 +169,7 @@ impl Scene {
         doing(self);
         self.0.records[before..]
             .iter()
-            .filter(|record| matches!(record.work, Work::Resource(_)))
+            .filter(|record| matches!(record.work, ObjectKey::Resource(_)))
             .map(|record| record.kind)
             .collect()
     }

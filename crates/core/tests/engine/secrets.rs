@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presigned_core::engine::ApiFailure;
+use presigned_core::engine::ApiError;
 
 use crate::common::world::{Fault, Kind};
 use crate::scene::{NS, Scene};
@@ -143,7 +143,7 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     let mut scene = Scene::issued("dl");
     let old = scene.url("dl");
     for _ in 0..100 {
-        scene.plan(Kind::Update, Fault::Lost(ApiFailure::Invalid));
+        scene.plan(Kind::Update, Fault::Lost(ApiError::Invalid));
     }
     let wait = scene.until_renewal("dl");
     let steps = scene.steps(|scene| scene.run(wait + 600));
@@ -230,7 +230,7 @@ fn a_refused_first_secret_that_no_status_tells_of_goes() {
 
 fn forbid_removals(scene: &mut Scene) {
     for _ in 0..1000 {
-        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Forbidden));
+        scene.plan(Kind::Delete, Fault::Lost(ApiError::Forbidden));
     }
 }
 
@@ -263,7 +263,7 @@ fn without_the_right_to_read_no_stray_is_looked_at() {
     scene.apply("dl", |_| {});
     scene.run(30);
     for _ in 0..200 {
-        scene.plan(Kind::Delete, Fault::Lost(ApiFailure::Unavailable));
+        scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
     }
     for name in ["b", "c"] {
         scene.apply("dl", |spec| spec.secret_name = Some(name.to_owned()));
@@ -286,7 +286,7 @@ fn without_the_right_to_read_no_stray_is_looked_at() {
 fn what_was_to_be_removed_and_is_written_again_stays() {
     let mut scene = refused_and_untold();
     scene.run(30);
-    let slow = ApiFailure::TooManyRequests {
+    let slow = ApiError::TooManyRequests {
         retry_after: Some(Duration::from_secs(1)),
     };
     scene.plan(Kind::Inspect, Fault::Lost(slow));

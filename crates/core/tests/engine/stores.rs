@@ -1,7 +1,7 @@
 //! Stores: credentials that change, sessions that end, and sources that give nothing.
 
 use presigned_core::api::Reason;
-use presigned_core::engine::CredentialsFailure;
+use presigned_core::engine::CredentialsError;
 
 use crate::common::at;
 use crate::common::cloud::Source;
@@ -140,7 +140,7 @@ fn nothing_is_signed_for_a_new_endpoint_with_the_old_key() {
 #[test]
 fn a_clock_that_steps_back_makes_no_pause_longer() {
     let mut scene = Scene::new();
-    let failure = CredentialsFailure {
+    let failure = CredentialsError {
         reason: Reason::CredentialsUnavailable,
         message: "nobody answers".to_owned(),
     };

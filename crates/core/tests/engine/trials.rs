@@ -1,7 +1,7 @@
 //! Changes of a store that are tried before they are used: what can't work is not used, and what worked stays.
 
 use presigned_core::api::ConditionStatus::{False, True};
-use presigned_core::engine::Unreached;
+use presigned_core::engine::TransportError;
 
 use crate::common::specs;
 use crate::common::url::Parts;
@@ -133,7 +133,7 @@ fn what_was_rejected_before_a_start_is_no_word_on_another_endpoint() {
 #[test]
 fn an_endpoint_that_nobody_answers_at_is_not_used_until_somebody_does() {
     let mut scene = Scene::issued("dl");
-    scene.0.cloud.server(OTHER).down = Some(Unreached::Host);
+    scene.0.cloud.server(OTHER).down = Some(TransportError::Host);
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.run(3600);
     assert_eq!(scene.store_says("Ready"), says(False, "HostNotFound"));
@@ -153,7 +153,7 @@ fn an_endpoint_that_nobody_answers_at_is_not_used_until_somebody_does() {
 fn an_edit_that_is_taken_back_leaves_everything_as_it_was() {
     let mut scene = Scene::issued("dl");
     let url = scene.url("dl");
-    scene.0.cloud.server(OTHER).down = Some(Unreached::Connection);
+    scene.0.cloud.server(OTHER).down = Some(TransportError::Connection);
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.run(60);
     assert_eq!(scene.store_says("Ready"), says(False, "ConnectionFailed"));
@@ -208,7 +208,7 @@ fn another_source_that_gives_nothing_takes_nothing_away() {
 #[test]
 fn a_store_that_never_answered_is_not_held_back() {
     let mut scene = Scene::new();
-    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
     scene.apply("dl", |_| {});
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -221,7 +221,7 @@ fn a_store_that_never_answered_is_not_held_back() {
 #[test]
 fn a_store_that_answered_before_must_answer_before_a_new_key_is_used() {
     let mut scene = Scene::issued("dl");
-    scene.0.cloud.server(HOME).down = Some(Unreached::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
     let key = scene.rotate();
     scene.run(3600);
     assert_eq!(scene.store_says("Ready"), says(False, "StoreUnavailable"));
@@ -235,7 +235,7 @@ fn a_store_that_answered_before_must_answer_before_a_new_key_is_used() {
 fn where_nobody_uses_a_store_there_is_nothing_to_try_a_change_with() {
     let mut scene = Scene::new();
     scene.run(10);
-    scene.0.cloud.server(OTHER).down = Some(Unreached::Host);
+    scene.0.cloud.server(OTHER).down = Some(TransportError::Host);
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.run(60);
     assert_eq!(scene.0.cloud.asked, []);

@@ -39,7 +39,7 @@ pub enum What<'a> {
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub struct Ask<'a> {
+pub struct S3Request<'a> {
     pub namespace: &'a str,
     pub store: &'a str,
     pub bucket: &'a str,
@@ -69,7 +69,7 @@ impl Rules {
         }
     }
 
-    pub fn say(&self, ask: &Ask<'_>) -> Say {
+    pub fn say(&self, ask: &S3Request<'_>) -> Say {
         let Some(labels) = self.labels.get(ask.namespace) else {
             return Say::Denied;
         };
@@ -135,8 +135,8 @@ impl Rules {
 }
 
 /// What a spec asks of some objects.
-pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec, what: What<'a>) -> Ask<'a> {
-    Ask {
+pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec, what: What<'a>) -> S3Request<'a> {
+    S3Request {
         namespace,
         store: store(spec),
         bucket: &spec.bucket,
@@ -187,7 +187,7 @@ fn selects(
     }
 }
 
-fn allows(rule: &AllowRule, ask: &Ask<'_>) -> bool {
+fn allows(rule: &AllowRule, ask: &S3Request<'_>) -> bool {
     let method = match ask.method {
         Method::Get => rule.methods.contains(&PolicyMethod::Get),
         Method::Head => {

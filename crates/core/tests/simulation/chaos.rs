@@ -6,13 +6,13 @@
 use jiff::Timestamp;
 use presigned_core::api::Reason;
 use presigned_core::engine::{
-    ApiFailure, CredentialsFailure, Event, Step, StepResult, Watched, Work,
+    ApiError, CredentialsError, Event, ObjectKey, Step, StepResult, Watched,
 };
 
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place};
 use crate::common::rng::Rng;
-use crate::common::world::{Fault, Meddler, carry_out, place};
+use crate::common::world::{Fault, FaultyS3Proxy, execute, place};
 use crate::given::Given;
 use crate::sabotage::Sabotage;
 
@@ -70,16 +70,16 @@ impl Chaos {
     fn api_fault(&mut self) -> Option<Fault> {
         let back_in = self.rng.range(0, 90);
         Some(match self.rng.range(0, 1000) {
-            0..8 => Fault::Lost(ApiFailure::Timeout),
-            8..18 => Fault::Landed(ApiFailure::Timeout),
-            18..26 => Fault::Lost(ApiFailure::Unavailable),
-            26..30 => Fault::Landed(ApiFailure::Unavailable),
-            30..34 => Fault::Lost(ApiFailure::Other(Some(418))),
-            34..37 => Fault::Lost(ApiFailure::Forbidden),
-            37..42 => Fault::Lost(ApiFailure::TooManyRequests {
+            0..8 => Fault::Lost(ApiError::Timeout),
+            8..18 => Fault::Landed(ApiError::Timeout),
+            18..26 => Fault::Lost(ApiError::Unavailable),
+            26..30 => Fault::Landed(ApiError::Unavailable),
+            30..34 => Fault::Lost(ApiError::Other(Some(418))),
+            34..37 => Fault::Lost(ApiError::Forbidden),
+            37..42 => Fault::Lost(ApiError::TooManyRequests {
                 retry_after: (back_in > 30).then(|| std::time::Duration::from_secs(20)),
             }),
-            42..48 => Fault::Lost(ApiFailure::Conflict),
+            42..48 => Fault::Lost(ApiError::Conflict),
             48..54 => Fault::CrashBefore(back_in),
             54..62 => Fault::CrashAfter(back_in),
             _ => return None,
@@ -87,20 +87,20 @@ impl Chaos {
     }
 }
 
-impl Meddler for Chaos {
-    fn fault(&mut self, _work: &Work, step: &Step, now: Timestamp) -> Option<Fault> {
+impl FaultyS3Proxy for Chaos {
+    fn fault(&mut self, _work: &ObjectKey, step: &Step, now: Timestamp) -> Option<Fault> {
         if !self.on {
             return None;
         }
         if let Step::FetchCredentials { .. } = step {
             if now < self.sts_down_until {
-                return Some(Fault::NoCredentials(CredentialsFailure {
+                return Some(Fault::NoCredentials(CredentialsError {
                     reason: Reason::CredentialsUnavailable,
                     message: "the model's STS is down".to_owned(),
                 }));
             }
             return match self.rng.range(0, 100) {
-                0..4 => Some(Fault::NoCredentials(CredentialsFailure {
+                0..4 => Some(Fault::NoCredentials(CredentialsError {
                     reason: Reason::CredentialsUnavailable,
                     message: "the model's provider is down".to_owned(),
                 })),
@@ -111,8 +111,9 @@ impl Meddler for Chaos {
         if let Step::Sign(_) = step {
             return None;
         }
-        if now < self.outage_until && !matches!(step, Step::List { .. } | Step::Ask { .. }) {
-            return Some(Fault::Lost(ApiFailure::Unavailable));
+        if now < self.outage_until && !matches!(step, Step::List { .. } | Step::SendRequests { .. })
+        {
+            return Some(Fault::Lost(ApiError::Unavailable));
         }
         self.api_fault()
     }
@@ -129,7 +130,7 @@ impl Meddler for Chaos {
         &mut self,
         cluster: &mut Cluster,
         cloud: &mut Cloud,
-        work: &Work,
+        work: &ObjectKey,
         step: &Step,
         now: Timestamp,
     ) -> StepResult {
@@ -142,13 +143,13 @@ impl Meddler for Chaos {
             .and_then(|place| cluster.secrets.get(&place));
         let own = standing.is_some_and(|secret| {
             let mut owners = secret.owners.iter();
-            owners.any(|owner| *work == Work::Resource(owner.uid.as_str().into()))
+            owners.any(|owner| *work == ObjectKey::Resource(owner.uid.as_str().into()))
         });
         let before = standing
             .and_then(|secret| Some((Given::of(&secret.data).ok()?, secret.edited.is_some())));
         let result = match self.sabotage.land(cluster, cloud, work, step, now) {
             Some(result) => result,
-            None => carry_out(cluster, cloud, work, step, now),
+            None => execute(cluster, cloud, work, step, now),
         };
         let stored = match (step, &result) {
             (
@@ -157,7 +158,7 @@ impl Meddler for Chaos {
             ) => Some((write.namespace.clone(), write.name.clone())),
             _ => None,
         };
-        if let (Work::Resource(uid), Some(place)) = (work, stored)
+        if let (ObjectKey::Resource(uid), Some(place)) = (work, stored)
             && let Some(secret) = cluster.secrets.get(&place)
         {
             self.written.push(Written {
@@ -168,7 +169,7 @@ impl Meddler for Chaos {
                 before,
             });
         } else if let (
-            Work::Resource(uid),
+            ObjectKey::Resource(uid),
             Step::DeleteSecret { .. },
             StepResult::SecretDeleted(Ok(())),
             Some((given, false)),

@@ -1,9 +1,9 @@
 //! What a status must say when all has been well for a while, by the judge's own reading of everything.
 
 use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew, SessionScope, Verify};
-use presigned_core::engine::{ResourceSeen, SecretAccess};
+use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
-use crate::allowed::{Ask, Rules, Say, What, ask};
+use crate::allowed::{Rules, S3Request, Say, What, ask};
 use crate::chaos::Chaos;
 use crate::common::world::World;
 use crate::holds::{keeps, server, store_of, usable};
@@ -45,7 +45,7 @@ fn lives_on(allowed: ConditionStatus) -> Expected {
 }
 
 /// Nothing new can be issued: what lives lives on, and what was never there has this reason.
-fn failing(world: &World<Chaos>, seen: &ResourceSeen, reason: &'static str) -> Expected {
+fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) -> Expected {
     let allowed = ConditionStatus::True;
     if seen.status.revision.is_none() {
         return failed(reason, allowed);
@@ -58,7 +58,7 @@ fn failing(world: &World<Chaos>, seen: &ResourceSeen, reason: &'static str) -> E
 }
 
 /// What the status of a resource must say now.
-pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Expected {
+pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) -> Expected {
     let now = world.now;
     let late = judge
         .calm_since
@@ -147,7 +147,7 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Exp
 fn listing(
     world: &World<Chaos>,
     rules: &Rules,
-    seen: &ResourceSeen,
+    seen: &PresignedUrlSeen,
     spec: &PresignedUrlSpec,
     most: u32,
 ) -> Result<Option<Vec<String>>, &'static str> {
@@ -172,7 +172,7 @@ fn listing(
     }
     let mut found = Vec::new();
     for key in kept.into_iter().filter(|key| safe(key)) {
-        let ask = Ask {
+        let ask = S3Request {
             ..ask(&seen.namespace, spec, What::Key(key))
         };
         match rules.say(&ask) {

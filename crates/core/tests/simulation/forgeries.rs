@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{AddressingStyle, GetOptions, Method, PutOptions};
-use presigned_core::engine::{ErrorCode, SecretWrite, Step, StepResult, Work};
+use presigned_core::engine::{ErrorCode, ObjectKey, SecretWrite, Step, StepResult};
 use presigned_core::issue::SecretBytes;
 use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
@@ -102,15 +102,15 @@ pub fn any_bucket(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>
 }
 
 /// What a faulty engine reads in the answers of a store.
-pub fn misread(bug: Bug, work: &Work, step: &Step, result: &mut StepResult) {
+pub fn misread(bug: Bug, work: &ObjectKey, step: &Step, result: &mut StepResult) {
     let none = Some(SignedDuration::ZERO);
     if let (Bug::DropsSkew, StepResult::Listed(Ok(listing))) = (bug, &mut *result) {
         listing.skew = none;
     }
-    let (StepResult::Asked(answers), Step::Ask { .. }) = (result, step) else {
+    let (StepResult::Responses(answers), Step::SendRequests { .. }) = (result, step) else {
         return;
     };
-    let of_store = matches!(work, Work::Store(_));
+    let of_store = matches!(work, ObjectKey::Store(_));
     for (at, answer) in answers.iter_mut().enumerate() {
         let Ok(answer) = answer else { continue };
         match bug {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use presigned_core::api::{
     ClusterObjectStoreSpec, Format, ListOptions, Method, PostOptions, PresignedUrlSpec,
 };
-use presigned_core::engine::ResourceSeen;
+use presigned_core::engine::PresignedUrlSeen;
 use presigned_core::issue::data_hash;
 
 use crate::allowed::store;
@@ -51,7 +51,7 @@ impl Judge {
     pub fn holds(
         &mut self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         secret: &Secret,
         acted: Timestamp,
     ) -> Result<(), String> {
@@ -93,7 +93,7 @@ impl Judge {
     fn in_time(
         &self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         given: &Given,
     ) -> Result<(), String> {
         for entry in &given.entries {
@@ -129,7 +129,7 @@ impl Judge {
     fn accepted(
         &mut self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         secret: &Secret,
         given: &Given,
     ) -> Result<(), String> {
@@ -162,7 +162,7 @@ impl Judge {
     fn right_object(
         &self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         given: &Given,
     ) -> Result<(), String> {
         let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
@@ -184,7 +184,7 @@ impl Judge {
     fn right_origin(
         &self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         spec: &PresignedUrlSpec,
         given: &Given,
     ) -> bool {
@@ -231,7 +231,7 @@ impl Judge {
         })
     }
 
-    fn store_changed(&self, seen: &ResourceSeen) -> Timestamp {
+    fn store_changed(&self, seen: &PresignedUrlSeen) -> Timestamp {
         let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
         self.stores
             .get(name)
@@ -243,7 +243,7 @@ impl Judge {
 /// The store of a resource, where it can be read.
 pub fn store_of<'a>(
     world: &'a World<Chaos>,
-    seen: &ResourceSeen,
+    seen: &PresignedUrlSeen,
 ) -> Option<&'a ClusterObjectStoreSpec> {
     let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
     let store = world.cluster.stores.get(name)?;
@@ -258,7 +258,7 @@ pub fn server(world: &World<Chaos>, store: &ClusterObjectStoreSpec) -> Server {
 }
 
 /// By how much the clock behind an origin is ahead: all consumers' hosts lead to the store's own server.
-fn clock(world: &World<Chaos>, seen: &ResourceSeen, origin: &str) -> i64 {
+fn clock(world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> i64 {
     if origin == PUBLIC {
         return store_of(world, seen).map_or(0, |store| server(world, store).ahead);
     }
@@ -285,7 +285,7 @@ pub fn source(store: &ClusterObjectStoreSpec) -> String {
 }
 
 /// Whether a new URL could be had for a resource's store now, by all that is known to work.
-pub fn usable(world: &World<Chaos>, seen: &ResourceSeen) -> bool {
+pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
     let Some(store) = store_of(world, seen) else {
         return false;
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use presigned_core::api::{ConditionStatus, KIND, PresignedUrlSpec, PresignedUrlStatus};
-use presigned_core::engine::{ResourceSeen, Work};
+use presigned_core::engine::{ObjectKey, PresignedUrlSeen};
 
 use crate::allowed::{Rules, store};
 use crate::chaos::Chaos;
@@ -46,7 +46,7 @@ pub struct Judge {
     pub secrets: BTreeMap<(String, String), Known>,
     records_seen: usize,
     minute: i64,
-    calls: BTreeMap<Work, u32>,
+    calls: BTreeMap<ObjectKey, u32>,
     read: BTreeMap<String, String>,
     /// When people last did something.
     noted: Option<Timestamp>,
@@ -125,7 +125,7 @@ impl Judge {
             self.removed(world, &removed);
         }
         self.count_calls(world);
-        let resources: Vec<ResourceSeen> = world.cluster.resources.values().cloned().collect();
+        let resources: Vec<PresignedUrlSeen> = world.cluster.resources.values().cloned().collect();
         for seen in &resources {
             self.link(world, seen);
             self.resource(world, seen);
@@ -138,14 +138,14 @@ impl Judge {
     /// Whether the operator had time to react for a resource to what happened then.
     pub fn had_time(
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         since: Timestamp,
         time: i64,
     ) -> bool {
         let store = seen.spec.as_ref().map_or("default", |spec| store(spec));
         let works = [
-            Work::Resource(seen.uid.clone()),
-            Work::Store(store.to_owned()),
+            ObjectKey::Resource(seen.uid.clone()),
+            ObjectKey::Store(store.to_owned()),
         ];
         let trouble = works
             .iter()
@@ -160,7 +160,7 @@ impl Judge {
     }
 
     /// Promise 8: what was never issued is issued within seconds, where nothing stands in the way.
-    fn first_issue(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
+    fn first_issue(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let ending = world
             .cluster
             .namespaces
@@ -190,7 +190,7 @@ impl Judge {
     }
 
     /// Promise 1 and 9: what Ready=True says is so.
-    fn resource(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
+    fn resource(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let ending = world
             .cluster
             .namespaces
@@ -209,7 +209,7 @@ impl Judge {
             .iter()
             .rev()
             .take(50)
-            .find(|record| record.work == Work::Resource(seen.uid.clone()))
+            .find(|record| record.work == ObjectKey::Resource(seen.uid.clone()))
             .map_or(Timestamp::MIN, |record| record.at);
         let secret = match world.cluster.secrets.get(&place) {
             Some(secret) if secret.uid == secret_ref.uid => secret,
@@ -246,9 +246,9 @@ impl Judge {
             self.minute = minute;
             self.calls.clear();
         }
-        let new: Vec<Work> = world.records[self.records_seen.min(world.records.len())..]
+        let new: Vec<ObjectKey> = world.records[self.records_seen.min(world.records.len())..]
             .iter()
-            .filter(|record| record.kind != Kind::Notice)
+            .filter(|record| record.kind != Kind::EventRecord)
             .map(|record| record.work.clone())
             .collect();
         self.records_seen = world.records.len();
@@ -309,7 +309,7 @@ impl Judge {
     }
 
     /// Promise 10: no secret in words.
-    fn words(&mut self, world: &World<Chaos>, resources: &[ResourceSeen]) {
+    fn words(&mut self, world: &World<Chaos>, resources: &[PresignedUrlSeen]) {
         let mut texts: Vec<String> = Vec::new();
         for seen in resources {
             let version = self.read.entry(seen.uid.to_string()).or_default();
@@ -364,7 +364,7 @@ pub fn renewed_false(status: &PresignedUrlStatus) -> bool {
     condition(status, "Renewed").is_some_and(|(renewed, _)| renewed == ConditionStatus::False)
 }
 
-pub fn suspended(seen: &ResourceSeen) -> bool {
+pub fn suspended(seen: &PresignedUrlSeen) -> bool {
     seen.spec
         .as_ref()
         .is_ok_and(|spec| spec.suspend == Some(true))

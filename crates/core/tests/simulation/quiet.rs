@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use presigned_core::api::{ConditionStatus, KIND, Verify};
-use presigned_core::engine::{ResourceSeen, SecretAccess, Work};
+use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 
 use crate::allowed::seconds;
 use crate::chaos::Chaos;
@@ -13,13 +13,13 @@ use crate::given::Given;
 use crate::judge::{Judge, ready};
 
 /// A write that is not the operator's fault.
-pub fn excused(record: &Record, stale: &[Work]) -> bool {
+pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     // A create that meets a Secret which cannot be read is a question, not a write.
     (record.kind == Kind::Create && !record.ok) || stale.contains(&record.work)
 }
 
 /// The stores that nobody used for so long that they tell the end of a session that is over; a start fetches another.
-pub fn stale(world: &World<Chaos>) -> Vec<Work> {
+pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
     let soon = world.now.as_second() + 300;
     world
         .cluster
@@ -29,7 +29,7 @@ pub fn stale(world: &World<Chaos>) -> Vec<Work> {
             let told = store.status.credentials_expire_at;
             told.is_some_and(|end| end.as_second() < soon)
         })
-        .map(|store| Work::Store(store.name.clone()))
+        .map(|store| ObjectKey::Store(store.name.clone()))
         .collect()
 }
 
@@ -111,7 +111,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
 }
 
 /// A link that ended so long ago that its resource must be gone.
-fn overdue(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Option<String> {
+fn overdue(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) -> Option<String> {
     let end = judge.links.get(&*seen.uid)?;
     let ttl = seen.spec.as_ref().ok()?.ttl_after_expiry.as_deref()?;
     let ttl = if ttl == "0s" { 0 } else { seconds(ttl) };
@@ -120,11 +120,11 @@ fn overdue(world: &World<Chaos>, judge: &Judge, seen: &ResourceSeen) -> Option<S
     (!gone).then(|| format!("the link ended at {end}, and the resource is still there"))
 }
 
-fn spec_verifies(seen: &ResourceSeen) -> Option<Verify> {
+fn spec_verifies(seen: &PresignedUrlSeen) -> Option<Verify> {
     seen.spec.as_ref().ok()?.verify
 }
 
-fn compare(seen: &ResourceSeen, expected: &Expected) -> Result<(), String> {
+fn compare(seen: &PresignedUrlSeen, expected: &Expected) -> Result<(), String> {
     let status = &seen.status;
     let get = |type_: &str| {
         status

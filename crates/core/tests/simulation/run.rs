@@ -155,7 +155,7 @@ impl Run<'_> {
             let written = self.world.records[before..]
                 .iter()
                 .find(|record| record.kind.writes() && !quiet::excused(record, &stale));
-            if let Some(record) = written.filter(|record| record.kind != Kind::Notice) {
+            if let Some(record) = written.filter(|record| record.kind != Kind::EventRecord) {
                 let when = if restart {
                     "after a restart"
                 } else {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
-    ApiFailure, Change, Event, ObjectVersion, ResourceSeen, Step, StepResult, Work,
+    ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult,
 };
 
 use crate::common::at;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
-use crate::common::world::{carry_out, place};
+use crate::common::world::{execute, place};
 use crate::forgeries::{any_bucket, longer, misread, unjudged};
 
 /// A bug between the engine and the world.
@@ -82,7 +82,7 @@ pub struct Sabotage {
     bug: Bug,
     now: Timestamp,
     ends: BTreeMap<Place, Timestamp>,
-    backlog: Vec<(Timestamp, Work, Step)>,
+    backlog: Vec<(Timestamp, ObjectKey, Step)>,
 }
 
 impl Sabotage {
@@ -101,7 +101,7 @@ impl Sabotage {
         &mut self,
         cluster: &mut Cluster,
         cloud: &mut Cloud,
-        work: &Work,
+        work: &ObjectKey,
         step: &Step,
         now: Timestamp,
     ) -> Option<StepResult> {
@@ -120,7 +120,7 @@ impl Sabotage {
             _ => None,
         };
         if let Some(step) = forgery {
-            return Some(carry_out(cluster, cloud, work, &step, now));
+            return Some(execute(cluster, cloud, work, &step, now));
         }
         match (self.bug, step) {
             (
@@ -139,10 +139,10 @@ impl Sabotage {
                     source,
                     session,
                 };
-                Some(carry_out(cluster, cloud, work, &step, now))
+                Some(execute(cluster, cloud, work, &step, now))
             }
-            (bug, Step::Ask { .. } | Step::List { .. }) => {
-                let mut result = carry_out(cluster, cloud, work, step, now);
+            (bug, Step::SendRequests { .. } | Step::List { .. }) => {
+                let mut result = execute(cluster, cloud, work, step, now);
                 misread(bug, work, step, &mut result);
                 Some(result)
             }
@@ -151,7 +151,7 @@ impl Sabotage {
                     write: write.clone(),
                     target: version(&standing?),
                 };
-                Some(carry_out(cluster, cloud, work, &step, now))
+                Some(execute(cluster, cloud, work, &step, now))
             }
             (Bug::DeletesForeign, Step::CreateSecret(write)) => {
                 let step = Step::DeleteSecret {
@@ -159,14 +159,14 @@ impl Sabotage {
                     name: write.name.clone(),
                     target: version(&standing?),
                 };
-                carry_out(cluster, cloud, work, &step, now);
-                Some(StepResult::SecretWritten(Err(ApiFailure::AlreadyExists)))
+                execute(cluster, cloud, work, &step, now);
+                Some(StepResult::SecretWritten(Err(ApiError::AlreadyExists)))
             }
             (Bug::PublishesOldUrl, Step::UpdateSecret { write, target }) => {
                 let mut write = write.clone();
                 write.data = data(&standing?);
                 let target = target.clone();
-                Some(carry_out(
+                Some(execute(
                     cluster,
                     cloud,
                     work,
@@ -183,7 +183,7 @@ impl Sabotage {
                 debug_assert_eq!(write.namespace, namespace);
                 write.data = data(other.1);
                 let target = target.clone();
-                Some(carry_out(
+                Some(execute(
                     cluster,
                     cloud,
                     work,
@@ -193,7 +193,7 @@ impl Sabotage {
             }
             (Bug::LivesTooLong, Step::CreateSecret(write)) => {
                 let write = longer(write, cloud)?;
-                Some(carry_out(
+                Some(execute(
                     cluster,
                     cloud,
                     work,
@@ -202,7 +202,7 @@ impl Sabotage {
                 ))
             }
             (Bug::OutlivesSession, Step::FetchCredentials { .. }) => {
-                let mut result = carry_out(cluster, cloud, work, step, now);
+                let mut result = execute(cluster, cloud, work, step, now);
                 if let StepResult::Credentials(Ok(credentials)) = &mut result {
                     credentials.expires_at =
                         credentials.expires_at.map(|end| at(end.as_second() + 3600));
@@ -219,12 +219,12 @@ impl Sabotage {
             }
             (Bug::WritesTwice, Step::UpdateSecret { write, .. }) => {
                 let StepResult::SecretWritten(Ok(target)) =
-                    carry_out(cluster, cloud, work, step, now)
+                    execute(cluster, cloud, work, step, now)
                 else {
-                    return Some(StepResult::SecretWritten(Err(ApiFailure::Conflict)));
+                    return Some(StepResult::SecretWritten(Err(ApiError::Conflict)));
                 };
                 let write = write.clone();
-                Some(carry_out(
+                Some(execute(
                     cluster,
                     cloud,
                     work,
@@ -236,7 +236,7 @@ impl Sabotage {
                 Some(leaking_status(cluster, cloud, work, step, now))
             }
             (Bug::LooksForEver, Step::InspectSecret { data: true, .. }) => {
-                let result = carry_out(cluster, cloud, work, step, now);
+                let result = execute(cluster, cloud, work, step, now);
                 cluster.edit_secret(&place(step)?, now, |secret| {
                     let looks = secret.annotations.len().to_string();
                     secret.annotations.insert(format!("looks-{looks}"), looks);
@@ -268,7 +268,7 @@ impl Sabotage {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
             (Bug::OverlooksDrift, Step::InspectSecret { data: true, .. }) => {
-                let mut result = carry_out(cluster, cloud, work, step, now);
+                let mut result = execute(cluster, cloud, work, step, now);
                 if let StepResult::Inspected(Ok(Some(seen))) = &mut result
                     && let Some(content) = &mut seen.content
                     && let Some(told) = status(cluster, work).and_then(|s| s.secret_ref.as_ref())
@@ -278,7 +278,7 @@ impl Sabotage {
                 Some(result)
             }
             (Bug::RenewsLate, Step::CreateSecret(_) | Step::UpdateSecret { .. }) => {
-                let result = carry_out(cluster, cloud, work, step, now);
+                let result = execute(cluster, cloud, work, step, now);
                 let place = place(step)?;
                 let parts = Parts::of(cluster.secrets.get(&place)?.text("url")?)?;
                 self.ends.insert(place, parts.end);
@@ -313,8 +313,8 @@ impl Sabotage {
     }
 
     /// What a faulty engine would take a resource for.
-    fn misheard(&self, bug: Bug, change: Change<ResourceSeen>) -> Change<ResourceSeen> {
-        let once = |seen: &ResourceSeen| {
+    fn misheard(&self, bug: Bug, change: Change<PresignedUrlSeen>) -> Change<PresignedUrlSeen> {
+        let once = |seen: &PresignedUrlSeen| {
             let spec = seen.spec.as_ref().ok();
             spec.is_some_and(|spec| spec.renew == Some(Renew::Never))
         };
@@ -346,13 +346,13 @@ impl Sabotage {
             .partition(|(time, _, _)| *time <= now);
         self.backlog = waits;
         for (_, work, step) in due {
-            carry_out(cluster, cloud, &work, &step, now);
+            execute(cluster, cloud, &work, &step, now);
         }
     }
 }
 
 /// The resource without its wish to be issued once.
-fn renewed(mut seen: ResourceSeen) -> ResourceSeen {
+fn renewed(mut seen: PresignedUrlSeen) -> PresignedUrlSeen {
     if let Ok(spec) = &mut seen.spec {
         spec.renew = None;
         spec.ttl_after_expiry = None;
@@ -364,7 +364,7 @@ fn renewed(mut seen: ResourceSeen) -> ResourceSeen {
 fn leaking_status(
     cluster: &mut Cluster,
     cloud: &mut Cloud,
-    work: &Work,
+    work: &ObjectKey,
     step: &Step,
     now: Timestamp,
 ) -> StepResult {
@@ -380,7 +380,7 @@ fn leaking_status(
     {
         status.conditions[0].message = format!("good: {url}");
     }
-    carry_out(cluster, cloud, work, &step, now)
+    execute(cluster, cloud, work, &step, now)
 }
 
 fn version(secret: &Secret) -> ObjectVersion {
@@ -398,8 +398,8 @@ fn data(secret: &Secret) -> BTreeMap<String, presigned_core::issue::SecretBytes>
         .collect()
 }
 
-fn status<'a>(cluster: &'a Cluster, work: &Work) -> Option<&'a PresignedUrlStatus> {
-    let Work::Resource(uid) = work else {
+fn status<'a>(cluster: &'a Cluster, work: &ObjectKey) -> Option<&'a PresignedUrlStatus> {
+    let ObjectKey::Resource(uid) = work else {
         return None;
     };
     cluster

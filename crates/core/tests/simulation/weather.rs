@@ -2,7 +2,7 @@
 //! away, objects that come and go.
 
 use jiff::Timestamp;
-use presigned_core::engine::{Answer, ErrorCode, ListFailure, Unreached};
+use presigned_core::engine::{ErrorCode, ListError, S3Response, TransportError};
 
 use crate::chaos::Chaos;
 use crate::common::at;
@@ -44,10 +44,10 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
     match rng.range(0, 25) {
         0..3 => {
             let how = *rng.pick(&[
-                Unreached::Host,
-                Unreached::Connection,
-                Unreached::Tls,
-                Unreached::Timeout,
+                TransportError::Host,
+                TransportError::Connection,
+                TransportError::Tls,
+                TransportError::Timeout,
             ]);
             world.say(|| format!("{endpoint} is down until {soon}: {how:?}"));
             world.cloud.server(endpoint).down = Some(how);
@@ -90,9 +90,9 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
     world.meddler.weather_at = world.meddler.weather_at.max(soon);
 }
 
-fn listing_failure(rng: &mut Rng) -> ListFailure {
+fn listing_failure(rng: &mut Rng) -> ListError {
     let refused = |status, code| {
-        ListFailure::Refused(Answer {
+        ListError::Refused(S3Response {
             status,
             code: Some(code),
             region: None,
@@ -102,9 +102,9 @@ fn listing_failure(rng: &mut Rng) -> ListFailure {
     match rng.range(0, 5) {
         0 => refused(403, ErrorCode::AccessDenied),
         1 => refused(503, ErrorCode::Unavailable),
-        2 => ListFailure::TooLong,
-        3 => ListFailure::Malformed,
-        _ => ListFailure::Unreached(Unreached::Timeout),
+        2 => ListError::TooLong,
+        3 => ListError::Malformed,
+        _ => ListError::TransportError(TransportError::Timeout),
     }
 }
 

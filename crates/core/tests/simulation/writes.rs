@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use presigned_core::api::{
     ClusterObjectStoreSpec, Method, PresignedUrlSpec, Renew, SessionScope, UnsignedHeaders, Verify,
 };
-use presigned_core::engine::ResourceSeen;
+use presigned_core::engine::PresignedUrlSeen;
 
-use crate::allowed::{Ask, Say, What, ask};
+use crate::allowed::{S3Request, Say, What, ask};
 use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
 use crate::common::world::World;
@@ -92,7 +92,7 @@ impl Judge {
                     ),
                     Call::Form(_) | Call::Url(_) => (What::Key(&entry.key), true),
                 };
-                let ask = Ask {
+                let ask = S3Request {
                     bucket: &entry.bucket,
                     seconds: None,
                     ..ask(namespace, spec, what)
@@ -116,7 +116,7 @@ impl Judge {
     fn in_good_time(
         &mut self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         written: &Written,
         who: &str,
     ) {
@@ -154,7 +154,7 @@ impl Judge {
     }
 
     /// Takes note of when a link ends, as its status tells it.
-    pub fn link(&mut self, world: &World<Chaos>, seen: &ResourceSeen) {
+    pub fn link(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let (Some(end), Some(generation)) =
             (seen.status.expires_at, ready_generation(&seen.status))
         else {
@@ -185,7 +185,7 @@ impl Judge {
     fn by_what_works(
         &mut self,
         world: &World<Chaos>,
-        seen: &ResourceSeen,
+        seen: &PresignedUrlSeen,
         written: &Written,
         given: &Given,
         who: &str,

@@ -19,9 +19,9 @@ use crate::serve::Background;
 use crate::{pki, tls};
 
 /// What AWS takes of an inline session policy.
-const LONGEST_POLICY: usize = 2048;
+const MAX_POLICY: usize = 2048;
 /// What AWS gives to a session that a session assumes.
-const LONGEST_CHAINED: i64 = 3600;
+const MAX_CHAINED: i64 = 3600;
 
 /// A running STS; it ends when it is dropped.
 #[derive(Debug)]
@@ -311,7 +311,7 @@ fn checked(call: &StsCall, (longest, chained): (i64, bool)) -> Result<i64, Refus
         ))
     };
     let seconds = call.duration.unwrap_or(3600);
-    if chained && seconds > LONGEST_CHAINED {
+    if chained && seconds > MAX_CHAINED {
         return invalid(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         );
@@ -328,8 +328,7 @@ fn checked(call: &StsCall, (longest, chained): (i64, bool)) -> Result<i64, Refus
     let Some(policy) = &call.policy else {
         return Ok(seconds);
     };
-    if policy.chars().count() > LONGEST_POLICY || !policy.chars().all(|c| (' '..='ÿ').contains(&c))
-    {
+    if policy.chars().count() > MAX_POLICY || !policy.chars().all(|c| (' '..='ÿ').contains(&c)) {
         return invalid("1 validation error detected at 'policy'");
     }
     let is_one = serde_json::from_str::<Value>(policy).is_ok_and(|policy| {

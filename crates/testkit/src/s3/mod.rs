@@ -24,7 +24,7 @@ use crate::serve::Background;
 use client::{Keys, Signer};
 use s3s_fs::Shared;
 
-pub use meddler::{Kind as RequestKind, Meddler, Meddling, Seen};
+pub use meddler::{FaultyS3Proxy, Kind as RequestKind, Meddling, Seen};
 
 /// The region that the servers say they are in.
 pub const REGION: &str = "eu-west-2";

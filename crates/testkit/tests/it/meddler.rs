@@ -7,14 +7,14 @@ use http::{Method, Response, StatusCode, header};
 use http_body_util::Full;
 use jiff::{SignedDuration, Timestamp};
 use presigned_testkit::s3::client::{self, element};
-use presigned_testkit::s3::{Meddler, Meddling, RequestKind, S3Server};
+use presigned_testkit::s3::{FaultyS3Proxy, Meddling, RequestKind, S3Server};
 
 use super::PATIENCE;
 
 /// Asks through the proxy, with a signature in the headers.
 async fn ask(
     server: &S3Server,
-    meddler: &Meddler,
+    meddler: &FaultyS3Proxy,
     method: Method,
     path: &str,
 ) -> anyhow::Result<Response<Bytes>> {
@@ -22,7 +22,7 @@ async fn ask(
     server.signer().send(method, &url, &[], "").await
 }
 
-async fn get(server: &S3Server, meddler: &Meddler) -> Response<Bytes> {
+async fn get(server: &S3Server, meddler: &FaultyS3Proxy) -> Response<Bytes> {
     let answer = ask(server, meddler, Method::GET, "/models/a%20b%2Bc").await;
     answer.expect("an answer")
 }
@@ -40,7 +40,7 @@ async fn signatures_hold_through_the_proxy() {
         S3Server::minio().await.expect("a server"),
     ] {
         server.put_object("models", "a b+c", "hello").expect("put");
-        let meddler = Meddler::before(&server).expect("a proxy");
+        let meddler = FaultyS3Proxy::before(&server).expect("a proxy");
         let answer = get(&server, &meddler).await;
         assert_eq!(answer.status(), StatusCode::OK, "{server:?}");
         assert_eq!(answer.body().as_ref(), b"hello");
@@ -66,7 +66,7 @@ async fn signatures_hold_through_the_proxy() {
 async fn the_proxy_speaks_tls_where_it_is_asked_to() {
     let server = S3Server::s3s_fs().expect("a server");
     server.put_object("models", "key", "hello").expect("put");
-    let meddler = Meddler::before_with_tls(&server).expect("a proxy");
+    let meddler = FaultyS3Proxy::before_with_tls(&server).expect("a proxy");
     let url = format!("{}/models/key", meddler.endpoint);
     let lifetime = Duration::from_mins(1);
     let url = server.signer().presign(&Method::GET, &url, &[], lifetime);
@@ -79,7 +79,7 @@ async fn the_proxy_speaks_tls_where_it_is_asked_to() {
 async fn the_clock_is_as_far_off_as_it_was_set() {
     let server = S3Server::s3s_fs().expect("a server");
     server.put_object("models", "a b+c", "hello").expect("put");
-    let meddler = Meddler::before(&server).expect("a proxy");
+    let meddler = FaultyS3Proxy::before(&server).expect("a proxy");
     for minutes in [0, 10, -600] {
         let ahead = SignedDuration::from_mins(minutes);
         meddler.set_clock_ahead(ahead);
@@ -96,7 +96,7 @@ async fn the_clock_is_as_far_off_as_it_was_set() {
 async fn errors_are_made_until_the_proxy_relents() {
     let server = S3Server::s3s_fs().expect("a server");
     server.put_object("models", "a b+c", "hello").expect("put");
-    let meddler = Meddler::before(&server).expect("a proxy");
+    let meddler = FaultyS3Proxy::before(&server).expect("a proxy");
     let busy = Meddling::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown");
     meddler.meddle_times(RequestKind::Get, busy, 1);
     let answer = get(&server, &meddler).await;
@@ -134,7 +134,7 @@ async fn errors_are_made_until_the_proxy_relents() {
 #[tokio::test]
 async fn a_hanging_request_is_seen_and_not_answered() {
     let server = S3Server::s3s_fs().expect("a server");
-    let meddler = Meddler::before(&server).expect("a proxy");
+    let meddler = FaultyS3Proxy::before(&server).expect("a proxy");
     meddler.meddle(RequestKind::Head, Meddling::Hang);
     let asked = ask(&server, &meddler, Method::HEAD, "/models/key");
     let seen = meddler.wait_for(RequestKind::Head, 1, PATIENCE);
@@ -146,7 +146,7 @@ async fn a_hanging_request_is_seen_and_not_answered() {
 }
 
 /// The keys of all pages, or of those before the first that fails.
-async fn list(server: &S3Server, meddler: &Meddler) -> (Vec<String>, Result<(), String>) {
+async fn list(server: &S3Server, meddler: &FaultyS3Proxy) -> (Vec<String>, Result<(), String>) {
     let mut keys = Vec::new();
     let mut token = String::new();
     loop {
@@ -175,7 +175,7 @@ async fn a_listing_is_cut_after_a_page(server: &S3Server) {
     for key in ["a1", "a2", "a3", "a4", "a5"] {
         server.put_object("models", key, "x").expect("put");
     }
-    let meddler = Meddler::before(server).expect("a proxy");
+    let meddler = FaultyS3Proxy::before(server).expect("a proxy");
     let (keys, end) = list(server, &meddler).await;
     assert_eq!((keys.len(), end), (5, Ok(())));
     assert_eq!(meddler.count(RequestKind::List), 3);

@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
-use presigned_core::engine::{Answer, ErrorCode};
+use presigned_core::engine::{ErrorCode, S3Response};
 use std::time::Duration;
 
 use crate::stores::s3::answer::parse;
 
-fn read(status: u16, region: Option<&str>, body: &str) -> Answer {
+fn read(status: u16, region: Option<&str>, body: &str) -> S3Response {
     let mut headers = HeaderMap::new();
     if let Some(region) = region {
         headers.insert(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::engine::{Asked, ErrorCode, Unreached};
+use presigned_core::engine::{ErrorCode, S3Result, TransportError};
 use presigned_testkit::S3Server;
 use presigned_testkit::pki::Authority;
 use presigned_testkit::s3::Trouble;
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use super::{answer, canned, client, credentials, get, keys, plain, signed, target};
 
-fn code(asked: &Asked) -> (u16, Option<ErrorCode>) {
+fn code(asked: &S3Result) -> (u16, Option<ErrorCode>) {
     let answer = asked.as_ref().expect("the server is there");
     (answer.status, answer.code)
 }
@@ -89,10 +89,10 @@ async fn a_private_authority_is_trusted_only_where_the_store_names_it() {
 
     let here = target(&server.endpoint, &server.region);
     let ask = signed(&here, &keys(&server), "k", Timestamp::now());
-    assert_eq!(client().ask(&ask, None).await, Err(Unreached::Tls));
+    assert_eq!(client().ask(&ask, None).await, Err(TransportError::Tls));
     let other = S3Server::s3s_fs_tls().unwrap();
     let other = client().ask(&ask, other.ca_pem.as_deref()).await;
-    assert_eq!(other, Err(Unreached::Tls));
+    assert_eq!(other, Err(TransportError::Tls));
 
     // The connection of one store is not that of another that trusts somebody else.
     let shared = client();
@@ -100,7 +100,7 @@ async fn a_private_authority_is_trusted_only_where_the_store_names_it() {
         code(&shared.ask(&ask, server.ca_pem.as_deref()).await),
         (206, None)
     );
-    assert_eq!(shared.ask(&ask, None).await, Err(Unreached::Tls));
+    assert_eq!(shared.ask(&ask, None).await, Err(TransportError::Tls));
 }
 
 #[tokio::test]
@@ -115,33 +115,36 @@ async fn a_certificate_of_another_name_is_no_certificate() {
         client().ask(&plain(url), Some(&authority.pem())).await
     };
     assert_eq!(code(&ask("127.0.0.1").await), (200, None));
-    assert_eq!(ask("store.example.com").await, Err(Unreached::Tls));
+    assert_eq!(ask("store.example.com").await, Err(TransportError::Tls));
 }
 
 #[tokio::test]
 async fn name_connection_and_time_are_told_apart() {
     let unknown = plain("https://store.invalid/models/k".to_owned());
-    assert_eq!(client().ask(&unknown, None).await, Err(Unreached::Host));
+    assert_eq!(
+        client().ask(&unknown, None).await,
+        Err(TransportError::Host)
+    );
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let brief = client().with_timeout(Duration::from_millis(200));
     for scheme in ["http", "https"] {
         let silent = plain(format!("{scheme}://127.0.0.1:{port}/models/k"));
-        assert_eq!(brief.ask(&silent, None).await, Err(Unreached::Timeout));
+        assert_eq!(brief.ask(&silent, None).await, Err(TransportError::Timeout));
     }
     drop(listener);
     let refused = plain(format!("http://127.0.0.1:{port}/models/k"));
     assert_eq!(
         client().ask(&refused, None).await,
-        Err(Unreached::Connection)
+        Err(TransportError::Connection)
     );
 
     let hung = S3Server::s3s_fs().unwrap();
     hung.set_trouble(Trouble::Hang).unwrap();
     let here = target(&hung.endpoint, &hung.region);
     let ask = signed(&here, &keys(&hung), "k", Timestamp::now());
-    assert_eq!(brief.ask(&ask, None).await, Err(Unreached::Timeout));
+    assert_eq!(brief.ask(&ask, None).await, Err(TransportError::Timeout));
 }
 
 #[tokio::test]
@@ -152,12 +155,12 @@ async fn a_server_that_speaks_something_else_is_a_broken_connection() {
         format!("{endpoint}/models/k"),
     ] {
         let asked = client().ask(&plain(url), None).await;
-        assert_eq!(asked, Err(Unreached::Connection));
+        assert_eq!(asked, Err(TransportError::Connection));
     }
     let server = S3Server::s3s_fs().unwrap();
     let url = server.endpoint.replace("http:", "https:") + "/models/k";
     let asked = client().ask(&plain(url), None).await;
-    assert_eq!(asked, Err(Unreached::Connection));
+    assert_eq!(asked, Err(TransportError::Connection));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, ListFailure, ListOrder, Unreached};
-use presigned_core::policy::{Key, ListRequest, Prefix};
+use presigned_core::engine::{ErrorCode, ListError, ListRequest, TransportError};
+use presigned_core::policy::{Key, ListSelection, Prefix};
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::Trouble;
@@ -14,11 +14,11 @@ use presigned_testkit::s3::Trouble;
 use super::super::list::list;
 use super::{answer, bucket, canned, client, credentials, keys, target};
 
-fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListOrder {
-    ListOrder {
+fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListRequest {
+    ListRequest {
         target: target(endpoint, "eu-west-2"),
         bucket: bucket(),
-        wanted: ListRequest {
+        wanted: ListSelection {
             prefix: Prefix::parse(prefix).unwrap(),
             min_objects: 1,
             max_objects: None,
@@ -34,7 +34,7 @@ fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListOrder {
     }
 }
 
-pub(super) fn of(server: &S3Server, prefix: &str) -> ListOrder {
+pub(super) fn of(server: &S3Server, prefix: &str) -> ListRequest {
     let mut order = order(&server.endpoint, keys(server), prefix);
     order.ca_bundle.clone_from(&server.ca_pem);
     order
@@ -64,7 +64,7 @@ async fn real_servers_list_every_page_in_order_with_sizes_and_etags() {
 
         let mut few = of(&server, "llama/");
         few.most = 2_299;
-        assert_eq!(client().list(&few).await, Err(ListFailure::TooMany));
+        assert_eq!(client().list(&few).await, Err(ListError::TooMany));
         few.most = 2_300;
         assert!(client().list(&few).await.is_ok());
         let none = client().list(&of(&server, "none/")).await.unwrap();
@@ -105,8 +105,8 @@ async fn keys_with_hard_names_are_listed_as_they_are() {
 #[tokio::test]
 async fn a_listing_that_is_refused_says_why() {
     let server = S3Server::versitygw().await.unwrap();
-    let refused = async |order: &ListOrder| match client().list(order).await {
-        Err(ListFailure::Refused(answer)) => (answer.code, answer.region),
+    let refused = async |order: &ListRequest| match client().list(order).await {
+        Err(ListError::Refused(answer)) => (answer.code, answer.region),
         other => panic!("{other:?}"),
     };
     let mut order = of(&server, "");
@@ -141,7 +141,7 @@ async fn a_listing_trusts_the_stores_authority() {
     order.ca_bundle = None;
     assert_eq!(
         client().list(&order).await,
-        Err(ListFailure::Unreached(Unreached::Tls))
+        Err(ListError::TransportError(TransportError::Tls))
     );
 }
 
@@ -154,7 +154,7 @@ async fn a_store_that_hangs_or_is_busy_is_told_apart() {
         .set_trouble(Trouble::Status(http::StatusCode::SERVICE_UNAVAILABLE))
         .unwrap();
     match client().list(&order).await {
-        Err(ListFailure::Refused(answer)) => assert_eq!(answer.status, 503),
+        Err(ListError::Refused(answer)) => assert_eq!(answer.status, 503),
         other => panic!("{other:?}"),
     }
     // One retry, and no more.
@@ -163,7 +163,7 @@ async fn a_store_that_hangs_or_is_busy_is_told_apart() {
     order.timeout = Duration::from_millis(200);
     assert_eq!(
         client().list(&order).await,
-        Err(ListFailure::Unreached(Unreached::Timeout))
+        Err(ListError::TransportError(TransportError::Timeout))
     );
 }
 
@@ -187,7 +187,7 @@ fn page_of(contents: &str, next: Option<&str>) -> String {
     answer("200 OK", "", &body)
 }
 
-async fn listed(answers: Vec<String>) -> Result<Vec<String>, ListFailure> {
+async fn listed(answers: Vec<String>) -> Result<Vec<String>, ListError> {
     let endpoint = canned(answers).await;
     let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
     let listing = client().list(&order).await?;
@@ -226,7 +226,7 @@ async fn what_an_object_takes_is_bounded() {
         object("p/a", &format!("{etag}a")),
     ] {
         let beyond = vec![page_of(&object, None)];
-        assert_eq!(listed(beyond).await, Err(ListFailure::Malformed));
+        assert_eq!(listed(beyond).await, Err(ListError::Malformed));
     }
 }
 
@@ -241,7 +241,7 @@ async fn a_key_that_is_too_long_meets_no_glob() {
         false
     };
     let listing = list(&client(), &order, keeps).await;
-    assert_eq!(listing, Err(ListFailure::Malformed));
+    assert_eq!(listing, Err(ListError::Malformed));
     assert_eq!(looked.load(Ordering::Relaxed), 0);
 }
 
@@ -282,7 +282,7 @@ async fn a_key_that_is_no_utf_8_is_listed_as_one_that_is_left_out() {
 
 #[tokio::test]
 async fn a_listing_that_loses_its_place_is_none() {
-    let malformed = Err(ListFailure::Malformed);
+    let malformed = Err(ListError::Malformed);
     for answers in [
         vec![page(&["p/b", "p/a"], None)],
         vec![page(&["p/a", "p/a"], None)],
@@ -306,7 +306,7 @@ async fn a_listing_that_is_cut_off_half_way_is_none() {
     let half = second[..second.len() - 30].to_owned();
     assert_eq!(
         listed(vec![whole, half.clone(), half]).await,
-        Err(ListFailure::Unreached(Unreached::Connection))
+        Err(ListError::TransportError(TransportError::Connection))
     );
     let denied = answer(
         "403 Forbidden",
@@ -314,7 +314,7 @@ async fn a_listing_that_is_cut_off_half_way_is_none() {
         "<Error><Code>AccessDenied</Code></Error>",
     );
     match listed(vec![page(&["p/a"], Some("t")), denied]).await {
-        Err(ListFailure::Refused(answer)) => {
+        Err(ListError::Refused(answer)) => {
             assert_eq!(answer.code, Some(ErrorCode::AccessDenied));
         }
         other => panic!("{other:?}"),
@@ -329,5 +329,5 @@ async fn a_listing_without_end_is_ended() {
     let endpoint = canned(pages).await;
     let mut order = order(&endpoint, credentials("AKIA", "secret"), "p/");
     order.most = 1_000;
-    assert_eq!(client().list(&order).await, Err(ListFailure::TooLong));
+    assert_eq!(client().list(&order).await, Err(ListError::TooLong));
 }

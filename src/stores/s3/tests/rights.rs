@@ -1,7 +1,7 @@
 //! Rights that are missing, on a server that knows users: what S3 answers, by which the engine tells them apart.
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::engine::{Asked, ErrorCode, ListFailure};
+use presigned_core::engine::{ErrorCode, ListError, S3Result};
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn user(server: &S3Server, name: &str, actions: &[&str]) -> Credentials {
     credentials(name, secret)
 }
 
-async fn ask(server: &S3Server, credentials: &Credentials, key: &str) -> Asked {
+async fn ask(server: &S3Server, credentials: &Credentials, key: &str) -> S3Result {
     let here = target(&server.endpoint, &server.region);
     let ask = signed(&here, credentials, key, Timestamp::now());
     client().ask(&ask, None).await
@@ -55,7 +55,7 @@ async fn a_missing_right_and_a_missing_key_are_told_apart_where_the_server_does(
     let mut order = listing::of(&server, "");
     assert_eq!(client().list(&order).await.unwrap().objects.len(), 1);
     order.credentials = reader;
-    let ListFailure::Refused(denied) = client().list(&order).await.unwrap_err() else {
+    let ListError::Refused(denied) = client().list(&order).await.unwrap_err() else {
         panic!("the server refuses it");
     };
     assert_eq!(denied.code, Some(ErrorCode::AccessDenied));

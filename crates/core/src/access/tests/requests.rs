@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::{AccessError, Dialect, LONGEST_POLICY, Wanted, request_policy};
+use super::super::{AccessError, Dialect, MAX_POLICY, Wanted, request_policy};
 use super::iam::allows;
 use super::{AWS, bucket, get, key, put, statements};
 use crate::api::{GetOptions, PostOptions, Reason};
@@ -270,7 +270,7 @@ fn too_many_objects_are_refused_with_how_many_would_fit() {
         "{error}"
     );
     assert!(fit > 20, "{fit}");
-    assert!(ask(&keys[..fit]).unwrap().len() <= LONGEST_POLICY);
+    assert!(ask(&keys[..fit]).unwrap().len() <= MAX_POLICY);
     assert_eq!(
         ask(&keys[..=fit]),
         Err(AccessError::TooLarge {
@@ -297,9 +297,9 @@ fn what_fits_is_counted_to_the_character() {
     };
     let so_far = length(&keys).unwrap();
     // One more costs a comma, quotes and its ARN.
-    let room = LONGEST_POLICY - so_far - ",\"\"".len() - arn("").len();
+    let room = MAX_POLICY - so_far - ",\"\"".len() - arn("").len();
     keys.push(key(&"z".repeat(room)));
-    assert_eq!(length(&keys), Ok(LONGEST_POLICY));
+    assert_eq!(length(&keys), Ok(MAX_POLICY));
     keys[20] = key(&"z".repeat(room + 1));
     let beyond = AccessError::TooLarge {
         objects: 21,

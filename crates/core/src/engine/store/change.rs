@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::time::{between, later};
 use super::Store;
-use super::compiled::Compiled;
-use super::held::{Fetch, Held};
+use super::compiled::StoreConfig;
+use super::held::{Fetch, HeldCredentials};
 use super::look::Looked;
 use super::probe::Known;
 use super::trial::Verdict;
 use crate::api::Reason;
 use crate::issue::backoff;
+use crate::time::{between, later};
 
 /// How long living URLs of other credentials hold a change back that nobody answers to, where the earlier credentials are
 /// not at hand any more.
@@ -25,11 +25,11 @@ const HOLD: Duration = Duration::from_mins(15);
 /// A change on trial.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) compiled: Compiled,
+    pub(super) compiled: StoreConfig,
     /// The fetch of its own source, where it has another than what is in use.
     pub(super) fetch: Option<Fetch>,
     /// The credentials that are tried; those in use where there are none.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldCredentials>,
     since: Timestamp,
     pub(super) failures: u32,
     pub(super) verdict: Option<Verdict>,
@@ -42,7 +42,7 @@ pub(super) struct Change {
 impl Change {
     /// A newer spec.
     pub(super) fn of_spec(
-        compiled: Compiled,
+        compiled: StoreConfig,
         another_source: bool,
         before: Option<Box<Self>>,
         now: Timestamp,
@@ -68,7 +68,11 @@ impl Change {
     }
 
     /// Other credentials.
-    pub(super) fn of_credentials(compiled: Compiled, held: Held, now: Timestamp) -> Self {
+    pub(super) fn of_credentials(
+        compiled: StoreConfig,
+        held: HeldCredentials,
+        now: Timestamp,
+    ) -> Self {
         Self {
             held: Some(held),
             ..Self::of_spec(compiled, false, None, now)
@@ -110,7 +114,7 @@ impl Change {
             &self.verdict,
             self.fetch.as_ref().and_then(|fetch| fetch.failure.as_ref()),
         ) {
-            (Some(Verdict::Rejected(reason, why) | Verdict::Unreached(reason, why)), _) => {
+            (Some(Verdict::Rejected(reason, why) | Verdict::TransportError(reason, why)), _) => {
                 Some((*reason, why.clone()))
             }
             (_, Some(failure)) => Some((failure.reason, failure.message.clone())),
@@ -142,7 +146,7 @@ impl Store {
         if matches!(self.look.verdict, Some(Verdict::Rejected(..))) {
             return true;
         }
-        if !matches!(verdict, Verdict::Unreached(..)) {
+        if !matches!(verdict, Verdict::TransportError(..)) {
             return false;
         }
         match (&self.held, &self.change) {

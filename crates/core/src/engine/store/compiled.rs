@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::step::{CredentialSource, Sts};
 use crate::access::is_aws;
 use crate::api::{
     AddressingStyle, AssumedRole, ClusterObjectStoreSpec, NamedEndpoint, S3Store,
     SecretCredentials, SessionScope, StoreCredentials, UnsignedHeaders,
 };
+use crate::engine::protocol::{CredentialSource, Sts};
 use crate::policy::{Bucket, parse_duration};
 use crate::signing::{Endpoint, EndpointError, Target};
 
@@ -19,7 +19,7 @@ const SESSION_LENGTH: Duration = Duration::from_hours(1);
 
 /// A store's spec, ready to sign with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Compiled {
+pub(in crate::engine) struct StoreConfig {
     pub(in crate::engine) region: String,
     /// `None` is AWS's own of the region.
     pub(in crate::engine) default_endpoint: Option<Endpoint>,
@@ -33,7 +33,7 @@ pub(in crate::engine) struct Compiled {
     pub(in crate::engine) source: CredentialSource,
 }
 
-impl Compiled {
+impl StoreConfig {
     pub(super) fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
         let S3Store {
             region,

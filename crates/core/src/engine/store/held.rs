@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
-use super::super::failure::CredentialsFailure;
-use super::super::time::{between, later};
-use super::compiled::Compiled;
+use super::compiled::StoreConfig;
 use super::{RECHECK, REFRESH_PAUSE, USELESS};
 use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
 use crate::issue::{CredentialInputs, backoff, credential_hash};
 use crate::signing::Credentials;
+use crate::time::{between, later};
 
 /// How far the fetch from one source has come.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +22,12 @@ pub(super) struct Fetch {
     failures: u32,
     pub(super) retry_at: Option<Timestamp>,
     fetched_at: Option<Timestamp>,
-    pub(super) failure: Option<CredentialsFailure>,
+    pub(super) failure: Option<CredentialsError>,
 }
 
 /// Credentials that were fetched.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct Held {
+pub(in crate::engine) struct HeldCredentials {
     pub(in crate::engine) credentials: Credentials,
     pub(in crate::engine) hash: String,
     pub(super) session_length: Option<Duration>,
@@ -63,7 +63,7 @@ impl Fetch {
         self.fetched_at = Some(now);
     }
 
-    pub(super) fn failed(&mut self, failure: CredentialsFailure, uid: &str, now: Timestamp) {
+    pub(super) fn failed(&mut self, failure: CredentialsError, uid: &str, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         let pause = match failure.reason {
             Reason::CredentialsUnavailable => backoff(self.failures, uid),
@@ -90,11 +90,11 @@ impl Fetch {
     }
 }
 
-impl Held {
+impl HeldCredentials {
     /// Takes up what a fetch gave; `known` is what was held of the same source.
     pub(super) fn of(
         credentials: Credentials,
-        compiled: &Compiled,
+        compiled: &StoreConfig,
         known: Option<&Self>,
         now: Timestamp,
     ) -> Self {
@@ -137,7 +137,7 @@ impl Held {
 pub(super) fn usable(
     credentials: Credentials,
     now: Timestamp,
-) -> Result<Credentials, CredentialsFailure> {
+) -> Result<Credentials, CredentialsError> {
     if credentials
         .expires_at
         .is_some_and(|end| between(now, end) < USELESS)
@@ -145,7 +145,7 @@ pub(super) fn usable(
         return Err(ended());
     }
     if credentials.session_token.is_some() && credentials.expires_at.is_none() {
-        return Err(CredentialsFailure {
+        return Err(CredentialsError {
             reason: Reason::CredentialsExpiryUnknown,
             message: "the credentials hold a session token without its end, so no URL's life could be promised: add \
                       the end (expiration, RFC 3339)"
@@ -155,8 +155,8 @@ pub(super) fn usable(
     Ok(credentials)
 }
 
-pub(super) fn ended() -> CredentialsFailure {
-    CredentialsFailure {
+pub(super) fn ended() -> CredentialsError {
+    CredentialsError {
         reason: Reason::CredentialsExpired,
         message: "the credentials have ended or end within a minute: renew them; they are taken up by themselves".to_owned(),
     }

@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::ask::{Ask, Asked};
-use super::super::failure::CredentialsFailure;
-use super::super::time::later;
 use super::held::ended;
 use super::passed::Passed;
 use super::probe::Known;
 use super::trial::{self, Verdict};
 use super::{RECHECK, Store};
 use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
+use crate::engine::protocol::{S3Request, S3Result};
 use crate::issue::backoff;
 use crate::policy::Bucket;
+use crate::time::later;
 
 /// Between two looks at a store with which all is well.
 const WATCH: Duration = Duration::from_hours(1);
@@ -120,7 +120,7 @@ impl Store {
 
     /// Whether the answer says more of its bucket than of the store, and another bucket should be asked, if there
     /// is one.
-    pub(in crate::engine) fn passes(&mut self, asked: Option<&[Asked]>) -> bool {
+    pub(in crate::engine) fn passes(&mut self, asked: Option<&[S3Result]>) -> bool {
         let (Some(under_way), Some([plain, ..])) = (&self.look.under_way, asked) else {
             return false;
         };
@@ -144,7 +144,7 @@ impl Store {
         &mut self,
         bucket: &Bucket,
         now: Timestamp,
-    ) -> Option<(Vec<Ask>, Option<String>)> {
+    ) -> Option<(Vec<S3Request>, Option<String>)> {
         let tried = self
             .change
             .as_ref()
@@ -169,8 +169,8 @@ impl Store {
             // It ended while it was on trial: another one is fetched.
             self.not_fetched();
             if let Some(change) = &mut self.change {
-                let CredentialsFailure { reason, message } = ended();
-                change.verdict = Some(Verdict::Unreached(reason, message));
+                let CredentialsError { reason, message } = ended();
+                change.verdict = Some(Verdict::TransportError(reason, message));
                 change.at = later(now, RECHECK);
             }
             return None;
@@ -199,7 +199,11 @@ impl Store {
     }
 
     /// Takes up the answers of a look; `None` where it was not tried.
-    pub(in crate::engine) fn looked(&mut self, asked: Option<&[Asked]>, now: Timestamp) -> Looked {
+    pub(in crate::engine) fn looked(
+        &mut self,
+        asked: Option<&[S3Result]>,
+        now: Timestamp,
+    ) -> Looked {
         let under_way = self.look.under_way.take();
         let (Some(under_way), Some(asked)) = (under_way, asked) else {
             return Looked::Nothing;
@@ -239,7 +243,7 @@ impl Store {
             if self.look.redated <= 2 {
                 return Looked::Nothing;
             }
-            verdict = Verdict::Unreached(
+            verdict = Verdict::TransportError(
                 Reason::ClockSkewed,
                 format!("the clock of {} cannot be followed", form.host()),
             );
@@ -252,7 +256,7 @@ impl Store {
             };
             *known = known.after(plain, with_header);
         }
-        let untried = matches!(verdict, Verdict::Unreached(..)) && !answered;
+        let untried = matches!(verdict, Verdict::TransportError(..)) && !answered;
         if under_way.of_change
             && (verdict == Verdict::Works || untried || self.no_better(&verdict, now))
         {

@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::StoreSeen;
-use super::failure::CredentialsFailure;
-use super::step::{CredentialSource, Session, Uid};
 use crate::api::{ConditionStatus, ConditionType};
+use crate::engine::protocol::CredentialsError;
+use crate::engine::protocol::StoreSeen;
+use crate::engine::protocol::{CredentialSource, Session, Uid};
 use crate::signing::Credentials;
 use change::Change;
-pub(super) use compiled::Compiled;
-pub(super) use held::Held;
+pub(super) use compiled::StoreConfig;
+pub(super) use held::HeldCredentials;
 use held::{Fetch, ended, usable};
 use look::Look;
 pub(super) use look::Looked;
@@ -54,8 +54,8 @@ const RECHECK: Duration = Duration::from_mins(5);
 pub(super) struct Store {
     pub(super) seen: StoreSeen,
     /// What resources are judged by and signed with: it stays while a change is tried.
-    pub(super) compiled: Result<Compiled, String>,
-    pub(super) held: Option<Held>,
+    pub(super) compiled: Result<StoreConfig, String>,
+    pub(super) held: Option<HeldCredentials>,
     fetch: Fetch,
     /// What the fetch under way asks for.
     fetching: Option<CredentialSource>,
@@ -142,7 +142,7 @@ impl Store {
         let (old, new) = match (&self.compiled, compiled) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                let source = |form: &Result<Compiled, String>| {
+                let source = |form: &Result<StoreConfig, String>| {
                     form.as_ref().ok().map(|form| form.source.clone())
                 };
                 if source(old) != source(&new) {
@@ -279,7 +279,7 @@ impl Store {
     /// Tells whether other credentials are in use now.
     pub(super) fn fetched(
         &mut self,
-        result: Result<Credentials, CredentialsFailure>,
+        result: Result<Credentials, CredentialsError>,
         others: impl FnOnce(&str) -> bool,
         now: Timestamp,
     ) -> bool {
@@ -293,7 +293,12 @@ impl Store {
             match result {
                 Ok(credentials) => {
                     fetch.worked();
-                    let held = Held::of(credentials, &change.compiled, change.held.as_ref(), now);
+                    let held = HeldCredentials::of(
+                        credentials,
+                        &change.compiled,
+                        change.held.as_ref(),
+                        now,
+                    );
                     change.held = Some(held);
                     change.again(now);
                 }
@@ -317,7 +322,7 @@ impl Store {
                 return false;
             }
         };
-        let held = Held::of(credentials, form, self.held.as_ref(), now);
+        let held = HeldCredentials::of(credentials, form, self.held.as_ref(), now);
         self.fetch.worked();
         let same = self.held.as_ref().is_some_and(|old| old.hash == held.hash);
         let try_first = match &self.held {
@@ -403,7 +408,7 @@ impl Store {
         &mut self,
         session: &Session,
         source: &CredentialSource,
-        result: Option<Result<Credentials, CredentialsFailure>>,
+        result: Option<Result<Credentials, CredentialsError>>,
         now: Timestamp,
     ) -> BTreeSet<Uid> {
         let Ok(form) = &self.compiled else {
@@ -416,7 +421,7 @@ impl Store {
         let result = result.map(|result| {
             result
                 .and_then(|credentials| usable(credentials, now))
-                .map(|credentials| Held::of(credentials, form, None, now))
+                .map(|credentials| HeldCredentials::of(credentials, form, None, now))
         });
         self.sessions.fetched(session, result, &self.seen.uid, now)
     }
@@ -427,9 +432,9 @@ impl Store {
     }
 }
 
-fn compile(seen: &StoreSeen) -> Result<Compiled, String> {
+fn compile(seen: &StoreSeen) -> Result<StoreConfig, String> {
     seen.spec
         .as_ref()
         .map_err(Clone::clone)
-        .and_then(|spec| Compiled::of(spec))
+        .and_then(|spec| StoreConfig::of(spec))
 }

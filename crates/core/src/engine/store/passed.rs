@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ask::{Answer, Asked, ErrorCode};
+use crate::engine::protocol::{ErrorCode, S3Response, S3Result};
 use crate::policy::Bucket;
 
 /// Buckets that are looked into one after another, before an answer counts.
@@ -20,12 +20,12 @@ pub(super) struct Passed {
     of: (bool, u64),
     buckets: BTreeSet<String>,
     in_a_row: usize,
-    abroad: Option<Answer>,
+    abroad: Option<S3Response>,
 }
 
 impl Passed {
     /// Takes up an answer. Tells whether another bucket is to be asked, if there is one.
-    pub(super) fn takes(&mut self, of: (bool, u64), bucket: &Bucket, asked: &Asked) -> bool {
+    pub(super) fn takes(&mut self, of: (bool, u64), bucket: &Bucket, asked: &S3Result) -> bool {
         let Ok(answer) = asked else {
             return false;
         };
@@ -65,7 +65,7 @@ impl Passed {
     }
 
     /// An answer counts. A bucket that does not exist does not speak for a region that another one is not in.
-    pub(super) fn counts(&mut self, asked: &Asked) -> Asked {
+    pub(super) fn counts(&mut self, asked: &S3Result) -> S3Result {
         self.in_a_row = 0;
         let abroad = self.abroad.take();
         match (asked, abroad) {
@@ -89,8 +89,8 @@ mod tests {
         Bucket::parse(name).unwrap()
     }
 
-    fn says(code: ErrorCode) -> Answer {
-        Answer {
+    fn says(code: ErrorCode) -> S3Response {
+        S3Response {
             status: 400,
             code: Some(code),
             region: None,

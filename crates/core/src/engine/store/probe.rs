@@ -4,11 +4,11 @@
 //! could make the upload a copy of any object that the signer reads, so no upload is signed unless the admin says so or
 //! the session may do nothing else.
 
-use super::super::ask::{Asked, ErrorCode};
-use super::compiled::Compiled;
+use super::compiled::StoreConfig;
 use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, SessionScope, UnsignedHeaders,
 };
+use crate::engine::protocol::{ErrorCode, S3Result};
 
 /// The header that is sent and not signed: it belongs to uploads, and a GET ignores it. It is not metadata, which some
 /// servers reject where they accept the headers that do harm.
@@ -37,7 +37,7 @@ pub(in crate::engine) enum Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum PutLeave {
     /// It may.
-    Granted,
+    Authorized,
     /// The first probe comes first.
     Wait,
     /// It may not, and why.
@@ -47,11 +47,11 @@ pub(in crate::engine) enum PutLeave {
 impl Known {
     /// What is known before anything is asked: of AWS by its documentation, else what the status tells of this spec.
     pub(super) fn of(
-        compiled: Option<&Compiled>,
+        compiled: Option<&StoreConfig>,
         status: &ClusterObjectStoreStatus,
         generation: i64,
     ) -> Self {
-        if compiled.is_some_and(Compiled::is_aws) {
+        if compiled.is_some_and(StoreConfig::is_aws) {
             return Self::Rejected;
         }
         let told = status.conditions.iter().find(|condition| {
@@ -67,7 +67,7 @@ impl Known {
 
     /// What two answers tell: to a plain request, and to the same with the header. What was known stays so where they
     /// tell nothing.
-    pub(super) fn after(self, plain: &Asked, with_header: &Asked) -> Self {
+    pub(super) fn after(self, plain: &S3Result, with_header: &S3Result) -> Self {
         match (told(plain, with_header), self) {
             (Told::Rejected, _) | (Told::Refused, Self::Rejected | Self::RefusedOnce { .. }) => {
                 Self::Rejected
@@ -117,14 +117,14 @@ impl Known {
     }
 
     /// Whether a PUT may be signed.
-    pub(super) fn put_leave(self, compiled: &Compiled, narrowed: bool, store: &str) -> PutLeave {
+    pub(super) fn put_leave(self, compiled: &StoreConfig, narrowed: bool, store: &str) -> PutLeave {
         if compiled.unsigned_headers == UnsignedHeaders::Accept
             || (narrowed && compiled.scope == SessionScope::Request)
         {
-            return PutLeave::Granted;
+            return PutLeave::Authorized;
         }
         match self {
-            Self::Rejected => PutLeave::Granted,
+            Self::Rejected => PutLeave::Authorized,
             Self::Untried | Self::RefusedOnce { accepted: false } => PutLeave::Wait,
             Self::Accepted | Self::RefusedOnce { accepted: true } => PutLeave::Refused(
                 Reason::UnsignedHeadersAccepted,
@@ -157,7 +157,7 @@ enum Told {
     Nothing,
 }
 
-fn told(plain: &Asked, with_header: &Asked) -> Told {
+fn told(plain: &S3Result, with_header: &S3Result) -> Told {
     let (Ok(plain), Ok(with_header)) = (plain, with_header) else {
         return Told::Nothing;
     };
@@ -188,11 +188,11 @@ fn told(plain: &Asked, with_header: &Asked) -> Told {
 mod tests {
     //! What two answers tell.
 
-    use super::super::super::ask::{Answer, Unreached};
     use super::*;
+    use crate::engine::protocol::{S3Response, TransportError};
 
-    fn answer(status: u16, code: Option<ErrorCode>) -> Answer {
-        Answer {
+    fn answer(status: u16, code: Option<ErrorCode>) -> S3Response {
+        S3Response {
             status,
             code,
             region: None,
@@ -230,8 +230,8 @@ mod tests {
                 Ok(answer(503, Some(Unavailable))),
                 Known::Unclear,
             ),
-            (missing(), Err(Unreached::Timeout), Known::Unclear),
-            (Err(Unreached::Host), missing(), Known::Unclear),
+            (missing(), Err(TransportError::Timeout), Known::Unclear),
+            (Err(TransportError::Host), missing(), Known::Unclear),
             (no_bucket(), no_bucket(), Known::Unclear),
         ] {
             assert_eq!(Known::Untried.after(&plain, &with_header), known);
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_tells_nothing_takes_no_knowledge_away() {
-        let nothing = Err(Unreached::Timeout);
+        let nothing = Err(TransportError::Timeout);
         for known in [Known::Rejected, Known::Accepted, Known::Unclear] {
             assert_eq!(known.after(&nothing, &nothing), known);
         }
@@ -250,7 +250,7 @@ mod tests {
     fn a_refusal_without_a_reason_counts_the_second_time_in_a_row() {
         let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
         let refused = Ok(answer(403, None));
-        let nothing = Err(Unreached::Timeout);
+        let nothing = Err(TransportError::Timeout);
         for (known, between) in [
             (Known::Accepted, Known::Accepted),
             (Known::Untried, Known::Unclear),

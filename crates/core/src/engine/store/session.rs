@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::failure::CredentialsFailure;
-use super::super::step::{Session, Uid};
-use super::super::time::{between, later};
-use super::{Held, Need, RECHECK, REFRESH_PAUSE, USELESS, ended, shifted};
+use super::{HeldCredentials, Need, RECHECK, REFRESH_PAUSE, USELESS, ended, shifted};
 use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
+use crate::engine::protocol::{Session, Uid};
 use crate::issue::backoff;
+use crate::time::{between, later};
 
 /// Sessions that are kept.
 const MOST: usize = 4096;
@@ -29,7 +29,7 @@ pub(super) struct Sessions {
     /// Failures in a row of the STS itself, and when it is asked again.
     failures: u32,
     retry_at: Option<Timestamp>,
-    down: Option<CredentialsFailure>,
+    down: Option<CredentialsError>,
     /// Resources that wait for the STS to be asked again.
     waiting: BTreeSet<Uid>,
     under_way: usize,
@@ -39,9 +39,9 @@ pub(super) struct Sessions {
 
 #[derive(Debug, Default)]
 struct Entry {
-    held: Option<Held>,
+    held: Option<HeldCredentials>,
     fetched_at: Option<Timestamp>,
-    failure: Option<(CredentialsFailure, Timestamp)>,
+    failure: Option<(CredentialsError, Timestamp)>,
     failures: u32,
     fetching: bool,
     waiting: BTreeSet<Uid>,
@@ -51,13 +51,13 @@ struct Entry {
 /// What a session can give now.
 #[derive(Debug)]
 pub(super) enum Given {
-    Ready(Box<Held>),
+    Ready(Box<HeldCredentials>),
     /// The one that asks fetches it.
     Fetch,
     /// Another fetches it; who waits is looked at after that.
     Fetching,
     /// Nothing before this time.
-    Failed(CredentialsFailure, Timestamp),
+    Failed(CredentialsError, Timestamp),
 }
 
 impl Sessions {
@@ -130,7 +130,7 @@ impl Sessions {
     pub(super) fn fetched(
         &mut self,
         session: &Session,
-        result: Option<Result<Held, CredentialsFailure>>,
+        result: Option<Result<HeldCredentials, CredentialsError>>,
         store: &str,
         now: Timestamp,
     ) -> BTreeSet<Uid> {
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    fn held(ends: i64) -> Held {
-        Held {
+    fn held(ends: i64) -> HeldCredentials {
+        HeldCredentials {
             credentials: Credentials {
                 access_key_id: "ASIA".to_owned(),
                 secret_access_key: "secret".into(),
@@ -247,8 +247,8 @@ mod tests {
         }
     }
 
-    fn down() -> CredentialsFailure {
-        CredentialsFailure {
+    fn down() -> CredentialsError {
+        CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: "nobody answers".to_owned(),
         }
@@ -284,7 +284,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let (bad, good) = (session("bad"), session("good"));
         sessions.begin(&bad, at(0));
-        let refused = CredentialsFailure {
+        let refused = CredentialsError {
             reason: Reason::SessionPolicyTooLarge,
             message: "too large".to_owned(),
         };

@@ -5,8 +5,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::failure::CredentialsFailure;
 use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
 
 /// A difference up to which the clocks agree.
 const AGREES: SignedDuration = SignedDuration::from_secs(15);
@@ -77,8 +77,8 @@ impl Clocks {
     }
 
     /// Why nothing is signed, where the clocks are too far apart.
-    pub(super) fn stop(&self) -> Option<CredentialsFailure> {
-        (self.measured().abs() > TOO_FAR).then(|| CredentialsFailure {
+    pub(super) fn stop(&self) -> Option<CredentialsError> {
+        (self.measured().abs() > TOO_FAR).then(|| CredentialsError {
             reason: Reason::ClockSkewed,
             message: format!(
                 "{}; beyond 5m nothing is signed: set the clock of the operator's node or of the store",

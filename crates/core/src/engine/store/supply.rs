@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::failure::CredentialsFailure;
-use super::super::step::{CredentialSource, Session};
-use super::super::time::between;
 use super::session::Given;
-use super::{Held, Store, USELESS, ended, shifted};
+use super::{HeldCredentials, Store, USELESS, ended, shifted};
 use crate::api::SessionScope;
+use crate::engine::protocol::CredentialsError;
+use crate::engine::protocol::{CredentialSource, Session};
 use crate::issue::refresh_gains;
+use crate::time::between;
 
 /// What a store can give to a resource now.
 #[derive(Debug)]
 pub(in crate::engine) enum Supply {
     /// These credentials.
-    Ready(Box<Held>),
+    Ready(Box<HeldCredentials>),
     /// Something comes first; the resource is looked at again after it.
     Fetching,
     /// The resource fetches the session that it asked for from here, where there is room for a slow step.
     Fetch(Box<CredentialSource>),
     /// Nothing, and why; of a session also when it is asked again.
-    Failed(CredentialsFailure, Option<Timestamp>),
+    Failed(CredentialsError, Option<Timestamp>),
 }
 
 /// What credentials are needed for.
@@ -80,7 +80,7 @@ impl Store {
                 return Supply::Fetching;
             }
             if let (None, Some((reason, message))) = (&self.held, change.obstacle()) {
-                return Supply::Failed(CredentialsFailure { reason, message }, None);
+                return Supply::Failed(CredentialsError { reason, message }, None);
             }
         }
         if self.dates_first(now) {
@@ -156,11 +156,11 @@ impl Store {
 mod tests {
     //! Sessions of a role that narrows them.
 
-    use super::super::super::event::StoreSeen;
     use super::*;
     use crate::api::{
         AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, S3Store, StoreCredentials,
     };
+    use crate::engine::protocol::StoreSeen;
     use crate::signing::Credentials;
 
     const NEED: Need = Need::of(Duration::from_hours(12));

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::ask::{Answer, Ask, Asked, ErrorCode, Unreached};
-use super::Held;
-use super::compiled::Compiled;
+use super::HeldCredentials;
+use super::compiled::StoreConfig;
 use super::probe;
 use super::skew::shifted;
 use crate::api::{GetOptions, Reason};
+use crate::engine::protocol::{ErrorCode, S3Request, S3Response, S3Result, TransportError};
 use crate::issue::data_hash;
 use crate::policy::{Bucket, Key, Options};
 use crate::signing::{Operation, presign};
@@ -49,7 +49,7 @@ pub(in crate::engine) enum Verdict {
     /// It can't work.
     Rejected(Reason, String),
     /// No answer, or none that tells.
-    Unreached(Reason, String),
+    TransportError(Reason, String),
     /// The signature was dated by a wrong clock: it is to be made again by the right one.
     Misdated,
 }
@@ -59,13 +59,13 @@ pub(in crate::engine) enum Verdict {
 /// # Errors
 /// Why nothing could be signed.
 pub(super) fn asks(
-    compiled: &Compiled,
-    held: &Held,
+    compiled: &StoreConfig,
+    held: &HeldCredentials,
     bucket: &Bucket,
     uid: &str,
     correction: SignedDuration,
     now: Timestamp,
-) -> Result<Vec<Ask>, (Reason, String)> {
+) -> Result<Vec<S3Request>, (Reason, String)> {
     let target = match compiled.target(None, bucket) {
         Some(Ok(target)) => target,
         Some(Err(error)) => return Err((Reason::StoreInvalid, error.to_string())),
@@ -92,7 +92,7 @@ pub(super) fn asks(
     };
     let presigned = presign(&operation, &target, &held.credentials, signed_at, expires)
         .map_err(|error| (Reason::CredentialsInvalid, error.to_string()))?;
-    let plain = Ask {
+    let plain = S3Request {
         url: presigned.url,
         headers: Vec::new(),
     };
@@ -100,7 +100,7 @@ pub(super) fn asks(
         return Ok(vec![plain]);
     }
     let (name, value) = probe::HEADER;
-    let with_header = Ask {
+    let with_header = S3Request {
         headers: vec![(name.to_owned(), value.to_owned())],
         ..plain.clone()
     };
@@ -110,8 +110,8 @@ pub(super) fn asks(
 /// What the answer to the plain request says. `moved` where another endpoint, region or style is tried; `correction` is
 /// what the signature was dated by.
 pub(super) fn verdict(
-    asked: &Asked,
-    compiled: &Compiled,
+    asked: &S3Result,
+    compiled: &StoreConfig,
     moved: bool,
     correction: SignedDuration,
 ) -> Verdict {
@@ -142,7 +142,7 @@ pub(super) fn verdict(
     }
 }
 
-fn of_code(code: ErrorCode, answer: &Answer, compiled: &Compiled, moved: bool) -> Verdict {
+fn of_code(code: ErrorCode, answer: &S3Response, compiled: &StoreConfig, moved: bool) -> Verdict {
     let host = compiled.host();
     let rejection = REJECTIONS.iter().find(|(of, _)| *of == code);
     if let Some((_, why)) = rejection {
@@ -162,7 +162,7 @@ fn of_code(code: ErrorCode, answer: &Answer, compiled: &Compiled, moved: bool) -
                 ),
             )
         }
-        ErrorCode::RequestTimeTooSkewed => Verdict::Unreached(
+        ErrorCode::RequestTimeTooSkewed => Verdict::TransportError(
             Reason::ClockSkewed,
             format!("{host} says that its clock differs too much from the operator's"),
         ),
@@ -178,41 +178,41 @@ fn rejected(host: &str, why: &str) -> Verdict {
 
 /// What a look said before the operator started, by the sentence that the status tells: the credentials can't work. What a
 /// fetch said is another sentence, and a fetch tells it again.
-pub(super) fn told(sentence: &str, compiled: &Compiled) -> Option<Verdict> {
+pub(super) fn told(sentence: &str, compiled: &StoreConfig) -> Option<Verdict> {
     let host = compiled.host();
     let mut rejections = REJECTIONS.iter().map(|(_, why)| rejected(&host, why));
     rejections.find(|verdict| matches!(verdict, Verdict::Rejected(_, said) if said == sentence))
 }
 
 fn busy(host: &str) -> Verdict {
-    Verdict::Unreached(
+    Verdict::TransportError(
         Reason::StoreUnavailable,
         format!("{host} says that it is not available now"),
     )
 }
 
-fn unreached_verdict(unreached: Unreached, host: &str) -> Verdict {
+fn unreached_verdict(unreached: TransportError, host: &str) -> Verdict {
     let (reason, message) = match unreached {
-        Unreached::Host => (
+        TransportError::Host => (
             Reason::HostNotFound,
             format!("the host name of {host} cannot be resolved from the operator"),
         ),
-        Unreached::Connection => (
+        TransportError::Connection => (
             Reason::ConnectionFailed,
             format!("{host} takes no connection from the operator"),
         ),
-        Unreached::Tls => (
+        TransportError::Tls => (
             Reason::TlsFailed,
             format!(
                 "the certificate of {host} is not trusted, or names another host: set spec.s3.caBundle, or mend the certificate"
             ),
         ),
-        Unreached::Timeout => (
+        TransportError::Timeout => (
             Reason::StoreUnavailable,
             format!("{host} did not answer in time"),
         ),
     };
-    Verdict::Unreached(reason, message)
+    Verdict::TransportError(reason, message)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::files::Path;
 use crate::api::{Format, Method};
 
 /// The longest name of a file or folder on Linux's file systems, in bytes.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 /// aria2 keeps its notes beside a file that it is fetching, under the file's name and this.
 const ARIA2_NOTES: &str = ".aria2";
 /// How many keys a refusal shows.
@@ -158,12 +158,12 @@ fn unfit<'a>(
             return Vec::new();
         }
         Format::CurlConf => Rules {
-            longest_last: LONGEST_NAME,
+            longest_last: MAX_NAME,
             trims: false,
             beside: None,
         },
         Format::Aria2Txt => Rules {
-            longest_last: LONGEST_NAME - ARIA2_NOTES.len(),
+            longest_last: MAX_NAME - ARIA2_NOTES.len(),
             trims: true,
             beside: Some(ARIA2_NOTES),
         },
@@ -218,8 +218,8 @@ fn alone(key: &str, rules: Rules) -> Option<NameTrouble> {
         let most = rules.longest_last;
         return Some(NameTrouble::Long { most });
     }
-    if folders.split('/').any(|part| part.len() > LONGEST_NAME) {
-        return Some(NameTrouble::Long { most: LONGEST_NAME });
+    if folders.split('/').any(|part| part.len() > MAX_NAME) {
+        return Some(NameTrouble::Long { most: MAX_NAME });
     }
     (rules.trims && key.ends_with(' ')).then_some(NameTrouble::Space)
 }

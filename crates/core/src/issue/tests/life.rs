@@ -7,18 +7,20 @@ use proptest::prelude::*;
 
 use super::{NOON, at, hours, secs};
 use crate::api::LimitedBy;
-use crate::issue::{Asked, EndOutOfReach, Fixed, Life, MIN_LIFE, TooShort, keep_end, plan_life};
+use crate::issue::{
+    EndOutOfReach, Fixed, Life, MIN_LIFE, RequestedLife, TooShort, keep_end, plan_life,
+};
 
 const WEEK: i64 = 604_800;
 
-fn asked(duration: Option<Duration>, policy_max: Duration) -> Asked {
-    Asked {
+fn asked(duration: Option<Duration>, policy_max: Duration) -> RequestedLife {
+    RequestedLife {
         duration,
         policy_max,
     }
 }
 
-fn plan(asked: Asked, creds: Option<i64>, age: Option<u64>) -> Result<Life, TooShort> {
+fn plan(asked: RequestedLife, creds: Option<i64>, age: Option<u64>) -> Result<Life, TooShort> {
     plan_life(at(NOON), asked, creds.map(|s| at(NOON + s)), age.map(secs))
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::map;
-use crate::issue::{Me, Owner, SecretMeta, WantedMeta, merge};
+use crate::issue::{Owner, OwnerId, SecretMeta, WantedMeta, merge};
 
-const ME: Me<'static> = Me {
+const ME: OwnerId<'static> = OwnerId {
     uid: "6f1c",
     name: "web",
 };

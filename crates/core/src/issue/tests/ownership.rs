@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::map;
-use crate::issue::{Me, Owner, Ownership, ownership};
+use crate::issue::{Owner, OwnerId, Ownership, ownership};
 
-const ME: Me<'static> = Me {
+const ME: OwnerId<'static> = OwnerId {
     uid: "6f1c",
     name: "web",
 };
@@ -34,11 +34,11 @@ fn foreign(owners: &[Owner], labels: &BTreeMap<String, String>) -> String {
 fn what_this_resource_controls_is_its_own() {
     assert_eq!(
         ownership(&[Owner::of(ME)], ME, &labelled()),
-        Ownership::Mine
+        Ownership::Owned
     );
     assert_eq!(
         ownership(&[Owner::of(ME)], ME, &map([])),
-        Ownership::Mine,
+        Ownership::Owned,
         "a label that somebody took away changes no owner"
     );
 }
@@ -91,13 +91,13 @@ fn an_owner_of_another_group_is_foreign() {
 #[test]
 fn an_owner_of_another_version_of_the_group_is_ours() {
     let later = owner(|o| o.api_version = "presigned.dev/v1".to_owned());
-    assert_eq!(ownership(&[later], ME, &map([])), Ownership::Mine);
+    assert_eq!(ownership(&[later], ME, &map([])), Ownership::Owned);
 }
 
 #[test]
 fn the_uid_decides_and_not_the_name() {
     let renamed = owner(|o| o.name = "other".to_owned());
-    assert_eq!(ownership(&[renamed], ME, &map([])), Ownership::Mine);
+    assert_eq!(ownership(&[renamed], ME, &map([])), Ownership::Owned);
     let what = foreign(
         &[owner(|o| {
             o.name = "other".to_owned();
@@ -139,14 +139,14 @@ fn another_owner_that_does_not_control_changes_nothing() {
     });
     assert_eq!(
         ownership(&[guest, Owner::of(ME)], ME, &map([])),
-        Ownership::Mine
+        Ownership::Owned
     );
 }
 
 #[test]
 fn what_a_dead_owner_of_the_same_name_left_behind_is_a_leftover() {
     let dead = owner(|o| o.uid = "dead".to_owned());
-    assert_eq!(ownership(&[dead], ME, &labelled()), Ownership::Leftover);
+    assert_eq!(ownership(&[dead], ME, &labelled()), Ownership::Abandoned);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_leftover_needs_the_name_the_kind_and_the_control() {
 
 #[test]
 fn a_resource_without_uid_owns_nothing() {
-    let nobody = Me {
+    let nobody = OwnerId {
         uid: "",
         name: "web",
     };
@@ -236,8 +236,8 @@ proptest! {
             o.controller == Some(true) && o.kind == "PresignedURL" && o.api_version == "presigned.dev/v1alpha1"
         };
         match ownership(&owners, ME, &labels) {
-            Ownership::Mine => prop_assert!(owners.iter().filter(controls).any(|o| o.uid == "6f1c")),
-            Ownership::Leftover => {
+            Ownership::Owned => prop_assert!(owners.iter().filter(controls).any(|o| o.uid == "6f1c")),
+            Ownership::Abandoned => {
                 prop_assert!(with_label);
                 prop_assert!(owners.iter().filter(controls).any(|o| o.name == "web" && o.uid != "6f1c"));
             }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::{InvalidSpec, Limits, Request, Wishes};
+use super::super::{InvalidSpec, IssuanceOptions, Limits, Request};
 use super::with;
 use crate::api::{Format, Renew, Verify};
 
-fn parse(patch: &Value) -> Result<Wishes, InvalidSpec> {
+fn parse(patch: &Value) -> Result<IssuanceOptions, InvalidSpec> {
     let spec = with(json!({"bucket": "data", "key": "a"}), patch);
-    Wishes::parse(&serde_json::from_value(spec).expect("the spec is one"))
+    IssuanceOptions::parse(&serde_json::from_value(spec).expect("the spec is one"))
 }
 
 #[test]

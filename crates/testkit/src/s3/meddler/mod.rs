@@ -56,7 +56,7 @@ pub enum Meddling {
 
 /// The proxy; it ends when it is dropped.
 #[derive(Debug)]
-pub struct Meddler {
+pub struct FaultyS3Proxy {
     /// The address, with its scheme: what a store's `endpoint` is set to.
     pub endpoint: String,
     /// The authority of the proxy's certificate, PEM, where it speaks TLS.
@@ -84,13 +84,13 @@ struct Rule {
     left: Option<usize>,
 }
 
-impl Meddler {
+impl FaultyS3Proxy {
     /// A proxy over plain HTTP before `server`, which it must not outlive to be of use.
     pub fn before(server: &S3Server) -> Result<Self> {
         Self::start(server, false)
     }
 
-    /// A proxy over TLS, with an authority of its own ([`Meddler::ca_pem`]).
+    /// A proxy over TLS, with an authority of its own ([`FaultyS3Proxy::ca_pem`]).
     pub fn before_with_tls(server: &S3Server) -> Result<Self> {
         Self::start(server, true)
     }
@@ -128,13 +128,13 @@ impl Meddler {
         *lock(&self.state.date) = by;
     }
 
-    /// Meddles with every request of `kind`, or with every request, until [`Meddler::relent`]. What was said last counts
+    /// Meddles with every request of `kind`, or with every request, until [`FaultyS3Proxy::relent`]. What was said last counts
     /// first.
     pub fn meddle(&self, kind: impl Into<Option<Kind>>, meddling: Meddling) {
         self.add(kind.into(), meddling, None);
     }
 
-    /// Like [`Meddler::meddle`], but only the next `times` times.
+    /// Like [`FaultyS3Proxy::meddle`], but only the next `times` times.
     pub fn meddle_times(&self, kind: impl Into<Option<Kind>>, meddling: Meddling, times: usize) {
         self.add(kind.into(), meddling, Some(times));
     }

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::api::{ClusterObjectStoreSpec, DefaultCredentials, S3Store, StoreCredentials};
-use crate::engine::ask::answer;
+use crate::engine::protocol::answer;
 
-fn compiled() -> Compiled {
+fn compiled() -> StoreConfig {
     let s3 = S3Store {
         region: "eu-west-1".to_owned(),
         credentials: StoreCredentials {
@@ -13,13 +13,13 @@ fn compiled() -> Compiled {
         },
         ..S3Store::default()
     };
-    Compiled::of(&ClusterObjectStoreSpec { s3 }).unwrap()
+    StoreConfig::of(&ClusterObjectStoreSpec { s3 }).unwrap()
 }
 
 /// What is said of an answer. Each sentence says who answered, and none holds a URL.
-fn said(asked: &Asked, moved: bool) -> Verdict {
+fn said(asked: &S3Result, moved: bool) -> Verdict {
     let said = verdict(asked, &compiled(), moved, SignedDuration::ZERO);
-    if let Verdict::Rejected(_, message) | Verdict::Unreached(_, message) = &said {
+    if let Verdict::Rejected(_, message) | Verdict::TransportError(_, message) = &said {
         contains(message, "AWS's endpoint of eu-west-1");
         assert!(!message.contains("://"), "{message}");
         assert!(!message.contains("  "), "{message}");
@@ -32,7 +32,7 @@ fn contains(message: &str, words: &str) {
     assert!(message.contains(words), "{words:?} is not in: {message}");
 }
 
-fn rejected(asked: &Asked, moved: bool, reason: Reason, words: &str) {
+fn rejected(asked: &S3Result, moved: bool, reason: Reason, words: &str) {
     match said(asked, moved) {
         Verdict::Rejected(given, message) => {
             assert_eq!(given, reason, "{asked:?}");
@@ -42,9 +42,9 @@ fn rejected(asked: &Asked, moved: bool, reason: Reason, words: &str) {
     }
 }
 
-fn unreached(asked: &Asked, moved: bool, reason: Reason) {
+fn unreached(asked: &S3Result, moved: bool, reason: Reason) {
     match said(asked, moved) {
-        Verdict::Unreached(given, _) => assert_eq!(given, reason, "{asked:?}"),
+        Verdict::TransportError(given, _) => assert_eq!(given, reason, "{asked:?}"),
         other => panic!("{asked:?}: {other:?}"),
     }
 }
@@ -109,10 +109,10 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
             unreached(&Ok(answer(status, code)), moved, reason);
         }
         for (why, reason) in [
-            (Unreached::Host, Reason::HostNotFound),
-            (Unreached::Connection, Reason::ConnectionFailed),
-            (Unreached::Tls, Reason::TlsFailed),
-            (Unreached::Timeout, Reason::StoreUnavailable),
+            (TransportError::Host, Reason::HostNotFound),
+            (TransportError::Connection, Reason::ConnectionFailed),
+            (TransportError::Tls, Reason::TlsFailed),
+            (TransportError::Timeout, Reason::StoreUnavailable),
         ] {
             unreached(&Err(why), moved, reason);
         }

@@ -1,0 +1,472 @@
+//! What is known of the cluster, and who is concerned when it changes.
+//!
+//! What holds here: an event is first applied and then names the works that it concerns. Nothing older replaces what is
+//! known, so a watch event that was overtaken by the answer to our own write starts nothing. What a list no longer holds
+//! when it is done is gone. Compact values only: no managedFields, no data of any Secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::cache::orphans::Orphans;
+use crate::engine::cache::relist::{Delta, NamespacedName, Relists, named};
+use crate::engine::cache::state::{ReconcileState, StateCell};
+use crate::engine::evaluate::reissue::REQUEST_PAUSE;
+use crate::engine::protocol::{
+    Change, NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen,
+};
+use crate::engine::protocol::{ObjectKey, Uid};
+use crate::engine::scheduler::limiter::StoreLimiter;
+use crate::engine::store::Store;
+use crate::issue::data_hash;
+use crate::policy::{CompiledPolicy, Namespace, PolicySet};
+
+/// The longest renewal request that goes into the status as it stands, in bytes.
+const MAX_REQUEST: usize = 128;
+
+static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+
+/// A PresignedURL, and what the operator remembers of it while it runs.
+#[derive(Debug)]
+pub(in crate::engine) struct Record {
+    pub(in crate::engine) seen: PresignedUrlSeen,
+    pub(in crate::engine) state: StateCell,
+}
+
+impl Record {
+    /// Whether the spec asks to issue nothing new.
+    pub(in crate::engine) fn suspended(&self) -> bool {
+        let spec = self.seen.spec.as_ref();
+        spec.is_ok_and(|spec| spec.suspend == Some(true))
+    }
+}
+
+/// A policy as it was seen, and whether it can be used.
+#[derive(Debug)]
+pub(in crate::engine) struct PolicyRecord {
+    pub(in crate::engine) seen: PolicySeen,
+    pub(in crate::engine) broken: Option<String>,
+}
+
+/// A Secret that the operator may have written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct SecretVersion {
+    pub(in crate::engine) uid: String,
+    pub(in crate::engine) resource_version: String,
+}
+
+/// The kinds of which one list each must be complete before anything is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// PresignedURLs.
+    Resources,
+    /// PresignedURLPolicies.
+    Policies,
+    /// ClusterObjectStores.
+    Stores,
+    /// Namespaces.
+    Namespaces,
+    /// The operator's Secrets in tenants' namespaces.
+    Secrets,
+    /// Secrets in the operator's own namespace.
+    OwnSecrets,
+}
+
+/// All that is known.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Index {
+    /// Boxed: a map keeps a third of its places empty.
+    pub(in crate::engine) resources: BTreeMap<Uid, Box<Record>>,
+    pub(in crate::engine) policies: BTreeMap<String, PolicyRecord>,
+    pub(in crate::engine) policy_set: PolicySet,
+    pub(in crate::engine) stores: BTreeMap<String, Store>,
+    pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
+    pub(in crate::engine) secrets: BTreeMap<(String, String), SecretVersion>,
+    pub(in crate::engine) own_secrets: BTreeMap<String, String>,
+    /// Who may take a slow step to which store.
+    pub(in crate::engine) limiter: StoreLimiter,
+    by_namespace: BTreeMap<String, BTreeSet<Uid>>,
+    by_store: BTreeMap<String, BTreeSet<Uid>>,
+    /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
+    by_secret: BTreeSet<(String, String, Uid)>,
+    pub(in crate::engine) orphans: Orphans,
+    pub(in crate::engine) relists: Relists,
+}
+
+/// The name of the store that a spec means.
+pub(in crate::engine) fn store_name(seen: &PresignedUrlSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.store_ref.as_ref());
+    named
+        .and_then(|store| store.name.as_deref())
+        .unwrap_or("default")
+}
+
+/// The name of the Secret that a spec means.
+pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.secret_name.as_deref());
+    named.unwrap_or(&seen.name)
+}
+
+/// Whether one resourceVersion is older than another. They are compared as numbers, which is how every supported API
+/// server makes them; what is no number is never older.
+pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
+    match (one.parse::<u64>(), other.parse::<u64>()) {
+        (Ok(one), Ok(other)) => one < other,
+        _ => false,
+    }
+}
+
+impl Index {
+    /// The kinds whose first list is not complete, of those that are watched.
+    pub(in crate::engine) fn waiting_for(
+        &self,
+        secrets_are_watched: bool,
+    ) -> impl Iterator<Item = Watched> {
+        let all = [
+            Watched::Resources,
+            Watched::Policies,
+            Watched::Stores,
+            Watched::Namespaces,
+            Watched::Secrets,
+            Watched::OwnSecrets,
+        ];
+        all.into_iter()
+            .filter(move |kind| secrets_are_watched || *kind != Watched::Secrets)
+            .filter(|kind| !self.relists.synced(*kind))
+    }
+
+    /// A namespace as policies judge it: without labels where it is not known.
+    pub(in crate::engine) fn namespace_of<'a>(&'a self, name: &'a str) -> Namespace<'a> {
+        let known = self.namespaces.get(name);
+        Namespace {
+            name,
+            labels: known.map_or(&NO_LABELS, |known| &known.labels),
+        }
+    }
+
+    /// The resources of a namespace.
+    pub(in crate::engine) fn in_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
+        works(self.by_namespace.get(namespace))
+    }
+
+    /// The resources that name a store.
+    pub(in crate::engine) fn of_store(&self, store: &str) -> impl Iterator<Item = &Uid> {
+        self.by_store.get(store).into_iter().flatten()
+    }
+
+    /// The resources that name a Secret.
+    pub(in crate::engine) fn of_secret(&self, namespace: &str, name: &str) -> Vec<ObjectKey> {
+        let first = (namespace.to_owned(), name.to_owned(), Uid::default());
+        self.by_secret
+            .range(first..)
+            .take_while(|(in_namespace, called, _)| in_namespace == namespace && called == name)
+            .map(|(_, _, uid)| ObjectKey::Resource(uid.clone()))
+            .collect()
+    }
+
+    /// Applies a change of a PresignedURL.
+    pub(in crate::engine) fn resource(
+        &mut self,
+        change: Change<PresignedUrlSeen>,
+    ) -> Vec<ObjectKey> {
+        let known = self.resources.keys().map(named);
+        let place = |seen: &PresignedUrlSeen| named(&seen.uid);
+        match self.relists.apply(Watched::Resources, change, place, known) {
+            Delta::Present(seen) => self.put_resource(seen).into_iter().collect(),
+            Delta::Removed(seen) => self.drop_resource(&seen.uid),
+            Delta::Absent(uids) => all(uids, |(uid, _)| self.drop_resource(&uid)),
+        }
+    }
+
+    /// Takes up a PresignedURL; an overtaken version is ignored.
+    fn put_resource(&mut self, mut seen: PresignedUrlSeen) -> Option<ObjectKey> {
+        seen.renew_request = seen.renew_request.map(short_request);
+        let uid = seen.uid.clone();
+        let state = match self.resources.get(&uid) {
+            Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
+                return None;
+            }
+            Some(known) if seen.resource_version == known.seen.resource_version => return None,
+            Some(_) => self.unlink(&uid).map(|record| {
+                let mut state = record.state;
+                let asked =
+                    seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request;
+                if let Some(state) = state.any() {
+                    state.status_retry_at = None;
+                    if asked {
+                        state.renewal_requested(REQUEST_PAUSE);
+                    }
+                    if record.seen.generation != seen.generation {
+                        state.reset_for_generation();
+                    }
+                }
+                state
+            }),
+            None => Some(ReconcileState::of(&seen.status).into()),
+        };
+        self.by_namespace
+            .entry(seen.namespace.clone())
+            .or_default()
+            .insert(uid.clone());
+        self.by_store
+            .entry(store_name(&seen).to_owned())
+            .or_default()
+            .insert(uid.clone());
+        let secret = secret_name(&seen).to_owned();
+        self.by_secret
+            .insert((seen.namespace.clone(), secret, uid.clone()));
+        let mut state = state.unwrap_or_default();
+        state.tidy();
+        let record = Record { seen, state };
+        self.resources.insert(uid.clone(), Box::new(record));
+        Some(ObjectKey::Resource(uid))
+    }
+
+    /// Forgets a PresignedURL; those that wanted the same Secret are concerned.
+    fn drop_resource(&mut self, uid: &str) -> Vec<ObjectKey> {
+        let Some(record) = self.unlink(uid) else {
+            return Vec::new();
+        };
+        let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        self.orphans.forget_all(&record.seen.uid);
+        let reserved = self.limiter.forget(uid).into_iter().map(Uid::from);
+        concerned.extend(reserved.map(ObjectKey::Resource));
+        concerned.push(ObjectKey::Resource(uid.into()));
+        concerned.push(ObjectKey::Store(store_name(&record.seen).to_owned()));
+        concerned
+    }
+
+    fn unlink(&mut self, uid: &str) -> Option<Box<Record>> {
+        let record = self.resources.remove(uid)?;
+        let secret = (
+            record.seen.namespace.clone(),
+            secret_name(&record.seen).to_owned(),
+            record.seen.uid.clone(),
+        );
+        remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
+        remove_from(
+            &mut self.by_store,
+            &store_name(&record.seen).to_owned(),
+            uid,
+        );
+        self.by_secret.remove(&secret);
+        Some(record)
+    }
+
+    /// Applies a change of a policy.
+    pub(in crate::engine) fn policy(&mut self, change: Change<PolicySeen>) -> Vec<ObjectKey> {
+        let known = self.policies.keys().map(named);
+        let place = |seen: &PolicySeen| named(&seen.name);
+        match self.relists.apply(Watched::Policies, change, place, known) {
+            Delta::Present(seen) => self.put_policy(seen),
+            Delta::Removed(seen) => self.drop_policy(&seen.name),
+            Delta::Absent(names) => all(names, |(name, _)| self.drop_policy(&name)),
+        }
+    }
+
+    fn put_policy(&mut self, seen: PolicySeen) -> Vec<ObjectKey> {
+        let name = seen.name.clone();
+        let known = self.policies.get(&name);
+        if known.is_some_and(|known| older(&seen.resource_version, &known.seen.resource_version)) {
+            return Vec::new();
+        }
+        let work = ObjectKey::Policy(name.clone());
+        if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
+            // Only status or metadata changed: nobody's decision does.
+            let broken = self.policies.remove(&name).and_then(|known| known.broken);
+            self.policies.insert(name, PolicyRecord { seen, broken });
+            return vec![work];
+        }
+        let mut concerned = self.under_policy(&name);
+        let compiled = match &seen.spec {
+            Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| error.to_string()),
+            Err(why) => Err(why.clone()),
+        };
+        let broken = compiled.as_ref().err().cloned();
+        match compiled {
+            Ok(compiled) => self.policy_set.insert(compiled),
+            Err(why) => self.policy_set.insert_broken(&name, &why),
+        }
+        concerned.extend(self.under_policy(&name));
+        concerned.push(work);
+        self.policies.insert(name, PolicyRecord { seen, broken });
+        concerned
+    }
+
+    fn drop_policy(&mut self, name: &str) -> Vec<ObjectKey> {
+        let concerned = self.under_policy(name);
+        self.policies.remove(name);
+        self.policy_set.remove(name);
+        concerned
+    }
+
+    /// The resources in the namespaces that a policy speaks of as it stands now.
+    fn under_policy(&self, policy: &str) -> Vec<ObjectKey> {
+        let mut concerned = Vec::new();
+        for (name, resources) in &self.by_namespace {
+            if self.policy_set.affects(policy, &self.namespace_of(name)) {
+                concerned.extend(works(Some(resources)));
+            }
+        }
+        concerned
+    }
+
+    /// Applies a change of a namespace.
+    pub(in crate::engine) fn namespace(&mut self, change: Change<NamespaceSeen>) -> Vec<ObjectKey> {
+        let known = self.namespaces.keys().map(named);
+        let place = |seen: &NamespaceSeen| named(&seen.name);
+        match self
+            .relists
+            .apply(Watched::Namespaces, change, place, known)
+        {
+            Delta::Present(seen) => self.put_namespace(seen),
+            Delta::Removed(seen) => self.drop_namespace(&seen.name),
+            Delta::Absent(names) => all(names, |(name, _)| self.drop_namespace(&name)),
+        }
+    }
+
+    fn put_namespace(&mut self, seen: NamespaceSeen) -> Vec<ObjectKey> {
+        let known = self.namespaces.get(&seen.name);
+        let same = known
+            .is_some_and(|known| known.labels == seen.labels && known.deleting == seen.deleting);
+        let name = seen.name.clone();
+        self.namespaces.insert(name.clone(), seen);
+        if same {
+            return Vec::new();
+        }
+        self.in_namespace(&name)
+    }
+
+    fn drop_namespace(&mut self, name: &str) -> Vec<ObjectKey> {
+        self.namespaces.remove(name);
+        self.in_namespace(name)
+    }
+
+    /// Applies a change of a Secret that carries the operator's label.
+    pub(in crate::engine) fn secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
+        let known = self.secrets.keys().cloned();
+        let place = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
+        match self.relists.apply(Watched::Secrets, change, place, known) {
+            Delta::Present(seen) => {
+                let mut concerned = self.note_candidate(&seen);
+                let version = SecretVersion {
+                    uid: seen.uid,
+                    resource_version: seen.resource_version,
+                };
+                concerned.extend(self.secret_written(&seen.namespace, &seen.name, version));
+                concerned
+            }
+            Delta::Removed(seen) => {
+                let place = place(&seen);
+                let outlives =
+                    |known: &SecretVersion| older(&seen.resource_version, &known.resource_version);
+                if self.secrets.get(&place).is_some_and(outlives) {
+                    return self.of_secret(&seen.namespace, &seen.name);
+                }
+                self.drop_secret(&place)
+            }
+            Delta::Absent(places) => all(places, |place| self.drop_secret(&place)),
+        }
+    }
+
+    fn drop_secret(&mut self, place: &NamespacedName) -> Vec<ObjectKey> {
+        self.secrets.remove(place);
+        self.of_secret(&place.0, &place.1)
+    }
+
+    /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is ignored.
+    pub(in crate::engine) fn secret_written(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        version: SecretVersion,
+    ) -> Vec<ObjectKey> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let known = self.secrets.get(&key);
+        if known.is_some_and(|known| {
+            *known == version || older(&version.resource_version, &known.resource_version)
+        }) {
+            return Vec::new();
+        }
+        self.secrets.insert(key, version);
+        self.of_secret(namespace, name)
+    }
+
+    /// Applies a change of a Secret in the operator's own namespace: the stores that read it are concerned.
+    pub(in crate::engine) fn own_secret(
+        &mut self,
+        change: Change<SecretMetaSeen>,
+    ) -> Vec<ObjectKey> {
+        let known = self.own_secrets.keys().map(named);
+        let place = |seen: &SecretMetaSeen| named(&seen.name);
+        match self
+            .relists
+            .apply(Watched::OwnSecrets, change, place, known)
+        {
+            Delta::Present(seen) => {
+                let known = self.own_secrets.get(&seen.name);
+                if known.is_some_and(|known| !older(known, &seen.resource_version)) {
+                    return Vec::new();
+                }
+                let concerned = self.reading(&seen.name);
+                self.own_secrets.insert(seen.name, seen.resource_version);
+                concerned
+            }
+            Delta::Removed(seen) => self.drop_own_secret(&seen.name),
+            Delta::Absent(names) => all(names, |(name, _)| self.drop_own_secret(&name)),
+        }
+    }
+
+    fn drop_own_secret(&mut self, name: &str) -> Vec<ObjectKey> {
+        self.own_secrets.remove(name);
+        self.reading(name)
+    }
+
+    fn reading(&self, secret: &str) -> Vec<ObjectKey> {
+        let reads = self
+            .stores
+            .iter()
+            .filter(|(_, store)| store.reads_secret(secret));
+        reads
+            .map(|(name, _)| ObjectKey::Store(name.clone()))
+            .collect()
+    }
+}
+
+/// A renewal request as it goes into the status: a long one by its hash, since an annotation may have 256 KiB.
+fn short_request(request: String) -> String {
+    if request.len() <= MAX_REQUEST {
+        return request;
+    }
+    data_hash([("renew", request.as_bytes())])
+}
+
+/// All that is concerned when these are gone.
+pub(in crate::engine) fn all(
+    gone: Vec<NamespacedName>,
+    forget: impl FnMut(NamespacedName) -> Vec<ObjectKey>,
+) -> Vec<ObjectKey> {
+    gone.into_iter().flat_map(forget).collect()
+}
+
+fn works(uids: Option<&BTreeSet<Uid>>) -> Vec<ObjectKey> {
+    uids.into_iter()
+        .flatten()
+        .map(|uid| ObjectKey::Resource(uid.clone()))
+        .collect()
+}
+
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Uid>>, key: &K, uid: &str) {
+    if let Some(uids) = index.get_mut(key) {
+        uids.remove(uid);
+        if uids.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the sessions of a store's role are narrowed to for a resource.
+//!
+//! What holds here: a session allows what is signed with it and, by the scope's own measure, as little else as can be said. What
+//! cannot be said is an error for people, never a wider session.
+
+use crate::access::{
+    AccessError, Dialect, Wanted, namespace_policy, namespace_session_name, request_policy,
+    session_name,
+};
+use crate::api::SessionScope;
+use crate::engine::protocol::Session;
+use crate::engine::store::StoreConfig;
+use crate::policy::{Grant, Namespace, Objects, PolicySet, Request};
+
+/// The session that signs, and the one that lists where a prefix is listed.
+pub(in crate::engine) struct Sessions {
+    pub(in crate::engine) signing: Option<Session>,
+    pub(in crate::engine) listing: Option<Session>,
+}
+
+/// The sessions of a resource; none where the store's scope narrows nothing.
+pub(in crate::engine) fn sessions(
+    compiled: &StoreConfig,
+    policies: &PolicySet,
+    namespace: &Namespace<'_>,
+    name: &str,
+    request: &Request,
+    grant: &Grant,
+) -> Result<Sessions, AccessError> {
+    let dialect = Dialect::of(compiled.default_endpoint.as_ref(), &compiled.region);
+    let bucket = &request.bucket;
+    let lists = matches!(request.objects, Objects::List(_));
+    let narrowed = |wanted| {
+        request_policy(dialect, bucket, wanted, &grant.options).map(|policy| Session {
+            name: session_name(namespace.name, name),
+            policy: Some(policy),
+        })
+    };
+    match compiled.scope {
+        SessionScope::Store => Ok(Sessions {
+            signing: None,
+            listing: None,
+        }),
+        SessionScope::Namespace => {
+            let policy = namespace_policy(policies, namespace, &request.store, dialect)?;
+            let session = Session {
+                name: namespace_session_name(namespace.name),
+                policy: Some(policy),
+            };
+            Ok(Sessions {
+                listing: lists.then(|| session.clone()),
+                signing: Some(session),
+            })
+        }
+        SessionScope::Request => {
+            let wanted = Wanted::from(&request.objects);
+            let (signing, listing) = match wanted {
+                // What a listing finds lies under its prefix: one session signs it whatever is found.
+                Wanted::Listing(prefix) => {
+                    (narrowed(Wanted::Under(prefix))?, Some(narrowed(wanted)?))
+                }
+                Wanted::Keys(_) | Wanted::Under(_) => (narrowed(wanted)?, None),
+            };
+            Ok(Sessions {
+                signing: Some(signing),
+                listing,
+            })
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! From what is allowed and credentials to the content of a Secret: plan the life, sign, check, render.
+//!
+//! What holds here: nothing that was signed leaves this room before the independent check has found in it just what the
+//! policies allow. A [`SigningJob`] is a value that can be signed anywhere: few objects are signed where they are
+//! planned, many by a step of their own, so that nobody waits for them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{Format, LimitedBy, PostOptions, Reason, SecretRef, SignedHashes};
+use crate::engine::cache::state::{Issued, Problem};
+use crate::engine::evaluate::evaluation::SigningInputs;
+use crate::engine::evaluate::one_shot;
+use crate::engine::protocol::PresignedUrlSeen;
+use crate::engine::reconcile::presigned_url::listing::FoundObjects;
+use crate::engine::store::{HeldCredentials, shifted};
+use crate::issue::{
+    Content, Fixed, FormContent, Item, Life, ManyContent, RenderError, RequestedLife,
+    SecretContent, Template, TooShort, keep_end, plan_life, render, render_form, render_many,
+};
+use crate::policy::{Bucket, Key, Objects, Options, Prefix};
+use crate::signing::{
+    Credentials, ExpectedForm, ExpectedSignature, ExpectedUrl, FormKey, FormOperation, Operation,
+    Presigned, Target, check, check_form, presign, sign_form,
+};
+use crate::time::later;
+
+/// More objects than this are signed by a step of their own.
+const AT_ONCE: usize = 32;
+
+/// A Secret's content, and the record of it as it will be once it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Signed {
+    pub(in crate::engine) content: SecretContent,
+    /// The Secret's uid and resourceVersion are still empty.
+    pub(in crate::engine) issued: Issued,
+    made_of: Mark,
+}
+
+/// What one signature has in common with another that would be the same but for the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mark {
+    revision: i64,
+    served_request: Option<String>,
+    hashes: SignedHashes,
+    asked: RequestedLife,
+    one_shot: Option<(Fixed, Option<LimitedBy>)>,
+    skew: SignedDuration,
+    access_key_id: String,
+}
+
+/// An object that gets a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Object {
+    pub(in crate::engine) key: Key,
+    /// Size and `ETag`, where a listing told them.
+    pub(in crate::engine) listed: Option<(u64, String)>,
+}
+
+/// What is signed.
+#[derive(Clone)]
+enum Subject {
+    One(Key),
+    Many(Vec<Object>),
+    FormOf(Key),
+    FormUnder(Prefix),
+}
+
+/// Signatures that are to be made, with all that they need.
+#[derive(Clone)]
+pub struct SigningJob {
+    name: String,
+    revision: i64,
+    served_request: Option<String>,
+    bucket: Bucket,
+    subject: Subject,
+    skipped: Option<u32>,
+    options: Options,
+    asked: RequestedLife,
+    /// Of a link that was issued before: its times, and what cut them short.
+    one_shot: Option<(Fixed, Option<LimitedBy>)>,
+    target: Target,
+    max_signature_age: Option<Duration>,
+    ca_bundle: Option<String>,
+    template: Template,
+    formats: BTreeSet<Format>,
+    secret_name: String,
+    hashes: SignedHashes,
+    credentials: Credentials,
+    /// What is added to the operator's time for what the store checks.
+    skew: SignedDuration,
+    now: Timestamp,
+}
+
+impl fmt::Debug for SigningJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningJob")
+            .field("name", &self.name)
+            .field("revision", &self.revision)
+            .field("objects", &self.count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a [`SigningJob`].
+#[derive(Debug)]
+pub struct SignedJob(pub(in crate::engine) Result<Signed, Problem>);
+
+impl SigningJob {
+    /// What is to be signed for a resource now.
+    pub(in crate::engine) fn new(
+        inputs: &SigningInputs,
+        held: &HeldCredentials,
+        seen: &PresignedUrlSeen,
+        found: Option<&FoundObjects>,
+        revision: i64,
+        now: Timestamp,
+    ) -> Self {
+        let authorized = &inputs.authorized;
+        let request = &authorized.request;
+        let grant = found.map_or(&authorized.grant, |found| &found.grant);
+        let plain = |key: &Key| Object {
+            key: key.clone(),
+            listed: None,
+        };
+        let form = matches!(grant.options, Options::Post(_));
+        let subject = match &request.objects {
+            Objects::Key(key) if form => Subject::FormOf(key.clone()),
+            Objects::Key(key) => Subject::One(key.clone()),
+            Objects::Keys(keys) => Subject::Many(keys.iter().map(plain).collect()),
+            Objects::List(_) => {
+                Subject::Many(found.map_or_else(Vec::new, |found| found.objects.clone()))
+            }
+            Objects::Under(prefix) => Subject::FormUnder(prefix.clone()),
+        };
+        let fixed_life = one_shot::fixed_life(authorized, grant.max_duration, now);
+        let served = fixed_life
+            .as_ref()
+            .map_or(&seen.renew_request, |fixed_life| &fixed_life.served);
+        Self {
+            name: seen.name.clone(),
+            revision,
+            served_request: served.clone(),
+            bucket: request.bucket.clone(),
+            subject,
+            skipped: found.map(|found| found.skipped),
+            options: grant.options.clone(),
+            asked: RequestedLife {
+                duration: request.duration,
+                policy_max: grant.max_duration,
+            },
+            one_shot: fixed_life.map(|fixed_life| (fixed_life.fixed, fixed_life.limited_by)),
+            target: inputs.target.clone(),
+            max_signature_age: inputs.max_signature_age,
+            ca_bundle: inputs.ca_bundle.clone(),
+            template: authorized.template.clone(),
+            formats: authorized.wishes.formats.clone(),
+            secret_name: authorized.secret_name.clone(),
+            hashes: SignedHashes {
+                spec: authorized.spec_hash.clone(),
+                store: inputs.store_hash.clone(),
+                render: authorized.render_hash.clone(),
+                credential: held.hash.clone(),
+                objects: found.map(|found| found.hash.clone()),
+                verified: None,
+            },
+            credentials: held.credentials.clone(),
+            skew: held.skew,
+            now,
+        }
+    }
+
+    /// Whether it is worth a step of its own.
+    pub(in crate::engine) fn is_long(&self) -> bool {
+        self.count() > AT_ONCE
+    }
+
+    /// Whether what another job signed a moment ago is what this one would.
+    pub(in crate::engine) fn is_served_by(&self, signed: &Signed) -> bool {
+        let age = self.now.as_second() - signed.issued.issued_at.as_second();
+        // A link keeps the time of its first issue: its mark says all.
+        signed.made_of == self.mark() && (self.one_shot.is_some() || (0..=60).contains(&age))
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            revision: self.revision,
+            served_request: self.served_request.clone(),
+            hashes: self.hashes.clone(),
+            asked: self.asked,
+            one_shot: self.one_shot,
+            skew: self.skew,
+            access_key_id: self.credentials.access_key_id.clone(),
+        }
+    }
+
+    fn count(&self) -> usize {
+        match &self.subject {
+            Subject::One(_) | Subject::FormOf(_) | Subject::FormUnder(_) => 1,
+            Subject::Many(objects) => objects.len(),
+        }
+    }
+
+    /// Signs all of it.
+    #[must_use]
+    pub fn run(&self) -> SignedJob {
+        SignedJob(self.sign())
+    }
+
+    /// Signs, checks and renders.
+    pub(in crate::engine) fn sign(&self) -> Result<Signed, Problem> {
+        let life = self.life()?;
+        let content = match (&self.subject, &self.options) {
+            (Subject::One(key), options) => self.one(key, options, &life)?,
+            (Subject::Many(objects), options) => self.many(objects, options, &life)?,
+            (Subject::FormOf(key), Options::Post(post)) => {
+                self.form(FormKey::Exactly(key), post, &life)?
+            }
+            (Subject::FormUnder(prefix), Options::Post(post)) => {
+                self.form(FormKey::Under(prefix), post, &life)?
+            }
+            (Subject::FormOf(_) | Subject::FormUnder(_), _) => {
+                let why = "a form was planned for another method".to_owned();
+                return Err(stalled(Reason::SignatureMismatch, why));
+            }
+        };
+        let secret = SecretRef {
+            name: self.secret_name.clone(),
+            uid: String::new(),
+            resource_version: String::new(),
+            data_hash: content.data_hash(),
+        };
+        let issued = Issued {
+            secret,
+            method: self.options.method(),
+            issued_at: life.issued_at,
+            expires_at: life.expires_at,
+            limited_by: life.limited_by,
+            objects: u32::try_from(self.count()).unwrap_or(u32::MAX),
+            skipped: self.skipped,
+            hashes: self.hashes.clone(),
+            revision: self.revision,
+            served_request: self.served_request.clone(),
+        };
+        Ok(Signed {
+            content,
+            issued,
+            made_of: self.mark(),
+        })
+    }
+
+    fn life(&self) -> Result<Life, Problem> {
+        // A session ends by the store's clock; all times of a life are the operator's.
+        let end = self.credentials.expires_at;
+        let creds_expiry = end.map(|end| shifted(end, -self.skew));
+        let max_age = self.max_signature_age;
+        match self.one_shot {
+            Some((fixed, limited_by)) => keep_end(self.now, fixed, creds_expiry, max_age)
+                .map(|life| Life { limited_by, ..life })
+                .map_err(|out| stalled(one_shot::out_of_reach(out.limited_by), out.to_string())),
+            None => plan_life(self.now, self.asked, creds_expiry, max_age)
+                .map_err(|short| too_short(&short)),
+        }
+    }
+
+    fn one(&self, key: &Key, options: &Options, life: &Life) -> Result<SecretContent, Problem> {
+        let main = self.signed_and_checked(key, options, life)?;
+        let sibling_probe_key = match options {
+            Options::Get(get) => {
+                Some(self.signed_and_checked(key, &Options::Head(get.clone()), life)?)
+            }
+            Options::Head(_) | Options::Put(_) | Options::Delete | Options::Post(_) => None,
+        };
+        render(&Content {
+            name: &self.name,
+            method: options.method(),
+            url: main.url.expose(),
+            head_url: sibling_probe_key.as_ref().map(|head| head.url.expose()),
+            headers: &main.headers,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn many(
+        &self,
+        objects: &[Object],
+        options: &Options,
+        life: &Life,
+    ) -> Result<SecretContent, Problem> {
+        let signed = objects
+            .iter()
+            .map(|object| self.signed_and_checked(&object.key, options, life))
+            .collect::<Result<Vec<_>, _>>()?;
+        let items: Vec<Item<'_>> = objects
+            .iter()
+            .zip(&signed)
+            .map(|(object, presigned)| Item {
+                key: object.key.as_str(),
+                url: presigned.url.expose(),
+                size: object.listed.as_ref().map(|(size, _)| *size),
+                etag: object
+                    .listed
+                    .as_ref()
+                    .map(|(_, etag)| etag.as_str())
+                    .filter(|etag| !etag.is_empty()),
+            })
+            .collect();
+        // All objects have the same options, and so the same headers.
+        let headers = signed
+            .first()
+            .map_or(&[][..], |presigned| &presigned.headers);
+        render_many(&ManyContent {
+            name: &self.name,
+            method: options.method(),
+            items: &items,
+            headers,
+            formats: &self.formats,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn form(
+        &self,
+        key: FormKey<'_>,
+        post: &PostOptions,
+        life: &Life,
+    ) -> Result<SecretContent, Problem> {
+        let operation = FormOperation {
+            bucket: &self.bucket,
+            key,
+            options: post,
+        };
+        let form = sign_form(
+            &operation,
+            &self.target,
+            &self.credentials,
+            shifted(life.signed_at, self.skew),
+            life.expires_in,
+        )
+        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        let expected = ExpectedForm {
+            key,
+            options: post,
+            signature: self.expected_signature(life),
+        };
+        check_form(&form, &expected).map_err(mismatch)?;
+        render_form(&FormContent {
+            name: &self.name,
+            form: &form,
+            expires_at: life.expires_at,
+            ca_bundle: self.ca_bundle.as_deref(),
+            template: &self.template,
+        })
+        .map_err(|error| unrendered(&error))
+    }
+
+    fn signed_and_checked(
+        &self,
+        key: &Key,
+        options: &Options,
+        life: &Life,
+    ) -> Result<Presigned, Problem> {
+        let operation = Operation {
+            bucket: &self.bucket,
+            key,
+            options,
+        };
+        let presigned = presign(
+            &operation,
+            &self.target,
+            &self.credentials,
+            shifted(life.signed_at, self.skew),
+            life.expires_in,
+        )
+        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        let expected = ExpectedUrl {
+            key,
+            method: options.method(),
+            options,
+            signature: self.expected_signature(life),
+        };
+        check(&presigned, &expected).map_err(mismatch)?;
+        Ok(presigned)
+    }
+
+    fn expected_signature(&self, life: &Life) -> ExpectedSignature<'_> {
+        let endpoint = &self.target.endpoint;
+        ExpectedSignature {
+            scheme: endpoint.scheme(),
+            host: endpoint.host(),
+            port: endpoint.port(),
+            style: self.target.style,
+            bucket: &self.bucket,
+            region: &self.target.region,
+            access_key_id: &self.credentials.access_key_id,
+            session: self.credentials.session_token.is_some(),
+            signed_at: shifted(life.signed_at, self.skew),
+            expires_at: shifted(life.expires_at, self.skew),
+            not_after: self.not_after(life),
+        }
+    }
+
+    /// The latest end that policy and credentials allow.
+    fn not_after(&self, life: &Life) -> Timestamp {
+        let by_policy = shifted(later(life.issued_at, self.asked.policy_max), self.skew);
+        let end = self.credentials.expires_at;
+        end.map_or(by_policy, |end| by_policy.min(end))
+    }
+}
+
+fn mismatch(what: impl fmt::Display) -> Problem {
+    stalled(
+        Reason::SignatureMismatch,
+        format!(
+            "what was signed was thrown away: {what}; this is a fault of the operator, report it"
+        ),
+    )
+}
+
+fn unrendered(error: &RenderError) -> Problem {
+    let reason = match error {
+        RenderError::TooLarge { .. } | RenderError::TooManyForSecret { .. } => {
+            Reason::SecretTooLarge
+        }
+        RenderError::Format { .. }
+        | RenderError::Names(_)
+        | RenderError::Header
+        | RenderError::Field => Reason::InvalidSpec,
+        RenderError::Url => Reason::SignatureMismatch,
+    };
+    stalled(reason, error.to_string())
+}
+
+fn too_short(short: &TooShort) -> Problem {
+    let reason = match short.limited_by {
+        Some(LimitedBy::Credentials) => Reason::CredentialsExpired,
+        Some(LimitedBy::SignatureAge) => Reason::StoreInvalid,
+        Some(LimitedBy::Duration | LimitedBy::SigV4) | None => Reason::InvalidSpec,
+    };
+    stalled(reason, short.to_string())
+}
+
+fn stalled(reason: Reason, message: String) -> Problem {
+    Problem {
+        reason,
+        message,
+        needs_human: true,
+    }
+}

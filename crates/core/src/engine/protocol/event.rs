@@ -1,0 +1,137 @@
+//! What the core is told of the world: one event for each thing that was seen, already cut down to what is decided on.
+//!
+//! What holds here: `Init`, `InitApply` and `InitDone` frame a list; what was known and is not in the list when it is
+//! done is gone. An object that cannot be parsed is told as broken, never left out in silence.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use crate::api::{
+    ClusterObjectStoreSpec, ClusterObjectStoreStatus, PresignedUrlPolicySpec,
+    PresignedUrlPolicyStatus, PresignedUrlSpec, PresignedUrlStatus,
+};
+use crate::engine::protocol::Uid;
+use crate::issue::Owner;
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A PresignedURL.
+    Resource(Change<PresignedUrlSeen>),
+    /// A PresignedURLPolicy.
+    Policy(Change<PolicySeen>),
+    /// A ClusterObjectStore.
+    Store(Change<StoreSeen>),
+    /// A namespace.
+    Namespace(Change<NamespaceSeen>),
+    /// A Secret with the operator's label in a tenant's namespace, metadata only. Never told where the operator may not
+    /// watch Secrets.
+    Secret(Change<SecretMetaSeen>),
+    /// A Secret in the operator's own namespace, metadata only.
+    OwnSecret(Change<SecretMetaSeen>),
+    /// The wall clock was stepped: every plan is made again.
+    ClockStepped,
+    /// The API server's clock less the operator's, from the `Date` header of an answer.
+    ApiClock(SignedDuration),
+}
+
+/// A change of one kind's objects.
+#[derive(Clone, Debug)]
+pub enum Change<T> {
+    /// A list begins.
+    Init,
+    /// An object of the list.
+    InitApply(T),
+    /// The list is complete.
+    InitDone,
+    /// An object is new or changed.
+    Apply(T),
+    /// An object is gone.
+    Delete(T),
+}
+
+/// A PresignedURL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PresignedUrlSeen {
+    /// Its uid.
+    pub uid: Uid,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The value of `presigned.dev/renew`.
+    pub renew_request: Option<String>,
+    /// Its spec, or why it cannot be read.
+    pub spec: Result<Box<PresignedUrlSpec>, String>,
+    /// Its status.
+    pub status: Box<PresignedUrlStatus>,
+}
+
+/// A PresignedURLPolicy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySeen {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Its spec, or why it cannot be read.
+    pub spec: Result<Box<PresignedUrlPolicySpec>, String>,
+    /// Its status.
+    pub status: PresignedUrlPolicyStatus,
+}
+
+/// A ClusterObjectStore.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreSeen {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Its spec, or why it cannot be read.
+    pub spec: Result<Box<ClusterObjectStoreSpec>, String>,
+    /// Its status.
+    pub status: ClusterObjectStoreStatus,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceSeen {
+    /// Its name.
+    pub name: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+}
+
+/// The metadata of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretMetaSeen {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// Its owner references.
+    pub owners: Vec<Owner>,
+}

@@ -1,0 +1,355 @@
+//! Each answer and its sentence.
+
+use super::*;
+use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PostOptions, PutOptions};
+use crate::engine::TransportError;
+use crate::engine::protocol::answer;
+use crate::signing::Endpoint;
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+
+mod listing;
+
+const KEY: &str = "llama/weights.bin";
+
+fn bucket() -> Bucket {
+    Bucket::parse("models").unwrap()
+}
+
+fn target(endpoint: Option<&str>, region: &str) -> Target {
+    let endpoint = endpoint.map(|text| Endpoint::parse(text).unwrap());
+    Target::resolve(endpoint.as_ref(), region, AddressingStyle::Auto, &bucket()).unwrap()
+}
+
+fn get() -> Options {
+    Options::Get(GetOptions::default())
+}
+
+fn put() -> Options {
+    Options::Put(PutOptions::default())
+}
+
+fn on(asked: &S3Result, options: &Options) -> Verdict {
+    let tried = Tried {
+        target: &target(None, "eu-west-1"),
+        bucket: &bucket(),
+        key: KEY,
+        options,
+    };
+    verified(asked, &tried)
+}
+
+fn says(verdict: &Verdict, status: ConditionStatus, reason: Reason, words: &[&str]) {
+    let message = &verdict.message;
+    assert_eq!(
+        (verdict.status, verdict.reason),
+        (status, reason),
+        "{message}"
+    );
+    contains(message, words);
+}
+
+fn contains(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+    assert!(!message.contains("  "), "{message}");
+    assert!(!message.ends_with('.'), "{message}");
+}
+
+const ALL: [ErrorCode; 13] = [
+    ErrorCode::AccessDenied,
+    ErrorCode::HeadersNotSigned,
+    ErrorCode::NoSuchKey,
+    ErrorCode::NoSuchVersion,
+    ErrorCode::NoSuchBucket,
+    ErrorCode::SignatureDoesNotMatch,
+    ErrorCode::InvalidAccessKeyId,
+    ErrorCode::InvalidToken,
+    ErrorCode::RequestTimeTooSkewed,
+    ErrorCode::WrongRegion,
+    ErrorCode::InvalidObjectState,
+    ErrorCode::Unavailable,
+    ErrorCode::Other,
+];
+const NOWHERE: [TransportError; 4] = [
+    TransportError::Host,
+    TransportError::Connection,
+    TransportError::Tls,
+    TransportError::Timeout,
+];
+
+#[test]
+fn a_download_that_is_answered_works_and_so_does_an_empty_one() {
+    use ConditionStatus::True;
+    for status in [200, 206] {
+        says(
+            &on(&Ok(answer(status, None)), &get()),
+            True,
+            Reason::Works,
+            &["first byte of models/llama/weights.bin"],
+        );
+    }
+    for code in [None, Some(ErrorCode::Other)] {
+        says(
+            &on(&Ok(answer(416, code)), &get()),
+            True,
+            Reason::Works,
+            &["is empty"],
+        );
+    }
+}
+
+#[test]
+fn a_refused_download_names_the_right_and_the_object_that_may_be_missing() {
+    let denied = Ok(answer(403, Some(ErrorCode::AccessDenied)));
+    says(
+        &on(&denied, &get()),
+        ConditionStatus::False,
+        Reason::AccessDenied,
+        &[
+            "s3:GetObject on arn:aws:s3:::models/llama/weights.bin (",
+            "create the object",
+            "s3:ListBucket on arn:aws:s3:::models is",
+            "kms:Decrypt",
+        ],
+    );
+    let version = Options::Head(GetOptions {
+        version_id: Some("v1".to_owned()),
+        ..GetOptions::default()
+    });
+    contains(
+        &on(&denied, &version).message,
+        &["s3:GetObjectVersion on arn:aws:s3:::models/llama/weights.bin"],
+    );
+}
+
+#[test]
+fn the_partition_of_an_arn_is_the_stores() {
+    for (endpoint, region, arn) in [
+        (None, "cn-north-1", "arn:aws-cn:s3:::models/"),
+        (None, "us-gov-west-1", "arn:aws-us-gov:s3:::models/"),
+        (
+            Some("https://s3.example.com"),
+            "us-gov-west-1",
+            "arn:aws:s3:::models/",
+        ),
+    ] {
+        let tried = Tried {
+            target: &target(endpoint, region),
+            bucket: &bucket(),
+            key: KEY,
+            options: &get(),
+        };
+        let denied = Ok(answer(403, Some(ErrorCode::AccessDenied)));
+        contains(&verified(&denied, &tried).message, &[arn]);
+    }
+}
+
+#[test]
+fn each_fault_of_a_download_is_told_apart() {
+    for &(status, code, expected, reason, words) in FAULTS_OF_A_DOWNLOAD {
+        let verdict = on(&Ok(answer(status, code)), &get());
+        says(&verdict, expected, reason, &[words]);
+        assert!(!verdict.passes());
+    }
+}
+
+type Row = (
+    u16,
+    Option<ErrorCode>,
+    ConditionStatus,
+    Reason,
+    &'static str,
+);
+
+#[rustfmt::skip]
+const FAULTS_OF_A_DOWNLOAD: &[Row] = {
+    use ConditionStatus::{False, Unknown};
+    use ErrorCode as Code;
+    &[
+        (404, Some(Code::NoSuchKey), False, Reason::NoSuchKey, "upload it"),
+        (404, Some(Code::NoSuchVersion), False, Reason::NoSuchKey, "spec.get.versionId"),
+        (404, Some(Code::NoSuchBucket), False, Reason::NoSuchBucket, "no bucket models"),
+        (403, Some(Code::SignatureDoesNotMatch), False, Reason::SignatureDoesNotMatch, "region (eu-west-1)"),
+        (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
+        (400, Some(Code::InvalidToken), False, Reason::CredentialsInvalid, "session token"),
+        (403, Some(Code::HeadersNotSigned), False, Reason::UnexpectedAnswer, "proxy that adds headers"),
+        (403, Some(Code::InvalidObjectState), False, Reason::UnexpectedAnswer, "archived"),
+        (400, Some(Code::WrongRegion), False, Reason::WrongRegion, "another region than eu-west-1"),
+        (503, Some(Code::Unavailable), Unknown, Reason::StoreUnavailable, "status 503"),
+        (503, None, Unknown, Reason::StoreUnavailable, "busy"),
+        (500, Some(Code::Other), Unknown, Reason::StoreUnavailable, "status 500"),
+        (429, None, Unknown, Reason::StoreUnavailable, "status 429"),
+        (301, None, False, Reason::UnexpectedAnswer, "https:// instead of http://"),
+        (404, None, False, Reason::UnexpectedAnswer, "status 404"),
+        (403, None, False, Reason::UnexpectedAnswer, "status 403"),
+        (403, Some(Code::Other), False, Reason::UnexpectedAnswer, "status 403"),
+        (204, None, False, Reason::UnexpectedAnswer, "status 204"),
+    ]
+};
+
+#[test]
+fn the_right_region_is_named() {
+    let elsewhere = |status, code, region: &str| {
+        let mut answer = answer(status, code);
+        answer.region = Some(region.to_owned());
+        on(&Ok(answer), &get())
+    };
+    for verdict in [
+        elsewhere(400, Some(ErrorCode::WrongRegion), "us-east-2"),
+        elsewhere(301, None, "us-east-2"),
+    ] {
+        says(
+            &verdict,
+            ConditionStatus::False,
+            Reason::WrongRegion,
+            &["is in region us-east-2", "spec.s3.region", "eu-west-1"],
+        );
+    }
+    // The settings name the bucket's region, and an endpoint of another one.
+    let here = elsewhere(301, Some(ErrorCode::WrongRegion), "eu-west-1");
+    contains(
+        &here.message,
+        &[
+            "models.s3.eu-west-1.amazonaws.com does not serve",
+            "spec.s3.endpoint",
+        ],
+    );
+    // A region that comes with another fault is none.
+    let denied = elsewhere(403, Some(ErrorCode::AccessDenied), "us-east-2");
+    assert_eq!(denied.reason, Reason::AccessDenied);
+}
+
+#[test]
+fn a_skewed_clock_is_told_with_the_measured_difference() {
+    let skewed = |seconds: Option<i64>, code| {
+        let mut answer = answer(403, Some(code));
+        answer.skew = seconds.map(SignedDuration::from_secs);
+        on(&Ok(answer), &get())
+    };
+    let code = ErrorCode::RequestTimeTooSkewed;
+    for (seconds, words) in [
+        (Some(1_200), "20m ahead of the operator's"),
+        (Some(-432), "7m12s behind the operator's"),
+        (Some(2), "agree now"),
+        (None, "does not tell its own"),
+    ] {
+        says(
+            &skewed(seconds, code),
+            ConditionStatus::False,
+            Reason::ClockSkewed,
+            &[words],
+        );
+    }
+    for code in [ErrorCode::AccessDenied, ErrorCode::SignatureDoesNotMatch] {
+        contains(
+            &skewed(Some(-60), code).message,
+            &["; its clock is 1m behind the operator's"],
+        );
+        assert!(!skewed(Some(15), code).message.contains("clock"));
+    }
+}
+
+#[test]
+fn a_store_that_is_not_reached_leaves_the_verdict_open() {
+    let host = "models.s3.eu-west-1.amazonaws.com";
+    for (why, reason, words) in [
+        (TransportError::Host, Reason::HostNotFound, "cannot resolve"),
+        (
+            TransportError::Connection,
+            Reason::ConnectionFailed,
+            "refused or broke",
+        ),
+        (TransportError::Tls, Reason::TlsFailed, "caBundle"),
+        (TransportError::Timeout, Reason::StoreUnavailable, "in time"),
+    ] {
+        for options in [get(), put(), Options::Delete] {
+            let verdict = on(&Err(why), &options);
+            says(
+                &verdict,
+                ConditionStatus::Unknown,
+                reason,
+                &[words, host, "was not tried"],
+            );
+            assert!(!verdict.passes());
+        }
+    }
+}
+
+#[test]
+fn an_upload_says_that_it_was_not_tried_and_not_whether_the_object_exists() {
+    let once = Options::Put(PutOptions {
+        if_none_match: Some(IfNoneMatch::Any),
+        acl: Some("private".to_owned()),
+        tagging: Some(BTreeMap::from([("team".to_owned(), "a".to_owned())])),
+        ..PutOptions::default()
+    });
+    let post = Options::Post(PostOptions::default());
+    let arn = "on arn:aws:s3:::models/llama/weights.bin";
+    for (status, code) in [
+        (206, None),
+        (416, None),
+        (403, Some(ErrorCode::InvalidObjectState)),
+        (404, Some(ErrorCode::NoSuchKey)),
+        (403, Some(ErrorCode::AccessDenied)),
+    ] {
+        for (options, words) in [
+            (&put(), "the upload itself was not tried"),
+            (&post, "signer has s3:PutObject on"),
+            (
+                &once,
+                "s3:PutObject, s3:PutObjectAcl, s3:PutObjectTagging on",
+            ),
+            (&Options::Delete, "the removal itself was not tried"),
+            (&Options::Delete, "s3:DeleteObject on"),
+        ] {
+            let verdict = on(&Ok(answer(status, code)), options);
+            says(
+                &verdict,
+                ConditionStatus::Unknown,
+                Reason::NotTried,
+                &["a GET beside models/llama/weights.bin", words, arn],
+            );
+            assert!(verdict.passes());
+            // What is there or not is for those to know who may read it.
+            assert!(!verdict.message.contains("exist"), "{}", verdict.message);
+        }
+    }
+}
+
+#[test]
+fn what_no_upload_can_get_past_is_a_fault_of_uploads_too() {
+    for code in [
+        ErrorCode::NoSuchBucket,
+        ErrorCode::SignatureDoesNotMatch,
+        ErrorCode::InvalidAccessKeyId,
+        ErrorCode::InvalidToken,
+        ErrorCode::WrongRegion,
+        ErrorCode::RequestTimeTooSkewed,
+    ] {
+        let verdict = on(&Ok(answer(403, Some(code))), &put());
+        assert_eq!(verdict.status, ConditionStatus::False, "{code:?}");
+        assert!(!verdict.passes());
+    }
+}
+
+#[test]
+fn no_sentence_holds_a_url() {
+    let statuses = [200, 204, 301, 400, 403, 404, 416, 500, 503];
+    let codes = ALL.into_iter().map(Some).chain([None]);
+    let answers = codes.flat_map(|code| statuses.map(|status| Ok(answer(status, code))));
+    for asked in answers.chain(NOWHERE.into_iter().map(Err)) {
+        let mut messages = vec![on(&asked, &get()).message, on(&asked, &put()).message];
+        let failure = match &asked {
+            Ok(answer) => ListError::Refused(answer.clone()),
+            Err(why) => ListError::TransportError(*why),
+        };
+        messages.push(listing::apply(&failure, &listing::order()).message);
+        for message in messages {
+            let hosts = message.replace("https:// instead of http://", "");
+            assert!(!hosts.contains("://"), "{message}");
+            contains(&message, &[]);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Room for slow steps: at most a few requests of resources are under way to one store at a time.
+//!
+//! What holds here: a store that is slow, or a role's STS, keeps nobody waiting but those that need it, and is not
+//! overrun by them. Who finds no room stands in line by urgency, and is looked at again as soon as there is some; a place
+//! that was offered and is not used goes to the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::protocol::Step;
+use crate::engine::scheduler::queue::Priority;
+
+/// Slow steps of resources under way to one store.
+const PER_STORE: usize = 4;
+/// How many of them belong to one namespace while another waits.
+const PER_NAMESPACE: usize = 2;
+
+/// Urgency, rank and arrival.
+type QueuePosition = (Priority, i64, u64);
+
+/// Who waits and who is under way.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct StoreLimiter {
+    stores: BTreeMap<String, Line>,
+    /// The store to which a resource's slow step is under way.
+    under_way: BTreeMap<String, String>,
+    /// The store in whose line a resource stands, or was offered a place.
+    lined_up: BTreeMap<String, String>,
+    /// Stores whose line somebody left for another.
+    left: BTreeSet<String>,
+    sequence: u64,
+}
+
+/// The line of one store: resources, each with its namespace.
+#[derive(Debug, Default)]
+struct Line {
+    under_way: BTreeMap<String, String>,
+    /// Those that are to be looked at, each with a place kept for it.
+    reserved: BTreeMap<String, String>,
+    waiting: BTreeMap<QueuePosition, (String, String)>,
+    places: BTreeMap<String, QueuePosition>,
+}
+
+impl Line {
+    fn free(&self) -> usize {
+        PER_STORE.saturating_sub(self.under_way.len() + self.reserved.len())
+    }
+
+    fn leave(&mut self, uid: &str) {
+        self.reserved.remove(uid);
+        if let Some(place) = self.places.remove(uid) {
+            self.waiting.remove(&place);
+        }
+    }
+
+    /// The first of those whose namespace has not had its share; where all have, the first.
+    fn next(&self) -> Option<QueuePosition> {
+        let busy = |namespace: &String| {
+            let under_way = self.under_way.values().chain(self.reserved.values());
+            under_way.filter(|other| *other == namespace).count()
+        };
+        let fair = self
+            .waiting
+            .iter()
+            .find(|(_, (_, namespace))| busy(namespace) < PER_NAMESPACE)
+            .or_else(|| self.waiting.first_key_value());
+        fair.map(|(place, _)| *place)
+    }
+}
+
+impl StoreLimiter {
+    /// Whether a resource may begin a slow step to a store now. If not, it stands in line; who stands there already keeps
+    /// its place unless it became more or less urgent.
+    pub(in crate::engine) fn try_acquire(
+        &mut self,
+        store: &str,
+        uid: &str,
+        namespace: &str,
+        urgency: (Priority, i64),
+    ) -> bool {
+        if let Some(known) = self.lined_up.get(uid).filter(|known| *known != store) {
+            self.left.insert(known.clone());
+            self.leave(uid);
+        }
+        self.lined_up.insert(uid.to_owned(), store.to_owned());
+        let line = self.stores.entry(store.to_owned()).or_default();
+        if line.reserved.contains_key(uid) || (line.waiting.is_empty() && line.free() > 0) {
+            line.reserved.insert(uid.to_owned(), namespace.to_owned());
+            return true;
+        }
+        if let Some(place) = line.places.get(uid)
+            && (place.0, place.1) == urgency
+        {
+            return false;
+        }
+        line.leave(uid);
+        self.sequence += 1;
+        let place = (urgency.0, urgency.1, self.sequence);
+        line.places.insert(uid.to_owned(), place);
+        line.waiting
+            .insert(place, (uid.to_owned(), namespace.to_owned()));
+        false
+    }
+
+    /// A resource was planned, with this step or none. Tells who is to be looked at since there is room.
+    pub(in crate::engine) fn planned(&mut self, uid: &str, step: Option<&Step>) -> Vec<String> {
+        let to = step.and_then(slow_store);
+        let from = self
+            .lined_up
+            .get(uid)
+            .and_then(|store| Some((store.clone(), self.stores.get(store)?)))
+            .map(|(store, line)| (store, line.reserved.get(uid).cloned()))
+            .filter(|(_, reserved)| to.is_some() || reserved.is_some());
+        if from.is_some() {
+            self.leave(uid);
+        }
+        let (from, namespace) = from.unzip();
+        if let Some(to) = to {
+            let line = self.stores.entry(to.to_owned()).or_default();
+            let namespace = namespace.flatten().unwrap_or_default();
+            line.under_way.insert(uid.to_owned(), namespace);
+            self.under_way.insert(uid.to_owned(), to.to_owned());
+        }
+        let left = std::mem::take(&mut self.left);
+        from.into_iter()
+            .chain(left)
+            .flat_map(|store| self.offer(&store))
+            .collect()
+    }
+
+    /// A step of a resource is done. Tells who is to be looked at since there is room.
+    pub(in crate::engine) fn ended(&mut self, uid: &str) -> Vec<String> {
+        let Some(store) = self.under_way.remove(uid) else {
+            return Vec::new();
+        };
+        if let Some(line) = self.stores.get_mut(&store) {
+            line.under_way.remove(uid);
+        }
+        self.offer(&store)
+    }
+
+    /// A resource is gone.
+    pub(in crate::engine) fn forget(&mut self, uid: &str) -> Vec<String> {
+        let store = self.lined_up.get(uid).cloned();
+        self.leave(uid);
+        store.map(|store| self.offer(&store)).unwrap_or_default()
+    }
+
+    fn leave(&mut self, uid: &str) {
+        if let Some(line) = self
+            .lined_up
+            .remove(uid)
+            .and_then(|store| self.stores.get_mut(&store))
+        {
+            line.leave(uid);
+        }
+    }
+
+    fn offer(&mut self, store: &str) -> Vec<String> {
+        let Some(line) = self.stores.get_mut(store) else {
+            return Vec::new();
+        };
+        let mut reserved = Vec::new();
+        while line.free() > 0 {
+            let Some((uid, namespace)) = line.next().and_then(|place| line.waiting.remove(&place))
+            else {
+                break;
+            };
+            line.places.remove(&uid);
+            line.reserved.insert(uid.clone(), namespace);
+            reserved.push(uid);
+        }
+        if line.under_way.is_empty() && line.reserved.is_empty() {
+            self.stores.remove(store);
+        }
+        reserved
+    }
+}
+
+/// The store that a slow step talks to, or for which it talks to an STS.
+pub(in crate::engine) fn slow_store(step: &Step) -> Option<&str> {
+    match step {
+        Step::FetchCredentials { store, .. }
+        | Step::List { store, .. }
+        | Step::SendRequests { store, .. } => Some(store),
+        Step::Sign(_)
+        | Step::InspectSecret { .. }
+        | Step::CreateSecret(_)
+        | Step::UpdateSecret { .. }
+        | Step::DeleteSecret { .. }
+        | Step::DeleteResource { .. }
+        | Step::WriteStatus { .. }
+        | Step::WriteStoreStatus { .. }
+        | Step::WritePolicyStatus { .. }
+        | Step::PublishEvent(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The line.
+
+    use super::*;
+
+    const URGENT: (Priority, i64) = (Priority::Urgent, 0);
+    const ROUTINE: (Priority, i64) = (Priority::Routine, 0);
+
+    fn ask() -> Step {
+        ask_of("default")
+    }
+
+    fn ask_of(store: &str) -> Step {
+        Step::SendRequests {
+            store: store.to_owned(),
+            asks: Vec::new(),
+            ca_bundle: None,
+        }
+    }
+
+    fn full() -> StoreLimiter {
+        let mut limiter = StoreLimiter::default();
+        for at in 0..PER_STORE {
+            let uid = format!("u{at}");
+            assert!(limiter.try_acquire("default", &uid, "a", ROUTINE));
+            limiter.planned(&uid, Some(&ask()));
+        }
+        limiter
+    }
+
+    #[test]
+    fn a_store_has_a_few_slow_steps_at_most_and_others_are_not_held_up() {
+        let mut limiter = full();
+        assert!(!limiter.try_acquire("default", "late", "b", ROUTINE));
+        assert!(limiter.try_acquire("other", "late", "b", ROUTINE));
+    }
+
+    #[test]
+    fn the_urgent_one_goes_first_and_nobody_overtakes_the_line() {
+        let mut limiter = full();
+        assert!(!limiter.try_acquire("default", "routine", "b", ROUTINE));
+        assert!(!limiter.try_acquire("default", "urgent", "b", URGENT));
+        assert_eq!(limiter.ended("u0"), ["urgent"]);
+        assert!(
+            !limiter.try_acquire("default", "new", "b", URGENT),
+            "the place is kept"
+        );
+        assert!(limiter.try_acquire("default", "urgent", "b", URGENT));
+        limiter.planned("urgent", Some(&ask()));
+        assert_eq!(limiter.ended("u1"), ["new"]);
+        assert_eq!(limiter.ended("urgent"), ["routine"]);
+    }
+
+    #[test]
+    fn a_place_that_is_not_used_goes_to_the_next() {
+        let mut limiter = full();
+        assert!(!limiter.try_acquire("default", "first", "b", ROUTINE));
+        assert!(!limiter.try_acquire("default", "second", "b", ROUTINE));
+        assert_eq!(limiter.ended("u0"), ["first"]);
+        assert_eq!(limiter.planned("first", None), ["second"]);
+        assert_eq!(limiter.forget("second"), Vec::<String>::new());
+        assert!(limiter.try_acquire("default", "third", "b", ROUTINE));
+    }
+
+    #[test]
+    fn one_namespace_does_not_keep_the_others_out() {
+        let mut limiter = full();
+        for uid in ["a1", "a2"] {
+            assert!(!limiter.try_acquire("default", uid, "a", URGENT));
+        }
+        assert!(!limiter.try_acquire("default", "b1", "b", ROUTINE));
+        assert_eq!(limiter.ended("u0"), ["b1"], "a has three under way");
+        assert_eq!(limiter.planned("b1", Some(&ask())), [""; 0]);
+        assert_eq!(limiter.ended("u1"), ["a1"], "nobody else waits");
+    }
+
+    #[test]
+    fn who_moves_to_another_store_leaves_its_place_to_the_next() {
+        let mut limiter = full();
+        for uid in ["first", "second"] {
+            assert!(!limiter.try_acquire("default", uid, "b", ROUTINE));
+        }
+        assert_eq!(limiter.ended("u0"), ["first"]);
+        assert!(limiter.try_acquire("other", "first", "b", ROUTINE));
+        assert_eq!(limiter.planned("first", Some(&ask_of("other"))), ["second"]);
+    }
+}

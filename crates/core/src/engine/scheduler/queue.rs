@@ -1,0 +1,315 @@
+//! What is to be looked at next: two priorities, wall-clock deadlines, and a bound on steps in flight.
+//!
+//! What holds here: order is decided by rank and sequence, never by a hash. A work is in flight at most once; what happens
+//! to it meanwhile makes it dirty, and it is looked at again when its step is done. A work that has begun goes on before
+//! a new one begins, so the two writes of a renewal stay close together. Some slots are for urgent work alone, so routine
+//! work can never keep a first issue waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::engine::protocol::ObjectKey;
+
+/// How urgent a work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Never issued, little life left, a denial, or a store: others wait for it.
+    Urgent,
+    /// Everything else.
+    Routine,
+}
+
+/// What is waiting, what is due when, and what is in flight.
+#[derive(Debug)]
+pub struct Queue {
+    limiter: usize,
+    urgent_slots: usize,
+    sequence: u64,
+    lanes: [BTreeMap<Rank, ObjectKey>; 3],
+    place: BTreeMap<ObjectKey, (Lane, Rank)>,
+    timers: BTreeSet<(Timestamp, ObjectKey)>,
+    timer: BTreeMap<ObjectKey, Timestamp>,
+    in_flight: BTreeMap<ObjectKey, Flight>,
+    routine_in_flight: usize,
+    resources_in_flight: usize,
+}
+
+/// Rank within a lane, then arrival.
+type Rank = (i64, u64);
+
+/// A queue of its own for each kind of slot, so that a full one is passed over without a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    /// Stores and policies: each has one step at the most, and needs no slot.
+    Free,
+    Urgent,
+    Routine,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    priority: Priority,
+    dirty: bool,
+}
+
+impl Lane {
+    fn of(work: &ObjectKey, priority: Priority) -> Self {
+        match (work, priority) {
+            (ObjectKey::Store(_) | ObjectKey::Policy(_), _) => Self::Free,
+            (ObjectKey::Resource(_), Priority::Urgent) => Self::Urgent,
+            (ObjectKey::Resource(_), Priority::Routine) => Self::Routine,
+        }
+    }
+}
+
+impl Queue {
+    /// A queue of so many steps in flight, some of them for urgent work alone.
+    #[must_use]
+    pub fn new(limiter: usize, urgent_slots: usize) -> Self {
+        let limiter = limiter.max(1);
+        Self {
+            limiter,
+            urgent_slots: urgent_slots.min(limiter - 1),
+            sequence: 0,
+            lanes: Default::default(),
+            place: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            timer: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            routine_in_flight: 0,
+            resources_in_flight: 0,
+        }
+    }
+
+    /// Asks for a look at a work. A lower rank goes first within a priority; a work that waits already moves forward,
+    /// never back.
+    pub fn push(&mut self, work: ObjectKey, priority: Priority, rank: i64) {
+        if let Some(flight) = self.in_flight.get_mut(&work) {
+            flight.dirty = true;
+            return;
+        }
+        let lane = Lane::of(&work, priority);
+        if let Some((old_lane, old)) = self.place.get(&work) {
+            if (*old_lane, old.0) <= (lane, rank) {
+                return;
+            }
+            self.lanes[*old_lane as usize].remove(old);
+        }
+        self.sequence += 1;
+        let rank = (rank, self.sequence);
+        self.lanes[lane as usize].insert(rank, work.clone());
+        self.place.insert(work, (lane, rank));
+    }
+
+    /// Asks for a look at a time; replaces the time that was asked for earlier. `None` forgets it.
+    pub fn at(&mut self, work: &ObjectKey, time: Option<Timestamp>) {
+        if let Some(old) = self.timer.remove(work) {
+            self.timers.remove(&(old, work.clone()));
+        }
+        if let Some(time) = time {
+            self.timers.insert((time, work.clone()));
+            self.timer.insert(work.clone(), time);
+        }
+    }
+
+    /// Asks for a look at a time at the latest: one that was asked for earlier stands.
+    pub fn by(&mut self, work: &ObjectKey, time: Timestamp) {
+        if self.timer.get(work).is_none_or(|known| *known > time) {
+            self.at(work, Some(time));
+        }
+    }
+
+    /// Takes the works whose time has come.
+    pub fn due(&mut self, now: Timestamp) -> Vec<ObjectKey> {
+        let mut due = Vec::new();
+        while let Some((time, work)) = self.timers.first().cloned() {
+            if time > now {
+                break;
+            }
+            self.at(&work, None);
+            due.push(work);
+        }
+        due
+    }
+
+    /// The next time at which something is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(time, _)| *time)
+    }
+
+    /// Takes the next work that may begin a step now.
+    pub fn pop(&mut self) -> Option<(ObjectKey, Priority)> {
+        let free = self.limiter - self.resources_in_flight.min(self.limiter);
+        let routine = self.limiter - self.urgent_slots > self.routine_in_flight;
+        let open = [
+            (Lane::Free, true, Priority::Urgent),
+            (Lane::Urgent, free > 0, Priority::Urgent),
+            (Lane::Routine, free > 0 && routine, Priority::Routine),
+        ];
+        open.into_iter()
+            .filter(|(_, open, _)| *open)
+            .find_map(|(lane, _, priority)| {
+                let (_, work) = self.lanes[lane as usize].pop_first()?;
+                self.place.remove(&work);
+                Some((work, priority))
+            })
+    }
+
+    /// A step of this work has begun.
+    pub fn begin(&mut self, work: ObjectKey, priority: Priority) {
+        if matches!(work, ObjectKey::Resource(_)) {
+            self.resources_in_flight += 1;
+            self.routine_in_flight += usize::from(priority == Priority::Routine);
+        }
+        self.in_flight.insert(
+            work,
+            Flight {
+                priority,
+                dirty: false,
+            },
+        );
+    }
+
+    /// The step is done. Tells the priority that it ran with and whether something happened meanwhile; `None` where no
+    /// such step was under way.
+    pub fn end(&mut self, work: &ObjectKey) -> Option<(Priority, bool)> {
+        let flight = self.in_flight.remove(work)?;
+        if matches!(work, ObjectKey::Resource(_)) {
+            self.resources_in_flight -= 1;
+            self.routine_in_flight -= usize::from(flight.priority == Priority::Routine);
+        }
+        Some((flight.priority, flight.dirty))
+    }
+
+    /// Forgets a work that is gone; a step of it that is in flight still ends.
+    pub fn forget(&mut self, work: &ObjectKey) {
+        self.at(work, None);
+        if let Some((lane, rank)) = self.place.remove(work) {
+            self.lanes[lane as usize].remove(&rank);
+        }
+    }
+
+    /// How many works wait, urgent and routine.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        let [free, urgent, routine] = &self.lanes;
+        (free.len() + urgent.len(), routine.len())
+    }
+
+    /// How many steps are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Order and slots.
+
+    use super::*;
+
+    fn work(name: &str) -> ObjectKey {
+        ObjectKey::Resource(name.into())
+    }
+
+    fn drain(queue: &mut Queue) -> Vec<ObjectKey> {
+        std::iter::from_fn(|| queue.pop().map(|(work, _)| work)).collect()
+    }
+
+    #[test]
+    fn urgent_goes_first_then_rank_then_arrival() {
+        let mut queue = Queue::new(8, 2);
+        queue.push(work("routine"), Priority::Routine, 0);
+        queue.push(work("late"), Priority::Urgent, 2);
+        queue.push(work("early"), Priority::Urgent, 1);
+        queue.push(work("early-too"), Priority::Urgent, 1);
+        let order = [
+            work("early"),
+            work("early-too"),
+            work("late"),
+            work("routine"),
+        ];
+        assert_eq!(drain(&mut queue), order);
+    }
+
+    #[test]
+    fn routine_work_never_takes_the_urgent_slots() {
+        let mut queue = Queue::new(4, 2);
+        for at in 0..3 {
+            queue.push(work(&format!("routine-{at}")), Priority::Routine, 0);
+        }
+        for _ in 0..2 {
+            let (work, priority) = queue.pop().unwrap();
+            queue.begin(work, priority);
+        }
+        assert_eq!(queue.pop(), None, "two of four slots are for urgent work");
+        queue.push(work("urgent"), Priority::Urgent, 0);
+        let (next, priority) = queue.pop().unwrap();
+        assert_eq!(next, work("urgent"));
+        queue.begin(next, priority);
+        queue.end(&work("routine-0")).unwrap();
+        assert_eq!(queue.pop().unwrap().0, work("routine-2"));
+    }
+
+    #[test]
+    fn what_waits_is_counted_by_how_urgent_it_is() {
+        let mut queue = Queue::new(4, 1);
+        queue.push(ObjectKey::Policy("free".into()), Priority::Urgent, 0);
+        queue.push(work("urgent"), Priority::Urgent, 0);
+        for name in ["one", "two", "three"] {
+            queue.push(work(name), Priority::Routine, 0);
+        }
+        assert_eq!(queue.depth(), (2, 3));
+        queue.begin(work("begun"), Priority::Urgent);
+        assert_eq!(queue.in_flight(), 1);
+        queue.forget(&work("two"));
+        assert_eq!(queue.depth(), (2, 2));
+    }
+
+    #[test]
+    fn a_store_needs_no_slot() {
+        let mut queue = Queue::new(1, 0);
+        queue.begin(work("only"), Priority::Urgent);
+        queue.push(work("waits"), Priority::Urgent, i64::MIN);
+        let store = ObjectKey::Store("default".into());
+        queue.push(store.clone(), Priority::Urgent, i64::MIN);
+        assert_eq!(queue.pop().map(|(work, _)| work), Some(store));
+        assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn what_happens_during_a_step_makes_it_dirty() {
+        let mut queue = Queue::new(4, 1);
+        queue.begin(work("a"), Priority::Urgent);
+        queue.push(work("a"), Priority::Routine, 0);
+        assert_eq!(queue.pop(), None);
+        assert_eq!(queue.end(&work("a")), Some((Priority::Urgent, true)));
+        assert_eq!(queue.end(&work("a")), None);
+    }
+
+    #[test]
+    fn a_waiting_work_moves_forward_and_never_back() {
+        let mut queue = Queue::new(4, 1);
+        queue.push(work("a"), Priority::Routine, 5);
+        queue.push(work("b"), Priority::Routine, 3);
+        queue.push(work("a"), Priority::Urgent, 9);
+        queue.push(work("a"), Priority::Routine, 1);
+        assert_eq!(drain(&mut queue), [work("a"), work("b")]);
+    }
+
+    #[test]
+    fn the_last_time_that_was_asked_for_counts() {
+        let time = |s| Timestamp::from_second(s).unwrap();
+        let mut queue = Queue::new(4, 1);
+        queue.at(&work("a"), Some(time(10)));
+        queue.at(&work("b"), Some(time(5)));
+        queue.at(&work("a"), Some(time(20)));
+        assert_eq!(queue.next_due(), Some(time(5)));
+        assert_eq!(queue.due(time(10)), [work("b")]);
+        assert_eq!(queue.due(time(20)), [work("a")]);
+        assert_eq!(queue.next_due(), None);
+    }
+}
