@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 /// The time so much later.
 pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
@@ -12,6 +12,11 @@ pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
 /// The time from one to another in whole seconds; zero where it is past.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(to.as_second() - from.as_second()).unwrap_or_default())
+}
+
+/// A time of one clock as a clock shows it that differs by this.
+pub(crate) fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(time)
 }
 
 /// Whole seconds: finer times reach neither signatures nor statuses.

@@ -13,6 +13,7 @@ mod condition;
 mod issued;
 mod policy;
 mod presigned_url;
+mod problem;
 mod reference;
 mod schema;
 mod store;
@@ -29,6 +30,7 @@ pub use presigned_url::{
     PresignedUrl, PresignedUrlSpec, PutOptions, Renew, SecretTemplate, ServerSideEncryption,
     StoreKind, StoreRef, Verify,
 };
+pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};
 pub use store::{
     AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,

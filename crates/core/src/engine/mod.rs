@@ -24,9 +24,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::index::Watched;
 pub use cache::state::Cause;
-pub use evaluate::signing_job::{SignedJob, SigningJob};
 pub use protocol::{
     ApiError, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass, ErrorCode,
     Event, EventRecord, ListError, ListRequest, ListResponse, ListedObject, NamespaceSeen,

@@ -4,13 +4,16 @@
 //! and the same inputs render the same bytes. A type that holds a URL redacts its Debug.
 
 mod hash;
+pub(crate) mod issued;
 mod life;
+pub(crate) mod listed;
 mod many;
 mod merge;
 mod ownership;
 mod render;
 mod render_form;
 mod schedule;
+pub(crate) mod signing_job;
 mod template;
 
 pub use hash::{
@@ -27,6 +30,7 @@ pub use ownership::{Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, render};
 pub use render_form::{FormContent, render_form};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread, without_jitter};
+pub use signing_job::{SignedJob, SigningJob};
 pub use template::{ReservedKeys, Template, secret_name};
 
 #[cfg(test)]

@@ -10,14 +10,15 @@ use jiff::Timestamp;
 
 use crate::api::SecretRef;
 use crate::engine::cache::index::{Index, Watched, older};
-use crate::engine::cache::state::Issued;
 use crate::engine::evaluate::evaluation::Evaluation;
-use crate::engine::evaluate::reissue::{Action, Purpose, RequeueAt, grace_is_over, may_issue};
+use crate::engine::evaluate::reissue::{Action, Purpose, grace_is_over, may_issue};
 use crate::engine::protocol::SecretMetaSeen;
 use crate::engine::protocol::{ObjectKey, Uid};
 use crate::engine::protocol::{SecretAccess, Settings};
 use crate::engine::reconcile::presigned_url::secret::remove;
+use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::controlling_uid;
+use crate::issue::issued::Issued;
 
 /// Uids of resources, and the names of Secrets that may be their strays.
 #[derive(Debug, Default)]
@@ -26,8 +27,11 @@ pub(in crate::engine) struct Orphans(BTreeSet<(Uid, String)>);
 impl Orphans {
     /// Those of one resource. It is asked at each plan: nothing is allocated where there are none.
     fn of(&self, uid: &Uid) -> Vec<(Uid, String)> {
-        let suspects = self.0.range((uid.clone(), String::new())..);
-        suspects.take_while(|(of, _)| of == uid).cloned().collect()
+        let candidates = self.0.range((uid.clone(), String::new())..);
+        candidates
+            .take_while(|(of, _)| of == uid)
+            .cloned()
+            .collect()
     }
 
     /// Suspects that a Secret is a stray of this resource.
@@ -37,8 +41,8 @@ impl Orphans {
 
     /// The resource is gone; its Secrets go with it.
     pub(in crate::engine) fn forget_all(&mut self, uid: &Uid) {
-        for note_candidate in self.of(uid) {
-            self.0.remove(&note_candidate);
+        for candidate in self.of(uid) {
+            self.0.remove(&candidate);
         }
     }
 }
@@ -52,9 +56,9 @@ impl Index {
         };
         match self.resources.get(uid) {
             Some(record) => {
-                let apply = record.seen.status.secret_ref.as_ref();
-                let apply = apply.is_some_and(|apply| apply.name == seen.name);
-                if apply || record.seen.namespace != seen.namespace {
+                let recorded = record.seen.status.secret_ref.as_ref();
+                let recorded = recorded.is_some_and(|recorded| recorded.name == seen.name);
+                if recorded || record.seen.namespace != seen.namespace {
                     return Vec::new();
                 }
             }
@@ -85,15 +89,15 @@ pub(in crate::engine) fn look(
     now: Timestamp,
     requeue: &mut RequeueAt,
 ) -> Option<Action> {
-    let suspects = index.orphans.of(&index.resources.get(uid)?.seen.uid);
-    for note_candidate in suspects {
-        let name = &note_candidate.1;
+    let candidates = index.orphans.of(&index.resources.get(uid)?.seen.uid);
+    for candidate in candidates {
+        let name = &candidate.1;
         let record = index.resources.get(uid)?;
         let place = (record.seen.namespace.clone(), name.clone());
         let known = index.secrets.get(&place);
         let Some(version) = known.filter(|_| issued.is_none_or(|it| it.secret.name != *name))
         else {
-            index.orphans.0.remove(&note_candidate);
+            index.orphans.0.remove(&candidate);
             continue;
         };
         // A status that is newer than the Secret may be on its way, and tell of it.
@@ -118,7 +122,7 @@ pub(in crate::engine) fn look(
                 resource_version: version.resource_version.clone(),
                 data_hash: String::new(),
             };
-            index.orphans.0.remove(&note_candidate);
+            index.orphans.0.remove(&candidate);
             let record = index.resources.get_mut(uid)?;
             record.state.previous_secret = Some(Box::new(stray.clone()));
             record.state.removal_in_doubt = settings.secret_access == SecretAccess::Watch;

@@ -10,46 +10,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{LimitedBy, Method, PresignedUrlStatus, Reason, SecretRef, SignedHashes};
+use crate::api::{PresignedUrlStatus, Problem, SecretRef};
 use crate::engine::cache::index::SecretVersion;
 use crate::engine::evaluate::sampling::Verification;
-use crate::engine::evaluate::signing_job::Signed;
 use crate::engine::protocol::ApiError;
 use crate::engine::protocol::{EventRecord, ObservedSecret};
-use crate::engine::reconcile::presigned_url::listing::FoundObjects;
+use crate::issue::issued::Issued;
+use crate::issue::listed::FoundObjects;
+use crate::issue::signing_job::Signed;
 use crate::policy::Key;
 use crate::time::later;
-
-/// By how many seconds a URL may be dated ahead of the clock.
-const AHEAD: i64 = 300;
-
-/// What stands in a Secret now, as status tells it or as a write just made it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(
-    clippy::struct_field_names,
-    reason = "issuedAt is the status's own word"
-)]
-pub(in crate::engine) struct Issued {
-    pub(in crate::engine) secret: SecretRef,
-    pub(in crate::engine) method: Method,
-    pub(in crate::engine) issued_at: Timestamp,
-    pub(in crate::engine) expires_at: Timestamp,
-    pub(in crate::engine) limited_by: Option<LimitedBy>,
-    pub(in crate::engine) objects: u32,
-    pub(in crate::engine) skipped: Option<u32>,
-    pub(in crate::engine) hashes: SignedHashes,
-    pub(in crate::engine) revision: i64,
-    pub(in crate::engine) served_request: Option<String>,
-}
-
-/// What stands in the way of a resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Problem {
-    pub(in crate::engine) reason: Reason,
-    pub(in crate::engine) message: String,
-    /// Whether only a person can mend it.
-    pub(in crate::engine) needs_human: bool,
-}
 
 /// A write of a Secret that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +72,7 @@ pub(in crate::engine) enum Look {
     /// Nothing.
     Nothing,
     /// A Secret.
-    FoundObjects(Box<ObservedSecret>),
+    Found(Box<ObservedSecret>),
 }
 
 /// The memory of a resource, which takes room only while there is something to remember: of nearly all resources there is
@@ -165,11 +135,6 @@ pub(in crate::engine) struct ReconcileState {
     pub(in crate::engine) waiting_since: Option<Timestamp>,
     /// The status is not written again before this time.
     pub(in crate::engine) status_retry_at: Option<Timestamp>,
-}
-
-/// Whether a URL of that date was signed by a clock that ran ahead.
-pub(in crate::engine) fn ahead(issued_at: Timestamp, now: Timestamp) -> bool {
-    issued_at.as_second() - now.as_second() > AHEAD
 }
 
 /// What is read where nothing is remembered.
@@ -301,34 +266,5 @@ impl ReconcileState {
         self.needs_rollout = false;
         self.signed_by_wrong_clock = false;
         self.in_progress = None;
-    }
-}
-
-impl Issued {
-    /// What the status says is issued.
-    pub(in crate::engine) fn of(status: &PresignedUrlStatus) -> Option<Self> {
-        Some(Self {
-            secret: status.secret_ref.clone()?,
-            method: status.method.unwrap_or_default(),
-            issued_at: status.issued_at?,
-            expires_at: status.expires_at?,
-            limited_by: status.limited_by,
-            objects: status.objects.unwrap_or(1),
-            skipped: status.skipped_objects,
-            hashes: status.hashes.clone()?,
-            revision: status.revision?,
-            served_request: status.last_renew_request.clone(),
-        })
-    }
-
-    /// Whether its URLs can be used: they have not ended, and were not signed by a clock that ran ahead. A server takes a
-    /// date that lies a few minutes in the future, and refuses more.
-    pub(in crate::engine) fn alive(&self, now: Timestamp) -> bool {
-        now < self.expires_at && !ahead(self.issued_at, now)
-    }
-
-    /// The life that was issued, in seconds.
-    pub(in crate::engine) fn life(&self) -> i64 {
-        self.expires_at.as_second() - self.issued_at.as_second()
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::engine::cache::index::{Index, Record, store_name};
-use crate::engine::cache::state::Issued;
 use crate::engine::evaluate::one_shot::{self, OneShot};
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::protocol::Session;
 use crate::engine::protocol::Settings;
 use crate::engine::store::StoreConfig;
+use crate::issue::issued::Issued;
 use crate::issue::{
     RenderInputs, RequestedLife, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     secret_name as checked_secret_name, spec_hash, store_hash,

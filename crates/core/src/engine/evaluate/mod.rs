@@ -7,4 +7,4 @@ pub(in crate::engine) mod one_shot;
 pub(in crate::engine) mod reissue;
 pub(in crate::engine) mod sampling;
 pub(in crate::engine) mod session_scope;
-pub(in crate::engine) mod signing_job;
+pub(in crate::engine) mod signing;

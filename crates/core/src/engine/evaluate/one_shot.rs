@@ -11,13 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{ConditionType, IfNoneMatch, LimitedBy, PutOptions, Reason, Renew, SignedHashes};
 use crate::engine::cache::index::Record;
-use crate::engine::cache::state::{Issued, Unrecorded, ahead};
+use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation};
-use crate::engine::evaluate::reissue::{RECHECK, RequeueAt};
+use crate::engine::evaluate::reissue::RECHECK;
 use crate::engine::protocol::{ApiError, Retry, classify};
 use crate::engine::protocol::{ObjectVersion, Step};
 use crate::engine::reconcile::presigned_url::status::condition;
+use crate::engine::scheduler::wake::RequeueAt;
 use crate::engine::{Engine, Observation};
+use crate::issue::issued::{Issued, ahead};
 use crate::issue::{Fixed, RequestedLife, backoff};
 use crate::policy::{IssuanceOptions, Options};
 use crate::time::later;
@@ -181,15 +183,6 @@ fn create_only(options: &Options) -> Options {
 pub(in crate::engine) fn fixed(authorized: &Authorized, now: Timestamp) -> Option<Fixed> {
     let fixed_life = authorized.one_shot.as_ref()?.fixed_life(now)?;
     Some(fixed_life.bounded(authorized.asked(), now))
-}
-
-/// Why a link cannot be signed to its end.
-pub(in crate::engine) const fn out_of_reach(limited_by: LimitedBy) -> Reason {
-    match limited_by {
-        LimitedBy::Credentials => Reason::CredentialsExpired,
-        LimitedBy::SignatureAge => Reason::StoreInvalid,
-        LimitedBy::Duration | LimitedBy::SigV4 => Reason::Progressing,
-    }
 }
 
 /// The one life of a link that is signed again, as the policies leave it; `None` where it has not begun.

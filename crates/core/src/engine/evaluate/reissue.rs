@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::api::{MANAGED_BY_LABEL, MANAGER};
 use crate::engine::cache::index::{Index, Record, SecretVersion};
 use crate::engine::cache::orphans;
-use crate::engine::cache::state::{Cause, Issued, Unrecorded};
+use crate::engine::cache::state::{Cause, Unrecorded};
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::sampling::sample;
@@ -20,6 +20,8 @@ use crate::engine::protocol::{SecretAccess, Settings};
 use crate::engine::reconcile::presigned_url::prerequisites::list_again;
 use crate::engine::reconcile::presigned_url::secret::{inspect, issue, remove};
 use crate::engine::reconcile::presigned_url::status::{denied_since, is_current, removal_at};
+use crate::engine::scheduler::wake::RequeueAt;
+use crate::issue::issued::Issued;
 use crate::issue::{OwnerId, Ownership, ownership, renew_at};
 use crate::policy::{Key, Objects};
 use crate::time::later;
@@ -71,16 +73,6 @@ pub(in crate::engine) enum Action {
     WaitForSlot,
     /// Nothing to do until the times that were noted.
     Settled,
-}
-
-/// The earliest of the times at which something is due.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::engine) struct RequeueAt(pub(in crate::engine) Option<Timestamp>);
-
-impl RequeueAt {
-    pub(in crate::engine) fn at(&mut self, time: Timestamp) {
-        self.0 = Some(self.0.map_or(time, |old| old.min(time)));
-    }
 }
 
 /// What is issued: what a write just made, else what the status tells.

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::Problem;
 use crate::api::{ConditionStatus, GetOptions, Reason, SignedHashes};
-use crate::engine::cache::state::Problem;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::one_shot;
 use crate::engine::protocol::{S3Request, S3Result};
-use crate::engine::reconcile::presigned_url::listing::FoundObjects;
 use crate::engine::s3::diagnosis::{Tried, Verdict, verified};
 use crate::engine::store::{HeldCredentials, shifted};
+use crate::issue::listed::FoundObjects;
 use crate::issue::verification_hash;
 use crate::policy::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};

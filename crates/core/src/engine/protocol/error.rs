@@ -37,17 +37,6 @@ pub enum ApiError {
     Other(Option<u16>),
 }
 
-/// Why credentials could not be had. The sentence is ours, and names no value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CredentialsError {
-    /// [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
-    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; of a role also
-    /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`].
-    pub reason: Reason,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
 /// How a failure is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {

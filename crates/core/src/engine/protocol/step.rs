@@ -5,33 +5,17 @@
 //! was decided on, so that a step which comes late fails instead of overwriting.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{
-    ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason, SecretKeys,
-};
-use crate::engine::evaluate::signing_job::{SignedJob, SigningJob};
-use crate::engine::protocol::{ApiError, CredentialsError};
-use crate::engine::protocol::{ListError, ListRequest, ListResponse, S3Request, S3Result};
+use super::credentials::{CredentialSource, CredentialsError, Session};
+use super::error::ApiError;
+use super::observed::{ObjectVersion, ObservedSecret};
+use super::s3::{ListError, ListRequest, ListResponse, S3Request, S3Result};
+use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::{Owner, SecretBytes};
+use crate::issue::{SignedJob, SigningJob};
 use crate::signing::Credentials;
-
-/// The uid of a PresignedURL. One is kept, and shared by all that look a resource up.
-pub type Uid = Arc<str>;
-
-/// What a step belongs to. At most one step of a work is under way at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ObjectKey {
-    /// A PresignedURL, by uid.
-    Resource(Uid),
-    /// A ClusterObjectStore, by name.
-    Store(String),
-    /// A PresignedURLPolicy, by name.
-    Policy(String),
-}
 
 /// One effect for the shell to carry out.
 #[derive(Clone, Debug)]
@@ -132,15 +116,6 @@ pub enum Step {
     PublishEvent(Box<EventRecord>),
 }
 
-/// A certain version of an object: the precondition of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectVersion {
-    /// Its uid.
-    pub uid: String,
-    /// Its resourceVersion; `None` where only the uid is known (a delete of what was never seen).
-    pub resource_version: Option<String>,
-}
-
 /// A Secret as it is to be written; always of type Opaque.
 #[derive(Clone, Debug)]
 pub struct SecretWrite {
@@ -158,81 +133,6 @@ pub struct SecretWrite {
     pub finalizers: Vec<String>,
     /// All data.
     pub data: BTreeMap<String, SecretBytes>,
-}
-
-/// Where credentials come from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CredentialSource {
-    /// The AWS chain of the operator's process.
-    Default,
-    /// A Secret in the operator's own namespace.
-    Secret {
-        /// Its name.
-        name: String,
-        /// The names of its keys where they are not the usual ones: access key ID, secret access key, session token,
-        /// expiration.
-        keys: [Option<String>; 4],
-    },
-    /// `AssumeRoleWithWebIdentity` with the operator's service account token.
-    WebIdentity {
-        /// The role.
-        role_arn: String,
-        /// The token's audience; `None` reads the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
-        audience: Option<String>,
-        /// Where and for how long.
-        sts: Sts,
-    },
-    /// `AssumeRole` with other credentials.
-    AssumeRole {
-        /// The role.
-        role_arn: String,
-        /// What the role's trust policy may ask for.
-        external_id: Option<String>,
-        /// What assumes it: [`Self::Default`] or [`Self::Secret`].
-        base: Box<Self>,
-        /// Where and for how long.
-        sts: Sts,
-    },
-}
-
-/// How a session is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sts {
-    /// Where STS answers; `None` is AWS's of the region.
-    pub endpoint: Option<String>,
-    /// The region that is signed for.
-    pub region: String,
-    /// How long the session is to live.
-    pub duration: Duration,
-    /// PEM certificates that are trusted besides the system's.
-    pub ca_bundle: Option<String>,
-}
-
-/// What a session may do and how the S3 side's audit log calls it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Session {
-    /// `RoleSessionName`: 2 to 64 letters, digits and `+=,.@_-`.
-    pub name: String,
-    /// The inline session policy; `None` for all that the role may.
-    pub policy: Option<String>,
-}
-
-impl CredentialSource {
-    /// The source that a store's spec names.
-    #[must_use]
-    pub fn secret(name: &str, keys: Option<&SecretKeys>) -> Self {
-        let keys = keys.cloned().unwrap_or_default();
-        let SecretKeys {
-            access_key_id,
-            secret_access_key,
-            session_token,
-            expiration,
-        } = keys;
-        Self::Secret {
-            name: name.to_owned(),
-            keys: [access_key_id, secret_access_key, session_token, expiration],
-        }
-    }
 }
 
 /// A Kubernetes Event to be.
@@ -257,38 +157,6 @@ pub struct EventRecord {
     pub note: String,
     /// When it was decided.
     pub at: Timestamp,
-}
-
-/// A Secret as an inspection found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObservedSecret {
-    /// Its uid.
-    pub uid: String,
-    /// Its resourceVersion.
-    pub resource_version: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// Its owner references.
-    pub owners: Vec<Owner>,
-    /// Its finalizers.
-    pub finalizers: Vec<String>,
-    /// Whether it is being deleted.
-    pub deleting: bool,
-    /// What only a read of the whole tells.
-    pub content: Option<ObservedContent>,
-}
-
-/// What a read of a whole Secret tells; never the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObservedContent {
-    /// `issue::data_hash` of its data.
-    pub data_hash: String,
-    /// Whether its type is Opaque.
-    pub opaque: bool,
-    /// Whether it is immutable.
-    pub immutable: bool,
 }
 
 /// What became of a step.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::Problem;
 use crate::api::{PresignedUrlStatus, Reason};
-use crate::engine::cache::state::{Look, Problem};
+use crate::engine::cache::state::Look;
 use crate::engine::evaluate::reissue::{Purpose, RECHECK};
 use crate::engine::protocol::SecretAccess;
 use crate::engine::protocol::{ApiError, Retry, classify};
@@ -43,7 +44,7 @@ impl Engine {
                 self.enqueue(ObjectKey::Resource(next.into()), now);
             }
         }
-        let apply = matches!(
+        let recorded = matches!(
             (work, &result),
             (ObjectKey::Resource(_), StepResult::StatusWritten(Ok(_)))
         );
@@ -119,7 +120,7 @@ impl Engine {
         if !self.exists(work) {
             return;
         }
-        if apply {
+        if recorded {
             // What is left of it, an Event perhaps, waits until others have their first URL.
             self.enqueue(work.clone(), now);
         } else {
@@ -158,9 +159,8 @@ impl Engine {
             (Purpose::Replace, StepResult::Inspected(Ok(found))) => {
                 if let Some(record) = self.index.resources.get_mut(uid) {
                     record.state.name_taken = found.is_some();
-                    record.state.inspected = Some(
-                        found.map_or(Look::Nothing, |found| Look::FoundObjects(Box::new(found))),
-                    );
+                    record.state.inspected =
+                        Some(found.map_or(Look::Nothing, |found| Look::Found(Box::new(found))));
                 }
             }
             (Purpose::Removal, StepResult::Inspected(Ok(found))) => {

@@ -5,8 +5,8 @@
 //! causes that cannot be told apart from outside, both are named.
 
 use super::messages::{Fault, Place, actions, bucket_arn, clocks, object_arn, said, unreached};
+use crate::api::Problem;
 use crate::api::{ConditionStatus, Reason};
-use crate::engine::cache::state::Problem;
 use crate::engine::protocol::{ErrorCode, ListError, S3Response, S3Result};
 use crate::policy::{Bucket, Options, Prefix};
 use crate::signing::Target;

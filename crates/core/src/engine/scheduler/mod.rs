@@ -4,3 +4,4 @@
 
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod queue;
+pub(in crate::engine) mod wake;

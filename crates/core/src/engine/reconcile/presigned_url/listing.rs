@@ -9,39 +9,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::Problem;
 use crate::api::{Method, Reason};
-use crate::engine::cache::state::Problem;
 use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::signing_job::Object;
 use crate::engine::protocol::{ListRequest, ListResponse};
 use crate::engine::store::{HeldCredentials, shifted};
+use crate::issue::listed::{FoundObjects, ListedKey as Object};
 use crate::issue::{listing_hash, unfit_keys};
 use crate::policy::{Grant, Key, ListSelection, Namespace, PolicySet};
-use crate::time::later;
 
-/// How long a listing is good for a signature.
-pub(in crate::engine) const FRESH: Duration = Duration::from_mins(5);
 /// How long all pages together may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// What a listing found that gets URLs.
-#[derive(Debug, PartialEq)]
-pub(in crate::engine) struct FoundObjects {
-    pub(in crate::engine) objects: Vec<Object>,
-    /// How many were left out.
-    pub(in crate::engine) skipped: u32,
-    pub(in crate::engine) hash: String,
-    /// What signs those that are allowed.
-    pub(in crate::engine) grant: Grant,
-    pub(in crate::engine) at: Timestamp,
-}
-
-impl FoundObjects {
-    /// Whether it may still be signed from.
-    pub(in crate::engine) fn is_fresh(&self, now: Timestamp) -> bool {
-        self.at <= now && now < later(self.at, FRESH)
-    }
-}
 
 /// The most objects that a resource may have.
 pub(in crate::engine) fn most(list: &ListSelection, grant: &Grant) -> u32 {

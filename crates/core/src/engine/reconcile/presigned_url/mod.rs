@@ -18,9 +18,10 @@ use jiff::Timestamp;
 use crate::engine::cache::index::{Record, store_name};
 use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
 use crate::engine::evaluate::one_shot;
-use crate::engine::evaluate::reissue::{self as plan, Action, RequeueAt};
+use crate::engine::evaluate::reissue::{self as plan, Action};
 use crate::engine::protocol::{ObjectKey, ObjectVersion, Step};
 use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::wake::RequeueAt;
 use crate::engine::{Engine, InFlight, Next};
 use crate::time::later;
 
@@ -87,7 +88,7 @@ impl Engine {
                 requeue.at(until);
                 true
             }
-            (apply, _) => one_shot::contradicted(apply),
+            (measured, _) => one_shot::contradicted(measured),
         }
     }
 

@@ -8,20 +8,23 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::listing::order;
+use crate::api::Problem;
 use crate::api::{Reason, Verify};
 use crate::engine::cache::index::{Index, Record};
-use crate::engine::cache::state::{Issued, Problem};
 use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::reissue::{Action, Purpose, RECHECK, RequeueAt, issued};
+use crate::engine::evaluate::reissue::{Action, Purpose, RECHECK, issued};
 use crate::engine::evaluate::sampling;
-use crate::engine::evaluate::signing_job::SigningJob;
 use crate::engine::protocol::{CredentialSource, ObjectVersion, Session, Step};
 use crate::engine::protocol::{ListRequest, S3Request};
-use crate::engine::reconcile::presigned_url::listing::{FoundObjects, order};
 use crate::engine::reconcile::presigned_url::status::says_ready;
 use crate::engine::reconcile::presigned_url::urgency;
 use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::wake::RequeueAt;
 use crate::engine::store::{HeldCredentials, Need, PutLeave, REFRESH_PAUSE, Supply};
+use crate::issue::SigningJob;
+use crate::issue::issued::Issued;
+use crate::issue::listed::FoundObjects;
 use crate::policy::{Key, ListSelection, Objects, Options};
 use crate::time::later;
 

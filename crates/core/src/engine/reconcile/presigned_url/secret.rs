@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::Problem;
 use crate::api::{Reason, SecretRef};
 use crate::engine::cache::index::{Index, Record};
-use crate::engine::cache::state::{Cause, InProgress, Issued, Look, Problem};
+use crate::engine::cache::state::{Cause, InProgress, Look};
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::{Action, Purpose, RECHECK};
 use crate::engine::evaluate::sampling;
-use crate::engine::evaluate::signing_job::SigningJob;
+use crate::engine::evaluate::signing::signing_job;
 use crate::engine::protocol::{ObjectVersion, ObservedSecret, SecretWrite, Step};
 use crate::engine::protocol::{SecretAccess, Settings};
 use crate::engine::reconcile::presigned_url::prerequisites::{Halt, begin, needs};
+use crate::issue::SigningJob;
+use crate::issue::issued::Issued;
 use crate::issue::{OwnerId, Ownership, SecretMeta, WantedMeta, merge, ownership};
 use crate::time::later;
 
@@ -51,7 +54,7 @@ pub(in crate::engine) fn issue(
     };
     let name = &inputs.authorized.secret_name;
     let planned = needs.and_then(|(held, found)| {
-        let job = SigningJob::new(
+        let job = signing_job(
             inputs,
             &held,
             &record.seen,
@@ -115,7 +118,7 @@ fn base(
     let state = &mut record.state;
     match state.inspected.take() {
         Some(Look::Nothing) => return Ok(Base::Nothing),
-        Some(Look::FoundObjects(found)) => return Ok(Base::Read(found)),
+        Some(Look::Found(found)) => return Ok(Base::Read(found)),
         None => {}
     }
     if settings.secret_access == SecretAccess::Watch {

@@ -11,7 +11,6 @@ use crate::api::{
     set_condition,
 };
 use crate::engine::cache::index::Record;
-use crate::engine::cache::state::Issued;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::reissue::may_issue;
@@ -19,6 +18,7 @@ use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::EventRecord;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::reconcile::presigned_url::status_messages::{allowed_by, denied, holds};
+use crate::issue::issued::Issued;
 use crate::issue::renew_at;
 
 /// The most policies that the status names.
@@ -199,15 +199,15 @@ fn conditions(
             verdict.reason,
             verdict.message.clone(),
         );
-    } else if let (Some(_), Some(apply)) = (proven, condition(old, ConditionType::Verified))
-        && let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == apply.reason)
+    } else if let (Some(_), Some(recorded)) = (proven, condition(old, ConditionType::Verified))
+        && let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == recorded.reason)
     {
         // What was told of it stands.
         put(
             ConditionType::Verified,
-            apply.status,
+            recorded.status,
             *reason,
-            apply.message.clone(),
+            recorded.message.clone(),
         );
     }
     if let Some((reason, message)) = verdict.stalled {
@@ -252,19 +252,21 @@ fn proven<'a>(
         // Where nothing may be issued either, there is nothing that it could speak of.
         may_issue(record, evaluation, now)?;
         // Only what did not work can have kept something back.
-        let apply = condition(&record.seen.status, ConditionType::Verified).is_some_and(|apply| {
-            apply.observed_generation == Some(record.seen.generation)
-                && apply.status != ConditionStatus::True
-        });
+        let recorded =
+            condition(&record.seen.status, ConditionType::Verified).is_some_and(|recorded| {
+                recorded.observed_generation == Some(record.seen.generation)
+                    && recorded.status != ConditionStatus::True
+            });
         let verdict = verification.map(|verification| &verification.verdict);
-        return (apply || verdict.is_some()).then_some((None, verdict));
+        return (recorded || verdict.is_some()).then_some((None, verdict));
     };
     let hash = hash_of(&issued.hashes);
     if let Some(verification) = verification.filter(|verification| verification.hash == hash) {
         return Some((Some(hash), Some(&verification.verdict)));
     }
-    let apply = record.seen.status.hashes.as_ref();
-    (apply.and_then(|apply| apply.verified.as_ref()) == Some(&hash)).then_some((Some(hash), None))
+    let recorded = record.seen.status.hashes.as_ref();
+    (recorded.and_then(|recorded| recorded.verified.as_ref()) == Some(&hash))
+        .then_some((Some(hash), None))
 }
 
 /// When what is issued will be replaced; `None` where it will not be.

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use crate::api::Method;
 use crate::engine::cache::index::Record;
-use crate::engine::cache::state::Issued;
 use crate::engine::protocol::Settings;
 use crate::engine::reconcile::presigned_url::status::removal_at;
+use crate::issue::issued::Issued;
 
 pub(in crate::engine) fn allowed_by(policies: &[String]) -> String {
     let (word, verb) = match policies {

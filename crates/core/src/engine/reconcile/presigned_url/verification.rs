@@ -9,10 +9,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::listing;
+use crate::api::Problem;
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
-use crate::engine::cache::state::{Issued, Problem};
 use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
-use crate::engine::evaluate::reissue::{Action, RECHECK, RequeueAt};
+use crate::engine::evaluate::reissue::{Action, RECHECK};
 use crate::engine::evaluate::sampling;
 use crate::engine::protocol::ObjectKey;
 use crate::engine::protocol::{ListError, ListResponse, S3Result};
@@ -20,8 +20,10 @@ use crate::engine::reconcile::outcome::RECOUNT;
 use crate::engine::reconcile::presigned_url::prerequisites::{identity, try_issued};
 use crate::engine::reconcile::presigned_url::status::{condition, is_current};
 use crate::engine::s3::diagnosis::{Listable, list_trouble};
+use crate::engine::scheduler::wake::RequeueAt;
 use crate::engine::{Engine, InFlight, Next, Observation};
 use crate::issue::backoff;
+use crate::issue::issued::Issued;
 use crate::policy::{Key, Objects};
 use crate::time::later;
 
@@ -183,8 +185,8 @@ impl Engine {
         }
         let hash = sampling::hash_of(&issued.hashes);
         let status = &record.seen.status;
-        let apply = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
-        if apply {
+        let recorded = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
+        if recorded {
             let verified = condition(status, ConditionType::Verified)?;
             let good = verified.status == ConditionStatus::True
                 || verified.reason == Reason::NotTried.as_str();

@@ -89,13 +89,13 @@ impl Engine {
             .as_ref()
             .and_then(|held| held.credentials.expires_at);
         // A new session of the same role is no news while the one that was told still lives.
-        let apply = old
+        let recorded = old
             .credentials_expire_at
-            .filter(|apply| now < *apply && end.is_some());
+            .filter(|recorded| now < *recorded && end.is_some());
         let status = ClusterObjectStoreStatus {
             observed_generation: generation,
             conditions,
-            credentials_expire_at: apply.or(end),
+            credentials_expire_at: recorded.or(end),
             urls: if counted { Some(urls) } else { old.urls },
             absence_budget: if counted {
                 budget.map(rounded)
@@ -169,9 +169,9 @@ fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
         ),
         // Not tried since the start.
         Some(Verdict::Misdated) | None => {
-            let apply =
+            let recorded =
                 |condition: &&Condition| condition.reason == Reason::CredentialsReady.as_str();
-            old.filter(apply).map_or_else(
+            old.filter(recorded).map_or_else(
                 || {
                     "credentials are at hand; they are tried when a PresignedURL uses them"
                         .to_owned()

@@ -1,8 +1,8 @@
-//! From what is allowed and credentials to the content of a Secret: plan the life, sign, check, render.
+//! From a grant and credentials to the content of a Secret: plan the life, sign, check, render.
 //!
-//! What holds here: nothing that was signed leaves this room before the independent check has found in it just what the
-//! policies allow. A [`SigningJob`] is a value that can be signed anywhere: few objects are signed where they are
-//! planned, many by a step of their own, so that nobody waits for them.
+//! What holds here:
+//! - Nothing that was signed leaves this file before the independent check has compared it with the grant.
+//! - A [`SigningJob`] is a value and can be signed anywhere: a few objects inline, many by a step of their own.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,39 +10,35 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{Format, LimitedBy, PostOptions, Reason, SecretRef, SignedHashes};
-use crate::engine::cache::state::{Issued, Problem};
-use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::one_shot;
-use crate::engine::protocol::PresignedUrlSeen;
-use crate::engine::reconcile::presigned_url::listing::FoundObjects;
-use crate::engine::store::{HeldCredentials, shifted};
+use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, SignedHashes};
+use crate::issue::issued::Issued;
+use crate::issue::listed::ListedKey;
 use crate::issue::{
     Content, Fixed, FormContent, Item, Life, ManyContent, RenderError, RequestedLife,
     SecretContent, Template, TooShort, keep_end, plan_life, render, render_form, render_many,
 };
-use crate::policy::{Bucket, Key, Objects, Options, Prefix};
+use crate::policy::{Bucket, Key, Options, Prefix};
 use crate::signing::{
     Credentials, ExpectedForm, ExpectedSignature, ExpectedUrl, FormKey, FormOperation, Operation,
     Presigned, Target, check, check_form, presign, sign_form,
 };
-use crate::time::later;
+use crate::time::{later, shifted};
 
 /// More objects than this are signed by a step of their own.
 const AT_ONCE: usize = 32;
 
 /// A Secret's content, and the record of it as it will be once it is written.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Signed {
-    pub(in crate::engine) content: SecretContent,
+pub(crate) struct Signed {
+    pub(crate) content: SecretContent,
     /// The Secret's uid and resourceVersion are still empty.
-    pub(in crate::engine) issued: Issued,
-    made_of: Mark,
+    pub(crate) issued: Issued,
+    fingerprint: Fingerprint,
 }
 
 /// What one signature has in common with another that would be the same but for the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mark {
+struct Fingerprint {
     revision: i64,
     served_request: Option<String>,
     hashes: SignedHashes,
@@ -52,19 +48,11 @@ struct Mark {
     access_key_id: String,
 }
 
-/// An object that gets a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Object {
-    pub(in crate::engine) key: Key,
-    /// Size and `ETag`, where a listing told them.
-    pub(in crate::engine) listed: Option<(u64, String)>,
-}
-
 /// What is signed.
 #[derive(Clone)]
-enum Subject {
+pub(crate) enum Subject {
     One(Key),
-    Many(Vec<Object>),
+    Many(Vec<ListedKey>),
     FormOf(Key),
     FormUnder(Prefix),
 }
@@ -72,27 +60,27 @@ enum Subject {
 /// Signatures that are to be made, with all that they need.
 #[derive(Clone)]
 pub struct SigningJob {
-    name: String,
-    revision: i64,
-    served_request: Option<String>,
-    bucket: Bucket,
-    subject: Subject,
-    skipped: Option<u32>,
-    options: Options,
-    asked: RequestedLife,
+    pub(crate) name: String,
+    pub(crate) revision: i64,
+    pub(crate) served_request: Option<String>,
+    pub(crate) bucket: Bucket,
+    pub(crate) subject: Subject,
+    pub(crate) skipped: Option<u32>,
+    pub(crate) options: Options,
+    pub(crate) asked: RequestedLife,
     /// Of a link that was issued before: its times, and what cut them short.
-    one_shot: Option<(Fixed, Option<LimitedBy>)>,
-    target: Target,
-    max_signature_age: Option<Duration>,
-    ca_bundle: Option<String>,
-    template: Template,
-    formats: BTreeSet<Format>,
-    secret_name: String,
-    hashes: SignedHashes,
-    credentials: Credentials,
+    pub(crate) one_shot: Option<(Fixed, Option<LimitedBy>)>,
+    pub(crate) target: Target,
+    pub(crate) max_signature_age: Option<Duration>,
+    pub(crate) ca_bundle: Option<String>,
+    pub(crate) template: Template,
+    pub(crate) formats: BTreeSet<Format>,
+    pub(crate) secret_name: String,
+    pub(crate) hashes: SignedHashes,
+    pub(crate) credentials: Credentials,
     /// What is added to the operator's time for what the store checks.
-    skew: SignedDuration,
-    now: Timestamp,
+    pub(crate) skew: SignedDuration,
+    pub(crate) now: Timestamp,
 }
 
 impl fmt::Debug for SigningJob {
@@ -107,86 +95,24 @@ impl fmt::Debug for SigningJob {
 
 /// What came of a [`SigningJob`].
 #[derive(Debug)]
-pub struct SignedJob(pub(in crate::engine) Result<Signed, Problem>);
+pub struct SignedJob(pub(crate) Result<Signed, Problem>);
 
 impl SigningJob {
-    /// What is to be signed for a resource now.
-    pub(in crate::engine) fn new(
-        inputs: &SigningInputs,
-        held: &HeldCredentials,
-        seen: &PresignedUrlSeen,
-        found: Option<&FoundObjects>,
-        revision: i64,
-        now: Timestamp,
-    ) -> Self {
-        let authorized = &inputs.authorized;
-        let request = &authorized.request;
-        let grant = found.map_or(&authorized.grant, |found| &found.grant);
-        let plain = |key: &Key| Object {
-            key: key.clone(),
-            listed: None,
-        };
-        let form = matches!(grant.options, Options::Post(_));
-        let subject = match &request.objects {
-            Objects::Key(key) if form => Subject::FormOf(key.clone()),
-            Objects::Key(key) => Subject::One(key.clone()),
-            Objects::Keys(keys) => Subject::Many(keys.iter().map(plain).collect()),
-            Objects::List(_) => {
-                Subject::Many(found.map_or_else(Vec::new, |found| found.objects.clone()))
-            }
-            Objects::Under(prefix) => Subject::FormUnder(prefix.clone()),
-        };
-        let fixed_life = one_shot::fixed_life(authorized, grant.max_duration, now);
-        let served = fixed_life
-            .as_ref()
-            .map_or(&seen.renew_request, |fixed_life| &fixed_life.served);
-        Self {
-            name: seen.name.clone(),
-            revision,
-            served_request: served.clone(),
-            bucket: request.bucket.clone(),
-            subject,
-            skipped: found.map(|found| found.skipped),
-            options: grant.options.clone(),
-            asked: RequestedLife {
-                duration: request.duration,
-                policy_max: grant.max_duration,
-            },
-            one_shot: fixed_life.map(|fixed_life| (fixed_life.fixed, fixed_life.limited_by)),
-            target: inputs.target.clone(),
-            max_signature_age: inputs.max_signature_age,
-            ca_bundle: inputs.ca_bundle.clone(),
-            template: authorized.template.clone(),
-            formats: authorized.wishes.formats.clone(),
-            secret_name: authorized.secret_name.clone(),
-            hashes: SignedHashes {
-                spec: authorized.spec_hash.clone(),
-                store: inputs.store_hash.clone(),
-                render: authorized.render_hash.clone(),
-                credential: held.hash.clone(),
-                objects: found.map(|found| found.hash.clone()),
-                verified: None,
-            },
-            credentials: held.credentials.clone(),
-            skew: held.skew,
-            now,
-        }
-    }
-
     /// Whether it is worth a step of its own.
-    pub(in crate::engine) fn is_long(&self) -> bool {
+    pub(crate) fn is_long(&self) -> bool {
         self.count() > AT_ONCE
     }
 
     /// Whether what another job signed a moment ago is what this one would.
-    pub(in crate::engine) fn is_served_by(&self, signed: &Signed) -> bool {
+    pub(crate) fn is_served_by(&self, signed: &Signed) -> bool {
         let age = self.now.as_second() - signed.issued.issued_at.as_second();
-        // A link keeps the time of its first issue: its mark says all.
-        signed.made_of == self.mark() && (self.one_shot.is_some() || (0..=60).contains(&age))
+        // A link keeps the time of its first issue: its fingerprint says all.
+        signed.fingerprint == self.fingerprint()
+            && (self.one_shot.is_some() || (0..=60).contains(&age))
     }
 
-    fn mark(&self) -> Mark {
-        Mark {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint {
             revision: self.revision,
             served_request: self.served_request.clone(),
             hashes: self.hashes.clone(),
@@ -211,7 +137,7 @@ impl SigningJob {
     }
 
     /// Signs, checks and renders.
-    pub(in crate::engine) fn sign(&self) -> Result<Signed, Problem> {
+    pub(crate) fn sign(&self) -> Result<Signed, Problem> {
         let life = self.life()?;
         let content = match (&self.subject, &self.options) {
             (Subject::One(key), options) => self.one(key, options, &life)?,
@@ -224,7 +150,7 @@ impl SigningJob {
             }
             (Subject::FormOf(_) | Subject::FormUnder(_), _) => {
                 let why = "a form was planned for another method".to_owned();
-                return Err(stalled(Reason::SignatureMismatch, why));
+                return Err(needs_human(Reason::SignatureMismatch, why));
             }
         };
         let secret = SecretRef {
@@ -248,7 +174,7 @@ impl SigningJob {
         Ok(Signed {
             content,
             issued,
-            made_of: self.mark(),
+            fingerprint: self.fingerprint(),
         })
     }
 
@@ -260,7 +186,7 @@ impl SigningJob {
         match self.one_shot {
             Some((fixed, limited_by)) => keep_end(self.now, fixed, creds_expiry, max_age)
                 .map(|life| Life { limited_by, ..life })
-                .map_err(|out| stalled(one_shot::out_of_reach(out.limited_by), out.to_string())),
+                .map_err(|out| needs_human(out_of_reach(out.limited_by), out.to_string())),
             None => plan_life(self.now, self.asked, creds_expiry, max_age)
                 .map_err(|short| too_short(&short)),
         }
@@ -268,7 +194,7 @@ impl SigningJob {
 
     fn one(&self, key: &Key, options: &Options, life: &Life) -> Result<SecretContent, Problem> {
         let main = self.signed_and_checked(key, options, life)?;
-        let sibling_probe_key = match options {
+        let head = match options {
             Options::Get(get) => {
                 Some(self.signed_and_checked(key, &Options::Head(get.clone()), life)?)
             }
@@ -278,7 +204,7 @@ impl SigningJob {
             name: &self.name,
             method: options.method(),
             url: main.url.expose(),
-            head_url: sibling_probe_key.as_ref().map(|head| head.url.expose()),
+            head_url: head.as_ref().map(|head| head.url.expose()),
             headers: &main.headers,
             expires_at: life.expires_at,
             ca_bundle: self.ca_bundle.as_deref(),
@@ -289,7 +215,7 @@ impl SigningJob {
 
     fn many(
         &self,
-        objects: &[Object],
+        objects: &[ListedKey],
         options: &Options,
         life: &Life,
     ) -> Result<SecretContent, Problem> {
@@ -346,7 +272,7 @@ impl SigningJob {
             shifted(life.signed_at, self.skew),
             life.expires_in,
         )
-        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        .map_err(|error| needs_human(Reason::CredentialsInvalid, error.to_string()))?;
         let expected = ExpectedForm {
             key,
             options: post,
@@ -381,7 +307,7 @@ impl SigningJob {
             shifted(life.signed_at, self.skew),
             life.expires_in,
         )
-        .map_err(|error| stalled(Reason::CredentialsInvalid, error.to_string()))?;
+        .map_err(|error| needs_human(Reason::CredentialsInvalid, error.to_string()))?;
         let expected = ExpectedUrl {
             key,
             method: options.method(),
@@ -418,7 +344,7 @@ impl SigningJob {
 }
 
 fn mismatch(what: impl fmt::Display) -> Problem {
-    stalled(
+    needs_human(
         Reason::SignatureMismatch,
         format!(
             "what was signed was thrown away: {what}; this is a fault of the operator, report it"
@@ -437,7 +363,7 @@ fn unrendered(error: &RenderError) -> Problem {
         | RenderError::Field => Reason::InvalidSpec,
         RenderError::Url => Reason::SignatureMismatch,
     };
-    stalled(reason, error.to_string())
+    needs_human(reason, error.to_string())
 }
 
 fn too_short(short: &TooShort) -> Problem {
@@ -446,13 +372,22 @@ fn too_short(short: &TooShort) -> Problem {
         Some(LimitedBy::SignatureAge) => Reason::StoreInvalid,
         Some(LimitedBy::Duration | LimitedBy::SigV4) | None => Reason::InvalidSpec,
     };
-    stalled(reason, short.to_string())
+    needs_human(reason, short.to_string())
 }
 
-fn stalled(reason: Reason, message: String) -> Problem {
+fn needs_human(reason: Reason, message: String) -> Problem {
     Problem {
         reason,
         message,
         needs_human: true,
+    }
+}
+
+/// Why a fixed end cannot be kept.
+const fn out_of_reach(limited_by: LimitedBy) -> Reason {
+    match limited_by {
+        LimitedBy::Credentials => Reason::CredentialsExpired,
+        LimitedBy::SignatureAge => Reason::StoreInvalid,
+        LimitedBy::Duration | LimitedBy::SigV4 => Reason::Progressing,
     }
 }

@@ -1,0 +1,14 @@
+//! Why something is not as it should be: the material of a condition that is False.
+
+use super::Reason;
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// The condition's message: what is wrong and what to do.
+    pub message: String,
+    /// Whether it stays until a person changes something.
+    pub needs_human: bool,
+}

@@ -1,0 +1,61 @@
+//! What stands in a Secret: the record of one issue, from the status or from the write that made it.
+
+use jiff::Timestamp;
+
+use crate::api::{LimitedBy, Method, PresignedUrlStatus, SecretRef, SignedHashes};
+
+/// By how many seconds a URL may be dated ahead of the clock.
+const AHEAD: i64 = 300;
+
+/// What stands in a Secret now, as status tells it or as a write just made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "issuedAt is the status's own word"
+)]
+pub(crate) struct Issued {
+    pub(crate) secret: SecretRef,
+    pub(crate) method: Method,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) limited_by: Option<LimitedBy>,
+    pub(crate) objects: u32,
+    pub(crate) skipped: Option<u32>,
+    pub(crate) hashes: SignedHashes,
+    pub(crate) revision: i64,
+    pub(crate) served_request: Option<String>,
+}
+
+impl Issued {
+    /// What the status says is issued.
+    pub(crate) fn of(status: &PresignedUrlStatus) -> Option<Self> {
+        Some(Self {
+            secret: status.secret_ref.clone()?,
+            method: status.method.unwrap_or_default(),
+            issued_at: status.issued_at?,
+            expires_at: status.expires_at?,
+            limited_by: status.limited_by,
+            objects: status.objects.unwrap_or(1),
+            skipped: status.skipped_objects,
+            hashes: status.hashes.clone()?,
+            revision: status.revision?,
+            served_request: status.last_renew_request.clone(),
+        })
+    }
+
+    /// Whether its URLs can be used: they have not ended, and were not signed by a clock that ran ahead. A server takes a
+    /// date that lies a few minutes in the future, and refuses more.
+    pub(crate) fn alive(&self, now: Timestamp) -> bool {
+        now < self.expires_at && !ahead(self.issued_at, now)
+    }
+
+    /// The life that was issued, in seconds.
+    pub(crate) fn life(&self) -> i64 {
+        self.expires_at.as_second() - self.issued_at.as_second()
+    }
+}
+
+/// Whether a URL of that date was signed by a clock that ran ahead.
+pub(crate) fn ahead(issued_at: Timestamp, now: Timestamp) -> bool {
+    issued_at.as_second() - now.as_second() > AHEAD
+}
