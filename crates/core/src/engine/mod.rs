@@ -22,7 +22,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::index::Watched;
@@ -36,14 +36,16 @@ pub use protocol::{
 };
 pub use scheduler::queue::Priority;
 
-use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
+use crate::api::Reason;
 use crate::issue::ReservedKeys;
 use crate::time::{ceil, whole};
 use cache::index::Index;
-use evaluate::one_shot;
-use evaluate::reissue::{self as plan, Purpose};
-use reconcile::presigned_url::{status, urgency};
+use evaluate::clock_doubt::ClockDoubt;
+use reconcile::action::{Action, InFlight};
+use reconcile::context::Ctx;
+use reconcile::{policy, presigned_url, store as cluster_store};
 use scheduler::queue::Queue;
+use scheduler::wake::RequeueAt;
 
 /// Steps that only urgent work may take, of those in flight.
 const URGENT_SLOTS: usize = 8;
@@ -57,27 +59,10 @@ pub struct Engine {
     queue: Queue,
     in_flight: BTreeMap<ObjectKey, InFlight>,
     observations: Vec<Observation>,
-    paused_until: Option<Timestamp>,
-    /// After a step of the clock: what is deleted by the clock alone waits until then.
-    doubted_until: Option<Timestamp>,
+    /// Until then nobody calls the API server.
+    throttled_until: Option<Timestamp>,
+    clock: ClockDoubt,
     draining: bool,
-    /// The API server's clock less the operator's.
-    api_clock: Option<SignedDuration>,
-}
-
-/// What a work is doing, so that the result of its step is understood.
-#[derive(Debug)]
-enum InFlight {
-    Secret(Purpose, String),
-    /// A status, what Events tell of the change, and whether it is a new refusal. They are made when the write begins: a
-    /// watch may bring the new status before the write is answered, and then nothing would seem to have changed.
-    Status(Box<PresignedUrlStatus>, Vec<EventRecord>, bool),
-    StoreStatus(Box<ClusterObjectStoreStatus>),
-    PolicyStatus(Box<PresignedUrlPolicyStatus>),
-    Fetch,
-    Deletion,
-    Look,
-    EventRecord,
 }
 
 /// Something worth counting.
@@ -91,12 +76,6 @@ pub enum Observation {
     Denied,
     /// A step failed.
     Failed(Reason),
-}
-
-/// What comes next for a work.
-enum Next {
-    Step(Step, InFlight),
-    Idle(Option<Timestamp>),
 }
 
 /// A look at a resource for metrics.
@@ -132,99 +111,131 @@ impl Engine {
             queue,
             in_flight: BTreeMap::new(),
             observations: Vec::new(),
-            paused_until: None,
-            doubted_until: None,
+            throttled_until: None,
+            clock: ClockDoubt::default(),
             draining: false,
-            api_clock: None,
         })
     }
 
-    /// Tells what was seen.
+    /// Takes up what was seen, and queues what it affects.
     pub fn on(&mut self, event: Event, now: Timestamp) {
-        let now = whole(now);
         let was_synced = self.synced();
-        let concerned = match event {
-            Event::Resource(change) => self.index.resource(change),
-            Event::Policy(change) => {
-                let concerned = self.index.policy(change);
-                self.list_anew(&concerned);
-                concerned
-            }
-            Event::Namespace(change) => {
-                let concerned = self.index.namespace(change);
-                self.list_anew(&concerned);
-                concerned
-            }
-            Event::Secret(change) => self.on_secret(change),
-            Event::OwnSecret(change) => {
-                let stores = self.index.own_secret(change);
-                for work in &stores {
-                    if let ObjectKey::Store(name) = work
-                        && let Some(store) = self.index.stores.get_mut(name)
-                    {
-                        store.changed();
-                    }
-                }
-                stores
-            }
-            Event::Store(change) => self.on_store(change, now),
-            Event::ApiClock(skew) => self.on_api_clock(skew),
+        let mut ctx = self.ctx(now);
+        let affected = match event {
+            Event::Resource(change) => ctx.cache.resource(change),
+            Event::Policy(change) => ctx.cache.rules_changed(|cache| cache.policy(change)),
+            Event::Namespace(change) => ctx.cache.rules_changed(|cache| cache.namespace(change)),
+            Event::Secret(change) => ctx.cache.secret_changed(change),
+            Event::OwnSecret(change) => ctx.cache.credentials_changed(change),
+            Event::Store(change) => cluster_store::on_event(&mut ctx, change),
+            Event::ApiClock(difference) => cluster_store::on_api_clock(&mut ctx, difference),
             Event::ClockStepped => {
-                self.clock_stepped(now);
-                self.everything()
+                *ctx.throttled_until = None;
+                ctx.clock.stepped(ctx.now);
+                ctx.cache.clock_stepped(ctx.now, ctx.settings.resign_within);
+                ctx.cache.everything()
             }
         };
-        let concerned = if !was_synced && self.synced() {
-            self.index.drop_unknown_owners();
-            self.everything()
+        if !self.synced() {
+            return;
+        }
+        let affected = if was_synced {
+            affected
         } else {
-            concerned
+            self.index.drop_unknown_owners();
+            self.index.everything()
         };
-        if self.synced() {
-            for work in concerned {
-                self.enqueue(work, now);
-            }
+        let mut ctx = self.ctx(now);
+        for key in affected {
+            ctx.enqueue(key);
         }
     }
 
     /// The next step to carry out, if there is one now. The shell calls until there is none.
     pub fn next(&mut self, now: Timestamp) -> Option<(ObjectKey, Step)> {
-        let now = whole(now);
-        if !self.synced() || self.paused_until.is_some_and(|until| now < until) {
+        if !self.synced() || self.throttled_until.is_some_and(|until| whole(now) < until) {
             return None;
         }
-        self.paused_until = None;
-        for work in self.queue.due(now) {
-            self.enqueue(work, now);
+        self.throttled_until = None;
+        let mut ctx = self.ctx(now);
+        for key in ctx.queue.due(ctx.now) {
+            ctx.enqueue(key);
         }
-        while let Some((work, priority)) = self.queue.pop() {
-            if self.draining && !self.has_begun(&work) {
+        while let Some((key, priority)) = self.queue.pop() {
+            if self.draining && !self.index.is_unrecorded(&key) {
                 continue;
             }
-            let next = match &work {
-                ObjectKey::Resource(uid) => self.plan_resource(uid, now),
-                ObjectKey::Store(name) => self.plan_store(name, now),
-                ObjectKey::Policy(name) => self.plan_policy(name, now),
+            let mut ctx = self.ctx(now);
+            let action = match &key {
+                ObjectKey::Resource(uid) => presigned_url::plan(&mut ctx, uid),
+                ObjectKey::Store(name) => cluster_store::plan(&mut ctx, name),
+                ObjectKey::Policy(name) => policy::plan(&mut ctx, name),
             };
-            if let ObjectKey::Resource(uid) = &work {
-                let step = match &next {
-                    Next::Step(step, _) => Some(step),
-                    Next::Idle(_) => None,
-                };
-                for reserved in self.index.limiter.planned(uid, step) {
-                    self.enqueue(ObjectKey::Resource(reserved.into()), now);
+            let step = match &action {
+                Action::Start(step, _) => Some(step),
+                _ => None,
+            };
+            if let ObjectKey::Resource(uid) = &key {
+                for uid in ctx.cache.limiter.planned(uid, step) {
+                    ctx.enqueue(ObjectKey::Resource(uid.into()));
                 }
             }
-            match next {
-                Next::Step(step, in_flight) => {
-                    self.queue.begin(work.clone(), priority);
-                    self.in_flight.insert(work.clone(), in_flight);
-                    return Some((work, step));
-                }
-                Next::Idle(requeue) => self.queue.at(&work, requeue),
+            let requeue = ctx.requeue.earliest();
+            if let Action::Start(step, in_flight) = action {
+                self.queue.begin(key.clone(), priority);
+                self.in_flight.insert(key.clone(), in_flight);
+                return Some((key, step));
             }
+            self.queue.at(&key, requeue);
         }
         None
+    }
+
+    /// Takes up the result of a step.
+    pub fn done(&mut self, key: &ObjectKey, result: StepResult, now: Timestamp) {
+        let Some((priority, dirty)) = self.queue.end(key) else {
+            return;
+        };
+        let Some(in_flight) = self.in_flight.remove(key) else {
+            return;
+        };
+        let mut ctx = self.ctx(now);
+        if let ObjectKey::Resource(uid) = key {
+            for uid in ctx.cache.limiter.ended(uid) {
+                ctx.enqueue(ObjectKey::Resource(uid.into()));
+            }
+        }
+        let goes_on = match key {
+            ObjectKey::Resource(uid) => {
+                let goes_on = presigned_url::completed(&mut ctx, uid, in_flight, result);
+                if !goes_on {
+                    ctx.enqueue(key.clone());
+                }
+                goes_on
+            }
+            ObjectKey::Store(name) => {
+                cluster_store::completed(&mut ctx, name, in_flight, result, dirty)
+            }
+            ObjectKey::Policy(name) => policy::completed(&mut ctx, name, in_flight, result, dirty),
+        };
+        if goes_on && self.index.contains(key) {
+            // What has begun goes on before anything new begins.
+            self.queue.push(key.clone(), priority, i64::MIN);
+        }
+    }
+
+    fn ctx(&mut self, now: Timestamp) -> Ctx<'_> {
+        Ctx {
+            cache: &mut self.index,
+            queue: &mut self.queue,
+            settings: &self.settings,
+            reserved: &self.reserved,
+            clock: &mut self.clock,
+            observations: &mut self.observations,
+            throttled_until: &mut self.throttled_until,
+            now: whole(now),
+            requeue: RequeueAt::default(),
+        }
     }
 
     /// Begins nothing new from now on: only what has been written is still put on record.
@@ -236,7 +247,7 @@ impl Engine {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         // In a pause nothing is given out, however long it has been due.
-        self.paused_until
+        self.throttled_until
             .or_else(|| self.queue.next_due())
             .map(ceil)
     }
@@ -270,8 +281,8 @@ impl Engine {
         self.index.resources.values().map(|record| ResourceFigures {
             namespace: &record.seen.namespace,
             name: &record.seen.name,
-            ready: status::says_ready(&record.seen.status),
-            // What a link leaves behind is no URL that could die.
+            ready: presigned_url::says_ready(record),
+            // The times of a one-shot resource outlive its URL.
             expires_at: record
                 .seen
                 .status
@@ -282,79 +293,7 @@ impl Engine {
         })
     }
 
-    /// Whether a Secret was written that the status does not tell yet.
-    fn has_begun(&self, work: &ObjectKey) -> bool {
-        let ObjectKey::Resource(uid) = work else {
-            return false;
-        };
-        self.index
-            .resources
-            .get(uid)
-            .is_some_and(|record| record.state.unrecorded.is_some())
-    }
-
     fn synced(&self) -> bool {
         self.awaited().next().is_none()
-    }
-
-    fn everything(&self) -> Vec<ObjectKey> {
-        let stores = self.index.stores.keys().cloned().map(ObjectKey::Store);
-        let policies = self.index.policies.keys().cloned().map(ObjectKey::Policy);
-        let resources = self
-            .index
-            .resources
-            .keys()
-            .cloned()
-            .map(ObjectKey::Resource);
-        stores.chain(policies).chain(resources).collect()
-    }
-
-    /// Pauses end at wall times: after a step back they would last for as long as the step.
-    fn clock_stepped(&mut self, now: Timestamp) {
-        self.paused_until = None;
-        self.doubted_until = Some(one_shot::doubt(now));
-        self.api_clock = None;
-        let resign_within = self.settings.resign_within;
-        for record in self.index.resources.values_mut() {
-            if let Some(state) = record.state.any() {
-                state.clock_stepped(now, plan::RECHECK, resign_within);
-            }
-        }
-        for store in self.index.stores.values_mut() {
-            store.clock_stepped(now);
-        }
-    }
-
-    /// Queues a work by how urgent it is.
-    fn enqueue(&mut self, work: ObjectKey, now: Timestamp) {
-        let (priority, rank) = match &work {
-            ObjectKey::Store(_) | ObjectKey::Policy(_) => (Priority::Urgent, 0),
-            ObjectKey::Resource(uid) => match self.index.resources.get(uid) {
-                None => {
-                    self.queue.forget(&work);
-                    return;
-                }
-                Some(record) => urgency(record, now),
-            },
-        };
-        self.queue.push(work, priority, rank);
-    }
-
-    /// A Secret changed: who waits for its name need not wait any longer.
-    fn on_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
-        let concerned = self.index.secret(change);
-        for work in &concerned {
-            if let ObjectKey::Resource(uid) = work
-                && let Some(record) = self.index.resources.get_mut(uid)
-                && record
-                    .state
-                    .problem
-                    .as_ref()
-                    .is_some_and(|problem| problem.reason == Reason::SecretConflict)
-            {
-                record.state.retry_at = None;
-            }
-        }
-        concerned
     }
 }

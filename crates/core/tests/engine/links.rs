@@ -228,45 +228,11 @@ fn a_request_after_the_end_is_refused_and_told() {
 }
 
 #[test]
-fn what_was_renewed_and_becomes_a_link_keeps_what_it_holds() {
-    let mut scene = Scene::issued("link");
-    let (url, before) = (scene.url("link"), times(&scene));
-    let steps = scene.steps(|scene| {
-        scene.apply("link", |spec| spec.renew = Some(Renew::Never));
-        scene.run(60);
-    });
-    assert_eq!(steps, [Kind::Status]);
-    assert_eq!(scene.url("link"), url);
-    assert_eq!(scene.status("link").renew_at, None);
-    delete_secret(&mut scene);
-    scene.run(60);
-    assert_eq!(times(&scene), before);
-    run_to_end(&mut scene, 5);
-    assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
-}
-
-#[test]
-fn what_becomes_a_link_of_something_else_begins_anew() {
-    let mut scene = Scene::issued("link");
-    scene.run(3600);
-    let before = times(&scene);
-    scene.apply("link", |spec| {
-        spec.renew = Some(Renew::Never);
-        spec.key = Some("team-a/other.bin".to_owned());
-    });
-    scene.run(60);
-    assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
-    assert!(times(&scene).0 > before.0);
-    assert!(scene.url("link").contains("other.bin"));
-}
-
-#[test]
 fn an_edit_that_got_past_admission_changes_nothing_that_was_issued() {
-    let edits: [fn(&mut PresignedUrlSpec); 4] = [
+    let edits: [fn(&mut PresignedUrlSpec); 3] = [
         |spec| spec.key = Some("team-a/other.bin".to_owned()),
         |spec| spec.duration = Some("3h".to_owned()),
         |spec| spec.method = Some(Method::Delete),
-        |spec| spec.renew = None,
     ];
     for edit in edits {
         let mut scene = issued("2h");

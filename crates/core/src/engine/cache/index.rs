@@ -5,16 +5,20 @@
 //! when it is done is gone. Compact values only: no managedFields, no data of any Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::api::Reason;
 use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::relist::{Delta, NamespacedName, Relists, named};
 use crate::engine::cache::state::{ReconcileState, StateCell};
-use crate::engine::evaluate::reissue::REQUEST_PAUSE;
 use crate::engine::protocol::{
     Change, NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen,
 };
-use crate::engine::protocol::{ObjectKey, Uid};
+use crate::engine::protocol::{ObjectKey, ObjectVersion, Uid};
 use crate::engine::scheduler::limiter::StoreLimiter;
+use crate::engine::scheduler::retry::RetryState;
 use crate::engine::store::Store;
 use crate::issue::data_hash;
 use crate::policy::{CompiledPolicy, Namespace, PolicySet};
@@ -78,6 +82,8 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) policies: BTreeMap<String, PolicyRecord>,
     pub(in crate::engine) policy_set: PolicySet,
     pub(in crate::engine) stores: BTreeMap<String, Store>,
+    /// When the status of a store or of a policy is tried again after a failure.
+    pub(in crate::engine) status_retries: BTreeMap<ObjectKey, RetryState>,
     pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
     pub(in crate::engine) secrets: BTreeMap<(String, String), SecretVersion>,
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,
@@ -141,6 +147,46 @@ impl Index {
             .filter(|kind| !self.relists.synced(*kind))
     }
 
+    /// Every key, the stores and policies before the resources that depend on them.
+    pub(in crate::engine) fn everything(&self) -> Vec<ObjectKey> {
+        let stores = self.stores.keys().cloned().map(ObjectKey::Store);
+        let policies = self.policies.keys().cloned().map(ObjectKey::Policy);
+        let resources = self.resources.keys().cloned().map(ObjectKey::Resource);
+        stores.chain(policies).chain(resources).collect()
+    }
+
+    /// Whether an object is known.
+    pub(in crate::engine) fn contains(&self, key: &ObjectKey) -> bool {
+        match key {
+            ObjectKey::Resource(uid) => self.resources.contains_key(uid),
+            ObjectKey::Store(name) => self.stores.contains_key(name),
+            ObjectKey::Policy(name) => self.policies.contains_key(name),
+        }
+    }
+
+    /// Whether a Secret was written that the status does not record yet.
+    pub(in crate::engine) fn is_unrecorded(&self, key: &ObjectKey) -> bool {
+        let ObjectKey::Resource(uid) = key else {
+            return false;
+        };
+        self.resources
+            .get(uid)
+            .is_some_and(|record| record.state.unrecorded.is_some())
+    }
+
+    /// The wall clock was stepped: no pause lasts longer than it was meant to.
+    pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
+        for record in self.resources.values_mut() {
+            if let Some(state) = record.state.any() {
+                state.clock_stepped(now, resign_within);
+            }
+        }
+        for store in self.stores.values_mut() {
+            store.clock_stepped(now);
+        }
+        self.status_retries.clear();
+    }
+
     /// A namespace as policies judge it: without labels where it is not known.
     pub(in crate::engine) fn namespace_of<'a>(&'a self, name: &'a str) -> Namespace<'a> {
         let known = self.namespaces.get(name);
@@ -198,9 +244,9 @@ impl Index {
                 let asked =
                     seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request;
                 if let Some(state) = state.any() {
-                    state.status_retry_at = None;
+                    state.status.retry_at = None;
                     if asked {
-                        state.renewal_requested(REQUEST_PAUSE);
+                        state.renewal_requested();
                     }
                     if record.seen.generation != seen.generation {
                         state.reset_for_generation();
@@ -279,10 +325,12 @@ impl Index {
         let work = ObjectKey::Policy(name.clone());
         if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
             // Only status or metadata changed: nobody's decision does.
+            self.status_retries.remove(&work);
             let broken = self.policies.remove(&name).and_then(|known| known.broken);
             self.policies.insert(name, PolicyRecord { seen, broken });
             return vec![work];
         }
+        self.status_retries.remove(&work);
         let mut concerned = self.under_policy(&name);
         let compiled = match &seen.spec {
             Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| error.to_string()),
@@ -398,6 +446,14 @@ impl Index {
         self.of_secret(namespace, name)
     }
 
+    /// A Secret was removed.
+    pub(in crate::engine) fn forget_secret(&mut self, uid: &str, name: &str) {
+        if let Some(record) = self.resources.get(uid) {
+            self.secrets
+                .remove(&(record.seen.namespace.clone(), name.to_owned()));
+        }
+    }
+
     /// Applies a change of a Secret in the operator's own namespace: the stores that read it are concerned.
     pub(in crate::engine) fn own_secret(
         &mut self,
@@ -428,6 +484,61 @@ impl Index {
         self.reading(name)
     }
 
+    /// Applies a change of a policy or a namespace: what was found under a prefix was evaluated by other rules.
+    pub(in crate::engine) fn rules_changed(
+        &mut self,
+        apply: impl FnOnce(&mut Self) -> Vec<ObjectKey>,
+    ) -> Vec<ObjectKey> {
+        let affected = apply(self);
+        for key in &affected {
+            if let Some(state) = self.state_of(key) {
+                state.forget_listing();
+            }
+        }
+        affected
+    }
+
+    /// Applies a change of a Secret: whoever waits for its name need not wait any longer.
+    pub(in crate::engine) fn secret_changed(
+        &mut self,
+        change: Change<SecretMetaSeen>,
+    ) -> Vec<ObjectKey> {
+        let affected = self.secret(change);
+        for key in &affected {
+            if let Some(state) = self.state_of(key)
+                && let Some(problem) = &state.issue.problem
+                && problem.reason == Reason::SecretConflict
+            {
+                state.issue.retry.retry_at = None;
+            }
+        }
+        affected
+    }
+
+    /// Applies a change of a Secret of credentials: the stores that read it fetch again.
+    pub(in crate::engine) fn credentials_changed(
+        &mut self,
+        change: Change<SecretMetaSeen>,
+    ) -> Vec<ObjectKey> {
+        let affected = self.own_secret(change);
+        for key in &affected {
+            if let ObjectKey::Store(name) = key
+                && let Some(store) = self.stores.get_mut(name)
+            {
+                store.changed();
+            }
+        }
+        affected
+    }
+
+    /// What is remembered of a resource, if there is anything.
+    fn state_of(&mut self, key: &ObjectKey) -> Option<&mut ReconcileState> {
+        let ObjectKey::Resource(uid) = key else {
+            return None;
+        };
+        self.resources.get_mut(uid)?.state.any()
+    }
+
     fn reading(&self, secret: &str) -> Vec<ObjectKey> {
         let reads = self
             .stores
@@ -436,6 +547,15 @@ impl Index {
         reads
             .map(|(name, _)| ObjectKey::Store(name.clone()))
             .collect()
+    }
+}
+
+/// The answer to a write is newer than what was known, unless the watch was faster.
+pub(in crate::engine) fn take_newer(known: &mut String, version: ObjectVersion) {
+    if let Some(new) = version.resource_version
+        && !older(&new, known)
+    {
+        *known = new;
     }
 }
 

@@ -1,8 +1,11 @@
-//! What is known: of the cluster, and of what was done and no status tells yet.
+//! What is known: of the cluster, of the stores, and of the steps that no status records yet.
 //!
-//! What holds here: nothing is decided here.
+//! What holds here:
+//! - Nothing is decided here.
+//! - Nothing older replaces what is known.
 
 pub(in crate::engine) mod index;
 pub(in crate::engine) mod orphans;
 pub(in crate::engine) mod relist;
 pub(in crate::engine) mod state;
+pub(in crate::engine) mod verification;

@@ -1,7 +1,9 @@
 //! What the operator remembers of a resource while it runs, beyond the resource itself.
 //!
-//! What holds here: nothing that a restart may not lose. The status is the record; memory only keeps what a write did until
-//! the status tells it, what troubles a resource until it ends, and what was seen and need not be looked at again.
+//! What holds here:
+//! - A restart may lose all of it. The status is the record.
+//! - It keeps the result of a write until the status records it, problems until they end, and findings until they are old.
+//! - Each part has its own reset, so a part is forgotten as a whole.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -10,23 +12,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::index::SecretVersion;
+use super::verification::Verification;
 use crate::api::{PresignedUrlStatus, Problem, SecretRef};
-use crate::engine::cache::index::SecretVersion;
-use crate::engine::evaluate::sampling::Verification;
-use crate::engine::protocol::ApiError;
-use crate::engine::protocol::{EventRecord, ObservedSecret};
+use crate::engine::protocol::{ApiError, EventRecord, ObservedSecret};
+use crate::engine::scheduler::retry::{RECHECK, RetryState};
 use crate::issue::issued::Issued;
 use crate::issue::listed::FoundObjects;
 use crate::issue::signing_job::Signed;
 use crate::policy::Key;
 use crate::time::later;
 
-/// A write of a Secret that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct InProgress {
-    pub(in crate::engine) issued: Issued,
-    pub(in crate::engine) cause: Cause,
-}
+/// The least time between two renewals, or two attempts at what failed, that the annotation asks for.
+pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Why a Secret is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ impl Cause {
     }
 }
 
-/// What a write did that the status does not tell yet.
+/// The result of a write that the status does not record yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Unrecorded {
     /// A Secret was written.
@@ -66,16 +64,16 @@ pub(in crate::engine) enum Unrecorded {
     Removed(Option<Box<Issued>>),
 }
 
-/// What a look at a Secret's name found.
+/// What an inspection of a Secret's name found.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Look {
-    /// Nothing.
+pub(in crate::engine) enum Inspected {
+    /// No Secret.
     Nothing,
     /// A Secret.
     Found(Box<ObservedSecret>),
 }
 
-/// The memory of a resource, which takes room only while there is something to remember: of nearly all resources there is
+/// The state of a resource, which takes memory only while there is something to remember: nearly all resources have
 /// nothing. It reads as an empty [`ReconcileState`] then, and a change makes one.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct StateCell(Option<Box<ReconcileState>>);
@@ -83,61 +81,91 @@ pub(in crate::engine) struct StateCell(Option<Box<ReconcileState>>);
 /// What is remembered of a resource.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct ReconcileState {
-    /// What writes did that the status does not tell yet.
+    /// The result of a write that the status does not record yet.
     pub(in crate::engine) unrecorded: Option<Unrecorded>,
-    pub(in crate::engine) problem: Option<Problem>,
-    pub(in crate::engine) failures: u32,
-    pub(in crate::engine) last_failure: Option<Timestamp>,
-    /// Nothing is issued before this time.
-    pub(in crate::engine) retry_at: Option<Timestamp>,
-    /// How often the plan was made again at once, without a success between.
-    pub(in crate::engine) immediate_retries: u32,
-    /// A removal that failed is not tried again before this time.
-    pub(in crate::engine) removal_retry_at: Option<Timestamp>,
-    /// Why the resource could not be deleted after its link's end.
-    pub(in crate::engine) undeleted: Option<ApiError>,
-    /// A removal met another version of the Secret than was known: it is looked at first.
-    pub(in crate::engine) removal_in_doubt: bool,
-    /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created anew.
-    pub(in crate::engine) recreate: bool,
-    /// A version of the Secret that was found to hold what was written, though its resourceVersion differs.
+    pub(in crate::engine) secret: SecretState,
+    pub(in crate::engine) issue: IssueState,
+    pub(in crate::engine) removal: RemovalState,
+    pub(in crate::engine) status: RetryState,
+    pub(in crate::engine) listing: ListingState,
+    pub(in crate::engine) verification: VerificationState,
+    pub(in crate::engine) rollout: RolloutState,
+    /// Events that are not published yet.
+    pub(in crate::engine) events: VecDeque<Box<EventRecord>>,
+    /// Since when the first issue waits for something outside.
+    pub(in crate::engine) waiting_since: Option<Timestamp>,
+}
+
+/// What is known of the Secret beyond its version.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct SecretState {
+    /// A version that holds what was written, though its resourceVersion differs.
     pub(in crate::engine) verified_version: Option<SecretVersion>,
     /// The Secret was found changed and is to be written again.
     pub(in crate::engine) drifted: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
-    /// What a first look at the Secret's name found: the base of the write that follows at once.
-    pub(in crate::engine) inspected: Option<Look>,
+    /// What an inspection of the Secret's name found: the base of the write that follows at once.
+    pub(in crate::engine) inspected: Option<Inspected>,
     /// A Secret of the name exists, so a create would fail.
     pub(in crate::engine) name_taken: bool,
-    /// When a change of the store is taken up.
-    pub(in crate::engine) resign_at: Option<Timestamp>,
-    /// Whether what is issued was dated by another clock than the store's is by now.
-    pub(in crate::engine) signed_by_wrong_clock: bool,
-    /// Whether what is issued was signed for an earlier endpoint, region or key of the store.
-    pub(in crate::engine) needs_rollout: bool,
-    pub(in crate::engine) in_progress: Option<Box<InProgress>>,
-    /// The old Secret that is to be removed once the new one is written.
-    pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
-    pub(in crate::engine) notices: VecDeque<Box<EventRecord>>,
-    /// What was found under the prefix, until it is written or found to be no news.
-    pub(in crate::engine) listing: Option<Arc<FoundObjects>>,
-    /// When it was last looked; `None` looks again before long: the policies or the namespace changed, or nobody did yet.
-    pub(in crate::engine) listed_at: Option<Timestamp>,
+    /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created anew.
+    pub(in crate::engine) recreate: bool,
     /// What a step signed for the write that follows.
     pub(in crate::engine) signed: Option<Box<Signed>>,
-    /// Objects of the last listing, for a try of what was written.
-    pub(in crate::engine) sample: Vec<Key>,
-    pub(in crate::engine) verification: Option<Box<Verification>>,
-    pub(in crate::engine) tries: u32,
-    /// When what did not work is tried again.
-    pub(in crate::engine) verify_at: Option<Timestamp>,
-    /// Since when a first issue waits for its turn.
-    pub(in crate::engine) waiting_since: Option<Timestamp>,
-    /// The status is not written again before this time.
-    pub(in crate::engine) status_retry_at: Option<Timestamp>,
+    /// The old Secret that is removed once the new one is written.
+    pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
 }
 
-/// What is read where nothing is remembered.
+/// What stands in the way of an issue.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct IssueState {
+    pub(in crate::engine) problem: Option<Problem>,
+    pub(in crate::engine) retry: RetryState,
+}
+
+/// What stands in the way of a removal: of the Secret, or of the resource after its end.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct RemovalState {
+    pub(in crate::engine) retry: RetryState,
+    /// A removal met another version of the Secret than was known: it is inspected first.
+    pub(in crate::engine) in_doubt: bool,
+    /// Why the resource could not be deleted after its end.
+    pub(in crate::engine) undeleted: Option<ApiError>,
+}
+
+/// What is known of the objects under the prefix.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct ListingState {
+    /// What a listing found, until it is written or proves to be no news.
+    pub(in crate::engine) found: Option<Arc<FoundObjects>>,
+    /// When they were last listed; `None` lists before long: the policies or the namespace changed, or nobody listed yet.
+    pub(in crate::engine) listed_at: Option<Timestamp>,
+    /// Keys of the last listing, for the verification of what was written.
+    pub(in crate::engine) sampled_keys: Vec<Key>,
+}
+
+/// What is known of whether the URLs work.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct VerificationState {
+    pub(in crate::engine) outcome: Option<Box<Verification>>,
+    /// Failed attempts in a row.
+    pub(in crate::engine) attempts: u32,
+    /// When what did not work is tried again.
+    pub(in crate::engine) retry_at: Option<Timestamp>,
+}
+
+/// What a change of the store means for what is issued.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::engine) struct RolloutState {
+    /// When the change is taken up.
+    pub(in crate::engine) due: Option<Timestamp>,
+    /// What is issued was dated by another clock than the store's is by now.
+    pub(in crate::engine) signed_by_wrong_clock: bool,
+    /// What is issued was signed for an earlier endpoint, region or key of the store.
+    pub(in crate::engine) needed: bool,
+}
+
+/// What is read if nothing is remembered.
 static NOTHING: LazyLock<ReconcileState> = LazyLock::new(ReconcileState::default);
 
 impl Deref for StateCell {
@@ -155,12 +183,12 @@ impl DerefMut for StateCell {
 }
 
 impl StateCell {
-    /// What there is to change by a change that forgets something.
+    /// The state, if there is any: what forgets something makes none.
     pub(in crate::engine) fn any(&mut self) -> Option<&mut ReconcileState> {
         self.0.as_deref_mut()
     }
 
-    /// Gives the room back where nothing is remembered any more.
+    /// Frees the memory if nothing is remembered any more.
     pub(in crate::engine) fn tidy(&mut self) {
         if self.0.as_ref().is_some_and(|state| **state == *NOTHING) {
             self.0 = None;
@@ -175,11 +203,14 @@ impl From<ReconcileState> for StateCell {
 }
 
 impl ReconcileState {
-    /// What a status remembers of failures, so that a restart does not begin to count anew.
+    /// What a status tells of failures, so that a restart does not count from zero.
     pub(in crate::engine) fn of(status: &PresignedUrlStatus) -> Self {
+        let failures = status.failed_attempts.unwrap_or_default();
         Self {
-            failures: status.failed_attempts.unwrap_or_default(),
-            last_failure: status.last_failure_time,
+            issue: IssueState {
+                problem: None,
+                retry: RetryState::restored(failures, status.last_failure_time),
+            },
             ..Self::default()
         }
     }
@@ -187,84 +218,81 @@ impl ReconcileState {
     /// The spec changed: what stood in the way of the old one is no reason to wait.
     pub(in crate::engine) fn reset_for_generation(&mut self) {
         self.clear_problems();
-        self.listed_at = None;
-        self.sample = Vec::new();
-        self.verification = None;
-        self.tries = 0;
-        self.verify_at = None;
+        self.listing = ListingState::default();
+        self.verification = VerificationState::default();
     }
 
     /// Nothing stands in the way any more.
     fn clear_problems(&mut self) {
-        self.problem = None;
-        self.failures = 0;
-        self.last_failure = None;
-        self.retry_at = None;
-        self.immediate_retries = 0;
-        self.inspected = None;
-        self.name_taken = false;
-        self.listing = None;
-        self.signed = None;
-        self.resign_at = None;
-        self.recreate = false;
-        self.removal_retry_at = None;
-        self.removal_in_doubt = false;
+        self.issue = IssueState::default();
+        self.secret.reset_attempt();
+        self.listing.found = None;
+        self.rollout.due = None;
+        self.removal.retry.reset();
+        self.removal.in_doubt = false;
     }
 
-    /// A person asked for a renewal, so perhaps what stood in the way is mended: the wait after a failure is cut to
-    /// `pause`, which is also all that asking again and again can do.
-    pub(in crate::engine) fn renewal_requested(&mut self, pause: Duration) {
-        let after = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
-            (Some(failed), Some(again)) => Some(again.min(later(failed, pause))),
+    /// A person asked for a renewal and may have fixed what stood in the way: the pause after a failure is cut to
+    /// [`REQUEST_PAUSE`], which bounds repeated requests too.
+    pub(in crate::engine) fn renewal_requested(&mut self) {
+        let cut = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
+            (Some(failed), Some(again)) => Some(again.min(later(failed, REQUEST_PAUSE))),
             (_, again) => again,
         };
-        self.retry_at = after(self.last_failure, self.retry_at);
-        self.verify_at = after(
-            self.verification
-                .as_ref()
-                .map(|verification| verification.at),
-            self.verify_at,
-        );
+        let retry = &mut self.issue.retry;
+        retry.retry_at = cut(retry.last_failure, retry.retry_at);
+        let verification = &mut self.verification;
+        let failed = verification.outcome.as_ref().map(|outcome| outcome.at);
+        verification.retry_at = cut(failed, verification.retry_at);
     }
 
-    /// What is issued is what is wanted, now or until its turn to follow the store.
-    pub(in crate::engine) fn settled(&mut self, has_turn: bool) {
-        if !has_turn {
-            self.resign_at = None;
+    /// The issued Secret is current, or its re-signing is scheduled.
+    pub(in crate::engine) fn settled(&mut self, rollout_is_scheduled: bool) {
+        if !rollout_is_scheduled {
+            self.rollout.due = None;
         }
-        if self.previous_secret.is_some() {
-            // What keeps the old Secret from going is still to be told.
+        if self.secret.previous_secret.is_some() {
+            // The status still reports why the old Secret is not removed.
             return;
         }
-        self.problem = None;
-        self.failures = 0;
-        self.last_failure = None;
+        self.issue.problem = None;
+        self.issue.retry.failures = 0;
+        self.issue.retry.last_failure = None;
     }
 
-    /// The clock was stepped: no pause may become longer than it was meant to be.
-    pub(in crate::engine) fn clock_stepped(
-        &mut self,
-        now: Timestamp,
-        longest: Duration,
-        resign: Duration,
-    ) {
-        let by = |longest| now.checked_add(longest).unwrap_or(now);
+    /// The clock was stepped: no pause becomes longer than it was meant to be.
+    pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
+        let latest = later(now, RECHECK);
         let bounded = |time: Option<Timestamp>, end: Timestamp| time.map(|time| time.min(end));
-        self.retry_at = bounded(self.retry_at, by(longest));
-        self.removal_retry_at = bounded(self.removal_retry_at, by(longest));
-        self.status_retry_at = bounded(self.status_retry_at, by(longest));
-        self.verify_at = bounded(self.verify_at, by(longest));
-        self.listed_at = self.listed_at.filter(|at| *at <= now);
-        self.resign_at = bounded(self.resign_at, by(resign));
-        self.healed_at = bounded(self.healed_at, now);
+        self.issue.retry.clock_stepped(latest);
+        self.removal.retry.clock_stepped(latest);
+        self.status.clock_stepped(latest);
+        self.verification.retry_at = bounded(self.verification.retry_at, latest);
+        self.listing.listed_at = self.listing.listed_at.filter(|at| *at <= now);
+        self.rollout.due = bounded(self.rollout.due, later(now, resign_within));
+        self.secret.healed_at = bounded(self.secret.healed_at, now);
     }
 
-    /// A write worked.
+    /// A Secret was written.
     pub(in crate::engine) fn succeeded(&mut self) {
         self.clear_problems();
-        self.drifted = false;
-        self.needs_rollout = false;
-        self.signed_by_wrong_clock = false;
-        self.in_progress = None;
+        self.secret.drifted = false;
+        self.rollout = RolloutState::default();
+    }
+
+    /// The policies or the namespace changed: what was found under the prefix was evaluated by other rules.
+    pub(in crate::engine) fn forget_listing(&mut self) {
+        self.listing.found = None;
+        self.listing.listed_at = None;
+    }
+}
+
+impl SecretState {
+    /// The next attempt to write begins from nothing.
+    fn reset_attempt(&mut self) {
+        self.inspected = None;
+        self.name_taken = false;
+        self.recreate = false;
+        self.signed = None;
     }
 }

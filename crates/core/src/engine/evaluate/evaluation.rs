@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::engine::cache::index::{Index, Record, store_name};
-use crate::engine::evaluate::one_shot::{self, OneShot};
+use crate::engine::evaluate::one_shot::OneShot;
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::protocol::Session;
 use crate::engine::protocol::Settings;
@@ -88,15 +88,19 @@ impl Evaluation {
 }
 
 impl Authorized {
-    /// Whether what was issued is still what is allowed: nothing but the store may differ.
-    pub(in crate::engine) fn covers(&self, issued: &Issued) -> bool {
-        one_shot::plain(&issued.hashes.spec) == one_shot::plain(&self.spec_hash)
+    /// Whether what was issued is what is asked for now, whatever the store and the life are.
+    pub(in crate::engine) fn matches(&self, issued: &Issued) -> bool {
+        issued.hashes.spec == self.spec_hash
             && !self
                 .one_shot
                 .as_ref()
                 .is_some_and(|one_shot| one_shot.edited)
             && issued.hashes.render == self.render_hash
-            && !self.shortens(issued)
+    }
+
+    /// Whether what was issued is still what is allowed: nothing but the store may differ.
+    pub(in crate::engine) fn covers(&self, issued: &Issued) -> bool {
+        self.matches(issued) && !self.shortens(issued)
     }
 
     /// Whether the policies allow a shorter life only than was issued.
@@ -185,13 +189,8 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
         })
     };
     let one_shot = OneShot::of(record, wishes.renew, &grant.options, &request.options, hash);
-    let plain = hash(&grant.options);
     Authorized {
-        spec_hash: if one_shot.is_some() {
-            one_shot::marked(&plain)
-        } else {
-            plain
-        },
+        spec_hash: hash(&grant.options),
         one_shot,
         render_hash: render_hash(&RenderInputs {
             secret_name: &secret_name,

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::Problem;
-use crate::api::{ConditionStatus, GetOptions, Reason, SignedHashes};
+use crate::api::{ConditionStatus, GetOptions, SignedHashes};
+use crate::engine::cache::verification::Verification;
 use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::one_shot;
 use crate::engine::protocol::{S3Request, S3Result};
 use crate::engine::s3::diagnosis::{Tried, Verdict, verified};
 use crate::engine::store::{HeldCredentials, shifted};
@@ -19,76 +18,22 @@ use crate::issue::listed::FoundObjects;
 use crate::issue::verification_hash;
 use crate::policy::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};
-use crate::time::later;
 
 /// How many objects of a resource are tried.
 const SAMPLE: usize = 4;
 /// The life of a URL that is only tried.
 const LIFE: Duration = Duration::from_mins(2);
-/// How long an outcome is good for a publication.
-const FRESH: Duration = Duration::from_mins(5);
 /// The last segment of a key that is asked for where a form's sender will choose one.
 const PROBE_KEY: &str = "presigned-url-operator-verify";
 
-/// What a try came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Verification {
-    /// Of what was signed.
-    pub(in crate::engine) hash: String,
-    pub(in crate::engine) verdict: Verdict,
-    pub(in crate::engine) at: Timestamp,
-}
-
-impl Verification {
-    /// Whether S3 took it, as far as can be seen.
-    pub(in crate::engine) fn is_good(&self) -> bool {
-        self.verdict.passes()
-    }
-
-    /// Whether it may be relied on for what is published now.
-    pub(in crate::engine) fn serves(&self, hash: &str, now: Timestamp) -> bool {
-        self.hash == hash && self.is_good() && self.at <= now && now < later(self.at, FRESH)
-    }
-
-    /// Why nothing is published, where only what worked may be.
-    pub(in crate::engine) fn problem(&self) -> Problem {
-        let Verdict {
-            reason, message, ..
-        } = &self.verdict;
-        Problem {
-            reason: *reason,
-            message: format!("nothing is published that did not work (verify: Require): {message}"),
-            needs_human: !passes_by_itself(*reason),
-        }
-    }
-}
-
-/// Whether time alone may mend it.
-pub(in crate::engine) const fn passes_by_itself(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::StoreUnavailable
-            | Reason::ConnectionFailed
-            | Reason::HostNotFound
-            | Reason::UnexpectedAnswer
-            // What is uploaded later is there then.
-            | Reason::NoSuchKey
-    )
-}
-
 /// The hash of what a proof speaks of.
 pub(in crate::engine) fn hash_of(hashes: &SignedHashes) -> String {
-    verification_hash(
-        one_shot::plain(&hashes.spec),
-        &hashes.store,
-        &hashes.credential,
-    )
+    verification_hash(&hashes.spec, &hashes.store, &hashes.credential)
 }
 
 /// The same for what is not signed yet.
 pub(in crate::engine) fn hash_of_next(inputs: &SigningInputs, held: &HeldCredentials) -> String {
-    let spec = one_shot::plain(&inputs.authorized.spec_hash);
-    verification_hash(spec, &inputs.store_hash, &held.hash)
+    verification_hash(&inputs.authorized.spec_hash, &inputs.store_hash, &held.hash)
 }
 
 /// The objects that are tried: all of a few, else some from the first to the last.

@@ -1,7 +1,12 @@
 //! What happens next, and what a finished step changes, side by side.
 //!
-//! What holds here: each step is started and completed in one file.
+//! What holds here:
+//! - Each step is planned and completed in one file.
+//! - A plan is made again after each step and looks at facts only, so a crash between two steps is no special case.
+//! - `presigned_url` and `store` meet in the cache and by a requeue, never by an import.
 
-mod outcome;
+pub(in crate::engine) mod action;
+pub(in crate::engine) mod context;
+pub(in crate::engine) mod policy;
 pub(in crate::engine) mod presigned_url;
 pub(in crate::engine) mod store;

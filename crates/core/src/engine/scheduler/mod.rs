@@ -1,7 +1,10 @@
-//! Who is next, and how many at once.
+//! Which object is next, and how many steps run at once.
 //!
-//! What holds here: nothing of what a URL is; only keys, priorities, times and room.
+//! What holds here:
+//! - Nothing here knows what a URL is: there are keys, priorities, times and slots.
+//! - Order is decided by rank and sequence, never by a hash or a dice.
 
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod queue;
+pub(in crate::engine) mod retry;
 pub(in crate::engine) mod wake;

@@ -1,34 +1,177 @@
-//! What is under a prefix: the order of a listing, and what of it gets a URL.
+//! Listing the objects under a prefix, and which of them get a URL.
 //!
-//! What holds here: each listed key is parsed and judged like a key that somebody asked for; what cannot be signed safely, or is
-//! not allowed, is left out and counted. A listing is never cut off in silence: too many objects are refused. What was found
-//! is not believed after a policy or the namespace changed, nor across a restart.
+//! What holds here:
+//! - Each listed key is parsed and evaluated like a key that somebody asked for. What cannot be signed safely, or is not
+//!   allowed, is left out and counted.
+//! - A listing is never cut off silently: too many objects are refused.
+//! - A listing is not believed after a policy or the namespace changed, nor after a restart.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::api::Problem;
-use crate::api::{Method, Reason};
-use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::protocol::{ListRequest, ListResponse};
-use crate::engine::store::{HeldCredentials, shifted};
-use crate::issue::listed::{FoundObjects, ListedKey as Object};
+use crate::api::{Method, Problem, Reason};
+use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
+use crate::engine::evaluate::sampling::sample;
+use crate::engine::protocol::{ListError, ListRequest, ListResponse};
+use crate::engine::reconcile::action::{Action, SlowStep};
+use crate::engine::reconcile::context::Ctx;
+use crate::engine::reconcile::presigned_url::prerequisites::{MOMENT, acquire_slot, credentials};
+use crate::engine::reconcile::presigned_url::store_answered;
+use crate::engine::s3::diagnosis::{Listable, list_trouble};
+use crate::engine::scheduler::retry::RECHECK;
+use crate::engine::store::HeldCredentials;
+use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::{listing_hash, unfit_keys};
-use crate::policy::{Grant, Key, ListSelection, Namespace, PolicySet};
+use crate::policy::{Grant, Key, ListSelection, Namespace, Objects, PolicySet};
+use crate::time::{later, shifted};
 
 /// How long all pages together may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What a listing is made for: if something else is wanted by the time that it comes in, it says nothing.
+pub(super) fn identity(inputs: &SigningInputs) -> String {
+    format!("{} {}", inputs.authorized.spec_hash, inputs.store_hash)
+}
+
+/// The objects under the prefix, if the request has one. If none were listed a moment ago, a listing comes first.
+pub(super) fn obtain(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+) -> Result<Option<Arc<FoundObjects>>, Action> {
+    let Objects::List(list) = &inputs.authorized.request.objects else {
+        return Ok(None);
+    };
+    let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
+    match &record.state.listing.found {
+        Some(found) if found.is_fresh(ctx.now) => Ok(Some(Arc::clone(found))),
+        _ => Err(plan(ctx, uid, inputs, list)),
+    }
+}
+
+fn plan(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs, list: &ListSelection) -> Action {
+    match credentials(ctx, uid, inputs, inputs.list_session.as_ref(), MOMENT) {
+        Ok(held) => {
+            let request = request(inputs, list, &held, ctx.now);
+            Action::AcquireSlot(Box::new(SlowStep::List(Box::new(request))))
+        }
+        Err(action) => action,
+    }
+}
+
+/// Plans another listing for what is issued already, if one is due. What was found and is no news is forgotten.
+pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs) -> Option<Action> {
+    let Objects::List(list) = &inputs.authorized.request.objects else {
+        return None;
+    };
+    if inputs.authorized.one_shot.is_some() {
+        return None;
+    }
+    let state = ctx.state(uid)?;
+    if let Some(found) = state.listing.found.take() {
+        state.listing.listed_at = Some(found.at);
+        state.listing.sampled_keys = sample(&inputs.authorized.request, Some(&found));
+    }
+    let due = match (state.listing.listed_at, list.refresh_interval) {
+        (None, _) => ctx.now,
+        (Some(at), Some(interval)) => later(at, interval),
+        (Some(_), None) => return None,
+    };
+    if due > ctx.now {
+        ctx.requeue.at(due);
+        return None;
+    }
+    Some(match plan(ctx, uid, inputs, list) {
+        Action::AcquireSlot(slow) => acquire_slot(ctx, uid, inputs, *slow),
+        Action::Blocked(problem, again) => {
+            // What is issued stays. The condition tells that its objects are not listed.
+            let again = again.unwrap_or_else(|| later(ctx.now, RECHECK));
+            if let Some(state) = ctx.state(uid) {
+                state.issue.problem = Some(problem);
+            }
+            ctx.requeue.at(again);
+            Action::Idle
+        }
+        action => action,
+    })
+}
+
+/// A listing came in, or failed.
+pub(super) fn completed(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    made_for: &str,
+    result: Result<ListResponse, ListError>,
+) {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return;
+    };
+    // What is no longer allowed needs no listing; the plan that follows says so.
+    let Evaluation::Allowed(inputs) = ctx.evaluate(record) else {
+        return;
+    };
+    let Objects::List(list) = &inputs.authorized.request.objects else {
+        return;
+    };
+    if identity(&inputs) != made_for {
+        return;
+    }
+    let namespace = ctx.cache.namespace_of(&record.seen.namespace);
+    let skew = result
+        .as_ref()
+        .map_or_else(clock_of_refusal, |found| found.skew);
+    let found = match result {
+        Ok(found) => select(
+            &ctx.cache.policy_set,
+            &namespace,
+            &inputs,
+            list,
+            found,
+            ctx.now,
+        ),
+        Err(failure) => {
+            let listable = Listable {
+                target: &inputs.ask_target,
+                bucket: &inputs.authorized.request.bucket,
+                prefix: &list.prefix,
+                most: most(list, &inputs.authorized.grant),
+            };
+            Err(list_trouble(&failure, &listable))
+        }
+    };
+    store_answered(ctx, &inputs.store, skew);
+    match found {
+        Ok(found) => {
+            if let Some(state) = ctx.state(uid) {
+                state.listing.found = Some(Arc::new(found));
+            }
+        }
+        Err(problem) => ctx.record_problem(uid, problem),
+    }
+}
+
+/// What the store's clock showed as it refused a listing.
+const fn clock_of_refusal(failure: &ListError) -> Option<SignedDuration> {
+    match failure {
+        ListError::Refused(answer) => answer.skew,
+        ListError::TooMany
+        | ListError::TooLong
+        | ListError::TransportError(_)
+        | ListError::Malformed => None,
+    }
+}
+
 /// The most objects that a resource may have.
-pub(in crate::engine) fn most(list: &ListSelection, grant: &Grant) -> u32 {
+fn most(list: &ListSelection, grant: &Grant) -> u32 {
     list.max_objects
         .map_or(grant.max_objects, |most| most.min(grant.max_objects))
 }
 
-/// The listing that a resource needs.
-pub(in crate::engine) fn order(
+/// The request of a listing.
+fn request(
     inputs: &SigningInputs,
     list: &ListSelection,
     held: &HeldCredentials,
@@ -46,8 +189,8 @@ pub(in crate::engine) fn order(
     }
 }
 
-/// Judges what was listed.
-pub(in crate::engine) fn evaluate(
+/// Selects what gets a URL of what was listed.
+fn select(
     policies: &PolicySet,
     namespace: &Namespace<'_>,
     inputs: &SigningInputs,
@@ -57,13 +200,13 @@ pub(in crate::engine) fn evaluate(
 ) -> Result<FoundObjects, Problem> {
     let request = &inputs.authorized.request;
     let all = listing.objects.len();
-    let objects: Vec<Object> = listing
+    let objects: Vec<ListedKey> = listing
         .objects
         .into_iter()
         // The spec may ask for less than it did when this was listed.
         .filter(|listed| list.keeps(&listed.key))
         .filter_map(|listed| {
-            Some(Object {
+            Some(ListedKey {
                 key: Key::parse(&listed.key).ok()?,
                 listed: Some((listed.size, listed.etag)),
             })
@@ -76,14 +219,14 @@ pub(in crate::engine) fn evaluate(
             reason: Reason::PolicyUnknown,
             message: format!(
                 "some objects under \"{}\" in bucket \"{}\" may be allowed by a PresignedURLPolicy that cannot be read: an \
-                 admin must mend it; until then nothing new is issued and nothing is taken away",
+                 admin must fix it; until then nothing new is issued and nothing is taken away",
                 list.prefix.as_str().escape_debug(),
                 request.bucket
             ),
             needs_human: true,
         });
     }
-    let objects: Vec<Object> = objects
+    let objects: Vec<ListedKey> = objects
         .into_iter()
         .zip(listed.allowed)
         .filter_map(|(object, allowed)| allowed.then_some(object))
@@ -117,7 +260,7 @@ pub(in crate::engine) fn evaluate(
 }
 
 /// Leaves out what the files that are asked for cannot hold: whoever may upload must not be able to end a listing.
-fn without_unfit(objects: Vec<Object>, inputs: &SigningInputs) -> Vec<Object> {
+fn without_unfit(objects: Vec<ListedKey>, inputs: &SigningInputs) -> Vec<ListedKey> {
     let authorized = &inputs.authorized;
     let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
     let unfit: BTreeSet<String> = unfit_keys(&authorized.wishes.formats, Method::Get, &keys)
@@ -142,7 +285,7 @@ fn too_few(inputs: &SigningInputs, list: &ListSelection, found: u32, skipped: u3
         reason: Reason::NoObjects,
         message: format!(
             "{found} objects were found under \"{}\" in bucket \"{}\"{left_out}, and spec.list.minObjects asks for {}: upload \
-             them, mend spec.prefix or spec.list, or ask for fewer; it is listed again",
+             them, fix spec.prefix or spec.list, or ask for fewer; it is listed again",
             list.prefix.as_str().escape_debug(),
             inputs.authorized.request.bucket,
             list.min_objects

@@ -1,218 +1,349 @@
-//! What comes next for a resource: its Secret, then the status that tells of it, then what follows from that.
+//! What comes next for a PresignedURL: its Secret, then the status that records it, then what follows from that.
 //!
-//! What holds here: the status is written once the Secret is as it should be, or cannot be now. Events, the deletion of a link
-//! that has ended, and tries come after it. A URL that dies while something outside is waited for is told of all the same.
+//! What holds here:
+//! - New before old: the new Secret is written before the old one of another name is removed, and the status last.
+//! - The status is written once the Secret is as it should be, or cannot be now.
+//! - A URL that expires while something outside is awaited is reported all the same.
 
-mod landed;
-pub(in crate::engine) mod listing;
-pub(in crate::engine) mod prerequisites;
-pub(in crate::engine) mod secret;
-pub(in crate::engine) mod status;
+mod drift;
+mod events;
+mod expiry;
+mod listing;
+mod orphans;
+mod prerequisites;
+mod removal;
+mod secret;
+mod status;
 mod status_messages;
 mod verification;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 
-use crate::engine::cache::index::{Record, store_name};
-use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
+use crate::engine::cache::index::Record;
+use crate::engine::evaluate::denial::grace_is_over;
+use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
-use crate::engine::evaluate::reissue::{self as plan, Action};
-use crate::engine::protocol::{ObjectKey, ObjectVersion, Step};
-use crate::engine::scheduler::queue::Priority;
-use crate::engine::scheduler::wake::RequeueAt;
-use crate::engine::{Engine, InFlight, Next};
+use crate::engine::evaluate::reissue::{awaits_rollout, is_suspicious, issued, may_issue, reissue};
+use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, Uid};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
+use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// Who waits for longer than this before the first issue is told so.
+/// Whoever waits longer than this for the first issue is told what it waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The least time between two counts of a store's URLs.
+const RECOUNT: Duration = Duration::from_secs(1);
 
-impl Engine {
-    /// What comes next for a resource.
-    pub(in crate::engine) fn plan_resource(&mut self, uid: &str, now: Timestamp) -> Next {
-        let Some(record) = self.index.resources.get(uid) else {
-            return Next::Idle(None);
-        };
-        let terminating = self
-            .index
-            .namespaces
-            .get(&record.seen.namespace)
-            .is_some_and(|ns| ns.deleting);
-        // What is being deleted takes its Secret along by its owner reference.
-        if record.seen.deleting || terminating || !self.serves(record) {
-            self.index.orphans.forget_all(&record.seen.uid);
-            return Next::Idle(None);
-        }
-        let evaluation = evaluate(&self.index, &self.settings, &self.reserved, record);
-        let mut requeue = RequeueAt::default();
-        let doubted = self.clock_is_doubted(now, &mut requeue);
-        match plan::plan_secret(
-            &mut self.index,
-            &self.settings,
-            uid,
-            &evaluation,
-            doubted,
-            now,
-            &mut requeue,
-        ) {
-            Action::Step(step, purpose) => {
-                let name = judged_secret(&step);
-                return Next::Step(step, InFlight::Secret(purpose, name));
-            }
-            Action::Waiting => {
-                self.needs_its_store(uid);
-                return self.wait(uid, &evaluation, now, requeue);
-            }
-            Action::WaitForSlot => return self.wait(uid, &evaluation, now, requeue),
-            Action::Settled => {}
-        }
-        self.settle(uid, &evaluation, now, requeue)
-    }
-
-    /// A resource waits for something that its store fetches or tries: the store's plan is made at once.
-    pub(in crate::engine) fn needs_its_store(&mut self, uid: &str) {
-        if let Some(record) = self.index.resources.get(uid) {
-            let store = store_name(&record.seen).to_owned();
-            self.queue
-                .push(ObjectKey::Store(store), Priority::Urgent, 0);
-        }
-    }
-
-    /// Whether nothing may be taken for dead by the operator's clock: the API server's contradicts it, or it was stepped a
-    /// moment ago and the API server has not told its own since.
-    fn clock_is_doubted(&self, now: Timestamp, requeue: &mut RequeueAt) -> bool {
-        let doubted_until = self.doubted_until.filter(|until| *until > now);
-        match (self.api_clock, doubted_until) {
-            (None, Some(until)) => {
-                requeue.at(until);
-                true
-            }
-            (measured, _) => one_shot::contradicted(measured),
-        }
-    }
-
-    /// Something outside comes first. What the status says of a URL that has died meanwhile cannot wait for it, and who waits
-    /// for long is told so.
-    fn wait(
-        &mut self,
-        uid: &str,
-        evaluation: &Evaluation,
-        now: Timestamp,
-        mut requeue: RequeueAt,
-    ) -> Next {
-        let Some(record) = self.index.resources.get_mut(uid) else {
-            return Next::Idle(None);
-        };
-        let silent = record.seen.status.conditions.is_empty();
-        let alive = plan::issued(record).is_some_and(|issued| issued.alive(now));
-        let since = *record.state.waiting_since.get_or_insert(now);
-        let patience = later(since, PATIENCE);
-        if (status::says_ready(&record.seen.status) && !alive) || (silent && patience <= now) {
-            return self.settle(uid, evaluation, now, requeue);
-        }
-        if silent {
-            requeue.at(patience);
-        }
-        Next::Idle(requeue.0)
-    }
-
-    /// The Secret is as it should be, or cannot be now: the status tells so.
-    fn settle(
-        &mut self,
-        uid: &str,
-        evaluation: &Evaluation,
-        now: Timestamp,
-        mut requeue: RequeueAt,
-    ) -> Next {
-        let Some(record) = self.index.resources.get_mut(uid) else {
-            return Next::Idle(None);
-        };
-        let issued = plan::issued(record);
-        let needs_rollout = plan::needs_rollout(record, evaluation, issued.as_ref(), now);
-        if record.state.needs_rollout != needs_rollout {
-            record.state.needs_rollout = needs_rollout;
-        }
-        let desired = status::desired(record, evaluation, issued.as_ref(), &self.settings, now);
-        if desired != *record.seen.status {
-            if let Some(at) = record.state.status_retry_at.filter(|at| *at > now) {
-                requeue.at(at);
-                return Next::Idle(requeue.0);
-            }
-            let step = Step::WriteStatus {
-                namespace: record.seen.namespace.clone(),
-                name: record.seen.name.clone(),
-                target: ObjectVersion {
-                    uid: record.seen.uid.to_string(),
-                    resource_version: Some(record.seen.resource_version.clone()),
-                },
-                status: Box::new(desired.clone()),
-            };
-            let notices = status::notices(record, &desired, now);
-            let refused = status::denied_since(&desired).is_some()
-                && status::denied_since(&record.seen.status).is_none();
-            return Next::Step(step, InFlight::Status(Box::new(desired), notices, refused));
-        }
-        if let Some(state) = record.state.any() {
-            state.unrecorded = None;
-            state.waiting_since = None;
-        }
-        if let Some(notice) = record.state.any().and_then(|m| m.notices.pop_front()) {
-            return Next::Step(Step::PublishEvent(notice), InFlight::EventRecord);
-        }
-        if let Some(step) = one_shot::deletion(
-            record,
-            self.doubted_until,
-            self.api_clock,
-            now,
-            &mut requeue,
-        ) {
-            return Next::Step(step, InFlight::Deletion);
-        }
-        if let Some(renews) = desired.renew_at.filter(|at| *at > now) {
-            requeue.at(renews);
-        }
-        // Last of all: a slow store delays nothing that others wait for.
-        let tried = self.try_it(uid, evaluation, issued.as_ref(), now, &mut requeue);
-        if let Some(record) = self.index.resources.get_mut(uid) {
-            record.state.tidy();
-        }
-        tried.unwrap_or(Next::Idle(requeue.0))
-    }
-
-    /// Whether a resource is this instance's.
-    pub(in crate::engine) fn serves(&self, record: &Record) -> bool {
-        match &record.seen.spec {
-            Ok(spec) => spec.class == self.settings.class,
-            // Whose it is cannot be told; the instance without a class says what is wrong with it.
-            Err(_) => self.settings.class.is_none(),
-        }
-    }
-}
-
-/// How urgent a resource is: never issued before all, then by the life that is left.
-pub(in crate::engine) fn urgency(record: &Record, now: Timestamp) -> (Priority, i64) {
-    let status = &record.seen.status;
-    let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
-        return (Priority::Urgent, i64::MIN);
+/// What comes next for a resource.
+pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
     };
-    if one_shot::is_over(status) {
-        return (Priority::Routine, i64::MAX);
+    let terminating = ctx
+        .cache
+        .namespaces
+        .get(&record.seen.namespace)
+        .is_some_and(|namespace| namespace.deleting);
+    // The garbage collector removes the Secret of what is being deleted, by its owner reference.
+    if record.seen.deleting || terminating || !ctx.serves(record) {
+        ctx.cache.orphans.forget_all(&record.seen.uid);
+        return Action::Idle;
     }
-    let left = expires.as_second() - now.as_second();
-    let life = expires.as_second() - issued.as_second();
-    if left.saturating_mul(4) < life {
-        (Priority::Urgent, left)
-    } else {
-        (Priority::Routine, left)
+    let evaluation = ctx.evaluate(record);
+    let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
+    match plan_secret(ctx, uid, &evaluation, doubted) {
+        Action::AwaitStore => {
+            ctx.hurry_store(uid);
+            wait(ctx, uid, &evaluation)
+        }
+        Action::AwaitSlot => wait(ctx, uid, &evaluation),
+        Action::Idle => settle(ctx, uid, &evaluation),
+        action => action,
     }
 }
 
-/// The name of the Secret that a step is about.
-fn judged_secret(step: &Step) -> String {
-    match step {
-        Step::InspectSecret { name, .. } | Step::DeleteSecret { name, .. } => name.clone(),
-        Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => write.name.clone(),
-        _ => String::new(),
+/// Plans the Secret. Nothing is removed for its end while the operator's clock is `doubted`.
+fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: bool) -> Action {
+    let now = ctx.now;
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    let blocked = record.state.issue.retry.blocked_until(now);
+    let removal_blocked = record.state.removal.retry.blocked_until(now);
+    for at in [blocked, removal_blocked].into_iter().flatten() {
+        ctx.requeue.at(at);
     }
+    if let (Some(old), None) = (&record.state.secret.previous_secret, removal_blocked) {
+        // A Secret whose name is wanted again is taken over by what is issued next.
+        let wanted = may_issue(record, evaluation, now)
+            .is_some_and(|inputs| inputs.authorized.secret_name == old.name);
+        if !wanted {
+            return removal::plan(record, old, ctx.settings);
+        }
+    }
+    let issued = issued(record);
+    if removal_blocked.is_none()
+        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued.as_ref())
+    {
+        return action;
+    }
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    if let Some(issued) = &issued {
+        if ctx.settings.secret_access == SecretAccess::Watch
+            && blocked.is_none()
+            && !record.state.secret.drifted
+            && is_suspicious(ctx.cache, record, issued)
+        {
+            return drift::plan(record, issued);
+        }
+        // An expiry is reported and acted on by this timer, not when somebody happens to look.
+        if issued.alive(now) {
+            ctx.requeue.at(issued.expires_at);
+        }
+    }
+    let mut awaits_slot = false;
+    if let (Some(inputs), None) = (may_issue(record, evaluation, now), blocked) {
+        let requeue = &mut ctx.requeue;
+        match reissue(ctx.cache, record, inputs, issued.as_ref(), now, requeue) {
+            None => {
+                if let Some(action) = listing::plan_refresh(ctx, uid, inputs) {
+                    return action;
+                }
+                let record = ctx.cache.resources.get(uid);
+                let scheduled = record.zip(issued.as_ref()).is_some_and(|(record, issued)| {
+                    awaits_rollout(ctx.cache, record, inputs, issued)
+                });
+                // Nothing is to be done, so nothing stands in the way of it any more.
+                if let Some(state) = ctx
+                    .cache
+                    .resources
+                    .get_mut(uid)
+                    .and_then(|record| record.state.any())
+                {
+                    state.settled(scheduled);
+                }
+                return Action::Idle;
+            }
+            Some(cause) => match secret::plan(ctx, uid, inputs, issued.as_ref(), cause) {
+                Action::Idle => {}
+                // Even while it waits for a slot, an expired Secret is removed below.
+                Action::AwaitSlot => awaits_slot = true,
+                action => return action,
+            },
+        }
+    }
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    // `secret::plan` may have set a pause: requeue for its end.
+    if let Some(at) = record.state.issue.retry.blocked_until(now) {
+        ctx.requeue.at(at);
+    }
+    if let Some(issued) = &issued
+        && removal_blocked.is_none()
+        && is_to_be_removed(ctx, uid, evaluation, issued, doubted)
+        && let Some(record) = ctx.cache.resources.get(uid)
+    {
+        return removal::plan(record, &issued.secret, ctx.settings);
+    }
+    if awaits_slot {
+        Action::AwaitSlot
+    } else {
+        Action::Idle
+    }
+}
+
+/// Whether a Secret that cannot be replaced now is removed: it has expired, or was refused for long enough.
+fn is_to_be_removed(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    evaluation: &Evaluation,
+    issued: &Issued,
+    doubted: bool,
+) -> bool {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return false;
+    };
+    if let Evaluation::Denied(_) = evaluation
+        && grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue)
+    {
+        return true;
+    }
+    let expired = !issued.alive(ctx.now) || one_shot::ended(record, evaluation, ctx.now).is_some();
+    expired && !doubted
+}
+
+/// Something outside comes first. The status reports a URL that has expired meanwhile, and tells whoever waits for long.
+fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
+    let now = ctx.now;
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return Action::Idle;
+    };
+    let silent = record.seen.status.conditions.is_empty();
+    let alive = issued(record).is_some_and(|issued| issued.alive(now));
+    let since = *record.state.waiting_since.get_or_insert(now);
+    let patience = later(since, PATIENCE);
+    if (status::says_ready(&record.seen.status) && !alive) || (silent && patience <= now) {
+        return settle(ctx, uid, evaluation);
+    }
+    if silent {
+        ctx.requeue.at(patience);
+    }
+    Action::Idle
+}
+
+/// The Secret is as it should be, or cannot be now: the status, then its Events, then what may wait for them.
+fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    let issued = issued(record);
+    if let Some(action) = status::plan(ctx, uid, evaluation, issued.as_ref()) {
+        return action;
+    }
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return Action::Idle;
+    };
+    if let Some(state) = record.state.any() {
+        state.unrecorded = None;
+        state.waiting_since = None;
+        if let Some(event) = state.events.pop_front() {
+            return Action::Start(Step::PublishEvent(event), InFlight::PublishEvent);
+        }
+    }
+    if let Some(action) = expiry::plan(ctx, uid) {
+        return action;
+    }
+    // Last of all: a slow store delays nothing that others wait for.
+    let verification = verification::plan(ctx, uid, evaluation, issued.as_ref());
+    if let Some(record) = ctx.cache.resources.get_mut(uid) {
+        record.state.tidy();
+    }
+    match verification {
+        Some(Action::AwaitStore) => {
+            ctx.hurry_store(uid);
+            Action::Idle
+        }
+        Some(action) => action,
+        None => Action::Idle,
+    }
+}
+
+/// A step of a resource is done. Tells whether the plan goes on at once, before anything else starts.
+pub(in crate::engine) fn completed(
+    ctx: &mut Ctx<'_>,
+    uid: &Uid,
+    in_flight: InFlight,
+    result: StepResult,
+) -> bool {
+    let mut goes_on = true;
+    match (in_flight, result) {
+        (
+            InFlight::FetchSession {
+                store,
+                source,
+                session,
+            },
+            StepResult::Credentials(result),
+        ) => prerequisites::session_fetched(ctx, &store, &source, &session, Some(result)),
+        // The store must not wait for an answer that never comes.
+        (
+            InFlight::FetchSession {
+                store,
+                source,
+                session,
+            },
+            _,
+        ) => {
+            prerequisites::session_fetched(ctx, &store, &source, &session, None);
+        }
+        (InFlight::InspectDrift { name }, StepResult::Inspected(result)) => {
+            drift::completed(ctx, uid, &name, result);
+        }
+        (InFlight::InspectName, StepResult::Inspected(result)) => {
+            secret::name_inspected(ctx, uid, result);
+        }
+        (InFlight::InspectRemoval, StepResult::Inspected(result)) => {
+            removal::inspected(ctx, uid, result);
+        }
+        (InFlight::Create(write), StepResult::SecretWritten(result)) => {
+            secret::created(ctx, uid, *write, result);
+        }
+        (InFlight::Update(write), StepResult::SecretWritten(result)) => {
+            secret::updated(ctx, uid, *write, result);
+        }
+        (InFlight::Remove { name }, StepResult::SecretDeleted(result)) => {
+            removal::completed(ctx, uid, &name, result);
+        }
+        (InFlight::MakeRoom { name }, StepResult::SecretDeleted(result)) => {
+            secret::room_made(ctx, uid, &name, result);
+        }
+        (InFlight::List { identity }, StepResult::Listed(result)) => {
+            listing::completed(ctx, uid, &identity, result);
+        }
+        (InFlight::Sign, StepResult::Signed(job)) => secret::signed(ctx, uid, *job),
+        (
+            InFlight::Verify {
+                keys,
+                hash,
+                gates_issue,
+            },
+            StepResult::Responses(answers),
+        ) => {
+            verification::completed(ctx, uid, &keys, hash, gates_issue, &answers);
+        }
+        (
+            InFlight::WriteStatus {
+                status,
+                events,
+                newly_denied,
+            },
+            StepResult::StatusWritten(result),
+        ) => {
+            // What is left of it, an Event perhaps, waits until others have their first URL.
+            goes_on = result.is_err();
+            status::completed(ctx, uid, *status, events, newly_denied, result);
+        }
+        (InFlight::DeleteResource, StepResult::ResourceDeleted(result)) => {
+            expiry::completed(ctx, uid, result);
+        }
+        (InFlight::PublishEvent, StepResult::Published) => {}
+        // The plan is made afresh, on nothing that was found before.
+        (_, StepResult::NotRun) => forget_inspection(ctx, uid),
+        (in_flight, _) => {
+            ctx.unexpected(&ObjectKey::Resource(uid.clone()), in_flight.name());
+            forget_inspection(ctx, uid);
+        }
+    }
+    goes_on
+}
+
+fn forget_inspection(ctx: &mut Ctx<'_>, uid: &str) {
+    if let Some(state) = ctx
+        .cache
+        .resources
+        .get_mut(uid)
+        .and_then(|record| record.state.any())
+    {
+        state.secret.inspected = None;
+    }
+}
+
+/// A store answered a resource, and its clock may have been measured.
+fn store_answered(ctx: &mut Ctx<'_>, store: &str, skew: Option<SignedDuration>) {
+    if let (Some(skew), Some(known)) = (skew, ctx.cache.stores.get_mut(store)) {
+        known.heard(skew, ctx.now);
+        let key = ObjectKey::Store(store.to_owned());
+        ctx.queue.by(&key, later(ctx.now, RECOUNT));
+    }
+}
+
+/// Whether the status says that there is a URL that can be used.
+pub(in crate::engine) fn says_ready(record: &Record) -> bool {
+    status::says_ready(&record.seen.status)
 }

@@ -1,100 +1,104 @@
-//! The way to a Secret's write or removal: credentials, whose the Secret is, the signature, the step.
+//! Writing the Secret: whose it is, the signature, the write, and its result.
 //!
-//! What holds here: what is signed is signed at the last moment, on what was found a moment ago. Whose a Secret is decides
-//! before what is to be written; a foreign one ends the way.
+//! What holds here:
+//! - What is signed is signed at the last moment, on what was found a moment ago.
+//! - Ownership decides before content: a third party's Secret ends the way.
+//! - A Secret that was written is the truth from then on, and the status follows.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::Problem;
-use crate::api::{Reason, SecretRef};
-use crate::engine::cache::index::{Index, Record};
-use crate::engine::cache::state::{Cause, InProgress, Look};
+use crate::api::{Problem, Reason};
+use crate::engine::Observation;
+use crate::engine::cache::index::{Record, SecretVersion};
+use crate::engine::cache::state::{Cause, Inspected, Unrecorded};
 use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::reissue::{Action, Purpose, RECHECK};
+use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling;
 use crate::engine::evaluate::signing::signing_job;
-use crate::engine::protocol::{ObjectVersion, ObservedSecret, SecretWrite, Step};
-use crate::engine::protocol::{SecretAccess, Settings};
-use crate::engine::reconcile::presigned_url::prerequisites::{Halt, begin, needs};
-use crate::issue::SigningJob;
+use crate::engine::protocol::{
+    ApiError, ObjectVersion, ObservedSecret, SecretAccess, SecretWrite, Settings, Step,
+};
+use crate::engine::reconcile::action::{Action, InFlight, SecretInFlight};
+use crate::engine::reconcile::context::Ctx;
+use crate::engine::reconcile::presigned_url::prerequisites;
+use crate::engine::scheduler::retry::RECHECK;
 use crate::issue::issued::Issued;
-use crate::issue::{OwnerId, Ownership, SecretMeta, WantedMeta, merge, ownership};
+use crate::issue::{
+    OwnerId, Ownership, SecretMeta, SignedJob, SigningJob, WantedMeta, merge, ownership,
+};
 use crate::time::later;
 
-/// Until a Secret that is being deleted is looked at again.
+/// The pause before a Secret that is being deleted is inspected again.
 const DELETION_PAUSE: Duration = Duration::from_secs(5);
 
-/// What a write is made over.
+/// What a write replaces.
 enum Base {
     /// Nothing has the name.
     Nothing,
     /// What was read a moment ago.
     Read(Box<ObservedSecret>),
-    /// What cannot be read: the uid that our own create answered with tells it from others'.
+    /// What cannot be read. The uid that our own create answered with tells it from others'.
     Unread(ObjectVersion),
 }
 
-/// Plans the next step towards a new Secret.
-pub(in crate::engine) fn issue(
-    index: &mut Index,
-    settings: &Settings,
+/// Plans the next step towards a new Secret. [`Action::Idle`] means that something stands in the way, and the state says what.
+pub(super) fn plan(
+    ctx: &mut Ctx<'_>,
     uid: &str,
     inputs: &SigningInputs,
     issued: Option<&Issued>,
     cause: Cause,
-    now: Timestamp,
 ) -> Action {
+    match next_step(ctx, uid, inputs, issued, cause) {
+        Ok(action) => action,
+        Err(Action::AcquireSlot(slow)) => prerequisites::acquire_slot(ctx, uid, inputs, *slow),
+        Err(Action::Blocked(problem, retry_at)) => {
+            if let Some(state) = ctx.state(uid) {
+                state.issue.problem = Some(problem);
+                state.issue.retry.wait_until(retry_at);
+                state.secret.inspected = None;
+                // Working URLs are not kept for a Secret that cannot be written.
+                state.secret.signed = None;
+                state.listing.found = None;
+            }
+            Action::Idle
+        }
+        Err(action) => action,
+    }
+}
+
+fn next_step(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+    issued: Option<&Issued>,
+    cause: Cause,
+) -> Result<Action, Action> {
+    let now = ctx.now;
     let renewed = issued.filter(|issued| cause == Cause::Due && issued.alive(now));
     let living = renewed.map(|issued| issued.expires_at);
-    let needs = needs(index, uid, inputs, living, now);
-    let Some(record) = index.resources.get_mut(uid) else {
-        return Action::Settled;
+    let (held, found) = prerequisites::obtain(ctx, uid, inputs, living)?;
+    let settings = ctx.settings;
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return Err(Action::Idle);
     };
-    let name = &inputs.authorized.secret_name;
-    let planned = needs.and_then(|(held, found)| {
-        let job = signing_job(
-            inputs,
-            &held,
-            &record.seen,
-            found.as_deref(),
-            next_revision(record, issued),
-            now,
-        );
-        let signed = &record.state.signed;
-        if job.is_long() && !signed.as_ref().is_some_and(|s| job.is_served_by(s)) {
-            return Err(Halt::Sign(Box::new(job)));
-        }
-        let base = base(record, settings, name, issued, now)?;
-        let existing = existing(record, inputs, &base, now)?;
-        write(record, inputs, &job, cause, &base, &existing, now)
-    });
-    match planned {
-        Ok(plan) => plan,
-        Err(Halt::Waiting) => Action::Waiting,
-        Err(Halt::Slow(slow)) => begin(index, uid, inputs, *slow, now),
-        Err(Halt::Inspect) => inspect(record, name, Purpose::Replace),
-        Err(Halt::Sign(job)) => Action::Step(Step::Sign(job), Purpose::Sign),
-        Err(Halt::MakeRoom(target)) => {
-            let namespace = record.seen.namespace.clone();
-            let step = Step::DeleteSecret {
-                namespace,
-                name: name.clone(),
-                target,
-            };
-            Action::Step(step, Purpose::MakeRoom)
-        }
-        Err(Halt::Problem(problem, retry_at)) => {
-            record.state.problem = Some(problem);
-            record.state.retry_at = retry_at;
-            record.state.inspected = None;
-            // Working URLs are not kept for a Secret that cannot be written.
-            record.state.signed = None;
-            record.state.listing = None;
-            Action::Settled
-        }
+    let revision = next_revision(record, issued);
+    let job = signing_job(inputs, &held, &record.seen, found.as_deref(), revision, now);
+    let signed = &record.state.secret.signed;
+    if job.is_long() && !signed.as_ref().is_some_and(|s| job.is_served_by(s)) {
+        return Err(Action::Start(Step::Sign(Box::new(job)), InFlight::Sign));
     }
+    let base = base(
+        record,
+        settings,
+        &inputs.authorized.secret_name,
+        issued,
+        now,
+    )?;
+    let existing = existing(record, inputs, &base, now)?;
+    write(record, inputs, &job, cause, &base, &existing, now)
 }
 
 fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {
@@ -104,30 +108,33 @@ fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {
     last.unwrap_or(0) + 1
 }
 
-/// What the write is made over, if it is known well enough.
+/// What the write replaces, if that is known well enough.
 fn base(
     record: &mut Record,
     settings: &Settings,
     name: &str,
     issued: Option<&Issued>,
     now: Timestamp,
-) -> Result<Base, Halt> {
+) -> Result<Base, Action> {
     let known = issued
         .map(|issued| &issued.secret)
         .filter(|secret| secret.name == name);
-    let state = &mut record.state;
-    match state.inspected.take() {
-        Some(Look::Nothing) => return Ok(Base::Nothing),
-        Some(Look::Found(found)) => return Ok(Base::Read(found)),
+    match record.state.secret.inspected.take() {
+        Some(Inspected::Nothing) => return Ok(Base::Nothing),
+        Some(Inspected::Found(found)) => return Ok(Base::Read(found)),
         None => {}
     }
+    let state = &mut record.state.secret;
     if settings.secret_access == SecretAccess::Watch {
-        let taken = known.is_some() || state.name_taken;
-        return if taken {
-            Err(Halt::Inspect)
-        } else {
-            Ok(Base::Nothing)
+        if known.is_none() && !state.name_taken {
+            return Ok(Base::Nothing);
+        }
+        let step = Step::InspectSecret {
+            namespace: record.seen.namespace.clone(),
+            name: name.to_owned(),
+            data: state.recreate,
         };
+        return Err(Action::Start(step, InFlight::InspectName));
     }
     if let Some(secret) = known.filter(|_| !state.drifted) {
         return Ok(Base::Unread(ObjectVersion {
@@ -145,13 +152,33 @@ fn base(
     Ok(Base::Nothing)
 }
 
+/// What had the name was inspected.
+pub(super) fn name_inspected(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    result: Result<Option<ObservedSecret>, ApiError>,
+) {
+    match result {
+        Ok(found) => {
+            if let Some(state) = ctx.state(uid) {
+                state.secret.name_taken = found.is_some();
+                state.secret.inspected = Some(match found {
+                    Some(found) => Inspected::Found(Box::new(found)),
+                    None => Inspected::Nothing,
+                });
+            }
+        }
+        Err(error) => ctx.record_failure(uid, &error),
+    }
+}
+
 /// The metadata that is kept of what has the name, if it is ours to write.
 fn existing(
     record: &Record,
     inputs: &SigningInputs,
     base: &Base,
     now: Timestamp,
-) -> Result<SecretMeta, Halt> {
+) -> Result<SecretMeta, Action> {
     let Base::Read(found) = base else {
         return Ok(SecretMeta::default());
     };
@@ -160,32 +187,68 @@ fn existing(
         let problem = Problem {
             reason: Reason::Progressing,
             message: format!(
-                "the Secret \"{name}\" is being deleted; it is written anew after that"
+                "the Secret \"{name}\" is being deleted; a new one is written after that"
             ),
             needs_human: false,
         };
-        return Err(Halt::Problem(problem, Some(later(now, DELETION_PAUSE))));
+        return Err(Action::Blocked(problem, Some(later(now, DELETION_PAUSE))));
     }
-    match ownership(&found.owners, me(record), &found.labels) {
+    match ownership(&found.owners, owner(record), &found.labels) {
         Ownership::Foreign { what } => Err(conflict(
             format!(
                 "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret"
             ),
             now,
         )),
-        Ownership::Owned if !record.state.recreate || updatable(found) => Ok(SecretMeta {
+        Ownership::Owned if !record.state.secret.recreate || updatable(found) => Ok(SecretMeta {
             labels: found.labels.clone(),
             annotations: found.annotations.clone(),
             owners: found.owners.clone(),
         }),
-        Ownership::Owned | Ownership::Abandoned => Err(Halt::MakeRoom(ObjectVersion {
-            uid: found.uid.clone(),
-            resource_version: Some(found.resource_version.clone()),
-        })),
+        Ownership::Owned | Ownership::Abandoned => {
+            let step = Step::DeleteSecret {
+                namespace: record.seen.namespace.clone(),
+                name: name.clone(),
+                target: ObjectVersion {
+                    uid: found.uid.clone(),
+                    resource_version: Some(found.resource_version.clone()),
+                },
+            };
+            let name = name.clone();
+            Err(Action::Start(step, InFlight::MakeRoom { name }))
+        }
     }
 }
 
-/// Signs, where that was not done before, and makes the step.
+/// What had the name was removed, or was not.
+pub(super) fn room_made(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
+    match result {
+        Ok(()) => {
+            ctx.cache.forget_secret(uid, name);
+            if let Some(state) = ctx.state(uid) {
+                state.secret.inspected = Some(Inspected::Nothing);
+                state.secret.name_taken = false;
+                state.secret.recreate = false;
+            }
+        }
+        Err(error) => ctx.record_failure(uid, &error),
+    }
+}
+
+/// Many objects were signed by a step of their own.
+pub(super) fn signed(ctx: &mut Ctx<'_>, uid: &str, job: SignedJob) {
+    let now = ctx.now;
+    let Some(state) = ctx.state(uid) else { return };
+    match job.0 {
+        Ok(signed) => state.secret.signed = Some(Box::new(signed)),
+        Err(problem) => {
+            state.issue.problem = Some(problem);
+            state.issue.retry.wait_until(Some(later(now, RECHECK)));
+        }
+    }
+}
+
+/// Signs, if that was not done before, and makes the step.
 fn write(
     record: &mut Record,
     inputs: &SigningInputs,
@@ -194,23 +257,24 @@ fn write(
     base: &Base,
     existing: &SecretMeta,
     now: Timestamp,
-) -> Result<Action, Halt> {
-    let before = record.state.signed.take();
+) -> Result<Action, Action> {
+    let before = record.state.secret.signed.take();
     let signed = match before.filter(|signed| job.is_served_by(signed)) {
         Some(signed) => *signed,
         None => job
             .sign()
-            .map_err(|problem| Halt::Problem(problem, Some(later(now, RECHECK))))?,
+            .map_err(|problem| Action::Blocked(problem, Some(later(now, RECHECK))))?,
     };
-    if let Some(found) = record.state.listing.take() {
-        record.state.listed_at = Some(found.at);
-        record.state.sample = sampling::sample(&inputs.authorized.request, Some(&found));
+    if let Some(found) = record.state.listing.found.take() {
+        record.state.listing.listed_at = Some(found.at);
+        record.state.listing.sampled_keys =
+            sampling::sample(&inputs.authorized.request, Some(&found));
     }
     let seen = &record.seen;
     let wanted = WantedMeta {
         labels: &signed.content.labels,
         annotations: &signed.content.annotations,
-        me: me(record),
+        me: owner(record),
     };
     let SecretMeta {
         labels,
@@ -230,26 +294,130 @@ fn write(
         finalizers,
         data: signed.content.data,
     });
-    record.state.in_progress = Some(Box::new(InProgress {
+    let in_flight = Box::new(SecretInFlight {
+        name: write.name.clone(),
         issued: signed.issued,
         cause,
-    }));
+    });
     let target = match base {
-        Base::Nothing => return Ok(Action::Step(Step::CreateSecret(write), Purpose::Create)),
+        Base::Nothing => {
+            return Ok(Action::Start(
+                Step::CreateSecret(write),
+                InFlight::Create(in_flight),
+            ));
+        }
         Base::Unread(target) => target.clone(),
         Base::Read(found) => ObjectVersion {
             uid: found.uid.clone(),
             resource_version: Some(found.resource_version.clone()),
         },
     };
-    Ok(Action::Step(
+    Ok(Action::Start(
         Step::UpdateSecret { write, target },
-        Purpose::Update,
+        InFlight::Update(in_flight),
     ))
 }
 
-/// Whether nothing about the Secret itself forbids an update: who refuses one then is somebody else, who may refuse a new
-/// Secret too, and the old one must stay.
+/// A Secret was created, or was not.
+pub(super) fn created(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    in_flight: SecretInFlight,
+    result: Result<ObjectVersion, ApiError>,
+) {
+    let readable = ctx.settings.secret_access == SecretAccess::Watch;
+    match result {
+        Ok(version) => written(ctx, uid, in_flight, version),
+        Err(error) => {
+            if let Some(state) = ctx.state(uid) {
+                // After a lost answer the Secret may exist: it is inspected before anything is written again.
+                let may_exist = match error {
+                    ApiError::AlreadyExists => true,
+                    ApiError::Timeout | ApiError::Unavailable => readable,
+                    _ => false,
+                };
+                state.secret.name_taken |= may_exist;
+            }
+            ctx.record_failure(uid, &error);
+        }
+    }
+}
+
+/// A Secret was updated, or was not.
+pub(super) fn updated(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    in_flight: SecretInFlight,
+    result: Result<ObjectVersion, ApiError>,
+) {
+    let readable = ctx.settings.secret_access == SecretAccess::Watch;
+    let error = match result {
+        Ok(version) => return written(ctx, uid, in_flight, version),
+        Err(error) => error,
+    };
+    let Some(state) = ctx.state(uid) else { return };
+    let secret = &mut state.secret;
+    match error {
+        ApiError::Invalid if readable && !secret.recreate => {
+            secret.recreate = true;
+            return;
+        }
+        ApiError::NotFound if !readable => secret.drifted = true,
+        ApiError::Conflict if !readable => {
+            secret.drifted = true;
+            secret.name_taken = true;
+        }
+        _ => {}
+    }
+    ctx.record_failure(uid, &error);
+}
+
+/// The Secret is the truth from now on, and the status follows.
+fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: ObjectVersion) {
+    let SecretInFlight {
+        name,
+        issued: mut fresh,
+        cause,
+    } = in_flight;
+    let now = ctx.now;
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    let before = issued(record)
+        .map(|issued| issued.secret)
+        .filter(|secret| secret.name != name);
+    let resource_version = version.resource_version.unwrap_or_default();
+    fresh.secret.uid.clone_from(&version.uid);
+    fresh.secret.resource_version.clone_from(&resource_version);
+    let state = &mut record.state;
+    state.succeeded();
+    state.unrecorded = Some(Unrecorded::Written(Box::new(fresh)));
+    state.secret.verified_version = None;
+    if cause == Cause::Drift {
+        state.secret.healed_at = Some(now);
+    }
+    state.secret.previous_secret.take_if(|old| old.name == name);
+    // One whose removal is blocked makes room, and is not forgotten.
+    if let Some(before) = before
+        && let Some(blocked) = state.secret.previous_secret.replace(Box::new(before))
+    {
+        ctx.cache.orphans.put(&record.seen.uid, &blocked.name);
+    }
+    ctx.observations.push(if cause.is_renewal() {
+        Observation::Renewed(cause)
+    } else {
+        Observation::Issued
+    });
+    let namespace = record.seen.namespace.clone();
+    let written = SecretVersion {
+        uid: version.uid,
+        resource_version,
+    };
+    ctx.cache.secret_written(&namespace, &name, written);
+}
+
+/// Whether nothing about the Secret itself forbids an update. If an update is refused all the same, somebody else refuses
+/// it, who may refuse a new Secret too: the old one must stay.
 fn updatable(found: &ObservedSecret) -> bool {
     found
         .content
@@ -257,58 +425,18 @@ fn updatable(found: &ObservedSecret) -> bool {
         .is_some_and(|content| content.opaque && !content.immutable)
 }
 
-/// Plans a look at a Secret.
-pub(in crate::engine) fn inspect(record: &Record, name: &str, purpose: Purpose) -> Action {
-    let step = Step::InspectSecret {
-        namespace: record.seen.namespace.clone(),
-        name: name.to_owned(),
-        data: purpose == Purpose::Drift || record.state.recreate,
-    };
-    Action::Step(step, purpose)
-}
-
-/// Plans the removal of a Secret that was ours when it was last seen.
-pub(in crate::engine) fn remove(
-    record: &Record,
-    secret: &SecretRef,
-    settings: &Settings,
-    purpose: Purpose,
-) -> Action {
-    if record.state.removal_in_doubt {
-        return inspect(record, &secret.name, Purpose::Removal);
-    }
-    let verified_version = record
-        .state
-        .verified_version
-        .as_ref()
-        .filter(|version| version.uid == secret.uid);
-    let version = verified_version.map_or(&secret.resource_version, |version| {
-        &version.resource_version
-    });
-    let resource_version = (settings.secret_access == SecretAccess::Watch).then(|| version.clone());
-    let step = Step::DeleteSecret {
-        namespace: record.seen.namespace.clone(),
-        name: secret.name.clone(),
-        target: ObjectVersion {
-            uid: secret.uid.clone(),
-            resource_version,
-        },
-    };
-    Action::Step(step, purpose)
-}
-
-fn me(record: &Record) -> OwnerId<'_> {
+fn owner(record: &Record) -> OwnerId<'_> {
     OwnerId {
         uid: &record.seen.uid,
         name: &record.seen.name,
     }
 }
 
-fn conflict(message: String, now: Timestamp) -> Halt {
+fn conflict(message: String, now: Timestamp) -> Action {
     let problem = Problem {
         reason: Reason::SecretConflict,
         message,
         needs_human: true,
     };
-    Halt::Problem(problem, Some(later(now, RECHECK)))
+    Action::Blocked(problem, Some(later(now, RECHECK)))
 }

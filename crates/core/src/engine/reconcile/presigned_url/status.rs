@@ -1,8 +1,9 @@
-//! The status of a resource: what a person, `kubectl wait` and the next start of the operator read.
+//! Writing the status: what a person, `kubectl wait` and the next start of the operator read.
 //!
-//! What holds here: a status is a function of what is issued, what was judged and what is in the way. The same facts make
-//! the same status, so a plan that finds nothing new writes nothing. `Ready` is True only where the Secret holds what is
-//! allowed now, and is alive.
+//! What holds here:
+//! - A status is a function of what is issued, what was evaluated and what is in the way. The same facts make the same
+//!   status, so a plan that finds nothing new writes nothing.
+//! - `Ready` is True only if the Secret holds what is allowed now, and has not expired.
 
 use jiff::Timestamp;
 
@@ -10,19 +11,114 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason, SignedHashes, Verify,
     set_condition,
 };
-use crate::engine::cache::index::Record;
+use crate::engine::Observation;
+use crate::engine::cache::index::{Index, Record, store_name, take_newer};
+use crate::engine::evaluate::condition;
+use crate::engine::evaluate::denial::denied_since;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
-use crate::engine::evaluate::reissue::may_issue;
+use crate::engine::evaluate::reissue::{is_current, may_issue, needs_rollout};
 use crate::engine::evaluate::sampling::hash_of;
-use crate::engine::protocol::EventRecord;
-use crate::engine::protocol::{DenialGrace, Settings};
-use crate::engine::reconcile::presigned_url::status_messages::{allowed_by, denied, holds};
+use crate::engine::protocol::{ApiError, EventRecord, ObjectKey, ObjectVersion, Settings, Step};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
+use crate::engine::reconcile::presigned_url::status_messages::{
+    EDITED, allowed_by, denied, expired_message, holds, renewal_refused, renewed, undeleted,
+};
+use crate::engine::reconcile::presigned_url::{RECOUNT, events};
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
+use crate::time::later;
 
 /// The most policies that the status names.
 const MAX_POLICY_REFS: usize = 64;
+
+/// Plans the write of the status, if it differs from what is recorded.
+pub(super) fn plan(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    evaluation: &Evaluation,
+    issued: Option<&Issued>,
+) -> Option<Action> {
+    let record = ctx.cache.resources.get(uid)?;
+    let needed = needs_rollout(ctx.cache, record, evaluation, issued, ctx.now);
+    if record.state.rollout.needed != needed {
+        ctx.state(uid)?.rollout.needed = needed;
+    }
+    let record = ctx.cache.resources.get(uid)?;
+    let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
+    if desired == *record.seen.status {
+        if let Some(renewal) = desired.renew_at.filter(|at| *at > ctx.now) {
+            ctx.requeue.at(renewal);
+        }
+        return None;
+    }
+    if let Some(at) = record.state.status.blocked_until(ctx.now) {
+        ctx.requeue.at(at);
+        return Some(Action::Idle);
+    }
+    let step = Step::WriteStatus {
+        namespace: record.seen.namespace.clone(),
+        name: record.seen.name.clone(),
+        target: ObjectVersion {
+            uid: record.seen.uid.to_string(),
+            resource_version: Some(record.seen.resource_version.clone()),
+        },
+        status: Box::new(desired.clone()),
+    };
+    let newly_denied =
+        denied_since(&desired).is_some() && denied_since(&record.seen.status).is_none();
+    let in_flight = InFlight::WriteStatus {
+        events: events::of_transition(record, &desired, ctx.now),
+        status: Box::new(desired),
+        newly_denied,
+    };
+    Some(Action::Start(step, in_flight))
+}
+
+/// The status was written, or was not.
+pub(super) fn completed(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    new: PresignedUrlStatus,
+    events: Vec<EventRecord>,
+    newly_denied: bool,
+    result: Result<ObjectVersion, ApiError>,
+) {
+    let version = match result {
+        Ok(version) => version,
+        Err(error) => {
+            let class = ctx.classify(&error);
+            let now = ctx.now;
+            if let Some(state) = ctx.state(uid) {
+                // After a conflict the newer version is on its way; its arrival ends the pause.
+                state.status.record(class.retry, 0, uid, now);
+            }
+            return;
+        }
+    };
+    if newly_denied {
+        ctx.observations.push(Observation::Denied);
+    }
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    if let Some(state) = record.state.any() {
+        state.status.reset();
+    }
+    if !events.is_empty() {
+        let events = events.into_iter().map(Box::new);
+        record.state.events.extend(events);
+    }
+    *record.seen.status = new;
+    take_newer(&mut record.seen.resource_version, version);
+    let store = store_name(&record.seen).to_owned();
+    // A store counts all of its URLs at each plan: once a second, not once a resource.
+    if ctx.cache.stores.contains_key(&store) {
+        ctx.queue
+            .by(&ObjectKey::Store(store), later(ctx.now, RECOUNT));
+    }
+}
 
 /// What Ready and the other conditions say.
 struct Verdict {
@@ -33,64 +129,15 @@ struct Verdict {
     stalled: Option<(Reason, String)>,
 }
 
-/// Since when the policies have refused, as the status tells it.
-pub(in crate::engine) fn denied_since(status: &PresignedUrlStatus) -> Option<Timestamp> {
-    condition(status, ConditionType::Allowed)
-        .filter(|allowed| allowed.status == ConditionStatus::False)
-        .map(|allowed| allowed.last_transition_time)
-}
-
 /// Whether the status says that there is a URL that can be used.
 pub(in crate::engine) fn says_ready(status: &PresignedUrlStatus) -> bool {
     condition(status, ConditionType::Ready)
         .is_some_and(|ready| ready.status == ConditionStatus::True)
 }
 
-/// Whether the status says that the Secret holds what this generation of the spec asks for.
-fn was_current(record: &Record) -> bool {
-    condition(&record.seen.status, ConditionType::Ready).is_some_and(|ready| {
-        ready.status == ConditionStatus::True
-            && ready.observed_generation == Some(record.seen.generation)
-    })
-}
-
-/// When the refused resource's Secret goes; `None` where it is left to expire.
-pub(in crate::engine) fn removal_at(
-    record: &Record,
-    settings: &Settings,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    match settings.denial_grace {
-        DenialGrace::Never => None,
-        DenialGrace::After(grace) => {
-            let since = denied_since(&record.seen.status).unwrap_or(now);
-            Some(since.checked_add(grace).unwrap_or(since))
-        }
-    }
-}
-
-/// Whether what is issued is what may be issued now.
-pub(in crate::engine) fn is_current(
-    record: &Record,
-    evaluation: &Evaluation,
-    issued: &Issued,
-    now: Timestamp,
-) -> bool {
-    if !issued.alive(now) || record.state.drifted {
-        return false;
-    }
-    match evaluation {
-        Evaluation::Invalid(_) | Evaluation::Denied(_) => false,
-        // What might be allowed cannot be told: what was true stays so.
-        Evaluation::Undetermined(_) => was_current(record),
-        // A change of the store is taken up within --resign-within; what was signed before it still lives.
-        Evaluation::StoreUnusable { authorized, .. } => authorized.covers(issued),
-        Evaluation::Allowed(inputs) => inputs.authorized.covers(issued),
-    }
-}
-
 /// The status that tells the truth now.
-pub(in crate::engine) fn desired(
+fn desired(
+    index: &Index,
     record: &Record,
     evaluation: &Evaluation,
     issued: Option<&Issued>,
@@ -100,7 +147,15 @@ pub(in crate::engine) fn desired(
     let seen = &record.seen;
     let old = &seen.status;
     let renews = issued.map(|issued| renewal(record, evaluation, issued));
-    let verdict = verdict(record, evaluation, issued, renews.flatten(), settings, now);
+    let verdict = verdict(
+        index,
+        record,
+        evaluation,
+        issued,
+        renews.flatten(),
+        settings,
+        now,
+    );
     let proven = proven(record, evaluation, issued, now);
     let generation = Some(seen.generation);
     let conditions = conditions(record, verdict, proven.as_ref(), now);
@@ -117,6 +172,8 @@ pub(in crate::engine) fn desired(
         .as_ref()
         .ok()
         .map(|spec| spec.method.unwrap_or_default());
+    let (issue, removal) = (&record.state.issue.retry, &record.state.removal.retry);
+    let failures = issue.failures.max(removal.failures);
     PresignedUrlStatus {
         observed_generation: generation,
         conditions,
@@ -139,15 +196,15 @@ pub(in crate::engine) fn desired(
         hashes: issued
             .map(|issued| SignedHashes {
                 verified: proven.as_ref().and_then(|(hash, _)| hash.clone()),
-                ..one_shot::hashes(evaluation, issued)
+                ..issued.hashes.clone()
             })
             .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
         last_renew_request: issued.map_or_else(
             || old.last_renew_request.clone(),
             |issued| issued.served_request.clone(),
         ),
-        failed_attempts: (record.state.failures > 0).then_some(record.state.failures),
-        last_failure_time: record.state.last_failure,
+        failed_attempts: (failures > 0).then_some(failures),
+        last_failure_time: issue.last_failure.max(removal.last_failure),
     }
 }
 
@@ -218,7 +275,7 @@ fn conditions(
             message,
         );
     } else {
-        let fine = "nothing needs a person".to_owned();
+        let fine = "no action needed".to_owned();
         put(
             ConditionType::Stalled,
             ConditionStatus::False,
@@ -247,7 +304,7 @@ fn proven<'a>(
     if spec.verify == Some(Verify::Never) {
         return None;
     }
-    let verification = record.state.verification.as_ref();
+    let verification = record.state.verification.outcome.as_ref();
     let Some(issued) = issued else {
         // Where nothing may be issued either, there is nothing that it could speak of.
         may_issue(record, evaluation, now)?;
@@ -288,6 +345,7 @@ fn renewal(record: &Record, evaluation: &Evaluation, issued: &Issued) -> Option<
 }
 
 fn verdict(
+    index: &Index,
     record: &Record,
     evaluation: &Evaluation,
     issued: Option<&Issued>,
@@ -295,8 +353,8 @@ fn verdict(
     settings: &Settings,
     now: Timestamp,
 ) -> Verdict {
-    let current = issued.filter(|issued| is_current(record, evaluation, issued, now));
-    let problem = record.state.problem.as_ref();
+    let current = issued.filter(|issued| is_current(index, record, evaluation, issued, now));
+    let problem = record.state.issue.problem.as_ref();
     let allowed = match evaluation {
         Evaluation::Invalid(why) => (ConditionStatus::Unknown, Reason::InvalidSpec, why.clone()),
         Evaluation::Denied(why) => (ConditionStatus::False, Reason::PolicyDenied, why.clone()),
@@ -317,14 +375,10 @@ fn verdict(
     // That a link ends is as it was asked for: nothing is wrong, whatever else could be said.
     if let Some(end) = one_shot::ended(record, evaluation, now) {
         return Verdict {
-            ready: (
-                false,
-                Reason::Expired,
-                one_shot::expired_message(record, end),
-            ),
+            ready: (false, Reason::Expired, expired_message(record, end)),
             allowed,
-            renewed: one_shot::refused(record),
-            stalled: one_shot::undeleted(record),
+            renewed: renewal_refused(record),
+            stalled: undeleted(record),
         };
     }
     let one_shot = evaluation
@@ -339,7 +393,7 @@ fn verdict(
             reason, message, ..
         } => Some((*reason, message.clone(), true)),
         Evaluation::Allowed(_) if one_shot.is_some_and(|one_shot| one_shot.edited) => {
-            Some((Reason::InvalidSpec, one_shot::EDITED.to_owned(), true))
+            Some((Reason::InvalidSpec, EDITED.to_owned(), true))
         }
         Evaluation::Allowed(_) if record.suspended() => Some((
             Reason::Suspended,
@@ -353,7 +407,7 @@ fn verdict(
         .filter(|(_, _, stalled)| *stalled)
         .map(|(reason, message, _)| (*reason, message.clone()));
     let renewed = issued.and_then(|_| match &obstacle {
-        _ if one_shot.is_some() => one_shot::renewed(record),
+        _ if one_shot.is_some() => renewed(record),
         Some((reason, message, _)) => Some((false, *reason, message.clone())),
         None => Some((
             true,
@@ -399,79 +453,4 @@ fn verdict(
         renewed,
         stalled,
     }
-}
-
-/// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
-pub(in crate::engine) fn notices(
-    record: &Record,
-    new: &PresignedUrlStatus,
-    now: Timestamp,
-) -> Vec<EventRecord> {
-    let old = &record.seen.status;
-    let mut notices = Vec::new();
-    for (type_, action) in [
-        (ConditionType::Ready, "Issue"),
-        (ConditionType::Renewed, "Renew"),
-        (ConditionType::Verified, "Verify"),
-    ] {
-        let Some(after) = condition(new, type_) else {
-            continue;
-        };
-        let before = condition(old, type_);
-        if before
-            .is_some_and(|before| before.status == after.status && before.reason == after.reason)
-        {
-            continue;
-        }
-        let good = after.status == ConditionStatus::True;
-        let over = type_ == ConditionType::Ready && one_shot::is_over(new);
-        let silent = match type_ {
-            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
-            ConditionType::Renewed => {
-                let ready = |status| {
-                    condition(status, ConditionType::Ready)
-                        .is_some_and(|ready| ready.status == ConditionStatus::True)
-                };
-                let refused = after.reason == Reason::NeverRenewed.as_str();
-                !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
-            }
-            // That it works is as it should be, and that it was not tried is no news.
-            ConditionType::Verified => {
-                let failed = |condition: &Condition| condition.status == ConditionStatus::False;
-                !failed(after) && !before.is_some_and(failed)
-            }
-            _ => after.reason == Reason::Progressing.as_str(),
-        };
-        if silent {
-            continue;
-        }
-        let Some(reason) = Reason::ALL
-            .iter()
-            .find(|reason| reason.as_str() == after.reason)
-        else {
-            continue;
-        };
-        notices.push(EventRecord {
-            namespace: record.seen.namespace.clone(),
-            name: record.seen.name.clone(),
-            uid: record.seen.uid.to_string(),
-            version: record.seen.resource_version.clone(),
-            warning: !(good || over),
-            reason: *reason,
-            action,
-            note: after.message.clone(),
-            at: now,
-        });
-    }
-    notices
-}
-
-pub(in crate::engine) fn condition(
-    status: &PresignedUrlStatus,
-    type_: ConditionType,
-) -> Option<&Condition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_.as_str())
 }

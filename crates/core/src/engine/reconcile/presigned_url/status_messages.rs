@@ -1,16 +1,22 @@
-//! Sentences of the conditions that need more than a line.
+//! Messages of a PresignedURL's conditions.
 //!
-//! What holds here: a sentence says what is so and what comes of it, and is a function of the facts that it names.
+//! What holds here: a message says what is so and what comes of it, and is a function of the facts that it names.
 
 use jiff::Timestamp;
 
-use crate::api::Method;
+use crate::api::{Method, Problem, Reason};
 use crate::engine::cache::index::Record;
-use crate::engine::protocol::Settings;
-use crate::engine::reconcile::presigned_url::status::removal_at;
+use crate::engine::evaluate::denial::removal_at;
+use crate::engine::evaluate::one_shot::{FixedLife, ttl};
+use crate::engine::protocol::{Settings, classify};
 use crate::issue::issued::Issued;
+use crate::time::later;
 
-pub(in crate::engine) fn allowed_by(policies: &[String]) -> String {
+/// What is said of a one-shot spec that was edited past admission.
+pub(super) const EDITED: &str = "with renew: Never what is signed is fixed for good, and the spec asks for something else than was issued: put it \
+     back, or create another PresignedURL; what was issued stays until its end";
+
+pub(super) fn allowed_by(policies: &[String]) -> String {
     let (word, verb) = match policies {
         [_] => ("PresignedURLPolicy", "allows"),
         _ => ("PresignedURLPolicies", "allow"),
@@ -19,11 +25,7 @@ pub(in crate::engine) fn allowed_by(policies: &[String]) -> String {
     format!("the {word} {} {verb} it", names.join(", "))
 }
 
-pub(in crate::engine) fn holds(
-    record: &Record,
-    issued: &Issued,
-    renews: Option<Timestamp>,
-) -> String {
+pub(super) fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String {
     let spec = record.seen.spec.as_ref().ok();
     let many = spec.is_some_and(|spec| {
         spec.keys.is_some() || spec.prefix.is_some() && issued.method != Method::Post
@@ -52,7 +54,7 @@ pub(in crate::engine) fn holds(
     )
 }
 
-pub(in crate::engine) fn denied(
+pub(super) fn denied(
     why: String,
     record: &Record,
     issued: Option<&Issued>,
@@ -74,4 +76,49 @@ pub(in crate::engine) fn denied(
             issued.expires_at
         ),
     }
+}
+
+/// What Ready says after the end of a one-shot resource.
+pub(super) fn expired_message(record: &Record, end: Timestamp) -> String {
+    let next = match ttl(record) {
+        Some(ttl) => format!("; this resource is deleted at {}", later(end, ttl)),
+        None => String::new(),
+    };
+    format!(
+        "the link ended at {end}, as it was issued to, and is never renewed: create another PresignedURL where one is needed{next}"
+    )
+}
+
+/// What stands in the way of the deletion of a one-shot resource.
+pub(super) fn undeleted(record: &Record) -> Option<(Reason, String)> {
+    let class = classify(record.state.removal.undeleted.as_ref()?);
+    Some((
+        class.reason,
+        format!(
+            "the resource is to be deleted after spec.ttlAfterExpiry: {}",
+            class.sentence
+        ),
+    ))
+}
+
+/// What Renewed says of a one-shot resource: False if it was asked for what it never does, or cannot be signed again.
+pub(super) fn renewed(record: &Record) -> Option<(bool, Reason, String)> {
+    if let Some(Problem {
+        reason, message, ..
+    }) = &record.state.issue.problem
+    {
+        return Some((false, *reason, message.clone()));
+    }
+    renewal_refused(record)
+}
+
+/// What Renewed says if a one-shot resource was asked for a renewal.
+pub(super) fn renewal_refused(record: &Record) -> Option<(bool, Reason, String)> {
+    let asked = record.seen.renew_request.as_ref()?;
+    let served = FixedLife::last(record)?.served;
+    (served.as_ref() != Some(asked)).then(|| {
+        let sentence = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
+             create another PresignedURL where one is needed";
+        (false, Reason::NeverRenewed, sentence.to_owned())
+    })
 }

@@ -1,7 +1,9 @@
-//! What the status of a store says.
+//! The status of a store.
 //!
-//! What holds here: it is a function of what is known, and what was not looked at since the start leaves what the status
-//! says as it stands. A store is Ready where nothing is known that keeps what it signs from working.
+//! What holds here:
+//! - It is a function of what is known. What was not probed since the start leaves what the status says as it stands.
+//! - A store is Ready unless something is known that keeps what it signs from working.
+//! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
 
 use std::time::Duration;
 
@@ -11,132 +13,209 @@ use crate::api::{
     ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, Reason, UrlCounts,
     set_condition,
 };
-use crate::engine::Engine;
+use crate::engine::cache::index::take_newer;
 use crate::engine::evaluate::reissue::counts;
+use crate::engine::protocol::{ApiError, ObjectKey, ObjectVersion, Step};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{Store, Verdict};
 use crate::issue::without_jitter;
 use crate::policy::format_duration;
-use crate::time::between;
+use crate::time::{between, later};
 
-impl Engine {
-    /// The status that tells the truth of a store, and whether its URLs could be counted.
-    pub(in crate::engine) fn store_status(
-        &self,
-        store: &Store,
-        now: Timestamp,
-    ) -> (ClusterObjectStoreStatus, bool) {
-        let old = &store.seen.status;
-        let Some((ready, reason, message)) = ready(store, now) else {
-            return (old.clone(), false);
-        };
-        let generation = Some(store.seen.generation);
-        let mut conditions = old.conditions.clone();
-        let mut put = |type_, status, reason, message| {
-            set_condition(
-                &mut conditions,
-                type_,
-                status,
-                (reason, message),
-                generation,
-                now,
-            );
-        };
-        put(ConditionType::Ready, ready.into(), reason, message);
-        let counted = store.held.is_some();
-        let (urls, budget) = if counted {
-            self.count(store, now)
-        } else {
-            (UrlCounts::default(), None)
-        };
-        if counted {
-            let (status, reason, message) = if urls.total == urls.on_current_credentials {
-                (
-                    ConditionStatus::True,
-                    Reason::RolledOut,
-                    "every living URL was signed with the current credentials and endpoint",
-                )
-            } else {
-                (
-                    ConditionStatus::False,
-                    Reason::RollingOut,
-                    "living URLs of earlier credentials or another endpoint are being replaced: status.urls counts them",
-                )
-            };
-            put(
-                ConditionType::CredentialsRolledOut,
-                status,
-                reason,
-                message.to_owned(),
-            );
-        }
-        let aws = store
-            .compiled
-            .as_ref()
-            .is_ok_and(crate::engine::store::StoreConfig::is_aws);
-        if let Some((status, reason, message)) = store.unsigned.condition(aws) {
-            put(
-                ConditionType::UnsignedHeadersRejected,
-                status,
-                reason,
-                message.to_owned(),
-            );
-        }
-        if let Some((apart, reason, message)) = store.clocks.condition() {
-            put(ConditionType::ClockSkewed, apart.into(), reason, message);
-        }
-        let end = store
-            .held
-            .as_ref()
-            .and_then(|held| held.credentials.expires_at);
-        // A new session of the same role is no news while the one that was told still lives.
-        let recorded = old
-            .credentials_expire_at
-            .filter(|recorded| now < *recorded && end.is_some());
-        let status = ClusterObjectStoreStatus {
-            observed_generation: generation,
-            conditions,
-            credentials_expire_at: recorded.or(end),
-            urls: if counted { Some(urls) } else { old.urls },
-            absence_budget: if counted {
-                budget.map(rounded)
-            } else {
-                old.absence_budget.clone()
-            },
-        };
-        (status, counted)
+/// The least time between two writes of a store's counts.
+const COUNT_PAUSE: Duration = Duration::from_secs(10);
+
+/// Plans the write of the status, if it differs from what is recorded.
+pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
+    let now = ctx.now;
+    let Some(store) = ctx.cache.stores.get(name) else {
+        return Action::Idle;
+    };
+    let (desired, counted) = desired(ctx, store);
+    let old = &store.seen.status;
+    if desired == *old {
+        return Action::Idle;
     }
+    let key = ObjectKey::Store(name.to_owned());
+    if let Some(at) = ctx
+        .cache
+        .status_retries
+        .get(&key)
+        .and_then(|retry| retry.blocked_until(now))
+    {
+        ctx.requeue.at(at);
+        return Action::Idle;
+    }
+    // Counts and dates alone can wait a little; what a person waits for cannot.
+    let said = |status: &ClusterObjectStoreStatus| {
+        status
+            .conditions
+            .iter()
+            .map(|c| (c.type_.clone(), c.status, c.reason.clone()))
+            .collect::<Vec<_>>()
+    };
+    if counted
+        && said(&desired) == said(old)
+        && let Some(at) = store.status_written_at
+        && later(at, COUNT_PAUSE) > now
+    {
+        ctx.requeue.at(later(at, COUNT_PAUSE));
+        return Action::Idle;
+    }
+    let step = Step::WriteStoreStatus {
+        name: name.to_owned(),
+        target: ObjectVersion {
+            uid: store.seen.uid.clone(),
+            resource_version: Some(store.seen.resource_version.clone()),
+        },
+        status: Box::new(desired.clone()),
+    };
+    if let Some(store) = ctx.cache.stores.get_mut(name) {
+        store.status_written_at = Some(now);
+    }
+    Action::Start(step, InFlight::WriteStoreStatus(Box::new(desired)))
+}
 
-    /// How many living URLs there are, and how long the operator may be away before the first renewed one dies: if it
-    /// goes just before the renewal of the one that then has the least left.
-    fn count(&self, store: &Store, now: Timestamp) -> (UrlCounts, Option<Duration>) {
-        let mut urls = UrlCounts::default();
-        let mut budget: Option<Duration> = None;
-        let records = self
-            .index
-            .of_store(&store.seen.name)
-            .filter_map(|uid| self.index.resources.get(uid));
-        for record in records {
-            let Some(current) = counts(&self.index, record, now) else {
-                continue;
-            };
-            urls.total += 1;
-            urls.on_current_credentials += u32::from(current);
-            let status = &record.seen.status;
-            if let (Some(issued), Some(renews), Some(ends), Some(revision)) = (
-                status.issued_at,
-                status.renew_at,
-                status.expires_at,
-                status.revision,
-            ) && now < ends
+/// The status was written, or was not. Tells whether the plan goes on at once.
+pub(super) fn completed(
+    ctx: &mut Ctx<'_>,
+    name: &str,
+    status: ClusterObjectStoreStatus,
+    result: Result<ObjectVersion, ApiError>,
+    dirty: bool,
+) -> bool {
+    let key = ObjectKey::Store(name.to_owned());
+    match result {
+        Ok(version) => {
+            ctx.cache.status_retries.remove(&key);
+            if let Some(store) = ctx.cache.stores.get_mut(name)
+                && store.seen.uid == version.uid
             {
-                // The jitter differs with each renewal, and only ever leaves more.
-                let latest = without_jitter(issued, renews, &record.seen.uid, revision);
-                let left = between(latest, ends);
-                budget = Some(budget.map_or(left, |least| least.min(left)));
+                store.seen.status = status;
+                take_newer(&mut store.seen.resource_version, version);
             }
+            true
         }
-        (urls, budget)
+        Err(error) => ctx.status_failed(key, &error, dirty),
     }
+}
+
+/// The status that tells the truth of a store, and whether its URLs could be counted.
+fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
+    let now = ctx.now;
+    let old = &store.seen.status;
+    let Some((ready, reason, message)) = ready(store, now) else {
+        return (old.clone(), false);
+    };
+    let generation = Some(store.seen.generation);
+    let mut conditions = old.conditions.clone();
+    let mut put = |type_, status, reason, message| {
+        set_condition(
+            &mut conditions,
+            type_,
+            status,
+            (reason, message),
+            generation,
+            now,
+        );
+    };
+    put(ConditionType::Ready, ready.into(), reason, message);
+    let counted = store.held.is_some();
+    let (urls, budget) = if counted {
+        count(ctx, store)
+    } else {
+        (UrlCounts::default(), None)
+    };
+    if counted {
+        let (status, reason, message) = if urls.total == urls.on_current_credentials {
+            (
+                ConditionStatus::True,
+                Reason::RolledOut,
+                "every living URL was signed with the current credentials and endpoint",
+            )
+        } else {
+            (
+                ConditionStatus::False,
+                Reason::RollingOut,
+                "living URLs of earlier credentials or another endpoint are being replaced: status.urls counts them",
+            )
+        };
+        put(
+            ConditionType::CredentialsRolledOut,
+            status,
+            reason,
+            message.to_owned(),
+        );
+    }
+    let aws = store
+        .compiled
+        .as_ref()
+        .is_ok_and(crate::engine::store::StoreConfig::is_aws);
+    if let Some((status, reason, message)) = store.unsigned.condition(aws) {
+        put(
+            ConditionType::UnsignedHeadersRejected,
+            status,
+            reason,
+            message.to_owned(),
+        );
+    }
+    if let Some((apart, reason, message)) = store.clocks.condition() {
+        put(ConditionType::ClockSkewed, apart.into(), reason, message);
+    }
+    let end = store
+        .held
+        .as_ref()
+        .and_then(|held| held.credentials.expires_at);
+    // A new session of the same role is no news while the one that was told still lives.
+    let recorded = old
+        .credentials_expire_at
+        .filter(|recorded| now < *recorded && end.is_some());
+    let status = ClusterObjectStoreStatus {
+        observed_generation: generation,
+        conditions,
+        credentials_expire_at: recorded.or(end),
+        urls: if counted { Some(urls) } else { old.urls },
+        absence_budget: if counted {
+            budget.map(rounded)
+        } else {
+            old.absence_budget.clone()
+        },
+    };
+    (status, counted)
+}
+
+/// How many living URLs there are, and how long the operator may be away before the first renewed one dies: if it
+/// goes just before the renewal of the one that then has the least left.
+fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
+    let now = ctx.now;
+    let mut urls = UrlCounts::default();
+    let mut budget: Option<Duration> = None;
+    let records = ctx
+        .cache
+        .of_store(&store.seen.name)
+        .filter_map(|uid| ctx.cache.resources.get(uid));
+    for record in records {
+        let Some(current) = counts(ctx.cache, record, now) else {
+            continue;
+        };
+        urls.total += 1;
+        urls.on_current_credentials += u32::from(current);
+        let status = &record.seen.status;
+        if let (Some(issued), Some(renews), Some(ends), Some(revision)) = (
+            status.issued_at,
+            status.renew_at,
+            status.expires_at,
+            status.revision,
+        ) && now < ends
+        {
+            // The jitter differs with each renewal, and only ever leaves more.
+            let latest = without_jitter(issued, renews, &record.seen.uid, revision);
+            let left = between(latest, ends);
+            budget = Some(budget.map_or(left, |least| least.min(left)));
+        }
+    }
+    (urls, budget)
 }
 
 /// What Ready says; `None` where nothing was fetched yet and what the status says stands.

@@ -1,0 +1,91 @@
+//! What comes next for a PresignedURLPolicy: its status says whether it can be used.
+
+use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, set_condition};
+use crate::engine::cache::index::take_newer;
+use crate::engine::protocol::{ObjectKey, ObjectVersion, Step, StepResult};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
+
+/// What comes next for a policy.
+pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
+    let now = ctx.now;
+    let Some(policy) = ctx.cache.policies.get(name) else {
+        return Action::Idle;
+    };
+    let (ready, reason, message) = match &policy.broken {
+        None => (
+            ConditionStatus::True,
+            Reason::InForce,
+            "the policy is in force".to_owned(),
+        ),
+        Some(why) => (
+            ConditionStatus::False,
+            Reason::PolicyInvalid,
+            format!("the policy allows nothing until it can be read: {why}"),
+        ),
+    };
+    let generation = Some(policy.seen.generation);
+    let mut conditions = policy.seen.status.conditions.clone();
+    set_condition(
+        &mut conditions,
+        ConditionType::Ready,
+        ready,
+        (reason, message),
+        generation,
+        now,
+    );
+    let desired = PresignedUrlPolicyStatus {
+        observed_generation: generation,
+        conditions,
+    };
+    if desired == policy.seen.status {
+        return Action::Idle;
+    }
+    let key = ObjectKey::Policy(name.to_owned());
+    if let Some(at) = ctx
+        .cache
+        .status_retries
+        .get(&key)
+        .and_then(|retry| retry.blocked_until(now))
+    {
+        ctx.requeue.at(at);
+        return Action::Idle;
+    }
+    let step = Step::WritePolicyStatus {
+        name: name.to_owned(),
+        target: ObjectVersion {
+            uid: policy.seen.uid.clone(),
+            resource_version: Some(policy.seen.resource_version.clone()),
+        },
+        status: Box::new(desired.clone()),
+    };
+    Action::Start(step, InFlight::WritePolicyStatus(Box::new(desired)))
+}
+
+/// A step of a policy is done. Tells whether the plan goes on at once.
+pub(in crate::engine) fn completed(
+    ctx: &mut Ctx<'_>,
+    name: &str,
+    in_flight: InFlight,
+    result: StepResult,
+    dirty: bool,
+) -> bool {
+    let key = ObjectKey::Policy(name.to_owned());
+    match (in_flight, result) {
+        (InFlight::WritePolicyStatus(status), StepResult::StatusWritten(Ok(version))) => {
+            ctx.cache.status_retries.remove(&key);
+            if let Some(policy) = ctx.cache.policies.get_mut(name)
+                && policy.seen.uid == version.uid
+            {
+                policy.seen.status = *status;
+                take_newer(&mut policy.seen.resource_version, version);
+            }
+        }
+        (InFlight::WritePolicyStatus(_), StepResult::StatusWritten(Err(error))) => {
+            return ctx.status_failed(key, &error, dirty);
+        }
+        (InFlight::WritePolicyStatus(_), StepResult::NotRun) => {}
+        (in_flight, _) => ctx.unexpected(&key, in_flight.name()),
+    }
+    true
+}

@@ -1,0 +1,49 @@
+//! Inspecting a Secret that may differ from what was written.
+//!
+//! What holds here: another resourceVersion is a suspicion, and only an inspection turns it into drift.
+
+use crate::engine::cache::index::Record;
+use crate::engine::evaluate::reissue::{intact, issued};
+use crate::engine::protocol::{ApiError, ObservedSecret, Step};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
+use crate::issue::issued::Issued;
+
+/// Plans the inspection.
+pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
+    let name = issued.secret.name.clone();
+    let step = Step::InspectSecret {
+        namespace: record.seen.namespace.clone(),
+        name: name.clone(),
+        data: true,
+    };
+    Action::Start(step, InFlight::InspectDrift { name })
+}
+
+/// The Secret was inspected.
+pub(super) fn completed(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    name: &str,
+    result: Result<Option<ObservedSecret>, ApiError>,
+) {
+    let found = match result {
+        Ok(found) => found,
+        Err(error) => return ctx.record_failure(uid, &error),
+    };
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    let Some(issued) = issued(record) else { return };
+    let key = (record.seen.namespace.clone(), name.to_owned());
+    if let Some(version) = intact(record, &issued, found.as_ref()) {
+        record.state.secret.verified_version = Some(version.clone());
+        // An edit that the watch told of meanwhile is newer than what was found, and is inspected next.
+        ctx.cache.secret_written(&key.0, &key.1, version);
+        return;
+    }
+    record.state.secret.drifted = true;
+    if found.is_none() {
+        ctx.cache.secrets.remove(&key);
+    }
+}

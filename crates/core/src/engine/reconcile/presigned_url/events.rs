@@ -1,0 +1,75 @@
+//! Events that tell of a change of status.
+//!
+//! What holds here: one Event for each transition, and none for a renewal that went as planned.
+
+use jiff::Timestamp;
+
+use crate::api::{Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
+use crate::engine::cache::index::Record;
+use crate::engine::evaluate::{condition, one_shot};
+use crate::engine::protocol::EventRecord;
+
+/// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
+pub(super) fn of_transition(
+    record: &Record,
+    new: &PresignedUrlStatus,
+    now: Timestamp,
+) -> Vec<EventRecord> {
+    let old = &record.seen.status;
+    let mut events = Vec::new();
+    for (type_, action) in [
+        (ConditionType::Ready, "Issue"),
+        (ConditionType::Renewed, "Renew"),
+        (ConditionType::Verified, "Verify"),
+    ] {
+        let Some(after) = condition(new, type_) else {
+            continue;
+        };
+        let before = condition(old, type_);
+        if before
+            .is_some_and(|before| before.status == after.status && before.reason == after.reason)
+        {
+            continue;
+        }
+        let good = after.status == ConditionStatus::True;
+        let over = type_ == ConditionType::Ready && one_shot::is_over(record, new);
+        let silent = match type_ {
+            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
+            ConditionType::Renewed => {
+                let ready = |status| {
+                    condition(status, ConditionType::Ready)
+                        .is_some_and(|ready| ready.status == ConditionStatus::True)
+                };
+                let refused = after.reason == Reason::NeverRenewed.as_str();
+                !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
+            }
+            // That it works is as it should be, and that it was not tried is no news.
+            ConditionType::Verified => {
+                let failed = |condition: &Condition| condition.status == ConditionStatus::False;
+                !failed(after) && !before.is_some_and(failed)
+            }
+            _ => after.reason == Reason::Progressing.as_str(),
+        };
+        if silent {
+            continue;
+        }
+        let Some(reason) = Reason::ALL
+            .iter()
+            .find(|reason| reason.as_str() == after.reason)
+        else {
+            continue;
+        };
+        events.push(EventRecord {
+            namespace: record.seen.namespace.clone(),
+            name: record.seen.name.clone(),
+            uid: record.seen.uid.to_string(),
+            version: record.seen.resource_version.clone(),
+            warning: !(good || over),
+            reason: *reason,
+            action,
+            note: after.message.clone(),
+            at: now,
+        });
+    }
+    events
+}

@@ -1,0 +1,132 @@
+//! Removing a Secret: the current one, or the one of an earlier name.
+//!
+//! What holds here:
+//! - Nothing is removed that was not found to be this resource's own a moment ago.
+//! - A removal that fails holds up nothing that is to be written.
+
+use crate::api::SecretRef;
+use crate::engine::cache::index::{Record, SecretVersion};
+use crate::engine::cache::state::Unrecorded;
+use crate::engine::evaluate::reissue::issued;
+use crate::engine::protocol::{
+    ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
+};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::{Ctx, problem_of};
+use crate::issue::{OwnerId, Ownership, ownership};
+
+/// Plans the removal of a Secret that was ours when it was last seen.
+pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> Action {
+    if record.state.removal.in_doubt {
+        let step = Step::InspectSecret {
+            namespace: record.seen.namespace.clone(),
+            name: secret.name.clone(),
+            data: record.state.secret.recreate,
+        };
+        return Action::Start(step, InFlight::InspectRemoval);
+    }
+    let verified = record.state.secret.verified_version.as_ref();
+    let version = verified
+        .filter(|version| version.uid == secret.uid)
+        .map_or(&secret.resource_version, |version| {
+            &version.resource_version
+        });
+    let resource_version = (settings.secret_access == SecretAccess::Watch).then(|| version.clone());
+    let step = Step::DeleteSecret {
+        namespace: record.seen.namespace.clone(),
+        name: secret.name.clone(),
+        target: ObjectVersion {
+            uid: secret.uid.clone(),
+            resource_version,
+        },
+    };
+    let name = secret.name.clone();
+    Action::Start(step, InFlight::Remove { name })
+}
+
+/// The Secret was removed, or was not.
+pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
+    match result {
+        Ok(()) => {
+            ctx.cache.forget_secret(uid, name);
+            removed(ctx, uid);
+        }
+        // Another version than was known. Without the right to read, the uid alone was asked for: it is another Secret.
+        Err(ApiError::Conflict) if ctx.settings.secret_access == SecretAccess::None => {
+            removed(ctx, uid);
+        }
+        Err(ApiError::Conflict) => {
+            if let Some(state) = ctx.state(uid) {
+                state.removal.in_doubt = true;
+            }
+        }
+        Err(error) => failed(ctx, uid, &error),
+    }
+}
+
+/// A Secret that is to be removed was inspected: it is removed if it is still ours, and left alone if it is not.
+pub(super) fn inspected(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    result: Result<Option<ObservedSecret>, ApiError>,
+) {
+    let found = match result {
+        Ok(found) => found,
+        Err(error) => return failed(ctx, uid, &error),
+    };
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    record.state.removal.in_doubt = false;
+    let meant = record
+        .state
+        .secret
+        .previous_secret
+        .as_deref()
+        .cloned()
+        .or_else(|| issued(record).map(|issued| issued.secret));
+    let owner = OwnerId {
+        uid: &record.seen.uid,
+        name: &record.seen.name,
+    };
+    let ours = found.filter(|found| {
+        meant.is_some_and(|meant| meant.uid == found.uid)
+            && ownership(&found.owners, owner, &found.labels) == Ownership::Owned
+    });
+    match ours {
+        Some(found) => {
+            record.state.secret.verified_version = Some(SecretVersion {
+                uid: found.uid,
+                resource_version: found.resource_version,
+            });
+        }
+        None => removed(ctx, uid),
+    }
+}
+
+fn removed(ctx: &mut Ctx<'_>, uid: &str) {
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    record.state.removal.retry.reset();
+    record.state.removal.in_doubt = false;
+    // What stood in the way of an update is gone with what was to be updated.
+    record.state.issue.retry.retry_at = None;
+    if record.state.secret.previous_secret.take().is_none() {
+        let was = issued(record).map(Box::new);
+        record.state.unrecorded = Some(Unrecorded::Removed(was));
+        record.state.secret.verified_version = None;
+        record.state.secret.drifted = false;
+    }
+}
+
+fn failed(ctx: &mut Ctx<'_>, uid: &str, error: &ApiError) {
+    let class = ctx.classify(error);
+    let now = ctx.now;
+    let Some(state) = ctx.state(uid) else { return };
+    state.secret.inspected = None;
+    state.removal.retry.record(class.retry, 0, uid, now);
+    if let Some(problem) = problem_of(&class) {
+        state.issue.problem = Some(problem);
+    }
+}

@@ -1,0 +1,97 @@
+//! Rolling a change of a store out to what was signed before it.
+//!
+//! What holds here: what depends on a store is signed again spread over `--resign-within`, nearest expiry first.
+
+use jiff::Timestamp;
+
+use super::dependents;
+use crate::engine::evaluate::reissue::issued;
+use crate::engine::protocol::{ObjectKey, Uid};
+use crate::engine::reconcile::context::Ctx;
+use crate::engine::store::{Looked, Store};
+use crate::time::later;
+
+/// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to wait.
+pub(super) fn config_adopted(ctx: &mut Ctx<'_>, store: &str) -> Vec<ObjectKey> {
+    let concerned = dependents(ctx, store);
+    for key in &concerned {
+        if let ObjectKey::Resource(uid) = key
+            && let Some(record) = ctx.cache.resources.get_mut(uid)
+        {
+            record.state.issue.retry.retry_at = None;
+        }
+    }
+    schedule_rollout(ctx, store, false);
+    concerned
+}
+
+/// Gives each dependent its time within `--resign-within`, nearest expiry first. With `key_only`, only those that
+/// another key signed.
+fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> {
+    let now = ctx.now;
+    let hash = ctx
+        .cache
+        .stores
+        .get(store)
+        .and_then(|s| s.held.as_ref())
+        .map(|held| held.hash.clone());
+    let mut affected: Vec<(Timestamp, Uid)> = ctx
+        .cache
+        .of_store(store)
+        .filter_map(|uid| {
+            let record = ctx.cache.resources.get(uid)?;
+            let issued = issued(record)?;
+            let another_key = Some(&issued.hashes.credential) != hash.as_ref();
+            (another_key || !key_only).then(|| (issued.expires_at, uid.clone()))
+        })
+        .collect();
+    affected.sort();
+    let count = u32::try_from(affected.len()).unwrap_or(u32::MAX).max(1);
+    let gap = ctx.settings.resign_within / count;
+    for (at, (_, uid)) in affected.iter().enumerate() {
+        if let Some(record) = ctx.cache.resources.get_mut(uid) {
+            let slot = later(now, gap * u32::try_from(at).unwrap_or(u32::MAX));
+            // A turn that has passed was that of an earlier change, and says nothing of this one.
+            let planned = record.state.rollout.due.filter(|planned| *planned > now);
+            record.state.rollout.due = Some(planned.map_or(slot, |planned| planned.min(slot)));
+        }
+    }
+    affected.into_iter().map(|(_, uid)| uid).collect()
+}
+
+/// Signs everything again where the store's clock is not what it was dated by any more: it would die before its end.
+pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
+    if !ctx.cache.stores.get_mut(name).is_some_and(Store::redates) {
+        return;
+    }
+    for uid in schedule_rollout(ctx, name, false) {
+        if let Some(record) = ctx.cache.resources.get_mut(&uid) {
+            record.state.rollout.signed_by_wrong_clock = true;
+        }
+        ctx.enqueue(ObjectKey::Resource(uid));
+    }
+}
+
+/// Who waited for a look goes on; what a change concerns is signed again in its turn.
+pub(super) fn version_adopted(ctx: &mut Ctx<'_>, name: &str, looked: Looked) {
+    wake_waiting(ctx, name);
+    let concerned: Vec<ObjectKey> = match looked {
+        Looked::Nothing => Vec::new(),
+        Looked::Credentials => {
+            let keys = schedule_rollout(ctx, name, true);
+            keys.into_iter().map(ObjectKey::Resource).collect()
+        }
+        Looked::Spec => config_adopted(ctx, name),
+    };
+    for key in concerned {
+        ctx.enqueue(key);
+    }
+}
+
+fn wake_waiting(ctx: &mut Ctx<'_>, name: &str) {
+    let Some(store) = ctx.cache.stores.get_mut(name) else {
+        return;
+    };
+    let waiting = std::mem::take(&mut store.waiting);
+    ctx.wake(waiting);
+}

@@ -1,0 +1,155 @@
+//! When something that failed is tried again.
+//!
+//! What holds here:
+//! - This is the only interpreter of the error table's retry classes.
+//! - Pauses grow from five seconds to five minutes, and their jitter is a hash of a seed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::Problem;
+use crate::engine::protocol::Retry;
+use crate::issue::backoff;
+use crate::time::later;
+
+/// The pause before a second look at something that only a person can fix.
+pub(in crate::engine) const RECHECK: Duration = Duration::from_mins(5);
+
+/// The failures of one thing, and when it is tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct RetryState {
+    /// Failures in a row.
+    pub(in crate::engine) failures: u32,
+    pub(in crate::engine) last_failure: Option<Timestamp>,
+    /// Retries without a pause in a row.
+    immediate_retries: u32,
+    /// Nothing is tried before this time.
+    pub(in crate::engine) retry_at: Option<Timestamp>,
+}
+
+impl RetryState {
+    /// What a status tells of earlier failures.
+    pub(in crate::engine) fn restored(failures: u32, last_failure: Option<Timestamp>) -> Self {
+        Self {
+            failures,
+            last_failure,
+            ..Self::default()
+        }
+    }
+
+    /// Records a failure of a class. After `immediate` retries without a pause, pauses come between them too. A throttled
+    /// call is no failure of the thing itself: everything pauses together.
+    pub(in crate::engine) fn record(
+        &mut self,
+        class: Retry,
+        immediate: u32,
+        seed: &str,
+        now: Timestamp,
+    ) {
+        match class {
+            Retry::Immediately => {
+                self.immediate_retries = self.immediate_retries.saturating_add(1);
+                let beyond = self.immediate_retries.saturating_sub(immediate);
+                if beyond > 0 {
+                    self.retry_at = Some(later(now, backoff(beyond, seed)));
+                }
+            }
+            Retry::Backoff => {
+                self.count(now);
+                self.retry_at = Some(later(now, backoff(self.failures, seed)));
+            }
+            Retry::OnChange => self.retry_at = Some(later(now, RECHECK)),
+            Retry::ThrottleAll(_) => {}
+        }
+    }
+
+    /// Records a problem that is no answer of the API server.
+    pub(in crate::engine) fn record_problem(
+        &mut self,
+        problem: &Problem,
+        seed: &str,
+        now: Timestamp,
+    ) {
+        self.count(now);
+        let pause = if problem.needs_human {
+            RECHECK
+        } else {
+            backoff(self.failures, seed)
+        };
+        self.retry_at = Some(later(now, pause));
+    }
+
+    /// What stands in the way is known: nothing is tried before this time, or before something changes.
+    pub(in crate::engine) fn wait_until(&mut self, time: Option<Timestamp>) {
+        self.retry_at = time;
+        self.immediate_retries = 0;
+    }
+
+    /// The end of the pause, if there is one.
+    pub(in crate::engine) fn blocked_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.retry_at.filter(|at| *at > now)
+    }
+
+    /// It worked, or what is to be done is another thing by now.
+    pub(in crate::engine) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The clock was stepped: no pause becomes longer than this one.
+    pub(in crate::engine) fn clock_stepped(&mut self, latest: Timestamp) {
+        self.retry_at = self.retry_at.map(|at| at.min(latest));
+    }
+
+    fn count(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Each retry class.
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_conflict_is_retried_at_once_a_few_times_and_then_with_pauses() {
+        let mut retry = RetryState::default();
+        for _ in 0..5 {
+            retry.record(Retry::Immediately, 5, "uid", at(0));
+            assert_eq!(retry.blocked_until(at(0)), None);
+        }
+        retry.record(Retry::Immediately, 5, "uid", at(0));
+        assert!(retry.blocked_until(at(0)).is_some());
+        assert_eq!(retry.failures, 0, "a conflict is no failure");
+    }
+
+    #[test]
+    fn an_outage_is_retried_with_growing_pauses() {
+        let mut retry = RetryState::default();
+        retry.record(Retry::Backoff, 5, "uid", at(0));
+        let first = retry.retry_at.unwrap();
+        retry.record(Retry::Backoff, 5, "uid", at(0));
+        assert!(retry.retry_at.unwrap() > first);
+        assert_eq!((retry.failures, retry.last_failure), (2, Some(at(0))));
+    }
+
+    #[test]
+    fn what_only_a_change_can_fix_waits_for_five_minutes() {
+        let mut retry = RetryState::default();
+        retry.record(Retry::OnChange, 5, "uid", at(0));
+        assert_eq!(retry.retry_at, Some(at(300)));
+    }
+
+    #[test]
+    fn a_throttled_call_is_no_failure_of_the_resource() {
+        let mut retry = RetryState::default();
+        retry.record(Retry::ThrottleAll(None), 5, "uid", at(0));
+        assert_eq!(retry, RetryState::default());
+    }
+}
