@@ -97,7 +97,7 @@ impl Files {
     }
 }
 
-/// Starts the cluster unless it is up. The last line on standard output is the `export` for a shell.
+/// Starts the cluster unless it is up. Standard output gets one line, the `export`, so that a shell may `eval` all of it.
 pub fn up() -> Result<()> {
     let files = Files::open()?;
     let state = if let Some(lock) = files.try_lock()? {
@@ -116,10 +116,8 @@ pub fn up() -> Result<()> {
         eprintln!("A control plane is up already.");
         state
     };
-    println!(
-        "The API server is at {}; `make cluster-down` ends it.",
-        state.url
-    );
+    eprintln!("The API server is at {}", state.url);
+    eprintln!("To end it: make cluster-down");
     println!("export KUBECONFIG={}", shell_word(&state.kubeconfig));
     Ok(())
 }

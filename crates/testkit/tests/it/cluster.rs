@@ -24,20 +24,21 @@ fn it_stays_up_until_it_is_brought_down() {
     let cache = tempfile::tempdir().expect("a folder");
     assert!(cluster(cache.path(), "down").contains("No control plane is up"));
     let first = cluster(cache.path(), "up");
-    let export = first.lines().last().expect("a last line");
-    let kubeconfig = export
-        .strip_prefix("export KUBECONFIG=")
-        .expect("an export");
-    assert!(
-        Path::new(kubeconfig.trim_matches('\'')).exists(),
-        "{export}"
-    );
+    assert_eq!(first.lines().count(), 1, "all of it is for eval: {first}");
+    let shell = Command::new("sh")
+        .args([
+            "-c",
+            r#"eval "$1" && printf %s "$KUBECONFIG""#,
+            "sh",
+            &first,
+        ])
+        .env_remove("KUBECONFIG")
+        .output()
+        .expect("run a shell");
+    let kubeconfig = String::from_utf8(shell.stdout).expect("UTF-8");
+    assert!(Path::new(&kubeconfig).is_file(), "{first}{kubeconfig}");
     let second = cluster(cache.path(), "up");
-    assert_eq!(
-        second.lines().last(),
-        Some(export),
-        "a second up finds the first"
-    );
+    assert_eq!(second, first, "a second up finds the first");
     cluster(cache.path(), "down");
     assert!(!cache.path().join("presigned-url-operator/cluster").exists());
     assert!(cluster(cache.path(), "down").contains("No control plane is up"));
