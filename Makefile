@@ -1,23 +1,27 @@
-# `make` alone lists what there is. Long jobs say what they do; a missing tool is named with how to get it.
+# `make` alone lists what there is. Long jobs say what they do.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# cargo uses every core by itself, and the check of what a machine has comes before what needs it.
+.NOTPARALLEL:
 
-# $(call need,COMMAND,HOW TO GET IT)
-need = @command -v $(1) >/dev/null || { echo "$(1) is missing. $(2)" >&2; exit 1; }
+# $(call needs,COMMAND...) goes first in a recipe: what is missing is installed, or all of it is named within a second.
+needs = @hack/prerequisites.sh $(sort $(1))
+RUST := cargo cc
+RUST_AND_GO := $(RUST) go ca-certificates
+CONTROL_PLANE := etcd kube-apiserver kube-controller-manager
 BUILT := $${CARGO_TARGET_DIR:-target}/debug
-TESTKIT := cargo run --quiet --locked --package presigned-testkit --
+# As `make build` does it: with other features much would be built twice.
+TESTKIT := cargo build --locked --workspace --bins && $(BUILT)/presigned-testkit
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: prerequisites
-prerequisites: # Rust, Go and a C compiler are all that a machine needs
-	$(call need,cargo,Get Rust from https://rustup.rs)
-	$(call need,go,Debian: apt-get install golang-go; 1.21 or newer. Or https://go.dev/dl)
-	$(call need,cc,Debian: apt-get install build-essential)
+prerequisites: # What a build of the Rust code needs
+	$(call needs,$(RUST))
 
 ##
 ## Building
@@ -36,12 +40,15 @@ generate = cargo build --quiet --locked --workspace --bins --examples && \
 	$(BUILT)/examples/generate $(1)/docs/reference
 
 .PHONY: generate
-generate: prerequisites ## Write crds/, the chart's copy and docs/reference/ from the types
+generate: ## Write crds/, the chart's copy and docs/reference/ from the types
+	$(call needs,$(RUST_AND_GO))
 	@$(call generate,.)
 	@(cd hack/chart && go run . readme ../../$(CHART))
 
+CHECK_GENERATED_NEEDS := $(RUST) diff
 .PHONY: check-generated
-check-generated: prerequisites ## Fail where a generated file is not what the types say
+check-generated: ## Fail where a generated file is not what the types say
+	$(call needs,$(CHECK_GENERATED_NEEDS))
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && $(call generate,"$$new") && \
 	for folder in crds charts/presigned-url-operator/files/crds docs/reference; do \
 		diff -r "$$new/$$folder" "$$folder" >&2 || { echo "Run 'make generate' and commit what it changes." >&2; exit 1; }; \
@@ -51,27 +58,34 @@ check-generated: prerequisites ## Fail where a generated file is not what the ty
 ## Testing
 ##
 
+LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
+TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c curl python3-venv wget
+TEST_CHART_NEEDS := $(RUST_AND_GO) tar
+
 .PHONY: test
-test: lint check-generated test-rust test-chart ## Everything that a change must pass
+test: test-prerequisites lint check-generated test-rust test-chart ## Everything that a change must pass
+
+# Minutes of building must not end in the name of a program that is missing.
+.PHONY: test-prerequisites
+test-prerequisites:
+	$(call needs,$(LINT_NEEDS) $(CHECK_GENERATED_NEEDS) $(TEST_RUST_NEEDS) $(TEST_CHART_NEEDS))
 
 .PHONY: lint
-lint: prerequisites ## Format, clippy and dependencies, warnings denied
+lint: ## Format, clippy and dependencies, warnings denied
+	$(call needs,$(LINT_NEEDS))
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- --deny warnings
 	@hack/deny.sh
 
 .PHONY: test-rust
-test-rust: prerequisites # Unit, golden, simulation, real control plane, real S3 servers
-	$(call need,python3,Debian: apt-get install python3-venv)
-	@hack/tools.sh botocore >/dev/null
-	$(call need,curl,Debian: apt-get install curl)
-	$(call need,aria2c,Debian: apt-get install aria2)
-	$(call need,wget,Debian: apt-get install wget)
-	@hack/tools.sh etcd kube-apiserver kube-controller-manager kubectl helm minio versitygw >/dev/null
+test-rust: # Unit, golden, simulation, real control plane, real S3 servers
+	$(call needs,$(TEST_RUST_NEEDS))
+	@hack/tools.sh botocore $(CONTROL_PLANE) kubectl helm minio versitygw >/dev/null
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
-test-chart: prerequisites # Lint, unit tests, strict schemas, and the chart on a real API server
+test-chart: # Lint, unit tests, strict schemas, and the chart on a real API server
+	$(call needs,$(TEST_CHART_NEEDS))
 	@cargo test --quiet --locked --workspace --no-run
 	PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/chart-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
@@ -85,13 +99,13 @@ simulate: prerequisites ## Run more seeds of the simulation: a failing seed prin
 FOR ?= 60
 TARGETS ?=
 .PHONY: fuzz
-fuzz: prerequisites ## Fuzz what tenants write and programs read with libFuzzer (FOR=60 seconds each, TARGETS="key files")
-	$(call need,c++,Debian: apt-get install build-essential)
+fuzz: ## Fuzz what tenants write and programs read with libFuzzer (FOR=60 seconds each, TARGETS="key files")
+	$(call needs,$(RUST) c++)
 	@hack/fuzz.sh $(FOR) $(TARGETS)
 
 .PHONY: mutants
-mutants: prerequisites ## Break each line of the core once and see a test fail (hours on two cores)
-	$(call need,cargo-mutants,cargo install --locked cargo-mutants)
+mutants: ## Break each line of the core once and see a test fail (hours on two cores)
+	$(call needs,$(RUST) cargo-mutants)
 	cargo mutants --package presigned-core --timeout 120 --no-shuffle
 
 ##
@@ -99,16 +113,20 @@ mutants: prerequisites ## Break each line of the core once and see a test fail (
 ##
 
 .PHONY: demo
-demo: prerequisites ## Show the operator at work on this machine and leave nothing behind; KEEP=1 leaves it up
-	$(call need,curl,Debian: apt-get install curl)
+demo: ## Show the operator at work on this machine and leave nothing behind; KEEP=1 leaves it up
+	$(call needs,$(RUST_AND_GO) curl)
 	@hack/demo.sh $(if $(filter-out 0 no,$(KEEP)),--keep)
 
+# Which tools `make tools` builds (all).
+TOOLS :=
 .PHONY: tools
-tools: prerequisites ## Build the Go tools (Kubernetes, Helm, ...) and print their folder
-	@hack/tools.sh
+tools: ## Build the tools of the tests and print their folder (TOOLS="kubectl versitygw" for these only)
+	@hack/tools.sh $(TOOLS)
 
 .PHONY: cluster
-cluster: prerequisites ## Start a control plane that stays up, and print how to reach it
+cluster: ## Start a control plane that stays up, and print the export that reaches it, for eval
+	$(call needs,$(RUST_AND_GO))
+	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
 	@$(TESTKIT) cluster up
 
 .PHONY: cluster-down
@@ -123,7 +141,9 @@ cluster-down: prerequisites ## End the control plane of `make cluster` and remov
 N ?= 3000
 
 .PHONY: bench
-bench: tools ## Measure the core and the operator at scale (N=3000); minutes, and many more for the first release build
+bench: ## Measure the core and the operator at scale (N=3000); minutes, and many more for the first release build
+	$(call needs,$(RUST_AND_GO))
+	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
 	@echo "building the operator and the benchmark as for a release" >&2
 	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
 	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" micro

@@ -87,7 +87,7 @@ from_kube() { # name, package
 from_pypi() { # name, version
   local venv=$dir/.$1-$2
   rm -rf "$venv"
-  python3 -m venv "$venv" || die "python3 can't make virtual environments. Debian: apt-get install python3-venv"
+  python3 -m venv "$venv" || return 1
   "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
     --requirement "$here/$1/requirements.txt" || return 1
   printf '#!/bin/sh\nexec "%s/bin/python" "$@"\n' "$venv" >"$tmp/$1"
@@ -116,8 +116,10 @@ for name in "${wanted[@]}"; do
 done
 
 if [[ ${#missing[@]} -gt 0 ]]; then
-  [[ ${missing[*]} == botocore ]] || command -v go >/dev/null || die "go is missing and is needed to build: ${missing[*]}
-  Debian: apt-get install golang-go (1.21 or newer fetches the toolchain that go.mod asks for), or https://go.dev/dl"
+  needed=()
+  [[ " ${missing[*]} " != *" botocore "* ]] || needed+=(python3-venv)
+  [[ ${missing[*]} == botocore ]] || needed+=(go ca-certificates)
+  "$here/prerequisites.sh" "${needed[@]}"
   # Two test processes may want the same tool; the second waits and finds it built.
   exec 9>"$dir/.lock"
   if command -v flock >/dev/null; then flock 9; fi

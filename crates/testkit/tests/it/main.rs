@@ -6,6 +6,7 @@ mod control_plane;
 mod dead_ends;
 mod fault_proxy;
 mod meddler;
+mod prerequisites;
 mod s3;
 mod unsigned_headers;
 

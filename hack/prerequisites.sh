@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Sees to it that commands are there: hack/prerequisites.sh COMMAND... Each target of the Makefile names its own.
+#
+# What Debian has is installed, as root or with a sudo that asks for no password, and it is said first. In every other
+# case one message names all that is missing and how to get it, within a second, and nothing is installed.
+# Everything is printed on standard error. Two words are no commands:
+#
+#   ca-certificates   the roots that Go asks of the system, to fetch modules
+#   python3-venv      a python3 that makes virtual environments
+set -euo pipefail
+exec >&2
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+at_least() { # wanted, version; two numbers of each count
+  local wanted version
+  IFS=. read -r -a wanted <<<"$1"
+  IFS=. read -r -a version <<<"$2"
+  ((version[0] > wanted[0] || version[0] == wanted[0] && version[1] >= wanted[1]))
+}
+
+# `lack` says what is wrong with a command that is there and does not do.
+cargo_does() {
+  local cargo wanted
+  cargo=$(command -v cargo) || return 1
+  # rustup fetches the compiler that rust-toolchain.toml pins.
+  [[ ! -x ${cargo%/*}/rustup ]] || return 0
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  [[ $(cargo --version) =~ ([0-9]+\.[0-9]+) ]] || return 0
+  lack="cargo $wanted (this one is ${BASH_REMATCH[1]})"
+  at_least "$wanted" "${BASH_REMATCH[1]}"
+}
+go_does() {
+  local version wanted
+  command -v go >/dev/null || return 1
+  wanted=$(sed -n 's/^go //p' hack/kube/go.mod)
+  [[ $(GOTOOLCHAIN=local go version) =~ go([0-9]+\.[0-9]+) ]] || return 0
+  version=${BASH_REMATCH[1]}
+  lack="go $wanted (this one is $version)"
+  # From 1.21 on Go fetches the version that go.mod asks for, where it may.
+  at_least "$wanted" "$version" || { at_least 1.21 "$version" && [[ $(go env GOTOOLCHAIN) != local ]]; }
+}
+certificates_do() {
+  local file
+  [[ -z ${SSL_CERT_FILE:-}${SSL_CERT_DIR:-} ]] || return 0
+  # Debian, Fedora, openSUSE, Alpine.
+  for file in ssl/certs/ca-certificates.crt pki/tls/certs/ca-bundle.crt ssl/ca-bundle.pem ssl/cert.pem; do
+    [[ ! -e /etc/$file ]] || return 0
+  done
+  return 1
+}
+
+does() { # command
+  lack=$1
+  case $1 in
+  ca-certificates) certificates_do ;;
+  cargo) cargo_does ;;
+  go) go_does ;;
+  python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+  *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+# Fills `missing` with what is missing, `packages` with Debian's names, `elsewhere` with how to get what is not Debian's.
+look() { # command...
+  local command
+  missing=() packages=() elsewhere=()
+  for command in "$@"; do
+    does "$command" && continue
+    missing+=("$lack")
+    case $command in
+    cargo | cargo-clippy | cargo-fmt)
+      elsewhere[0]="Rust: https://rustup.rs (rustup fetches the compiler that rust-toolchain.toml pins), then a new shell" ;;
+    go) elsewhere[1]="Go: https://go.dev/dl" ;;
+    cargo-*) elsewhere[2]="$command: cargo install --locked $command" ;;
+    aria2c) packages+=(aria2) ;;
+    c++) packages+=(g++) ;;
+    cc) packages+=(gcc libc6-dev) ;;
+    diff) packages+=(diffutils) ;;
+    ca-certificates | curl | python3-venv | tar | wget) packages+=("$command") ;;
+    *)
+      echo "prerequisites.sh: say which package holds $command"
+      exit 2
+      ;;
+    esac
+  done
+}
+
+# Debian's or Ubuntu's own, by whoever may.
+as_root=()
+may_install() {
+  command -v apt-get >/dev/null || return 1
+  [[ $(id -u) != 0 ]] || return 0
+  as_root=(sudo -n)
+  sudo -n true 2>/dev/null
+}
+apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@"; }
+
+look "$@"
+if [[ ${#packages[@]} -gt 0 && ${#elsewhere[@]} -eq 0 ]] && may_install; then
+  echo "Installing from Debian: ${packages[*]}"
+  if apt_get update && apt_get install -y "${packages[@]}" </dev/null; then
+    hash -r
+    look "$@"
+  fi
+fi
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+printf -v names '%s, ' "${missing[@]}"
+echo "Missing on this machine: ${names%, }"
+for how in "${elsewhere[@]}"; do
+  echo "  $how"
+done
+if [[ ${#packages[@]} -gt 0 ]]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "  with this system's package manager, what Debian calls: ${packages[*]}"
+  elif [[ $(id -u) == 0 ]]; then
+    echo "  apt-get install ${packages[*]}"
+  else
+    echo "  sudo apt-get install ${packages[*]}"
+  fi
+fi
+exit 1
