@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sees to it that commands are there: hack/prerequisites.sh COMMAND... Each target of the Makefile names its own.
+# Sees to it that commands are there: hack/prerequisites.sh COMMAND... Each Makefile target names its own.
 #
-# What Debian has is installed, as root or with a sudo that asks for no password, and it is said first. In every other
-# case one message names all that is missing and how to get it, within a second, and nothing is installed.
+# As root, or with a sudo that asks for no password, it installs what Debian has, and says so first. In every
+# other case one message names all that is missing and how to get it, and nothing is installed.
 # Everything is printed on standard error. Two words are no commands:
 #
 #   ca-certificates   the roots that Go asks of the system, to fetch modules
@@ -60,7 +60,7 @@ does() { # command
   esac
 }
 
-# Fills `missing` with what is missing, `packages` with Debian's names, `elsewhere` with how to get what is not Debian's.
+# Fills `missing`, `packages` with what Debian calls it, and `elsewhere` with how to get what is not Debian's.
 look() { # command...
   local command
   missing=() packages=() elsewhere=()
@@ -69,7 +69,7 @@ look() { # command...
     missing+=("$lack")
     case $command in
     cargo | cargo-clippy | cargo-fmt)
-      elsewhere[0]="Rust: https://rustup.rs (rustup fetches the compiler that rust-toolchain.toml pins), then a new shell" ;;
+      elsewhere[0]="Rust: https://rustup.rs (rustup fetches the compiler that this project pins), then a new shell" ;;
     go) elsewhere[1]="Go: https://go.dev/dl" ;;
     cargo-*) elsewhere[2]="$command: cargo install --locked $command" ;;
     aria2c) packages+=(aria2) ;;

@@ -1,6 +1,6 @@
 //! `hack/prerequisites.sh` installs what is missing, or names all of it at once.
 //!
-//! It runs with a `PATH` of its own, in which `id`, `sudo` and `apt-get` are stand-ins: nothing is installed here.
+//! It runs with a `PATH` of its own, in which `id`, `sudo` and `apt-get` are stand-ins: nothing is installed.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,8 @@ impl Machine {
     }
 
     fn has(&self, name: &str, script: &str) {
-        // A file that this process holds open for writing could not be run: another test's child inherits it for a moment.
+        // Not by this process: a child of another test would inherit the open file for a moment, and a file
+        // that is open for writing can't be run.
         let status = Command::new("sh")
             .args([
                 "-c",
