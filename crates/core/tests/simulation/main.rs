@@ -22,6 +22,7 @@ mod forgeries;
 mod given;
 mod holds;
 mod judge;
+mod progress;
 mod quiet;
 mod run;
 mod sabotage;
@@ -32,10 +33,14 @@ mod writes;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use progress::Progress;
 use sabotage::Bug;
 
-/// Seeds of an ordinary run; `make simulate` runs more.
-const SEEDS: u64 = 100;
+/// Seeds of an ordinary run, as many as two cores do in two minutes without optimisation; `make simulate` runs more.
+const SEEDS: u64 = 200;
+
+/// From so many seeds on, a run tells its progress.
+const LONG: u64 = 500;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -43,6 +48,7 @@ fn from_env(name: &str) -> Option<u64> {
 
 /// Runs seeds on every core until enough is found; the failures in order.
 fn failures(seeds: u64, bug: Bug, enough: fn(&[(u64, String)]) -> bool) -> Vec<(u64, String)> {
+    let progress = (seeds >= LONG).then(|| Progress::of(seeds));
     let next = AtomicU64::new(1);
     let found = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -59,6 +65,9 @@ fn failures(seeds: u64, bug: Bug, enough: fn(&[(u64, String)]) -> bool) -> Vec<(
                         Ok(outcome) => outcome.verdicts.into_iter().next(),
                         Err(_) => Some("a panic".to_owned()),
                     };
+                    if let Some(progress) = &progress {
+                        progress.done(verdict.is_some());
+                    }
                     if let Some(verdict) = verdict {
                         found.lock().unwrap().push((seed, verdict));
                     }
