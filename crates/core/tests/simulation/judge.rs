@@ -24,6 +24,8 @@ pub const RECOVERY: i64 = 420;
 pub const SPREAD: i64 = 300;
 /// Seconds by which knowledge of the policies may be old when a write lands.
 pub const HEARSAY: i64 = 300;
+/// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its correction.
+const DOUBT: i64 = 900;
 /// Calls for one work in one minute.
 const CALLS: u32 = 40;
 
@@ -52,6 +54,8 @@ pub struct Judge {
     noted: Option<Timestamp>,
     notices_seen: usize,
     rounds: u64,
+    /// Until when the operator's clock is in doubt, since it was stepped.
+    doubted_until: Option<Timestamp>,
     /// Since when nothing stands in the way of a first issue, by uid.
     could: BTreeMap<String, Timestamp>,
 }
@@ -61,8 +65,9 @@ impl Judge {
         self.verdicts.push(format!("{}: {what}", world.now));
     }
 
-    /// The clock of everybody jumped.
-    pub fn clock_stepped(&mut self, by: i64) {
+    /// The clock of everybody jumped by so much, to `now`.
+    pub fn clock_stepped(&mut self, by: i64, now: Timestamp) {
+        self.doubted_until = Some(at(now.as_second() + DOUBT));
         for (time, _) in &mut self.rules {
             *time = at(time.as_second() + by);
         }
@@ -296,7 +301,11 @@ impl Judge {
             if world.cluster.blind && told.is_none_or(|told| told.uid != secret.uid) {
                 continue;
             }
-            if Self::had_time(world, seen, given.ends, 120) {
+            // By a clock in doubt nothing has ended for sure: what is dead stays until the doubt is over.
+            let due = self
+                .doubted_until
+                .map_or(given.ends, |doubt| doubt.max(given.ends));
+            if Self::had_time(world, seen, due, 120) {
                 found.push(format!(
                     "the Secret {namespace}/{name} of {} holds a URL that ended at {}",
                     seen.name, given.ends

@@ -72,7 +72,7 @@ impl Run<'_> {
             acts::act(self.world, rng);
             let by = self.world.now.as_second() - before.as_second();
             if by != 0 {
-                self.judge.clock_stepped(by);
+                self.judge.clock_stepped(by, self.world.now);
             }
             self.judge.note(self.world);
             self.judge.look(self.world);
