@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use presigned_core::api::{
     ClusterObjectStoreSpec, Format, ListOptions, Method, PostOptions, PresignedUrlSpec,
 };
-use presigned_core::engine::PresignedUrlSeen;
+use presigned_core::engine::{PresignedUrlSeen, StoreSeen};
 use presigned_core::issue::data_hash;
 
 use crate::allowed::store;
@@ -194,21 +194,17 @@ impl Judge {
         let window = at(world.now.as_second() - SPREAD - REACTION - RECOVERY);
         let none = Vec::new();
         let history = self.stores.get(store(spec)).unwrap_or(&none);
-        // What was in force within the window, or is the last that could be used.
+        // What was in force within the window, or is the last that could be used: a store that is gone or cannot be
+        // read takes the place of none, so what is issued stays until the operator had time for the next usable one.
         let mut origins = history
             .iter()
             .enumerate()
             .filter_map(|(which, (_, store))| {
-                let until = history
-                    .get(which + 1)
-                    .map_or(Timestamp::MAX, |(time, _)| *time);
-                let usable = store.as_ref().and_then(|s| s.spec.as_ref().ok());
-                let broken_since = history[which + 1..]
-                    .iter()
-                    .all(|(_, s)| s.as_ref().is_none_or(|s| s.spec.is_err()));
-                let recent =
-                    until >= window || broken_since || !Self::had_time(world, seen, until, SPREAD);
-                usable.filter(|_| recent)
+                let mut later = history[which + 1..].iter();
+                let next = later.find(|(_, later)| readable(later.as_ref()).is_some());
+                let until = next.map_or(Timestamp::MAX, |(time, _)| *time);
+                let recent = until >= window || !Self::had_time(world, seen, until, SPREAD);
+                readable(store.as_ref()).filter(|_| recent)
             });
         origins.any(|store| {
             let wanted = match &spec.endpoint {
@@ -238,6 +234,11 @@ impl Judge {
             .and_then(|history| history.last())
             .map_or(Timestamp::MIN, |(time, _)| *time)
     }
+}
+
+/// What a store says, where it is there and can be read.
+fn readable(store: Option<&StoreSeen>) -> Option<&ClusterObjectStoreSpec> {
+    store?.spec.as_ref().ok().map(|spec| &**spec)
 }
 
 /// The store of a resource, where it can be read.
