@@ -18,9 +18,7 @@ use crate::common::iam;
 use crate::common::post_form::Form;
 use crate::common::world::World;
 use crate::given::{Call, Given};
-use crate::judge::{
-    Judge, REACTION, RECOVERY, SPREAD, allowed_true, ready_generation, renewed_false, suspended,
-};
+use crate::judge::{Judge, REACTION, RECOVERY, SPREAD, ready_generation};
 use crate::wants::PUBLIC;
 
 /// Seconds after which a store's clock is known: it is looked at hourly.
@@ -143,10 +141,7 @@ impl Judge {
             }
             let changed = self.store_changed(seen).max(revoked);
             if Self::had_time(world, seen, changed, SPREAD + REACTION)
-                && usable(world, seen)
-                && !suspended(seen)
-                && allowed_true(&seen.status)
-                && !renewed_false(&seen.status)
+                && self.had_leave(world, seen, SPREAD + RECOVERY)
             {
                 return Err("its key was revoked".to_owned());
             }
@@ -220,10 +215,7 @@ impl Judge {
             // An endpoint that is gone or cannot work, or credentials that cannot be had, leave the old URL in place.
             wanted.as_ref() == Some(&entry.parts.origin)
                 || wanted.is_none()
-                || !usable(world, seen)
-                || suspended(seen)
-                || !allowed_true(&seen.status)
-                || renewed_false(&seen.status)
+                || !self.had_leave(world, seen, SPREAD + RECOVERY)
         })
     }
 

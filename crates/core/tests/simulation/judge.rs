@@ -14,7 +14,7 @@ use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::world::{Kind, SECRETS, World};
 use crate::expected::expected;
-use crate::holds::Known;
+use crate::holds::{Known, usable};
 
 /// Seconds in which the operator reacts when all is well: a heal may wait for a minute, a watch lags, steps take seconds.
 pub const REACTION: i64 = 120;
@@ -58,6 +58,8 @@ pub struct Judge {
     doubted_until: Option<Timestamp>,
     /// Since when nothing stands in the way of a first issue, by uid.
     could: BTreeMap<String, Timestamp>,
+    /// When something last kept what is issued from being signed anew, by uid.
+    held_back: BTreeMap<String, Timestamp>,
 }
 
 impl Judge {
@@ -76,7 +78,11 @@ impl Judge {
                 *time = at(time.as_second() + by);
             }
         }
-        for time in self.lax_since.values_mut() {
+        for time in self
+            .lax_since
+            .values_mut()
+            .chain(self.held_back.values_mut())
+        {
             *time = at(time.as_second() + by);
         }
         self.could.clear();
@@ -132,6 +138,9 @@ impl Judge {
         self.count_calls(world);
         let resources: Vec<PresignedUrlSeen> = world.cluster.resources.values().cloned().collect();
         for seen in &resources {
+            if held_back(world, seen) {
+                self.held_back.insert(seen.uid.to_string(), world.now);
+            }
             self.link(world, seen);
             self.resource(world, seen);
             self.first_issue(world, seen);
@@ -162,6 +171,12 @@ impl Judge {
             .unwrap_or(world.now);
         let now = world.now.as_second();
         world.running() && now > since.as_second() + time && now > trouble.as_second() + RECOVERY
+    }
+
+    /// Whether what is issued could be signed anew for so long: nobody can act in the second in which the last obstacle goes.
+    pub fn had_leave(&self, world: &World<Chaos>, seen: &PresignedUrlSeen, time: i64) -> bool {
+        let since = self.held_back.get(&*seen.uid).copied();
+        Self::had_time(world, seen, since.unwrap_or(Timestamp::MIN), time)
     }
 
     /// Promise 8: what was never issued is issued within seconds, where nothing stands in the way.
@@ -349,6 +364,14 @@ impl Judge {
     }
 }
 
+/// Whether something keeps what is issued from being signed anew: the URL that is there stays.
+fn held_back(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
+    !usable(world, seen)
+        || suspended(seen)
+        || !allowed_true(&seen.status)
+        || renewed_false(&seen.status)
+}
+
 fn condition(status: &PresignedUrlStatus, type_: &str) -> Option<(ConditionStatus, Option<i64>)> {
     status
         .conditions
@@ -365,15 +388,15 @@ pub fn ready_generation(status: &PresignedUrlStatus) -> Option<i64> {
     condition(status, "Ready").and_then(|(_, generation)| generation)
 }
 
-pub fn allowed_true(status: &PresignedUrlStatus) -> bool {
+fn allowed_true(status: &PresignedUrlStatus) -> bool {
     condition(status, "Allowed").is_some_and(|(allowed, _)| allowed == ConditionStatus::True)
 }
 
-pub fn renewed_false(status: &PresignedUrlStatus) -> bool {
+fn renewed_false(status: &PresignedUrlStatus) -> bool {
     condition(status, "Renewed").is_some_and(|(renewed, _)| renewed == ConditionStatus::False)
 }
 
-pub fn suspended(seen: &PresignedUrlSeen) -> bool {
+fn suspended(seen: &PresignedUrlSeen) -> bool {
     seen.spec
         .as_ref()
         .is_ok_and(|spec| spec.suspend == Some(true))
