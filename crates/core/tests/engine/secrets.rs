@@ -320,3 +320,50 @@ fn a_secret_that_a_status_on_its_way_may_tell_of_is_left_alone() {
     assert_eq!(steps, []);
     assert!(scene.secret("new").is_some());
 }
+
+/// A first Secret that no status tells of, of a resource for which nothing can be signed by then.
+fn untold_while_nothing_can_be_signed() -> Scene {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| spec.duration = Some("15m".to_owned()));
+    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.run(5);
+    assert!(scene.secret("dl").is_some());
+    scene.0.cloud.server("https://s3.example.test").ahead = 1000;
+    scene.run(120);
+    assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
+    scene
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_waits_a_while_for_what_stands_in_its_way() {
+    let mut scene = untold_while_nothing_can_be_signed();
+    assert!(scene.secret("dl").is_some());
+    scene.0.cloud.server("https://s3.example.test").ahead = 0;
+    let steps = scene.steps(|scene| scene.run(900));
+    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_goes_where_nothing_can_be_signed() {
+    let mut scene = untold_while_nothing_can_be_signed();
+    scene.run(600);
+    assert!(scene.secret("dl").is_none());
+    assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert_eq!(steps, [], "it is removed once");
+}
+
+#[test]
+fn a_secret_that_no_status_tells_of_goes_where_its_store_is_gone() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |_| {});
+    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.run(5);
+    let now = scene.0.now;
+    scene.0.cluster.delete_store("default", now);
+    scene.run(120);
+    assert!(scene.secret("dl").is_some(), "the store may come back");
+    scene.run(600);
+    assert!(scene.secret("dl").is_none());
+}

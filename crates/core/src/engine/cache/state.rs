@@ -112,6 +112,8 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) recreate: bool,
     /// What a step signed for the write that follows.
     pub(in crate::engine) signed: Option<Box<Signed>>,
+    /// Since when an orphan of the name that is wanted waits for a write that takes it over.
+    pub(in crate::engine) orphan_since: Option<Timestamp>,
     /// The old Secret that is removed once the new one is written.
     pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
 }
@@ -271,12 +273,14 @@ impl ReconcileState {
         self.listing.listed_at = self.listing.listed_at.filter(|at| *at <= now);
         self.rollout.due = bounded(self.rollout.due, later(now, resign_within));
         self.secret.healed_at = bounded(self.secret.healed_at, now);
+        self.secret.orphan_since = bounded(self.secret.orphan_since, now);
     }
 
     /// A Secret was written.
     pub(in crate::engine) fn succeeded(&mut self) {
         self.clear_problems();
         self.secret.drifted = false;
+        self.secret.orphan_since = None;
         self.rollout = RolloutState::default();
     }
 

@@ -77,10 +77,11 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         ctx.requeue.at(at);
     }
     if let (Some(old), None) = (&record.state.secret.previous_secret, removal_blocked) {
-        // A Secret whose name is wanted again is taken over by what is issued next.
-        let wanted = may_issue(record, evaluation, now)
-            .is_some_and(|inputs| inputs.authorized.secret_name == old.name);
-        if !wanted {
+        // A Secret whose name is wanted again is taken over by what is issued next, if nothing is in the way of that.
+        let taken_over = record.state.issue.problem.is_none()
+            && may_issue(record, evaluation, now)
+                .is_some_and(|inputs| inputs.authorized.secret_name == old.name);
+        if !taken_over {
             return removal::plan(record, old, ctx.settings);
         }
     }

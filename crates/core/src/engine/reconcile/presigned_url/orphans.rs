@@ -1,8 +1,10 @@
 //! Removing a Secret of a resource that no status records: whoever wrote it died before the status was written.
 //!
 //! What holds here:
-//! - The next write of the same name usually takes it over. It is removed if no such write comes.
+//! - The next write of the same name takes it over. It is removed if no such write comes within [`TAKEOVER`].
 //! - A candidate is known by its owner reference alone, and is inspected before it is removed.
+
+use std::time::Duration;
 
 use crate::api::SecretRef;
 use crate::engine::cache::index::older;
@@ -14,6 +16,11 @@ use crate::engine::reconcile::action::Action;
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::removal;
 use crate::issue::issued::Issued;
+use crate::time::later;
+
+/// How long an orphan of the name that is wanted waits for a write that takes it over, while nothing can be signed: longer
+/// than the pause before what stands in the way is looked at again.
+const TAKEOVER: Duration = Duration::from_mins(6);
 
 /// Plans the removal of an orphan, if there is one whose time has come.
 pub(super) fn plan(
@@ -34,21 +41,46 @@ pub(super) fn plan(
         let Some(version) = known.filter(|_| issued.is_none_or(|it| it.secret.name != *name))
         else {
             ctx.cache.orphans.remove(&candidate);
+            if let Some(state) = ctx
+                .cache
+                .resources
+                .get_mut(uid)
+                .and_then(|record| record.state.any())
+            {
+                state.secret.orphan_since = None;
+            }
             continue;
         };
+        let version = version.clone();
+        // What is issued next takes it over.
+        let (wanted, unusable) = match evaluation {
+            Evaluation::Allowed(inputs) => (
+                may_issue(record, evaluation, ctx.now).is_some()
+                    && inputs.authorized.secret_name == *name,
+                false,
+            ),
+            Evaluation::StoreUnusable { authorized, .. } => (authorized.secret_name == *name, true),
+            _ => (false, false),
+        };
         // A status that is newer than the Secret may be on its way, and record it.
-        if older(&record.seen.resource_version, &version.resource_version) {
+        if !wanted && older(&record.seen.resource_version, &version.resource_version) {
             continue;
         }
         let due = match evaluation {
-            // It is taken over by what is issued next.
-            Evaluation::Allowed(inputs) => {
-                may_issue(record, evaluation, ctx.now).is_none()
-                    || inputs.authorized.secret_name != *name
+            Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } if wanted => {
+                let now = ctx.now;
+                let state = ctx.state(uid)?;
+                let end = later(*state.secret.orphan_since.get_or_insert(now), TAKEOVER);
+                let stuck = unusable || state.issue.problem.is_some();
+                if end > now {
+                    ctx.requeue.at(end);
+                }
+                stuck && end <= now
             }
-            Evaluation::StoreUnusable { authorized, .. } => authorized.secret_name != *name,
+            Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } | Evaluation::Invalid(_) => {
+                true
+            }
             Evaluation::Undetermined(_) => false,
-            Evaluation::Invalid(_) => true,
             Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
         };
         if due {
@@ -60,6 +92,7 @@ pub(super) fn plan(
             };
             ctx.cache.orphans.remove(&candidate);
             let record = ctx.cache.resources.get_mut(uid)?;
+            record.state.secret.orphan_since = None;
             record.state.secret.previous_secret = Some(Box::new(orphan.clone()));
             record.state.removal.in_doubt = ctx.settings.secret_access == SecretAccess::Watch;
             return Some(removal::plan(record, &orphan, ctx.settings));
