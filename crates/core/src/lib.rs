@@ -13,5 +13,7 @@ pub mod engine;
 pub mod issue;
 pub mod lease;
 pub mod policy;
+pub mod request;
 pub mod signing;
+pub mod text;
 mod time;

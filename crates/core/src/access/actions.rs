@@ -2,7 +2,7 @@
 //! keys for Amazon S3" in the service authorization reference).
 
 use crate::api::{PolicyMethod, PutOptions, ServerSideEncryption};
-use crate::policy::Options;
+use crate::request::Options;
 
 /// An action that IAM knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,8 +3,8 @@
 //! What holds here: `*`, `?` and `$` of a key never reach a policy as they stand. AWS reads `${*}`, `${?}` and `${$}` as the
 //! characters themselves; other servers may not, and there such keys are refused.
 
-use super::session::AccessError;
-use crate::policy::Bucket;
+use super::error::AccessError;
+use crate::request::Bucket;
 use crate::signing::Endpoint;
 
 /// Whose reading of a policy counts.

@@ -7,14 +7,16 @@
 mod actions;
 mod arn;
 mod document;
+mod error;
 mod name;
 mod session;
 
 pub use actions::{Action, On, Use, actions};
 pub use arn::{Dialect, is_aws};
 pub use document::MAX_POLICY;
+pub use error::AccessError;
 pub use name::{namespace_session_name, session_name, store_session_name};
-pub use session::{AccessError, Wanted, namespace_policy, request_policy};
+pub use session::{Wanted, namespace_policy, request_policy};
 
 #[cfg(test)]
 mod tests;

@@ -7,19 +7,21 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::text::cut;
+
 /// The longest name that STS takes.
-const LONGEST: usize = 64;
+const MAX_NAME: usize = 64;
 /// How many digits of the hash a name that was cut ends in.
-const HASH: usize = 10;
+const HASH_DIGITS: usize = 10;
 
 /// The name of a session for one resource: `NAMESPACE@NAME`. Neither holds an `@`.
 #[must_use]
 pub fn session_name(namespace: &str, name: &str) -> String {
     let whole = format!("{namespace}@{name}");
-    if whole.len() <= LONGEST {
+    if whole.len() <= MAX_NAME {
         return clean(&whole);
     }
-    let room = LONGEST - HASH - 2;
+    let room = MAX_NAME - HASH_DIGITS - 2;
     let namespace_room = (room - name.len().min(room / 2)).min(namespace.len());
     let name_room = room - namespace_room;
     clean(&format!(
@@ -44,23 +46,14 @@ pub fn store_session_name(store: &str) -> String {
 
 fn labelled(label: &str, name: &str) -> String {
     let whole = format!("{label}={name}");
-    if whole.len() <= LONGEST {
+    if whole.len() <= MAX_NAME {
         return clean(&whole);
     }
     clean(&format!(
         "{}={}",
-        cut(&whole, LONGEST - HASH - 1),
+        cut(&whole, MAX_NAME - HASH_DIGITS - 1),
         hash(&whole)
     ))
-}
-
-fn cut(text: &str, most: usize) -> &str {
-    let end = text
-        .char_indices()
-        .map(|(at, c)| at + c.len_utf8())
-        .take_while(|&end| end <= most)
-        .last();
-    &text[..end.unwrap_or(0)]
 }
 
 /// Names of Kubernetes hold nothing else; what is not one stays a name that STS takes.
@@ -76,7 +69,7 @@ fn clean(name: &str) -> String {
 
 fn hash(whole: &str) -> String {
     let digest = Sha256::digest(whole);
-    digest[..HASH / 2]
+    digest[..HASH_DIGITS / 2]
         .iter()
         .fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");

@@ -7,8 +7,10 @@
 use super::actions::{Action, On, Use, actions};
 use super::arn::Dialect;
 use super::document::{self, Document, Listable, MAX_POLICY};
-use crate::api::{PolicyMethod, Reason};
-use crate::policy::{Bucket, Key, Namespace, Objects, Options, PolicySet, Prefix, Reach, quoted};
+use super::error::AccessError;
+use crate::api::PolicyMethod;
+use crate::policy::{Namespace, NamespaceScope, PolicySet};
+use crate::request::{Bucket, Key, Objects, Options, Prefix};
 
 /// What is about to be signed, or asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,68 +31,6 @@ impl<'a> From<&'a Objects> for Wanted<'a> {
             Objects::Keys(keys) => Self::Keys(keys),
             Objects::List(list) => Self::Listing(&list.prefix),
             Objects::Under(prefix) => Self::Under(prefix),
-        }
-    }
-}
-
-/// Why there is no session policy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AccessError {
-    /// It would be longer than STS takes.
-    #[error(
-        "a session for {objects} objects needs a session policy that is longer than the {MAX_POLICY} characters that \
-         STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store"
-    )]
-    TooLarge {
-        /// How many objects were asked for.
-        objects: usize,
-        /// How many of the first of them would fit; 0 where not even one does.
-        fit: usize,
-    },
-    /// What the policies allow the namespace is longer than STS takes.
-    #[error(
-        "what the policies allow namespace {namespace} in store {store} needs a session policy of {characters} characters, \
-         and STS takes {MAX_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \
-         role to Request or Store"
-    )]
-    NamespaceTooLarge {
-        /// The namespace.
-        namespace: String,
-        /// The store.
-        store: String,
-        /// How long it would be.
-        characters: usize,
-    },
-    /// A wildcard in a name, for a server that may not know how to escape it.
-    #[error(
-        "{} holds * or ?, which a server other than AWS may read as a wildcard of the session policy: choose a name without \
-         them, or set the scope of the store's role to Store",
-        quoted(text)
-    )]
-    Wildcard {
-        /// The key or prefix.
-        text: String,
-    },
-    /// The policies allow the namespace nothing there.
-    #[error(
-        "the policies allow namespace {namespace} nothing in store {store}: ask an admin for a rule"
-    )]
-    Nothing {
-        /// The namespace.
-        namespace: String,
-        /// The store.
-        store: String,
-    },
-}
-
-impl AccessError {
-    /// The reason for a condition.
-    #[must_use]
-    pub const fn reason(&self) -> Reason {
-        match self {
-            Self::TooLarge { .. } | Self::NamespaceTooLarge { .. } => Reason::SessionPolicyTooLarge,
-            Self::Wildcard { .. } => Reason::InvalidSpec,
-            Self::Nothing { .. } => Reason::PolicyDenied,
         }
     }
 }
@@ -133,8 +73,8 @@ pub fn namespace_policy(
     dialect: Dialect,
 ) -> Result<String, AccessError> {
     let mut document = Document::default();
-    for reach in policies.reach(namespace, store) {
-        allow_reach(&mut document, dialect, &reach)?;
+    for scope in policies.namespace_scopes(namespace, store) {
+        allow_scope(&mut document, dialect, &scope)?;
     }
     let (namespace, store) = (namespace.name.to_owned(), store.to_owned());
     if document.is_empty() {
@@ -185,12 +125,12 @@ fn write(
     Ok(document.text())
 }
 
-fn allow_reach(
+fn allow_scope(
     document: &mut Document,
     dialect: Dialect,
-    reach: &Reach,
+    scope: &NamespaceScope,
 ) -> Result<(), AccessError> {
-    let Reach {
+    let NamespaceScope {
         bucket,
         prefix,
         raw,
@@ -198,7 +138,7 @@ fn allow_reach(
         versions,
         acls,
         tags,
-    } = reach;
+    } = scope;
     let bucket = dialect.bucket_arn(bucket);
     let stem = dialect.literal(prefix)?;
     for method in methods {

@@ -6,15 +6,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::duration::{format_duration, parse_duration};
-use super::fields::LARGEST_UPLOAD;
-use super::objects::{MAX_OBJECTS, MIN_REFRESH};
 use super::pattern::{BucketPattern, Glob, PrefixPattern};
-use super::redirect::RedirectPattern;
-use super::request::{MAX_LIFE, MIN_LIFE};
+use super::redirect_pattern::RedirectPattern;
 use super::selector::NamespaceSelector;
-use super::words::quoted;
 use crate::api::{AllowRule, PolicyMethod, PresignedUrlPolicySpec};
+use crate::request::{
+    MAX_LIFE, MAX_OBJECTS, MAX_UPLOAD, MIN_LIFE, MIN_REFRESH, format_duration, parse_duration,
+};
+use crate::text::quoted;
 
 /// What a rule that leaves `maxObjects` out allows.
 const DEFAULT_OBJECTS: u32 = 1000;
@@ -251,9 +250,9 @@ fn upload_limit(limit: Option<u64>, uploads: bool) -> Result<(), (String, String
         None if uploads => {
             "it is required with PUT and POST; give the largest upload in bytes".to_owned()
         }
-        Some(limit) if limit > LARGEST_UPLOAD => {
+        Some(limit) if limit > MAX_UPLOAD => {
             format!(
-                "{limit} is more than S3 takes in one upload; give at most {LARGEST_UPLOAD} (5 GiB)"
+                "{limit} is more than S3 takes in one upload; give at most {MAX_UPLOAD} (5 GiB)"
             )
         }
         None | Some(_) => return Ok(()),

@@ -9,37 +9,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::compile::{CompiledPolicy, Rule};
-use super::gates::About;
-use super::names::Key;
-use super::objects::Objects;
-use super::pattern::Reach;
-use super::refusal;
-use super::request::{Options, Request};
+use super::denial_message;
+use super::namespace::Namespace;
+use super::pattern::ExpandedPrefix;
+use super::rule_check::Subject;
 use crate::api::{IfNoneMatch, PutOptions};
-
-/// The namespace that asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Namespace<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its labels, as the API server holds them.
-    pub labels: &'a BTreeMap<String, String>,
-}
+use crate::request::{Key, Objects, Options, Request};
 
 /// Every policy of the cluster, by name.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
-    pub(super) policies: BTreeMap<String, Result<CompiledPolicy, String>>,
+    /// `None` stands for a policy that cannot be read.
+    pub(super) policies: BTreeMap<String, Option<CompiledPolicy>>,
 }
 
-/// What the policies say to one request.
+/// What the policies decide about one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// For each object one rule allows the whole of it.
+    /// For each object, one rule allows the whole of it.
     Allowed(Box<Grant>),
-    /// That is not so, and every policy was read.
+    /// No rule allows an object, and every policy can be read.
     Denied(Refusal),
-    /// That is not so by the policies that were read, and not every one could be.
+    /// No readable rule allows an object, and a policy that cannot be read might.
     Unknown {
         /// The names of the policies that cannot be read, in their order.
         policies: Vec<String>,
@@ -48,117 +39,111 @@ pub enum Decision {
     },
 }
 
-/// What the policies allow for the request.
+/// What the policies allow, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grant {
-    /// The names of the policies whose rules were taken, in their order, each once.
+    /// The names of the policies whose rules were chosen, in their order, each once.
     pub policies: Vec<String>,
-    /// The longest life that every rule that was taken allows.
+    /// The longest life that every chosen rule allows.
     pub max_duration: Duration,
-    /// What is to be signed: the request's options, and `ifNoneMatch` where a rule that was taken says `createOnly`.
+    /// What is to be signed: the request's options, and `ifNoneMatch` if a chosen rule says `createOnly`.
     pub options: Options,
     /// The most objects of the resource: the largest `maxObjects` of the rules that allow any of them. It bounds the size
     /// of one resource, not what a namespace can reach, so rules add up here as they do elsewhere.
     pub max_objects: u32,
 }
 
-/// What the policies say to the objects that a listing found.
+/// What the policies decide about the objects that a listing found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
     /// For each key, in its order, whether a URL of it may be issued.
     pub allowed: Vec<bool>,
-    /// What signs those that are allowed; `None` where none is.
+    /// The grant for the keys that are allowed; `None` if no key is.
     pub grant: Option<Grant>,
-    /// Whether a key that is not allowed might be by a policy that cannot be read: then nothing is to be taken away.
+    /// Whether a policy that cannot be read might allow a key that no other allows: then nothing may be removed.
     pub unknown: bool,
 }
 
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What was asked, and what the closest rules of the namespace allow; at most 1 KiB.
+    /// What was requested, and what the closest rules of the namespace allow; at most 1 KiB.
     pub message: String,
 }
 
 impl PolicySet {
-    /// Puts a policy in force, in place of what had its name.
+    /// Puts a policy in force, in place of one of the same name.
     pub fn insert(&mut self, policy: CompiledPolicy) {
-        self.policies.insert(policy.name.clone(), Ok(policy));
+        self.policies.insert(policy.name.clone(), Some(policy));
     }
 
-    /// Records that there is a policy of this name that cannot be read, and why.
-    pub fn insert_broken(&mut self, name: &str, why: impl Into<String>) {
-        self.policies.insert(name.to_owned(), Err(why.into()));
+    /// Records that the policy of this name cannot be read.
+    pub fn insert_unreadable(&mut self, name: &str) {
+        self.policies.insert(name.to_owned(), None);
     }
 
-    /// Forgets the policy of this name; whether there was one.
+    /// Removes the policy of this name; true if there was one.
     pub fn remove(&mut self, name: &str) -> bool {
         self.policies.remove(name).is_some()
     }
 
-    /// Why the policy of this name cannot be read, where that is so.
-    #[must_use]
-    pub fn broken(&self, name: &str) -> Option<&str> {
-        self.policies.get(name)?.as_ref().err().map(String::as_str)
-    }
-
-    /// Whether the policy of this name has a say in this namespace. One that cannot be read may have a say anywhere.
+    /// Whether the policy of this name applies to this namespace. A policy that cannot be read may apply to any.
     #[must_use]
     pub fn affects(&self, name: &str, namespace: &Namespace<'_>) -> bool {
         match self.policies.get(name) {
             None => false,
-            Some(Err(_)) => true,
-            Some(Ok(policy)) => policy.namespaces.selects(namespace),
+            Some(None) => true,
+            Some(Some(policy)) => policy.namespaces.selects(namespace),
         }
     }
 
-    /// Whether the namespace may ask for this. Of several rules that allow an object, the one that forces nothing on it is
-    /// taken, then the one with the longest life, then the first by policy name and place.
+    /// Whether the namespace may have this. Of several rules that allow an object, the decision chooses one that adds no
+    /// condition, then one with the longest life, then the first by policy name and place in the policy.
     #[must_use]
     pub fn decide(&self, namespace: &Namespace<'_>, request: &Request) -> Decision {
         let selecting = self.selecting(namespace);
-        let asked = (&*selecting, namespace, request);
+        let query = (&*selecting, namespace, request);
         let denied = match &request.objects {
             Objects::Key(key) => {
-                let found = ByKey::of(asked, std::slice::from_ref(key));
+                let found = ByKey::of(query, std::slice::from_ref(key));
                 match found.grant() {
                     Some(grant) => return Decision::Allowed(Box::new(grant)),
-                    None => refusal::denied(&selecting, namespace, request),
+                    None => denial_message::denied(&selecting, namespace, request),
                 }
             }
             Objects::Keys(keys) => {
-                let found = ByKey::of(asked, keys);
+                let found = ByKey::of(query, keys);
                 let refused: Vec<&Key> = found.refused().collect();
                 match found.grant() {
                     Some(grant) if refused.is_empty() => {
                         if keys.len() <= usize::try_from(grant.max_objects).unwrap_or(usize::MAX) {
                             return Decision::Allowed(Box::new(grant));
                         }
-                        refusal::too_many(namespace, request, grant.max_objects)
+                        denial_message::too_many(namespace, request, grant.max_objects)
                     }
-                    _ => refusal::denied_keys(&selecting, namespace, request, &refused),
+                    _ => denial_message::denied_keys(&selecting, namespace, request, &refused),
                 }
             }
             Objects::List(_) | Objects::Under(_) => {
-                let ranked = ranked(asked, About::Whole);
-                let taken = ranked.get(..1).unwrap_or_default();
-                match grant(taken, &ranked, &request.options) {
+                let ranked = ranked(query, Subject::Whole);
+                let chosen = ranked.get(..1).unwrap_or_default();
+                match grant(chosen, &ranked, &request.options) {
                     Some(grant) => return Decision::Allowed(Box::new(grant)),
-                    None => refusal::denied(&selecting, namespace, request),
+                    None => denial_message::denied(&selecting, namespace, request),
                 }
             }
         };
-        let broken = self.all_broken();
-        if broken.is_empty() {
+        let unreadable = self.all_unreadable();
+        if unreadable.is_empty() {
             return Decision::Denied(Refusal { message: denied });
         }
         Decision::Unknown {
-            message: refusal::unknown(&broken, namespace, request),
-            policies: broken,
+            message: denial_message::unknown(&unreadable, namespace, request),
+            policies: unreadable,
         }
     }
 
-    /// What of a listing may be signed: each key is judged as a key that is asked for by itself, with all else of the
+    /// What of a listing may be signed: each key is checked as if it were requested by itself, with the rest of the
     /// request. How many there may be is [`Grant::max_objects`] of the decision that allowed the listing.
     #[must_use]
     pub fn decide_listed(
@@ -169,9 +154,9 @@ impl PolicySet {
     ) -> Listed {
         let selecting = self.selecting(namespace);
         let found = ByKey::of((&*selecting, namespace, request), keys);
-        let allowed: Vec<bool> = found.taken.iter().map(Option::is_some).collect();
+        let allowed: Vec<bool> = found.chosen.iter().map(Option::is_some).collect();
         Listed {
-            unknown: allowed.contains(&false) && self.policies.values().any(Result::is_err),
+            unknown: allowed.contains(&false) && self.policies.values().any(Option::is_none),
             grant: found.grant(),
             allowed,
         }
@@ -180,78 +165,79 @@ impl PolicySet {
     fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
         self.policies
             .values()
-            .filter_map(|policy| policy.as_ref().ok())
+            .flatten()
             .filter(|policy| policy.namespaces.selects(namespace))
             .collect()
     }
 
-    fn all_broken(&self) -> Vec<String> {
+    fn all_unreadable(&self) -> Vec<String> {
         self.policies
             .iter()
-            .filter(|(_, policy)| policy.is_err())
+            .filter(|(_, policy)| policy.is_none())
             .map(|(name, _)| name.clone())
             .collect()
     }
 }
 
-/// The policies of a namespace, the namespace, and what it asks.
-type Asking<'a> = (&'a [&'a CompiledPolicy], &'a Namespace<'a>, &'a Request);
+/// The policies that select a namespace, the namespace, and its request.
+type Query<'a> = (&'a [&'a CompiledPolicy], &'a Namespace<'a>, &'a Request);
 
-/// A rule that allows what was asked about.
+/// A rule that allows the subject.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     policy: &'a str,
     rule: &'a Rule,
 }
 
-/// For each of several keys, the rule that was taken.
+/// For each of several keys, the chosen rule.
 struct ByKey<'a> {
     keys: &'a [Key],
     options: &'a Options,
-    /// The rules that allow all but perhaps the key, the one to be taken first.
+    /// The rules that allow all but perhaps the key, the best one first.
     ranked: Vec<Candidate<'a>>,
-    /// What each of them reaches.
-    reaches: Vec<Vec<Reach<'a>>>,
+    /// The prefixes of each of them, expanded for the namespace.
+    prefixes: Vec<Vec<ExpandedPrefix<'a>>>,
     /// For each key, the place of the rule in `ranked`.
-    taken: Vec<Option<usize>>,
+    chosen: Vec<Option<usize>>,
 }
 
 impl<'a> ByKey<'a> {
-    fn of(asking: Asking<'a>, keys: &'a [Key]) -> Self {
-        let (_, namespace, request) = asking;
-        // All but the keys is judged once: two thousand of them cost two thousand looks at prefixes, and no more.
-        let ranked = ranked(asking, About::EachKey);
-        let reaches: Vec<_> = ranked
+    fn of(query: Query<'a>, keys: &'a [Key]) -> Self {
+        let (_, namespace, request) = query;
+        // All but the keys is checked once: two thousand keys cost two thousand comparisons with prefixes, and no more.
+        let ranked = ranked(query, Subject::EachKey);
+        let prefixes: Vec<_> = ranked
             .iter()
-            .map(|candidate| candidate.rule.reaches(namespace))
+            .map(|candidate| candidate.rule.expanded_prefixes(namespace))
             .collect();
-        let taken = keys
+        let chosen = keys
             .iter()
-            .map(|key| reaches.iter().position(|reach| has(reach, key)))
+            .map(|key| prefixes.iter().position(|of_rule| any_covers(of_rule, key)))
             .collect();
         Self {
             keys,
             options: &request.options,
             ranked,
-            reaches,
-            taken,
+            prefixes,
+            chosen,
         }
     }
 
     fn refused(&self) -> impl Iterator<Item = &'a Key> {
-        let all = self.keys.iter().zip(&self.taken);
-        all.filter(|(_, taken)| taken.is_none()).map(|(key, _)| key)
+        let all = self.keys.iter().zip(&self.chosen);
+        all.filter(|(_, chosen)| chosen.is_none())
+            .map(|(key, _)| key)
     }
 
-    /// What signs the keys that are allowed; nothing where none is.
+    /// The grant for the keys that are allowed; `None` if no key is.
     fn grant(&self) -> Option<Grant> {
-        let taken: BTreeSet<usize> = self.taken.iter().copied().flatten().collect();
+        let chosen: BTreeSet<usize> = self.chosen.iter().copied().flatten().collect();
         let (mut signing, mut allow_any) = (Vec::new(), Vec::new());
-        for (at, (candidate, reach)) in self.ranked.iter().zip(&self.reaches).enumerate() {
-            if taken.contains(&at) {
+        for (at, (candidate, prefixes)) in self.ranked.iter().zip(&self.prefixes).enumerate() {
+            if chosen.contains(&at) {
                 signing.push(*candidate);
             }
-            if taken.contains(&at) || self.keys.iter().any(|key| has(reach, key)) {
+            if chosen.contains(&at) || self.keys.iter().any(|key| any_covers(prefixes, key)) {
                 allow_any.push(*candidate);
             }
         }
@@ -259,12 +245,12 @@ impl<'a> ByKey<'a> {
     }
 }
 
-fn has(reaches: &[Reach<'_>], key: &Key) -> bool {
-    reaches.iter().any(|reach| reach.has(key.as_str()))
+fn any_covers(prefixes: &[ExpandedPrefix<'_>], key: &Key) -> bool {
+    prefixes.iter().any(|prefix| prefix.covers(key.as_str()))
 }
 
-/// The rules that allow what was asked about, the one to be taken first.
-fn ranked((policies, namespace, request): Asking<'_>, about: About) -> Vec<Candidate<'_>> {
+/// The rules that allow the subject, the best one first.
+fn ranked((policies, namespace, request): Query<'_>, subject: Subject) -> Vec<Candidate<'_>> {
     let mut ranked: Vec<_> = policies
         .iter()
         .flat_map(|policy| {
@@ -273,9 +259,9 @@ fn ranked((policies, namespace, request): Asking<'_>, about: About) -> Vec<Candi
                 rule,
             })
         })
-        .filter(|candidate| candidate.rule.allows(namespace, request, about))
+        .filter(|candidate| candidate.rule.allows(namespace, request, subject))
         .collect();
-    // The first of equals stays, and they come in the order of names and places.
+    // The sort is stable, and the rules come by policy name and place.
     ranked.sort_by_key(|Candidate { rule, .. }| {
         (
             forces_create(rule, &request.options),
@@ -285,10 +271,14 @@ fn ranked((policies, namespace, request): Asking<'_>, about: About) -> Vec<Candi
     ranked
 }
 
-/// What the rules that were taken allow together, among all that allow any of the objects; nothing where none was taken.
-fn grant(taken: &[Candidate<'_>], allow_any: &[Candidate<'_>], options: &Options) -> Option<Grant> {
-    let rules = || taken.iter().map(|candidate| candidate.rule);
-    let policies: BTreeSet<&str> = taken.iter().map(|candidate| candidate.policy).collect();
+/// What the chosen rules allow together, among all that allow any of the objects; `None` if no rule was chosen.
+fn grant(
+    chosen: &[Candidate<'_>],
+    allow_any: &[Candidate<'_>],
+    options: &Options,
+) -> Option<Grant> {
+    let rules = || chosen.iter().map(|candidate| candidate.rule);
+    let policies: BTreeSet<&str> = chosen.iter().map(|candidate| candidate.policy).collect();
     Some(Grant {
         max_duration: rules().map(|rule| rule.max_duration).min()?,
         policies: policies.into_iter().map(str::to_owned).collect(),
@@ -304,11 +294,11 @@ fn grant(taken: &[Candidate<'_>], allow_any: &[Candidate<'_>], options: &Options
     })
 }
 
-/// Whether the rule makes the request sign a condition that it did not ask for.
+/// Whether the rule adds a condition that the request does not have.
 fn forces_create(rule: &Rule, options: &Options) -> bool {
     match options {
         Options::Put(put) => rule.upload.create_only && put.if_none_match.is_none(),
-        // A form cannot carry the condition, and its gate is closed; the others replace nothing, or all there is.
+        // A form cannot carry the condition and is denied; the others replace nothing, or remove the object.
         Options::Get(_) | Options::Head(_) | Options::Delete | Options::Post(_) => false,
     }
 }

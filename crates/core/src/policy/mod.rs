@@ -1,37 +1,27 @@
-//! May this namespace ask for this? Names, requests, policies and the decision.
+//! May this namespace have what it asks for? Policies, the decision, and the message of a denial.
 //!
 //! What holds here: nothing is allowed that no rule allows whole, one rule for the whole of one object. A request is
-//! taken apart field by field, so that a new field without a gate does not compile. A policy that cannot be read allows
-//! nothing and refuses nothing: what it might have allowed is unknown.
+//! taken apart field by field, so that a new field that no rule checks does not compile. A policy that cannot be read
+//! allows nothing and refuses nothing: what it might have allowed is unknown.
 
 mod compile;
 mod decide;
-mod duration;
-mod fields;
-mod gates;
-mod glob;
-mod names;
-mod objects;
+mod denial_message;
+mod namespace;
+mod namespace_scope;
 mod pattern;
-mod reach;
-mod redirect;
-mod refusal;
-mod request;
+mod redirect_pattern;
+mod rule_check;
 mod selector;
-mod wishes;
-mod words;
 
-pub(crate) use words::quoted;
-
+pub use crate::request::{
+    Bucket, DurationError, InvalidSpec, IssuanceOptions, Key, KeyGlob, Limits, ListSelection,
+    NameError, Objects, Options, Prefix, RenewBefore, Request, format_duration, parse_duration,
+};
 pub use compile::{CompiledPolicy, PolicyError};
-pub use decide::{Decision, Grant, Listed, Namespace, PolicySet, Refusal};
-pub use duration::{DurationError, format_duration, parse_duration};
-pub use glob::KeyGlob;
-pub use names::{Bucket, Key, NameError, Prefix};
-pub use objects::{ListSelection, Objects};
-pub use reach::Reach;
-pub use request::{InvalidSpec, Limits, Options, RenewBefore, Request};
-pub use wishes::IssuanceOptions;
+pub use decide::{Decision, Grant, Listed, PolicySet, Refusal};
+pub use namespace::Namespace;
+pub use namespace_scope::NamespaceScope;
 
 #[cfg(test)]
 mod tests;

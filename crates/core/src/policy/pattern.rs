@@ -1,13 +1,13 @@
 //! Patterns of names: globs, and templates that expand to what a namespace is called.
 //!
-//! What holds here: for one template, two namespaces that differ in a value it names never expand to names of which one
-//! reaches the other's data. So a template never touches a `*`, a segment holds one template at most (else namespace `a`
+//! What holds here: if two namespaces differ in a value that a template names, neither's expanded name reaches the
+//! other's data. So a template never touches a `*`, a segment holds one template at most (else namespace `a`
 //! with a label `b-c` reads like namespace `a-b` with the label `c`), and a value never holds `/`, `*` or `..`.
 
 use std::borrow::Cow;
 
-use super::decide::Namespace;
-use super::words::quoted;
+use super::namespace::Namespace;
+use crate::text::quoted;
 
 /// A text with `*` for any run of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ pub(super) struct PrefixPattern {
     raw: bool,
 }
 
-/// A prefix of keys as it stands for one namespace.
+/// A prefix of keys, expanded for one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reach<'a> {
+pub(super) struct ExpandedPrefix<'a> {
     begin: Cow<'a, str>,
     raw: bool,
 }
@@ -197,9 +197,9 @@ impl PrefixPattern {
         Ok(Self { template, raw })
     }
 
-    /// What the prefix reaches for this namespace; nothing where a value cannot be used.
-    pub(super) fn reach(&self, namespace: &Namespace<'_>) -> Option<Reach<'_>> {
-        Some(Reach {
+    /// The prefix for this namespace; `None` if a value cannot be used.
+    pub(super) fn expand(&self, namespace: &Namespace<'_>) -> Option<ExpandedPrefix<'_>> {
+        Some(ExpandedPrefix {
             begin: self.template.expand(namespace)?,
             raw: self.raw,
         })
@@ -215,15 +215,15 @@ impl PrefixPattern {
     }
 }
 
-impl Reach<'_> {
+impl ExpandedPrefix<'_> {
     /// Whether the key is the prefix or below it, by whole segments unless the prefix is raw.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn covers(&self, key: &str) -> bool {
         key.strip_prefix(&*self.begin)
             .is_some_and(|rest| self.raw || rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Whether every key that begins so is reached: by whole segments only a prefix that ends in `/` says so.
-    pub(super) fn has_all_under(&self, prefix: &str) -> bool {
+    /// Whether every key that begins with `prefix` is covered. Unless this prefix is raw, `prefix` must end in `/`.
+    pub(super) fn covers_all_under(&self, prefix: &str) -> bool {
         prefix
             .strip_prefix(&*self.begin)
             .is_some_and(|rest| self.raw || (rest.starts_with('/') && rest.ends_with('/')))
@@ -258,7 +258,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// What follows the expanded template in the text; nothing where a value cannot be used.
+    /// What follows the expanded template in the text; `None` if a value cannot be used.
     fn strip<'t>(&self, namespace: &Namespace<'_>, text: &'t str) -> Option<&'t str> {
         self.0.iter().try_fold(text, |rest, part| match part {
             Part::Text(text) => rest.strip_prefix(text.as_str()),
@@ -266,7 +266,7 @@ impl Template {
         })
     }
 
-    /// The text for this namespace; nothing where a value cannot be used.
+    /// The text for this namespace; `None` if a value cannot be used.
     fn expand(&self, namespace: &Namespace<'_>) -> Option<Cow<'_, str>> {
         if let [Part::Text(text)] = self.0.as_slice() {
             return Some(Cow::Borrowed(text));
@@ -351,7 +351,7 @@ impl Part {
         matches!(self, Self::Name | Self::Label(_))
     }
 
-    /// The value for this namespace, where it can stand in a name.
+    /// The value for this namespace; `None` if it cannot stand in a name.
     fn value<'n>(&self, namespace: &Namespace<'n>) -> Option<&'n str> {
         let value = match self {
             Self::Text(_) => return None,

@@ -3,10 +3,11 @@
 //! What holds here: an empty selector selects nothing, unlike Kubernetes' own, and what cannot be read is an error: a
 //! requirement that is dropped would widen the policy.
 
-use super::decide::Namespace;
+use super::namespace::Namespace;
 use super::pattern::Glob;
-use super::words::quoted;
 use crate::api::{LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch};
+use crate::request::is_dns_subdomain;
+use crate::text::quoted;
 
 /// The namespaces of one policy.
 #[derive(Clone, Debug)]
@@ -154,7 +155,7 @@ fn checked_value(value: &str) -> Result<(), String> {
 pub(super) fn is_label_key(key: &str) -> bool {
     match key.split_once('/') {
         None => is_label_name(key),
-        Some((domain, name)) => super::fields::is_dns_subdomain(domain) && is_label_name(name),
+        Some((domain, name)) => is_dns_subdomain(domain) && is_label_name(name),
     }
 }
 

@@ -22,7 +22,7 @@ use super::presigned::SecretUrl;
 use super::query::{Life, SignError, Usable, bucket_url, start_of, usable};
 use super::target::{Style, Target};
 use crate::api::{ContentLengthRange, PostOptions};
-use crate::policy::{Bucket, Key, Prefix};
+use crate::request::{Bucket, Key, Prefix};
 
 /// What S3 replaces, in any field of a form, by the name of the file that is sent.
 const FILE_NAME: &str = "${filename}";

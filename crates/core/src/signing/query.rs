@@ -22,7 +22,7 @@ use super::credentials::Credentials;
 use super::presigned::{Presigned, SecretUrl};
 use super::target::{Style, Target};
 use crate::api::{GetOptions, IfNoneMatch, Method, PutOptions};
-use crate::policy::{Bucket, Key, Options};
+use crate::request::{Bucket, Key, Options};
 
 /// `SigV4`'s limit: seven days.
 const MAX_EXPIRES: Duration = Duration::from_hours(168);

@@ -5,7 +5,7 @@
 
 use super::endpoint::{Endpoint, EndpointError, MAX_HOST, Scheme};
 use crate::api::AddressingStyle;
-use crate::policy::Bucket;
+use crate::request::Bucket;
 
 /// Where the bucket stands in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,7 +19,7 @@ use super::*;
 use crate::api::{
     AddressingStyle, GetOptions, IfNoneMatch, Method, PutOptions, ServerSideEncryption,
 };
-use crate::policy::{Bucket, Key, Options};
+use crate::request::{Bucket, Key, Options};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "the+session/token=";

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Dialect;
 use crate::api::{GetOptions, PutOptions};
-use crate::policy::{Bucket, Key, Options};
+use crate::request::{Bucket, Key, Options};
 
 const AWS: Dialect = Dialect::Aws { partition: "aws" };
 

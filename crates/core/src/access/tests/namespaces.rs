@@ -9,7 +9,8 @@ use super::super::{AccessError, Dialect, namespace_policy};
 use super::iam::allows;
 use super::{AWS, statements};
 use crate::api::Reason;
-use crate::policy::{CompiledPolicy, Decision, Limits, Namespace, PolicySet, Request};
+use crate::policy::{CompiledPolicy, Decision, Namespace, PolicySet};
+use crate::request::{Limits, Request};
 
 fn rule(patch: &Value) -> Value {
     let mut rule = json!({

@@ -7,7 +7,7 @@ use super::super::{AccessError, Dialect, MAX_POLICY, Wanted, request_policy};
 use super::iam::allows;
 use super::{AWS, bucket, get, key, put, statements};
 use crate::api::{GetOptions, PostOptions, Reason};
-use crate::policy::{Key, Objects, Options, Prefix};
+use crate::request::{Key, Objects, Options, Prefix};
 use crate::signing::Endpoint;
 
 fn arn(key: &str) -> String {

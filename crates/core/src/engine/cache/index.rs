@@ -339,7 +339,7 @@ impl Index {
         let broken = compiled.as_ref().err().cloned();
         match compiled {
             Ok(compiled) => self.policy_set.insert(compiled),
-            Err(why) => self.policy_set.insert_broken(&name, &why),
+            Err(_) => self.policy_set.insert_unreadable(&name),
         }
         concerned.extend(self.under_policy(&name));
         concerned.push(work);

@@ -1,57 +1,31 @@
-//! What policies promise: tables by theme, and properties against an attacker who names things.
+//! What policies promise: tables by theme, and properties against an attacker who chooses names.
 #![allow(clippy::expect_used, clippy::panic)]
 // A table is as long as it needs to be.
 #![allow(clippy::too_many_lines)]
 
 mod compile;
 mod decide;
-mod duration;
+mod denial_message;
 mod every_field;
-mod gates;
-mod glob;
 mod isolation;
 mod many;
-mod names;
-mod objects;
 mod prefixes;
-mod redirects;
-mod refusal;
-mod request;
-mod wishes;
-mod words;
+mod redirect_pattern;
+mod rule_check;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CompiledPolicy, Decision, Grant, Limits, Namespace, PolicyError, PolicySet, Request};
+use super::{CompiledPolicy, Decision, Grant, Namespace, PolicyError, PolicySet};
+use crate::request::Request;
+use crate::request::tests::{limits, with};
 
 /// Labels of a namespace.
 type Labels = BTreeMap<String, String>;
 
 fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
     pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
-}
-
-fn limits() -> Limits {
-    Limits {
-        min_duration: Duration::from_mins(5),
-    }
-}
-
-/// The fields of the second laid over the first; `null` removes.
-fn with(mut base: Value, patch: &Value) -> Value {
-    if let (Some(base), Some(patch)) = (base.as_object_mut(), patch.as_object()) {
-        for (key, value) in patch {
-            if value.is_null() {
-                base.remove(key);
-            } else {
-                base.insert(key.clone(), value.clone());
-            }
-        }
-    }
-    base
 }
 
 /// A GET of `team-a/x` in bucket `data` of store `main`, and what the patch says.

@@ -9,7 +9,7 @@ use super::ExpectedUrl;
 use super::read::encode;
 use super::signature::ALGORITHM;
 use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
-use crate::policy::Options;
+use crate::request::Options;
 
 /// How a query parameter is judged.
 pub(super) enum Param {

@@ -20,7 +20,7 @@ use thiserror::Error;
 use super::presigned::Presigned;
 use super::target::Style;
 use crate::api::Method;
-use crate::policy::{Key, Options};
+use crate::request::{Key, Options};
 use expected::Param;
 pub use form::{ExpectedForm, check_form};
 use read::Url;

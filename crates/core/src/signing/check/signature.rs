@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::Mismatch;
-use crate::policy::Bucket;
+use crate::request::Bucket;
 use crate::signing::endpoint::Scheme;
 use crate::signing::target::Style;
 

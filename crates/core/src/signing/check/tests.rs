@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
-use crate::policy::Bucket;
+use crate::request::Bucket;
 use crate::signing::{Credentials, Endpoint, Operation, Scheme, SecretUrl, Target, presign};
 
 const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";

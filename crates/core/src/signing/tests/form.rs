@@ -4,7 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::*;
 use crate::api::{ContentLengthRange, PostOptions};
-use crate::policy::Prefix;
+use crate::request::Prefix;
 use crate::signing::form::signature;
 
 /// The policy document of the S3 API reference, "Example: Browser-Based Upload using HTTP POST (Using AWS Signature

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::api::{ContentLengthRange, PostOptions};
-use crate::policy::Prefix;
+use crate::request::Prefix;
 use crate::signing::check::{ExpectedForm, check_form};
 use crate::signing::{Form, FormField, FormKey, FormOperation, sign_form};
 use Mismatch as M;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::words::quoted;
+use super::error::DurationError;
 
 /// Longer texts than this say no duration that anybody means; it is the schema's bound as well.
 const MAX_TEXT: usize = 32;
@@ -24,14 +24,6 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Go holds a duration in 63 bits of nanoseconds; what it refuses is refused here.
 const MAX_NANOS: u128 = i64::MAX as u128;
 
-/// Why a text is no duration, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text} {fault}; write numbers with units, for example \"12h\", \"90m\" or \"1h30m\"")]
-pub struct DurationError {
-    text: String,
-    fault: &'static str,
-}
-
 /// Parses Go's duration format: one or more numbers, each with a unit (`h`, `m`, `s`, `ms`, `us`, `ns`). Fractions of a
 /// second in the sum are dropped, so that a life is never longer than what was written.
 ///
@@ -44,18 +36,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         }
         Ok(duration)
     });
-    parsed.map_err(|fault| DurationError {
-        text: quoted(text),
-        fault,
-    })
+    parsed.map_err(|fault| DurationError::new(text, fault))
 }
 
 /// As [`parse_duration`], for what may be done at once: `0s` is a delay.
 pub(super) fn parse_delay(text: &str) -> Result<Duration, DurationError> {
-    parse(text).map_err(|fault| DurationError {
-        text: quoted(text),
-        fault,
-    })
+    parse(text).map_err(|fault| DurationError::new(text, fault))
 }
 
 /// Writes a duration shortly, in whole seconds: `12h`, `1h30m`, `45s`, `0s`.

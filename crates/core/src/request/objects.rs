@@ -6,20 +6,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
-use super::glob::KeyGlob;
-use super::names::{Key, NameError, Prefix};
-use super::request::{InvalidSpec, MAX_LIFE};
-use super::words::quoted;
+use super::error::{InvalidSpec, NameError};
+use super::key_glob::KeyGlob;
+use super::names::{Key, Prefix};
+use super::spec::MAX_LIFE;
 use crate::api::{ListOptions, Method};
+use crate::text::quoted;
 
 /// The most keys of one resource.
 const MAX_KEYS: usize = 2048;
 /// The most objects that a listing may ask for or be allowed.
-pub(super) const MAX_OBJECTS: u32 = 10_000;
+pub(crate) const MAX_OBJECTS: u32 = 10_000;
 /// The most globs of each kind.
 const MAX_GLOBS: usize = 32;
 /// The shortest time between two listings that can be asked for or allowed.
-pub(super) const MIN_REFRESH: Duration = Duration::from_mins(1);
+pub(crate) const MIN_REFRESH: Duration = Duration::from_mins(1);
 
 /// Which objects a request is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

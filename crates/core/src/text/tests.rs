@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::words::{all_of, any_of, bounded, first_of, quoted};
+use super::{all_of, any_of, bounded, escaped, first_of, quoted};
 
 #[test]
 fn a_long_text_keeps_both_its_ends() {
@@ -15,10 +15,11 @@ fn a_long_text_keeps_both_its_ends() {
 #[test]
 fn what_would_end_the_quote_or_the_line_is_escaped() {
     assert_eq!(quoted("a\"b\\c\nd'e"), "\"a\\\"b\\\\c\\nd'e\"");
+    assert_eq!(escaped("a\"b\\c\nd'e"), "a\\\"b\\\\c\\nd'e");
 }
 
 #[test]
-fn lists_are_read_aloud() {
+fn a_list_is_written_as_people_say_it() {
     assert_eq!(any_of(&["a"]), "\"a\"");
     assert_eq!(any_of(&["a", "b"]), "\"a\" or \"b\"");
     assert_eq!(any_of(&["a", "b", "c"]), "\"a\", \"b\" or \"c\"");

@@ -1,28 +1,101 @@
-//! Checks of single fields of a `PresignedURL`: each value in the form that S3, HTTP and Kubernetes take.
+//! The method of a request and its options: each value in the form that S3 and HTTP accept.
 //!
-//! What holds here: a value that passes cannot begin a new line or a new header, whatever file it is written to later.
+//! What holds here: options of another method cannot be expressed, and each option is checked by name, so that a new one
+//! without a check does not compile.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::redirect;
-use super::request::InvalidSpec;
-use super::words::quoted;
-use crate::api::{ContentLengthRange, GetOptions, PostOptions, PutOptions, ServerSideEncryption};
+use super::error::InvalidSpec;
+use super::fields::{canned_acl, in_form, printable};
+use super::redirect::redirect_fault;
+use crate::api::{
+    ContentLengthRange, GetOptions, Method, PostOptions, PutOptions, ServerSideEncryption,
+};
+use crate::text::quoted;
 
 /// S3's limit for one PUT or POST: 5 GiB.
-pub(super) const LARGEST_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
+pub(crate) const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 /// S3's limit for user metadata, names and values together, in bytes.
 const MAX_METADATA: usize = 2048;
 const MAX_METADATA_ENTRIES: usize = 32;
 const MAX_TAGS: usize = 10;
 /// What stands for the account's default key in a policy; no key has this name.
-pub(super) const DEFAULT_KMS_KEY: &str = "aws/s3";
+pub(crate) const DEFAULT_KMS_KEY: &str = "aws/s3";
+
+/// A method with its options: those of another method cannot be expressed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Options {
+    /// Download. It also yields a URL for HEAD.
+    Get(GetOptions),
+    /// Metadata only.
+    Head(GetOptions),
+    /// Upload.
+    Put(PutOptions),
+    /// Removal.
+    Delete,
+    /// Upload by a form.
+    Post(PostOptions),
+}
+
+impl Options {
+    /// Parses the block that goes with the method; a block of another method is refused.
+    pub(super) fn parse(
+        method: Method,
+        get: Option<&GetOptions>,
+        put: Option<&PutOptions>,
+        post: Option<&PostOptions>,
+    ) -> Result<Self, InvalidSpec> {
+        let blocks = [
+            (
+                get.is_some(),
+                matches!(method, Method::Get | Method::Head),
+                ("spec.get", "GET or HEAD"),
+            ),
+            (put.is_some(), method == Method::Put, ("spec.put", "PUT")),
+            (
+                post.is_some(),
+                method == Method::Post,
+                ("spec.post", "POST"),
+            ),
+        ];
+        let foreign = blocks.into_iter().find(|&(given, fits, _)| given && !fits);
+        if let Some((_, _, (field, methods))) = foreign {
+            let message = format!(
+                "this block goes with method {methods}, and the method is {}; remove the block, or set spec.method",
+                method.as_str()
+            );
+            return Err(InvalidSpec::new(field, message));
+        }
+        get.map_or(Ok(()), check_get)?;
+        put.map_or(Ok(()), check_put)?;
+        post.map_or(Ok(()), check_post)?;
+        Ok(match method {
+            Method::Get => Self::Get(get.cloned().unwrap_or_default()),
+            Method::Head => Self::Head(get.cloned().unwrap_or_default()),
+            Method::Put => Self::Put(put.cloned().unwrap_or_default()),
+            Method::Delete => Self::Delete,
+            Method::Post => Self::Post(post.cloned().unwrap_or_default()),
+        })
+    }
+
+    /// The method that these options belong to.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::Get(_) => Method::Get,
+            Self::Head(_) => Method::Head,
+            Self::Put(_) => Method::Put,
+            Self::Delete => Method::Delete,
+            Self::Post(_) => Method::Post,
+        }
+    }
+}
 
 /// The options of a GET or HEAD.
-pub(super) fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
+fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
     let GetOptions {
         version_id,
         response_content_type,
@@ -50,7 +123,7 @@ pub(super) fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
 }
 
 /// The options of a PUT.
-pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
+fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
     let PutOptions {
         content_type,
         content_length,
@@ -64,11 +137,11 @@ pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
         tagging,
     } = put;
     printable("spec.put.contentType", content_type.as_deref(), 256)?;
-    if let Some(length) = content_length.filter(|&length| length > LARGEST_UPLOAD) {
+    if let Some(length) = content_length.filter(|&length| length > MAX_UPLOAD) {
         return Err(InvalidSpec::new(
             "spec.put.contentLength",
             format!(
-                "{length} bytes is more than S3 takes in one PUT; give at most {LARGEST_UPLOAD} (5 GiB)"
+                "{length} bytes is more than S3 takes in one PUT; give at most {MAX_UPLOAD} (5 GiB)"
             ),
         ));
     }
@@ -89,7 +162,7 @@ pub(super) fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
 }
 
 /// The options of a POST.
-pub(super) fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
+fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
     let PostOptions {
         content_length_range,
         content_type,
@@ -115,7 +188,7 @@ pub(super) fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
     }
     if let Some(url) = success_action_redirect {
         let field = "spec.post.successActionRedirect";
-        if let Some(fault) = redirect::fault(url) {
+        if let Some(fault) = redirect_fault(url) {
             return Err(InvalidSpec::new(field, format!("{} {fault}", quoted(url))));
         }
         if success_action_status.is_some() {
@@ -132,84 +205,6 @@ pub(super) fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
     metadata
         .iter()
         .try_for_each(|(name, value)| form_field(&format!("{field}[{name}]"), Some(value), 1024))
-}
-
-/// A DNS label (RFC 1123): the name of an endpoint or of a class.
-pub(super) fn dns_label(field: &str, value: &str) -> Result<(), InvalidSpec> {
-    if is_dns_label(value) {
-        return Ok(());
-    }
-    let message = format!(
-        "{} is not a name; give 1 to 63 lower-case letters, digits and hyphens that begin and end with a letter or digit",
-        quoted(value)
-    );
-    Err(InvalidSpec::new(field, message))
-}
-
-/// A DNS subdomain (RFC 1123): the name of a store or of a Secret.
-pub(super) fn dns_subdomain(field: &str, value: &str) -> Result<(), InvalidSpec> {
-    if is_dns_subdomain(value) {
-        return Ok(());
-    }
-    let message = format!(
-        "{} is not a resource's name; give at most 253 lower-case letters, digits, hyphens and dots, \
-         each part beginning and ending with a letter or digit",
-        quoted(value)
-    );
-    Err(InvalidSpec::new(field, message))
-}
-
-/// Whether the text is a DNS subdomain (RFC 1123).
-pub(super) fn is_dns_subdomain(value: &str) -> bool {
-    value.len() <= 253 && value.split('.').all(is_dns_label)
-}
-
-fn is_dns_label(value: &str) -> bool {
-    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    (1..=63).contains(&value.len())
-        && value.chars().all(|c| alphanumeric(c) || c == '-')
-        && value.starts_with(alphanumeric)
-        && value.ends_with(alphanumeric)
-}
-
-/// A header's value: printable ASCII that neither begins nor ends with a space, since clients and proxies trim those.
-fn printable(field: &str, value: Option<&str>, most: usize) -> Result<(), InvalidSpec> {
-    let Some(value) = value else { return Ok(()) };
-    let fault = if value.is_empty() {
-        "is empty; leave the field out, or give a value".to_owned()
-    } else if value.len() > most {
-        format!("has {} bytes; give at most {most}", value.len())
-    } else if !value.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        "holds a character that is not printable ASCII, and HTTP headers take no other; leave it out".to_owned()
-    } else if value.starts_with(' ') || value.ends_with(' ') {
-        "begins or ends with a space, which clients drop; leave it out".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(InvalidSpec::new(
-        field,
-        format!("{} {fault}", quoted(value)),
-    ))
-}
-
-/// A word of known characters.
-fn in_form(
-    field: &str,
-    value: Option<&str>,
-    most: usize,
-    is_part: impl Fn(char) -> bool,
-    remedy: &str,
-) -> Result<(), InvalidSpec> {
-    match value {
-        Some(value) if value.is_empty() || value.len() > most || !value.chars().all(is_part) => {
-            let message = format!(
-                "{} is not in the form that S3 takes; {remedy}",
-                quoted(value)
-            );
-            Err(InvalidSpec::new(field, message))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn checksum(value: Option<&str>) -> Result<(), InvalidSpec> {
@@ -254,24 +249,12 @@ fn kms_key(key: Option<&str>, encryption: Option<ServerSideEncryption>) -> Resul
     }
 }
 
-fn canned_acl(field: &str, acl: Option<&str>) -> Result<(), InvalidSpec> {
-    in_form(
-        field,
-        acl,
-        64,
-        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
-        "give a canned ACL of S3, for example bucket-owner-full-control",
-    )
-}
-
 fn check_range(range: ContentLengthRange) -> Result<(), InvalidSpec> {
     let field = "spec.post.contentLengthRange";
     let ContentLengthRange { min, max } = range;
     let min = min.unwrap_or_default();
-    let fault = if max > LARGEST_UPLOAD {
-        format!(
-            "{max} bytes is more than S3 takes in one POST; give at most {LARGEST_UPLOAD} (5 GiB)"
-        )
+    let fault = if max > MAX_UPLOAD {
+        format!("{max} bytes is more than S3 takes in one POST; give at most {MAX_UPLOAD} (5 GiB)")
     } else if min > max {
         format!("min is {min} and max is {max}, so no upload fits; give a min of at most max")
     } else {

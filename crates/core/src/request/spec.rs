@@ -3,20 +3,21 @@
 //! What holds here: everything that admission refuses is refused again, since a schema can be edited and a stored object
 //! can be older than it. A [`Request`] holds every field that reaches the signature, and no field that does not parse.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
+use super::error::InvalidSpec;
 use super::fields;
 use super::names::Bucket;
 use super::objects::{Fields, Objects, named};
-use super::words::quoted;
-use crate::api::{GetOptions, Method, PostOptions, PresignedUrlSpec, PutOptions, Renew, StoreKind};
+use super::options::Options;
+use crate::api::{Method, PresignedUrlSpec, Renew, StoreKind};
+use crate::text::quoted;
 
 /// The signature's limit for the life of a URL: seven days.
-pub(super) const MAX_LIFE: Duration = Duration::from_hours(168);
+pub(crate) const MAX_LIFE: Duration = Duration::from_hours(168);
 /// The shortest life of a URL.
-pub(super) const MIN_LIFE: Duration = Duration::from_mins(1);
+pub(crate) const MIN_LIFE: Duration = Duration::from_mins(1);
 /// The store of a request that names none.
 const DEFAULT_STORE: &str = "default";
 
@@ -39,21 +40,6 @@ pub struct Request {
     pub options: Options,
 }
 
-/// A method with its options: those of another method cannot be expressed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Options {
-    /// Download. It also yields a URL for HEAD.
-    Get(GetOptions),
-    /// Metadata only.
-    Head(GetOptions),
-    /// Upload.
-    Put(PutOptions),
-    /// Removal.
-    Delete,
-    /// Upload by a form.
-    Post(PostOptions),
-}
-
 /// How much of the life is left when a URL is to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewBefore {
@@ -68,15 +54,6 @@ pub enum RenewBefore {
 pub struct Limits {
     /// The shortest life that may be asked for (`--min-renewed-duration`).
     pub min_duration: Duration,
-}
-
-/// A spec that can never be signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidSpec {
-    /// The field, as it is written: `spec.put.contentType`.
-    pub field: String,
-    /// What was given, what is wrong with it, and what to give.
-    pub message: String,
 }
 
 impl Request {
@@ -125,7 +102,7 @@ impl Request {
             list: list.as_deref(),
             method,
         })?;
-        let options = parse_options(method, get.as_deref(), put.as_deref(), post.as_deref())?;
+        let options = Options::parse(method, get.as_deref(), put.as_deref(), post.as_deref())?;
         let duration = parse_life(duration.as_deref(), renew.unwrap_or_default(), limits)?;
         let renew_before =
             parse_renewal(renew_before.as_deref(), *renew_before_percentage, duration)?;
@@ -153,84 +130,12 @@ impl Request {
     }
 }
 
-impl Options {
-    /// The method that these options belong to.
-    #[must_use]
-    pub const fn method(&self) -> Method {
-        match self {
-            Self::Get(_) => Method::Get,
-            Self::Head(_) => Method::Head,
-            Self::Put(_) => Method::Put,
-            Self::Delete => Method::Delete,
-            Self::Post(_) => Method::Post,
-        }
-    }
-}
-
-impl InvalidSpec {
-    /// An error about one field.
-    #[must_use]
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-        }
-    }
-}
-
-impl fmt::Display for InvalidSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
-
-impl std::error::Error for InvalidSpec {}
-
 fn checked(
     value: Option<&str>,
     field: &str,
     check: impl Fn(&str, &str) -> Result<(), InvalidSpec>,
 ) -> Result<(), InvalidSpec> {
     value.map_or(Ok(()), |value| check(field, value))
-}
-
-fn parse_options(
-    method: Method,
-    get: Option<&GetOptions>,
-    put: Option<&PutOptions>,
-    post: Option<&PostOptions>,
-) -> Result<Options, InvalidSpec> {
-    let blocks = [
-        (
-            get.is_some(),
-            matches!(method, Method::Get | Method::Head),
-            ("spec.get", "GET or HEAD"),
-        ),
-        (put.is_some(), method == Method::Put, ("spec.put", "PUT")),
-        (
-            post.is_some(),
-            method == Method::Post,
-            ("spec.post", "POST"),
-        ),
-    ];
-    let foreign = blocks.into_iter().find(|&(given, fits, _)| given && !fits);
-    if let Some((_, _, (field, methods))) = foreign {
-        let message = format!(
-            "this block goes with method {methods}, and the method is {}; remove the block, or set spec.method",
-            method.as_str()
-        );
-        return Err(InvalidSpec::new(field, message));
-    }
-    get.map_or(Ok(()), fields::check_get)?;
-    put.map_or(Ok(()), fields::check_put)?;
-    post.map_or(Ok(()), fields::check_post)?;
-    Ok(match method {
-        Method::Get => Options::Get(get.cloned().unwrap_or_default()),
-        Method::Head => Options::Head(get.cloned().unwrap_or_default()),
-        Method::Put => Options::Put(put.cloned().unwrap_or_default()),
-        Method::Delete => Options::Delete,
-        Method::Post => Options::Post(post.cloned().unwrap_or_default()),
-    })
 }
 
 fn parse_life(

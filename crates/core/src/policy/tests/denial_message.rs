@@ -367,7 +367,7 @@ fn prefixes_and_forms_are_named_for_what_they_are() {
 #[test]
 fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
     let mut set = policies(&[rule(&json!({"buckets": ["logs"]}))]);
-    set.insert_broken("x", "why");
+    set.insert_unreadable("x");
     let Decision::Unknown { message, .. } = decide(&set, &request(&json!({}))) else {
         panic!("not unknown")
     };
@@ -378,7 +378,7 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
          and nothing is removed on this account."
     );
     for name in ["y", "z", "zz"] {
-        set.insert_broken(name, "why");
+        set.insert_unreadable(name);
     }
     let Decision::Unknown { message, policies } = decide(&set, &request(&json!({}))) else {
         panic!("not unknown")
@@ -441,10 +441,10 @@ proptest! {
         prop_assert!(message.contains(" Closest: policy \"p"), "{}", message);
         prop_assert!(message.ends_with(". Ask for what a rule allows, or ask an admin for a rule."), "{}", message);
 
-        set.insert_broken(&"q".repeat(253), "why");
-        set.insert_broken(&"r".repeat(253), "why");
-        set.insert_broken(&"s".repeat(253), "why");
-        set.insert_broken(&"t".repeat(253), "why");
+        set.insert_unreadable(&"q".repeat(253));
+        set.insert_unreadable(&"r".repeat(253));
+        set.insert_unreadable(&"s".repeat(253));
+        set.insert_unreadable(&"t".repeat(253));
         let Decision::Unknown { message, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
             panic!("not unknown")
         };

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::{KeyGlob, Objects};
-use super::request;
+use super::super::{KeyGlob, Objects, Request};
+use super::{limits, with};
 
 #[test]
 fn a_star_stays_within_a_segment_and_two_do_not() {
@@ -69,8 +69,13 @@ fn what_is_no_glob_is_refused_with_what_to_give() {
 #[test]
 fn a_listing_keeps_what_is_included_and_not_excluded_after_the_prefix() {
     let list = |list| {
-        let asked = request(&json!({"key": null, "prefix": "models/", "list": list}));
-        match asked.objects {
+        let spec = with(
+            json!({"bucket": "data", "prefix": "models/"}),
+            &json!({"list": list}),
+        );
+        let spec = serde_json::from_value(spec).expect("the spec is one");
+        let request = Request::parse(&spec, &limits()).expect("the request parses");
+        match request.objects {
             Objects::List(list) => list,
             other => panic!("not a listing: {other:?}"),
         }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::duration::{format_duration, parse_delay};
-use super::request::InvalidSpec;
-use super::words::quoted;
+use super::error::InvalidSpec;
 use crate::api::{Format, Method, PresignedUrlSpec, Renew, Verify};
+use crate::text::quoted;
 
 /// The longest `ttlAfterExpiry`: a year.
 const MAX_TTL: Duration = Duration::from_hours(8760);

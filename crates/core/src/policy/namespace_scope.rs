@@ -1,22 +1,24 @@
-//! What rules let a namespace reach in one store, as patterns of names: for those who write policies of other systems.
+//! What the rules allow a namespace in one store, as patterns of names: the input of policies of other systems.
 //!
-//! What holds here: a reach is never wider than the rule that it comes from, as far as names and methods go; a template that does
-//! not expand for the namespace reaches nothing.
+//! What holds here: in names and methods, a scope is never wider than its rule. A template that does not expand for the
+//! namespace has no scope.
 
 use std::collections::BTreeSet;
 
 use super::compile::Rule;
-use super::decide::{Namespace, PolicySet};
+use super::decide::PolicySet;
+use super::namespace::Namespace;
 use crate::api::PolicyMethod;
 
 /// One bucket pattern and one prefix of one rule, and what may be done there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reach {
+pub struct NamespaceScope {
     /// A bucket's name, with `*` for any run of characters.
     pub bucket: String,
-    /// What keys begin with; without its last `/` where whole segments are meant.
+    /// What keys begin with; without its last `/` unless it is raw.
     pub prefix: String,
-    /// Whether the prefix goes on within a segment; else the key is it, or goes on with a `/`.
+    /// Whether a key may continue within the prefix's last segment. Otherwise a key is the prefix itself, or continues
+    /// with a `/`.
     pub raw: bool,
     /// What may be done.
     pub methods: BTreeSet<PolicyMethod>,
@@ -29,26 +31,30 @@ pub struct Reach {
 }
 
 impl PolicySet {
-    /// What the namespace may reach in a store by any rule of any policy that can be read.
+    /// What any rule of any readable policy allows the namespace in a store.
     #[must_use]
-    pub fn reach(&self, namespace: &Namespace<'_>, store: &str) -> BTreeSet<Reach> {
+    pub fn namespace_scopes(
+        &self,
+        namespace: &Namespace<'_>,
+        store: &str,
+    ) -> BTreeSet<NamespaceScope> {
         self.policies
             .values()
             .flatten()
             .filter(|policy| policy.namespaces.selects(namespace))
             .flat_map(|policy| &policy.rules)
             .filter(|rule| rule.stores.iter().any(|glob| glob.matches(store)))
-            .flat_map(|rule| reach_of(rule, namespace))
+            .flat_map(|rule| scopes_of(rule, namespace))
             .collect()
     }
 }
 
-fn reach_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<Reach> {
+fn scopes_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<NamespaceScope> {
     let methods = methods(rule);
     if methods.is_empty() {
         return Vec::new();
     }
-    // A pattern that matches what it is shown as has expanded: what could not is shown with a stand-in.
+    // A pattern that does not expand is shown with a stand-in, which it does not match.
     let buckets = rule.buckets.iter().filter_map(|pattern| {
         let shown = pattern.shown(namespace);
         pattern.matches(namespace, &shown).then_some(shown)
@@ -61,15 +67,18 @@ fn reach_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<Reach> {
                     Some(prefix) => (prefix, true),
                     None => (shown.strip_suffix('/').unwrap_or(&shown), false),
                 };
-                pattern.reach(namespace)?.has(prefix).then(|| Reach {
-                    bucket: bucket.clone(),
-                    prefix: prefix.to_owned(),
-                    raw,
-                    methods: methods.clone(),
-                    versions: rule.versions,
-                    acls: !rule.upload.acls.is_empty(),
-                    tags: !rule.upload.tag_keys.is_empty(),
-                })
+                pattern
+                    .expand(namespace)?
+                    .covers(prefix)
+                    .then(|| NamespaceScope {
+                        bucket: bucket.clone(),
+                        prefix: prefix.to_owned(),
+                        raw,
+                        methods: methods.clone(),
+                        versions: rule.versions,
+                        acls: !rule.upload.acls.is_empty(),
+                        tags: !rule.upload.tag_keys.is_empty(),
+                    })
             });
             prefixes.collect::<Vec<_>>()
         })

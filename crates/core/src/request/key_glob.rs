@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::words::quoted;
+use crate::text::quoted;
 
 /// The longest glob, in characters; it is the schema's bound as well.
 const LONGEST: usize = 256;

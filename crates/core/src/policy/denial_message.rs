@@ -7,15 +7,12 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow::Continue;
 
 use super::compile::{CompiledPolicy, Rule};
-use super::decide::Namespace;
-use super::duration::format_duration;
-use super::gates::{About, Fault};
-use super::names::Key;
-use super::objects::{ListSelection, Objects};
-use super::pattern::{Glob, Reach, Unusable};
-use super::redirect::RedirectPattern;
-use super::request::{Options, Request};
-use super::words::{all_of, any_of, bounded, first_of, quoted};
+use super::namespace::Namespace;
+use super::pattern::{ExpandedPrefix, Glob, Unusable};
+use super::redirect_pattern::RedirectPattern;
+use super::rule_check::{Subject, Violation};
+use crate::request::{Key, ListSelection, Objects, Options, Request, format_duration};
+use crate::text::{all_of, any_of, bounded, first_of, quoted};
 
 /// The most that a message holds, in bytes.
 const MAX_MESSAGE: usize = 1024;
@@ -240,8 +237,8 @@ fn closest(
 /// How many gates are closed: those of the object first, for a rule about another object is no near miss.
 fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize, usize) {
     let (mut object, mut options) = (0, 0);
-    let _ = rule.judge(namespace, request, About::Whole, &mut |fault| {
-        *if fault.is_of_the_object() {
+    let _ = rule.check(namespace, request, Subject::Whole, &mut |violation| {
+        *if violation.is_of_the_object() {
             &mut object
         } else {
             &mut options
@@ -253,8 +250,8 @@ fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize
 
 fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String {
     let mut clauses = Vec::new();
-    let _ = rule.judge(namespace, request, About::Whole, &mut |fault| {
-        clauses.push(clause(rule, namespace, request, &fault));
+    let _ = rule.check(namespace, request, Subject::Whole, &mut |violation| {
+        clauses.push(clause(rule, namespace, request, &violation));
         Continue(())
     });
     let mut length = 0;
@@ -274,14 +271,19 @@ fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String 
 }
 
 /// What the rule says where the gate is closed, to stand after the rule's name.
-fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fault<'_>) -> String {
+fn clause(
+    rule: &Rule,
+    namespace: &Namespace<'_>,
+    request: &Request,
+    violation: &Violation<'_>,
+) -> String {
     let upload = &rule.upload;
     let (block, size) = match &request.options {
         Options::Post(_) => ("post", "contentLengthRange"),
         _ => ("put", "contentLength"),
     };
-    match fault {
-        Fault::Label(Unusable {
+    match violation {
+        Violation::Label(Unusable {
             label,
             present: false,
         }) => {
@@ -290,19 +292,19 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
                 quoted(label)
             )
         }
-        Fault::Label(Unusable {
+        Violation::Label(Unusable {
             label,
             present: true,
         }) => format!(
             "needs the namespace's label {}, whose value cannot stand in a name",
             quoted(label)
         ),
-        Fault::Store => only("is for store", "names no store", &globs(&rule.stores)),
-        Fault::Bucket => {
+        Violation::Store => only("is for store", "names no store", &globs(&rule.stores)),
+        Violation::Bucket => {
             let buckets: Vec<_> = rule.buckets.iter().map(|b| b.shown(namespace)).collect();
             only("is for bucket", "names no bucket", &buckets)
         }
-        Fault::Key => {
+        Violation::Key => {
             let prefixes: Vec<_> = rule.prefixes.iter().map(|p| p.shown(namespace)).collect();
             only(
                 key_clause(rule, namespace, request),
@@ -310,44 +312,44 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
                 &prefixes,
             )
         }
-        Fault::Method => match methods(rule).as_slice() {
+        Violation::Method => match methods(rule).as_slice() {
             [] => "names no method".to_owned(),
             [one] => format!("allows only {one}"),
             [first @ .., last] => format!("allows only {} and {last}", first.join(", ")),
         },
-        Fault::Endpoint => only(
+        Violation::Endpoint => only(
             "allows only endpoint",
             "allows only the store's default endpoint",
             &globs(&rule.endpoints),
         ),
-        Fault::Duration => format!("allows at most {}", format_duration(rule.max_duration)),
-        Fault::Version => "does not allow get.versionId".to_owned(),
-        Fault::ResponseOverrides => "does not allow get.response* fields".to_owned(),
-        Fault::Objects => format!("allows at most {} objects", rule.max_objects),
-        Fault::RefreshInterval => format!(
+        Violation::Duration => format!("allows at most {}", format_duration(rule.max_duration)),
+        Violation::Version => "does not allow get.versionId".to_owned(),
+        Violation::ResponseOverrides => "does not allow get.response* fields".to_owned(),
+        Violation::Objects => format!("allows at most {} objects", rule.max_objects),
+        Violation::RefreshInterval => format!(
             "needs list.refreshInterval of {} or more",
             format_duration(rule.min_refresh_interval)
         ),
-        Fault::SizeMissing => format!("needs {block}.{size}, at most {}", upload.max_bytes),
-        Fault::Size => format!("allows at most {} bytes", upload.max_bytes),
-        Fault::KmsKey => only("allows only KMS key", "allows no KMS key", &upload.kms_keys),
-        Fault::StorageClass => only(
+        Violation::SizeMissing => format!("needs {block}.{size}, at most {}", upload.max_bytes),
+        Violation::Size => format!("allows at most {} bytes", upload.max_bytes),
+        Violation::KmsKey => only("allows only KMS key", "allows no KMS key", &upload.kms_keys),
+        Violation::StorageClass => only(
             "allows only put.storageClass",
             "does not allow put.storageClass",
             &upload.storage_classes,
         ),
-        Fault::Acl => only(
+        Violation::Acl => only(
             &format!("allows only {block}.acl"),
             &format!("does not allow {block}.acl"),
             &upload.acls,
         ),
-        Fault::Metadata => format!("does not allow {block}.metadata"),
-        Fault::Tag(key) => format!(
+        Violation::Metadata => format!("does not allow {block}.metadata"),
+        Violation::Tag(key) => format!(
             "does not allow the tag {}{}",
             quoted(key),
             only(", only", "", &upload.tag_keys)
         ),
-        Fault::Redirect => {
+        Violation::Redirect => {
             let urls: Vec<_> = upload
                 .redirects
                 .iter()
@@ -359,7 +361,9 @@ fn clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request, fault: &Fau
                 &urls,
             )
         }
-        Fault::CreateOnly => "takes no form, since it is createOnly (use method PUT)".to_owned(),
+        Violation::CreateOnly => {
+            "takes no form, since it is createOnly (use method PUT)".to_owned()
+        }
     }
 }
 
@@ -370,8 +374,9 @@ fn key_clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> &'st
         return "is for keys under";
     };
     let slashed = format!("{}/", prefix.as_str());
-    let reached = |reach: Reach<'_>| reach.has_all_under(&slashed);
-    if !prefix.as_str().ends_with('/') && rule.reaches(namespace).into_iter().any(reached) {
+    let reached = |reach: ExpandedPrefix<'_>| reach.covers_all_under(&slashed);
+    if !prefix.as_str().ends_with('/') && rule.expanded_prefixes(namespace).into_iter().any(reached)
+    {
         "needs a / at the end of the prefix, since it is for whole folders under"
     } else {
         "is for keys under"

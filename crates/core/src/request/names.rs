@@ -6,10 +6,11 @@
 
 use std::fmt;
 
-use super::words::quoted;
+use super::error::NameError;
+use crate::text::quoted;
 
 /// S3's limit for a key, in bytes of UTF-8.
-const MAX_KEY: usize = 1024;
+const MAX_KEY_BYTES: usize = 1024;
 /// What a bucket's name is made of; it ends the sentence of each refusal.
 const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots \
                            and hyphens that begin and end with a letter or digit";
@@ -26,20 +27,12 @@ pub struct Key(String);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(String);
 
-/// Why a name was refused: what was given, what is wrong with it, and what to give.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NameError(String);
-
 impl Bucket {
     /// Parses the name of a bucket, strictly: names that S3 reserves for something else are refused.
     pub fn parse(name: &str) -> Result<Self, NameError> {
         match bucket_fault(name) {
             None => Ok(Self(name.to_owned())),
-            Some(fault) => Err(NameError(format!(
-                "{} {fault}; {BUCKET_FORM}",
-                quoted(name)
-            ))),
+            Some(fault) => Err(NameError::new(name, format!("{fault}; {BUCKET_FORM}"))),
         }
     }
 
@@ -61,7 +54,7 @@ impl Key {
     pub fn parse(key: &str) -> Result<Self, NameError> {
         match key_fault(key) {
             None => Ok(Self(key.to_owned())),
-            Some(fault) => Err(NameError(format!("{} {fault}", quoted(key)))),
+            Some(fault) => Err(NameError::new(key, fault)),
         }
     }
 
@@ -83,12 +76,12 @@ impl Prefix {
     pub fn parse(prefix: &str) -> Result<Self, NameError> {
         // What follows the last slash goes on in the key: only whole segments are judged, and dots that stand alone.
         let whole = match prefix.strip_suffix('/') {
-            Some(whole) if !whole.is_empty() && prefix.len() <= MAX_KEY => whole,
+            Some(whole) if !whole.is_empty() && prefix.len() <= MAX_KEY_BYTES => whole,
             _ => prefix,
         };
         match (!prefix.is_empty()).then(|| key_fault(whole)).flatten() {
             None => Ok(Self(prefix.to_owned())),
-            Some(fault) => Err(NameError(format!("{} {fault}", quoted(prefix)))),
+            Some(fault) => Err(NameError::new(prefix, fault)),
         }
     }
 
@@ -152,9 +145,9 @@ fn key_fault(key: &str) -> Option<String> {
     if key.is_empty() {
         return Some("is empty; give the key of one object".to_owned());
     }
-    if key.len() > MAX_KEY {
+    if key.len() > MAX_KEY_BYTES {
         return Some(format!(
-            "has {} bytes in UTF-8; S3 allows {MAX_KEY}, so shorten it",
+            "has {} bytes in UTF-8; S3 allows {MAX_KEY_BYTES}, so shorten it",
             key.len()
         ));
     }

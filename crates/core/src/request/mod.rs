@@ -1,0 +1,33 @@
+//! What a `PresignedURL` asks for, parsed once at the edge.
+//!
+//! What holds here: everything that admission refuses is refused again, since a schema can be edited and a stored object
+//! can be older than it. Whether a namespace may have what it asks for is no question of this room: it knows no policy.
+
+mod duration;
+mod error;
+mod fields;
+mod issuance;
+mod key_glob;
+mod names;
+mod objects;
+mod options;
+mod redirect;
+mod spec;
+
+pub(crate) use fields::is_dns_subdomain;
+pub(crate) use objects::{MAX_OBJECTS, MIN_REFRESH};
+pub(crate) use options::{DEFAULT_KMS_KEY, MAX_UPLOAD};
+pub(crate) use redirect::redirect_fault;
+pub(crate) use spec::{MAX_LIFE, MIN_LIFE};
+
+pub use duration::{format_duration, parse_duration};
+pub use error::{DurationError, InvalidSpec, NameError};
+pub use issuance::IssuanceOptions;
+pub use key_glob::KeyGlob;
+pub use names::{Bucket, Key, Prefix};
+pub use objects::{ListSelection, Objects};
+pub use options::Options;
+pub use spec::{Limits, RenewBefore, Request};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,138 @@
+//! Foreign text in messages: names, labels and keys that others wrote, made fit for one readable line.
+//!
+//! What holds here: whatever comes in, what comes out holds no control character and has a bound.
+
+use std::fmt::Write as _;
+
+/// The longest piece of foreign text in a message, in bytes, without its quotes.
+const MAX_TEXT: usize = 96;
+/// How many entries of a list a message names before it counts the rest.
+const MAX_LIST: usize = 3;
+
+/// The text in double quotes, as [`escaped`] writes it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// The text on one line, its control characters, quotes and backslashes escaped, and a long one cut in the middle: both
+/// ends of a key say something.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    if text.chars().map(escaped_len).sum::<usize>() <= MAX_TEXT {
+        escape_into(&mut out, text);
+        return out;
+    }
+    let side = MAX_TEXT / 2;
+    let ends = text.char_indices().map(|(at, c)| (at + c.len_utf8(), c));
+    let head = last_within(ends, side).unwrap_or(0);
+    let tail = last_within(text.char_indices().rev(), side).unwrap_or(text.len());
+    escape_into(&mut out, &text[..head]);
+    out.push('…');
+    escape_into(&mut out, &text[tail..]);
+    out
+}
+
+/// A list of quoted names: `"a", "b" or "c"`; a long list ends in `or 4 more`.
+#[must_use]
+pub fn any_of(names: &[impl AsRef<str>]) -> String {
+    joined(names, "or")
+}
+
+/// As [`any_of`], with `and`.
+#[must_use]
+pub fn all_of(names: &[impl AsRef<str>]) -> String {
+    joined(names, "and")
+}
+
+/// As [`all_of`]; after the first, only names that have at most `max` bytes together.
+#[must_use]
+pub fn first_of(names: &[impl AsRef<str>], max: usize) -> String {
+    let mut length = 0;
+    let fitting = names.iter().take(MAX_LIST).take_while(|name| {
+        length += quoted(name.as_ref()).len();
+        length <= max
+    });
+    joined_up_to(names, fitting.count().max(1), "and")
+}
+
+/// A message of at most `max` bytes: `first`, as many whole `parts` as fit, and `last`.
+#[must_use]
+pub fn bounded(first: &str, separator: &str, parts: &[String], last: &str, max: usize) -> String {
+    let mut out = cut(first, max.saturating_sub(last.len())).to_owned();
+    for (at, part) in parts.iter().enumerate() {
+        let separator = if at == 0 { "" } else { separator };
+        if out.len() + separator.len() + part.len() + last.len() > max {
+            break;
+        }
+        out.push_str(separator);
+        out.push_str(part);
+    }
+    out.push_str(last);
+    out
+}
+
+/// The beginning of the text, at most `max` bytes, cut between characters.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> &str {
+    let end = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|&end| end <= max)
+        .last();
+    &text[..end.unwrap_or(0)]
+}
+
+fn joined(names: &[impl AsRef<str>], last: &str) -> String {
+    joined_up_to(names, MAX_LIST, last)
+}
+
+fn joined_up_to(names: &[impl AsRef<str>], max: usize, last: &str) -> String {
+    let shown = names.len().min(max);
+    let rest = names.len() - shown;
+    let mut out = String::new();
+    for (at, name) in names.iter().take(shown).enumerate() {
+        if at > 0 && rest == 0 && at + 1 == shown {
+            let _ = write!(out, " {last} ");
+        } else if at > 0 {
+            out.push_str(", ");
+        }
+        out.push_str(&quoted(name.as_ref()));
+    }
+    if rest > 0 {
+        let _ = write!(out, " {last} {rest} more");
+    }
+    out
+}
+
+/// The last of the positions up to which the characters fit, escaped.
+fn last_within(chars: impl Iterator<Item = (usize, char)>, max: usize) -> Option<usize> {
+    let mut used = 0;
+    chars
+        .take_while(|&(_, c)| {
+            used += escaped_len(c);
+            used <= max
+        })
+        .map(|(at, _)| at)
+        .last()
+}
+
+fn escaped_len(c: char) -> usize {
+    match c {
+        '\'' => 1,
+        c => c.escape_debug().map(char::len_utf8).sum(),
+    }
+}
+
+fn escape_into(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\'' => out.push('\''),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
