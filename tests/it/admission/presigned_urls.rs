@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::links::{edits, spec};
 use super::{entries, presigned_url};
 
 #[tokio::test]
@@ -442,4 +443,47 @@ async fn what_s3_and_kubernetes_take_is_let_through() {
             ),
         ])
         .await;
+}
+
+#[tokio::test]
+async fn renew_keeps_its_value_whether_it_is_written_or_left_out() {
+    let always = || spec(json!({ "renew": "Always" }));
+    let never = || spec(json!({ "renew": "Never" }));
+    let left_out = || spec(json!({ "renew": null }));
+    for (name, renew, same, other) in [
+        (
+            "renew-always",
+            json!("Always"),
+            vec![always(), left_out()],
+            vec![never()],
+        ),
+        (
+            "renew-left-out",
+            json!(null),
+            vec![always(), left_out()],
+            vec![never()],
+        ),
+        (
+            "renew-never",
+            json!("Never"),
+            vec![never()],
+            vec![always(), left_out()],
+        ),
+    ] {
+        let mut of = json!({ "class": "nobody", "bucket": "models", "key": "llama/weights.bin" });
+        if !renew.is_null() {
+            of["renew"] = renew;
+        }
+        let same: Vec<_> = same.into_iter().map(|edit| ("same", edit)).collect();
+        let other: Vec<_> = other.into_iter().map(|edit| ("other", edit)).collect();
+        for (_, answer) in edits(name, &of, &same).await {
+            assert_eq!(answer, Ok(()), "{name}");
+        }
+        for (_, answer) in edits(name, &of, &other).await {
+            let refused = answer.as_ref().is_err_and(|why| {
+                why.contains("renew cannot be changed: create another PresignedURL")
+            });
+            assert!(refused, "{name}: {answer:?}");
+        }
+    }
 }

@@ -109,6 +109,7 @@ use super::{PresignedUrlStatus, schema};
         .message("renew: Never lists once: remove list.refreshInterval"),
     validation = Rule::new("!has(self.ttlAfterExpiry) || (has(self.renew) && self.renew == 'Never')")
         .message("ttlAfterExpiry goes with renew: Never: what is renewed does not expire"),
+    validation = schema::renew_is_immutable(),
     validation = schema::links_are_fixed()
 )]
 pub struct PresignedUrlSpec {
@@ -178,8 +179,8 @@ pub struct PresignedUrlSpec {
     #[schemars(with = "Method")]
     pub method: Option<Method>,
 
-    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and their end is fixed
-    /// for good; what is signed cannot be edited then.
+    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and their end is
+    /// fixed for good; what is signed cannot be edited then. This field cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Renew")]
     pub renew: Option<Renew>,

@@ -125,11 +125,21 @@ pub(super) fn renews_before_the_end() -> Rule {
     )
 }
 
-/// The rule that what was issued once is not asked for in another way: whoever holds the link knows its end.
+/// The rule that `renew` keeps its value, whether it is written or left out: a resource that is renewed never becomes a
+/// link, nor a link one that is renewed.
+pub(super) fn renew_is_immutable() -> Rule {
+    let value = |of: &str| format!("(has({of}.renew) ? {of}.renew : 'Always')");
+    rule(
+        format!("{} == {}", value("self"), value("oldSelf")),
+        "renew cannot be changed: create another PresignedURL",
+    )
+}
+
+/// The rule that what a link signs keeps its value: whoever holds the link knows its end.
 pub(super) fn links_are_fixed() -> Rule {
     let fixed = [
-        "storeRef", "endpoint", "key", "keys", "prefix", "list", "method", "renew", "duration",
-        "get", "put", "post",
+        "storeRef", "endpoint", "key", "keys", "prefix", "list", "method", "duration", "get",
+        "put", "post",
     ];
     let same: Vec<String> = fixed
         .iter()
