@@ -41,7 +41,7 @@ pub enum ConditionStatus {
     True,
     /// It does not hold.
     False,
-    /// It cannot be told.
+    /// It is not known.
     Unknown,
 }
 
@@ -61,9 +61,9 @@ pub enum ConditionType {
     Allowed,
     /// False while renewals fail and the URL still lives.
     Renewed,
-    /// True when only a person can mend it (kstatus).
+    /// True if only a person can fix it (kstatus).
     Stalled,
-    /// Whether S3 took what was signed, as far as it can be seen without writing.
+    /// Whether S3 accepts what was signed, as far as a test without writing can tell.
     Verified,
     /// Store: every URL was signed with the current credentials.
     CredentialsRolledOut,
@@ -130,26 +130,26 @@ reasons! {
     Allowed => "Nothing.",
     /// The last renewal worked, or none was due yet.
     UpToDate => "Nothing.",
-    /// Work is under way and needs nobody.
+    /// Work is in progress, and no action is needed.
     Progressing => "Wait: the condition changes by itself.",
     /// The spec holds something that can never be signed.
-    InvalidSpec => "Mend the field that the message names.",
+    InvalidSpec => "Fix the field that the message names.",
     /// No policy allows the request.
     PolicyDenied => "Ask for less, or ask an admin for a rule; the message says what the closest rules allow.",
     /// A policy that might allow the request cannot be read.
-    PolicyUnknown => "An admin mends the PresignedURLPolicy that the message names.",
+    PolicyUnknown => "An admin must fix the PresignedURLPolicy that the message names.",
     /// The resource is suspended: nothing new is issued.
     Suspended => "Set spec.suspend to false to go on.",
     /// The store that the spec names does not exist.
     StoreNotFound => "Create the ClusterObjectStore, or name another in spec.storeRef.",
     /// The store's spec cannot be used.
-    StoreInvalid => "An admin mends the ClusterObjectStore; its own Ready condition says how.",
+    StoreInvalid => "An admin must fix the ClusterObjectStore; its own Ready condition says how.",
     /// The store has no endpoint of the name that the spec gives.
     EndpointNotFound => "Name one of the store's endpoints, or leave spec.endpoint out.",
     /// The credentials are not there: the Secret in the operator's namespace, the token file, or all of the AWS chain.
     CredentialsNotFound => "Create what the message names; a Secret goes into the operator's own namespace.",
     /// The credentials are there but cannot be used.
-    CredentialsInvalid => "Mend what the message names in the credentials Secret or the operator's environment.",
+    CredentialsInvalid => "Fix what the message names in the credentials Secret or the operator's environment.",
     /// The credentials have ended.
     CredentialsExpired => "Renew the credentials; the operator takes them up by itself.",
     /// A session token came without its expiry.
@@ -177,35 +177,35 @@ reasons! {
     /// The policy is in force.
     InForce => "Nothing.",
     /// The policy cannot be read and allows nothing.
-    PolicyInvalid => "Mend the field that the message names.",
+    PolicyInvalid => "Fix the field that the message names.",
     /// The store can sign.
     CredentialsReady => "Nothing.",
     /// Fewer objects were found under the prefix than are asked for.
-    NoObjects => "Upload the objects, mend spec.prefix or spec.list, or set spec.list.minObjects to 0.",
+    NoObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
     /// More objects were found under the prefix than are allowed.
     TooManyObjects => "Narrow spec.prefix or spec.list.include, or ask an admin for a larger maxObjects.",
     /// The store did not let the bucket be listed, or not to its end.
-    ListFailed => "Mend what the message names; it is tried again.",
-    /// S3 answered a try of the URL as it should.
+    ListFailed => "Fix what the message names; it is tried again.",
+    /// S3 answered a test of the URL as it should.
     Works => "Nothing.",
-    /// The store takes the signature; whether it takes the upload or the removal shows only when it is done.
+    /// The signature is valid; whether the store accepts the upload or the removal shows only when it is done.
     NotTried => "Nothing; compare the signer's rights with the documentation's table.",
-    /// S3 refuses what was signed for want of a right, or the object does not exist.
+    /// The signer lacks a right for what was signed, or the object does not exist.
     AccessDenied => "Give the signer the action that the message names, or create the object.",
     /// The object does not exist.
-    NoSuchKey => "Create the object, or mend spec.key.",
+    NoSuchKey => "Create the object, or fix spec.key.",
     /// The bucket does not exist.
-    NoSuchBucket => "Create the bucket, or mend spec.bucket.",
+    NoSuchBucket => "Create the bucket, or fix spec.bucket.",
     /// The store computes another signature.
-    SignatureDoesNotMatch => "Mend the secret access key, the region or the endpoint of the store.",
+    SignatureDoesNotMatch => "Fix the secret access key, the region or the endpoint of the store.",
     /// The bucket is in another region than the store says.
     WrongRegion => "Set the region that the message names in the ClusterObjectStore.",
     /// The store's host name cannot be resolved from the operator.
-    HostNotFound => "Mend the store's endpoint, or the cluster's DNS.",
+    HostNotFound => "Fix the store's endpoint, or the cluster's DNS.",
     /// The store takes no connection from the operator.
-    ConnectionFailed => "Mend the store's endpoint, or the network between.",
+    ConnectionFailed => "Fix the store's endpoint, or the network between.",
     /// The store's certificate is not trusted.
-    TlsFailed => "Set the store's caBundle, or mend its certificate.",
+    TlsFailed => "Set the store's caBundle, or fix its certificate.",
     /// The store did not answer in time, or asked to slow down.
     StoreUnavailable => "Usually nothing: it is tried again.",
     /// The store gave an answer that none of the other reasons describes.
@@ -216,19 +216,39 @@ reasons! {
     ClockAgrees => "Nothing.",
     /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any object.
     UnsignedHeadersAccepted => "Set scope: Request on the store's role, or unsignedHeaders: Accept once you have read what it means.",
-    /// It could not be found out what the store does with x-amz headers that were not signed.
+    /// The operator could not find out whether the store accepts x-amz headers that were not signed.
     UnsignedHeadersUnknown => "Let the operator reach the store, set scope: Request on its role, or unsignedHeaders: Accept.",
     /// The store rejects x-amz headers that were not signed.
     UnsignedHeadersRejected => "Nothing.",
-    /// What the session would have to allow does not fit in a session policy.
+    /// The rights that the session needs do not fit in a session policy.
     SessionPolicyTooLarge => "Ask for fewer objects in one resource, or use scope: Namespace or Store.",
     /// The link was issued once and is never renewed.
     NeverRenewed => "Create another PresignedURL.",
-    /// Nothing stands in the way.
+    /// There is no problem that only a person can fix.
     NotStalled => "Nothing.",
 }
 
-/// Puts one condition in its place; keeps `lastTransitionTime` where the status is the same.
+/// The condition of this type.
+#[must_use]
+pub fn condition(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|c| c.type_ == type_.as_str())
+}
+
+/// Whether the conditions say that the resource is `Ready`.
+#[must_use]
+pub fn is_ready(conditions: &[Condition]) -> bool {
+    condition(conditions, ConditionType::Ready).is_some_and(|c| c.status == ConditionStatus::True)
+}
+
+/// Since when the policies have denied the resource; `None` unless the conditions say that they do.
+#[must_use]
+pub fn denied_since(conditions: &[Condition]) -> Option<Timestamp> {
+    condition(conditions, ConditionType::Allowed)
+        .filter(|c| c.status == ConditionStatus::False)
+        .map(|c| c.last_transition_time)
+}
+
+/// Sets one condition; keeps `lastTransitionTime` if its status is the same.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
     type_: ConditionType,

@@ -19,7 +19,10 @@ mod schema;
 mod store;
 mod tidy;
 
-pub use condition::{Condition, ConditionStatus, ConditionType, Reason, set_condition};
+pub use condition::{
+    Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
+    set_condition,
+};
 pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
 pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,

@@ -1,5 +1,6 @@
 //! What the API promises of itself.
 
+use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinitionVersion, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
@@ -192,4 +193,78 @@ fn the_reference_names_every_field_and_every_reason() {
         assert!(reasons.contains(&format!("| `{}` |", reason.as_str())));
         assert!(!reason.meaning().is_empty() && !reason.remedy().is_empty());
     }
+}
+
+fn conditions(all: &[(ConditionType, ConditionStatus)]) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    for (second, (type_, status)) in (1..).zip(all) {
+        let since = Timestamp::from_second(second).expect("a time");
+        let why = (Reason::Allowed, String::new());
+        set_condition(&mut conditions, *type_, *status, why, None, since);
+    }
+    conditions
+}
+
+#[test]
+fn a_condition_is_found_by_its_type_and_kept_where_its_status_is_the_same() {
+    use ConditionStatus::{False, True};
+    use ConditionType::{Allowed, Ready, Stalled};
+    let all = conditions(&[
+        (Ready, True),
+        (Allowed, False),
+        (Ready, True),
+        (Allowed, True),
+    ]);
+    assert_eq!(all.len(), 2);
+    let since = |type_| condition(&all, type_).map(|c| c.last_transition_time.as_second());
+    assert_eq!((since(Ready), since(Allowed)), (Some(1), Some(4)));
+    assert_eq!(since(Stalled), None);
+}
+
+#[test]
+fn a_resource_is_ready_only_if_its_condition_says_so() {
+    use ConditionType::{Allowed, Ready};
+    assert!(!is_ready(&[]));
+    for (status, expected) in [
+        (ConditionStatus::True, true),
+        (ConditionStatus::False, false),
+        (ConditionStatus::Unknown, false),
+    ] {
+        assert_eq!(is_ready(&conditions(&[(Ready, status)])), expected);
+        assert!(!is_ready(&conditions(&[(Allowed, status)])));
+    }
+}
+
+#[test]
+fn a_resource_is_denied_since_its_condition_turned_false() {
+    use ConditionStatus::{False, True, Unknown};
+    use ConditionType::{Allowed, Ready};
+    let since = |all: &[_]| denied_since(&conditions(all)).map(Timestamp::as_second);
+    assert_eq!(since(&[]), None);
+    assert_eq!(since(&[(Allowed, True)]), None);
+    assert_eq!(since(&[(Allowed, Unknown)]), None);
+    assert_eq!(since(&[(Ready, False)]), None);
+    assert_eq!(since(&[(Allowed, True), (Allowed, False)]), Some(2));
+    assert_eq!(since(&[(Allowed, False), (Allowed, False)]), Some(1));
+}
+
+#[test]
+fn every_rule_that_reads_the_old_spec_says_what_cannot_be_changed() {
+    let mut rules = Vec::new();
+    walk(&mut |path, props| {
+        let all = props.x_kubernetes_validations.iter().flatten();
+        for rule in all.filter(|rule| rule.rule.contains("oldSelf")) {
+            rules.push((path.to_owned(), rule.message.clone().unwrap_or_default()));
+        }
+    });
+    let of_the_spec = |message: &str| ("PresignedURL.spec".to_owned(), message.to_owned());
+    assert_eq!(
+        rules,
+        [
+            of_the_spec("renew cannot be changed: create another PresignedURL"),
+            of_the_spec(
+                "with renew: Never what is signed is fixed for good: create another PresignedURL"
+            ),
+        ]
+    );
 }

@@ -126,7 +126,7 @@ pub(super) fn unknown(broken: &[String], namespace: &Namespace<'_>, request: &Re
     };
     let first = format!(
         "It cannot be told whether namespace {} may {}: {policies} {} cannot be read, and no other allows it. An admin \
-         must mend {them}",
+         must fix {them}",
         quoted(namespace.name),
         asked(request),
         all_of(broken)

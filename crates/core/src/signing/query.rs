@@ -52,15 +52,15 @@ pub struct Operation<'a> {
 pub enum SignError {
     /// The access key ID is empty or holds what no access key ID holds.
     #[error(
-        "the access key ID is empty or holds spaces or characters that are not printable ASCII: mend the store's credentials"
+        "the access key ID is empty or holds spaces or characters that are not printable ASCII: fix the store's credentials"
     )]
     AccessKeyId,
     /// The secret access key is empty.
-    #[error("the secret access key is empty: mend the store's credentials")]
+    #[error("the secret access key is empty: fix the store's credentials")]
     SecretAccessKey,
     /// The session token is empty.
     #[error(
-        "the session token is empty: leave it out for static keys, or mend the store's credentials"
+        "the session token is empty: leave it out for static keys, or fix the store's credentials"
     )]
     SessionToken,
     /// A session whose end nobody knows.

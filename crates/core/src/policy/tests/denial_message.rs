@@ -374,7 +374,7 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
     assert_eq!(
         message,
         "It cannot be told whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
-         policy \"x\" cannot be read, and no other allows it. An admin must mend it; until then nothing new is issued \
+         policy \"x\" cannot be read, and no other allows it. An admin must fix it; until then nothing new is issued \
          and nothing is removed on this account."
     );
     for name in ["y", "z", "zz"] {
@@ -388,7 +388,7 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
         message.contains("policies \"x\", \"y\", \"z\" and 1 more cannot be read"),
         "{message}"
     );
-    assert!(message.contains("An admin must mend them;"), "{message}");
+    assert!(message.contains("An admin must fix them;"), "{message}");
 }
 
 proptest! {
