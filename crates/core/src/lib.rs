@@ -1,7 +1,7 @@
 //! The deciding core of presigned-url-operator.
 //!
-//! What holds here: everything is a function of values. No I/O, no clock, no randomness, no order that depends on a
-//! hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
+//! What holds here: everything is a function of values. No I/O, no clock, no randomness, no order that
+//! depends on a hash; the shell (package `presigned-url-operator`) watches, calls and holds the clock.
 
 pub mod access;
 #[allow(

@@ -15,8 +15,8 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped(text))
 }
 
-/// The text on one line, its control characters, quotes and backslashes escaped, and a long one cut in the middle: both
-/// ends of a key say something.
+/// The text on one line, its control characters, quotes and backslashes escaped, and a long one cut in the
+/// middle: both ends of a key say something.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::new();

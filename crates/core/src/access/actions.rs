@@ -1,5 +1,5 @@
-//! The one table of actions: what S3 and KMS check when a request of each kind comes in ("Actions, resources, and condition
-//! keys for Amazon S3" in the service authorization reference).
+//! The one table of actions: what S3 and KMS check for each kind of request ("Actions, resources, and
+//! condition keys for Amazon S3" in the service authorization reference).
 
 use crate::api::{PolicyMethod, PutOptions, ServerSideEncryption};
 use crate::request::Options;
@@ -27,9 +27,9 @@ pub enum Action {
     GenerateDataKey,
 }
 
-/// What an action is checked on.
+/// The kind of resource that an action is checked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum On {
+pub enum ResourceKind {
     /// An object.
     Object,
     /// A bucket.
@@ -55,40 +55,40 @@ impl Action {
         }
     }
 
-    /// What it is checked on.
+    /// The kind of resource that it is checked on.
     #[must_use]
-    pub const fn on(self) -> On {
+    pub const fn on(self) -> ResourceKind {
         match self {
             Self::GetObject
             | Self::GetObjectVersion
             | Self::PutObject
             | Self::PutObjectAcl
             | Self::PutObjectTagging
-            | Self::DeleteObject => On::Object,
-            Self::ListBucket => On::Bucket,
-            Self::Decrypt | Self::GenerateDataKey => On::KmsKey,
+            | Self::DeleteObject => ResourceKind::Object,
+            Self::ListBucket => ResourceKind::Bucket,
+            Self::Decrypt | Self::GenerateDataKey => ResourceKind::KmsKey,
         }
     }
 }
 
-/// A kind of request, as far as it decides about actions.
+/// The part of a request that decides which actions it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Use {
+pub struct RequestKind {
     /// The method.
     pub method: PolicyMethod,
-    /// The newest version is meant, where it is a download.
+    /// For a download: it reads the newest version.
     pub newest: bool,
-    /// A version is named, where it is a download.
+    /// For a download: it names a version.
     pub version: bool,
-    /// An ACL is set.
+    /// The request sets an ACL.
     pub acl: bool,
-    /// Tags are set.
+    /// The request sets tags.
     pub tagging: bool,
-    /// A KMS key may be needed: by what the object, the request or the bucket's default says.
+    /// The object, the request or the bucket's default may need a KMS key.
     pub kms: bool,
 }
 
-impl Use {
+impl RequestKind {
     /// A plain request of this method.
     #[must_use]
     pub const fn of(method: PolicyMethod) -> Self {
@@ -102,7 +102,7 @@ impl Use {
         }
     }
 
-    /// What these options need.
+    /// The kind of a request with these options.
     #[must_use]
     pub fn by(options: &Options) -> Self {
         let method = match options {
@@ -151,8 +151,8 @@ impl Use {
 
 /// The actions that a request needs, in their order.
 #[must_use]
-pub fn actions(of: Use) -> Vec<Action> {
-    let Use {
+pub fn actions(of: RequestKind) -> Vec<Action> {
+    let RequestKind {
         method,
         newest,
         version,

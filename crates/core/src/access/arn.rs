@@ -1,7 +1,7 @@
 //! Names of resources in policies, as one kind of server reads them.
 //!
-//! What holds here: `*`, `?` and `$` of a key never reach a policy as they stand. AWS reads `${*}`, `${?}` and `${$}` as the
-//! characters themselves; other servers may not, and there such keys are refused.
+//! What holds here: `*`, `?` and `$` of a key never reach a policy as they stand. AWS reads `${*}`, `${?}`
+//! and `${$}` as the characters themselves; other servers may not, and there such keys are refused.
 
 use super::error::AccessError;
 use crate::request::Bucket;
@@ -48,12 +48,13 @@ impl Dialect {
         format!("arn:{}:s3:::{bucket}", self.partition())
     }
 
-    /// Whether the server asks for KMS's own actions.
+    /// Whether the server checks KMS's own actions.
     pub(super) const fn has_kms(self) -> bool {
         matches!(self, Self::Aws { .. })
     }
 
-    /// The ARN of what `id` names: an ARN, a key's ID, or what only KMS can resolve, which is any key of the account.
+    /// The ARN of the key that `id` names. `id` is an ARN, a key's ID or an alias; an alias becomes any key
+    /// of the account.
     pub(super) fn kms_arn(self, id: Option<&str>) -> String {
         let any_key = format!("arn:{}:kms:*:*:key/*", self.partition());
         match id {
@@ -96,15 +97,15 @@ impl Dialect {
     }
 }
 
-/// Whether AWS's own S3 answers at an endpoint; `None` is AWS's own of a region. Load balancers and machines have names
-/// under AWS's domains as well, and any server may stand behind those.
+/// Whether AWS's own S3 answers at an endpoint; `None` is AWS's own of a region. Load balancers and machines
+/// have names under AWS's domains as well, and any server may stand behind those.
 #[must_use]
 pub fn is_aws(endpoint: Option<&Endpoint>) -> bool {
     endpoint.is_none_or(|endpoint| is_host_of_s3(endpoint.host()))
 }
 
-/// The forms of "Amazon S3 endpoints and quotas", "Making requests to Amazon S3 over IPv6" and "AWS `PrivateLink` for Amazon
-/// S3".
+/// The forms of "Amazon S3 endpoints and quotas", "Making requests to Amazon S3 over IPv6" and "AWS
+/// `PrivateLink` for Amazon S3".
 fn is_host_of_s3(host: &str) -> bool {
     let name = [".amazonaws.com.cn", ".amazonaws.com", ".api.aws"]
         .iter()

@@ -1,14 +1,14 @@
-//! The text of a policy: as short as it can be said, and in the characters that STS takes.
+//! The text of a session policy: as short as it can be, in the characters that STS accepts.
 //!
-//! What holds here: what one statement says of a resource, no other repeats; the text is ASCII, since STS refuses a policy
-//! that holds a character beyond Latin 1 and JSON can say each of them otherwise.
+//! What holds here: what one statement says of a resource, no other repeats; the text is ASCII, since STS
+//! refuses a policy that holds a character beyond Latin 1 and JSON can say each of them otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::actions::{Action, On};
+use super::actions::{Action, ResourceKind};
 
 /// The longest inline session policy in characters (`Policy` of `AssumeRole` in the STS API reference).
 pub const MAX_POLICY: usize = 2048;
@@ -19,7 +19,7 @@ const VERSION: &str = "2012-10-17";
 #[derive(Debug, Default)]
 pub(super) struct Document {
     /// Actions by the resource that they are checked on: objects and KMS keys.
-    resources: BTreeMap<(On, String), BTreeSet<Action>>,
+    resources: BTreeMap<(ResourceKind, String), BTreeSet<Action>>,
     /// What may be listed of a bucket.
     listings: BTreeMap<String, Listings>,
 }
@@ -35,7 +35,7 @@ struct Listings {
     like: BTreeSet<String>,
 }
 
-/// The prefixes that a listing may ask for.
+/// The prefixes that may be listed.
 #[derive(Clone, Debug)]
 pub(super) enum Listable {
     /// Any.
@@ -79,7 +79,7 @@ impl Document {
     /// The policy. Resources of the same actions share a statement.
     pub(super) fn text(&self) -> String {
         let wider = Wider::of(&self.resources);
-        let mut groups: BTreeMap<(On, Vec<&str>), Vec<&str>> = BTreeMap::new();
+        let mut groups: BTreeMap<(ResourceKind, Vec<&str>), Vec<&str>> = BTreeMap::new();
         for ((on, arn), actions) in &self.resources {
             if !wider.cover(*on, arn, actions) {
                 let actions = actions.iter().map(|action| action.as_str()).collect();
@@ -90,8 +90,8 @@ impl Document {
             .iter()
             .map(|((on, actions), resources)| {
                 // Through S3 only: a session is no way to the key itself.
-                let condition =
-                    (*on == On::KmsKey).then(|| json!({"StringLike": {"kms:ViaService": "s3.*"}}));
+                let condition = (*on == ResourceKind::KmsKey)
+                    .then(|| json!({"StringLike": {"kms:ViaService": "s3.*"}}));
                 statement(actions, resources, condition)
             })
             .collect();
@@ -108,12 +108,12 @@ impl Document {
     }
 }
 
-/// The patterns that end in `*`, by what they are checked on and what is before that.
-struct Wider<'a>(BTreeMap<On, BTreeMap<&'a str, &'a BTreeSet<Action>>>);
+/// The patterns that end in `*`, by the kind of resource and the text before the `*`.
+struct Wider<'a>(BTreeMap<ResourceKind, BTreeMap<&'a str, &'a BTreeSet<Action>>>);
 
 impl<'a> Wider<'a> {
-    fn of(resources: &'a BTreeMap<(On, String), BTreeSet<Action>>) -> Self {
-        let mut patterns: BTreeMap<On, BTreeMap<_, _>> = BTreeMap::new();
+    fn of(resources: &'a BTreeMap<(ResourceKind, String), BTreeSet<Action>>) -> Self {
+        let mut patterns: BTreeMap<ResourceKind, BTreeMap<_, _>> = BTreeMap::new();
         for ((on, arn), actions) in resources {
             if let Some(stem) = arn.strip_suffix('*') {
                 patterns.entry(*on).or_default().insert(stem, actions);
@@ -123,7 +123,7 @@ impl<'a> Wider<'a> {
     }
 
     /// Whether one of them says the same and more.
-    fn cover(&self, on: On, arn: &str, actions: &BTreeSet<Action>) -> bool {
+    fn cover(&self, on: ResourceKind, arn: &str, actions: &BTreeSet<Action>) -> bool {
         let Some(patterns) = self.0.get(&on) else {
             return false;
         };

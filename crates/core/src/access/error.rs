@@ -1,6 +1,6 @@
-//! Why a session cannot be narrowed: to what it would be narrowed, and what to change.
+//! Why there is no session policy, and what to change.
 //!
-//! What holds here: names of other people stand in an error quoted and bounded.
+//! What holds here: foreign text stands in an error quoted and bounded.
 
 use super::document::MAX_POLICY;
 use crate::api::Reason;
@@ -9,18 +9,18 @@ use crate::text::quoted;
 /// Why there is no session policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// It would be longer than STS takes.
+    /// It would be longer than STS accepts.
     #[error(
         "a session for {objects} objects needs a session policy that is longer than the {MAX_POLICY} characters that \
          STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store"
     )]
     TooLarge {
-        /// How many objects were asked for.
+        /// How many objects were requested.
         objects: usize,
-        /// How many of the first of them would fit; 0 where not even one does.
+        /// How many of the first of them would fit; 0 if not even one does.
         fit: usize,
     },
-    /// What the policies allow the namespace is longer than STS takes.
+    /// The session policy of the namespace is longer than STS accepts.
     #[error(
         "what the policies allow namespace {namespace} in store {store} needs a session policy of {characters} characters, \
          and STS takes {MAX_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \

@@ -1,8 +1,8 @@
-//! What a signer must be allowed in the terms of IAM, and how sessions are narrowed to it.
+//! The IAM actions that a signer needs, and session policies that allow no others.
 //!
-//! What holds here: one table says which actions each kind of request needs ([`actions`]); everything that names an action
-//! is made from it. A resource of a policy means the one object that was asked for: what IAM reads as a wildcard or a variable
-//! is escaped, or refused where the server may not know the escape.
+//! What holds here: one table says which actions each kind of request needs ([`actions`]); everything that
+//! names an action is made from it. A resource of a policy means exactly one requested object: a character
+//! that IAM reads as a wildcard or a variable is escaped, or refused if the server may not know the escape.
 
 mod actions;
 mod arn;
@@ -11,12 +11,16 @@ mod error;
 mod name;
 mod session;
 
-pub use actions::{Action, On, Use, actions};
+pub use actions::{Action, RequestKind, ResourceKind, actions};
 pub use arn::{Dialect, is_aws};
 pub use document::MAX_POLICY;
 pub use error::AccessError;
 pub use name::{namespace_session_name, session_name, store_session_name};
-pub use session::{Wanted, namespace_policy, request_policy};
+pub use session::{SessionSubject, namespace_policy, request_policy};
+
+// The names until the other rooms take the new ones.
+pub use actions::{RequestKind as Use, ResourceKind as On};
+pub use session::SessionSubject as Wanted;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
-//! What sessions are called, so that the S3 side's audit log tells for whom a URL was signed.
+//! Names of sessions: the audit log of the S3 side shows by them for whom a URL was signed.
 //!
-//! What holds here: a name has 2 to 64 letters, digits and `+=,.@_-` (`RoleSessionName` in the STS API reference), and two
-//! that differ before they are cut differ afterwards too, by a hash of the whole.
+//! What holds here: a name has 2 to 64 letters, digits and `+=,.@_-` (`RoleSessionName` in the STS API
+//! reference), and two that differ before they are cut differ afterwards too, by a hash of the whole.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::text::cut;
 
-/// The longest name that STS takes.
+/// The longest name that STS accepts.
 const MAX_NAME: usize = 64;
 /// How many digits of the hash a name that was cut ends in.
 const HASH_DIGITS: usize = 10;
@@ -56,7 +56,7 @@ fn labelled(label: &str, name: &str) -> String {
     ))
 }
 
-/// Names of Kubernetes hold nothing else; what is not one stays a name that STS takes.
+/// Replaces the characters that STS refuses; names of Kubernetes hold none.
 fn clean(name: &str) -> String {
     name.chars()
         .map(|c| match c {

@@ -1,10 +1,10 @@
-//! Inline session policies: a session of a role, narrowed to what one request or one namespace needs.
+//! Inline session policies: they narrow a session of a role to what one request or one namespace needs.
 //!
-//! What holds here: a session policy only takes away, so one that is too narrow breaks URLs and one that is too wide
-//! protects less; each says what the table of actions says and no more. Where it cannot be said in the size that STS takes, that
-//! is an error with how many objects would fit, never a wider policy.
+//! What holds here: a session policy only takes away, so one that is too narrow breaks URLs and one that is
+//! too wide protects less; each says what the table of actions says and no more. A policy that would be
+//! longer than STS accepts is an error that says how many objects would fit, never a wider policy.
 
-use super::actions::{Action, On, Use, actions};
+use super::actions::{Action, RequestKind, ResourceKind, actions};
 use super::arn::Dialect;
 use super::document::{self, Document, Listable, MAX_POLICY};
 use super::error::AccessError;
@@ -12,19 +12,19 @@ use crate::api::PolicyMethod;
 use crate::policy::{Namespace, NamespaceScope, PolicySet};
 use crate::request::{Bucket, Key, Objects, Options, Prefix};
 
-/// What is about to be signed, or asked.
+/// What a session is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted<'a> {
+pub enum SessionSubject<'a> {
     /// These objects.
     Keys(&'a [Key]),
-    /// Any object whose key begins so.
+    /// Any object whose key begins with this.
     Under(&'a Prefix),
-    /// A listing of the keys that begin so, and no object.
+    /// A listing of the keys that begin with this, and no object.
     Listing(&'a Prefix),
 }
 
-impl<'a> From<&'a Objects> for Wanted<'a> {
-    /// Of a request that lists, the listing: what it finds is signed by sessions for those keys.
+impl<'a> From<&'a Objects> for SessionSubject<'a> {
+    /// For a request that lists, the listing alone: sessions for the keys that it finds sign the URLs.
     fn from(objects: &'a Objects) -> Self {
         match objects {
             Objects::Key(key) => Self::Keys(std::slice::from_ref(key)),
@@ -38,21 +38,21 @@ impl<'a> From<&'a Objects> for Wanted<'a> {
 /// The session policy for exactly what is being signed.
 ///
 /// # Errors
-/// Where it cannot be said, or not in [`MAX_POLICY`] characters.
+/// The policy cannot be written, or not in [`MAX_POLICY`] characters.
 pub fn request_policy(
     dialect: Dialect,
     bucket: &Bucket,
-    wanted: Wanted<'_>,
+    subject: SessionSubject<'_>,
     options: &Options,
 ) -> Result<String, AccessError> {
-    if let Wanted::Keys(keys) = wanted {
-        let fit = most_that_fit(dialect, bucket, keys, options)?;
+    if let SessionSubject::Keys(keys) = subject {
+        let fit = max_that_fit(dialect, bucket, keys, options)?;
         if fit < keys.len() {
             let objects = keys.len();
             return Err(AccessError::TooLarge { objects, fit });
         }
     }
-    let text = write(dialect, bucket, wanted, options)?;
+    let text = write(dialect, bucket, subject, options)?;
     if text.len() > MAX_POLICY {
         return Err(AccessError::TooLarge { objects: 1, fit: 0 });
     }
@@ -61,11 +61,12 @@ pub fn request_policy(
 
 /// The session policy for all that the policies allow a namespace in a store.
 ///
-/// A `*` in a bucket's name matches any character of an ARN, slashes too, so that a rule for `logs-*` and `a/` also reaches
-/// `b/a/` of those buckets by such a session. What is signed with it is judged by the rule itself all the same.
+/// A `*` in a bucket's name matches any character of an ARN, slashes too, so that a rule for `logs-*` and
+/// `a/` also reaches `b/a/` of those buckets by such a session. The rule itself is still
+/// checked for each URL that such a session signs.
 ///
 /// # Errors
-/// Where it cannot be said, or not in [`MAX_POLICY`] characters.
+/// The policy cannot be written, or not in [`MAX_POLICY`] characters.
 pub fn namespace_policy(
     policies: &PolicySet,
     namespace: &Namespace<'_>,
@@ -94,30 +95,31 @@ pub fn namespace_policy(
 fn write(
     dialect: Dialect,
     bucket: &Bucket,
-    wanted: Wanted<'_>,
+    subject: SessionSubject<'_>,
     options: &Options,
 ) -> Result<String, AccessError> {
     let mut document = Document::default();
     let bucket = dialect.bucket_arn(bucket.as_str());
-    let needed = actions(match wanted {
-        Wanted::Keys(_) | Wanted::Under(_) => Use::by(options),
-        Wanted::Listing(_) => Use::of(PolicyMethod::List),
+    let needed = actions(match subject {
+        SessionSubject::Keys(_) | SessionSubject::Under(_) => RequestKind::by(options),
+        SessionSubject::Listing(_) => RequestKind::of(PolicyMethod::List),
     });
-    match wanted {
-        Wanted::Keys(keys) => {
+    match subject {
+        SessionSubject::Keys(keys) => {
             for key in keys {
                 allow_objects(&mut document, &needed, &key_arn(dialect, &bucket, key)?);
             }
         }
-        Wanted::Under(prefix) => {
+        SessionSubject::Under(prefix) => {
             let arn = format!("{bucket}/{}*", dialect.literal(prefix.as_str())?);
             allow_objects(&mut document, &needed, &arn);
         }
-        // StringEquals knows no wildcards, so there is nothing to escape; without a prefix there is no such condition key.
-        Wanted::Listing(prefix) if prefix.as_str().is_empty() => {
+        // StringEquals knows no wildcards, so there is nothing to escape; without a prefix there is no such
+        // condition key.
+        SessionSubject::Listing(prefix) if prefix.as_str().is_empty() => {
             document.allow_listing(bucket, Listable::All);
         }
-        Wanted::Listing(prefix) => {
+        SessionSubject::Listing(prefix) => {
             document.allow_listing(bucket, Listable::Exactly(prefix.as_str().to_owned()));
         }
     }
@@ -142,11 +144,11 @@ fn allow_scope(
     let bucket = dialect.bucket_arn(bucket);
     let stem = dialect.literal(prefix)?;
     for method in methods {
-        let needed = actions(Use {
+        let needed = actions(RequestKind {
             version: *versions,
             acl: *acls,
             tagging: *tags && *method == PolicyMethod::Put,
-            ..Use::of(*method)
+            ..RequestKind::of(*method)
         });
         if *raw {
             allow_objects(document, &needed, &format!("{bucket}/{stem}*"));
@@ -169,12 +171,21 @@ fn allow_scope(
 }
 
 fn allow_objects(document: &mut Document, needed: &[Action], arn: &str) {
-    document.allow(needed.iter().copied().filter(|a| a.on() == On::Object), arn);
+    document.allow(
+        needed
+            .iter()
+            .copied()
+            .filter(|a| a.on() == ResourceKind::Object),
+        arn,
+    );
 }
 
 fn allow_kms(document: &mut Document, dialect: Dialect, needed: &[Action], key: Option<&str>) {
     if dialect.has_kms() {
-        let needed = needed.iter().copied().filter(|a| a.on() == On::KmsKey);
+        let needed = needed
+            .iter()
+            .copied()
+            .filter(|a| a.on() == ResourceKind::KmsKey);
         document.allow(needed, &dialect.kms_arn(key));
     }
 }
@@ -187,16 +198,16 @@ fn kms_key(options: &Options) -> Option<&str> {
     }
 }
 
-/// How many of the first keys a policy has room for. It is added up, and ends where it is too much: a resource may have
-/// thousands of keys, and this is asked whenever it is looked at.
-fn most_that_fit(
+/// How many of the first keys fit in a policy. The lengths are added up, and the sum stops at the limit: a
+/// resource may have thousands of keys, and each evaluation of it comes here.
+fn max_that_fit(
     dialect: Dialect,
     bucket: &Bucket,
     keys: &[Key],
     options: &Options,
 ) -> Result<usize, AccessError> {
     let one = &keys[..keys.len().min(1)];
-    let mut length = write(dialect, bucket, Wanted::Keys(one), options)?.len();
+    let mut length = write(dialect, bucket, SessionSubject::Keys(one), options)?.len();
     if length > MAX_POLICY {
         return Ok(0);
     }

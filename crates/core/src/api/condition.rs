@@ -1,7 +1,7 @@
 //! Conditions and reasons: every word that the operator can say of a resource, in one place.
 //!
-//! What holds here: a reason is a variant, never a string that was made elsewhere, and each says what to do about it. The
-//! operations manual's table of reasons is generated from [`Reason::ALL`].
+//! What holds here: a reason is a variant, never a string that was made elsewhere, and each says what to do
+//! about it. The operations manual's table of reasons is generated from [`Reason::ALL`].
 
 use jiff::Timestamp;
 use kube::KubeSchema;
@@ -54,8 +54,8 @@ impl From<bool> for ConditionStatus {
 /// The conditions that the operator sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// `PresignedURL`: the Secret holds what the present spec and policies allow, and it is alive. Store: it can sign.
-    /// Policy: it is in force.
+    /// `PresignedURL`: the Secret holds what the present spec and policies allow, and it is alive. Store: it
+    /// can sign. Policy: it is in force.
     Ready,
     /// The policies' decision.
     Allowed,
@@ -146,7 +146,8 @@ reasons! {
     StoreInvalid => "An admin must fix the ClusterObjectStore; its own Ready condition says how.",
     /// The store has no endpoint of the name that the spec gives.
     EndpointNotFound => "Name one of the store's endpoints, or leave spec.endpoint out.",
-    /// The credentials are not there: the Secret in the operator's namespace, the token file, or all of the AWS chain.
+    /// The credentials are not there: the Secret in the operator's namespace, the token file, or all of the
+    /// AWS chain.
     CredentialsNotFound => "Create what the message names; a Secret goes into the operator's own namespace.",
     /// The credentials are there but cannot be used.
     CredentialsInvalid => "Fix what the message names in the credentials Secret or the operator's environment.",
@@ -188,7 +189,8 @@ reasons! {
     ListFailed => "Fix what the message names; it is tried again.",
     /// S3 answered a test of the URL as it should.
     Works => "Nothing.",
-    /// The signature is valid; whether the store accepts the upload or the removal shows only when it is done.
+    /// The signature is valid; whether the store accepts the upload or the removal shows only when it is
+    /// done.
     NotTried => "Nothing; compare the signer's rights with the documentation's table.",
     /// The signer lacks a right for what was signed, or the object does not exist.
     AccessDenied => "Give the signer the action that the message names, or create the object.",
@@ -214,7 +216,8 @@ reasons! {
     ClockSkewed => "Set the clock of the operator's node or of the store.",
     /// The clocks agree.
     ClockAgrees => "Nothing.",
-    /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any object.
+    /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any
+    /// object.
     UnsignedHeadersAccepted => "Set scope: Request on the store's role, or unsignedHeaders: Accept once you have read what it means.",
     /// The operator could not find out whether the store accepts x-amz headers that were not signed.
     UnsignedHeadersUnknown => "Let the operator reach the store, set scope: Request on its role, or unsignedHeaders: Accept.",

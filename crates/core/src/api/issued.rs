@@ -1,6 +1,7 @@
 //! The status of a `PresignedURL`: the record of what was issued for it.
 //!
-//! What holds here: it is written by the operator alone and believed on restart. It never holds a URL or a signature.
+//! What holds here: it is written by the operator alone and believed on restart. It never holds a URL or a
+//! signature.
 
 use jiff::Timestamp;
 use kube::KubeSchema;

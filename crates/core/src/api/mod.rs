@@ -1,8 +1,9 @@
 //! The API: group `presigned.dev`, version `v1alpha1`.
 //!
-//! What holds here: types, their schema and the words of conditions, and nothing else. No decision is made in this
-//! room, and nothing in it knows a client. What admission can refuse is refused by the schema (bounds, patterns, CEL);
-//! the core parses everything again, because a schema can be edited and a stored object can be older than it.
+//! What holds here: types, their schema and the words of conditions, and nothing else. No decision is made in
+//! this room, and nothing in it knows a client. What admission can refuse is refused by the schema (bounds,
+//! patterns, CEL); the core parses everything again, because a schema can be edited and a stored object can
+//! be older than it.
 
 #![allow(
     clippy::duplicated_attributes,

@@ -1,7 +1,8 @@
 //! `PresignedURLPolicy`: what a cluster admin lets namespaces ask for.
 //!
-//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept by the API
-//! server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by being dropped.
+//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept
+//! by the API server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by
+//! being dropped.
 
 use std::collections::BTreeMap;
 
@@ -72,8 +73,8 @@ pub struct NamespaceMatch {
     pub selector: Option<NamespaceLabels>,
 }
 
-/// Kubernetes' label selector, read strictly: a misspelt `matchExpressions` beside `matchLabels` must not widen the
-/// policy by being dropped. Every requirement must hold; without any, nothing is selected.
+/// Kubernetes' label selector, read strictly: a misspelt `matchExpressions` beside `matchLabels` must not
+/// widen the policy by being dropped. Every requirement must hold; without any, nothing is selected.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
@@ -134,19 +135,21 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 253), regex(pattern = schema::NAME_PATTERN)))]
     pub stores: Vec<String>,
-    /// Names of buckets; `*` stands for any run of characters, or `{namespace}` and `{namespace.labels['x']}` expand,
-    /// but not both in one name. Left out: the rule allows nothing.
+    /// Names of buckets; `*` stands for any run of characters, or `{namespace}` and `{namespace.labels['x']}`
+    /// expand, but not both in one name. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 400)))]
     #[x_kube(validation = schema::no_wide_templates())]
     pub buckets: Vec<String>,
-    /// Prefixes of keys. `models/` and `models` allow `models` and all below it; `models*` is the raw S3 prefix; `*` is
-    /// the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand. Left out: the rule allows nothing.
+    /// Prefixes of keys. `models/` and `models` allow `models` and all below it; `models*` is the raw S3
+    /// prefix; `*` is the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand. Left out: the
+    /// rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
     #[x_kube(validation = schema::prefix_forms())]
     pub prefixes: Vec<String>,
-    /// The methods. GET allows HEAD as well; a GET of a prefix needs LIST besides. Left out: the rule allows nothing.
+    /// The methods. GET allows HEAD as well; a GET of a prefix needs LIST besides. Left out: the rule allows
+    /// nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub methods: Vec<PolicyMethod>,
@@ -177,8 +180,8 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
     pub tag_keys: Vec<String>,
-    /// Where a POST may send the browser after the upload (`successActionRedirect`): whole URLs, or a URL with `*` as
-    /// its last character, after the host's `/`.
+    /// Where a POST may send the browser after the upload (`successActionRedirect`): whole URLs, or a URL
+    /// with `*` as its last character, after the host's `/`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 8, max = 2048)))]
     pub redirects: Vec<String>,

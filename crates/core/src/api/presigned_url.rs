@@ -1,7 +1,7 @@
 //! `PresignedURL`: what a tenant asks for.
 //!
-//! What holds here: a field is in the API only if the operator acts on it, and no field has a schema default, so that a
-//! later release may change a default without changing anybody's hash.
+//! What holds here: a field is in the API only if the operator acts on it, and no field has a schema default,
+//! so that a later release may change a default without changing anybody's hash.
 
 use std::collections::BTreeMap;
 
@@ -117,13 +117,14 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_ref: Option<StoreRef>,
 
-    /// Which of the store's named endpoints the consumers of the URL use. Left out: the store's default endpoint.
+    /// Which of the store's named endpoints the consumers of the URL use. Left out: the store's default
+    /// endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub endpoint: Option<String>,
 
-    /// The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. ARNs, access points and S3 Express directory
-    /// buckets are refused.
+    /// The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. ARNs, access points and S3 Express
+    /// directory buckets are refused.
     #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
     #[x_kube(
         validation = Rule::new("!self.contains('..') && !self.contains('.-') && !self.contains('-.')")
@@ -135,8 +136,8 @@ pub struct PresignedUrlSpec {
     )]
     pub bucket: String,
 
-    /// The object's key: 1 to 1,024 bytes of UTF-8, without a leading `/`, without empty, `.` or `..` segments, without
-    /// control characters and without `${`.
+    /// The object's key: 1 to 1,024 bytes of UTF-8, without a leading `/`, without empty, `.` or `..`
+    /// segments, without control characters and without `${`.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(
         validation = Rule::new("size(bytes(self)) <= 1024").message("key is longer than S3's 1,024 bytes (UTF-8)"),
@@ -149,15 +150,16 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 
-    /// The keys of several objects, in the same form, for GET, HEAD, PUT or DELETE: one URL each, in `urls.json`.
+    /// The keys of several objects, in the same form, for GET, HEAD, PUT or DELETE: one URL each, in
+    /// `urls.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), inner(length(min = 1, max = 1024)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub keys: Option<Vec<String>>,
 
-    /// What the objects' keys begin with. With GET the bucket is listed and each object gets a URL; with POST the form's
-    /// sender chooses the rest of the key. It ends in `/`, unless the policy allows it as a raw prefix; empty is the
-    /// whole bucket.
+    /// What the objects' keys begin with. With GET the bucket is listed and each object gets a URL; with POST
+    /// the form's sender chooses the rest of the key. It ends in `/`, unless the policy allows it as a raw
+    /// prefix; empty is the whole bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(
@@ -179,26 +181,28 @@ pub struct PresignedUrlSpec {
     #[schemars(with = "Method")]
     pub method: Option<Method>,
 
-    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and their end is
-    /// fixed for good; what is signed cannot be edited then. This field cannot be changed.
+    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and
+    /// their end is fixed for good; what is signed cannot be edited then. This field cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Renew")]
     pub renew: Option<Renew>,
 
-    /// With `renew: Never`: this long after the end the resource is deleted, for example `24h`. Left out: it stays.
+    /// With `renew: Never`: this long after the end the resource is deleted, for example `24h`. Left out: it
+    /// stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("ttlAfterExpiry", "0s", "8760h"))]
     pub ttl_after_expiry: Option<String>,
 
-    /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the policy
-    /// allows and what the credentials can give.
+    /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the
+    /// policy allows and what the credentials can give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("duration", "1m", "168h"))]
     pub duration: Option<String>,
 
-    /// Renew when this much of the life is left, for example `2h`. Left out: when two thirds of the real life are left.
+    /// Renew when this much of the life is left, for example `2h`. Left out: when two thirds of the real life
+    /// are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("renewBefore", "1s", "168h"))]
@@ -213,7 +217,8 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub get: Option<Box<GetOptions>>,
 
-    /// Options of a PUT. Each becomes a signed header that the client must send as it stands in the Secret's `headers`.
+    /// Options of a PUT. Each becomes a signed header that the client must send as it stands in the Secret's
+    /// `headers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put: Option<Box<PutOptions>>,
 
@@ -221,16 +226,16 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post: Option<Box<PostOptions>>,
 
-    /// Further files for programs, beside `urls.json`, where there are several objects: `urls.txt` (wget), `aria2.txt`
-    /// (aria2c, GET only) and `curl.conf`.
+    /// Further files for programs, beside `urls.json`, where there are several objects: `urls.txt` (wget),
+    /// `aria2.txt` (aria2c, GET only) and `curl.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub formats: Option<Vec<Format>>,
 
-    /// Whether the URLs are tried, by a GET of the first byte. `Report` (left out): at the first issue and after a change,
-    /// and the condition `Verified` says what S3 answered. `Require`: before each issue, and only what worked is published.
-    /// `Never`: not at all.
+    /// Whether the URLs are tried, by a GET of the first byte. `Report` (left out): at the first issue and
+    /// after a change, and the condition `Verified` says what S3 answered. `Require`: before each issue, and
+    /// only what worked is published. `Never`: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Verify")]
     pub verify: Option<Verify>,
@@ -329,7 +334,8 @@ pub enum Renew {
     Never,
 }
 
-/// Whether URLs are tried before or after they are published. A try is a GET of the first byte, never a write.
+/// Whether URLs are tried before or after they are published. A try is a GET of the first byte, never a
+/// write.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verify {
     /// At the first issue and after a change; the condition `Verified` tells the outcome.
@@ -385,8 +391,8 @@ pub struct ListOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub max_objects: Option<u32>,
-    /// Globs of keys, after the prefix: `*` stands for any run of characters but `/`, `**` for any run, `?` for one
-    /// character but `/`. Left out: every object.
+    /// Globs of keys, after the prefix: `*` stands for any run of characters but `/`, `**` for any run, `?`
+    /// for one character but `/`. Left out: every object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 256)))]
     pub include: Option<Vec<String>>,
@@ -443,8 +449,8 @@ pub struct PutOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub content_type: Option<String>,
-    /// The exact size of the upload in bytes, at most 5 GiB (S3's limit for one PUT). Needed unless the policy says
-    /// `allowUnsizedPut`.
+    /// The exact size of the upload in bytes, at most 5 GiB (S3's limit for one PUT). Needed unless the
+    /// policy says `allowUnsizedPut`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 5_368_709_120_u64))]
     pub content_length: Option<u64>,
@@ -460,7 +466,8 @@ pub struct PutOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "IfNoneMatch")]
     pub if_none_match: Option<IfNoneMatch>,
-    /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` where `kmsKeyID` is left out).
+    /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` where `kmsKeyID` is
+    /// left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ServerSideEncryption")]
     pub server_side_encryption: Option<ServerSideEncryption>,
@@ -476,8 +483,8 @@ pub struct PutOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = schema::DNS_LABEL))]
     pub acl: Option<String>,
-    /// User metadata (`x-amz-meta-*`): at most 32 entries, names of lower-case letters, digits and hyphens, values of
-    /// printable ASCII. Needs `allowMetadata` in the policy.
+    /// User metadata (`x-amz-meta-*`): at most 32 entries, names of lower-case letters, digits and hyphens,
+    /// values of printable ASCII. Needs `allowMetadata` in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::header_values")]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-z0-9][a-z0-9-]{0,63}$'))")
@@ -581,8 +588,8 @@ impl ServerSideEncryption {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretTemplate {
-    /// Labels of the Secret. Keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and argocd.argoproj.io are
-    /// refused.
+    /// Labels of the Secret. Keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and
+    /// argocd.argoproj.io are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_values")]
     #[x_kube(

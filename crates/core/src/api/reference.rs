@@ -1,7 +1,7 @@
 //! The API's reference for readers, made from what is installed: the CRDs and the reasons.
 //!
-//! What holds here: nothing is said twice. A field's words are those of its type, a refusal's are those of the rule that
-//! makes it, so that the pages cannot disagree with the server.
+//! What holds here: nothing is said twice. A field's words are those of its type, a refusal's are those of
+//! the rule that makes it, so that the pages cannot disagree with the server.
 
 use std::fmt::{Display, Write as _};
 
@@ -163,12 +163,12 @@ fn bounds(props: &JSONSchemaProps) -> Vec<String> {
     .collect()
 }
 
-fn range<T: Display + PartialEq>(least: Option<T>, most: Option<T>, unit: &str) -> Option<String> {
-    match (least, most) {
-        (Some(least), Some(most)) if least == most => Some(format!("{most}{unit}")),
-        (Some(least), Some(most)) => Some(format!("{least} to {most}{unit}")),
-        (None, Some(most)) => Some(format!("at most {most}{unit}")),
-        (Some(least), None) => Some(format!("at least {least}{unit}")),
+fn range<T: Display + PartialEq>(min: Option<T>, max: Option<T>, unit: &str) -> Option<String> {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => Some(format!("{max}{unit}")),
+        (Some(min), Some(max)) => Some(format!("{min} to {max}{unit}")),
+        (None, Some(max)) => Some(format!("at most {max}{unit}")),
+        (Some(min), None) => Some(format!("at least {min}{unit}")),
         (None, None) => None,
     }
 }

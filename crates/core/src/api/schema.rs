@@ -1,7 +1,8 @@
 //! Schema fragments and rules that the kinds share.
 //!
-//! What holds here: every string has a bound and a form that ends a line injection before it begins. A form is written
-//! as a `pattern` and becomes a rule with a sentence (`tidy.rs`): a regular expression tells nobody what to write.
+//! What holds here: every string has a bound and a form that ends a line injection before it begins. A form
+//! is written as a `pattern` and becomes a rule with a sentence (`tidy.rs`): a regular expression tells
+//! nobody what to write.
 
 use kube::core::Rule;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -44,8 +45,8 @@ const LABEL_VALUE: &str = "^(([A-Za-z0-9][A-Za-z0-9_.-]*)?[A-Za-z0-9])?$";
 /// The value of an S3 tag.
 const TAG_VALUE: &str = "^[A-Za-z0-9 +=._:/@-]*$";
 
-/// Go's duration format without a sign. The digits are bounded so that no number overflows while a rule is evaluated: an
-/// overflow is an error of the server's own, without our sentence.
+/// Go's duration format without a sign. The digits are bounded so that no number overflows while a rule is
+/// evaluated: an overflow is an error of the server's own, without our sentence.
 const DURATION: &str = "^([0-9]{1,5}([.][0-9]{1,9})?h|[0-9]{1,7}([.][0-9]{1,9})?m|[0-9]{1,9}([.][0-9]{1,9})?(s|ms|us|ns))+$";
 /// A label's or annotation's key: an optional DNS prefix and a name.
 const QUALIFIED_NAME: &str = "^([a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$";
@@ -125,8 +126,8 @@ pub(super) fn renews_before_the_end() -> Rule {
     )
 }
 
-/// The rule that `renew` keeps its value, whether it is written or left out: a resource that is renewed never becomes a
-/// link, nor a link one that is renewed.
+/// The rule that `renew` keeps its value, whether it is written or left out: a resource that is renewed never
+/// becomes a link, nor a link one that is renewed.
 pub(super) fn renew_is_immutable() -> Rule {
     let value = |of: &str| format!("(has({of}.renew) ? {of}.renew : 'Always')");
     rule(

@@ -1,7 +1,7 @@
 //! `ClusterObjectStore`: where and with what the operator signs.
 //!
-//! What holds here: credentials are named, never held. A Secret that is named is read in the operator's own namespace
-//! only, so that a store cannot be used to read another namespace's Secrets.
+//! What holds here: credentials are named, never held. A Secret that is named is read in the operator's own
+//! namespace only, so that a store cannot be used to read another namespace's Secrets.
 
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
@@ -65,11 +65,12 @@ pub struct ClusterObjectStoreSpec {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct S3Store {
-    /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names its own.
+    /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names
+    /// its own.
     #[schemars(length(min = 1, max = 64), regex(pattern = schema::REGION))]
     pub region: String,
-    /// Where the store answers: scheme, host and port, for example `https://minio.example.com:9000`. Left out: AWS's
-    /// endpoint of the region. It is also what consumers use unless they name one of `endpoints`.
+    /// Where the store answers: scheme, host and port, for example `https://minio.example.com:9000`. Left
+    /// out: AWS's endpoint of the region. It is also what consumers use unless they name one of `endpoints`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub endpoint: Option<String>,
@@ -93,10 +94,10 @@ pub struct S3Store {
     #[x_kube(validation = Rule::new("self.contains('-----BEGIN CERTIFICATE-----')")
         .message("caBundle holds PEM certificates: it must contain -----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
-    /// What the store does with `x-amz-*` headers that a client adds to a presigned request and that were not signed. Left
-    /// out: Reject, as AWS does; a store that is found to accept them gets no PUT signed unless its role says `scope:
-    /// Request`, since the client could make the upload a copy of any object that the signer reads. `Accept`: PUTs are
-    /// signed all the same.
+    /// What the store does with `x-amz-*` headers that a client adds to a presigned request and that were not
+    /// signed. Left out: Reject, as AWS does; a store that is found to accept them gets no PUT signed unless
+    /// its role says `scope: Request`, since the client could make the upload a copy of any object that the
+    /// signer reads. `Accept`: PUTs are signed all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "UnsignedHeaders")]
     pub unsigned_headers: Option<UnsignedHeaders>,
@@ -119,7 +120,8 @@ pub struct NamedEndpoint {
 /// How a bucket is addressed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressingStyle {
-    /// `VirtualHost` for AWS (`Path` where the bucket's name holds a dot), `Path` for an endpoint of one's own.
+    /// `VirtualHost` for AWS (`Path` where the bucket's name holds a dot), `Path` for an endpoint of one's
+    /// own.
     #[default]
     Auto,
     /// `https://host/bucket/key`
@@ -144,7 +146,8 @@ pub enum UnsignedHeaders {
 #[x_kube(validation = Rule::new("(has(self.default) ? 1 : 0) + (has(self.secretRef) ? 1 : 0) + (has(self.webIdentity) ? 1 : 0) + (has(self.assumeRole) ? 1 : 0) == 1")
     .message("credentials: set exactly one of default, secretRef, webIdentity and assumeRole"))]
 pub struct StoreCredentials {
-    /// The AWS chain of the operator's own process: environment, profile, web identity (IRSA), Pod Identity, IMDS.
+    /// The AWS chain of the operator's own process: environment, profile, web identity (IRSA), Pod Identity,
+    /// IMDS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<DefaultCredentials>,
     /// A Secret in the operator's own namespace.
@@ -175,8 +178,9 @@ pub struct AssumedRole {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub sts_endpoint: Option<String>,
-    /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that the role may.
-    /// `Namespace`: what the policies allow the namespace. `Request`: exactly what is being signed.
+    /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that
+    /// the role may. `Namespace`: what the policies allow the namespace. `Request`: exactly what is being
+    /// signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SessionScope")]
     pub scope: Option<SessionScope>,
@@ -189,8 +193,8 @@ pub struct WebIdentityCredentials {
     /// The role.
     #[serde(flatten)]
     pub role: AssumedRole,
-    /// The token's audience: a token of the operator's own service account is asked of Kubernetes for it. Left out: the
-    /// token in the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
+    /// The token's audience: a token of the operator's own service account is asked of Kubernetes for it.
+    /// Left out: the token in the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub audience: Option<String>,
@@ -211,8 +215,8 @@ pub struct AssumeRoleCredentials {
     )]
     #[schemars(length(min = 2, max = 1224), regex(pattern = schema::EXTERNAL_ID))]
     pub external_id: Option<String>,
-    /// The credentials that assume the role: a Secret in the operator's own namespace. Left out: the AWS chain of the
-    /// operator's process.
+    /// The credentials that assume the role: a Secret in the operator's own namespace. Left out: the AWS
+    /// chain of the operator's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_secret_ref: Option<SecretCredentials>,
 }

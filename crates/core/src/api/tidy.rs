@@ -1,7 +1,7 @@
 //! The last touches on the generated CRDs: what Kubernetes takes, and words for people.
 //!
-//! What holds here: nothing is nullable, so that `has()` in a rule means "has a value"; a form is refused by a rule with a
-//! sentence in place of a bare regular expression; integers have formats that Kubernetes knows.
+//! What holds here: nothing is nullable, so that `has()` in a rule means "has a value"; a form is refused by
+//! a rule with a sentence in place of a bare regular expression; integers have formats that Kubernetes knows.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -54,7 +54,7 @@ fn known_format(props: &mut JSONSchemaProps) {
         Some("uint8") => ("int32", f64::from(u8::MAX)),
         Some("uint16") => ("int32", f64::from(u16::MAX)),
         Some("uint32") => ("int64", f64::from(u32::MAX)),
-        Some("uint64") => ("int64", LARGEST_EXACT),
+        Some("uint64") => ("int64", MAX_EXACT),
         _ => return,
     };
     props.format = Some(format.to_owned());
@@ -62,7 +62,7 @@ fn known_format(props: &mut JSONSchemaProps) {
 }
 
 /// The largest integer that every reader of JSON keeps exactly.
-const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
 
 fn rule_of_form(subject: &str, props: &JSONSchemaProps) -> Option<ValidationRule> {
     let pattern = props.pattern.as_deref()?;

@@ -1,7 +1,7 @@
 //! A policy, read once: patterns parsed, durations counted, nothing left to interpret when a request comes.
 //!
-//! What holds here: a list that is empty or left out allows nothing. A value that cannot be read is an error of the whole
-//! policy, since what its writer meant may be narrower than what is left without it.
+//! What holds here: a list that is empty or left out allows nothing. One value that cannot be read makes the
+//! whole policy invalid, since its writer may have meant less than the rest of the policy allows.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::request::{
 };
 use crate::text::quoted;
 
-/// What a rule that leaves `maxObjects` out allows.
+/// The `maxObjects` of a rule that leaves it out.
 const DEFAULT_OBJECTS: u32 = 1000;
-/// What a rule that leaves `minRefreshInterval` out allows.
+/// The `minRefreshInterval` of a rule that leaves it out.
 const DEFAULT_REFRESH: Duration = Duration::from_mins(5);
 
 /// A policy that is in force.
@@ -28,7 +28,7 @@ pub struct CompiledPolicy {
     pub(super) rules: Vec<Rule>,
 }
 
-/// One rule. It allows a request that passes every gate of `gates.rs`.
+/// One rule. It allows a request that violates nothing in it (`rule_check.rs`).
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) stores: Vec<Glob>,
@@ -220,11 +220,11 @@ fn life(text: &str) -> Result<Duration, String> {
     ))
 }
 
-fn objects(most: Option<u32>) -> Result<u32, String> {
-    match most.unwrap_or(DEFAULT_OBJECTS) {
-        most @ 1..=MAX_OBJECTS => Ok(most),
-        most => Err(format!(
-            "{most} is not between 1 and {MAX_OBJECTS}; give a number that is"
+fn objects(max: Option<u32>) -> Result<u32, String> {
+    match max.unwrap_or(DEFAULT_OBJECTS) {
+        max @ 1..=MAX_OBJECTS => Ok(max),
+        max => Err(format!(
+            "{max} is not between 1 and {MAX_OBJECTS}; give a number that is"
         )),
     }
 }

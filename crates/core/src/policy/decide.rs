@@ -1,8 +1,8 @@
 //! The decision: every policy that is known, one namespace, one request.
 //!
-//! What holds here: allowed means that for each object one rule allows the whole of it. The decision is a function of the
-//! policies, not of the order in which they came. What no readable policy allows is denied only where every policy can be
-//! read.
+//! What holds here: "allowed" means that for each object one rule allows the whole of it. The decision
+//! depends on the policies, not on the order in which they came. A request is denied only if every policy can
+//! be read.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +48,9 @@ pub struct Grant {
     pub max_duration: Duration,
     /// What is to be signed: the request's options, and `ifNoneMatch` if a chosen rule says `createOnly`.
     pub options: Options,
-    /// The most objects of the resource: the largest `maxObjects` of the rules that allow any of them. It bounds the size
-    /// of one resource, not what a namespace can reach, so rules add up here as they do elsewhere.
+    /// The most objects of the resource: the largest `maxObjects` of the rules that allow any of them. It
+    /// bounds the size of one resource, not what a namespace can reach, so rules add up here as they do
+    /// elsewhere.
     pub max_objects: u32,
 }
 
@@ -60,7 +61,8 @@ pub struct Listed {
     pub allowed: Vec<bool>,
     /// The grant for the keys that are allowed; `None` if no key is.
     pub grant: Option<Grant>,
-    /// Whether a policy that cannot be read might allow a key that no other allows: then nothing may be removed.
+    /// Whether a policy that cannot be read might allow a key that no other allows: then nothing may be
+    /// removed.
     pub unknown: bool,
 }
 
@@ -87,7 +89,8 @@ impl PolicySet {
         self.policies.remove(name).is_some()
     }
 
-    /// Whether the policy of this name applies to this namespace. A policy that cannot be read may apply to any.
+    /// Whether the policy of this name applies to this namespace. A policy that cannot be read may apply to
+    /// any.
     #[must_use]
     pub fn affects(&self, name: &str, namespace: &Namespace<'_>) -> bool {
         match self.policies.get(name) {
@@ -97,8 +100,9 @@ impl PolicySet {
         }
     }
 
-    /// Whether the namespace may have this. Of several rules that allow an object, the decision chooses one that adds no
-    /// condition, then one with the longest life, then the first by policy name and place in the policy.
+    /// Whether the namespace may have this. Of several rules that allow an object, the decision chooses one
+    /// that adds no condition, then one with the longest life, then the first by policy name and place in the
+    /// policy.
     #[must_use]
     pub fn decide(&self, namespace: &Namespace<'_>, request: &Request) -> Decision {
         let selecting = self.selecting(namespace);
@@ -143,8 +147,9 @@ impl PolicySet {
         }
     }
 
-    /// What of a listing may be signed: each key is checked as if it were requested by itself, with the rest of the
-    /// request. How many there may be is [`Grant::max_objects`] of the decision that allowed the listing.
+    /// What of a listing may be signed: each key is checked as if it were requested by itself, with the rest
+    /// of the request. How many there may be is [`Grant::max_objects`] of the decision that allowed the
+    /// listing.
     #[must_use]
     pub fn decide_listed(
         &self,
@@ -204,7 +209,7 @@ struct ByKey<'a> {
 impl<'a> ByKey<'a> {
     fn of(query: Query<'a>, keys: &'a [Key]) -> Self {
         let (_, namespace, request) = query;
-        // All but the keys is checked once: two thousand keys cost two thousand comparisons with prefixes, and no more.
+        // Everything but the keys is checked once: each further key costs only a comparison with prefixes.
         let ranked = ranked(query, Subject::EachKey);
         let prefixes: Vec<_> = ranked
             .iter()
@@ -271,7 +276,8 @@ fn ranked((policies, namespace, request): Query<'_>, subject: Subject) -> Vec<Ca
     ranked
 }
 
-/// What the chosen rules allow together, among all that allow any of the objects; `None` if no rule was chosen.
+/// What the chosen rules allow together, among all that allow any of the objects; `None` if no rule was
+/// chosen.
 fn grant(
     chosen: &[Candidate<'_>],
     allow_any: &[Candidate<'_>],

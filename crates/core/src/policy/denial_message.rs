@@ -1,7 +1,8 @@
-//! A refusal in words: what was asked, and what the closest rules allow.
+//! The message of a denial: what was requested, and what the closest rules allow.
 //!
-//! What holds here: only rules of policies that select the asking namespace are named, so that a refusal tells a tenant
-//! nothing of another. The same question gets the same words, and never more than [`MAX_MESSAGE`] bytes.
+//! What holds here: a message names only rules of policies that select the requesting namespace, so that a
+//! tenant learns nothing about another. The same request gets the same message, of at most [`MAX_MESSAGE`]
+//! bytes.
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow::Continue;
@@ -14,26 +15,26 @@ use super::rule_check::{Subject, Violation};
 use crate::request::{Key, ListSelection, Objects, Options, Request, format_duration};
 use crate::text::{all_of, any_of, bounded, first_of, quoted};
 
-/// The most that a message holds, in bytes.
+/// The longest message, in bytes.
 const MAX_MESSAGE: usize = 1024;
-/// How many rules a refusal names.
+/// How many rules a message names.
 const CLOSEST: usize = 3;
-/// How much of one rule it tells: at least one clause, then as many as stay within this many bytes.
+/// How many bytes the clauses about one rule have; a first clause may be longer.
 const MAX_CLAUSES: usize = 200;
 
-/// How many bytes the names of refused keys take, after the first of them.
+/// How many bytes the names of denied keys have; a first name may be longer.
 const MAX_KEYS: usize = 160;
 
-/// No rule allows it.
+/// The message if no rule allows the request.
 pub(super) fn denied(
     policies: &[&CompiledPolicy],
     namespace: &Namespace<'_>,
     request: &Request,
 ) -> String {
-    no_rule(policies, namespace, &asked(request), "", request)
+    no_rule(policies, namespace, &requested(request), "", request)
 }
 
-/// No rule allows these of the request's keys.
+/// The message if no rule allows these of the request's keys.
 pub(super) fn denied_keys(
     policies: &[&CompiledPolicy],
     namespace: &Namespace<'_>,
@@ -51,24 +52,30 @@ pub(super) fn denied_keys(
         let first = first_of(&names, MAX_KEYS);
         (format!("{none} of {of} keys, {first},"), " to the first")
     };
-    // One key stands for all: what is closest to the others may be another rule, and their turn comes.
+    // The first key stands for all: other rules may be the closest to the other keys.
     let one = Request {
         objects: Objects::Key(first.clone()),
         ..request.clone()
     };
-    no_rule(policies, namespace, &asked_of(&which, request), to, &one)
+    no_rule(
+        policies,
+        namespace,
+        &requested_objects(&which, request),
+        to,
+        &one,
+    )
 }
 
-/// Each of the keys is allowed, and all together are too many for one resource.
-pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, most: u32) -> String {
+/// The message if each of the keys is allowed, and all together are too many for one resource.
+pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, max: u32) -> String {
     let count = match &request.objects {
         Objects::Keys(keys) => keys.len(),
         Objects::Key(_) | Objects::List(_) | Objects::Under(_) => 1,
     };
     let first = format!(
-        "No policy allows namespace {} to {} in one resource: the rules that allow them take at most {most}",
+        "No policy allows namespace {} to {} in one resource: the rules that allow them take at most {max}",
         quoted(namespace.name),
-        asked_of(&format!("{count} keys"), request)
+        requested_objects(&format!("{count} keys"), request)
     );
     bounded(
         &first,
@@ -79,17 +86,17 @@ pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, most: u32) 
     )
 }
 
-/// No rule allows what was asked, which is told by the rules that are closest `to` it.
+/// The message if no rule allows what was requested, with the rules that are closest `to` it.
 fn no_rule(
     policies: &[&CompiledPolicy],
     namespace: &Namespace<'_>,
-    asked: &str,
+    what: &str,
     to: &str,
     request: &Request,
 ) -> String {
     let who = quoted(namespace.name);
     if policies.is_empty() {
-        let first = format!("No policy selects namespace {who}, so it may not {asked}");
+        let first = format!("No policy selects namespace {who}, so it may not {what}");
         return bounded(
             &first,
             "",
@@ -98,7 +105,7 @@ fn no_rule(
             MAX_MESSAGE,
         );
     }
-    let first = format!("No policy allows namespace {who} to {asked}.");
+    let first = format!("No policy allows namespace {who} to {what}.");
     let closest = closest(policies, namespace, request);
     if closest.is_empty() {
         return bounded(
@@ -118,45 +125,45 @@ fn no_rule(
     )
 }
 
-/// No rule that can be read allows it, and there are policies that cannot be read.
+/// The message if no readable rule allows the request, and some policies cannot be read.
 pub(super) fn unknown(broken: &[String], namespace: &Namespace<'_>, request: &Request) -> String {
     let (policies, them) = match broken {
         [_] => ("policy", "it"),
         _ => ("policies", "them"),
     };
     let first = format!(
-        "It cannot be told whether namespace {} may {}: {policies} {} cannot be read, and no other allows it. An admin \
+        "It is not known whether namespace {} may {}: {policies} {} cannot be read, and no other allows it. An admin \
          must fix {them}",
         quoted(namespace.name),
-        asked(request),
+        requested(request),
         all_of(broken)
     );
     bounded(
         &first,
         "",
         &[],
-        "; until then nothing new is issued and nothing is removed on this account.",
+        "; until then nothing new is issued, and nothing is removed because of it.",
         MAX_MESSAGE,
     )
 }
 
-/// What was asked, to stand after "may": `GET "a" in bucket "b" of store "c" for 24h`.
-fn asked(request: &Request) -> String {
-    asked_of(&named(&request.objects), request)
+/// The request in words that follow "may": `GET "a" in bucket "b" of store "c" for 24h`.
+fn requested(request: &Request) -> String {
+    requested_objects(&objects_in_words(&request.objects), request)
 }
 
-/// As [`asked`], of the objects in these words.
-fn asked_of(objects: &str, request: &Request) -> String {
+/// As [`requested`], with these words for the objects.
+fn requested_objects(objects: &str, request: &Request) -> String {
     let Request {
         store,
         endpoint,
         bucket,
-        objects: asked,
+        objects: requested,
         duration,
         renew_before: _,
         options,
     } = request;
-    let listing = if matches!(asked, Objects::List(_)) {
+    let listing = if matches!(requested, Objects::List(_)) {
         "LIST and "
     } else {
         ""
@@ -190,7 +197,7 @@ fn asked_of(objects: &str, request: &Request) -> String {
 }
 
 /// The objects in words; of several, the first.
-fn named(objects: &Objects) -> String {
+fn objects_in_words(objects: &Objects) -> String {
     let all = |which: &str, prefix: &str| match prefix {
         "" => format!("{which} object"),
         prefix => format!("{which} object under {}", quoted(prefix)),
@@ -234,7 +241,7 @@ fn closest(
         .collect()
 }
 
-/// How many gates are closed: those of the object first, for a rule about another object is no near miss.
+/// How many violations there are, those about the object first: a rule about another object is never close.
 fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize, usize) {
     let (mut object, mut options) = (0, 0);
     let _ = rule.check(namespace, request, Subject::Whole, &mut |violation| {
@@ -270,7 +277,7 @@ fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String 
     }
 }
 
-/// What the rule says where the gate is closed, to stand after the rule's name.
+/// What the rule says about the violation, in words that follow the rule's name.
 fn clause(
     rule: &Rule,
     namespace: &Namespace<'_>,
@@ -367,15 +374,15 @@ fn clause(
     }
 }
 
-/// A prefix that the rule would reach with a slash at its end is not about other keys: the slash is what is missing.
+/// The clause about keys. If the prefix lacks only the slash at its end, the clause says so.
 fn key_clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> &'static str {
     let (Objects::List(ListSelection { prefix, .. }) | Objects::Under(prefix)) = &request.objects
     else {
         return "is for keys under";
     };
     let slashed = format!("{}/", prefix.as_str());
-    let reached = |reach: ExpandedPrefix<'_>| reach.covers_all_under(&slashed);
-    if !prefix.as_str().ends_with('/') && rule.expanded_prefixes(namespace).into_iter().any(reached)
+    let covers = |expanded: ExpandedPrefix<'_>| expanded.covers_all_under(&slashed);
+    if !prefix.as_str().ends_with('/') && rule.expanded_prefixes(namespace).into_iter().any(covers)
     {
         "needs a / at the end of the prefix, since it is for whole folders under"
     } else {

@@ -1,8 +1,8 @@
 //! May this namespace have what it asks for? Policies, the decision, and the message of a denial.
 //!
-//! What holds here: nothing is allowed that no rule allows whole, one rule for the whole of one object. A request is
-//! taken apart field by field, so that a new field that no rule checks does not compile. A policy that cannot be read
-//! allows nothing and refuses nothing: what it might have allowed is unknown.
+//! What holds here: nothing is allowed that no rule allows whole, one rule for the whole of one object. A
+//! request is taken apart field by field, so that a new field that no rule checks does not compile. A policy
+//! that cannot be read allows nothing and refuses nothing: what it might have allowed is unknown.
 
 mod compile;
 mod decide;
@@ -14,6 +14,7 @@ mod redirect_pattern;
 mod rule_check;
 mod selector;
 
+// The names until the other rooms import them from `request`.
 pub use crate::request::{
     Bucket, DurationError, InvalidSpec, IssuanceOptions, Key, KeyGlob, Limits, ListSelection,
     NameError, Objects, Options, Prefix, RenewBefore, Request, format_duration, parse_duration,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-/// The namespace that asks.
+/// The namespace that requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Namespace<'a> {
     /// Its name.

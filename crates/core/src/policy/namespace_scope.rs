@@ -1,7 +1,8 @@
-//! What the rules allow a namespace in one store, as patterns of names: the input of policies of other systems.
+//! What the rules allow a namespace in one store, as patterns of names: the input of policies of other
+//! systems.
 //!
-//! What holds here: in names and methods, a scope is never wider than its rule. A template that does not expand for the
-//! namespace has no scope.
+//! What holds here: in names and methods, a scope is never wider than its rule. A template that does not
+//! expand for the namespace has no scope.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +18,8 @@ pub struct NamespaceScope {
     pub bucket: String,
     /// What keys begin with; without its last `/` unless it is raw.
     pub prefix: String,
-    /// Whether a key may continue within the prefix's last segment. Otherwise a key is the prefix itself, or continues
-    /// with a `/`.
+    /// Whether a key may continue within the prefix's last segment. Otherwise a key is the prefix itself, or
+    /// continues with a `/`.
     pub raw: bool,
     /// What may be done.
     pub methods: BTreeSet<PolicyMethod>,

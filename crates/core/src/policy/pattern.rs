@@ -1,8 +1,9 @@
 //! Patterns of names: globs, and templates that expand to what a namespace is called.
 //!
-//! What holds here: if two namespaces differ in a value that a template names, neither's expanded name reaches the
-//! other's data. So a template never touches a `*`, a segment holds one template at most (else namespace `a`
-//! with a label `b-c` reads like namespace `a-b` with the label `c`), and a value never holds `/`, `*` or `..`.
+//! What holds here: if two namespaces differ in a value that a template names, neither's expanded name
+//! reaches the other's data. So a template never touches a `*`, a segment holds one template at most (else
+//! namespace `a` with a label `b-c` reads like namespace `a-b` with the label `c`), and a value never holds
+//! `/`, `*` or `..`.
 
 use std::borrow::Cow;
 
@@ -222,7 +223,8 @@ impl ExpandedPrefix<'_> {
             .is_some_and(|rest| self.raw || rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Whether every key that begins with `prefix` is covered. Unless this prefix is raw, `prefix` must end in `/`.
+    /// Whether every key that begins with `prefix` is covered. Unless this prefix is raw, `prefix` must end
+    /// in `/`.
     pub(super) fn covers_all_under(&self, prefix: &str) -> bool {
         prefix
             .strip_prefix(&*self.begin)

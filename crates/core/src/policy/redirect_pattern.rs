@@ -1,7 +1,7 @@
 //! Where a rule lets a form send the browser after an upload.
 //!
-//! What holds here: a URL that reaches a pattern was parsed ([`redirect_fault`]) and names one place, so a pattern of
-//! its beginning is a pattern of where it leads.
+//! What holds here: a URL has passed [`redirect_fault`] before it is compared, so its
+//! beginning says where it leads.
 
 use crate::request::redirect_fault;
 use crate::text::quoted;

@@ -1,7 +1,8 @@
 //! Checks a request against one rule: each field that reaches the signature.
 //!
-//! What holds here: [`Rule::check`] is the only way to pass a rule, for decisions and for messages of denials alike. It
-//! takes the request and its options apart without `..`, so that a new field that no rule checks does not compile.
+//! What holds here: [`Rule::check`] is the only way to pass a rule, for decisions and for messages of denials
+//! alike. It takes the request and its options apart without `..`, so that a new field that no rule checks
+//! does not compile.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow::{self, Continue};
@@ -18,8 +19,8 @@ use crate::request::{DEFAULT_KMS_KEY, ListSelection, Objects, Options, Request};
 pub(super) enum Subject {
     /// All of them, as they were requested.
     Whole,
-    /// Single keys, each as if it were requested by itself. The keys themselves are not checked: the caller compares
-    /// them with [`Rule::expanded_prefixes`].
+    /// Single keys, each as if it were requested by itself. The keys themselves are not checked: the caller
+    /// compares them with [`Rule::expanded_prefixes`].
     EachKey,
 }
 
@@ -81,8 +82,8 @@ impl Rule {
         prefixes.filter_map(|p| p.expand(namespace)).collect()
     }
 
-    /// Reports each violation, the cheapest checks first, until `report` breaks. Without a violation the rule allows the
-    /// request.
+    /// Reports each violation, the cheapest checks first, until `report` breaks. Without a violation the rule
+    /// allows the request.
     pub(super) fn check<'a>(
         &'a self,
         namespace: &Namespace<'_>,
@@ -150,8 +151,8 @@ impl Rule {
         }
     }
 
-    /// Whether the rule's prefixes cover all of the objects. How many keys there may be depends on every rule that allows
-    /// one of them: the decision counts.
+    /// Whether the rule's prefixes cover all of the objects. How many keys there may be depends on every rule
+    /// that allows one of them: the decision counts.
     fn covers_all(&self, namespace: &Namespace<'_>, objects: &Objects) -> bool {
         let any = |covers: &dyn Fn(&ExpandedPrefix<'_>) -> bool| {
             let mut prefixes = self.prefixes.iter();

@@ -1,7 +1,7 @@
-//! Which namespaces a policy speaks of.
+//! Which namespaces a policy applies to.
 //!
-//! What holds here: an empty selector selects nothing, unlike Kubernetes' own, and what cannot be read is an error: a
-//! requirement that is dropped would widen the policy.
+//! What holds here: an empty selector selects nothing, unlike Kubernetes' own. A requirement that cannot be
+//! read is an error: without it the policy would apply to more namespaces.
 
 use super::namespace::Namespace;
 use super::pattern::Glob;
@@ -47,7 +47,7 @@ impl NamespaceSelector {
         })
     }
 
-    /// Whether the policy speaks of this namespace.
+    /// Whether the policy applies to this namespace.
     pub(super) fn selects(&self, namespace: &Namespace<'_>) -> bool {
         let Self { names, labels } = self;
         let named = names
@@ -121,7 +121,7 @@ fn requirement(expression: &LabelRequirement) -> Result<Requirement, String> {
         (LabelOperator::DoesNotExist, []) => Test::DoesNotExist,
         (LabelOperator::Exists | LabelOperator::DoesNotExist, _) => {
             return Err(format!(
-                "{operator:?} is given with values, which it does not look at; remove them"
+                "{operator:?} is given with values, which it ignores; remove them"
             ));
         }
     };
@@ -151,7 +151,7 @@ fn checked_value(value: &str) -> Result<(), String> {
     ))
 }
 
-/// Whether Kubernetes takes the text as a label's key.
+/// Whether Kubernetes accepts the text as a label's key.
 pub(super) fn is_label_key(key: &str) -> bool {
     match key.split_once('/') {
         None => is_label_name(key),

@@ -1,16 +1,16 @@
-//! Durations as they stand in specs: Go's format without a sign, in whole seconds.
+//! Durations in specs: Go's format without a sign, in whole seconds.
 //!
-//! What holds here: nothing is guessed. The empty text, signs, bare numbers, words and anything that overflows are
-//! refused, because a duration that is read wrongly is a URL that lives too long.
+//! What holds here: nothing is guessed. The empty text, signs, bare numbers, words and anything that
+//! overflows are refused, because a duration that is read wrongly is a URL that lives too long.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::error::DurationError;
 
-/// Longer texts than this say no duration that anybody means; it is the schema's bound as well.
+/// The longest text; it is the schema's bound as well.
 const MAX_TEXT: usize = 32;
-/// Units and their nanoseconds. `ms` and `m` share a letter: the longer one is looked for first.
+/// Units and their nanoseconds. `ms` and `m` share a letter, so the longer one stands first.
 const UNITS: [(&str, u128); 7] = [
     ("ns", 1),
     ("us", 1_000),
@@ -21,14 +21,15 @@ const UNITS: [(&str, u128); 7] = [
     ("h", 3_600_000_000_000),
 ];
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
-/// Go holds a duration in 63 bits of nanoseconds; what it refuses is refused here.
+/// Go's limit: a duration has 63 bits of nanoseconds.
 const MAX_NANOS: u128 = i64::MAX as u128;
 
-/// Parses Go's duration format: one or more numbers, each with a unit (`h`, `m`, `s`, `ms`, `us`, `ns`). Fractions of a
-/// second in the sum are dropped, so that a life is never longer than what was written.
+/// Parses Go's duration format: one or more numbers, each with a unit (`h`, `m`, `s`, `ms`, `us`, `ns`).
+/// Fractions of a second in the sum are dropped, so that a life is never longer than what was written.
 ///
 /// # Errors
-/// A text that is empty, signed, without a unit, not a duration, shorter than a second, or longer than Go can hold.
+/// A text that is empty, signed, without a unit, not a duration, shorter than a second, or longer than Go can
+/// hold.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let parsed = parse(text).and_then(|duration| {
         if duration.is_zero() {
@@ -39,7 +40,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     parsed.map_err(|fault| DurationError::new(text, fault))
 }
 
-/// As [`parse_duration`], for what may be done at once: `0s` is a delay.
+/// As [`parse_duration`], but accepts `0s`: a delay may be none.
 pub(super) fn parse_delay(text: &str) -> Result<Duration, DurationError> {
     parse(text).map_err(|fault| DurationError::new(text, fault))
 }
@@ -89,7 +90,7 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// The nanoseconds of the first number with its unit, at most a little over [`MAX_NANOS`], and what follows it.
+/// The nanoseconds of the first number with its unit, at most [`MAX_NANOS`], and the text after it.
 fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
     let (whole, rest) = digits(text);
     if whole.is_empty() {
@@ -113,7 +114,8 @@ fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
     let too_long = "is longer than can be held";
     let whole: u128 = whole.parse().map_err(|_| too_long)?;
     let whole = whole.checked_mul(unit).ok_or(too_long)?;
-    // Twelve digits are finer than a nanosecond of an hour; what is beyond them is dropped, as all below a second is.
+    // Twelve digits are finer than a nanosecond of an hour; further digits are dropped, as fractions of
+    // seconds are.
     let fraction = fraction.get(..12).unwrap_or(fraction);
     let scale = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| too_long)?);
     let part = match fraction {

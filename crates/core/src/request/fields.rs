@@ -1,6 +1,7 @@
 //! Forms of single fields: what Kubernetes and HTTP accept as a name, a word or the value of a header.
 //!
-//! What holds here: a value that passes cannot begin a new line or a new header, whatever file it is written to later.
+//! What holds here: a value that passes cannot begin a new line or a new header, whatever file it is written
+//! to later.
 
 use super::error::InvalidSpec;
 use crate::text::quoted;
@@ -43,7 +44,8 @@ fn is_dns_label(value: &str) -> bool {
         && value.ends_with(alphanumeric)
 }
 
-/// A header's value: printable ASCII that neither begins nor ends with a space, since clients and proxies trim those.
+/// A header's value: printable ASCII that neither begins nor ends with a space, since clients and proxies
+/// trim those.
 pub(super) fn printable(field: &str, value: Option<&str>, max: usize) -> Result<(), InvalidSpec> {
     let Some(value) = value else { return Ok(()) };
     let fault = if value.is_empty() {

@@ -1,7 +1,8 @@
-//! What a `PresignedURL` wishes beyond what is signed: how often, how surely, in which files, and for how long it is kept.
+//! Options of issuance: whether URLs are renewed and verified, in which files they stand, and how long a link
+//! is kept.
 //!
-//! What holds here: nothing of it needs a policy, and nothing of it is in a URL. What contradicts the rest of the spec is
-//! refused, as admission refuses it.
+//! What holds here: no option needs a policy, and none is part of a URL. An option that contradicts the rest
+//! of the spec is refused, as admission refuses it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,21 +15,21 @@ use crate::text::quoted;
 /// The longest `ttlAfterExpiry`: a year.
 const MAX_TTL: Duration = Duration::from_hours(8760);
 
-/// What is wished.
+/// How URLs are issued, beyond what is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuanceOptions {
     /// Whether the URLs are replaced before they expire.
     pub renew: Renew,
-    /// Whether the URLs are tried.
+    /// Whether the URLs are verified by a request to the store.
     pub verify: Verify,
-    /// Files beside `urls.json`; empty where there is one object.
+    /// Files beside `urls.json`; empty if there is one object.
     pub formats: BTreeSet<Format>,
     /// How long after the end the resource is deleted; only with [`Renew::Never`].
     pub ttl_after_expiry: Option<Duration>,
 }
 
 impl IssuanceOptions {
-    /// Parses a spec's wishes; the rest of it is [`super::Request`]'s.
+    /// Parses the options of a spec; [`super::Request`] parses the rest.
     ///
     /// # Errors
     /// The first field that cannot be read, or that contradicts another.

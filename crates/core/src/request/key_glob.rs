@@ -1,19 +1,19 @@
-//! Globs of keys: which of the listed objects are wanted.
+//! Globs of keys: which of the listed objects a listing keeps.
 //!
-//! What holds here: a match costs time in proportion to the key, whatever the glob is. All the ways in which a glob can
-//! match are followed at once, one bit each, so none is ever tried again.
+//! What holds here: a match costs time in proportion to the key, whatever the glob is. All the ways in which
+//! a glob can match are followed at once, one bit each, so there is no backtracking.
 
 use std::fmt;
 
 use crate::text::quoted;
 
 /// The longest glob, in characters; it is the schema's bound as well.
-const LONGEST: usize = 256;
-/// A bit for each place in a glob, its end included.
-const WORDS: usize = LONGEST / 64 + 1;
+const MAX_CHARS: usize = 256;
+/// How many words hold a bit for each place in a glob, its end included.
+const WORDS: usize = MAX_CHARS / 64 + 1;
 
-/// A pattern of what follows a prefix: `*` stands for any run of characters but `/`, `**` for any run, `?` for one
-/// character but `/`. Every other character stands for itself.
+/// A pattern of what follows a prefix: `*` stands for any run of characters but `/`, `**` for any run, `?`
+/// for one character but `/`. Every other character stands for itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyGlob {
     text: String,
@@ -37,7 +37,7 @@ impl KeyGlob {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let fault = if text.is_empty() {
             "matches nothing; give a glob, for example *.csv"
-        } else if text.chars().count() > LONGEST {
+        } else if text.chars().count() > MAX_CHARS {
             "is too long; give at most 256 characters"
         } else if text.chars().any(char::is_control) {
             "holds a control character, and no key does; leave it out"

@@ -1,7 +1,8 @@
-//! What a `PresignedURL` asks for, parsed once at the edge.
+//! Requests: the spec of a `PresignedURL`, parsed once at the edge.
 //!
-//! What holds here: everything that admission refuses is refused again, since a schema can be edited and a stored object
-//! can be older than it. Whether a namespace may have what it asks for is no question of this room: it knows no policy.
+//! What holds here: everything that admission refuses is refused again, since a schema can be edited and a
+//! stored object can be older than it. This room knows no policy: whether a namespace may have what it
+//! requests is decided elsewhere.
 
 mod duration;
 mod error;

@@ -1,8 +1,9 @@
-//! Names of S3 that are parsed once, at the edge: buckets, keys and prefixes of keys.
+//! Names of S3: buckets, keys and prefixes of keys.
 //!
-//! What holds here: a [`Bucket`] is a general purpose bucket and a [`Key`] is one object of it, whatever a client, a
-//! proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs another resource, and
-//! `..` in a key reaches another object where somebody normalises paths. Neither can be expressed by these types.
+//! What holds here: a [`Bucket`] is a general purpose bucket and a [`Key`] is one object of it, whatever a
+//! client, a proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs
+//! another resource, and `..` in a key reaches another object where somebody normalises paths. Neither can be
+//! expressed by these types.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use crate::text::quoted;
 
 /// S3's limit for a key, in bytes of UTF-8.
 const MAX_KEY_BYTES: usize = 1024;
-/// What a bucket's name is made of; it ends the sentence of each refusal.
+/// The form of a bucket's name; it ends the sentence of each error.
 const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots \
                            and hyphens that begin and end with a letter or digit";
 
@@ -19,11 +20,13 @@ const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lo
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(String);
 
-/// The key of one object: 1 to 1,024 bytes, no leading `/`, no empty, `.` or `..` segment, no control character, no `${`.
+/// The key of one object: 1 to 1,024 bytes, no leading `/`, no empty, `.` or `..` segment, no control
+/// character, no `${`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(String);
 
-/// What keys begin with: like a [`Key`], but empty for the whole bucket, and it may end in `/` or within a segment.
+/// What keys begin with: like a [`Key`], but empty for the whole bucket, and it may end in `/` or within a
+/// segment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(String);
 
@@ -74,7 +77,7 @@ impl fmt::Display for Key {
 impl Prefix {
     /// Parses a prefix of keys.
     pub fn parse(prefix: &str) -> Result<Self, NameError> {
-        // What follows the last slash goes on in the key: only whole segments are judged, and dots that stand alone.
+        // A slash at the end leaves no empty segment: the key continues after it.
         let whole = match prefix.strip_suffix('/') {
             Some(whole) if !whole.is_empty() && prefix.len() <= MAX_KEY_BYTES => whole,
             _ => prefix,

@@ -1,6 +1,7 @@
-//! Which objects a request is about: one key, several, those under a prefix that is listed, or any under a form's prefix.
+//! Which objects a request is about: one key, several, those under a prefix that is listed, or any under a
+//! form's prefix.
 //!
-//! What holds here: exactly one of these was asked for, with a method that it goes with, and no key is there twice.
+//! What holds here: a spec names exactly one of these, with a method that fits, and no key twice.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,13 +14,13 @@ use super::spec::MAX_LIFE;
 use crate::api::{ListOptions, Method};
 use crate::text::quoted;
 
-/// The most keys of one resource.
+/// How many keys one resource may have.
 const MAX_KEYS: usize = 2048;
-/// The most objects that a listing may ask for or be allowed.
+/// The largest `maxObjects` of a spec or a rule.
 pub(crate) const MAX_OBJECTS: u32 = 10_000;
-/// The most globs of each kind.
+/// How many globs each list may have.
 const MAX_GLOBS: usize = 32;
-/// The shortest time between two listings that can be asked for or allowed.
+/// The shortest `refreshInterval` of a spec or `minRefreshInterval` of a rule.
 pub(crate) const MIN_REFRESH: Duration = Duration::from_mins(1);
 
 /// Which objects a request is about.
@@ -31,7 +32,7 @@ pub enum Objects {
     Keys(Vec<Key>),
     /// What a listing finds.
     List(ListSelection),
-    /// Any whose key begins so: a form's sender chooses.
+    /// Any whose key begins with this; the sender of the form chooses.
     Under(Prefix),
 }
 
@@ -40,13 +41,13 @@ pub enum Objects {
 pub struct ListSelection {
     /// What the keys begin with.
     pub prefix: Prefix,
-    /// The fewest objects that are good enough.
+    /// With fewer objects the listing fails.
     pub min_objects: u32,
-    /// The most that are wanted; `None` leaves it to the policy.
+    /// With more objects the listing fails; `None` leaves the limit to the policy.
     pub max_objects: Option<u32>,
     /// Globs of what follows the prefix; empty includes all.
     pub include: Vec<KeyGlob>,
-    /// Globs that take away from it.
+    /// Globs of what is left out of it.
     pub exclude: Vec<KeyGlob>,
     /// How often it is listed between renewals.
     pub refresh_interval: Option<Duration>,
@@ -104,7 +105,7 @@ impl Objects {
 }
 
 impl ListSelection {
-    /// Whether an object of this key is wanted. What it may be asked for is another matter: the key is not parsed yet.
+    /// Whether the listing keeps an object of this key. Whether the key can be signed is not checked here.
     #[must_use]
     pub fn keeps(&self, key: &str) -> bool {
         let Some(rest) = key.strip_prefix(self.prefix.as_str()) else {
@@ -131,13 +132,13 @@ impl ListSelection {
         if min_objects > MAX_OBJECTS {
             return out_of_range("spec.list.minObjects", min_objects, 0);
         }
-        if let Some(most) = *max_objects {
-            if !(1..=MAX_OBJECTS).contains(&most) {
-                return out_of_range("spec.list.maxObjects", most, 1);
+        if let Some(max) = *max_objects {
+            if !(1..=MAX_OBJECTS).contains(&max) {
+                return out_of_range("spec.list.maxObjects", max, 1);
             }
-            if min_objects > most {
+            if min_objects > max {
                 let message =
-                    format!("{min_objects} is more than maxObjects, which is {most}; give less");
+                    format!("{min_objects} is more than maxObjects, which is {max}; give less");
                 return Err(InvalidSpec::new("spec.list.minObjects", message));
             }
         }

@@ -1,7 +1,7 @@
 //! The method of a request and its options: each value in the form that S3 and HTTP accept.
 //!
-//! What holds here: options of another method cannot be expressed, and each option is checked by name, so that a new one
-//! without a check does not compile.
+//! What holds here: options of another method cannot be expressed, and each option is checked by name, so
+//! that a new one without a check does not compile.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ pub(crate) const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
 const MAX_METADATA: usize = 2048;
 const MAX_METADATA_ENTRIES: usize = 32;
 const MAX_TAGS: usize = 10;
-/// What stands for the account's default key in a policy; no key has this name.
+/// The name of the account's default key in a policy; no key has this name.
 pub(crate) const DEFAULT_KMS_KEY: &str = "aws/s3";
 
-/// A method with its options: those of another method cannot be expressed.
+/// A method with its options.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Options {
     /// Download. It also yields a URL for HEAD.
@@ -116,8 +116,8 @@ fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
         ("responseContentLanguage", response_content_language, 256),
         ("responseCacheControl", response_cache_control, 256),
     ];
-    for (name, value, most) in overrides {
-        printable(&format!("spec.get.{name}"), value.as_deref(), most)?;
+    for (name, value, max) in overrides {
+        printable(&format!("spec.get.{name}"), value.as_deref(), max)?;
     }
     Ok(())
 }
@@ -264,8 +264,8 @@ fn check_range(range: ContentLengthRange) -> Result<(), InvalidSpec> {
 }
 
 /// A field of a form: S3 expands `${filename}` in every one of them to what the sender chooses.
-fn form_field(field: &str, value: Option<&str>, most: usize) -> Result<(), InvalidSpec> {
-    printable(field, value, most)?;
+fn form_field(field: &str, value: Option<&str>, max: usize) -> Result<(), InvalidSpec> {
+    printable(field, value, max)?;
     match value {
         Some(value) if value.contains("${") => Err(InvalidSpec::new(
             field,
@@ -323,8 +323,8 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), InvalidSpec> {
         );
         return Err(InvalidSpec::new(field, message));
     }
-    let fits = |text: &str, most: usize| {
-        text.len() <= most
+    let fits = |text: &str, max: usize| {
+        text.len() <= max
             && text
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || " +=._:/@-".contains(c))

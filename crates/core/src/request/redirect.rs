@@ -1,7 +1,7 @@
 //! Where a form may send the browser after an upload.
 //!
-//! What holds here: a URL that passes names one place, whoever reads it: it has no user information, no fragment and no
-//! dots that a browser would resolve.
+//! What holds here: a URL that passes names one place, whoever reads it: it has no user information, no
+//! fragment and no dots that a browser would resolve.
 
 /// What is wrong with the URL, to stand after it.
 pub(crate) fn redirect_fault(url: &str) -> Option<&'static str> {

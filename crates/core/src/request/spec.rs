@@ -1,7 +1,8 @@
-//! What a `PresignedURL` asks for, parsed: the only form in which a request reaches policies and signatures.
+//! The spec of a `PresignedURL`, parsed: the only form in which a request reaches policies and signatures.
 //!
-//! What holds here: everything that admission refuses is refused again, since a schema can be edited and a stored object
-//! can be older than it. A [`Request`] holds every field that reaches the signature, and no field that does not parse.
+//! What holds here: everything that admission refuses is refused again, since a schema can be edited and a
+//! stored object can be older than it. A [`Request`] holds every field that reaches the signature, and no
+//! field that does not parse.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub(crate) const MIN_LIFE: Duration = Duration::from_mins(1);
 /// The store of a request that names none.
 const DEFAULT_STORE: &str = "default";
 
-/// What a namespace asks URLs for.
+/// What a namespace requests URLs for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The name of the `ClusterObjectStore`.
@@ -32,15 +33,15 @@ pub struct Request {
     pub bucket: Bucket,
     /// The objects.
     pub objects: Objects,
-    /// The life that was asked for; `None` takes what can be had.
+    /// The requested life; `None` means the longest that policy, credentials and default allow.
     pub duration: Option<Duration>,
-    /// When to renew, where the resource says so.
+    /// When to renew, if the spec says so.
     pub renew_before: Option<RenewBefore>,
     /// The method, and what else is signed for it.
     pub options: Options,
 }
 
-/// How much of the life is left when a URL is to be renewed.
+/// How much of the life is left when a URL is renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewBefore {
     /// This long, at least a second.
@@ -49,15 +50,15 @@ pub enum RenewBefore {
     Percentage(u8),
 }
 
-/// What an installation asks of requests beyond the API.
+/// Limits of an installation on requests, beyond those of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The shortest life that may be asked for (`--min-renewed-duration`).
+    /// The shortest life of a URL that is renewed (`--min-renewed-duration`).
     pub min_duration: Duration,
 }
 
 impl Request {
-    /// Parses a spec. `secretTemplate` is not looked at: what a Secret may carry is decided where it is rendered.
+    /// Parses a spec. `secretTemplate` is checked elsewhere, by the room that renders the Secret.
     ///
     /// # Errors
     /// The first field, in the order of the API, that can never be signed.
@@ -86,7 +87,7 @@ impl Request {
             suspend: _,         // Any value can be acted on.
             class,
         } = spec;
-        // The one kind of store; a second kind must be looked at here.
+        // There is one kind of store; a second kind does not compile until it is handled here.
         let store = match store_ref.as_ref().map(|store| (store.kind, &store.name)) {
             None | Some((None | Some(StoreKind::ClusterObjectStore), None)) => DEFAULT_STORE,
             Some((None | Some(StoreKind::ClusterObjectStore), Some(name))) => name,
@@ -123,7 +124,7 @@ impl Request {
         })
     }
 
-    /// The method that is asked for.
+    /// The requested method.
     #[must_use]
     pub const fn method(&self) -> Method {
         self.options.method()
@@ -151,7 +152,7 @@ fn parse_life(
             limits.min_duration.max(MIN_LIFE),
             "shorter than a renewed URL may live",
         ),
-        // What is issued once is no work again: only what a URL can be bounds it.
+        // A URL that is issued once causes no repeated work: only the limits of URLs apply.
         Renew::Never => (MIN_LIFE, "shorter than a URL may live"),
     };
     let fault = if life < shortest {

@@ -1,7 +1,7 @@
 //! The keys that sign.
 //!
-//! What holds here: they never print. The access key ID is not secret by AWS's terms, but it stands in every URL and
-//! names the signer, so it is redacted like the rest.
+//! What holds here: they never print. The access key ID is not secret by AWS's terms, but it stands in every
+//! URL and names the signer, so it is redacted like the rest.
 
 use std::fmt;
 

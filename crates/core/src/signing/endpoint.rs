@@ -1,7 +1,8 @@
 //! Where an S3 service answers: scheme, host and port.
 //!
-//! What holds here: the host is written as every HTTP client will write it in `Host`, because `Host` is signed: lower
-//! case, no default port, IP addresses in their canonical form. A host that clients write in different ways is refused.
+//! What holds here: the host is written as every HTTP client will write it in `Host`, because `Host` is
+//! signed: lower case, no default port, IP addresses in their canonical form. A host that clients write in
+//! different ways is refused.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -107,7 +108,7 @@ impl Endpoint {
         &self.host
     }
 
-    /// The port, where it is not the scheme's own.
+    /// The port; `None` if it is the scheme's own.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
@@ -128,7 +129,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Why a text is no endpoint, or an endpoint does not fit. It never repeats the text, which may hold a password.
+/// Why a text is no endpoint, or an endpoint cannot be used. It never repeats the text, which may hold a
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EndpointError {
     /// No `http://` or `https://`.
@@ -225,7 +227,8 @@ fn canonical_host(host: &str) -> Result<String, EndpointError> {
     if host.len() > MAX_HOST || !host.split('.').all(is_dns_label) {
         return Err(EndpointError::Host);
     }
-    // Clients read a name that ends in a number as an IPv4 address in one of its old spellings and rewrite it.
+    // Clients read a name that ends in a number as an IPv4 address in one of its old spellings and rewrite
+    // it.
     let last = host.rsplit('.').next().unwrap_or_default();
     let numeric = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
     if numeric && host.parse::<Ipv4Addr>().is_err() {

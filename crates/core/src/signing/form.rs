@@ -1,9 +1,10 @@
 //! The signer of forms: S3's POST policy, by which a browser or curl uploads without credentials of its own.
 //!
-//! What holds here: a form is what botocore makes of the same input. Each field that is sent stands in the policy
-//! document as an exact condition, the bucket too, and so does the range of sizes; S3 refuses fields that no condition
-//! names. Every option of a request is taken apart exhaustively: a new one does not compile until it is signed. What S3
-//! would replace by the name of the sent file stands only at the end of a prefix, where it was asked for.
+//! What holds here: a form is what botocore makes of the same input. Each field that is sent stands in the
+//! policy document as an exact condition, the bucket too, and so does the range of sizes; S3 refuses fields
+//! that no condition names. Every option of a request is taken apart exhaustively: a new one does not compile
+//! until it is signed. `${filename}`, which S3 replaces by the name of the sent file, stands only at the end
+//! of a prefix, if the request has one.
 
 use std::fmt;
 use std::io;
@@ -27,7 +28,7 @@ use crate::request::{Bucket, Key, Prefix};
 /// What S3 replaces, in any field of a form, by the name of the file that is sent.
 const FILE_NAME: &str = "${filename}";
 
-/// An upload by a form: where to, and what the form may ask for.
+/// An upload by a form: its bucket and key, and what the form allows.
 #[derive(Clone, Copy, Debug)]
 pub struct FormOperation<'a> {
     /// The bucket.
@@ -43,7 +44,7 @@ pub struct FormOperation<'a> {
 pub enum FormKey<'a> {
     /// This one.
     Exactly(&'a Key),
-    /// Any whose key begins so: the sender chooses the rest.
+    /// Any key that begins with this; the sender chooses the rest.
     Under(&'a Prefix),
 }
 
@@ -179,7 +180,7 @@ impl Draft {
     }
 
     /// [`Draft::exactly`] with a value that came from a request.
-    fn asked(&mut self, name: &str, value: &str) -> Result<(), SignError> {
+    fn requested(&mut self, name: &str, value: &str) -> Result<(), SignError> {
         literal(value)?;
         self.exactly(name, value);
         Ok(())
@@ -187,7 +188,7 @@ impl Draft {
 
     fn key(&mut self, key: FormKey<'_>) -> Result<(), SignError> {
         match key {
-            FormKey::Exactly(key) => self.asked("key", key.as_str()),
+            FormKey::Exactly(key) => self.requested("key", key.as_str()),
             FormKey::Under(prefix) => {
                 let prefix = prefix.as_str();
                 literal(prefix)?;
@@ -225,17 +226,17 @@ impl Draft {
         ];
         for (name, value) in fixed {
             if let Some(value) = value {
-                self.asked(name, value)?;
+                self.requested(name, value)?;
             }
         }
         if let Some(prefix) = content_type_prefix {
-            // The field is the sender's: only it knows what it sends.
+            // The sender adds the field, since only the sender knows the type of the file.
             literal(prefix)?;
             self.conditions
                 .push(json!(["starts-with", "$Content-Type", prefix]));
         }
         for (name, value) in metadata.iter().flatten() {
-            self.asked(&format!("x-amz-meta-{name}"), value)?;
+            self.requested(&format!("x-amz-meta-{name}"), value)?;
         }
         Ok(())
     }

@@ -1,14 +1,15 @@
-//! Signing: from a grant, an endpoint and credentials to a presigned URL or form, and the check that it is what was
-//! allowed.
+//! Signing: from a grant, an endpoint and credentials to a presigned URL or form, and the check that it is
+//! what was allowed.
 //!
-//! What holds here: everything is a function of values; the same values give the same URL, byte for byte the one that
-//! aws-sdk-s3 would presign. `query` signs URLs and `form` signs forms; `check` takes the finished result apart again and
-//! shares no code with them, so that one fault cannot make and excuse the same wrong URL. What holds a URL or a key prints itself redacted.
+//! What holds here: everything is a function of values; the same values give the same URL, byte for byte the
+//! one that aws-sdk-s3 would presign. `query` signs URLs and `form` signs forms; `check` takes the finished
+//! result apart again and shares no code with them, so that one fault cannot make and excuse the same wrong
+//! URL. What holds a URL or a key prints itself redacted.
 //!
 //! # Expected flow
-//! [`Target::resolve`] once per object, [`presign`], then [`check`] against an [`ExpectedUrl`] that was made from the
-//! policy's grant and not from what was handed to the signer; for a form [`sign_form`], [`check_form`] and
-//! [`ExpectedForm`]. Only what passed may be published.
+//! [`Target::resolve`] once per object, [`presign`], then [`check`] against an [`ExpectedUrl`] that was made
+//! from the policy's grant and not from what was handed to the signer; for a form [`sign_form`],
+//! [`check_form`] and [`ExpectedForm`]. Only a URL or form that passed may be published.
 
 mod check;
 mod credentials;

@@ -1,8 +1,9 @@
 //! The signer: `SigV4` in the query, as S3 wants it.
 //!
-//! What holds here: a URL is byte for byte what aws-sdk-s3 presigns for the same input (`tests/sdk_equality.rs`), at a
-//! fifth of its cost and without its clock and identity cache. Every option of a request is taken apart exhaustively: a
-//! new one does not compile until it is signed. Nothing of a signature reaches a log, not at trace level either.
+//! What holds here: a URL is byte for byte what aws-sdk-s3 presigns for the same input
+//! (`tests/sdk_equality.rs`), at a fifth of its cost and without its clock and identity cache. Every option
+//! of a request is taken apart exhaustively: a new one does not compile until it is signed. Nothing of a
+//! signature reaches a log, not at trace level either.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -36,21 +37,21 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
 /// A key keeps its slashes.
 const KEY: &AsciiSet = &VALUE.remove(b'/');
 
-/// What is to be done to which object.
+/// One operation on one object.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation<'a> {
     /// The bucket.
     pub bucket: &'a Bucket,
     /// The object's key.
     pub key: &'a Key,
-    /// The method and what it may ask for: the grant's effective options.
+    /// The method and its options: the effective ones of the grant.
     pub options: &'a Options,
 }
 
 /// Why nothing was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignError {
-    /// The access key ID is empty or holds what no access key ID holds.
+    /// The access key ID is empty or holds a character that no access key ID has.
     #[error(
         "the access key ID is empty or holds spaces or characters that are not printable ASCII: fix the store's credentials"
     )]
@@ -69,15 +70,17 @@ pub enum SignError {
     )]
     ExpiryUnknown,
     /// The credentials end before the URL.
-    #[error("the credentials end before the URL would: ask for less, or renew the credentials")]
+    #[error(
+        "the credentials end before the URL would: set a shorter spec.duration, or renew the credentials"
+    )]
     CredentialsEndFirst,
     /// A form in which S3 would put the name of the uploaded file.
     #[error(
         "a value of the form holds ${{filename}}, which S3 replaces by the name of the file that is sent: leave it out; a \
-         form for any name under a prefix is asked for with spec.prefix"
+         form for any name under a prefix needs spec.prefix"
     )]
     FileName,
-    /// A form without a bound on what it accepts.
+    /// A form that does not limit the size of the upload.
     #[error(
         "a form needs the sizes that it accepts: give spec.post.contentLengthRange, min not above max"
     )]
@@ -98,7 +101,8 @@ pub enum SignError {
 /// Bucket, key and options were parsed and allowed; `target` was resolved for this bucket.
 ///
 /// # Errors
-/// Credentials that cannot sign for the whole of the life, and a life that is not whole seconds up to seven days.
+/// Credentials that cannot sign for the whole of the life, and a life that is not whole seconds up to seven
+/// days.
 pub fn presign(
     op: &Operation<'_>,
     target: &Target,

@@ -1,7 +1,7 @@
-//! Where one bucket is reached: endpoint, region and addressing style, settled.
+//! The address of one bucket: endpoint, region and addressing style.
 //!
-//! What holds here: the same settings address a bucket as aws-sdk-s3 does, so that what the operator probes is what it
-//! signs.
+//! What holds here: the same settings address a bucket as aws-sdk-s3 does, so that what the operator probes
+//! is what it signs.
 
 use super::endpoint::{Endpoint, EndpointError, MAX_HOST, Scheme};
 use crate::api::AddressingStyle;
@@ -27,7 +27,7 @@ impl Style {
     }
 }
 
-/// Where one bucket is reached.
+/// The address of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Scheme, host without the bucket, and port.
@@ -39,10 +39,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// Settles how a bucket is reached. `endpoint` left out is AWS's own of the region.
+    /// The address of a bucket. Without an `endpoint` it is AWS's own of the region.
     ///
-    /// Where aws-sdk-s3 addresses a bucket by path although virtual hosts were asked for, this does too: dotted
-    /// buckets over TLS, for one.
+    /// If aws-sdk-s3 addresses a bucket by path in spite of the style `VirtualHost`, so does this: for
+    /// example a dotted bucket over TLS.
     pub fn resolve(
         endpoint: Option<&Endpoint>,
         region: &str,
@@ -76,8 +76,8 @@ impl Target {
     }
 }
 
-/// Can the bucket stand before the host? A dotted one cannot over TLS, since a wildcard certificate covers one label;
-/// without TLS the SDK still wants three characters in each.
+/// Whether the bucket can stand before the host. A dotted one cannot over TLS, since a wildcard certificate
+/// covers one label; without TLS the SDK still requires three characters in each label.
 fn fits_a_host(bucket: &str, scheme: Scheme) -> bool {
     !bucket.contains('.')
         || (scheme == Scheme::Http && bucket.split('.').all(|label| label.len() >= 3))

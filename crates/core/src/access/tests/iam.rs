@@ -1,10 +1,12 @@
-//! A reader of IAM policies: `Allow` statements, wildcards, AWS's three escapes and the conditions on `s3:prefix`.
+//! A reader of IAM policies: `Allow` statements, wildcards, AWS's three escapes and the conditions on
+//! `s3:prefix`.
 
 use serde_json::Value;
 
 use super::statements;
 
-/// Whether the policy allows the action on the resource; `prefix` is the value of `s3:prefix`, where there is one.
+/// Whether the policy allows the action on the resource; `prefix` is the value of `s3:prefix`, where there is
+/// one.
 pub(super) fn allows(policy: &str, action: &str, resource: &str, prefix: Option<&str>) -> bool {
     statements(policy).iter().any(|statement| {
         assert_eq!(statement["Effect"], "Allow");

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::{AccessError, Dialect, MAX_POLICY, Wanted, request_policy};
+use super::super::{AccessError, Dialect, MAX_POLICY, SessionSubject, request_policy};
 use super::iam::allows;
 use super::{AWS, bucket, get, key, put, statements};
 use crate::api::{GetOptions, PostOptions, Reason};
@@ -16,7 +16,7 @@ fn arn(key: &str) -> String {
 
 fn policy(keys: &[&str], options: &Options) -> String {
     let keys: Vec<Key> = keys.iter().map(|text| key(text)).collect();
-    request_policy(AWS, &bucket(), Wanted::Keys(&keys), options).unwrap()
+    request_policy(AWS, &bucket(), SessionSubject::Keys(&keys), options).unwrap()
 }
 
 fn prefix(text: &str) -> Prefix {
@@ -113,7 +113,13 @@ fn the_table_of_actions_is_this() {
 #[test]
 fn a_server_that_is_not_aws_is_not_asked_for_kms() {
     let keys = [key("a/b")];
-    let text = request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), &get()).unwrap();
+    let text = request_policy(
+        Dialect::Plain,
+        &bucket(),
+        SessionSubject::Keys(&keys),
+        &get(),
+    )
+    .unwrap();
     assert_eq!(
         text,
         r#"{"Statement":[{"Action":"s3:GetObject","Effect":"Allow","Resource":"arn:aws:s3:::data/a/b"}],"Version":"2012-10-17"}"#
@@ -182,7 +188,7 @@ fn the_dialect_follows_the_host_and_the_partition_the_region() {
 fn a_listing_is_of_its_prefix_alone_and_reads_no_object() {
     let listing = |text: &str| {
         let prefix = prefix(text);
-        request_policy(AWS, &bucket(), Wanted::Listing(&prefix), &get()).unwrap()
+        request_policy(AWS, &bucket(), SessionSubject::Listing(&prefix), &get()).unwrap()
     };
     let text = listing("logs/a*$/");
     assert!(allows(
@@ -211,7 +217,7 @@ fn a_listing_is_of_its_prefix_alone_and_reads_no_object() {
 fn a_form_for_a_prefix_reaches_what_begins_so() {
     let prefix = prefix("in?/");
     let post = Options::Post(PostOptions::default());
-    let text = request_policy(AWS, &bucket(), Wanted::Under(&prefix), &post).unwrap();
+    let text = request_policy(AWS, &bucket(), SessionSubject::Under(&prefix), &post).unwrap();
     assert!(allows(&text, "s3:PutObject", &arn("in?/x"), None));
     assert!(!allows(&text, "s3:PutObject", &arn("ina/x"), None));
     assert!(!allows(&text, "s3:GetObject", &arn("in?/x"), None));
@@ -220,17 +226,28 @@ fn a_form_for_a_prefix_reaches_what_begins_so() {
 #[test]
 fn what_is_wanted_follows_from_the_objects() {
     let one = Objects::Key(key("a"));
-    assert_eq!(Wanted::from(&one), Wanted::Keys(&[key("a")]));
+    assert_eq!(
+        SessionSubject::from(&one),
+        SessionSubject::Keys(&[key("a")])
+    );
     let under = Objects::Under(prefix("p/"));
-    assert_eq!(Wanted::from(&under), Wanted::Under(&prefix("p/")));
+    assert_eq!(
+        SessionSubject::from(&under),
+        SessionSubject::Under(&prefix("p/"))
+    );
 }
 
 #[test]
 fn a_wildcard_in_a_key_is_refused_where_the_server_may_not_know_the_escape() {
     for text in ["a*b", "a?b"] {
         let keys = [key(text)];
-        let error =
-            request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), &get()).unwrap_err();
+        let error = request_policy(
+            Dialect::Plain,
+            &bucket(),
+            SessionSubject::Keys(&keys),
+            &get(),
+        )
+        .unwrap_err();
         assert_eq!(
             error,
             AccessError::Wildcard {
@@ -241,7 +258,13 @@ fn a_wildcard_in_a_key_is_refused_where_the_server_may_not_know_the_escape() {
         assert!(error.to_string().contains(text));
     }
     let keys = [key("a$b")];
-    let text = request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), &get()).unwrap();
+    let text = request_policy(
+        Dialect::Plain,
+        &bucket(),
+        SessionSubject::Keys(&keys),
+        &get(),
+    )
+    .unwrap();
     assert!(text.contains("data/a$b\""));
 }
 
@@ -257,7 +280,7 @@ fn too_many_objects_are_refused_with_how_many_would_fit() {
     let keys: Vec<Key> = (0..500)
         .map(|n| key(&format!("dataset/part-{n:05}")))
         .collect();
-    let ask = |keys: &[Key]| request_policy(AWS, &bucket(), Wanted::Keys(keys), &get());
+    let ask = |keys: &[Key]| request_policy(AWS, &bucket(), SessionSubject::Keys(keys), &get());
     let error = ask(&keys).unwrap_err();
     let AccessError::TooLarge { objects: 500, fit } = error else {
         panic!("{error:?}")
@@ -292,7 +315,7 @@ fn what_fits_is_counted_to_the_character() {
         .map(|n| key(&format!("части/\"{n:02}\"\\?")))
         .collect();
     let length = |keys: &[Key]| {
-        let text = request_policy(AWS, &bucket(), Wanted::Keys(keys), &get());
+        let text = request_policy(AWS, &bucket(), SessionSubject::Keys(keys), &get());
         text.map(|text| text.len())
     };
     let so_far = length(&keys).unwrap();
@@ -315,7 +338,12 @@ fn nothing_is_read_of_the_keys_beyond_those_that_fit() {
         .collect();
     // This one is refused where it is looked at.
     keys.push(key("a*"));
-    let text = request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), &get());
+    let text = request_policy(
+        Dialect::Plain,
+        &bucket(),
+        SessionSubject::Keys(&keys),
+        &get(),
+    );
     let beyond = AccessError::TooLarge {
         objects: 2_048,
         fit: 1,

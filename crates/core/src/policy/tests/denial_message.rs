@@ -365,7 +365,7 @@ fn prefixes_and_forms_are_named_for_what_they_are() {
 }
 
 #[test]
-fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
+fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
     let mut set = policies(&[rule(&json!({"buckets": ["logs"]}))]);
     set.insert_unreadable("x");
     let Decision::Unknown { message, .. } = decide(&set, &request(&json!({}))) else {
@@ -373,9 +373,9 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_mend() {
     };
     assert_eq!(
         message,
-        "It cannot be told whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
-         policy \"x\" cannot be read, and no other allows it. An admin must fix it; until then nothing new is issued \
-         and nothing is removed on this account."
+        "It is not known whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
+         policy \"x\" cannot be read, and no other allows it. An admin must fix it; until then nothing new is issued, \
+         and nothing is removed because of it."
     );
     for name in ["y", "z", "zz"] {
         set.insert_unreadable(name);
@@ -448,7 +448,7 @@ proptest! {
         let Decision::Unknown { message, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
             panic!("not unknown")
         };
-        prop_assert!(message.len() <= 1024 && message.ends_with("on this account."), "{}", message);
+        prop_assert!(message.len() <= 1024 && message.ends_with("because of it."), "{}", message);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! No field of a rule and no field of a request is without a gate.
 //!
-//! The compiler holds half of it: rules, requests and options are taken apart without `..`. These tests hold the other
-//! half: that what was taken apart is also looked at.
+//! The compiler holds half of it: rules, requests and options are taken apart without `..`. These tests hold
+//! the other half: that what was taken apart is also looked at.
 
 use std::collections::BTreeSet;
 
@@ -62,7 +62,8 @@ fn every_field_of_a_rule_decides_something() {
     let post = |post: Value| json!({"method": "POST", "post": post});
     let sized = json!({"max": 10});
     let list = |list: Value| json!({"key": null, "prefix": "team-a/", "list": list});
-    // A field, the same field with less in it, and a request that passes with the first and not with the second.
+    // A field, the same field with less in it, and a request that passes with the first and not with the
+    // second.
     let table = [
         ("stores", json!(["x"]), get(json!({}))),
         ("buckets", json!(["xxx"]), get(json!({}))),

@@ -1,7 +1,8 @@
-//! A namespace never reaches what a template gives to another, whatever it is called and however it labels itself.
+//! A namespace never reaches what a template gives to another, whatever it is called and however it labels
+//! itself.
 //!
-//! The attacker may create resources in one namespace and picks that namespace's labels; the alphabets are small, so
-//! that names, labels, keys and patterns run into each other.
+//! The attacker may create resources in one namespace and picks that namespace's labels; the alphabets are
+//! small, so that names, labels, keys and patterns run into each other.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What is wished beyond what is signed, and what contradicts it.
+//! Options of issuance: their defaults, and what contradicts them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,31 +16,31 @@ fn parse(patch: &Value) -> Result<IssuanceOptions, InvalidSpec> {
 
 #[test]
 fn what_is_left_out_has_its_default() {
-    let wishes = parse(&json!({})).expect("it parses");
+    let options = parse(&json!({})).expect("it parses");
     assert_eq!(
-        (wishes.renew, wishes.verify),
+        (options.renew, options.verify),
         (Renew::Always, Verify::Report)
     );
     assert_eq!(
-        (wishes.formats, wishes.ttl_after_expiry),
+        (options.formats, options.ttl_after_expiry),
         (BTreeSet::new(), None)
     );
 }
 
 #[test]
-fn every_wish_arrives() {
-    let wishes = parse(&json!({
+fn every_option_is_read() {
+    let options = parse(&json!({
         "key": null, "keys": ["a"], "renew": "Never", "verify": "Require", "ttlAfterExpiry": "24h",
         "formats": ["curl.conf", "aria2.txt", "urls.txt"],
     }))
     .expect("it parses");
     assert_eq!(
-        (wishes.renew, wishes.verify),
+        (options.renew, options.verify),
         (Renew::Never, Verify::Require)
     );
-    assert_eq!(wishes.ttl_after_expiry, Some(Duration::from_hours(24)));
+    assert_eq!(options.ttl_after_expiry, Some(Duration::from_hours(24)));
     assert_eq!(
-        wishes.formats.into_iter().collect::<Vec<_>>(),
+        options.formats.into_iter().collect::<Vec<_>>(),
         [Format::UrlsTxt, Format::Aria2Txt, Format::CurlConf]
     );
     let now = parse(&json!({"renew": "Never", "ttlAfterExpiry": "0s"})).expect("it parses");
@@ -57,7 +57,7 @@ fn every_wish_arrives() {
 }
 
 #[test]
-fn a_wish_that_contradicts_the_spec_is_refused_with_what_to_do() {
+fn an_option_that_contradicts_the_spec_is_refused_with_what_to_do() {
     let never = |patch: Value| with(json!({"renew": "Never"}), &patch);
     for (patch, field, words) in [
         (

@@ -1,7 +1,7 @@
 //! What a URL of given options must hold: its query parameters and headers, no more and no fewer.
 //!
-//! What holds here: written down a second time and on its own, from the S3 API reference. Options are taken apart
-//! exhaustively: a new one does not compile until it is expected.
+//! What holds here: written down a second time and on its own, from the S3 API reference. Options are taken
+//! apart exhaustively: a new one does not compile until it is expected.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::signature::ALGORITHM;
 use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
 use crate::request::Options;
 
-/// How a query parameter is judged.
+/// How a query parameter is checked.
 pub(super) enum Param {
     Exactly(String),
     Credential,

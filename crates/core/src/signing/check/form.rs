@@ -1,8 +1,9 @@
-//! Is the finished form what was allowed? Promise 3, for POST.
+//! Checks that a finished form is the allowed one: promise 3, for POST.
 //!
-//! What holds here: what a form may hold is written down a second time and on its own, from the S3 API reference. Its
-//! policy document is read as a server reads it; every condition and every field must be expected, stand once and be
-//! exactly what was allowed, so that a form can neither ask for more than its policy nor a policy allow more than asked.
+//! What holds here: what a form may hold is written down a second time and on its own, from the S3 API
+//! reference. Its policy document is read as a server reads it; every condition and every field must be
+//! expected, stand once and be exactly what was allowed, so that neither the form nor its policy document
+//! allows more than was granted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,8 @@ use crate::api::{ContentLengthRange, PostOptions};
 use crate::signing::form::{Form, FormKey};
 use crate::signing::target::Style;
 
-/// A form that was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+/// A form that was allowed, as plain data. Make it from the grant and the store, not from what the signer was
+/// given.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedForm<'a> {
     /// The object's key, or what it begins with.
@@ -24,7 +26,7 @@ pub struct ExpectedForm<'a> {
     pub signature: ExpectedSignature<'a>,
 }
 
-/// Refuses a finished form that differs in anything from what was allowed.
+/// Refuses a finished form that differs in anything from the allowed one.
 pub fn check_form(form: &Form, expected: &ExpectedForm<'_>) -> Result<(), Mismatch> {
     let Form { url, fields } = form;
     check_url(url.expose(), expected)?;
@@ -57,7 +59,7 @@ struct Rule {
     /// How a mismatch calls it.
     label: &'static str,
     field: Field,
-    condition: Wanted,
+    condition: ExpectedCondition,
 }
 
 enum Field {
@@ -70,7 +72,7 @@ enum Field {
     Signature,
 }
 
-enum Wanted {
+enum ExpectedCondition {
     None,
     /// The field's own value.
     SameAsField,
@@ -93,18 +95,18 @@ fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatc
     let mut wanted = Names(BTreeMap::new());
 
     let bucket = expected.signature.bucket.as_str().to_owned();
-    wanted.put("bucket", Field::None, Wanted::Equals(bucket));
+    wanted.put("bucket", Field::None, ExpectedCondition::Equals(bucket));
     match expected.key {
         FormKey::Exactly(key) => wanted.put_value("key", key.as_str())?,
         FormKey::Under(prefix) => {
             let prefix = fixed(prefix.as_str())?;
             let field = Field::Exactly(format!("{prefix}${{filename}}"));
-            wanted.put("key", field, Wanted::StartsWith(prefix));
+            wanted.put("key", field, ExpectedCondition::StartsWith(prefix));
         }
     }
     let sizes = match content_length_range {
         Some(ContentLengthRange { min, max }) if min.unwrap_or_default() <= *max => {
-            Wanted::Sizes(min.unwrap_or_default(), *max)
+            ExpectedCondition::Sizes(min.unwrap_or_default(), *max)
         }
         _ => return Err(Mismatch::Unbounded),
     };
@@ -112,7 +114,7 @@ fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatc
     match (content_type, content_type_prefix) {
         (Some(own), None) => wanted.put_value("Content-Type", own)?,
         (None, Some(prefix)) => {
-            let begins = Wanted::StartsWith(fixed(prefix)?);
+            let begins = ExpectedCondition::StartsWith(fixed(prefix)?);
             wanted.put("Content-Type", Field::None, begins);
         }
         (None, None) => {}
@@ -132,26 +134,34 @@ fn wanted(expected: &ExpectedForm<'_>) -> Result<BTreeMap<String, Rule>, Mismatc
         let rule = Rule {
             label: "x-amz-meta-*",
             field: Field::Exactly(fixed(value)?),
-            condition: Wanted::SameAsField,
+            condition: ExpectedCondition::SameAsField,
         };
         wanted.0.insert(format!("x-amz-meta-{name}"), rule);
     }
 
     wanted.put_value("x-amz-algorithm", ALGORITHM)?;
     wanted.put_value("x-amz-date", &expected.signature.date())?;
-    wanted.put("x-amz-credential", Field::Credential, Wanted::SameAsField);
+    wanted.put(
+        "x-amz-credential",
+        Field::Credential,
+        ExpectedCondition::SameAsField,
+    );
     if expected.signature.session {
-        wanted.put("x-amz-security-token", Field::Token, Wanted::SameAsField);
+        wanted.put(
+            "x-amz-security-token",
+            Field::Token,
+            ExpectedCondition::SameAsField,
+        );
     }
-    wanted.put("policy", Field::Policy, Wanted::None);
-    wanted.put("x-amz-signature", Field::Signature, Wanted::None);
+    wanted.put("policy", Field::Policy, ExpectedCondition::None);
+    wanted.put("x-amz-signature", Field::Signature, ExpectedCondition::None);
     Ok(wanted.0)
 }
 
 struct Names(BTreeMap<String, Rule>);
 
 impl Names {
-    fn put(&mut self, label: &'static str, field: Field, condition: Wanted) {
+    fn put(&mut self, label: &'static str, field: Field, condition: ExpectedCondition) {
         let rule = Rule {
             label,
             field,
@@ -162,7 +172,11 @@ impl Names {
 
     /// A field that is sent as it stands, with the condition that it is.
     fn put_value(&mut self, label: &'static str, value: &str) -> Result<(), Mismatch> {
-        self.put(label, Field::Exactly(fixed(value)?), Wanted::SameAsField);
+        self.put(
+            label,
+            Field::Exactly(fixed(value)?),
+            ExpectedCondition::SameAsField,
+        );
         Ok(())
     }
 }
@@ -222,13 +236,15 @@ fn check_policy(
             return Err(Mismatch::RepeatedCondition(rule.label));
         }
         let same = match (&rule.condition, condition) {
-            (Wanted::None, _) => return Err(Mismatch::UnexpectedCondition),
-            (Wanted::SameAsField, Condition::Equals(_, value)) => {
+            (ExpectedCondition::None, _) => return Err(Mismatch::UnexpectedCondition),
+            (ExpectedCondition::SameAsField, Condition::Equals(_, value)) => {
                 sent.get(name) == Some(&value.as_str())
             }
-            (Wanted::Equals(wanted), Condition::Equals(_, value))
-            | (Wanted::StartsWith(wanted), Condition::StartsWith(_, value)) => wanted == value,
-            (Wanted::Sizes(least, most), Condition::Sizes(low, high)) => {
+            (ExpectedCondition::Equals(wanted), Condition::Equals(_, value))
+            | (ExpectedCondition::StartsWith(wanted), Condition::StartsWith(_, value)) => {
+                wanted == value
+            }
+            (ExpectedCondition::Sizes(least, most), Condition::Sizes(low, high)) => {
                 (least, most) == (low, high)
             }
             _ => false,
@@ -237,7 +253,7 @@ fn check_policy(
             return Err(Mismatch::Condition(rule.label));
         }
     }
-    let needed = |rule: &Rule| !matches!(rule.condition, Wanted::None);
+    let needed = |rule: &Rule| !matches!(rule.condition, ExpectedCondition::None);
     match wanted
         .iter()
         .find(|(name, rule)| needed(rule) && !met.contains(name.as_str()))

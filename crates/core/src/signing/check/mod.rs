@@ -1,11 +1,12 @@
-//! Is the finished URL what was allowed? Promise 3.
+//! Checks that a finished URL is the allowed one: promise 3.
 //!
-//! What holds here: nothing of the signer is used, neither its code nor its tables nor its encoder. The URL is read as a
-//! server reads it and compared with the grant part by part; what is not expected is refused, so that a parameter
-//! or header that nobody thought of cannot pass. Only the canonical spelling of a URL passes, so that no two servers
-//! can read it differently. A [`Mismatch`] says what differs in words of our own and holds nothing of the URL.
+//! What holds here: nothing of the signer is used, neither its code nor its tables nor its encoder. The URL
+//! is read as a server reads it and compared with the grant part by part; everything unexpected is refused,
+//! so that a parameter or header that nobody thought of cannot pass. Only the canonical spelling of a URL
+//! passes, so that no two servers can read it differently. A [`Mismatch`] names the difference and repeats
+//! nothing of the URL.
 //!
-//! What it cannot see is the signature's own truth: that is proven by tests against an independent verifier.
+//! The check cannot see whether the signature is valid: tests prove that with an independent verifier.
 
 mod expected;
 mod form;
@@ -27,7 +28,8 @@ use read::Url;
 pub use signature::ExpectedSignature;
 use signature::check_signature;
 
-/// A URL that was allowed, as plain data. Make it from the grant and the store, not from what the signer was given.
+/// A URL that was allowed, as plain data. Make it from the grant and the store, not from what the signer was
+/// given.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedUrl<'a> {
     /// The object's key.
@@ -153,7 +155,7 @@ pub enum Mismatch {
     Unbounded,
 }
 
-/// Refuses a finished URL that differs in anything from what was allowed.
+/// Refuses a finished URL that differs in anything from the allowed one.
 pub fn check(presigned: &Presigned, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let Presigned {
         method,

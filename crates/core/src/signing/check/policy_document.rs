@@ -1,8 +1,8 @@
 //! Reading a form's policy document as a server does.
 //!
-//! What holds here: only what reads in one way is read: strict base64 of ASCII JSON with two members, each once, and
-//! conditions of the three shapes that S3 documents, each with one name. A member that stands twice, which one parser
-//! takes from the front and another from the back, is refused.
+//! What holds here: only what reads in one way is read: strict base64 of ASCII JSON with two members, each
+//! once, and conditions of the three shapes that S3 documents, each with one name. A member that stands
+//! twice, which one parser takes from the front and another from the back, is refused.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub(super) struct PolicyDocument {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// What a condition asks of a form.
+/// What a condition requires of a form.
 #[derive(PartialEq, Eq)]
 pub(super) enum Condition {
     /// `{"name": "value"}`

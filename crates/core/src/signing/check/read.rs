@@ -1,7 +1,8 @@
 //! Reading a URL as a server does.
 //!
-//! What holds here: only the canonical spelling is read: RFC 3986's unreserved characters as they are, all others as
-//! upper-case percent escapes, a slash raw in the path only. So two texts that read the same are the same.
+//! What holds here: only the canonical spelling is read: RFC 3986's unreserved characters as they are, all
+//! others as upper-case percent escapes, a slash raw in the path only. So two texts that read the same are
+//! the same.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! Where something signed may go, whose signature it may hold, and how long that may count.
+//! What URLs and forms have in common: origin, credential scope and life.
 //!
-//! What holds here: URLs and forms are judged alike in all of it. The credential scope is written down on its own, from
+//! What holds here: one check of these serves both. The credential scope is written down on its own, from
 //! the S3 API reference.
 
 use jiff::Timestamp;
@@ -12,14 +12,15 @@ use crate::signing::target::Style;
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What a URL and a form are allowed alike. Make it from the grant and the store, not from what the signer was given.
+/// What a URL and a form are allowed alike. Make it from the grant and the store, not from what the signer
+/// was given.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedSignature<'a> {
     /// How consumers connect.
     pub scheme: Scheme,
     /// The endpoint's host without the bucket.
     pub host: &'a str,
-    /// The endpoint's port, where it is not the scheme's own.
+    /// The endpoint's port; `None` if it is the scheme's own.
     pub port: Option<u16>,
     /// Where the bucket stands.
     pub style: Style,
@@ -33,14 +34,14 @@ pub struct ExpectedSignature<'a> {
     pub session: bool,
     /// When the life begins.
     pub signed_at: Timestamp,
-    /// When the life ends: what the status will say.
+    /// When the life ends, as the status will say.
     pub expires_at: Timestamp,
     /// The latest end that policy, credentials and store allow.
     pub not_after: Timestamp,
 }
 
 impl ExpectedSignature<'_> {
-    /// Judges what stands before a URL's path.
+    /// Checks scheme, host and port of a URL.
     pub(super) fn check_origin(&self, scheme: &str, authority: &str) -> Result<(), Mismatch> {
         let wanted = match self.scheme {
             Scheme::Http => "http",
@@ -61,7 +62,7 @@ impl ExpectedSignature<'_> {
             .ok_or(Mismatch::Authority)
     }
 
-    /// Judges the access key and the scope that a signature says it is made with.
+    /// Checks the access key and the scope of a signature.
     pub(super) fn check_credential(&self, credential: &str) -> Result<(), Mismatch> {
         // From the right: the key ID is the one part that may hold a slash.
         let mut parts = credential.rsplitn(5, '/');
@@ -86,7 +87,7 @@ impl ExpectedSignature<'_> {
         self.signed_at.strftime("%Y%m%dT%H%M%SZ").to_string()
     }
 
-    /// The planned life in seconds, where it is one that may be.
+    /// The planned life in seconds; an error if it is not allowed.
     pub(super) fn life(&self) -> Result<i64, Mismatch> {
         const SEVEN_DAYS: i64 = 604_800;
         if self.expires_at > self.not_after {
@@ -101,7 +102,7 @@ impl ExpectedSignature<'_> {
     }
 }
 
-/// Judges the form of a signature: what it says is for the server to judge.
+/// Checks the form of a signature; only the server can check the signature itself.
 pub(super) fn check_signature(signature: &str) -> Result<(), Mismatch> {
     let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     (signature.len() == 64 && signature.bytes().all(hex))

@@ -7,8 +7,8 @@ use crate::api::{ContentLengthRange, PostOptions};
 use crate::request::Prefix;
 use crate::signing::form::signature;
 
-/// The policy document of the S3 API reference, "Example: Browser-Based Upload using HTTP POST (Using AWS Signature
-/// Version 4)", whose lines end in CR LF.
+/// The policy document of the S3 API reference, "Example: Browser-Based Upload using HTTP POST (Using AWS
+/// Signature Version 4)", whose lines end in CR LF.
 const PUBLISHED: &[&str] = &[
     r#"{ "expiration": "2015-12-30T12:00:00.000Z","#,
     r#"  "conditions": ["#,

@@ -1,4 +1,5 @@
-//! A form with one difference is refused, for the right reason: in its policy document, in its fields, in its URL.
+//! A form with one difference is refused, for the right reason: in its policy document, in its fields, in its
+//! URL.
 
 mod tables;
 
