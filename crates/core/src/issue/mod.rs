@@ -31,7 +31,7 @@ pub use render::{Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent,
 pub use render_form::{FormContent, render_form};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, spread, without_jitter};
 pub use signing_job::{SignedJob, SigningJob};
-pub use template::{ReservedKeys, Template, secret_name};
+pub use template::{ReservedKeys, Template};
 
 #[cfg(test)]
 mod tests;

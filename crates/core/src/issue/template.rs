@@ -1,4 +1,4 @@
-//! What a tenant may add to the Secret: `secretName` and `secretTemplate`, checked.
+//! What a tenant may add to the Secret: `secretTemplate`, checked.
 //!
 //! What holds here: a label or annotation is an instruction to whoever acts on it. Keys of Kubernetes, of this operator and
 //! of tools that prune or adopt by them are refused, in any subdomain; an installation adds its own with
@@ -24,7 +24,7 @@ const MAX_ENTRIES: usize = 32;
 const MAX_ANNOTATION: usize = 4096;
 /// The longest label value and the longest name part of a key.
 const MAX_NAME: usize = 63;
-/// The longest DNS subdomain: a Secret's name, the prefix of a key.
+/// The longest DNS subdomain: the prefix of a key.
 const MAX_SUBDOMAIN: usize = 253;
 
 /// The domains that are closed to templates: those above, and an installation's own.
@@ -109,25 +109,6 @@ impl Template {
     pub const fn annotations(&self) -> &BTreeMap<String, String> {
         &self.annotations
     }
-}
-
-/// The name of the Secret: `spec.secretName`, else that of the resource.
-///
-/// # Errors
-/// [`InvalidSpec`] where the name is no DNS subdomain.
-pub fn secret_name<'a>(asked: Option<&'a str>, resource: &'a str) -> Result<&'a str, InvalidSpec> {
-    let name = asked.unwrap_or(resource);
-    if is_subdomain(name) {
-        return Ok(name);
-    }
-    Err(InvalidSpec::new(
-        "spec.secretName",
-        format!(
-            "\"{}\" cannot be the name of a Secret: use at most {MAX_SUBDOMAIN} lower-case letters, digits, '-' and \
-             '.', beginning and ending with a letter or digit",
-            shown(name)
-        ),
-    ))
 }
 
 fn checked(

@@ -16,7 +16,7 @@ use crate::engine::store::StoreConfig;
 use crate::issue::issued::Issued;
 use crate::issue::{
     RenderInputs, RequestedLife, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
-    secret_name as checked_secret_name, spec_hash, store_hash,
+    spec_hash, store_hash,
 };
 use crate::policy::{
     Decision, Grant, InvalidSpec, IssuanceOptions, Limits, Namespace, Options, Request,
@@ -167,7 +167,7 @@ fn parse(
         request: Request::parse(spec, &limits)?,
         wishes: IssuanceOptions::parse(spec)?,
         template: Template::parse(spec.secret_template.as_deref(), reserved)?,
-        secret_name: checked_secret_name(spec.secret_name.as_deref(), name)?.to_owned(),
+        secret_name: spec.secret_name.as_deref().unwrap_or(name).to_owned(),
     })
 }
 

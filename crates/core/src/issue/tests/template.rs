@@ -2,7 +2,7 @@
 
 use super::map;
 use crate::api::SecretTemplate;
-use crate::issue::{ReservedKeys, Template, secret_name};
+use crate::issue::{ReservedKeys, Template};
 
 fn labels(key: &str, value: &str) -> Result<Template, String> {
     parse(&SecretTemplate {
@@ -154,15 +154,4 @@ fn a_denied_domain_that_is_none_stops_the_start() {
         let why = ReservedKeys::with([wrong]).unwrap_err();
         assert!(why.contains("--secret-template-deny"), "{why}");
     }
-}
-
-#[test]
-fn the_secret_is_named_after_the_resource_where_the_spec_says_nothing() {
-    assert_eq!(secret_name(None, "web"), Ok("web"));
-    assert_eq!(secret_name(Some("other.name"), "web"), Ok("other.name"));
-    for wrong in ["", "A", "a_b", "-a", "a.", "a/b", "..", &"a".repeat(254)] {
-        let why = secret_name(Some(wrong), "web").unwrap_err();
-        assert_eq!(why.field, "spec.secretName");
-    }
-    assert!(secret_name(Some(&"a".repeat(253)), "web").is_ok());
 }

@@ -479,3 +479,18 @@ fn a_block_of_options_does_not_need_to_be_there() {
         assert_eq!(request.method().as_str(), method);
     }
 }
+
+#[test]
+fn a_secret_name_is_a_dns_subdomain() {
+    let named = |name: &str| parse(&json!({"secretName": name}));
+    for wrong in ["", "A", "a_b", "-a", "a.", "a/b", "..", &"a".repeat(254)] {
+        assert!(
+            named(wrong).is_err_and(|error| error.field == "spec.secretName"),
+            "{wrong}"
+        );
+    }
+    let labels = [63, 63, 63, 61].map(|length| "a".repeat(length));
+    for good in ["web", "other.name", &labels.join(".")] {
+        assert!(named(good).is_ok(), "{good}");
+    }
+}
