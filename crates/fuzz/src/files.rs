@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use presigned_core::api::{Format, Method};
 use presigned_core::issue::{
-    Content, Item, ManyContent, RenderError, SecretContent, Template, render, render_many,
+    BundleContent, Content, Item, RenderError, SecretContent, Template, render, render_bundle,
 };
 
 use crate::is_a_sentence;
@@ -120,7 +120,7 @@ pub(super) fn files(data: &[u8]) {
         .collect();
     let rendered = |method, format: Option<Format>| {
         let formats: BTreeSet<Format> = format.into_iter().collect();
-        let secret = render_many(&ManyContent {
+        let secret = render_bundle(&BundleContent {
             name: "many",
             method,
             items: &items,

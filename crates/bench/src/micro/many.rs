@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use presigned_core::api::GetOptions;
-use presigned_core::issue::{Item, ManyContent, Template, render_many};
+use presigned_core::issue::{BundleContent, Item, Template, render_bundle};
 use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{ExpectedUrl, Operation, check, presign};
 
@@ -60,7 +60,7 @@ pub(super) fn run() -> Result<()> {
                 etag: Some("\"d41d8cd98f00b204e9800998ecf8427e\""),
             })
             .collect();
-        render_many(&ManyContent {
+        render_bundle(&BundleContent {
             name: "images",
             method: options.method(),
             items: &items,

@@ -54,8 +54,8 @@ pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
     }
 }
 
-/// The memory that goes with a template; `None` where it sets nothing.
-pub(super) fn memory(
+/// The value of [`TEMPLATE_KEYS`] for a template; `None` if the template sets nothing.
+pub(super) fn template_keys(
     labels: &BTreeMap<String, String>,
     annotations: &BTreeMap<String, String>,
 ) -> Option<String> {
@@ -67,7 +67,7 @@ pub(super) fn memory(
     (!keys.is_empty()).then(|| keys.join(","))
 }
 
-/// The labels and annotations that an earlier template set; what is not in the form of [`memory`] says nothing.
+/// The labels and annotations that an earlier template set; what is not in the form of [`template_keys`] says nothing.
 fn remembered(annotations: &BTreeMap<String, String>) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let entries = || {
         annotations

@@ -14,8 +14,8 @@ use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, Sig
 use crate::issue::issued::Issued;
 use crate::issue::listed::ListedKey;
 use crate::issue::{
-    Content, Fixed, FormContent, Item, Life, ManyContent, RenderError, RequestedLife,
-    SecretContent, Template, TooShort, keep_end, plan_life, render, render_form, render_many,
+    BundleContent, Content, Fixed, FormContent, Item, Life, RenderError, RequestedLife,
+    SecretContent, Template, TooShort, keep_end, plan_life, render, render_bundle, render_form,
 };
 use crate::policy::{Bucket, Key, Options, Prefix};
 use crate::signing::{
@@ -241,7 +241,7 @@ impl SigningJob {
         let headers = signed
             .first()
             .map_or(&[][..], |presigned| &presigned.headers);
-        render_many(&ManyContent {
+        render_bundle(&BundleContent {
             name: &self.name,
             method: options.method(),
             items: &items,

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::render::{file, headers, read_by_curl};
+use super::single::{file, headers, read_by_curl};
 use super::{NOON, at};
 use crate::api::{Format, Method};
 use crate::issue::{
-    Item, ManyContent, NameTrouble, RenderError, SECRET_LIMIT, SecretContent, Template, render_many,
+    BundleContent, Item, NameProblem, RenderError, SECRET_LIMIT, SecretContent, Template,
+    render_bundle,
 };
 
 const URL: &str = "https://h/b/k?X-Amz-Signature=s3cr3t";
@@ -35,7 +36,7 @@ fn rendered(
     headers: &[(String, String)],
     formats: &[Format],
 ) -> Result<SecretContent, RenderError> {
-    render_many(&ManyContent {
+    render_bundle(&BundleContent {
         name: "web",
         method,
         items,
@@ -52,7 +53,7 @@ fn get(keys: &[&str], formats: &[Format]) -> Result<SecretContent, RenderError> 
 }
 
 /// Why a key is refused, by the format that it is refused in.
-fn refused(keys: &[&str], format: Format) -> Vec<(String, NameTrouble)> {
+fn refused(keys: &[&str], format: Format) -> Vec<(String, NameProblem)> {
     match get(keys, &[format]) {
         Ok(_) => Vec::new(),
         Err(RenderError::Names(names)) => {
@@ -60,7 +61,7 @@ fn refused(keys: &[&str], format: Format) -> Vec<(String, NameTrouble)> {
             names
                 .first
                 .into_iter()
-                .map(|bad| (bad.key, bad.trouble))
+                .map(|bad| (bad.key, bad.problem))
                 .collect()
         }
         Err(other) => panic!("{other}"),
@@ -210,7 +211,7 @@ fn a_file_without_use_for_the_method_is_refused() {
 
 #[test]
 fn a_key_that_is_no_file_below_the_folder_is_refused() {
-    use NameTrouble::{Control, Long, NoPath};
+    use NameProblem::{Control, NotAPath, TooLong};
     let (most, less) = ("é".repeat(127) + "x", "s".repeat(249));
     for format in [Format::Aria2Txt, Format::CurlConf] {
         for (key, trouble) in [
@@ -219,26 +220,26 @@ fn a_key_that_is_no_file_below_the_folder_is_refused() {
             ("a\tb", Control),
             ("a\0b", Control),
             ("a\u{85}b", Control),
-            ("/etc/passwd", NoPath),
-            ("../a", NoPath),
-            ("a/../b", NoPath),
-            ("a/./b", NoPath),
-            ("a//b", NoPath),
-            ("a/", NoPath),
-            ("", NoPath),
-            (&format!("x{most}/b"), Long { most: 255 }),
+            ("/etc/passwd", NotAPath),
+            ("../a", NotAPath),
+            ("a/../b", NotAPath),
+            ("a/./b", NotAPath),
+            ("a//b", NotAPath),
+            ("a/", NotAPath),
+            ("", NotAPath),
+            (&format!("x{most}/b"), TooLong { max: 255 }),
         ] {
             let found = refused(&["fine", key], format);
             assert_eq!(found.len(), 1, "{key:?}");
             assert_eq!(found[0].1, trouble, "{key:?}");
         }
-        assert_eq!(refused(&["a", "a"], format)[0].1, NameTrouble::Twice);
+        assert_eq!(refused(&["a", "a"], format)[0].1, NameProblem::Duplicate);
         assert!(refused(&[&format!("{most}/{less}")], format).is_empty());
     }
     assert_eq!(refused(&[&most], Format::CurlConf), []);
     assert_eq!(
         refused(&[&most], Format::Aria2Txt)[0].1,
-        Long { most: 249 },
+        TooLong { max: 249 },
         "aria2 adds .aria2"
     );
 }
@@ -254,7 +255,7 @@ fn a_file_and_a_folder_of_one_name_are_refused_together() {
             let found = refused(&keys, format);
             assert_eq!(found.len(), 1);
             assert_eq!(found[0].0, "a");
-            assert!(matches!(&found[0].1, NameTrouble::Folder { of } if of.starts_with("a/b")));
+            assert!(matches!(&found[0].1, NameProblem::Folder { of } if of.starts_with("a/b")));
         }
         assert_eq!(refused(&["a", "a-/b", "A/b", "b/a"], format), []);
     }
@@ -266,12 +267,15 @@ fn aria2_is_given_no_key_that_it_would_change_or_write_its_notes_over() {
     let notes = |key: &str| {
         vec![(
             key.to_owned(),
-            NameTrouble::Notes {
+            NameProblem::ControlFile {
                 of: "a/b".to_owned(),
             },
         )]
     };
-    assert_eq!(aria2(&["end "]), [("end ".to_owned(), NameTrouble::Space)]);
+    assert_eq!(
+        aria2(&["end "]),
+        [("end ".to_owned(), NameProblem::TrailingSpace)]
+    );
     assert_eq!(aria2(&[" both", "in side", "folder /x"]), []);
     assert_eq!(aria2(&["a/b", "a/b.aria2"]), notes("a/b.aria2"));
     assert_eq!(aria2(&["a/b.aria2/c", "a/b"]), notes("a/b.aria2/c"));
@@ -330,7 +334,7 @@ fn what_does_not_fit_is_refused_with_how_many_would() {
 fn where_not_one_object_fits_the_number_of_objects_is_not_blamed() {
     let items = items(&["a", "b"]);
     let ca = "x".repeat(SECRET_LIMIT);
-    let refused = render_many(&ManyContent {
+    let refused = render_bundle(&BundleContent {
         name: "web",
         method: Method::Get,
         items: &items,

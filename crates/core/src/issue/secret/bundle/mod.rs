@@ -1,8 +1,8 @@
-//! What the Secret holds where the objects are many: `urls.json` always, and the files for programs that were asked for.
+//! The Secret of many objects: `urls.json` always, and the files that `spec.formats` names.
 //!
-//! What holds here: a key is data in every file. It ends no quotation, begins no line, is no option and names no path but
-//! its own below the folder that the program is run in; where a file's form can't express that, the file is refused with the
-//! keys that are in the way, and `urls.json` never is. Nothing is cut off. Debug shows no URL.
+//! What holds here: a key is data in every file. It ends no quotation, begins no line, is no option and names no path
+//! but its own below the folder in which the program runs. If a file cannot express a key so, the file is refused and
+//! the message names such keys; `urls.json` holds any key. Nothing is cut off. Debug shows no URL.
 
 mod files;
 mod names;
@@ -12,11 +12,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::render::{Data, RenderError, SECRET_LIMIT, SecretContent, is_header, is_url};
-use super::template::Template;
+use super::content::{SECRET_LIMIT, SecretContent, SecretData, is_header, is_url};
+use super::error::RenderError;
 use crate::api::{Format, Method};
+use crate::issue::template::Template;
 use files::File;
-pub use names::{BadName, BadNames, NameTrouble, unfit_keys};
+pub use names::{InvalidName, InvalidNames, NameProblem, unfit_keys};
 
 /// One object and its URL.
 #[derive(Clone, Copy)]
@@ -25,9 +26,9 @@ pub struct Item<'a> {
     pub key: &'a str,
     /// The URL.
     pub url: &'a str,
-    /// The size in bytes, where the object was listed.
+    /// The size in bytes, if the object was listed.
     pub size: Option<u64>,
-    /// The `ETag`, where the object was listed.
+    /// The `ETag`, if the object was listed.
     pub etag: Option<&'a str>,
 }
 
@@ -40,9 +41,9 @@ impl fmt::Debug for Item<'_> {
     }
 }
 
-/// What is put into the Secret.
+/// What the Secret of many objects is made of.
 #[derive(Clone, Copy)]
-pub struct ManyContent<'a> {
+pub struct BundleContent<'a> {
     /// The name of the `PresignedURL`.
     pub name: &'a str,
     /// The method that was signed.
@@ -61,9 +62,9 @@ pub struct ManyContent<'a> {
     pub template: &'a Template,
 }
 
-impl fmt::Debug for ManyContent<'_> {
+impl fmt::Debug for BundleContent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManyContent")
+        f.debug_struct("BundleContent")
             .field("name", &self.name)
             .field("method", &self.method)
             .field("items", &self.items.len())
@@ -75,10 +76,10 @@ impl fmt::Debug for ManyContent<'_> {
 /// Renders the Secret of many objects. The same content renders the same bytes.
 ///
 /// # Errors
-/// [`RenderError`] where the result would not fit, where a file has no use for the method or can't hold a key, or where a
-/// URL or header could not be written without a line of its own making.
-pub fn render_many(content: &ManyContent<'_>) -> Result<SecretContent, RenderError> {
-    let ManyContent {
+/// [`RenderError`] if the result is too large, if a file is of no use with the method or cannot hold a key, or if a URL
+/// or a header is not one line of printable ASCII.
+pub fn render_bundle(content: &BundleContent<'_>) -> Result<SecretContent, RenderError> {
+    let BundleContent {
         name,
         method,
         items,
@@ -97,12 +98,12 @@ pub fn render_many(content: &ManyContent<'_>) -> Result<SecretContent, RenderErr
     let mut files = vec![File::json()];
     for format in formats {
         files.push(File::of(*format, method, headers)?);
-        if let Some(names) = names::trouble(*format, method, items.iter().map(|item| item.key)) {
+        if let Some(names) = names::problem(*format, method, items.iter().map(|item| item.key)) {
             return Err(RenderError::Names(names));
         }
     }
 
-    let mut data = Data::new(method, headers, expires_at, ca_bundle);
+    let mut data = SecretData::new(method, headers, expires_at, ca_bundle);
     let used = data.bytes();
     let bytes = |files: &[File]| used + files.iter().map(File::bytes).sum::<usize>();
     if used > SECRET_LIMIT {

@@ -1,23 +1,24 @@
-//! The files, each in the form of its reader: JSON, one URL a line, aria2's input file, curl's configuration.
+//! The files of many objects: JSON, one URL a line, aria2's input file, curl's configuration.
 //!
-//! What holds here: a file grows by one object after the other, so that how many fit is known exactly. A path begins with
-//! `./`: so no key is an option, standard input (`-`) or something that a program expands.
+//! What holds here: a file grows by one object at a time, so that its size is known after each. A path begins with
+//! `./`, so that no key is an option, standard input (`-`) or something that a program expands.
 
 use serde::Serialize;
 
-use super::super::render::{CURL_BASE, RenderError, curl_headers, curl_method, quoted};
 use super::Item;
 use crate::api::{Format, Method};
+use crate::issue::secret::curl::{CURL_BASE, curl_headers, curl_method, quoted};
+use crate::issue::secret::error::RenderError;
 
-/// aria2 starts over where a file of that name is there, instead of saving beside it under a name of its own; and a
-/// download is a download: aria2 would go on to fetch what a torrent or metalink names.
+/// aria2 replaces a file of the same name instead of saving beside it under a name of its own, and does not fetch what a
+/// downloaded torrent or metalink names.
 const ARIA2_OPTIONS: &str = " allow-overwrite=true\n auto-file-renaming=false\n follow-torrent=false\n follow-metalink=false\n";
 
 /// A file of the Secret as it grows.
 pub(super) struct File {
     kind: Kind,
     text: String,
-    /// What each object's entry ends with.
+    /// The lines that end each object's entry.
     options: String,
     objects: usize,
 }
@@ -41,7 +42,7 @@ pub(super) enum Path {
 }
 
 impl Path {
-    /// What a method does with files; none where curl has no form for many of them.
+    /// What curl does with files for a method; `None` if it cannot do that for many objects.
     pub(super) const fn of(method: Method) -> Option<Self> {
         match method {
             Method::Get => Some(Self::Output),
@@ -69,13 +70,13 @@ impl File {
         Self::new(Kind::Json, "[")
     }
 
-    /// A file that was asked for.
+    /// A file that `spec.formats` names.
     pub(super) fn of(
         format: Format,
         method: Method,
         headers: &[(String, String)],
     ) -> Result<Self, RenderError> {
-        let useless = RenderError::Format { format, method };
+        let no_use = RenderError::Format { format, method };
         match format {
             Format::UrlsTxt => Ok(Self::new(Kind::Lines, "")),
             Format::Aria2Txt if method == Method::Get => {
@@ -87,9 +88,9 @@ impl File {
                 file.options = format!("{ARIA2_OPTIONS}{}", headers.concat());
                 Ok(file)
             }
-            Format::Aria2Txt => Err(useless),
+            Format::Aria2Txt => Err(no_use),
             Format::CurlConf => {
-                let path = Path::of(method).ok_or(useless)?;
+                let path = Path::of(method).ok_or(no_use)?;
                 let folders = match path {
                     Path::Output => "create-dirs\n",
                     Path::Upload | Path::None => "",
@@ -126,7 +127,7 @@ impl File {
         }
     }
 
-    /// What the finished file ends with.
+    /// The last bytes of the finished file.
     const fn tail(&self) -> &'static str {
         match self.kind {
             Kind::Json => "\n]\n",
@@ -162,7 +163,7 @@ impl File {
                     etag,
                 };
                 let comma = if self.objects > 0 { "," } else { "" };
-                // Strings and a number: there is nothing in it that JSON could not write.
+                // Strings and a number always serialize.
                 let entry = serde_json::to_string(&entry).unwrap_or_default();
                 format!("{comma}\n{entry}")
             }

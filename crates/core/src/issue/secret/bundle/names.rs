@@ -1,85 +1,85 @@
-//! Which keys a file can't hold as names of files below one folder, and why.
+//! Which keys a file cannot hold as names of files below one folder, and why.
 //!
-//! What holds here: what passes can be written line by line, is a path that stays below the folder, and stands in nobody's
-//! way there. Nothing relies on keys having been parsed: a key is judged as any text would be.
+//! What holds here: a key that passes fits on one line, is a path that stays below the folder, and collides with no
+//! other there. The checks take any text; they do not rely on keys having been parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::super::shown;
 use super::files::Path;
 use crate::api::{Format, Method};
+use crate::issue::shown;
 
 /// The longest name of a file or folder on Linux's file systems, in bytes.
 const MAX_NAME: usize = 255;
-/// aria2 keeps its notes beside a file that it is fetching, under the file's name and this.
-const ARIA2_NOTES: &str = ".aria2";
-/// How many keys a refusal shows.
+/// aria2 keeps a control file beside the file that it fetches, under the file's name and this suffix.
+const ARIA2_SUFFIX: &str = ".aria2";
+/// How many keys a message shows.
 const SHOWN: usize = 3;
 
-/// The keys that a file can't hold.
+/// The keys that a file cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadNames {
+pub struct InvalidNames {
     /// The file.
     pub format: Format,
     /// The first of them.
-    pub first: Vec<BadName>,
+    pub first: Vec<InvalidName>,
     /// How many there are in all.
     pub count: usize,
 }
 
-/// A key that a file can't hold.
+/// A key that a file cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadName {
+pub struct InvalidName {
     /// The key, fit for a sentence.
     pub key: String,
     /// What is wrong with it.
-    pub trouble: NameTrouble,
+    pub problem: NameProblem,
 }
 
-/// Why a key can't stand in a file.
+/// Why a file cannot hold a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NameTrouble {
+pub enum NameProblem {
     /// It holds a control character, which would end the line.
     Control,
     /// It names no file below a folder: it is absolute, or has an empty, `.` or `..` segment.
-    NoPath,
+    NotAPath,
     /// A segment is longer than a name in a file system.
-    Long {
+    TooLong {
         /// How many bytes it may have.
-        most: usize,
+        max: usize,
     },
     /// It ends in a space, which aria2 leaves out.
-    Space,
+    TrailingSpace,
     /// Another object has the same key.
-    Twice,
-    /// It would have to be a file and a folder at once.
+    Duplicate,
+    /// It would be a file and a folder at once.
     Folder {
         /// An object in that folder, fit for a sentence.
         of: String,
     },
-    /// aria2 keeps its notes on another object where this one would be.
-    Notes {
+    /// It is the name of aria2's control file for another object.
+    ControlFile {
         /// The other object, fit for a sentence.
         of: String,
     },
 }
 
-impl fmt::Display for NameTrouble {
+impl fmt::Display for NameProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Control => f.write_str("holds a control character"),
-            Self::NoPath => f.write_str("is no path below a folder"),
-            Self::Long { most } => write!(f, "has a segment of more than {most} bytes"),
-            Self::Space => f.write_str("ends in a space, which aria2 leaves out"),
-            Self::Twice => f.write_str("is there twice"),
+            Self::NotAPath => f.write_str("is no path below a folder"),
+            Self::TooLong { max } => write!(f, "has a segment of more than {max} bytes"),
+            Self::TrailingSpace => f.write_str("ends in a space, which aria2 leaves out"),
+            Self::Duplicate => f.write_str("is there twice"),
             Self::Folder { of } => write!(f, "is a file, and the folder of \"{of}\""),
-            Self::Notes { of } => write!(f, "is where aria2 keeps notes on \"{of}\""),
+            Self::ControlFile { of } => write!(f, "is where aria2 keeps notes on \"{of}\""),
         }
     }
 }
 
-impl fmt::Display for BadNames {
+impl fmt::Display for InvalidNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             format,
@@ -87,9 +87,9 @@ impl fmt::Display for BadNames {
             count,
         } = self;
         write!(f, "{} can't hold ", format.as_str())?;
-        for (at, BadName { key, trouble }) in first.iter().enumerate() {
+        for (at, InvalidName { key, problem }) in first.iter().enumerate() {
             let comma = if at > 0 { ", " } else { "" };
-            write!(f, "{comma}the key \"{key}\", which {trouble}")?;
+            write!(f, "{comma}the key \"{key}\", which {problem}")?;
         }
         let more = count.saturating_sub(first.len());
         if more > 0 {
@@ -101,39 +101,39 @@ impl fmt::Display for BadNames {
     }
 }
 
-/// What a file's reader asks of names.
+/// What the reader of a file asks of names.
 #[derive(Clone, Copy)]
 struct Rules {
     /// The longest last segment, in bytes.
-    longest_last: usize,
-    /// Whether it drops spaces at the end.
+    max_file_name: usize,
+    /// Whether the reader drops spaces at the end.
     trims: bool,
-    /// What it writes beside each file, if anything.
-    beside: Option<&'static str>,
+    /// The suffix of the file that the reader writes beside each, if it writes one.
+    control_file: Option<&'static str>,
 }
 
-/// The keys that a file can't hold, if there are any. A file without names of files holds any.
-pub(super) fn trouble<'a>(
+/// The keys that a file cannot hold, if there are any. A file that names no files holds every key.
+pub(super) fn problem<'a>(
     format: Format,
     method: Method,
     keys: impl Iterator<Item = &'a str>,
-) -> Option<BadNames> {
+) -> Option<InvalidNames> {
     let bad = unfit(format, method, keys);
-    (!bad.is_empty()).then(|| BadNames {
+    (!bad.is_empty()).then(|| InvalidNames {
         format,
         count: bad.len(),
         first: bad
             .into_iter()
             .take(SHOWN)
-            .map(|(key, trouble)| BadName {
+            .map(|(key, problem)| InvalidName {
                 key: shown(key),
-                trouble,
+                problem,
             })
             .collect(),
     })
 }
 
-/// The keys that the files of these formats can't hold: without them, all can be written.
+/// The keys that the files of these formats cannot hold. Without these keys every file can be written.
 #[must_use]
 pub fn unfit_keys<'a>(
     formats: &BTreeSet<Format>,
@@ -151,53 +151,53 @@ fn unfit<'a>(
     format: Format,
     method: Method,
     keys: impl Iterator<Item = &'a str>,
-) -> Vec<(&'a str, NameTrouble)> {
+) -> Vec<(&'a str, NameProblem)> {
     let rules = match format {
         Format::UrlsTxt => return Vec::new(),
         Format::CurlConf if matches!(Path::of(method), None | Some(Path::None)) => {
             return Vec::new();
         }
         Format::CurlConf => Rules {
-            longest_last: MAX_NAME,
+            max_file_name: MAX_NAME,
             trims: false,
-            beside: None,
+            control_file: None,
         },
         Format::Aria2Txt => Rules {
-            longest_last: MAX_NAME - ARIA2_NOTES.len(),
+            max_file_name: MAX_NAME - ARIA2_SUFFIX.len(),
             trims: true,
-            beside: Some(ARIA2_NOTES),
+            control_file: Some(ARIA2_SUFFIX),
         },
     };
     let mut bad = Vec::new();
-    // Each place below the folder that one of the objects takes as a file, and whose it is.
-    let mut places: BTreeMap<String, &str> = BTreeMap::new();
+    // Each path below the folder that an object takes as a file, and the key of that object.
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     let mut good = Vec::new();
     for key in keys {
-        if let Some(trouble) = alone(key, rules) {
-            bad.push((key, trouble));
-        } else if places.insert(key.to_owned(), key).is_some() {
-            bad.push((key, NameTrouble::Twice));
+        if let Some(problem) = by_itself(key, rules) {
+            bad.push((key, problem));
+        } else if taken.insert(key.to_owned(), key).is_some() {
+            bad.push((key, NameProblem::Duplicate));
         } else {
             good.push(key);
         }
     }
-    if let Some(beside) = rules.beside {
+    if let Some(suffix) = rules.control_file {
         for key in &good {
             let of = shown(key);
-            if let Some(other) = places.insert(format!("{key}{beside}"), key) {
-                bad.push((other, NameTrouble::Notes { of }));
+            if let Some(other) = taken.insert(format!("{key}{suffix}"), key) {
+                bad.push((other, NameProblem::ControlFile { of }));
             }
         }
     }
-    // A place once, by the first object that makes a folder of it.
+    // Each path is reported once, for the first object that needs it as a folder.
     for key in good {
         for (end, _) in key.match_indices('/') {
             let folder = key.get(..end).unwrap_or_default();
-            match places.remove(folder) {
+            match taken.remove(folder) {
                 Some(file) if file == folder => {
-                    bad.push((file, NameTrouble::Folder { of: shown(key) }));
+                    bad.push((file, NameProblem::Folder { of: shown(key) }));
                 }
-                Some(file) => bad.push((key, NameTrouble::Notes { of: shown(file) })),
+                Some(file) => bad.push((key, NameProblem::ControlFile { of: shown(file) })),
                 None => {}
             }
         }
@@ -205,21 +205,21 @@ fn unfit<'a>(
     bad
 }
 
-/// What is wrong with a key whatever others there are.
-fn alone(key: &str, rules: Rules) -> Option<NameTrouble> {
+/// What is wrong with a key by itself, whatever other keys there are.
+fn by_itself(key: &str, rules: Rules) -> Option<NameProblem> {
     if key.chars().any(char::is_control) {
-        return Some(NameTrouble::Control);
+        return Some(NameProblem::Control);
     }
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Some(NameTrouble::NoPath);
+        return Some(NameProblem::NotAPath);
     }
     let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
-    if name.len() > rules.longest_last {
-        let most = rules.longest_last;
-        return Some(NameTrouble::Long { most });
+    if name.len() > rules.max_file_name {
+        let max = rules.max_file_name;
+        return Some(NameProblem::TooLong { max });
     }
     if folders.split('/').any(|part| part.len() > MAX_NAME) {
-        return Some(NameTrouble::Long { most: MAX_NAME });
+        return Some(NameProblem::TooLong { max: MAX_NAME });
     }
-    (rules.trims && key.ends_with(' ')).then_some(NameTrouble::Space)
+    (rules.trims && key.ends_with(' ')).then_some(NameProblem::TrailingSpace)
 }

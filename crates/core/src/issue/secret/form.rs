@@ -1,21 +1,22 @@
-//! What the Secret of a form holds: the fields for programs and web pages, and a configuration for curl.
+//! The Secret of a form: `fields.json` for programs and web pages, and `curl.conf`.
 //!
-//! What holds here: the fields stand in the order in which they are sent, and the file comes after them. No value that a
-//! tenant chose ends its quotation or begins a line of `curl.conf`, and curl takes each as it stands, `@` and `<` too.
+//! What holds here: the fields stand in the order in which they are sent, and the file comes after them. No value that
+//! a tenant chose ends its quotation or begins a line of `curl.conf`. curl sends each value as it is, `@` and `<` too.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::render::{
-    CURL_BASE, Content, RenderError, SECRET_LIMIT, SecretBytes, SecretContent, quoted, render,
-};
-use super::template::Template;
+use super::content::{SECRET_LIMIT, SecretBytes, SecretContent};
+use super::curl::form_conf;
+use super::error::RenderError;
+use super::single::{Content, render};
 use crate::api::Method;
+use crate::issue::template::Template;
 use crate::signing::{Form, FormField};
 
-/// What is put into the Secret of a form.
+/// What the Secret of a form is made of.
 #[derive(Clone, Copy)]
 pub struct FormContent<'a> {
     /// The name of the `PresignedURL`.
@@ -42,7 +43,7 @@ impl fmt::Debug for FormContent<'_> {
 /// Renders the Secret of a form. The same content renders the same bytes.
 ///
 /// # Errors
-/// [`RenderError`] where the result would not fit, or a value could not be written without a line of its own making.
+/// [`RenderError`] if the result is too large, or if a field holds a control character.
 pub fn render_form(content: &FormContent<'_>) -> Result<SecretContent, RenderError> {
     let FormContent {
         name,
@@ -74,7 +75,7 @@ pub fn render_form(content: &FormContent<'_>) -> Result<SecretContent, RenderErr
         secret.data.insert(key.to_owned(), SecretBytes::from(text));
     };
     put("fields.json", json(fields)?);
-    put("curl.conf", curl_conf(url.expose(), fields));
+    put("curl.conf", form_conf(url.expose(), fields));
     let bytes = secret.data.values().map(|value| value.expose().len()).sum();
     if bytes > SECRET_LIMIT {
         return Err(RenderError::TooLarge { bytes });
@@ -91,15 +92,4 @@ fn json(fields: &[FormField]) -> Result<String, RenderError> {
         }
     }
     serde_json::to_string(&InOrder(fields)).map_err(|_| RenderError::Field)
-}
-
-/// For `curl -K curl.conf -F file=@FILE`: curl sends what stands here first, and a form is a POST without being told.
-fn curl_conf(url: &str, fields: &[FormField]) -> String {
-    let mut lines = vec![format!("url = {}", quoted(url))];
-    lines.extend(fields.iter().map(|field| {
-        let pair = [&field.name, "=", field.expose()].concat();
-        format!("form-string = {}", quoted(&pair))
-    }));
-    lines.push(CURL_BASE.to_owned());
-    lines.join("\n")
 }
