@@ -84,12 +84,6 @@ pub fn refresh_gains(asked: Duration, remaining: Duration, session_length: Durat
     !gain.is_zero() && gain >= fresh / 4
 }
 
-/// The place of a resource within a stretch of time over which work is spread; the same on every call.
-#[must_use]
-pub fn spread(uid: &str, within: Duration) -> Duration {
-    share(within, fraction("presigned.dev/spread", uid, 0))
-}
-
 /// How long to wait after the given number of failures in a row: 5 s, doubling to 5 minutes, less a hash of UID and count
 /// of up to a fifth, so that what failed together is not tried again together. No failure counts as the first.
 #[must_use]

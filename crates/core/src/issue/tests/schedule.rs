@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::{NOON, at, hours, secs};
-use crate::issue::{Renew, backoff, refresh_gains, renew_at, spread};
+use crate::issue::{Renew, backoff, refresh_gains, renew_at};
 
 /// The earliest and the latest renewal over many resources, as seconds after the issue.
 fn window(life: i64, renew: Option<Renew>) -> (i64, i64) {
@@ -143,18 +143,6 @@ fn pauses_double_from_five_seconds_to_five_minutes() {
         );
     }
     assert_eq!(backoff(3, "u"), backoff(3, "u"));
-}
-
-#[test]
-fn work_is_spread_over_the_whole_stretch_and_no_more() {
-    let places: BTreeSet<Duration> = (0..1_000)
-        .map(|n| spread(&format!("uid-{n}"), secs(300)))
-        .collect();
-    assert!(places.len() > 990);
-    assert!(*places.first().unwrap() < secs(3) && *places.last().unwrap() > secs(297));
-    assert!(*places.last().unwrap() < secs(300));
-    assert_eq!(spread("u", Duration::ZERO), Duration::ZERO);
-    assert!(spread("u", Duration::MAX) < Duration::MAX);
 }
 
 fn any_renew() -> impl Strategy<Value = Option<Renew>> {
