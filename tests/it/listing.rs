@@ -4,7 +4,7 @@
 //! nothing away that was published before.
 
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{FaultyS3Proxy, Meddling, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, S3Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, http, says};
@@ -252,20 +252,20 @@ async fn two_thousand_objects_are_whole_or_not_there_and_hold_up_nobody() {
             .unwrap();
     }
     s3.put_object("data", "single", "x").unwrap();
-    let meddler = FaultyS3Proxy::before(&s3).unwrap();
+    let proxy = FaultyS3Proxy::before(&s3).unwrap();
     let world = World::on("thousands", &s3).await;
     world
-        .store(&s3, &json!({ "endpoint": meddler.endpoint }))
+        .store(&s3, &json!({ "endpoint": proxy.endpoint }))
         .await;
     world.allow_all(&json!({ "maxObjects": 2500 })).await;
     let operator = world.operator(&[]).await;
 
     // The second page breaks off in its middle.
-    let cut = |then| Meddling::AfterPages {
+    let cut = |then| S3Fault::AfterPages {
         pages: 1,
         then: Box::new(then),
     };
-    meddler.meddle(RequestKind::List, cut(Meddling::HalfAnswer));
+    proxy.inject(RequestKind::List, cut(S3Fault::TruncatedResponse));
     world.psu("all", &prefix(&json!({}))).await;
     let message = world.unready("all", "ConnectionFailed").await;
     each(
@@ -281,11 +281,11 @@ async fn two_thousand_objects_are_whole_or_not_there_and_hold_up_nobody() {
     );
 
     // The second page never comes: another resource of the same store is issued meanwhile.
-    meddler.relent();
-    meddler.forget_requests();
-    meddler.meddle(RequestKind::List, cut(Meddling::Hang));
+    proxy.clear_faults();
+    proxy.forget_requests();
+    proxy.inject(RequestKind::List, cut(S3Fault::Hang));
     assert!(
-        meddler
+        proxy
             .wait_for(RequestKind::List, 2, crate::support::LONG)
             .await
     );
@@ -295,7 +295,7 @@ async fn two_thousand_objects_are_whole_or_not_there_and_hold_up_nobody() {
     assert!(!says(condition(&waiting, "Ready"), "True", "Issued"));
 
     // All of them are there: each first issue that comes while they are signed is served.
-    meddler.relent();
+    proxy.clear_faults();
     world.ready("all").await;
     for n in 0..5 {
         let (many, one) = (format!("many-{n}"), format!("one-{n}"));

@@ -3,7 +3,7 @@
 use presigned_core::api::ClusterObjectStore;
 use presigned_testkit::S3Server;
 use presigned_testkit::aws::{ContainerEndpoint, Keys};
-use presigned_testkit::s3::dead_ends::Refusing;
+use presigned_testkit::s3::unreachable::Refusing;
 use serde_json::json;
 
 use crate::support::{World, http, store_condition, store_says, text};

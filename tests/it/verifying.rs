@@ -7,7 +7,7 @@ mod trouble;
 
 use http::StatusCode;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{FaultyS3Proxy, Meddling, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, S3Fault, RequestKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, curl, says};
@@ -213,11 +213,11 @@ async fn a_signer_without_the_right_is_told_with_action_and_resource() {
 async fn required_means_that_nothing_is_published_until_it_works() {
     let s3 = S3Server::s3s_fs().unwrap();
     s3.put_object("data", "there", "x").unwrap();
-    let meddler = FaultyS3Proxy::before(&s3).unwrap();
+    let proxy = FaultyS3Proxy::before(&s3).unwrap();
     let world = World::on("require", &s3).await;
     world.allow_all(&json!({})).await;
     world
-        .store(&s3, &json!({ "endpoint": meddler.endpoint }))
+        .store(&s3, &json!({ "endpoint": proxy.endpoint }))
         .await;
     let operator = world.operator(&[]).await;
     world.psu("later", &json!({ "verify": "Require" })).await;
@@ -237,9 +237,9 @@ async fn required_means_that_nothing_is_published_until_it_works() {
         "an upload mends it"
     );
 
-    meddler.meddle(
+    proxy.inject(
         RequestKind::Get,
-        Meddling::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+        S3Fault::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
     );
     world.psu("there", &json!({ "verify": "Require" })).await;
     let message = world.unready("there", "StoreUnavailable").await;
@@ -251,7 +251,7 @@ async fn required_means_that_nothing_is_published_until_it_works() {
         );
     }
 
-    meddler.relent();
+    proxy.clear_faults();
     s3.put_object("data", "later", "uploaded").unwrap();
     for name in ["there", "later"] {
         world.ready(name).await;

@@ -45,8 +45,8 @@ done
 rm -rf -- "$folder"
 "#;
 
-/// Killing and removing take milliseconds; a machine that is out of breath takes longer.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// Killing and removing take milliseconds; a busy machine takes longer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server process whose life is bound to ours; ended on drop.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Guarded {
         })
     }
 
-    /// The pid of the shell that stands over the server: it lives exactly as long as the server.
+    /// The pid of the shell that runs the server: it lives exactly as long as the server.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.shell.id()
@@ -116,7 +116,7 @@ impl Guarded {
     /// Has the server end and waits until it has.
     pub fn stop(&mut self) -> Option<ExitStatus> {
         drop(self.shell.stdin.take());
-        wait_for(&mut self.shell, STOP_PATIENCE)
+        wait_for(&mut self.shell, STOP_TIMEOUT)
     }
 }
 
@@ -126,7 +126,7 @@ impl Drop for Guarded {
     }
 }
 
-/// A folder that is gone after we are, and after the servers that write into it.
+/// A folder that is removed once this process and the servers that write into it have ended.
 #[derive(Debug)]
 pub struct GuardedFolder {
     path: PathBuf,
@@ -176,7 +176,7 @@ impl GuardedFolder {
 impl Drop for GuardedFolder {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        wait_for(&mut self.shell, STOP_PATIENCE);
+        wait_for(&mut self.shell, STOP_TIMEOUT);
     }
 }
 
@@ -189,8 +189,8 @@ fn shell(script: &str) -> Command {
     command
 }
 
-fn wait_for(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + patience;
+fn wait_for(child: &mut Child, timeout: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + timeout;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),

@@ -5,8 +5,8 @@
 use http::StatusCode;
 use jiff::SignedDuration;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::dead_ends::{BadTls, Refusing, Silent, UNKNOWN_HOST};
-use presigned_testkit::s3::{FaultyS3Proxy, Meddling};
+use presigned_testkit::s3::unreachable::{BadTls, Refusing, Silent, UNKNOWN_HOST};
+use presigned_testkit::s3::{FaultyS3Proxy, S3Fault};
 use serde_json::{Value, json};
 
 use super::{Case, say};
@@ -84,10 +84,10 @@ async fn a_region_that_is_wrong_is_told_with_the_right_one() {
         .another_store(&s3, "wrong", &json!({ "region": "us-east-1" }))
         .await;
     let malformed = FaultyS3Proxy::before(&s3).unwrap();
-    malformed.meddle(None, Meddling::WrongRegion("ap-south-1".to_owned()));
+    malformed.inject(None, S3Fault::WrongRegion("ap-south-1".to_owned()));
     let redirects = FaultyS3Proxy::before(&s3).unwrap();
-    redirects.meddle(None, Meddling::Elsewhere("eu-west-2".to_owned()));
-    let through = |meddler: &FaultyS3Proxy| json!({ "endpoint": meddler.endpoint });
+    redirects.inject(None, S3Fault::Redirect("eu-west-2".to_owned()));
+    let through = |proxy: &FaultyS3Proxy| json!({ "endpoint": proxy.endpoint });
     let other = world
         .another_store(&s3, "other", &through(&malformed))
         .await;
@@ -162,14 +162,14 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
     let world = World::on("unreached", &s3).await;
     world.allow_all(&json!({})).await;
     let [busy, cut, skewed] = [(); 3].map(|()| FaultyS3Proxy::before(&s3).unwrap());
-    busy.meddle(
+    busy.inject(
         None,
-        Meddling::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+        S3Fault::Error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
     );
-    cut.meddle(None, Meddling::Cut);
-    skewed.meddle(
+    cut.inject(None, S3Fault::Cut);
+    skewed.inject(
         None,
-        Meddling::Error(StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
+        S3Fault::Error(StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
     );
     skewed.set_clock_ahead(SignedDuration::from_mins(3));
     let no_host = [
@@ -234,7 +234,7 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
 
     // What was signed while nobody could be asked is good, as the one server shows that is there after all.
     let url = world.value("busy", "url").await;
-    busy.relent();
+    busy.clear_faults();
     assert_eq!(http("GET", &url, "", &[]).await.text(), "x");
     world.finish().await;
     operator.kill();

@@ -1,4 +1,4 @@
-//! The container endpoint: ECS's, and the agent of EKS Pod Identity, which want the same header.
+//! The container endpoint of ECS and of the EKS Pod Identity agent, which require the same header.
 
 use anyhow::Result;
 use http::{Request, StatusCode};
@@ -12,7 +12,7 @@ const PATH: &str = "/v1/credentials";
 /// A running container endpoint; it ends when it is dropped.
 pub type ContainerEndpoint = KeyService<State>;
 
-/// What it wants, and what it gives for it.
+/// The header that it requires, and the keys that it gives.
 #[derive(Debug)]
 pub struct State {
     authorization: String,
@@ -20,7 +20,7 @@ pub struct State {
 }
 
 impl ContainerEndpoint {
-    /// Hands out `keys` to who sends `authorization` in the header of that name.
+    /// Hands out `keys` to callers that send `authorization` in the header of that name.
     pub fn start(authorization: &str, keys: Keys) -> Result<Self> {
         let authorization = authorization.to_owned();
         Self::serve(
@@ -39,7 +39,7 @@ impl ContainerEndpoint {
         self.url(PATH)
     }
 
-    /// Wants another token from now on: what kubelet mounts changes.
+    /// Requires another token from now on, as after kubelet rotates the mounted one.
     pub fn rotate_token(&self, authorization: &str) {
         authorization.clone_into(&mut self.state().authorization);
     }

@@ -1,4 +1,4 @@
-//! What hands out keys to who asks by HTTP with the right header.
+//! A service that hands out keys over HTTP to callers with the right header.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -52,8 +52,8 @@ impl<T: Send + 'static> KeyService<T> {
             let shared = Arc::clone(&own);
             async move {
                 shared.called(format!("{} {}", request.method(), request.uri().path()));
-                let trouble = shared.trouble(|status, _, _| empty(status)).await;
-                Some(trouble.unwrap_or_else(|| answer(&shared.state(), &request)))
+                let failure = shared.fault_answer(|status, _, _| empty(status)).await;
+                Some(failure.unwrap_or_else(|| answer(&shared.state(), &request)))
             }
         })?;
         Ok(Self { server, shared })
@@ -67,7 +67,7 @@ impl<T: Send + 'static> KeyService<T> {
         self.shared.state()
     }
 
-    /// Breaks it, or mends it.
+    /// Breaks the service, or repairs it with [`Fault::None`].
     pub fn fail(&self, fault: Fault) {
         self.shared.fail(fault);
     }

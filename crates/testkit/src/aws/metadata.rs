@@ -14,7 +14,7 @@ const CREDENTIALS: &str = "/latest/meta-data/iam/security-credentials/";
 /// A running metadata service; it ends when it is dropped.
 pub type MetadataService = KeyService<State>;
 
-/// What it wants, and what it gives for it.
+/// The header that it requires, and the keys that it gives.
 #[derive(Debug)]
 pub struct State {
     token: String,

@@ -1,6 +1,6 @@
 //! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint and STS.
 //!
-//! They speak the protocols as AWS documents them, refuse what AWS refuses, count what was asked, and fail on demand.
+//! They speak the protocols as AWS documents them, refuse what AWS refuses, record the requests, and fail on demand.
 
 mod container;
 mod keys;
@@ -77,8 +77,11 @@ impl<T> Shared<T> {
         lock(&self.calls).clone()
     }
 
-    /// The answer of the fault of the moment.
-    async fn trouble(&self, refuse: impl Fn(StatusCode, &str, &str) -> Answer) -> Option<Answer> {
+    /// The answer that the current fault gives; `None` if there is no fault.
+    async fn fault_answer(
+        &self,
+        refuse: impl Fn(StatusCode, &str, &str) -> Answer,
+    ) -> Option<Answer> {
         let fault = lock(&self.fault).clone();
         match fault {
             Fault::None => None,
@@ -135,7 +138,7 @@ async fn body(request: Request<Incoming>) -> String {
     }
 }
 
-/// A panic in another test must not hide what this one has to say.
+/// Locks even if a panic in another test poisoned the mutex: this test still has its own result.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
-//! STS: `AssumeRole` and `AssumeRoleWithWebIdentity`, with roles that trust somebody and limits on length and policy.
+//! STS: `AssumeRole` and `AssumeRoleWithWebIdentity`, with trust policies and limits on duration and session policy.
 //!
-//! Signatures are not checked here, only who signs: MinIO's STS does that. A token's claims are checked, its signature is not.
+//! It checks the access key that signs, not the signature: MinIO's STS does that. It checks a token's claims, not its
+//! signature.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use super::{Answer, Fault, Keys, Shared, answer, header};
 use crate::serve::Background;
 use crate::{pki, tls};
 
-/// What AWS takes of an inline session policy.
+/// The longest inline session policy that AWS takes, in characters.
 const MAX_POLICY: usize = 2048;
-/// What AWS gives to a session that a session assumes.
+/// The longest session that AWS gives to a session, in seconds (role chaining).
 const MAX_CHAINED: i64 = 3600;
 
 /// A running STS; it ends when it is dropped.
@@ -28,7 +29,7 @@ const MAX_CHAINED: i64 = 3600;
 pub struct StsServer {
     server: Background,
     shared: Arc<Shared<State>>,
-    /// The authority of the server's certificate, PEM, where it speaks TLS.
+    /// The authority of the server's certificate, PEM, if it speaks TLS.
     pub ca_pem: Option<String>,
 }
 
@@ -146,7 +147,7 @@ impl StsServer {
         self.shared.state().shift = seconds;
     }
 
-    /// Breaks it, or mends it.
+    /// Breaks the service, or repairs it with [`Fault::None`].
     pub fn fail(&self, fault: Fault) {
         self.shared.fail(fault);
     }
@@ -180,8 +181,8 @@ type Refusal = (StatusCode, &'static str, String);
 
 async fn serve(shared: &Shared<State>, request: Request<Incoming>) -> Answer {
     shared.called(request.uri().path().to_owned());
-    if let Some(trouble) = shared.trouble(refused).await {
-        return trouble;
+    if let Some(failure) = shared.fault_answer(refused).await {
+        return failure;
     }
     let authorization = header(&request, "authorization").to_owned();
     let between = |after: &str, before: char| {
@@ -301,7 +302,7 @@ fn web_identity(state: &State, call: &StsCall, token: &str) -> Result<(i64, bool
     }
 }
 
-/// How long the session lives, where length and policy are such as AWS takes.
+/// How many seconds the session lives, if AWS takes its duration and policy.
 fn checked(call: &StsCall, (longest, chained): (i64, bool)) -> Result<i64, Refusal> {
     let invalid = |message: &str| {
         Err((

@@ -1,13 +1,13 @@
 //! A proxy in front of kube-apiserver that fails on demand.
 //!
-//! It speaks plain HTTP on loopback and passes each request on with the client's own bearer token, so that RBAC is
-//! judged as without it. Requests are read whole, answers are streamed: a watch works. A test adds rules while the
+//! It speaks plain HTTP on loopback and passes each request on with the client's own bearer token, so that RBAC
+//! decides as without it. Requests are read whole, answers are streamed: a watch works. A test adds rules while the
 //! operator runs, cuts or pauses its watches, and reads what it has asked so far.
 //!
 //! # Guarantees
 //! - A request is counted when it has arrived, before a rule touches it: "no writes" counts writes that failed too.
 //! - A rule that was removed, or a gate that was released, changes nothing for requests that come after.
-//! - When the client goes away, what it had under way here is dropped; a request that was passed on has been.
+//! - If the client goes away, its requests here are dropped; a request that was passed on stays passed on.
 
 mod forward;
 mod request;
@@ -110,13 +110,13 @@ impl FaultProxy {
         lock(&self.state.watches).cut(wanted)
     }
 
-    /// Holds back what matching watches would tell, those that are open and those that will be opened, until
+    /// Holds back the events of matching watches, those that are open and those that will be opened, until
     /// [`FaultProxy::resume_watches`]. Nothing is lost.
     pub fn pause_watches(&self, wanted: Match) {
         lock(&self.state.watches).pause(wanted);
     }
 
-    /// Lets all watches tell what was held back.
+    /// Passes on the events that were held back.
     pub fn resume_watches(&self) {
         lock(&self.state.watches).resume();
     }
@@ -136,11 +136,11 @@ impl FaultProxy {
         self.state.requests.send_modify(Vec::clear);
     }
 
-    /// Waits until at least `least` matching requests have arrived; false when that takes longer than `patience`.
-    pub async fn wait_for(&self, wanted: &Match, least: usize, patience: Duration) -> bool {
+    /// Waits until at least `least` matching requests have arrived; false if that takes longer than `timeout`.
+    pub async fn wait_for(&self, wanted: &Match, least: usize, timeout: Duration) -> bool {
         let mut requests = self.state.requests.subscribe();
         let enough = requests.wait_for(|requests| count(requests, wanted) >= least);
-        matches!(tokio::time::timeout(patience, enough).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(timeout, enough).await, Ok(Ok(_)))
     }
 }
 
@@ -151,7 +151,7 @@ fn count(requests: &[ApiRequest], wanted: &Match) -> usize {
         .count()
 }
 
-/// A panic in another test must not hide what this one has to say.
+/// Locks even if a panic in another test poisoned the mutex: this test still has its own result.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -220,7 +220,7 @@ impl Gate {
         *self.arrivals.borrow()
     }
 
-    /// Opens the gate for good: those who wait go on, later ones don't wait.
+    /// Opens the gate for good: waiting requests go on, later ones do not wait.
     pub fn release(&self) {
         self.open.cancel();
     }

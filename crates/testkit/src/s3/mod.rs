@@ -4,10 +4,10 @@
 //! `MinIO` keeps them in a form of its own; here it is asked over HTTP, and to tests it looks the same.
 
 pub mod client;
-pub mod dead_ends;
-mod meddler;
+mod faulty_s3_proxy;
 mod minio;
 mod s3s_fs;
+pub mod unreachable;
 mod versitygw;
 
 use std::path::{Component, Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::serve::Background;
 use client::{Keys, Signer};
 use s3s_fs::Shared;
 
-pub use meddler::{FaultyS3Proxy, Kind as RequestKind, Meddling, Seen};
+pub use faulty_s3_proxy::{FaultyS3Proxy, ProxiedRequest, RequestKind, S3Fault};
 
 /// The region that the servers say they are in.
 pub const REGION: &str = "eu-west-2";
@@ -40,7 +40,7 @@ pub struct S3Server {
     pub access_key: String,
     /// The secret key that belongs to `access_key`.
     pub secret_key: String,
-    /// The authority of the server's certificate, PEM, where it speaks TLS.
+    /// The authority of the server's certificate, PEM, if it speaks TLS.
     pub ca_pem: Option<String>,
     kind: Kind,
     root: PathBuf,
@@ -62,7 +62,7 @@ enum Kind {
     },
 }
 
-/// What stands in a URL's path as it is; S3 signs the rest percent-encoded.
+/// The characters that a URL's path holds unencoded; S3 signs all others percent-encoded.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -179,7 +179,7 @@ impl S3Server {
         std::fs::create_dir_all(&folder).with_context(|| format!("make the bucket {bucket}"))
     }
 
-    /// Puts an object, and its bucket where it is missing.
+    /// Puts an object, and makes its bucket if it is missing.
     pub fn put_object(&self, bucket: &str, key: &str, body: impl AsRef<[u8]>) -> Result<()> {
         if self.is_minio() {
             let body = Bytes::copy_from_slice(body.as_ref());
@@ -232,7 +232,7 @@ impl S3Server {
         Ok(())
     }
 
-    /// Breaks the server, or mends it. Only s3s-fs can.
+    /// Breaks the server, or repairs it with [`Trouble::None`]. Only s3s-fs can.
     pub fn set_trouble(&self, trouble: Trouble) -> Result<()> {
         self.shared()?.set_trouble(trouble);
         Ok(())
@@ -335,7 +335,7 @@ fn apart<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         .map_err(|_| anyhow!("the thread that asks the server panicked"))?
 }
 
-/// A panic in another test must not hide what this one has to say.
+/// Locks even if a panic in another test poisoned the mutex: this test still has its own result.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,11 +3,11 @@
 
 mod cluster;
 mod control_plane;
-mod dead_ends;
 mod fault_proxy;
-mod meddler;
+mod faulty_s3_proxy;
 mod prerequisites;
 mod s3;
+mod unreachable;
 mod unsigned_headers;
 
 use std::time::{Duration, Instant};

@@ -215,7 +215,7 @@ async fn credentials_can_be_ended_and_the_server_broken() {
     server.set_trouble(trouble).expect("break it");
     let (status, _) = send(&server, Method::GET, get.clone(), "").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    server.set_trouble(Trouble::None).expect("mend it");
+    server.set_trouble(Trouble::None).expect("repair it");
     server
         .remove_credentials(&server.access_key)
         .expect("end the key pair");

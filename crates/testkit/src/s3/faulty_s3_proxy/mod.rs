@@ -1,10 +1,10 @@
-//! A proxy before an S3 server that meddles with what is answered: a clock that is off, a store that fails, hangs, is
-//! elsewhere, or stops in the middle of a listing.
+//! A proxy in front of an S3 server that injects faults: a clock that is off, a store that fails, hangs, redirects, or
+//! breaks off in the middle of a listing.
 //!
-//! The `Host` header reaches the server as it came, and so do path, query and body: signatures hold through it.
+//! The proxy passes on the `Host` header, path, query and body unchanged, so that signatures stay valid.
 
-mod answers;
-mod seen;
+mod request;
+mod responses;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,31 +26,31 @@ use crate::serve::Background;
 use crate::upstream::Upstream;
 use crate::{pki, tls};
 
-pub use seen::{Kind, Seen};
+pub use request::{ProxiedRequest, RequestKind};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What happens to a request instead of what the server would do.
+/// What the proxy does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meddling {
+pub enum S3Fault {
     /// An error with this status and S3 error code; the server is not asked.
     Error(StatusCode, &'static str),
     /// No answer, on an open connection; the server is not asked.
     Hang,
     /// The connection is cut; the server is not asked.
     Cut,
-    /// The server is asked, and the connection is cut in the middle of its answer's body.
-    HalfAnswer,
+    /// The server is asked, and the connection is cut in the middle of its response's body.
+    TruncatedResponse,
     /// 400, as of a bucket in this region asked with a signature for another; the server is not asked.
     WrongRegion(String),
-    /// 301 `PermanentRedirect`, as of a bucket in this region asked at the endpoint of another; the server is not asked.
-    Elsewhere(String),
-    /// The first pages of each listing come as they are, and `then` happens to what follows. Other requests pass.
+    /// 301 `PermanentRedirect`, as of a bucket in this region asked at another's endpoint; the server is not asked.
+    Redirect(String),
+    /// The first pages of each listing pass, and `then` happens to the pages that follow. Other requests pass.
     AfterPages {
-        /// How many pages come as they are.
+        /// How many pages pass.
         pages: usize,
-        /// What happens to the next.
-        then: Box<Meddling>,
+        /// What happens to the next page.
+        then: Box<S3Fault>,
     },
 }
 
@@ -59,7 +59,7 @@ pub enum Meddling {
 pub struct FaultyS3Proxy {
     /// The address, with its scheme: what a store's `endpoint` is set to.
     pub endpoint: String,
-    /// The authority of the proxy's certificate, PEM, where it speaks TLS.
+    /// The authority of the proxy's certificate, PEM, if it speaks TLS.
     pub ca_pem: Option<String>,
     state: Arc<State>,
     _server: Background,
@@ -72,20 +72,20 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     /// How many pages of a listing were asked for, by path and prefix.
     pages: Mutex<BTreeMap<String, usize>>,
-    seen: watch::Sender<Vec<Seen>>,
+    seen: watch::Sender<Vec<ProxiedRequest>>,
 }
 
 #[derive(Debug)]
 struct Rule {
-    /// None for every kind.
-    kind: Option<Kind>,
-    meddling: Meddling,
-    /// How often it still happens; none for always.
+    /// `None` for every kind.
+    kind: Option<RequestKind>,
+    fault: S3Fault,
+    /// How often the rule still applies; `None` for always.
     left: Option<usize>,
 }
 
 impl FaultyS3Proxy {
-    /// A proxy over plain HTTP before `server`, which it must not outlive to be of use.
+    /// A proxy over plain HTTP in front of `server`; keep the server running as long.
     pub fn before(server: &S3Server) -> Result<Self> {
         Self::start(server, false)
     }
@@ -104,7 +104,7 @@ impl FaultyS3Proxy {
             seen: watch::Sender::default(),
         });
         let (scheme, ca_pem, config) = if with_tls {
-            let authority = pki::Authority::new("presigned-testkit meddler")?;
+            let authority = pki::Authority::new("presigned-testkit faulty S3 proxy")?;
             let identity = authority.server(&["127.0.0.1", "localhost", "*.localhost"])?;
             let config = tls::server_config(&identity)?;
             ("https", Some(authority.pem()), Some(config))
@@ -113,7 +113,7 @@ impl FaultyS3Proxy {
         };
         let shared = Arc::clone(&state);
         let handler = move |request| answer(Arc::clone(&shared), request);
-        let server = Background::start("meddler", config, handler)?;
+        let server = Background::start("faulty-s3-proxy", config, handler)?;
         Ok(Self {
             endpoint: format!("{scheme}://{}", server.address()),
             ca_pem,
@@ -122,46 +122,42 @@ impl FaultyS3Proxy {
         })
     }
 
-    /// Has the `Date` of every answer be that much ahead of the clock, or behind it where it is negative. The server
-    /// itself judges signatures by the true time.
+    /// Sets the `Date` of every response that much ahead of the clock, or behind it if negative. The server itself
+    /// checks signatures against the true time.
     pub fn set_clock_ahead(&self, by: SignedDuration) {
         *lock(&self.state.date) = by;
     }
 
-    /// Meddles with every request of `kind`, or with every request, until [`FaultyS3Proxy::relent`]. What was said last counts
-    /// first.
-    pub fn meddle(&self, kind: impl Into<Option<Kind>>, meddling: Meddling) {
-        self.add(kind.into(), meddling, None);
+    /// Injects the fault into every request of `kind`, or into every request, until [`FaultyS3Proxy::clear_faults`]. The
+    /// newest rule that applies wins.
+    pub fn inject(&self, kind: impl Into<Option<RequestKind>>, fault: S3Fault) {
+        self.add(kind.into(), fault, None);
     }
 
-    /// Like [`FaultyS3Proxy::meddle`], but only the next `times` times.
-    pub fn meddle_times(&self, kind: impl Into<Option<Kind>>, meddling: Meddling, times: usize) {
-        self.add(kind.into(), meddling, Some(times));
+    /// Like [`FaultyS3Proxy::inject`], but only the next `times` times.
+    pub fn inject_times(&self, kind: impl Into<Option<RequestKind>>, fault: S3Fault, times: usize) {
+        self.add(kind.into(), fault, Some(times));
     }
 
-    fn add(&self, kind: Option<Kind>, meddling: Meddling, left: Option<usize>) {
-        lock(&self.state.rules).push(Rule {
-            kind,
-            meddling,
-            left,
-        });
+    fn add(&self, kind: Option<RequestKind>, fault: S3Fault, left: Option<usize>) {
+        lock(&self.state.rules).push(Rule { kind, fault, left });
     }
 
-    /// Meddles no more; the clock stays as it was set, and requests that hang go on hanging.
-    pub fn relent(&self) {
+    /// Removes all faults. The clock stays as it was set, and requests that hang go on hanging.
+    pub fn clear_faults(&self) {
         lock(&self.state.rules).clear();
         lock(&self.state.pages).clear();
     }
 
     /// The requests so far, in the order of arrival.
     #[must_use]
-    pub fn requests(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<ProxiedRequest> {
         self.state.seen.borrow().clone()
     }
 
     /// How many requests of `kind` have come so far.
     #[must_use]
-    pub fn count(&self, kind: Kind) -> usize {
+    pub fn count(&self, kind: RequestKind) -> usize {
         count(&self.state.seen.borrow(), kind)
     }
 
@@ -170,21 +166,21 @@ impl FaultyS3Proxy {
         self.state.seen.send_modify(Vec::clear);
     }
 
-    /// Waits until at least `least` requests of `kind` have come; false when that takes longer than `patience`.
-    pub async fn wait_for(&self, kind: Kind, least: usize, patience: Duration) -> bool {
+    /// Waits until at least `least` requests of `kind` have come; false if that takes longer than `timeout`.
+    pub async fn wait_for(&self, kind: RequestKind, least: usize, timeout: Duration) -> bool {
         let mut seen = self.state.seen.subscribe();
         let enough = seen.wait_for(|seen| count(seen, kind) >= least);
-        matches!(tokio::time::timeout(patience, enough).await, Ok(Ok(_)))
+        matches!(tokio::time::timeout(timeout, enough).await, Ok(Ok(_)))
     }
 }
 
-fn count(seen: &[Seen], kind: Kind) -> usize {
+fn count(seen: &[ProxiedRequest], kind: RequestKind) -> usize {
     seen.iter().filter(|seen| seen.kind == kind).count()
 }
 
 impl State {
-    /// What happens to this request. Pages are counted whether a rule looks at them or not.
-    fn meddling_with(&self, seen: &Seen) -> Option<Meddling> {
+    /// The fault for this request. Pages are counted even if no rule needs the count.
+    fn fault_for(&self, seen: &ProxiedRequest) -> Option<S3Fault> {
         let page = seen.listing.as_ref().map(|listing| {
             let mut pages = lock(&self.pages);
             let page = pages.entry(listing.of.clone()).or_default();
@@ -193,16 +189,16 @@ impl State {
         });
         let mut rules = lock(&self.rules);
         let rule = rules.iter_mut().rev().find(|rule| {
-            let reached = match &rule.meddling {
-                Meddling::AfterPages { pages, .. } => page.is_some_and(|page| page > *pages),
+            let reached = match &rule.fault {
+                S3Fault::AfterPages { pages, .. } => page.is_some_and(|page| page > *pages),
                 _ => true,
             };
             reached && rule.left != Some(0) && rule.kind.is_none_or(|kind| kind == seen.kind)
         })?;
         rule.left = rule.left.map(|left| left - 1);
-        match rule.meddling.clone() {
-            Meddling::AfterPages { then, .. } => Some(*then),
-            meddling => Some(meddling),
+        match rule.fault.clone() {
+            S3Fault::AfterPages { then, .. } => Some(*then),
+            fault => Some(fault),
         }
     }
 
@@ -212,24 +208,24 @@ impl State {
     }
 }
 
-/// The answer to one request; none to cut the connection.
+/// The response to one request; `None` to cut the connection.
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Option<Response<Body>> {
-    let seen = Seen::read(&request);
-    let meddling = state.meddling_with(&seen);
+    let seen = ProxiedRequest::read(&request);
+    let fault = state.fault_for(&seen);
     state.seen.send_modify(|all| all.push(seen.clone()));
-    let mut answer = match meddling {
+    let mut answer = match fault {
         None => state.ask(request).await?.map(whole),
-        Some(Meddling::HalfAnswer) => {
+        Some(S3Fault::TruncatedResponse) => {
             let (head, body) = state.ask(request).await?.into_parts();
             let body = body.collect().await.ok()?.to_bytes();
             Response::from_parts(head, half(&body))
         }
-        Some(Meddling::Hang) => std::future::pending().await,
-        // Pages within pages mean nothing: their connection is cut.
-        Some(Meddling::Cut | Meddling::AfterPages { .. }) => return None,
-        Some(Meddling::Error(status, code)) => answers::error(&seen, status, code),
-        Some(Meddling::WrongRegion(region)) => answers::wrong_region(&seen, &region),
-        Some(Meddling::Elsewhere(region)) => answers::elsewhere(&seen, &region),
+        Some(S3Fault::Hang) => std::future::pending().await,
+        // `AfterPages` within `AfterPages` has no meaning: the connection is cut.
+        Some(S3Fault::Cut | S3Fault::AfterPages { .. }) => return None,
+        Some(S3Fault::Error(status, code)) => responses::error(&seen, status, code),
+        Some(S3Fault::WrongRegion(region)) => responses::wrong_region(&seen, &region),
+        Some(S3Fault::Redirect(region)) => responses::redirect(&seen, &region),
     };
     let ahead = *lock(&state.date);
     if !ahead.is_zero() {
@@ -247,7 +243,7 @@ fn whole(body: Incoming) -> Body {
     body.map_err(io::Error::other).boxed_unsync()
 }
 
-/// A body that breaks off in the middle. The length that was promised stays: the client sees that something is missing.
+/// A body that breaks off in the middle. `Content-Length` stays, so that the client sees that bytes are missing.
 fn half(body: &Bytes) -> Body {
     let frames = [
         Ok(Frame::data(body.slice(..body.len() / 2))),

@@ -1,10 +1,10 @@
-//! What the proxy tells of a request, and how its kind is read. No query is kept: a presigned URL's would be a secret.
+//! What the proxy records of a request. It keeps no query: that of a presigned URL is a secret.
 
 use http::{Method, Request, header};
 
-/// What a request is about.
+/// The operation that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum RequestKind {
     /// `GetObject`: a download, a probe, a verification.
     Get,
     /// `HeadObject` or `HeadBucket`.
@@ -25,9 +25,9 @@ pub enum Kind {
 
 /// A request that reached the proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// What it is about.
-    pub kind: Kind,
+pub struct ProxiedRequest {
+    /// The operation that it asks for.
+    pub kind: RequestKind,
     /// The method.
     pub method: Method,
     /// The `Host` header.
@@ -52,7 +52,7 @@ pub(super) struct Page {
     pub(super) continued: bool,
 }
 
-impl Seen {
+impl ProxiedRequest {
     pub(super) fn read<B>(request: &Request<B>) -> Self {
         let text = |name| {
             let value = request.headers().get(name)?;
@@ -68,16 +68,18 @@ impl Seen {
         };
         let form = text(header::CONTENT_TYPE).unwrap_or_default();
         let kind = match *request.method() {
-            Method::GET if parameter("list-type") == Some("2") => Kind::List,
-            Method::GET => Kind::Get,
-            Method::HEAD => Kind::Head,
-            Method::PUT => Kind::Put,
-            Method::DELETE => Kind::Delete,
-            Method::POST if form.starts_with("multipart/form-data") => Kind::Form,
-            Method::POST if form.starts_with("application/x-www-form-urlencoded") => Kind::Sts,
-            _ => Kind::Other,
+            Method::GET if parameter("list-type") == Some("2") => RequestKind::List,
+            Method::GET => RequestKind::Get,
+            Method::HEAD => RequestKind::Head,
+            Method::PUT => RequestKind::Put,
+            Method::DELETE => RequestKind::Delete,
+            Method::POST if form.starts_with("multipart/form-data") => RequestKind::Form,
+            Method::POST if form.starts_with("application/x-www-form-urlencoded") => {
+                RequestKind::Sts
+            }
+            _ => RequestKind::Other,
         };
-        let listing = (kind == Kind::List).then(|| Page {
+        let listing = (kind == RequestKind::List).then(|| Page {
             of: format!("{path}?{}", parameter("prefix").unwrap_or_default()),
             continued: parameter("continuation-token").is_some(),
         });

@@ -1,4 +1,4 @@
-//! Each dead end fails in its own way.
+//! Each unreachable endpoint fails in its own way.
 
 use std::io;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use presigned_testkit::s3::client;
-use presigned_testkit::s3::dead_ends::{BadTls, Refusing, Silent, UNKNOWN_HOST};
+use presigned_testkit::s3::unreachable::{BadTls, Refusing, Silent, UNKNOWN_HOST};
 
 async fn get(url: &str, ca: Option<&str>) -> anyhow::Result<http::Response<Bytes>> {
     let request = http::Request::get(url).body(Full::default());

@@ -1,4 +1,4 @@
-//! Endpoints where no S3 server answers: each fails in a way of its own, and holds its port while it lives.
+//! Endpoints at which no S3 server can be reached: each fails in its own way, and holds its port until it is dropped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -39,7 +39,7 @@ impl Refusing {
     }
 }
 
-/// An endpoint that takes connections and never says a word, in TLS or in plain HTTP.
+/// An endpoint that takes connections and never sends a byte, neither of TLS nor of HTTP.
 #[derive(Debug)]
 pub struct Silent {
     /// The address, without a scheme.
@@ -65,7 +65,7 @@ impl Silent {
     }
 }
 
-/// An endpoint whose certificate is no good. What gets through to it all the same is answered 200, with an empty body.
+/// An endpoint with a bad certificate. It answers each request of a client that trusts it with an empty 200.
 #[derive(Debug)]
 pub struct BadTls {
     /// The address, with its scheme.
@@ -76,18 +76,18 @@ pub struct BadTls {
 }
 
 impl BadTls {
-    /// A certificate for this address, of an authority that nobody trusts.
+    /// A certificate for this address, from an authority that no client trusts.
     pub fn untrusted() -> Result<Self> {
         Self::start("127.0.0.1")
     }
 
-    /// A certificate for another name. Who trusts [`BadTls::ca_pem`] must refuse it all the same.
+    /// A certificate for another name. A client that trusts [`BadTls::ca_pem`] must refuse it too.
     pub fn of_another_name() -> Result<Self> {
         Self::start("elsewhere.invalid")
     }
 
     fn start(name: &str) -> Result<Self> {
-        let authority = pki::Authority::new("presigned-testkit nobody's")?;
+        let authority = pki::Authority::new("presigned-testkit untrusted")?;
         let config = tls::server_config(&authority.server(&[name])?)?;
         let empty = async |_: Request<Incoming>| Some(Response::new(Full::<Bytes>::default()));
         let server = Background::start("bad TLS", Some(config), empty)?;

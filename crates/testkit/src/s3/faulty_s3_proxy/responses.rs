@@ -1,19 +1,19 @@
-//! Answers in the words of AWS S3, made without asking the server.
+//! Error responses as AWS S3 words them, made without asking the server.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 
-use super::{Body, Seen};
+use super::{Body, ProxiedRequest};
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
-pub(super) fn error(seen: &Seen, status: StatusCode, code: &str) -> Response<Body> {
+pub(super) fn error(seen: &ProxiedRequest, status: StatusCode, code: &str) -> Response<Body> {
     answer(seen, status, code, "")
 }
 
 /// A signature for one region at a bucket of another.
-pub(super) fn wrong_region(seen: &Seen, region: &str) -> Response<Body> {
+pub(super) fn wrong_region(seen: &ProxiedRequest, region: &str) -> Response<Body> {
     let code = if seen.presigned {
         "AuthorizationQueryParametersError"
     } else {
@@ -24,7 +24,7 @@ pub(super) fn wrong_region(seen: &Seen, region: &str) -> Response<Body> {
 }
 
 /// An endpoint of one region asked for a bucket of another.
-pub(super) fn elsewhere(seen: &Seen, region: &str) -> Response<Body> {
+pub(super) fn redirect(seen: &ProxiedRequest, region: &str) -> Response<Body> {
     let more = format!("<Endpoint>s3.{region}.amazonaws.com</Endpoint>");
     let status = StatusCode::MOVED_PERMANENTLY;
     in_region(answer(seen, status, "PermanentRedirect", &more), region)
@@ -37,12 +37,12 @@ fn in_region(mut answer: Response<Body>, region: &str) -> Response<Body> {
     answer
 }
 
-fn answer(seen: &Seen, status: StatusCode, code: &str, more: &str) -> Response<Body> {
+fn answer(seen: &ProxiedRequest, status: StatusCode, code: &str, more: &str) -> Response<Body> {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
          <Message>made by the test's proxy</Message>{more}<RequestId>TESTKIT</RequestId></Error>"
     );
-    // What answers HEAD has no body, and so no code.
+    // A response to HEAD has no body, and so no code.
     let body = match seen.method {
         Method::HEAD => Bytes::new(),
         _ => Bytes::from(text),
