@@ -1,4 +1,4 @@
-//! What admission refuses, with which words, and what it lets through: asked of a real API server, by dry runs.
+//! What admission refuses, with which messages, and what it lets through: dry runs against a real API server.
 
 mod links;
 mod objects;

@@ -1,7 +1,8 @@
-//! Many objects from apply to download: what the operator writes for `keys` and for `prefix`, read by curl, aria2c and wget.
+//! Many objects from apply to download: what the operator writes for `keys` and for `prefix`, read by curl,
+//! aria2c and wget.
 //!
-//! What holds here: a program has nothing but a file of the Secret and an empty folder, and what it made of both is looked
-//! for whole: each object under its key, and nothing else.
+//! What holds here: a program has nothing but a file of the Secret and an empty folder, and the test checks
+//! the whole folder afterwards: each object under its key, and nothing else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Clocks that are off: what a store's `Date` header shows is told, signed by, or stops what is new. And how long the
-//! operator may be away.
+//! Clock skew: the operator reports the difference that a store's `Date` header shows, signs by the store's
+//! clock, or stops issuing if the difference is too large. And the absence budget.
 
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::policy::parse_duration;
@@ -30,7 +30,7 @@ async fn tells(world: &World, words: &str) {
 }
 
 #[tokio::test]
-async fn a_stores_clock_that_is_off_is_told_and_signed_by_and_far_off_stops_what_is_new() {
+async fn a_stores_clock_that_is_off_is_reported_and_signed_by_and_far_off_stops_what_is_new() {
     let s3 = S3Server::s3s_fs().unwrap();
     for name in ["first", "second", "third", "fourth"] {
         s3.put_object("data", name, name).unwrap();
@@ -70,7 +70,8 @@ async fn a_stores_clock_that_is_off_is_told_and_signed_by_and_far_off_stops_what
 
     // Well within the seventh minute: an answer takes time, and what is told is rounded down.
     shown.set_clock_ahead(SignedDuration::from_secs(450));
-    // One measure that differs is not believed before another agrees: its try tells one, a look after an edit the next.
+    // One measure that differs is not believed before another agrees: its try tells one, a look after an edit
+    // the next.
     world.psu("fourth", &json!({})).await;
     world.ready("fourth").await;
     let looked_at = json!({ "endpoint": shown.endpoint, "maxSignatureAge": "161h" });

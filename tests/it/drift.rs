@@ -1,4 +1,4 @@
-//! What hands do to a Secret is undone within seconds, and what others add to it stays.
+//! Edits of a Secret by hand are undone within seconds; labels and annotations that others add stay.
 
 use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams};
@@ -95,7 +95,7 @@ async fn one_resource_is_healed_at_most_once_a_minute() {
         world.delete_secret("fought").await;
         let secret = world.until_secret("fought", "is back", |_| true).await;
         created.push(secret.metadata.creation_timestamp.unwrap().0.as_second());
-        // The heal is on record before it is fought again.
+        // The status records the repair before the next edit.
         world.ready("fought").await;
     }
     let between = created[1] - created[0];

@@ -1,4 +1,5 @@
-//! Credentials that the operator's surroundings give: tokens of its service account, IRSA, Pod Identity and instance metadata.
+//! Credentials from the operator's environment: tokens of its service account, IRSA, Pod Identity and
+//! instance metadata.
 
 use std::path::Path;
 
@@ -35,7 +36,7 @@ fn write_token(world: &World, file: &Path) {
     let subject = format!("system:serviceaccount:{}:{}", world.system, world.name);
     let end = Timestamp::now() + SignedDuration::from_hours(1);
     let token = token(IRSA, &subject, end);
-    world.witness.keep(&token);
+    world.secrets_seen.keep(&token);
     presigned_testkit::write_private(file, &token).unwrap();
 }
 
@@ -52,7 +53,7 @@ fn chain() -> Value {
     json!({ "credentials": { "secretRef": null, "default": {} } })
 }
 
-/// An operator in which nothing of this machine is found by chance.
+/// An operator that finds no credentials of this machine by chance.
 async fn started(world: &World, environment: &[(&str, &str)], flags: &[&str]) -> Operator {
     let home = format!("HOME={}", world.folder.display());
     let mut all: Vec<String> = ["AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_CONFIG_FILE"]
@@ -75,7 +76,7 @@ async fn started(world: &World, environment: &[(&str, &str)], flags: &[&str]) ->
     operator
 }
 
-/// A world with objects, whose store is yet to say where its credentials come from.
+/// A world with objects, whose store has no source of credentials yet.
 async fn world(short: &str, s3: &S3Server) -> World {
     for name in ["one", "two", "three"] {
         s3.put_object("data", name, name).unwrap();
@@ -129,7 +130,8 @@ async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged(
         .collect();
     let whose = format!("namespace={}", world.tenant);
     assert!(names.contains(&whose.as_str()), "{names:?}");
-    // What is changed is held against what the store itself was given, which comes a moment after the first issue.
+    // What is changed is held against what the store itself was given, which comes a moment after the first
+    // issue.
     world
         .until_store("has credentials of its own", |store| {
             store_says(store, "Ready", "True", "CredentialsReady")
@@ -154,7 +156,7 @@ async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged(
 }
 
 #[tokio::test]
-async fn a_token_file_that_is_gone_is_told_and_the_last_session_signs_on() {
+async fn a_token_file_that_is_gone_is_reported_and_the_last_session_signs_on() {
     let s3 = S3Server::s3s_fs().unwrap();
     believe(&s3);
     let world = world("tokenfile", &s3).await;
@@ -226,16 +228,16 @@ async fn irsas_environment_signs() {
 }
 
 #[tokio::test]
-async fn pod_identitys_environment_signs_and_an_agent_that_is_down_is_told() {
+async fn pod_identitys_environment_signs_and_an_agent_that_is_down_is_reported() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = world("podidentity", &s3).await;
     let given = keys(&s3, "ASIAPODIDENTITY00001");
-    world.witness.keep(&given.secret_access_key);
+    world.secrets_seen.keep(&given.secret_access_key);
     let agent = ContainerEndpoint::start("token-of-the-pod", given).unwrap();
     agent.fail(Fault::Status(http::StatusCode::INTERNAL_SERVER_ERROR));
     let file = world.folder.join("token");
     presigned_testkit::write_private(&file, "token-of-the-pod").unwrap();
-    world.witness.keep("token-of-the-pod");
+    world.secrets_seen.keep("token-of-the-pod");
     world.store(&s3, &chain()).await;
     let (name, uri) = (file.display().to_string(), agent.full_uri());
     let environment = [
@@ -257,7 +259,7 @@ async fn instance_metadata_signs() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = world("imds", &s3).await;
     let given = keys(&s3, "ASIAINSTANCE00000001");
-    world.witness.keep(&given.secret_access_key);
+    world.secrets_seen.keep(&given.secret_access_key);
     let service = MetadataService::start(Some(given)).unwrap();
     world.store(&s3, &chain()).await;
     let endpoint = service.endpoint();

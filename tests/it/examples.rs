@@ -1,5 +1,5 @@
-//! The examples, and the YAML of the docs, are what a real API server takes as they stand, in a namespace that is held to
-//! the restricted standard.
+//! The examples, and the YAML of the docs, are what a real API server takes as they stand, in a namespace
+//! that is held to the restricted standard.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

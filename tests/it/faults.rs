@@ -1,4 +1,4 @@
-//! What goes wrong around the operator: it is killed, restarted, cut off, refused and asked to slow down.
+//! Faults around the operator: it is killed, restarted, cut off, refused and asked to slow down.
 
 use std::time::Instant;
 

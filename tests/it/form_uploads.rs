@@ -1,7 +1,8 @@
-//! Forms from apply to upload: what the operator writes for `method: POST`, sent by the real curl and as a page sends it.
+//! Forms from apply to upload: what the operator writes for `method: POST`, sent by the real curl and as a
+//! page sends it.
 //!
-//! What holds here: the sender has nothing but the Secret. Each server takes what the form allows and refuses the rest, and
-//! what was refused is nowhere.
+//! What holds here: the sender has nothing but the Secret. Each server takes the uploads that the form allows
+//! and refuses all others; a refused upload is stored nowhere.
 
 use std::fmt::Write as _;
 use std::path::Path;

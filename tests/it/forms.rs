@@ -1,7 +1,7 @@
-//! Forms against real S3 servers: what they take, what they refuse, and where it lands.
+//! Forms against real S3 servers: which uploads they take and refuse, and where each upload lands.
 //!
-//! What holds here: what a form refuses lands nowhere on any server. What servers do differently is written down as what
-//! each does, so that a change of theirs is seen.
+//! What holds here: an upload that a form refuses lands nowhere on any server. Where servers differ, the test
+//! states what each does, so that a change of a server is seen.
 
 mod scene;
 
@@ -235,7 +235,7 @@ async fn where_keys_with_dots_land_is_known_for_each_server() {
 async fn a_page_of_an_allowed_origin_uploads_and_reads_the_answer() {
     let page = "https://app.example.com";
     let mut scenes = Scene::all().await;
-    // The one whose buckets have CORS rules of their own.
+    // The only server with CORS rules for each bucket.
     scenes.retain(|scene| scene.kind.name == "versitygw");
     assert_eq!(scenes.len(), 1);
     for scene in scenes {

@@ -1,4 +1,4 @@
-//! From apply to bytes: what a tenant applies ends as a URL that S3 honours.
+//! From apply to download: a tenant's resource becomes a URL that S3 honours.
 
 use presigned_testkit::S3Server;
 use serde_json::json;

@@ -1,10 +1,10 @@
-//! Prefixes whose listing does not go well, or never ends being looked at: what the tenant reads, and what lives on.
+//! Listings that fail, and listings that are refreshed: what the tenant reads, and which URLs live on.
 //!
-//! What holds here: a listing that is denied, cut off, empty or too long publishes nothing of what it did find, and takes
-//! nothing away that was published before.
+//! What holds here: a listing that is denied, cut off, empty or too long publishes nothing of what it did
+//! find, and takes nothing away that was published before.
 
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{FaultyS3Proxy, S3Fault, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, RequestKind, S3Fault};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, http, says};

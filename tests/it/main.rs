@@ -1,4 +1,4 @@
-//! The operator against real servers: one binary, a module a theme, one control plane for all.
+//! The operator against real servers: one binary, a module for each subject, one control plane for all.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,28 +7,28 @@
 )]
 
 mod admission;
-mod alone;
+mod bundles;
+mod clock_skew;
 mod cluster;
 mod columns;
-mod deciding;
 mod drift;
+mod environment;
 mod examples;
 mod faults;
+mod form_uploads;
 mod forms;
 mod issuing;
 mod links;
 mod listing;
-mod many;
+mod observability;
+mod own_cluster;
 mod ownership;
-mod posting;
+mod policies;
 mod programs;
 mod rotation;
 mod sessions;
-mod skewed;
+mod store_changes;
 mod stores;
 mod support;
-mod surroundings;
-mod telling;
-mod trials;
-mod unsigned;
-mod verifying;
+mod unsigned_headers;
+mod verification;

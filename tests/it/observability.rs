@@ -1,4 +1,4 @@
-//! What people and machines are told: Events, conditions, kubectl, metrics, and never a secret.
+//! Events, conditions, kubectl's columns and metrics: what they say, and that none holds a secret.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use presigned_testkit::S3Server;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{World, told, tool};
+use crate::support::{World, leaks, tool};
 
 async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(tool("kubectl").await)
@@ -87,8 +87,8 @@ async fn each_transition_is_one_event_and_kubectl_tells_the_story() {
     ] {
         assert!(text.contains(words), "{words:?} is missing:\n{text}");
     }
-    let words = world.witness.words();
-    assert_eq!(told(&text, &words), Vec::<String>::new());
+    let words = world.secrets_seen.words();
+    assert_eq!(leaks(&text, &words), Vec::<String>::new());
     let (listed, text) = kubectl(config, &["get", "psu", "-n", &world.tenant]).await;
     assert!(
         listed && text.contains("True") && text.contains("told"),
@@ -115,8 +115,8 @@ async fn the_search_for_secrets_finds_them_where_they_are() {
         .split('&')
         .next()
         .unwrap();
-    let words = crate::support::eventually("the witness has seen it", async || {
-        let words = world.witness.words();
+    let words = crate::support::eventually("the watcher has seen it", async || {
+        let words = world.secrets_seen.words();
         if words.contains(signature) {
             Ok(words)
         } else {
@@ -130,7 +130,7 @@ async fn the_search_for_secrets_finds_them_where_they_are() {
         format!("a {signature}"),
         format!("key={}", s3.secret_key),
     ] {
-        assert_eq!(told(&text, &words).len(), 1);
+        assert_eq!(leaks(&text, &words).len(), 1);
     }
     assert!(
         operator.log().contains("TRACE") || operator.log().contains("DEBUG"),

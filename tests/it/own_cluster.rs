@@ -1,5 +1,5 @@
-//! What changes a whole cluster: missing CRDs, and objects that no schema stops. These tests have a control plane of their
-//! own, one after the other.
+//! Tests that change a whole cluster: missing CRDs, and objects that no schema checks. They share a second
+//! control plane and run one after the other.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;

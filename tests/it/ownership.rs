@@ -1,4 +1,4 @@
-//! Promise 4: nothing foreign is touched; and what is one's own comes and goes with its resource.
+//! Promise 4: no foreign Secret is touched, and a resource's own Secret comes and goes with it.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -240,7 +240,8 @@ async fn a_leftover_beside_a_resources_secret_goes_and_a_copy_without_marks_stay
         let created = secrets.create(&PostParams::default(), &secret).await;
         created.unwrap();
     }
-    // It is looked at when the resource is newer than it: a status that tells of it could be on its way until then.
+    // It is looked at when the resource is newer than it: a status that tells of it could be on its way until
+    // then.
     world
         .edit(
             "report",

@@ -1,4 +1,4 @@
-//! Policies: what is refused, how that is told, and what an edit reaches.
+//! Policies: which requests are refused, how the refusal reads, and which resources an edit reaches.
 
 use kube::Api;
 use presigned_core::api::PresignedUrlPolicy;
@@ -61,7 +61,8 @@ async fn a_denial_removes_the_secret_after_the_grace_and_not_before() {
     world.ready("doomed").await;
     world.ready("saved").await;
     let saved = world.secret("saved").await;
-    // The policy is replaced by one that comes a moment later: nothing goes down for the one that is still allowed.
+    // The policy is replaced by one that comes a moment later: nothing goes down for the one that is still
+    // allowed.
     world.policy(&json!([])).await;
     let message = world.unready("saved", "PolicyDenied").await;
     assert!(message.contains("is removed at"), "{message}");

@@ -1,4 +1,5 @@
-//! Life of a URL: it is replaced long before it dies, quietly, and nobody ever holds a dead one.
+//! Rotation: a URL is replaced long before it expires, without Events, and no reader ever holds an expired
+//! one.
 
 use std::time::Duration;
 

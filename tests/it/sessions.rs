@@ -1,6 +1,7 @@
-//! Roles through the whole operator: what STS is asked for, how often, and what becomes of its answers.
+//! Assumed roles: what the operator asks STS for, how often, and what it does with the answers.
 //!
-//! The STS is a stand-in that refuses what AWS refuses and keeps a record; the S3 server takes the keys that it gives.
+//! The STS is a stand-in that refuses what AWS refuses and records the calls; the S3 server takes the keys
+//! that it gives.
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +131,8 @@ async fn each_scope_asks_for_what_it_needs_and_the_sessions_name_tells_whose_it_
     operator.kill();
 }
 
-/// Sessions of four and a half minutes: renewals come within the test, and not within the minute in which a store asks once.
+/// Sessions of four and a half minutes: renewals come within the test, and not within the minute in which a
+/// store asks once.
 async fn an_outage(short: &str, scope: &str) {
     let (s3, sts) = (S3Server::s3s_fs().unwrap(), sts());
     sts.shift_expiry(-630);
@@ -204,7 +206,7 @@ async fn an_outage_of_sts_is_as_harmless_where_each_request_has_a_session() {
 }
 
 #[tokio::test]
-async fn many_wishes_for_twelve_hours_share_one_session_of_an_hour() {
+async fn many_requests_for_twelve_hours_share_one_session_of_an_hour() {
     let (s3, sts) = (S3Server::s3s_fs().unwrap(), sts());
     let world = world("storm", &s3, &role(&sts, &json!({}))).await;
     let names = numbered(20);
@@ -319,7 +321,7 @@ async fn a_session_policy_that_is_too_large_says_how_many_objects_fit() {
 }
 
 #[tokio::test]
-async fn a_chained_session_that_is_too_long_is_told_and_an_hour_works() {
+async fn a_chained_session_that_is_too_long_is_reported_and_an_hour_works() {
     let (s3, sts) = (S3Server::s3s_fs().unwrap(), sts());
     sts.session_key(BASE, "token-of-the-base");
     let world = world("chained", &s3, &role(&sts, &json!({ "duration": "2h" }))).await;
@@ -363,7 +365,7 @@ async fn a_chained_session_that_is_too_long_is_told_and_an_hour_works() {
 }
 
 #[tokio::test]
-async fn a_role_that_sts_does_not_give_is_told_and_the_old_one_signs_on() {
+async fn a_role_that_sts_does_not_give_is_reported_and_the_old_one_signs_on() {
     let (s3, sts) = (S3Server::s3s_fs().unwrap(), sts());
     let world = world("denied", &s3, &role(&sts, &json!({}))).await;
     put(&s3, &numbered(2));

@@ -1,4 +1,5 @@
-//! Changes of a store: each is tried before it is used, what cannot work is told and kept out, and what works rolls out.
+//! Changes of a store: the operator tries each before it uses it, reports and refuses one that cannot work,
+//! and rolls out one that works.
 
 use presigned_core::api::ClusterObjectStore;
 use presigned_testkit::S3Server;
@@ -40,7 +41,7 @@ async fn issues(world: &World, name: &str, place: &str, key: &str) {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_work_is_told_and_the_old_one_signs_and_renews() {
+async fn a_key_that_cannot_work_is_reported_and_the_old_one_signs_and_renews() {
     let s3 = S3Server::s3s_fs().unwrap();
     for name in ["short", "second", "third"] {
         s3.put_object("data", name, name).unwrap();
@@ -159,7 +160,7 @@ async fn a_new_key_rolls_out_nearest_expiry_first_and_the_store_counts() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_cannot_work_is_told_and_the_old_one_stays() {
+async fn an_endpoint_that_cannot_work_is_reported_and_the_old_one_stays() {
     let s3 = S3Server::s3s_fs().unwrap();
     for name in ["kept", "second", "third", "fourth"] {
         s3.put_object("data", name, name).unwrap();
@@ -214,7 +215,7 @@ async fn an_endpoint_that_cannot_work_is_told_and_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn a_region_that_the_server_does_not_serve_is_told_and_the_old_one_stays() {
+async fn a_region_that_the_server_does_not_serve_is_reported_and_the_old_one_stays() {
     let s3 = S3Server::versitygw().await.unwrap();
     for name in ["kept", "second"] {
         s3.put_object("data", name, name).unwrap();

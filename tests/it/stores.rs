@@ -1,4 +1,4 @@
-//! Stores: where credentials come from, what is wrong with them in words, and what a change of them does.
+//! Stores: the sources of their credentials, the messages about bad ones, and the effect of a change.
 
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{ClusterObjectStore, LimitedBy};
@@ -53,7 +53,7 @@ async fn rotated_credentials_are_taken_up_and_the_store_says_when_the_old_may_go
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_sign_are_told_in_words_and_sign_nothing() {
+async fn credentials_that_cannot_sign_are_explained_and_sign_nothing() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::new("creds").await;
     world.store(&s3, &json!({})).await;
@@ -337,7 +337,8 @@ async fn a_new_session_is_no_change_and_a_new_endpoint_is_one() {
     operator.kill();
 }
 
-/// Not every resolver knows `data.localhost`, as curl does: it is also the store that the operator cannot reach.
+/// Not every resolver knows `data.localhost`, as curl does: it is also the store that the operator cannot
+/// reach.
 #[tokio::test]
 async fn a_bucket_can_be_a_host_name_that_the_operator_need_not_reach() {
     let s3 = S3Server::s3s_fs().unwrap();

@@ -1,4 +1,5 @@
-//! Unsigned `x-amz-*` headers on real servers: what is found out about each, and what of an upload is signed there.
+//! Unsigned `x-amz-*` headers on real servers: what the probe finds on each, and which uploads are signed
+//! there.
 
 use presigned_core::api::Condition;
 use presigned_testkit::S3Server;
@@ -27,8 +28,8 @@ async fn ask(world: &World) {
     world.ready("dl").await;
 }
 
-/// What the store tells of unsigned headers.
-async fn told(world: &World) -> Condition {
+/// The store's condition about unsigned headers.
+async fn unsigned_headers_condition(world: &World) -> Condition {
     let kind = "UnsignedHeadersRejected";
     let store = world
         .until_store("tells of unsigned headers", |store| {
@@ -61,7 +62,7 @@ async fn an_upload_is_signed_where_unsigned_headers_are_rejected() {
     let operator = world.operator(&[]).await;
     ask(&world).await;
     upload(&world, &s3).await;
-    let condition = told(&world).await;
+    let condition = unsigned_headers_condition(&world).await;
     assert!(says(Some(&condition), "True", "UnsignedHeadersRejected"));
     assert_eq!(copy(&world).await, 403);
     assert_eq!(s3.object_bytes("data", "up").unwrap().unwrap(), BODY);
@@ -87,7 +88,7 @@ async fn is_refused_until_accepted(short: &str, s3: S3Server) {
     let stalled = condition(&psu, "Stalled");
     assert!(says(stalled, "True", "UnsignedHeadersAccepted"));
     assert!(world.secrets().get_opt("up").await.unwrap().is_none());
-    let condition = told(&world).await;
+    let condition = unsigned_headers_condition(&world).await;
     assert!(says(Some(&condition), "False", "UnsignedHeadersAccepted"));
 
     world
@@ -143,7 +144,7 @@ async fn a_session_of_minios_sts_for_the_request_uploads_and_copies_nothing() {
         "a session signs"
     );
     assert!(says(
-        Some(&told(&world).await),
+        Some(&unsigned_headers_condition(&world).await),
         "False",
         "UnsignedHeadersAccepted"
     ));

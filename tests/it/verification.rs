@@ -1,18 +1,20 @@
-//! `verify` against real servers and real trouble: each cause is told apart in the condition `Verified`, in a sentence that
-//! says what was asked, what is wrong and what to do.
+//! `verify` against real servers and real failures: the condition `Verified` names each cause, and its
+//! message says what was asked, what is wrong and what to do.
 //!
-//! What holds here: signing needs nobody, so a report holds no Secret back, whatever is wrong; `Require` does, until it works.
+//! What holds here: signing needs no server, so `Report` never holds a Secret back. `Require` does, until the
+//! URL works.
 
-mod trouble;
+mod failures;
 
 use http::StatusCode;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{FaultyS3Proxy, S3Fault, RequestKind};
+use presigned_testkit::s3::{FaultyS3Proxy, RequestKind, S3Fault};
 use serde_json::{Value, json};
 
 use crate::support::{World, condition, curl, says};
 
-/// A resource, what is special about it, and what `Verified` says of it: status, reason and words of the sentence.
+/// A resource, what is special about it, and what `Verified` says of it: status, reason and words of the
+/// sentence.
 type Case<'a> = (&'a str, Value, &'a str, &'a str, &'a [&'a str]);
 
 /// Applies all, and looks at each: it is Ready, and it says what it must.
@@ -37,7 +39,7 @@ const NO_BUCKET: (&str, &[&str]) = (
     &["it has no bucket absent", "create it, or name another"],
 );
 
-async fn servers_answer_what_is_told(short: &str, s3: &S3Server, absent: (&str, &[&str])) {
+async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&str, &[&str])) {
     s3.put_object("data", "in/there", "x").unwrap();
     s3.put_object("data", "in/empty", "").unwrap();
     let world = World::on(short, s3).await;
@@ -141,9 +143,9 @@ async fn servers_answer_what_is_told(short: &str, s3: &S3Server, absent: (&str, 
 }
 
 #[tokio::test]
-async fn what_s3s_answers_is_told() {
+async fn what_s3s_answers_is_reported() {
     // It says that the object is missing, and no more.
-    servers_answer_what_is_told(
+    servers_answer_what_is_reported(
         "verify-s3s",
         &S3Server::s3s_fs().unwrap(),
         ("NoSuchKey", &["no object absent/in/there"]),
@@ -152,8 +154,8 @@ async fn what_s3s_answers_is_told() {
 }
 
 #[tokio::test]
-async fn what_versitygw_answers_is_told() {
-    servers_answer_what_is_told(
+async fn what_versitygw_answers_is_reported() {
+    servers_answer_what_is_reported(
         "verify-vgw",
         &S3Server::versitygw().await.unwrap(),
         NO_BUCKET,
@@ -162,12 +164,13 @@ async fn what_versitygw_answers_is_told() {
 }
 
 #[tokio::test]
-async fn what_minio_answers_is_told() {
-    servers_answer_what_is_told("verify-minio", &S3Server::minio().await.unwrap(), NO_BUCKET).await;
+async fn what_minio_answers_is_reported() {
+    servers_answer_what_is_reported("verify-minio", &S3Server::minio().await.unwrap(), NO_BUCKET)
+        .await;
 }
 
 #[tokio::test]
-async fn a_signer_without_the_right_is_told_with_action_and_resource() {
+async fn a_signer_without_the_right_is_reported_with_action_and_resource() {
     let s3 = S3Server::minio().await.unwrap();
     for key in ["mine/a", "others/a"] {
         s3.put_object("data", key, "x").unwrap();
@@ -234,7 +237,7 @@ async fn required_means_that_nothing_is_published_until_it_works() {
     let waiting = world.psus().get("later").await.unwrap();
     assert!(
         says(condition(&waiting, "Stalled"), "False", "NotStalled"),
-        "an upload mends it"
+        "an upload fixes it"
     );
 
     proxy.inject(

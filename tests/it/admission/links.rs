@@ -10,7 +10,8 @@ use crate::cluster::cluster;
 const FIXED: &str =
     "with renew: Never what is signed is fixed for good: create another PresignedURL";
 
-/// Creates a resource that no operator serves, asks for each edit of it by a dry run, and tells which were refused.
+/// Creates a resource that no operator serves, asks for each edit of it by a dry run, and tells which were
+/// refused.
 pub(super) async fn edits(
     name: &str,
     spec: &Value,

@@ -1,7 +1,7 @@
 //! The servers that forms are sent to, and a sender: the real curl with the Secret's `curl.conf`.
 //!
-//! What holds here: what a server took is asked of the server, and looked for in all that it stores, so that nothing can
-//! land where no test looks.
+//! What holds here: what a server took is asked of the server, and looked for in all that it stores, so that
+//! nothing can land where no test looks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,8 @@ pub(super) struct Kind {
     pub(super) fills_in: bool,
     /// Whether it tells the type by the end of the key where the form names none.
     pub(super) guesses_type: bool,
-    /// What becomes of keys that begin with the prefix and leave it by `..`: out of the prefix, of the bucket, of all
-    /// buckets. AWS takes them as they stand.
+    /// What becomes of keys that begin with the prefix and leave it by `..`: out of the prefix, of the
+    /// bucket, of all buckets. AWS takes them as they stand.
     pub(super) dots: [Landed; 3],
 }
 

@@ -1,4 +1,5 @@
-//! Where a program runs: a server that checks signatures, a Secret's files as kubelet mounts them, and empty folders.
+//! The fixture of a program's run: a server that checks signatures, a Secret's files as kubelet mounts them,
+//! and empty folders.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, Format, GetOptions, Method, PutOptions};
-use presigned_core::issue::{Item, ManyContent, RenderError, Template, render_many};
+use presigned_core::issue::{BundleContent, Item, RenderError, Template, render_bundle};
 use presigned_core::policy::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 use presigned_testkit::S3Server;
@@ -17,14 +18,14 @@ use presigned_testkit::guard::GuardedFolder;
 use crate::support::files_below;
 
 /// A server and a folder for the programs that use it.
-pub(super) struct Place {
+pub(super) struct ProgramFixture {
     pub(super) s3: S3Server,
     bucket: Bucket,
     folder: GuardedFolder,
     folders: AtomicU32,
 }
 
-impl Place {
+impl ProgramFixture {
     pub(super) fn new(s3: S3Server, bucket: &str) -> Self {
         Self {
             s3,
@@ -34,7 +35,7 @@ impl Place {
         }
     }
 
-    /// Signs for each key and mounts what a Secret would hold, instead of what was mounted before.
+    /// Signs a URL for each key and mounts the files of its Secret in place of those mounted before.
     pub(super) fn mount(
         &self,
         method: Method,
@@ -52,7 +53,7 @@ impl Place {
                 etag: None,
             })
             .collect();
-        let secret = render_many(&ManyContent {
+        let secret = render_bundle(&BundleContent {
             name: "many",
             method,
             items: &items,
@@ -118,7 +119,7 @@ impl Place {
         folder
     }
 
-    /// Runs a program; how it ended, and what it said.
+    /// Runs a program; its exit status and its output.
     pub(super) fn run(
         &self,
         program: &str,
@@ -135,7 +136,7 @@ impl Place {
         (output.status, String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Runs a program that must succeed; what it said.
+    /// Runs a program that must succeed; its output.
     pub(super) fn succeeds(&self, program: &str, arguments: &[&str], folder: &Path) -> String {
         let (status, said) = self.run(program, arguments, folder);
         assert!(status.success(), "{program}: {status}: {said}");

@@ -1,6 +1,6 @@
-//! Keys that somebody would choose who wants to break a file, a line or a shell.
+//! Keys of an attacker who wants to break a file, a line or a shell.
 
-/// Each is a key that S3 takes and that this operator signs.
+/// S3 takes each of these keys, and the operator signs it.
 pub(crate) const HARD: [&str; 52] = [
     "-",
     "--",
@@ -56,7 +56,7 @@ pub(crate) const HARD: [&str; 52] = [
     "!bang^",
 ];
 
-/// Keys made of what means something to one of the programs; the same seed makes the same.
+/// Keys of characters with a meaning to one of the programs. The same seed makes the same keys.
 pub(super) fn generated(seed: u64, count: usize) -> Vec<String> {
     const BITS: [&str; 44] = [
         "\"",
@@ -104,7 +104,7 @@ pub(super) fn generated(seed: u64, count: usize) -> Vec<String> {
         "output = ",
         "a",
     ];
-    // xorshift64*: a dice that is the same everywhere.
+    // xorshift64*: the same numbers on every machine.
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = move |below: usize| {
         state ^= state >> 12;

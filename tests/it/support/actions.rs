@@ -1,4 +1,4 @@
-//! What admins and tenants do in a world.
+//! The actions of admins and tenants in a world.
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
@@ -24,7 +24,8 @@ impl World {
     /// A credentials Secret of another name, for a store that says so.
     pub(crate) async fn credentials_named(&self, name: &str, data: &Value) {
         for key in ["secretAccessKey", "sessionToken"] {
-            self.witness.keep(data[key].as_str().unwrap_or_default());
+            self.secrets_seen
+                .keep(data[key].as_str().unwrap_or_default());
         }
         let secret: Secret = serde_json::from_value(json!({
             "apiVersion": "v1", "kind": "Secret", "stringData": data,

@@ -1,31 +1,33 @@
-//! What every test of the running operator stands on: a world of its own on the control plane that all share.
+//! The fixture of each test of the running operator: a world of its own on the control plane that all tests
+//! share.
 //!
-//! What holds here: the operator under test is the real binary, as the service account and with the rights that the chart
-//! renders; whatever a test does, in its end its logs, Events, statuses and metrics are searched for secrets.
+//! What holds here: the operator under test is the real binary, with the service account and the RBAC that
+//! the chart renders. At the end of each test its logs, Events, statuses and metrics are searched for
+//! secrets.
 
-mod acts;
+mod actions;
 mod fetch;
-mod looks;
+mod observe;
 mod operator;
-mod rights;
-mod witness;
+mod rbac;
+mod secret_watcher;
 mod world;
 
-pub(crate) use acts::merge;
+pub(crate) use actions::merge;
 pub(crate) use fetch::{S3Response, curl, edit_mounted, files_below, http, mounted, program, run};
-pub(crate) use looks::{condition, says, store_condition, store_says, text};
+pub(crate) use observe::{condition, says, store_condition, store_says, text};
 pub(crate) use operator::Operator;
-pub(crate) use rights::tool;
-pub(crate) use witness::told;
+pub(crate) use rbac::tool;
+pub(crate) use secret_watcher::leaks;
 pub(crate) use world::{Setup, World};
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// A busy machine takes long; nothing waits this long when all is well.
+/// The longest wait. Only a failing test, or one on a very busy machine, waits that long.
 pub(crate) const LONG: Duration = Duration::from_secs(90);
 
-/// Looks until there is something to see. What was seen last is told when it never comes.
+/// Polls until `look` succeeds. On a time-out the message holds its last failure.
 pub(crate) async fn eventually<T, E: Debug>(
     what: &str,
     mut look: impl AsyncFnMut() -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! What can be seen in a world, and waited for.
+//! Reads of a world's objects, and waits for their state.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use presigned_core::api::{ClusterObjectStore, Condition, PresignedUrl};
 
-use super::witness::Version;
+use super::secret_watcher::Version;
 use super::world::World;
 use super::{eventually, mounted};
 
@@ -95,7 +95,8 @@ impl World {
         .await
     }
 
-    /// Waits until the store's status counts so many living URLs, all on its present credentials: its counts come last.
+    /// Waits until the store's status counts so many living URLs, all on its present credentials: its counts
+    /// come last.
     pub(crate) async fn rolled_out(&self, urls: u32) {
         self.until_store("counts its URLs", |store| {
             let counts = store.status.as_ref().and_then(|status| status.urls);
@@ -154,7 +155,7 @@ impl World {
 
     /// The versions of a Secret that were seen so far.
     pub(crate) fn versions(&self, secret: &str) -> Vec<Version> {
-        self.witness.versions(secret)
+        self.secrets_seen.versions(secret)
     }
 
     /// The Events that were told of a PresignedURL.

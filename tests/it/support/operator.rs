@@ -92,7 +92,8 @@ impl Operator {
         .await;
     }
 
-    /// Waits until nothing is queued and nothing in flight, at three looks that lie further apart than the figures' tick.
+    /// Waits until nothing is queued and nothing in flight, at three polls that lie further apart than the
+    /// figures' tick.
     pub(crate) async fn idle(&self) {
         let mut calm = 0;
         eventually("the operator is idle", async || {

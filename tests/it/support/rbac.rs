@@ -1,4 +1,4 @@
-//! The operator's account and rights, as the chart renders them for this test and nobody else.
+//! The operator's service account and RBAC, as the chart renders them for one test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Watches the Secrets of a test as an admin: every signature that ever stood in one is known in the end.
+//! Watches the Secrets of a test as an admin, and collects every signature that ever stood in one.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::task::AbortHandle;
 
-/// What is in URLs and must be nowhere else.
+/// The parameters of URLs that must stand nowhere but in Secrets.
 const SECRET_PARAMETERS: [&str; 2] = ["X-Amz-Signature=", "X-Amz-Security-Token="];
 
 /// A version of a Secret that was seen.
@@ -27,24 +27,24 @@ struct Seen {
     versions: Vec<Version>,
 }
 
-/// What was seen so far.
+/// The versions and the secret words seen so far.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Witness {
+pub(crate) struct SecretWatcher {
     seen: Arc<Mutex<Seen>>,
     watches: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
-impl Witness {
+impl SecretWatcher {
     /// Follows the Secrets of a namespace from now on.
     pub(crate) fn follow(&self, client: Client, namespace: &str) {
         let secrets = Api::<Secret>::namespaced(client, namespace);
-        let witness = self.clone();
+        let secrets_seen = self.clone();
         let task = tokio::spawn(async move {
             let mut events = watcher(secrets, watcher::Config::default()).boxed();
             while let Some(event) = events.next().await {
                 if let Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) = event
                 {
-                    witness.note(&secret);
+                    secrets_seen.note(&secret);
                 }
             }
         });
@@ -52,7 +52,7 @@ impl Witness {
         watches.push(task.abort_handle());
     }
 
-    /// A word that must not be told either.
+    /// Adds another word that must not leak.
     pub(crate) fn keep(&self, word: &str) {
         if !word.is_empty() {
             self.seen().words.insert(word.to_owned());
@@ -90,7 +90,7 @@ impl Witness {
         versions.cloned().collect()
     }
 
-    /// What must not be told.
+    /// The words that must not leak.
     pub(crate) fn words(&self) -> BTreeSet<String> {
         self.seen().words.clone()
     }
@@ -105,13 +105,13 @@ impl Witness {
     }
 }
 
-/// The lines of `text` that tell a secret.
-pub(crate) fn told(text: &str, words: &BTreeSet<String>) -> Vec<String> {
-    let tells = |line: &&str| {
+/// The lines of `text` that hold a secret.
+pub(crate) fn leaks(text: &str, words: &BTreeSet<String>) -> Vec<String> {
+    let leaks = |line: &&str| {
         SECRET_PARAMETERS
             .iter()
             .any(|parameter| line.contains(parameter))
             || words.iter().any(|word| line.contains(word.as_str()))
     };
-    text.lines().filter(tells).map(str::to_owned).collect()
+    text.lines().filter(leaks).map(str::to_owned).collect()
 }

@@ -1,7 +1,7 @@
 //! A world for one test: namespaces, an account with the chart's rights, and its own cluster-scoped objects.
 //!
-//! What holds here: names are unique, so that tests run side by side; a test ends its world with [`World::finish`], which
-//! asserts that nothing secret was told, and a test that forgets to fails.
+//! What holds here: names are unique, so that tests run side by side; a test ends its world with
+//! [`World::finish`], which asserts that no secret leaked, and a test that forgets to call it fails.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,14 +19,14 @@ use presigned_testkit::{ControlPlane, FaultProxy, S3Server};
 use serde_json::json;
 
 use super::operator::Operator;
-use super::rights;
-use super::witness::{Witness, told};
+use super::rbac;
+use super::secret_watcher::{SecretWatcher, leaks};
 use crate::cluster::cluster;
 
 /// The bucket that every world's store has.
 pub(crate) const BUCKET: &str = "data";
 
-/// What a test wants to be otherwise.
+/// What a test sets otherwise than the default.
 pub(crate) struct Setup {
     /// The chart's `operator.secretAccess`, and the flag.
     pub(crate) secret_access: &'static str,
@@ -53,7 +53,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) plane: &'static ControlPlane,
     pub(crate) folder: PathBuf,
-    pub(crate) witness: Witness,
+    pub(crate) secrets_seen: SecretWatcher,
     secret_access: &'static str,
     operators: Mutex<Vec<Ran>>,
     finished: bool,
@@ -86,7 +86,7 @@ impl World {
             client: plane.admin().expect("the admin's client"),
             plane,
             folder,
-            witness: Witness::default(),
+            secrets_seen: SecretWatcher::default(),
             secret_access: setup.secret_access,
             operators: Mutex::default(),
             finished: false,
@@ -99,7 +99,7 @@ impl World {
                 .await;
         }
         let served = [world.tenant.clone()];
-        let yaml = rights::render(
+        let yaml = rbac::render(
             &world.name,
             &world.system,
             &served,
@@ -110,7 +110,9 @@ impl World {
         apply_yaml(&world.client, &yaml)
             .await
             .expect("apply the rights");
-        world.witness.follow(world.client.clone(), &world.tenant);
+        world
+            .secrets_seen
+            .follow(world.client.clone(), &world.tenant);
         world
     }
 
@@ -247,15 +249,15 @@ impl World {
                 all.insert(format!("metrics of {}", log.display()), answer.text());
             }
         }
-        self.witness.stop();
-        let words = self.witness.words();
+        self.secrets_seen.stop();
+        let words = self.secrets_seen.words();
         let mut found = String::new();
         for (place, text) in &all {
-            for line in told(text, &words) {
+            for line in leaks(text, &words) {
                 let _ = writeln!(found, "{place}: {line}");
             }
         }
-        assert!(found.is_empty(), "something secret is told:\n{found}");
+        assert!(found.is_empty(), "a secret leaked:\n{found}");
         // What is cluster-scoped would be watched by every operator that comes later.
         for store in our_stores {
             let gone = DeleteParams::default();

@@ -1,6 +1,6 @@
 //! Stores whose settings are wrong, and stores that cannot be asked: what `Verified` says of their objects.
 //!
-//! What holds here: each trouble has a store of its own, and all of them one operator, so that none hides another.
+//! What holds here: each failure has a store of its own under one operator, so that no failure hides another.
 
 use http::StatusCode;
 use jiff::SignedDuration;
@@ -44,7 +44,7 @@ async fn settings_that_are_wrong_on(short: &str, s3: &S3Server) {
                 "SignatureDoesNotMatch",
                 &[
                     "computes another signature for a GET of data/there",
-                    "mend the secret access key, the region (eu-west-2)",
+                    "fix the secret access key, the region (eu-west-2)",
                 ],
             ),
             (
@@ -54,7 +54,7 @@ async fn settings_that_are_wrong_on(short: &str, s3: &S3Server) {
                 "CredentialsInvalid",
                 &[
                     "does not know the access key",
-                    "mend the credentials of the ClusterObjectStore",
+                    "fix the credentials of the ClusterObjectStore",
                 ],
             ),
         ],
@@ -75,7 +75,7 @@ async fn credentials_that_minio_refuses_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_region_that_is_wrong_is_told_with_the_right_one() {
+async fn a_region_that_is_wrong_is_reported_with_the_right_one() {
     let s3 = S3Server::versitygw().await.unwrap();
     s3.put_object("data", "there", "x").unwrap();
     let world = World::on("region", &s3).await;
@@ -125,7 +125,7 @@ async fn a_region_that_is_wrong_is_told_with_the_right_one() {
                 of(&elsewhere),
                 "False",
                 "WrongRegion",
-                &["does not serve that region", "mend spec.s3.endpoint"],
+                &["does not serve that region", "fix spec.s3.endpoint"],
             ),
         ],
     )
@@ -137,7 +137,7 @@ async fn a_region_that_is_wrong_is_told_with_the_right_one() {
 /// A store, what is special about it, and what `Verified` says of a resource of it.
 type Sick<'a> = (&'a str, Value, &'a str, &'a str, &'a [&'a str]);
 
-/// Makes the stores, then an operator, and sees what it says of the object `there` in each.
+/// Makes the stores, starts an operator, and checks what `Verified` says of the object `there` in each store.
 async fn sick_stores_say(world: &World, s3: &S3Server, sick: &[Sick<'_>]) -> Operator {
     let mut cases: Vec<Case<'_>> = Vec::new();
     for (name, changes, status, reason, words) in sick {
@@ -155,7 +155,7 @@ fn at(endpoint: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_same() {
+async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the_same() {
     let s3 = S3Server::s3s_fs().unwrap();
     s3.put_object("data", "there", "x").unwrap();
     let (refusing, silent) = (Refusing::new().unwrap(), Silent::new().unwrap());
@@ -178,7 +178,7 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
     ];
     let refused = [
         "127.0.0.1 refused or broke the operator's connection",
-        "mend spec.s3.endpoint",
+        "fix spec.s3.endpoint",
     ];
     let fault = ["busy or has a fault of its own (status 503", "tried again"];
     let clock = [
@@ -232,7 +232,8 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
         "{told}"
     );
 
-    // What was signed while nobody could be asked is good, as the one server shows that is there after all.
+    // A URL that was signed while its store could not be asked is valid: one of the servers answers after
+    // all.
     let url = world.value("busy", "url").await;
     busy.clear_faults();
     assert_eq!(http("GET", &url, "", &[]).await.text(), "x");
@@ -241,7 +242,7 @@ async fn a_store_that_cannot_be_asked_is_told_by_its_cause_and_signs_all_the_sam
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_told_with_what_to_set() {
+async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
     let s3 = S3Server::s3s_fs().unwrap();
     let tls = S3Server::s3s_fs_tls().unwrap();
     tls.put_object("data", "there", "x").unwrap();
