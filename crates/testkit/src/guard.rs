@@ -1,8 +1,8 @@
 //! Child processes that never outlive this one.
 //!
-//! Each child runs under a small shell that holds the reading end of a pipe whose other end is ours. When that end
-//! closes, whether by [`Guarded::stop`], by a panic or by a SIGKILL of this process, the shell ends the child. No
-//! signal handler and no unsafe call is involved, so it holds for every way to die.
+//! Each child runs under a small shell that holds the reading end of a pipe whose other end is ours. When
+//! that end closes, whether by [`Guarded::stop`], by a panic or by a SIGKILL of this process, the shell ends
+//! the child. No signal handler and no unsafe call is involved, so it holds for every way to die.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs `"$@"` until it ends or standard input closes. It is killed outright: what it has written is thrown away, and
-/// kube-apiserver's polite way out takes seconds. The watcher is killed once the child was waited for, so that
-/// a process that later gets the same pid is never signalled.
+/// Runs `"$@"` until it ends or standard input closes. It is killed outright: what it has written is thrown
+/// away, and kube-apiserver's polite way out takes seconds. The watcher is killed once the child was waited
+/// for, so that a process that later gets the same pid is never signalled.
 const UNTIL_STDIN_CLOSES: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -33,8 +33,9 @@ kill "$watcher" 2>/dev/null
 exit "$code"
 "#;
 
-/// Waits for standard input to close, then for the processes that the file `$1/.writers` names, then removes the
-/// folder `$1`. Ten seconds are enough for all: where nobody reaps orphans, a dead one looks alive for ever.
+/// Waits for standard input to close, then for the processes that the file `$1/.writers` names, then removes
+/// the folder `$1`. Ten seconds are enough for all: where nobody reaps orphans, a dead one looks alive for
+/// ever.
 const REMOVE_WHEN_STDIN_CLOSES: &str = r#"
 folder=$1
 cat >/dev/null
@@ -150,7 +151,8 @@ impl GuardedFolder {
         })
     }
 
-    /// Starts a server that writes into this folder, its log too: the folder is removed only after it has ended.
+    /// Starts a server that writes into this folder, its log too: the folder is removed only after it has
+    /// ended.
     pub fn spawn<I, S>(&self, name: &str, program: &Path, args: I) -> Result<Guarded>
     where
         I: IntoIterator<Item = S>,
@@ -180,8 +182,8 @@ impl Drop for GuardedFolder {
     }
 }
 
-/// A shell with a pipe to us, in a process group of its own: Ctrl-C in a terminal reaches us alone, and the order in
-/// which things stop stays ours.
+/// A shell with a pipe to us, in a process group of its own: Ctrl-C in a terminal reaches us alone, and the
+/// order in which things stop stays ours.
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     let args: [OsString; 3] = ["-c".into(), script.into(), "guard".into()];

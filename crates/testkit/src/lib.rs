@@ -1,7 +1,8 @@
-//! What the tests, the demo and the bench stand on: a real control plane, real S3 servers and faults on demand.
+//! What the tests, the demo and the bench stand on: a real control plane, real S3 servers and faults on
+//! demand.
 //!
-//! Everything listens on loopback, on free ports, keeps its files in a temporary folder, and ends with the process that
-//! started it, however that ends. Nothing here is part of the product.
+//! Everything listens on loopback, on free ports, keeps its files in a temporary folder, and ends with the
+//! process that started it, however that ends. Nothing here is part of the product.
 
 pub mod aws;
 pub mod cluster;

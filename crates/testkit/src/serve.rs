@@ -1,7 +1,7 @@
 //! An HTTP server on loopback, on a thread and a runtime of its own.
 //!
-//! Tests have a runtime each. A server that several tests share, or that must answer while a test blocks, can't live on
-//! one of those. Dropping [`Background`] ends the server and cuts its connections.
+//! Tests have a runtime each. A server that several tests share, or that must answer while a test blocks,
+//! can't live on one of those. Dropping [`Background`] ends the server and cuts its connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,7 +28,8 @@ pub struct Background {
 }
 
 impl Background {
-    /// Serves `handler` on a free port, over TLS when `tls` is given. An answer of `None` cuts the connection.
+    /// Serves `handler` on a free port, over TLS when `tls` is given. An answer of `None` cuts the
+    /// connection.
     pub fn start<H, F, B>(name: &str, tls: Option<ServerConfig>, handler: H) -> Result<Self>
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -119,7 +120,8 @@ where
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new());
-    // A client that goes away, or a body that is cut on purpose, ends a connection with an error that nobody needs.
+    // A client that goes away, or a body that is cut on purpose, ends a connection with an error that nobody
+    // needs.
     match tls {
         None => {
             let _ = server.serve_connection(TokioIo::new(stream), service).await;

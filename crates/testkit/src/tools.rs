@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The folder that holds `names`, each built when it was missing: minutes at the first use, milliseconds after.
+/// The folder that holds `names`, each built when it was missing: minutes at the first use, milliseconds
+/// after.
 pub fn folder_with(names: &[&str]) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/tools.sh");
     let output = Command::new(&script)

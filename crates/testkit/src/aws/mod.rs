@@ -1,6 +1,8 @@
-//! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint and STS.
+//! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint
+//! and STS.
 //!
-//! They speak the protocols as AWS documents them, refuse what AWS refuses, record the requests, and fail on demand.
+//! They speak the protocols as AWS documents them, refuse what AWS refuses, record the requests, and fail on
+//! demand.
 
 mod container;
 mod keys;

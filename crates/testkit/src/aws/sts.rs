@@ -1,7 +1,8 @@
-//! STS: `AssumeRole` and `AssumeRoleWithWebIdentity`, with trust policies and limits on duration and session policy.
+//! STS: `AssumeRole` and `AssumeRoleWithWebIdentity`, with trust policies and limits on duration and session
+//! policy.
 //!
-//! It checks the access key that signs, not the signature: MinIO's STS does that. It checks a token's claims, not its
-//! signature.
+//! It checks the access key that signs, not the signature: MinIO's STS does that. It checks a token's claims,
+//! not its signature.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -130,7 +130,8 @@ impl ControlPlane {
         self.api().as_user(token.to_owned()).client()
     }
 
-    /// The service account's identity, with a token that the API server issued. Namespace and account must be there.
+    /// The service account's identity, with a token that the API server issued. Namespace and account must be
+    /// there.
     pub async fn service_account(&self, namespace: &str, name: &str) -> Result<Kubeconfig> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin()?, namespace);
         let request = TokenRequest {

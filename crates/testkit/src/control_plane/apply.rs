@@ -23,10 +23,11 @@ impl ControlPlane {
     }
 }
 
-/// Applies each document of `yaml` on the server's side, in their order, and returns what the server made of them.
+/// Applies each document of `yaml` on the server's side, in their order, and returns what the server made of
+/// them.
 ///
-/// An object without a namespace goes to the client's default one. A kind that the server does not know yet is waited
-/// for: its CRD may be among the documents before it.
+/// An object without a namespace goes to the client's default one. A kind that the server does not know yet
+/// is waited for: its CRD may be among the documents before it.
 ///
 /// # Errors
 /// The server's refusal, with the kind and name of the object that it refused.

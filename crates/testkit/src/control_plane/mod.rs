@@ -1,8 +1,9 @@
 //! A real Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager on loopback.
 //!
-//! It is made of the processes of this file's [`ControlPlane`] and of nothing else: free ports, a folder of its own
-//! under the system's temporary folder, an authority and tokens of its own. Whatever ends this process ends the servers
-//! and removes the folder (see [`crate::guard`]). Two control planes run side by side without knowing of each other.
+//! It is made of the processes of this file's [`ControlPlane`] and of nothing else: free ports, a folder of
+//! its own under the system's temporary folder, an authority and tokens of its own. Whatever ends this
+//! process ends the servers and removes the folder (see [`crate::guard`]). Two control planes run side by
+//! side without knowing of each other.
 
 mod access;
 mod apply;

@@ -11,10 +11,12 @@ use super::{ApiServer, ControlPlane};
 use crate::guard::{Guarded, GuardedFolder};
 use crate::{free_ports, pki, tools};
 
-/// From the first process to a control plane whose controllers run. Two seconds are usual; a busy machine takes longer.
+/// From the first process to a control plane whose controllers run. Two seconds are usual; a busy machine
+/// takes longer.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would count.
+/// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would
+/// count.
 const CONTROLLERS: &str = "clusterrole-aggregation-controller,deployment-controller,\
     garbage-collector-controller,namespace-controller,replicaset-controller,\
     resourcequota-controller,root-ca-certificate-publisher-controller,\
@@ -212,7 +214,8 @@ fn manager_flags(files: &Files, kubeconfig: &Path) -> Vec<String> {
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
         format!("--controllers={CONTROLLERS}"),
-        // Tests delete thousands of objects; the default of 20 a second would make them wait for the garbage collector.
+        // Tests delete thousands of objects; the default of 20 a second would make them wait for the garbage
+        // collector.
         "--kube-api-qps=500".to_owned(),
         "--kube-api-burst=1000".to_owned(),
     ]

@@ -1,8 +1,8 @@
 //! `make demo`: the operator at work, shown to a person step by step.
 //!
-//! What holds here: every command that is printed is run as printed and its output is real; every step is checked, and
-//! one that did not do what it says ends the demo with a sentence and a code other than zero. Whatever ends this
-//! process, its servers and its folder end with it.
+//! What holds here: every command that is printed is run as printed and its output is real; every step is
+//! checked, and one that did not do what it says ends the demo with a sentence and a code other than zero.
+//! Whatever ends this process, its servers and its folder end with it.
 
 mod screen;
 mod stage;
@@ -33,7 +33,8 @@ pub struct Options {
     keep: bool,
 }
 
-/// Plays the demo until it is over, a step fails, or `interrupted` completes with the exit code of such an end.
+/// Plays the demo until it is over, a step fails, or `interrupted` completes with the exit code of such an
+/// end.
 pub async fn run(options: &Options, interrupted: impl Future<Output = u8>) -> ExitCode {
     let mut interrupted = std::pin::pin!(interrupted);
     let started = Instant::now();

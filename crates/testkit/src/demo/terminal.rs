@@ -1,7 +1,8 @@
-//! Commands as a person types them: one line for a shell, in the demo's folder, with the demo's own environment.
+//! Commands as a person types them: one line for a shell, in the demo's folder, with the demo's own
+//! environment.
 //!
-//! What holds here: nothing of the person's own set-up (kubeconfig, curlrc, proxies, caches) has a part in it, and a
-//! command that is given up on leaves no process.
+//! What holds here: nothing of the person's own set-up (kubeconfig, curlrc, proxies, caches) has a part in
+//! it, and a command that is given up on leaves no process.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,12 @@
 //! A proxy in front of kube-apiserver that fails on demand.
 //!
-//! It speaks plain HTTP on loopback and passes each request on with the client's own bearer token, so that RBAC
-//! decides as without it. Requests are read whole, answers are streamed: a watch works. A test adds rules while the
-//! operator runs, cuts or pauses its watches, and reads what it has asked so far.
+//! It speaks plain HTTP on loopback and passes each request on with the client's own bearer token, so that
+//! RBAC decides as without it. Requests are read whole, answers are streamed: a watch works. A test adds
+//! rules while the operator runs, cuts or pauses its watches, and reads what it has asked so far.
 //!
 //! # Guarantees
-//! - A request is counted when it has arrived, before a rule touches it: "no writes" counts writes that failed too.
+//! - A request is counted when it has arrived, before a rule touches it: "no writes" counts writes that
+//!   failed too.
 //! - A rule that was removed, or a gate that was released, changes nothing for requests that come after.
 //! - If the client goes away, its requests here are dropped; a request that was passed on stays passed on.
 
@@ -79,7 +80,8 @@ impl FaultProxy {
         self.as_user(who).write(path)
     }
 
-    /// From now on, `fault` happens to every request that `wanted` matches. The oldest rule that matches wins.
+    /// From now on, `fault` happens to every request that `wanted` matches. The oldest rule that matches
+    /// wins.
     pub fn add(&self, wanted: Match, fault: Fault) -> RuleId {
         lock(&self.state.rules).add(wanted, fault, None)
     }
@@ -104,8 +106,8 @@ impl FaultProxy {
         lock(&self.state.rules).clear();
     }
 
-    /// Cuts the watches that are open now and match; returns how many. They may be opened again at once: add a
-    /// [`Fault::Status`] for [`Verb::Watch`] to prevent that.
+    /// Cuts the watches that are open now and match; returns how many. They may be opened again at once: add
+    /// a [`Fault::Status`] for [`Verb::Watch`] to prevent that.
     pub fn cut_watches(&self, wanted: &Match) -> usize {
         lock(&self.state.watches).cut(wanted)
     }
@@ -136,7 +138,8 @@ impl FaultProxy {
         self.state.requests.send_modify(Vec::clear);
     }
 
-    /// Waits until at least `least` matching requests have arrived; false if that takes longer than `timeout`.
+    /// Waits until at least `least` matching requests have arrived; false if that takes longer than
+    /// `timeout`.
     pub async fn wait_for(&self, wanted: &Match, least: usize, timeout: Duration) -> bool {
         let mut requests = self.state.requests.subscribe();
         let enough = requests.wait_for(|requests| count(requests, wanted) >= least);

@@ -1,4 +1,5 @@
-//! Reads an HTTP request to kube-apiserver the way its authorizer does: verb, resource, subresource, namespace, name.
+//! Reads an HTTP request to kube-apiserver the way its authorizer does: verb, resource, subresource,
+//! namespace, name.
 
 use http::{Method, Uri};
 use serde::Deserialize;
@@ -32,7 +33,8 @@ impl Verb {
     }
 }
 
-/// A request as the API server's authorizer sees it. Everything but the verb is empty for a path such as `/readyz`.
+/// A request as the API server's authorizer sees it. Everything but the verb is empty for a path such as
+/// `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiRequest {
     /// What it asks to do.

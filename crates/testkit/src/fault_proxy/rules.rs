@@ -203,8 +203,8 @@ impl Gate {
         Self::default()
     }
 
-    /// Waits until `count` requests have come to the gate since it was made. For [`Fault::HoldAnswer`] this means that
-    /// the API server has done what they ask.
+    /// Waits until `count` requests have come to the gate since it was made. For [`Fault::HoldAnswer`] this
+    /// means that the API server has done what they ask.
     pub async fn reached(&self, count: usize) {
         // The sender is ours, so the channel is open.
         let _ = self

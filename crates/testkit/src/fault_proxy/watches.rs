@@ -87,8 +87,8 @@ impl Live {
         }
     }
 
-    /// The next frame, held back while the watch is paused. The frame is read first: a pause that begins while nothing
-    /// happens must hold the very next event.
+    /// The next frame, held back while the watch is paused. The frame is read first: a pause that begins
+    /// while nothing happens must hold the very next event.
     async fn frame(&mut self) -> Option<io::Result<Frame<Bytes>>> {
         let frame = self.body.frame().await?;
         let Self {

@@ -1,7 +1,7 @@
 //! Requests to the test servers, signed by the AWS library: what sets servers up, and what tests ask them.
 //!
-//! It shares no code with the product's signer, and it sends exactly what it is told: a header that is given unsigned
-//! stays unsigned.
+//! It shares no code with the product's signer, and it sends exactly what it is told: a header that is given
+//! unsigned stays unsigned.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -50,7 +50,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A URL by which anybody may send `method` to `url` for `lifetime`; `headers` are signed and must be sent too.
+    /// A URL by which anybody may send `method` to `url` for `lifetime`; `headers` are signed and must be
+    /// sent too.
     pub fn presign(
         &self,
         method: &Method,

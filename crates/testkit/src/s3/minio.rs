@@ -87,7 +87,8 @@ pub(super) async fn start() -> Result<S3Server> {
     })
 }
 
-/// Asks for something below the endpoint that must be there: an answer that is no success is an error with its text.
+/// Asks for something below the endpoint that must be there: an answer that is no success is an error with
+/// its text.
 async fn ask(
     server: &S3Server,
     method: Method,
@@ -190,8 +191,9 @@ pub(super) async fn object_bytes(server: &S3Server, path: &str) -> Result<Option
     }
 }
 
-/// Encrypts a body as MinIO's admin interface wants it: salt, the number of the method (PBKDF2 and AES-GCM), nonce, and
-/// one sealed piece, which is the last. The tag of an empty piece before it goes into each piece's associated data.
+/// Encrypts a body as MinIO's admin interface wants it: salt, the number of the method (PBKDF2 and AES-GCM),
+/// nonce, and one sealed piece, which is the last. The tag of an empty piece before it goes into each piece's
+/// associated data.
 fn seal(secret_key: &str, mut body: Vec<u8>) -> Result<Vec<u8>> {
     const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::new(8192).unwrap();
     const PBKDF2_AES_GCM: u8 = 2;

@@ -1,7 +1,8 @@
 //! S3 servers that check signatures for real: s3s-fs in this process, and versitygw and `MinIO` as children.
 //!
-//! The first two keep buckets as folders and objects as files, so that a test puts and reads objects without a client.
-//! `MinIO` keeps them in a form of its own; here it is asked over HTTP, and to tests it looks the same.
+//! The first two keep buckets as folders and objects as files, so that a test puts and reads objects without
+//! a client. `MinIO` keeps them in a form of its own; here it is asked over HTTP, and to tests it looks the
+//! same.
 
 pub mod client;
 mod faulty_s3_proxy;
@@ -158,8 +159,8 @@ impl S3Server {
             .unwrap_or_default()
     }
 
-    /// The same server at a host name under which virtual-host style works: `<bucket>.localhost` is loopback to curl,
-    /// browsers and systemd-resolved.
+    /// The same server at a host name under which virtual-host style works: `<bucket>.localhost` is loopback
+    /// to curl, browsers and systemd-resolved.
     #[must_use]
     pub fn localhost_endpoint(&self) -> String {
         let scheme = if self.ca_pem.is_some() {

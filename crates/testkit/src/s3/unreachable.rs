@@ -1,4 +1,5 @@
-//! Endpoints at which no S3 server can be reached: each fails in its own way, and holds its port until it is dropped.
+//! Endpoints at which no S3 server can be reached: each fails in its own way, and holds its port until it is
+//! dropped.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;

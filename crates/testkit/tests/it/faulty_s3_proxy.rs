@@ -1,4 +1,5 @@
-//! The proxy in front of an S3 server injects the faults that it is given, and passes on everything else unchanged.
+//! The proxy in front of an S3 server injects the faults that it is given, and passes on everything else
+//! unchanged.
 
 use std::time::Duration;
 

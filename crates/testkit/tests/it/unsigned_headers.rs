@@ -1,5 +1,5 @@
-//! What servers do with `x-amz-*` headers that a client adds to a presigned URL and that nobody signed: the table in
-//! docs/security.md. A new release of a server that does something else is seen here first.
+//! What servers do with `x-amz-*` headers that a client adds to a presigned URL and that nobody signed: the
+//! table in docs/security.md. A new release of a server that does something else is seen here first.
 
 use std::time::Duration;
 
@@ -38,7 +38,8 @@ fn said(answer: &Response<Bytes>) -> String {
     format!("{} {code}{named}", answer.status().as_u16())
 }
 
-/// What became of an upload with the header: the object as it is read afterwards, its header `seen`, and its tags.
+/// What became of an upload with the header: the object as it is read afterwards, its header `seen`, and its
+/// tags.
 async fn upload(server: &S3Server, header: (&str, &str)) -> String {
     server
         .put_object("models", "secret", "secret")
@@ -135,8 +136,8 @@ async fn bypass(server: &S3Server, keys: Keys) -> String {
     }
 }
 
-/// What a GET of a key that does not exist is answered: as it is, with an unsigned header that means something
-/// to an upload, with one that means nothing, and with one of metadata.
+/// What a GET of a key that does not exist is answered: as it is, with an unsigned header that means
+/// something to an upload, with one that means nothing, and with one of metadata.
 async fn probes(server: &S3Server, keys: Keys) -> [String; 4] {
     let (signer, url) = (server.signer_of(keys), server.url("models", "none-8f2c"));
     let ask = async |header| said(&use_url(&signer, Method::GET, &url, header, "").await);
@@ -213,7 +214,8 @@ async fn minio_refuses_unsigned_metadata_and_takes_all_else() {
             .await;
         session.expect("a session")
     };
-    // It tells a missing key to those who may not list; to those who may not read, nothing tells the two apart.
+    // It tells a missing key to those who may not list; to those who may not read, nothing tells the two
+    // apart.
     assert_eq!(probes(&server, session("s3:GetObject").await).await, found);
     let denied = "403 AccessDenied";
     let blind = probes(&server, session("s3:PutObject").await).await;

@@ -8,7 +8,8 @@ use super::READY;
 use crate::demo::screen::Screen;
 use crate::demo::stage::Stage;
 
-/// After a restart nothing may be written; whatever the operator would write follows its first look within milliseconds.
+/// After a restart nothing may be written; whatever the operator would write follows its first look within
+/// milliseconds.
 const SILENCE: Duration = Duration::from_secs(2);
 /// For how long nothing is written before the operator is killed.
 const SETTLED: Duration = Duration::from_secs(1);

@@ -1,4 +1,5 @@
-//! What has to be there before a team asks for anything: servers, CRDs, credentials, a store, a policy, the operator.
+//! What has to be there before a team asks for anything: servers, CRDs, credentials, a store, a policy, the
+//! operator.
 
 use std::time::Instant;
 

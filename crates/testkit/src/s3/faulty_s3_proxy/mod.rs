@@ -1,5 +1,5 @@
-//! A proxy in front of an S3 server that injects faults: a clock that is off, a store that fails, hangs, redirects, or
-//! breaks off in the middle of a listing.
+//! A proxy in front of an S3 server that injects faults: a clock that is off, a store that fails, hangs,
+//! redirects, or breaks off in the middle of a listing.
 //!
 //! The proxy passes on the `Host` header, path, query and body unchanged, so that signatures stay valid.
 
@@ -43,9 +43,11 @@ pub enum S3Fault {
     TruncatedResponse,
     /// 400, as of a bucket in this region asked with a signature for another; the server is not asked.
     WrongRegion(String),
-    /// 301 `PermanentRedirect`, as of a bucket in this region asked at another's endpoint; the server is not asked.
+    /// 301 `PermanentRedirect`, as of a bucket in this region asked at another's endpoint; the server is not
+    /// asked.
     Redirect(String),
-    /// The first pages of each listing pass, and `then` happens to the pages that follow. Other requests pass.
+    /// The first pages of each listing pass, and `then` happens to the pages that follow. Other requests
+    /// pass.
     AfterPages {
         /// How many pages pass.
         pages: usize,
@@ -122,14 +124,14 @@ impl FaultyS3Proxy {
         })
     }
 
-    /// Sets the `Date` of every response that much ahead of the clock, or behind it if negative. The server itself
-    /// checks signatures against the true time.
+    /// Sets the `Date` of every response that much ahead of the clock, or behind it if negative. The server
+    /// itself checks signatures against the true time.
     pub fn set_clock_ahead(&self, by: SignedDuration) {
         *lock(&self.state.date) = by;
     }
 
-    /// Injects the fault into every request of `kind`, or into every request, until [`FaultyS3Proxy::clear_faults`]. The
-    /// newest rule that applies wins.
+    /// Injects the fault into every request of `kind`, or into every request, until
+    /// [`FaultyS3Proxy::clear_faults`]. The newest rule that applies wins.
     pub fn inject(&self, kind: impl Into<Option<RequestKind>>, fault: S3Fault) {
         self.add(kind.into(), fault, None);
     }
@@ -243,7 +245,8 @@ fn whole(body: Incoming) -> Body {
     body.map_err(io::Error::other).boxed_unsync()
 }
 
-/// A body that breaks off in the middle. `Content-Length` stays, so that the client sees that bytes are missing.
+/// A body that breaks off in the middle. `Content-Length` stays, so that the client sees that bytes are
+/// missing.
 fn half(body: &Bytes) -> Body {
     let frames = [
         Ok(Frame::data(body.slice(..body.len() / 2))),
