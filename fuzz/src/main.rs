@@ -1,6 +1,7 @@
 //! libFuzzer around one target of `crates/fuzz`, named by `PSU_FUZZ_TARGET`.
 //!
-//! What holds here: nothing is decided here; the unsafe code of the macro is libFuzzer's entry and in no product.
+//! What holds here: nothing is decided here; the unsafe code of the macro is libFuzzer's entry and in no
+//! product.
 #![no_main]
 
 use std::sync::LazyLock;

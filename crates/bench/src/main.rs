@@ -1,8 +1,8 @@
 //! `presigned-bench`: how fast the core decides and signs, and what the operator costs at scale.
 //!
-//! What holds here: every figure is measured in the run that prints it, and what it is compared with is measured in the
-//! same run, since machines differ and a busy one differs from itself. Nothing stays behind: the control plane ends with
-//! this process, however that ends.
+//! What holds here: every figure is measured in the run that prints it, and so is the figure that it is
+//! compared with, since machines differ and a busy one differs from itself. The control plane ends with this
+//! process, however that ends.
 
 #![allow(
     clippy::cast_precision_loss,

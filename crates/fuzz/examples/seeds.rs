@@ -1,4 +1,5 @@
-//! Writes the seeds of each target into a folder of its name, or lists the targets: `seeds FOLDER`, `seeds --list`.
+//! Writes the seeds of each target into a folder of its name, or lists the targets: `seeds FOLDER`,
+//! `seeds --list`.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The files of a Secret: whatever keys and headers hold, their readers read what was meant, or nothing was written.
+//! The files of a Secret: for any keys and headers, either their readers read back exactly these, or no file
+//! was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 

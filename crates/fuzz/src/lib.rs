@@ -1,8 +1,8 @@
-//! What holds of the core for any bytes: each target takes bytes and panics where a promise is broken.
+//! Promises of the core for any bytes: each target takes bytes and panics if a promise is broken.
 //!
-//! What holds here: a target is a plain function without state, so that `make test` runs it over a fixed number of cases and
-//! `make fuzz` over as many as libFuzzer finds in a given time. Each says again, by other means than the code that it looks
-//! at, what must be true.
+//! What holds here: a target is a plain function without state, so that `make test` runs it over a fixed
+//! number of cases and `make fuzz` over as many as libFuzzer finds in a given time. Each target
+//! states what must be true by other means than the code under test.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -16,12 +16,12 @@ mod policy;
 mod readers;
 mod urls;
 
-/// Something that holds for any bytes.
+/// A promise for any bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Panics where it does not hold.
+    /// Panics if the promise is broken.
     pub run: fn(&[u8]),
     /// Inputs to begin with, since bytes alone seldom make sense to a parser.
     pub seeds: &'static [&'static str],
@@ -82,7 +82,7 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// A sentence for a condition: there is one, it is bounded, and whoever prints it prints one line.
+/// A condition's message: it is not empty, it is bounded, and it prints as one line.
 fn is_a_sentence(text: &str) {
     assert!(!text.is_empty(), "a refusal says something");
     assert!(text.len() <= 4096, "{} bytes: {text}", text.len());

@@ -1,4 +1,4 @@
-//! Names and durations: what is accepted is what the rules say, told again.
+//! Names and durations: the parsers accept what an independent statement of the rules accepts.
 
 use presigned_core::policy::{Key, Prefix, format_duration, parse_duration};
 

@@ -102,7 +102,8 @@ fn lies_in(key: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Lines: a rule's prefix and bucket, two namespaces, their labels, and the tail of a key in the first one's prefix.
+/// Lines: a rule's prefix and bucket, two namespaces, their labels, and the tail of a key in the first one's
+/// prefix.
 pub(super) fn template(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let lines: Vec<&str> = text.split('\n').collect();

@@ -1,10 +1,11 @@
-//! The readers of the Secret's files, written after their manuals and sources and not after what we write.
+//! The readers of the Secret's files, written after the programs' manuals and sources, not after the
+//! renderer.
 
 /// An option of curl's configuration and its value.
 pub(super) type CurlOption = (String, String);
 
-/// What curl's `-K` reads: comments and empty lines left out, one option a line, `=`, `:` or blanks between, and a value that
-/// ends with its quotation or at the first blank.
+/// What curl's `-K` reads: comments and empty lines left out, one option a line, `=`, `:` or blanks between,
+/// and a value that ends with its quotation or at the first blank.
 pub(super) fn curl(text: &str) -> Vec<CurlOption> {
     let blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\u{b}' | '\u{c}');
     let mut options = Vec::new();
@@ -51,7 +52,8 @@ fn unquoted(text: &str) -> String {
 /// A download of aria2's input file: its URLs and its options.
 pub(super) type Aria2Download = (Vec<String>, Vec<(String, String)>);
 
-/// What aria2c's `-i` reads: URLs with tabs between, and indented options below them, blanks around all of it dropped.
+/// What aria2c's `-i` reads: URLs with tabs between, and indented options below them, blanks around all of it
+/// dropped.
 pub(super) fn aria2(text: &str) -> Vec<Aria2Download> {
     let strip = |text: &str| text.trim_matches(['\r', '\n', '\t', ' ']).to_owned();
     let mut downloads: Vec<Aria2Download> = Vec::new();

@@ -1,4 +1,5 @@
-//! Presigned URLs: what is signed passes the check, names its object and no other, and passes no more with an edit.
+//! Presigned URLs: a signed URL passes the check, names its object and no other, and fails the check after an
+//! edit.
 
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ pub(super) fn url(data: &[u8]) {
         let Some(edited) = place.and_then(|place| edited(&url, place, edit)) else {
             continue;
         };
-        // A signature is as good as another to the check: the server judges it.
+        // The check takes any signature: the server verifies it.
         let unsigned = |url: &str| url.split("X-Amz-Signature=").next().map(str::to_owned);
         if unsigned(&edited) != unsigned(&url) {
             let forged = Presigned {
@@ -99,7 +100,7 @@ pub(super) fn url(data: &[u8]) {
     }
 }
 
-/// The URL with something else in one place; none where that makes no other URL.
+/// The URL with something else in one place; `None` if that is the same URL.
 fn edited(url: &str, place: usize, edit: &str) -> Option<String> {
     let end = (place + edit.len()).min(url.len());
     let edited = format!("{}{edit}{}", url.get(..place)?, url.get(end..)?);

@@ -1,4 +1,5 @@
-//! Each target over a fixed number of cases, the same each time: bytes, seeds with bytes in them, and their words anew.
+//! Each target over a fixed number of cases, the same each time: bytes, seeds with bytes in them, and their
+//! words anew.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -7,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-/// As many cases take seconds in a debug build.
+/// This many cases take seconds in a debug build.
 const CASES: u32 = 2000;
 
 /// Bytes that may make sense to a target.

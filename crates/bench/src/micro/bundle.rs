@@ -1,6 +1,8 @@
-//! The Secret of 2,000 objects: each URL signed, checked and written, as one resource with a `prefix` costs it.
+//! The Secret of 2,000 objects: each URL signed, checked and written, as one resource with a `prefix` costs
+//! it.
 //!
-//! What holds here: the keys are as long as those of a data set, and the URLs fit into one Secret as `urls.json`.
+//! What holds here: the keys are as long as those of a data set, and the URLs fit into one Secret as
+//! `urls.json`.
 
 use std::collections::BTreeSet;
 
@@ -73,7 +75,7 @@ pub(super) fn run() -> Result<()> {
     };
 
     let urls = sign_all()?;
-    // The figure is of no use where nothing was written.
+    // Without a written Secret the figure means nothing.
     let secret = render_all(&urls).context("2,000 objects fit into a Secret")?;
     ensure!(secret.data.contains_key("urls.json"), "it is written");
     rounds("sign and check 2,000 URLs", sign_all)?;

@@ -1,4 +1,5 @@
-//! The engine by itself: what one resource costs, from event to the last step, and in a plan that finds nothing to do.
+//! The engine by itself: what one resource costs, from event to the last step, and in a plan that finds
+//! nothing to do.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::print;
 
 /// How many resources an engine holds.
 const RESOURCES: usize = 1000;
-/// How many objects the one resource of many has.
+/// How many objects the one large resource has.
 const KEYS: usize = 2000;
 /// How many engines are filled, and how often a full one plans.
 const ROUNDS: usize = 15;
@@ -36,7 +37,7 @@ pub(super) fn run() -> Result<()> {
 
         let started = Instant::now();
         engine.on(Event::ClockStepped, now);
-        // The store alone is looked at again: its clock was measured against the one that was stepped.
+        // Only the store is probed again: its clock was measured against the clock that was stepped.
         ensure!(
             carry_out_all(&mut engine, now)? == 0,
             "a settled resource has nothing to do"
@@ -56,8 +57,8 @@ pub(super) fn run() -> Result<()> {
     Ok(())
 }
 
-/// How long everybody else waits at the most while a resource of [`KEYS`] objects is issued: its signatures are a step
-/// that is carried out beside the engine.
+/// The longest that other resources wait while one of [`KEYS`] objects is issued: its signatures are a step
+/// that is executed outside the engine.
 fn longest_turn(now: Timestamp) -> Result<Duration> {
     let mut engine = engine(1)?;
     let keys: Vec<String> = (0..KEYS)
@@ -88,7 +89,7 @@ fn longest_turn(now: Timestamp) -> Result<Duration> {
     Ok(longest)
 }
 
-/// Carries out every step as a cluster would that never fails; tells how many Events were published.
+/// Executes every step as a cluster that never fails; returns how many Events were published.
 fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
     let mut version = 1_000_000_u64;
     let mut published = 0;
@@ -101,7 +102,7 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
     Ok(published)
 }
 
-/// Carries out one step, and tells whether it was an Event.
+/// Executes one step; returns whether it was an Event.
 fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
     let written = |uid: String| {
         StepResult::SecretWritten(Ok(ObjectVersion {
@@ -149,7 +150,7 @@ fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
     Ok((result, told))
 }
 
-/// An engine that has seen so many resources and begun nothing.
+/// An engine that has seen that many resources and has not started a step.
 fn engine(resources: usize) -> Result<Engine> {
     let now = Timestamp::now();
     let mut engine = Engine::new(Settings::default()).map_err(anyhow::Error::msg)?;

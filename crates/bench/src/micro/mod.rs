@@ -1,10 +1,10 @@
 //! The core by itself, one figure a line.
 //!
-//! What holds here: a figure is the median of many rounds, each long enough that the clock does not matter; the tenth and
-//! ninetieth percentiles beside it tell how quiet the machine was.
+//! What holds here: a figure is the median of many rounds, each long enough that the clock does not matter;
+//! the tenth and ninetieth percentiles beside it show how quiet the machine was.
 
+mod bundle;
 mod engine;
-mod many;
 mod policy;
 mod sign;
 
@@ -29,7 +29,7 @@ pub fn run() -> Result<()> {
     );
     policy::run()?;
     sign::run()?;
-    many::run()?;
+    bundle::run()?;
     engine::run()
 }
 

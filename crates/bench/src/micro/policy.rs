@@ -1,4 +1,4 @@
-//! May this namespace ask this? Among 100 policies.
+//! One decision among 100 policies: may this namespace have this URL?
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! One presigned GET URL: ours, and by whom else it could be made.
+//! One presigned GET URL: by the operator's signer, and by other signers.
 //!
-//! What holds here: everyone signs the same object for the same hour with the same keys, each from what it has parsed
-//! once. The bare chain is what no signer can save: one SHA-256 of the canonical request, four HMACs for the key, one for
-//! the signature.
+//! What holds here: every signer signs the same object for the same hour with the same keys, each from what
+//! it has parsed once. The bare chain is what no signer can save: one SHA-256 of the canonical request, four
+//! HMACs for the key, one for the signature.
 
 use std::time::{Duration, SystemTime};
 
@@ -119,7 +119,7 @@ fn ours() -> Result<()> {
     Ok(())
 }
 
-/// Where everyone signs for.
+/// The endpoint, bucket and key of every signer.
 pub(super) fn target(bucket: &Bucket) -> Result<Target> {
     let endpoint = Endpoint::parse(ENDPOINT)?;
     Ok(Target::resolve(
@@ -130,7 +130,7 @@ pub(super) fn target(bucket: &Bucket) -> Result<Target> {
     )?)
 }
 
-/// What everyone signs with.
+/// The credentials of every signer.
 pub(super) fn credentials() -> Credentials {
     Credentials {
         access_key_id: ACCESS_KEY.to_owned(),
@@ -140,7 +140,7 @@ pub(super) fn credentials() -> Credentials {
     }
 }
 
-/// What everyone's URL is checked against.
+/// What every signer's URL is checked against.
 pub(super) fn expected_signature<'a>(
     target: &'a Target,
     bucket: &'a Bucket,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What changes something.
+/// The verbs that write.
 const WRITES: [&str; 6] = [
     "POST",
     "PUT",
@@ -12,7 +12,7 @@ const WRITES: [&str; 6] = [
     "DELETE",
     "DELETECOLLECTION",
 ];
-/// Written by the control plane for itself (leases, reviews), whatever the operator does.
+/// Resources that the control plane writes for itself (leases, reviews), whatever the operator does.
 const NOT_OURS: [&str; 5] = [
     "leases",
     "tokenreviews",
@@ -56,7 +56,7 @@ impl Writes {
         Self(writes)
     }
 
-    /// What came after `before`.
+    /// The writes since `before`.
     pub fn since(mut self, before: &Self) -> Self {
         for (key, count) in &mut self.0 {
             *count -= before.0.get(key).copied().unwrap_or_default().min(*count);
@@ -65,12 +65,12 @@ impl Writes {
         self
     }
 
-    /// All of them.
+    /// The sum of all writes.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// Those of a resource, and those of all others.
+    /// The writes of a resource, and those of all others.
     pub fn apart(&self, resource: &str) -> (u64, u64) {
         let of = |(_, what): &(String, String)| what.split('/').next() == Some(resource);
         let its = self

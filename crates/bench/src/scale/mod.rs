@@ -1,13 +1,13 @@
 //! The operator at scale, on a real control plane.
 //!
 //! # Expected flow
-//! A third of the resources are issued first: what that writes is the payload of the bare client, and its memory the lower
-//! point of the slope. Then the bare client, the operator with all resources, its restart, an edit of the policy that
-//! changes nothing, and the bare client again: the raw bound is the mean of its two runs, since the machine may have
-//! become slower or faster meanwhile.
+//! A third of the resources are issued first: their writes are the payload of the bare client, and the memory
+//! then is the lower point of the slope. Then the bare client, the operator with all resources, its restart,
+//! an edit of the policy that changes nothing, and the bare client again: the raw bound is the mean of its
+//! two runs, since the machine may have become slower or faster meanwhile.
 //!
-//! What holds here: writes are counted by the API server. A restart or an edit that writes to any resource, Secret or
-//! Event fails the run.
+//! What holds here: writes are counted by the API server. A restart or an edit that writes to any resource,
+//! Secret or Event fails the run.
 
 mod counts;
 mod operator;
@@ -28,9 +28,9 @@ use world::{Place, World};
 
 /// How many calls the bare client and the operator have under way.
 const CONCURRENCY: usize = 32;
-/// Longer than the pause between two writes of a store's counts: what is late has been written by then.
+/// Longer than the pause between two writes of a store's counts: a late one has been written by then.
 const AFTERGLOW: Duration = Duration::from_secs(12);
-/// No phase of a run that works takes longer.
+/// The longest phase of a run that works.
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// What issuing cost.
@@ -70,7 +70,7 @@ pub async fn run(resources: usize, program: &Path) -> Result<()> {
 /// The bare client's time for as many pairs of writes.
 async fn raw(world: &World, payload: &Payload, resources: usize) -> Result<Duration> {
     let objects = world.create(Place::Raw, 0, resources).await?;
-    // It bears the harness's watch as the operator's run does.
+    // The harness watches here too, as in the operator's run.
     let changes = Changes::watch(world.client(), resources).await?;
     let started = Instant::now();
     payload.write(world, objects).await?;
@@ -149,7 +149,7 @@ async fn restart(world: &World, program: &Path, resources: usize) -> Result<Oper
     Ok(operator)
 }
 
-/// An edit of the policy that changes no decision: every resource is judged again, and nothing is written.
+/// An edit of the policy that changes no decision: every resource is evaluated again, and nothing is written.
 async fn edit(world: &World, operator: &Operator, resources: usize) -> Result<()> {
     let before = world.writes().await?;
     let cpu = operator.usage()?.cpu;

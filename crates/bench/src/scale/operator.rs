@@ -14,9 +14,9 @@ use super::world::{OWN_NAMESPACE, World};
 
 /// Linux counts a process's time in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
-/// It is settled when it uses next to nothing for so long.
+/// The operator is idle if it uses next to no processor time for so long.
 const QUIET: Duration = Duration::from_millis(500);
-/// Next to nothing: its own ticker, and this benchmark's looks.
+/// Next to nothing: its own ticker, and this benchmark's polls.
 const NEXT_TO_NOTHING: Duration = Duration::from_millis(20);
 
 /// An operator that runs; it is killed on drop.
@@ -55,7 +55,7 @@ impl Operator {
         })
     }
 
-    /// Waits until `/readyz` says 200; tells when that was.
+    /// Waits until `/readyz` answers 200; returns when that was.
     pub async fn ready(&mut self, started: Instant) -> Result<Duration> {
         while started.elapsed() < PATIENCE {
             if is_ready(self.health).await.unwrap_or(false) {
@@ -67,7 +67,7 @@ impl Operator {
         bail!("the operator is not ready:\n{}", self.process.log_tail(20))
     }
 
-    /// Waits until it has nothing to do; tells since when.
+    /// Waits until the operator is idle; returns since when.
     pub async fn settled(&self, started: Instant) -> Result<Duration> {
         let mut since = started.elapsed();
         let mut used = self.usage()?.cpu;
@@ -84,7 +84,7 @@ impl Operator {
         bail!("the operator does not come to rest")
     }
 
-    /// What it has used so far.
+    /// The processor time and memory that it has used so far.
     pub fn usage(&self) -> Result<Usage> {
         let pid = self.pid()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))

@@ -1,8 +1,8 @@
 //! The raw bound: a bare client that makes the operator's two writes, and decides nothing.
 //!
 //! What holds here: it sends the very bytes that the operator wrote for one resource, but for names, uid and
-//! resourceVersion, to the same paths with the same Accept header, over the same client library, with as many calls
-//! in flight. It reads nothing, signs nothing and watches nothing.
+//! resourceVersion, to the same paths with the same Accept header, over the same client library, with as many
+//! calls in flight. It reads nothing, signs nothing and watches nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -10,7 +10,8 @@ use kube::{Api, Client};
 use presigned_core::api::PresignedUrl;
 use tokio::task::JoinSet;
 
-/// A watch that waits for changes of PresignedURLs. It reads in a task of its own: the API server drops a slow reader.
+/// A watch that waits for changes of PresignedURLs. It reads in a task of its own: the API server drops a
+/// slow reader.
 pub struct Changes {
     task: JoinSet<Result<Instant>>,
 }

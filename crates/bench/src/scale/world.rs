@@ -1,4 +1,5 @@
-//! What the benchmark finds in the cluster: CRDs, a store with static keys, a policy, namespaces and resources.
+//! The benchmark's objects in the cluster: CRDs, a store with static keys, a policy, namespaces and
+//! resources.
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,12 +26,12 @@ pub const OWN_NAMESPACE: &str = "presigned-system";
 /// Over how many namespaces resources are spread.
 const NAMESPACES: usize = 30;
 
-/// Where resources are.
+/// Who writes for a resource.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// What the operator serves.
+    /// Resources of the operator's class.
     Bench,
-    /// What the bare client writes for: of a class that no operator serves.
+    /// Resources for the bare client, of a class that no operator serves.
     Raw,
 }
 
