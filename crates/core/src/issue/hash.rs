@@ -1,9 +1,10 @@
-//! Hashes of meaning: they differ where something that was signed or rendered differs, and nowhere else.
+//! Hashes of meaning: two differ if something that was signed or rendered differs, and only then.
 //!
-//! What holds here: the encoding is written by hand and versioned, since the hashes live in the status across upgrades. A
-//! field that is absent encodes as nothing, so that a new optional field changes nobody's hash; every part carries its
-//! length, so that no two inputs share an encoding. Options are taken apart exhaustively: a new field of the API does not
-//! compile until it is placed here. A changed encoding re-issues every URL of every installation at its upgrade.
+//! What holds here: the encoding is written by hand and versioned, since the hashes live in the status across
+//! upgrades. A field that is absent encodes as nothing, so that a new optional field changes nobody's hash;
+//! every part carries its length, so that no two inputs share an encoding. Options are taken apart
+//! exhaustively: a new field of the API does not compile until it is placed here. A changed encoding
+//! re-issues every URL of every installation at its upgrade.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::policy::{ListSelection, Objects, Options};
 /// The rounds of [`credential_hash`] over a static key.
 const ROUNDS: u32 = 4096;
 
-/// What a tenant asks for and the policies allow, as far as it reaches the signature.
+/// The part of an allowed request that reaches the signature.
 #[derive(Clone, Copy, Debug)]
 pub struct SpecInputs<'a> {
     /// The name of the store.
@@ -30,10 +31,11 @@ pub struct SpecInputs<'a> {
     /// Method and effective options: what the grant gave, `createOnly` applied.
     pub options: &'a Options,
     /// `spec.duration` as the tenant wrote it; `None` where it is left out, whatever was issued then.
-    pub asked_duration: Option<Duration>,
+    pub requested_duration: Option<Duration>,
 }
 
-/// What a store adds to it. A change here is an admin's, concerns many, and is taken up in turn.
+/// The part of a store that reaches the signature. An admin's change here re-signs all its URLs, one after
+/// the other.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreInputs<'a> {
     /// The UID of the store: another store of the same name is another store.
@@ -63,7 +65,7 @@ pub struct RenderInputs<'a> {
     pub formats: &'a BTreeSet<Format>,
 }
 
-/// What tells one set of credentials from another.
+/// The identity of a set of credentials.
 #[derive(Clone, Copy)]
 pub enum CredentialInputs<'a> {
     /// Keys without an end.
@@ -73,7 +75,8 @@ pub enum CredentialInputs<'a> {
         /// The secret access key.
         secret_access_key: &'a str,
     },
-    /// A session: where it comes from, for example a role's ARN. A new session of the same source is no change.
+    /// A session: where it comes from, for example a role's ARN. A new session of the same source is no
+    /// change.
     Session {
         /// The source.
         source: &'a str,
@@ -89,7 +92,7 @@ impl std::fmt::Debug for CredentialInputs<'_> {
     }
 }
 
-/// The hash of what was asked and allowed (`status.hashes.spec`), 32 hex digits.
+/// The hash of the allowed request (`status.hashes.spec`), 32 hex digits.
 #[must_use]
 pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     let SpecInputs {
@@ -98,7 +101,7 @@ pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
         bucket,
         objects,
         options,
-        asked_duration,
+        requested_duration,
     } = *inputs;
     let mut out = Encoding::new("presigned.dev/spec/v1");
     out.field("store", store);
@@ -106,7 +109,7 @@ pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     out.field("bucket", bucket);
     out.objects(objects);
     out.field("method", options.method().as_str());
-    out.duration("duration", asked_duration);
+    out.duration("duration", requested_duration);
     match options {
         Options::Get(get) | Options::Head(get) => out.get(get),
         Options::Put(put) => out.put(put),
@@ -156,7 +159,8 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of what a listing found (`status.hashes.objects`), 32 hex digits: key, size in bytes and `ETag` of each object.
+/// The hash of what a listing found (`status.hashes.objects`), 32 hex digits: key, size in bytes and `ETag`
+/// of each object.
 #[must_use]
 pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> String {
     let mut out = Encoding::new("presigned.dev/listing/v1");
@@ -168,7 +172,8 @@ pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str
     out.finish()
 }
 
-/// The hash of what a try speaks of (`status.hashes.verified`), 32 hex digits, from the hashes of what was signed.
+/// The hash of what a verification covers (`status.hashes.verified`), 32 hex digits, from the hashes of what
+/// was signed.
 #[must_use]
 pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     let mut out = Encoding::new("presigned.dev/proof/v1");
@@ -178,10 +183,12 @@ pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     out.finish()
 }
 
-/// The hash of what signs (`status.hashes.credential`), 32 hex digits. Compute it once for each load of the credentials.
+/// The hash of what signs (`status.hashes.credential`), 32 hex digits. Compute it once for each load of the
+/// credentials.
 ///
-/// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and nobody guesses it
-/// from here; against a key that somebody made up, each guess is made to cost some thousand rounds.
+/// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and
+/// nobody guesses it from here; against a key that somebody made up, each guess is made to cost some thousand
+/// rounds.
 #[must_use]
 pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
     let mut out = Encoding::new("presigned.dev/credential/v1");
@@ -205,7 +212,8 @@ pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of a Secret's data (`status.secretRef.dataHash`), 32 hex digits; the order of the entries does not matter.
+/// The hash of a Secret's data (`status.secretRef.dataHash`), 32 hex digits; the order of the entries does
+/// not matter.
 #[must_use]
 pub fn data_hash<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let sorted: BTreeMap<&str, &[u8]> = data.into_iter().collect();
@@ -216,7 +224,7 @@ pub fn data_hash<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Str
     out.finish()
 }
 
-/// A lot between 0 and 2^32 that depends on nothing but its arguments.
+/// A number from 0 up to 2^32 that depends on nothing but its arguments.
 pub(super) fn fraction(purpose: &str, uid: &str, number: i64) -> u32 {
     let mut out = Encoding::new(purpose);
     out.field("uid", uid);
@@ -225,10 +233,10 @@ pub(super) fn fraction(purpose: &str, uid: &str, number: i64) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
-/// The share of a whole that a lot draws: from nothing up to, but not including, the whole.
-pub(super) const fn portion(whole: u128, lot: u32) -> u128 {
+/// The share of a whole that such a number means: from nothing up to, but not including, the whole.
+pub(super) const fn portion(whole: u128, fraction: u32) -> u128 {
     // Callers give at most a duration in nanoseconds (94 bits), so nothing is lost at the top.
-    whole.saturating_mul(lot as u128) >> 32
+    whole.saturating_mul(fraction as u128) >> 32
 }
 
 /// The canonical encoding: each part as its length in eight bytes, then its bytes.
@@ -284,7 +292,8 @@ impl Encoding {
             Objects::List(list) => {
                 let ListSelection {
                     prefix,
-                    // Bounds and times of the listing: what they lead to is told by the hash of what was found.
+                    // Bounds and times of the listing: what they lead to is told by the hash of what was
+                    // found.
                     min_objects: _,
                     max_objects: _,
                     refresh_interval: _,
@@ -390,7 +399,7 @@ impl Encoding {
         self.0.finalize().into()
     }
 
-    /// 128 bits: nobody gains by a collision here, who could find one in that many.
+    /// 128 bits: a collision is not worth finding here.
     fn finish(self) -> String {
         hex(&self.digest()[..16])
     }

@@ -1,9 +1,9 @@
-//! How long a URL really lives: promise 1.
+//! How long a URL lives: promise 1.
 //!
-//! What holds here: `expiresAt` is counted from the signature's own date, which lies 30 s in the past against slow clocks,
-//! and is never later than what was asked, the credentials' end, the store's `maxSignatureAge` and `SigV4` allow. A life under
-//! a minute is not issued. A link that is issued once keeps its end to the second however often it is signed: where that end
-//! is out of reach, nothing is signed.
+//! What holds here: `expiresAt` is counted from the signature's own date, which lies 30 s in the past because
+//! some clocks are slow. It is never later than the requested life, the credentials' end, the store's
+//! `maxSignatureAge` and `SigV4` allow. A life under a minute is not issued. A link keeps its end to the
+//! second however often it is signed; if that end is out of reach, nothing is signed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::api::LimitedBy;
 
-/// What is asked where `spec.duration` is left out and nothing allows less.
+/// The life that is requested if `spec.duration` is left out and nothing allows less.
 pub const DEFAULT_DURATION: Duration = Duration::from_hours(12);
 /// The shortest life that is issued.
 pub const MIN_LIFE: Duration = Duration::from_mins(1);
@@ -21,10 +21,10 @@ const BACKDATE: i64 = 30;
 /// `SigV4`'s limit of `X-Amz-Expires`, in seconds.
 const SIGV4_LIMIT: i64 = 7 * 24 * 60 * 60;
 
-/// The life that is asked for.
+/// The requested life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestedLife {
-    /// `spec.duration`; `None` takes the most that can be had, up to [`DEFAULT_DURATION`].
+    /// `spec.duration`; `None` requests the longest life that is allowed, up to [`DEFAULT_DURATION`].
     pub duration: Option<Duration>,
     /// `maxDuration` of the rule that allows the request.
     pub policy_max: Duration,
@@ -34,11 +34,11 @@ impl RequestedLife {
     /// The life to aim at: never more than the rule allows.
     #[must_use]
     pub fn effective(&self) -> Duration {
-        self.wanted().min(self.policy_max)
+        self.unlimited().min(self.policy_max)
     }
 
-    /// What the resource would get if nothing stood in the way.
-    fn wanted(&self) -> Duration {
+    /// The life before the rule limits it.
+    fn unlimited(&self) -> Duration {
         self.duration.unwrap_or(DEFAULT_DURATION)
     }
 }
@@ -50,20 +50,20 @@ pub struct Life {
     pub signed_at: Timestamp,
     /// `X-Amz-Expires`, counted from [`Self::signed_at`]; whole seconds.
     pub expires_in: Duration,
-    /// When the URL was made, whole seconds; of a link, when it was first made.
+    /// When the URL was issued, in whole seconds; of a link, when it was first issued.
     pub issued_at: Timestamp,
-    /// The first second at which the URL is dead.
+    /// The first second at which the URL has expired.
     pub expires_at: Timestamp,
-    /// What cut the life short, where more than a tenth of it was lost.
+    /// What cut the life short, if it lost more than a tenth.
     pub limited_by: Option<LimitedBy>,
 }
 
 /// A URL signed now would live for less than [`MIN_LIFE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooShort {
-    /// What it would live for, in seconds; negative where it would be dead already.
+    /// The life that it would have, in seconds; negative if it would have expired already.
     pub seconds: i64,
-    /// What cuts it short; `None` where less than a minute was asked for.
+    /// What cuts it short; `None` if less than a minute was requested.
     pub limited_by: Option<LimitedBy>,
 }
 
@@ -96,21 +96,23 @@ impl std::error::Error for TooShort {}
 
 /// Plans the times of a URL that is signed now.
 ///
-/// `creds_expiry` is the end of the session that signs, `None` for static keys; `max_signature_age` is the store's.
+/// `creds_expiry` is the end of the session that signs, `None` for static keys; `max_signature_age` is the
+/// store's.
 ///
 /// # Errors
-/// [`TooShort`] where less than [`MIN_LIFE`] would be left: a failure of the store, not an issue.
+/// [`TooShort`] if less than [`MIN_LIFE`] would be left.
 pub fn plan_life(
     now: Timestamp,
-    asked: RequestedLife,
+    requested: RequestedLife,
     creds_expiry: Option<Timestamp>,
     max_signature_age: Option<Duration>,
 ) -> Result<Life, TooShort> {
     let issued = now.as_second();
     let signed = issued.saturating_sub(BACKDATE);
     let limits = limits(signed, creds_expiry, max_signature_age);
-    let mut expires_in = seconds(asked.effective()).saturating_add(BACKDATE);
-    let mut limited_by = (asked.effective() < asked.wanted()).then_some(LimitedBy::Duration);
+    let mut expires_in = seconds(requested.effective()).saturating_add(BACKDATE);
+    let mut limited_by =
+        (requested.effective() < requested.unlimited()).then_some(LimitedBy::Duration);
     for (limit, by) in limits {
         if limit < expires_in {
             (expires_in, limited_by) = (limit, Some(by));
@@ -124,7 +126,7 @@ pub fn plan_life(
             limited_by,
         });
     }
-    let wanted = seconds(asked.wanted());
+    let wanted = seconds(requested.unlimited());
     let lost = wanted.saturating_sub(life);
     Ok(Life {
         signed_at: instant(signed),
@@ -137,14 +139,14 @@ pub fn plan_life(
 
 /// The one life of a link that is never renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fixed {
-    /// When it was first issued, whole seconds.
+pub struct FixedTimes {
+    /// When it was first issued, in whole seconds.
     pub issued_at: Timestamp,
-    /// The first second at which it is dead, whatever signs it.
+    /// The first second at which it has expired, whatever signs it.
     pub expires_at: Timestamp,
 }
 
-/// What signs now ends before the link does.
+/// A signature made now would end before the link does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndOutOfReach {
     /// When the link ends.
@@ -185,10 +187,10 @@ impl std::error::Error for EndOutOfReach {}
 /// `creds_expiry` and `max_signature_age` are as in [`plan_life`].
 ///
 /// # Errors
-/// [`EndOutOfReach`] where what signs now ends earlier.
+/// [`EndOutOfReach`] if the credentials or the store's limit end the signature earlier.
 pub fn keep_end(
     now: Timestamp,
-    fixed: Fixed,
+    fixed: FixedTimes,
     creds_expiry: Option<Timestamp>,
     max_signature_age: Option<Duration>,
 ) -> Result<Life, EndOutOfReach> {
@@ -211,7 +213,7 @@ pub fn keep_end(
     })
 }
 
-/// What ends a signature of that second, each in seconds from it.
+/// The limits of a signature made at that second, each in seconds from it.
 fn limits(
     signed: i64,
     creds_expiry: Option<Timestamp>,

@@ -1,16 +1,18 @@
 //! A Secret's metadata over what stands there already: the half of promise 6 that keeps what others added.
 //!
-//! What holds here: a PUT replaces the object whole, so what is to be kept must be written again. Our keys win; keys of an
-//! earlier template that is no longer asked for go; all else stays as it is. Merging the result again changes nothing.
+//! What holds here: a PUT replaces the object whole, so what is to be kept must be written again. Our keys
+//! win; keys of an earlier template that is no longer asked for go; all else stays as it is. Merging the
+//! result again changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::{Owner, OwnerId};
 
-/// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by commas.
+/// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by
+/// commas.
 ///
-/// It is used for one thing: to take those keys away once the template no longer names them. Who forges it on a Secret
-/// takes away labels that he could have taken away himself.
+/// It is used for one thing: to take those keys away once the template no longer names them. Who forges it on
+/// a Secret takes away labels that he could have taken away himself.
 pub(super) const TEMPLATE_KEYS: &str = "presigned.dev/template-keys";
 
 /// The metadata of a Secret that others may share.
@@ -32,14 +34,15 @@ pub struct WantedMeta<'a> {
     /// Annotations.
     pub annotations: &'a BTreeMap<String, String>,
     /// The owner.
-    pub me: OwnerId<'a>,
+    pub owner_id: OwnerId<'a>,
 }
 
-/// What to write over a Secret that is ours or a leftover of ours.
+/// The metadata to write over a Secret that is owned or abandoned.
 ///
-/// Foreign owner references are kept as they are, ours is put right in its place, and a dead namesake's is dropped: left
-/// there, it would make two controllers of one object. Whether another controller stands there is asked of
-/// [`ownership`](super::ownership()) before; this function does not take its reference away.
+/// Foreign owner references stay as they are, the operator's own is corrected in its place, and that of a
+/// deleted namesake is dropped: with it the object would have two controllers. The caller asks
+/// [`ownership`](super::ownership()) first if another controller stands there; this function does not remove
+/// its reference.
 #[must_use]
 pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
     let (labels, annotations) = remembered(&existing.annotations);
@@ -50,7 +53,7 @@ pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
     SecretMeta {
         labels: over(&existing.labels, &labels, wanted.labels),
         annotations,
-        owners: owners(&existing.owners, wanted.me),
+        owners: owners(&existing.owners, wanted.owner_id),
     }
 }
 
@@ -67,7 +70,8 @@ pub(super) fn template_keys(
     (!keys.is_empty()).then(|| keys.join(","))
 }
 
-/// The labels and annotations that an earlier template set; what is not in the form of [`template_keys`] says nothing.
+/// The labels and annotations that an earlier template set; what is not in the form of [`template_keys`] says
+/// nothing.
 fn remembered(annotations: &BTreeMap<String, String>) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let entries = || {
         annotations
@@ -96,16 +100,17 @@ fn over(
         .collect()
 }
 
-fn owners(existing: &[Owner], me: OwnerId<'_>) -> Vec<Owner> {
-    let ours = Owner::of(me);
-    let ours_or_dead = |owner: &Owner| owner.uid == me.uid || owner.is_namesake(me);
+fn owners(existing: &[Owner], owner_id: OwnerId<'_>) -> Vec<Owner> {
+    let ours = Owner::of(owner_id);
+    let owned_or_abandoned =
+        |owner: &Owner| owner.uid == owner_id.uid || owner.is_namesake(owner_id);
     let at = existing
         .iter()
-        .position(ours_or_dead)
+        .position(owned_or_abandoned)
         .unwrap_or(existing.len());
     let mut all: Vec<Owner> = existing
         .iter()
-        .filter(|owner| !ours_or_dead(owner))
+        .filter(|owner| !owned_or_abandoned(owner))
         .cloned()
         .collect();
     // Those before the first of ours were all kept, so its place is the same in the new list.

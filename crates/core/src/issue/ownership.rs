@@ -1,7 +1,7 @@
-//! Whose a Secret is: promise 4.
+//! Who owns a Secret: promise 4.
 //!
-//! What holds here: one pure predicate over owner references, a UID and labels. Nothing is written, adopted or deleted on
-//! any other ground than its answer.
+//! What holds here: one pure predicate over owner references, a UID and labels. Nothing is written, adopted
+//! or deleted on any other ground than its answer.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Owner {
     pub block_owner_deletion: Option<bool>,
 }
 
-/// The `PresignedURL` that asks.
+/// The `PresignedURL` in question.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnerId<'a> {
     /// Its UID.
@@ -34,45 +34,48 @@ pub struct OwnerId<'a> {
     pub name: &'a str,
 }
 
-/// Whose a Secret is.
+/// Who owns a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// This very `PresignedURL` controls it.
     Owned,
-    /// A `PresignedURL` of the same name controlled it, and is gone: its name has passed on.
+    /// A deleted `PresignedURL` of the same name controlled it.
     Abandoned,
-    /// Somebody else's. It is never changed, adopted or deleted.
+    /// Another owner's, or nobody's. The operator never changes, adopts or deletes it.
     Foreign {
-        /// What it is, fit to follow "the Secret NAME": `is controlled by Certificate "web" (cert-manager.io/v1)`.
+        /// What it is, fit to follow "the Secret NAME":
+        /// `is controlled by Certificate "web" (cert-manager.io/v1)`.
         what: String,
     },
 }
 
 impl Owner {
-    /// The reference by which a `PresignedURL` controls its Secret. `blockOwnerDeletion` is false, so that it needs no right
-    /// on finalizers and never holds up a deletion.
+    /// The reference by which a `PresignedURL` controls its Secret. `blockOwnerDeletion` is false, so that it
+    /// needs no right on finalizers and never holds up a deletion.
     #[must_use]
-    pub fn of(me: OwnerId<'_>) -> Self {
+    pub fn of(owner_id: OwnerId<'_>) -> Self {
         Self {
             api_version: crate::api::API_VERSION.to_owned(),
             kind: KIND.to_owned(),
-            name: me.name.to_owned(),
-            uid: me.uid.to_owned(),
+            name: owner_id.name.to_owned(),
+            uid: owner_id.uid.to_owned(),
             controller: Some(true),
             block_owner_deletion: Some(false),
         }
     }
 
-    /// Whether it is a reference to a `PresignedURL`, of whatever version: an upgrade of the API changes no ownership.
+    /// Whether it is a reference to a `PresignedURL`, of whatever version: an upgrade of the API changes no
+    /// ownership.
     pub(super) fn is_presigned_url(&self) -> bool {
         self.kind == KIND
             && self.api_version.split('/').next() == Some(GROUP)
             && self.api_version.contains('/')
     }
 
-    /// Whether it is a reference to a `PresignedURL` of this name; with another UID than `me`, to a dead one.
-    pub(super) fn is_namesake(&self, me: OwnerId<'_>) -> bool {
-        self.is_presigned_url() && self.name == me.name && !me.uid.is_empty()
+    /// Whether it is a reference to a `PresignedURL` of this name; with a UID other than `owner_id`'s, to a
+    /// deleted one.
+    pub(super) fn is_namesake(&self, owner_id: OwnerId<'_>) -> bool {
+        self.is_presigned_url() && self.name == owner_id.name && !owner_id.uid.is_empty()
     }
 
     fn controls(&self) -> bool {
@@ -80,30 +83,33 @@ impl Owner {
     }
 }
 
-/// Whose a Secret in the namespace of `me` is.
+/// Who owns a Secret in the namespace of `owner_id`.
 ///
 /// # The attack that it stops
-/// A tenant who may write `PresignedURL`s but no Secrets names another's Secret in `secretName`, so that the operator, whose
-/// rights are wider, overwrites or deletes it, or writes a URL where others read it. The name alone therefore gives
-/// nothing, and neither does the label, which `kubectl label` or a template may put on anything: only the
-/// controlling owner reference with the UID of this very resource does. A UID is the API server's, is never used twice,
-/// and an owner reference on a Secret can be written only by who may write that Secret.
+/// A tenant who may write `PresignedURL`s but no Secrets names another's Secret in `secretName`, so that the
+/// operator, whose rights are wider, overwrites or deletes it, or writes a URL where others read it. The name
+/// alone therefore gives nothing, and neither does the label, which `kubectl label` or a template may put on
+/// anything: only the controlling owner reference with the UID of this very resource does. A UID is the API
+/// server's, is never used twice, and an owner reference on a Secret can be written only by who may write
+/// that Secret.
 ///
 /// # What a forger gains
-/// Who may write Secrets in the namespace can forge all of this on a Secret *of his own reach*: with the reference of a
-/// living `PresignedURL` it is taken for [`Ownership::Owned`], with that of a dead one and the label for
-/// [`Ownership::Abandoned`]. The operator then replaces or deletes what the forger could have replaced or deleted himself,
-/// and writes there a URL that the policies allow to this namespace, whose Secret he could have had in the regular way. Its data
-/// are not read out to anybody. So adopting a forgery is harmless, and refusing it would need a memory that a restart loses. A
-/// tenant without rights on Secrets can forge nothing.
+/// Who may write Secrets in the namespace can forge all of this on a Secret *of his own reach*: with the
+/// reference of a living `PresignedURL` it is taken for [`Ownership::Owned`], with that of a dead one and the
+/// label for [`Ownership::Abandoned`]. The operator then replaces or deletes what the forger could have
+/// replaced or deleted himself, and writes there a URL that the policies allow to this namespace, whose
+/// Secret he could have had in the regular way. Its data are not read out to anybody. So adopting a forgery
+/// is harmless, and refusing it would need a memory that a restart loses. A tenant without rights on Secrets
+/// can forge nothing.
 ///
 /// # Assumptions
-/// Names are unique in a namespace: while `me` lives, a namesake with another UID does not. A caller whose watch lags may
-/// itself be the dead one; its write then fails on a later precondition or is in turn taken for a leftover.
+/// Names are unique in a namespace: while `owner_id` exists, a namesake with another UID does not. A caller
+/// whose watch lags may itself be the dead one; its write then fails on a later precondition or is in turn
+/// taken for a leftover.
 #[must_use]
 pub fn ownership(
     owners: &[Owner],
-    me: OwnerId<'_>,
+    owner_id: OwnerId<'_>,
     labels: &BTreeMap<String, String>,
 ) -> Ownership {
     let labelled = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER);
@@ -112,14 +118,14 @@ pub fn ownership(
             what: no_controller(owners, labelled),
         };
     };
-    if controller.is_presigned_url() && controller.uid == me.uid && !me.uid.is_empty() {
+    if controller.is_presigned_url() && controller.uid == owner_id.uid && !owner_id.uid.is_empty() {
         return Ownership::Owned;
     }
-    if controller.is_namesake(me) && labelled {
+    if controller.is_namesake(owner_id) && labelled {
         return Ownership::Abandoned;
     }
     Ownership::Foreign {
-        what: controlled_by(controller, me),
+        what: controlled_by(controller, owner_id),
     }
 }
 
@@ -150,14 +156,14 @@ fn no_controller(owners: &[Owner], labelled: bool) -> String {
     }
 }
 
-fn controlled_by(controller: &Owner, me: OwnerId<'_>) -> String {
+fn controlled_by(controller: &Owner, owner_id: OwnerId<'_>) -> String {
     let Owner {
         api_version,
         kind,
         name,
         ..
     } = controller;
-    if controller.is_namesake(me) {
+    if controller.is_namesake(owner_id) {
         return format!(
             "names an earlier {KIND} \"{}\" as its owner but lacks the label {MANAGED_BY_LABEL}={MANAGER}",
             shown(name)

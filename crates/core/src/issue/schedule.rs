@@ -1,7 +1,7 @@
-//! When a URL is replaced and when a failure is tried again: promises 2, 7 and 9.
+//! When a URL is renewed and when a failure is retried: promises 2, 7 and 9.
 //!
-//! What holds here: a jitter is a hash of the resource's UID, never a dice, so that a restart plans the same times; and a
-//! jitter only ever makes a thing earlier.
+//! What holds here: a jitter is a hash of the resource's UID, never a random number, so that a restart plans
+//! the same times; and a jitter only ever makes a thing earlier.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::hash::{fraction, portion};
 use super::life::{instant, seconds};
 pub use crate::policy::RenewBefore as Renew;
 
-/// What is left at least when a renewal begins, where the life is longer than three minutes: a mounted file lags by
-/// the kubelet's minute or two.
+/// The least that is left when a renewal begins, if the life is longer than three minutes: a mounted file
+/// lags by the kubelet's minute or two.
 const OVERLAP: i64 = 120;
 /// The part of the wait that a jitter takes off at most, in percent.
 const JITTER: u128 = 30;
@@ -26,8 +26,8 @@ const MAX_PAUSE: Duration = Duration::from_mins(5);
 /// # Guarantees
 /// - Left out, `renew` means: when two thirds of the real life are left.
 /// - At least 2 minutes are left; of a life of 3 minutes or less, at least two thirds.
-/// - A tenth of the life has passed, so that a `renewBefore` longer than the life does not issue in a loop: the wait is
-///   planned as a seventh of the life at least, of which the jitter leaves a tenth.
+/// - A tenth of the life has passed, so that a `renewBefore` longer than the life does not issue in a loop:
+///   the wait is planned as a seventh of the life at least, of which the jitter leaves a tenth.
 /// - The jitter, up to 30% of the wait, is a hash of `uid` and `revision`, and only makes it earlier.
 #[must_use]
 pub fn renew_at(
@@ -39,7 +39,7 @@ pub fn renew_at(
 ) -> Timestamp {
     let issued = issued_at.as_second();
     let life = expires_at.as_second().saturating_sub(issued).max(0);
-    let asked = match renew {
+    let planned = match renew {
         None => life / 3,
         Some(Renew::Left(left)) => life.saturating_sub(seconds(left)),
         Some(Renew::Percentage(left)) => {
@@ -48,7 +48,7 @@ pub fn renew_at(
         }
     };
     let kept = OVERLAP.min(life - life / 3);
-    let wait = asked.max(life / 7).min(life - kept);
+    let wait = planned.max(life / 7).min(life - kept);
     let earlier = i64::try_from(portion(
         u128::from(wait.unsigned_abs()) * JITTER / 100,
         fraction("presigned.dev/renew", uid, revision),
@@ -74,26 +74,28 @@ pub fn without_jitter(
     instant(issued.saturating_add(i64::try_from(before).unwrap_or(i64::MAX)))
 }
 
-/// Whether fresh credentials are worth fetching first: they lengthen the life by a quarter of what they could give.
+/// Whether fresh credentials are worth fetching first: they lengthen the life by a quarter of what they could
+/// give.
 ///
 /// `remaining` is what the credentials at hand have left, `session_length` what a new session would give.
 #[must_use]
-pub fn refresh_gains(asked: Duration, remaining: Duration, session_length: Duration) -> bool {
-    let fresh = asked.min(session_length);
-    let gain = fresh.saturating_sub(asked.min(remaining));
+pub fn refresh_gains(requested: Duration, remaining: Duration, session_length: Duration) -> bool {
+    let fresh = requested.min(session_length);
+    let gain = fresh.saturating_sub(requested.min(remaining));
     !gain.is_zero() && gain >= fresh / 4
 }
 
-/// How long to wait after the given number of failures in a row: 5 s, doubling to 5 minutes, less a hash of UID and count
-/// of up to a fifth, so that what failed together is not tried again together. No failure counts as the first.
+/// How long to wait after the given number of failures in a row: 5 s, doubling to 5 minutes, less a hash of
+/// UID and count of up to a fifth, so that what failed together is not tried again together. No failure
+/// counts as the first.
 #[must_use]
 pub fn backoff(failures: u32, uid: &str) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE);
-    let lot = fraction("presigned.dev/backoff", uid, i64::from(failures));
-    pause.saturating_sub(share(pause / 5, lot))
+    let jitter = fraction("presigned.dev/backoff", uid, i64::from(failures));
+    pause.saturating_sub(share(pause / 5, jitter))
 }
 
-fn share(whole: Duration, lot: u32) -> Duration {
-    Duration::from_nanos(u64::try_from(portion(whole.as_nanos(), lot)).unwrap_or(u64::MAX))
+fn share(whole: Duration, fraction: u32) -> Duration {
+    Duration::from_nanos(u64::try_from(portion(whole.as_nanos(), fraction)).unwrap_or(u64::MAX))
 }

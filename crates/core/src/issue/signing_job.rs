@@ -14,7 +14,7 @@ use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, Sig
 use crate::issue::issued::Issued;
 use crate::issue::listed::ListedKey;
 use crate::issue::{
-    BundleContent, Content, Fixed, FormContent, Item, Life, RenderError, RequestedLife,
+    BundleContent, Content, FixedTimes, FormContent, Item, Life, RenderError, RequestedLife,
     SecretContent, Template, TooShort, keep_end, plan_life, render, render_bundle, render_form,
 };
 use crate::policy::{Bucket, Key, Options, Prefix};
@@ -43,7 +43,7 @@ struct Fingerprint {
     served_request: Option<String>,
     hashes: SignedHashes,
     asked: RequestedLife,
-    one_shot: Option<(Fixed, Option<LimitedBy>)>,
+    one_shot: Option<(FixedTimes, Option<LimitedBy>)>,
     skew: SignedDuration,
     access_key_id: String,
 }
@@ -69,7 +69,7 @@ pub struct SigningJob {
     pub(crate) options: Options,
     pub(crate) asked: RequestedLife,
     /// Of a link that was issued before: its times, and what cut them short.
-    pub(crate) one_shot: Option<(Fixed, Option<LimitedBy>)>,
+    pub(crate) one_shot: Option<(FixedTimes, Option<LimitedBy>)>,
     pub(crate) target: Target,
     pub(crate) max_signature_age: Option<Duration>,
     pub(crate) ca_bundle: Option<String>,

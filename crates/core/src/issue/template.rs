@@ -1,8 +1,8 @@
 //! What a tenant may add to the Secret: `secretTemplate`, checked.
 //!
-//! What holds here: a label or annotation is an instruction to whoever acts on it. Keys of Kubernetes, of this operator and
-//! of tools that prune or adopt by them are refused, in any subdomain; an installation adds its own with
-//! `--secret-template-deny`. What admission refuses is refused here again.
+//! What holds here: a label or annotation is an instruction to whoever acts on it. Keys of Kubernetes, of
+//! this operator and of tools that prune or adopt by them are refused, in any subdomain; an installation adds
+//! its own with `--secret-template-deny`. What admission refuses is refused here again.
 
 use std::collections::BTreeMap;
 
@@ -93,8 +93,13 @@ impl Template {
             return Ok(Self::default());
         };
         Ok(Self {
-            labels: checked("labels", labels.as_ref(), reserved, label_fault)?,
-            annotations: checked("annotations", annotations.as_ref(), reserved, note_fault)?,
+            labels: checked("labels", labels.as_ref(), reserved, label_problem)?,
+            annotations: checked(
+                "annotations",
+                annotations.as_ref(),
+                reserved,
+                annotation_problem,
+            )?,
         })
     }
 
@@ -115,7 +120,7 @@ fn checked(
     map: &str,
     entries: Option<&BTreeMap<String, String>>,
     reserved: &ReservedKeys,
-    fault: fn(&str) -> Option<&'static str>,
+    problem: fn(&str) -> Option<&'static str>,
 ) -> Result<BTreeMap<String, String>, InvalidSpec> {
     let field = format!("spec.secretTemplate.{map}");
     let entries = entries.cloned().unwrap_or_default();
@@ -129,13 +134,13 @@ fn checked(
         ));
     }
     for (key, value) in &entries {
-        if let Some(wrong) = key_fault(key, reserved) {
+        if let Some(wrong) = key_problem(key, reserved) {
             return Err(InvalidSpec::new(
                 field,
                 format!("the key \"{}\" {wrong}", shown(key)),
             ));
         }
-        if let Some(wrong) = fault(value) {
+        if let Some(wrong) = problem(value) {
             return Err(InvalidSpec::new(
                 field,
                 format!("the value of \"{}\" {wrong}", shown(key)),
@@ -145,11 +150,12 @@ fn checked(
     Ok(entries)
 }
 
-fn key_fault(key: &str, reserved: &ReservedKeys) -> Option<String> {
+fn key_problem(key: &str, reserved: &ReservedKeys) -> Option<String> {
     let name = match key.split_once('/') {
         None => key,
         Some((prefix, name)) => {
-            // Annotations are compared as they are, but Kubernetes accepts their prefixes in any case: only one is let in.
+            // Annotations are compared as they are, but Kubernetes accepts their prefixes in any case: only
+            // one is let in.
             if !is_subdomain(prefix) {
                 return Some(
                     "has a prefix that is no lower-case DNS name: write it as in example.com/name"
@@ -172,13 +178,13 @@ fn key_fault(key: &str, reserved: &ReservedKeys) -> Option<String> {
     })
 }
 
-fn label_fault(value: &str) -> Option<&'static str> {
+fn label_problem(value: &str) -> Option<&'static str> {
     (!is_label_value(value)).then_some(
         "is no label value: use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
     )
 }
 
-fn note_fault(value: &str) -> Option<&'static str> {
+fn annotation_problem(value: &str) -> Option<&'static str> {
     (value.len() > MAX_ANNOTATION).then_some("is too long: give at most 4096 bytes")
 }
 

@@ -185,7 +185,7 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
             bucket: request.bucket.as_str(),
             objects: &request.objects,
             options,
-            asked_duration: request.duration,
+            requested_duration: request.duration,
         })
     };
     let one_shot = OneShot::of(record, wishes.renew, &grant.options, &request.options, hash);

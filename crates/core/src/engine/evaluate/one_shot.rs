@@ -18,7 +18,7 @@ use crate::api::{
 use crate::engine::cache::index::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::issue::issued::{Issued, ahead};
-use crate::issue::{Fixed, RequestedLife};
+use crate::issue::{FixedTimes, RequestedLife};
 use crate::policy::{IssuanceOptions, Options};
 use crate::time::later;
 
@@ -37,7 +37,7 @@ pub(in crate::engine) struct OneShot {
 /// The one life, as a write or the status tells it.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct FixedLife {
-    pub(in crate::engine) fixed: Fixed,
+    pub(in crate::engine) fixed: FixedTimes,
     pub(in crate::engine) limited_by: Option<LimitedBy>,
     pub(in crate::engine) hashes: SignedHashes,
     pub(in crate::engine) served: Option<String>,
@@ -46,7 +46,7 @@ pub(in crate::engine) struct FixedLife {
 impl FixedLife {
     fn of(issued: &Issued) -> Self {
         Self {
-            fixed: Fixed {
+            fixed: FixedTimes {
                 issued_at: issued.issued_at,
                 expires_at: issued.expires_at,
             },
@@ -66,7 +66,7 @@ impl FixedLife {
         }
         let status = &record.seen.status;
         Some(Self {
-            fixed: Fixed {
+            fixed: FixedTimes {
                 issued_at: status.issued_at?,
                 expires_at: status.expires_at?,
             },
@@ -78,8 +78,8 @@ impl FixedLife {
 
     /// The times as the policies leave them: never later, and earlier if they allow less by now. What a fast clock dated
     /// into the future counts from now.
-    fn bounded(&self, asked: RequestedLife, now: Timestamp) -> Fixed {
-        let Fixed {
+    fn bounded(&self, asked: RequestedLife, now: Timestamp) -> FixedTimes {
+        let FixedTimes {
             issued_at,
             expires_at,
         } = self.fixed;
@@ -88,7 +88,7 @@ impl FixedLife {
         } else {
             (issued_at, asked.policy_max)
         };
-        Fixed {
+        FixedTimes {
             issued_at,
             expires_at: expires_at.min(later(issued_at, longest)),
         }
@@ -136,7 +136,7 @@ pub(in crate::engine) fn is_one_shot(record: &Record) -> bool {
 }
 
 /// The times that every later signature keeps; `None` before the first issue.
-pub(in crate::engine) fn fixed(authorized: &Authorized, now: Timestamp) -> Option<Fixed> {
+pub(in crate::engine) fn fixed(authorized: &Authorized, now: Timestamp) -> Option<FixedTimes> {
     let life = authorized.one_shot.as_ref()?.life.as_ref()?;
     Some(life.bounded(authorized.asked(), now))
 }

@@ -1,7 +1,7 @@
 //! A Secret but for its name and owner: its data as they grow, its labels and annotations.
 //!
-//! What holds here: every Secret begins with the same files. No template overrules the operator's own labels and
-//! annotations. Debug shows no value.
+//! What holds here: every Secret begins with the same files. No template overrules the operator's own labels
+//! and annotations. Debug shows no value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -134,7 +134,8 @@ impl SecretData {
     }
 }
 
-/// The default, which the template may overrule, then the template, then the operator's own, which nothing overrules.
+/// The default, which the template may overrule, then the template, then the operator's own, which nothing
+/// overrules.
 fn with_defaults<const N: usize>(
     default: &str,
     template: &BTreeMap<String, String>,

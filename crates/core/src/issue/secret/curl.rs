@@ -1,15 +1,18 @@
-//! curl's configuration file: its quotation, the lines that every file has, and the files for one URL and for a form.
+//! curl's configuration file: its quotation, the lines that every file has, and the files for one URL and for
+//! a form.
 //!
 //! What holds here: no value that a tenant chose ends its quotation or begins a line.
 
 use crate::api::Method;
 use crate::signing::FormField;
 
-/// The options of every file: curl fails on an HTTP error and shows it, and requests the URL as it was signed.
+/// The options of every file: curl fails on an HTTP error and shows it, and requests the URL as it was
+/// signed.
 pub(super) const CURL_BASE: &str = "fail\nshow-error\ngloboff\npath-as-is\nretry = 3\n";
 
-/// The file for `curl -K curl.conf -o FILE` and `curl -K curl.conf -T FILE`. It holds no `output` and no path: an
-/// `output` here would beat `-o`, and a path would be relative to the folder in which curl is started.
+/// The file for `curl -K curl.conf -o FILE` and `curl -K curl.conf -T FILE`. It holds no `output` and no
+/// path: an `output` here would beat `-o`, and a path would be relative to the folder in which curl is
+/// started.
 pub(super) fn curl_conf(method: Method, url: &str, headers: &[(String, String)]) -> String {
     let url = format!("url = {}\n", quoted(url));
     [
@@ -36,8 +39,8 @@ pub(super) fn curl_method(method: Method) -> String {
 pub(super) fn curl_headers(headers: &[(String, String)]) -> String {
     let lines: Vec<String> = headers
         .iter()
-        // curl counts the bytes of the file. If a length stood here, curl would send it with a shorter file too, and
-        // the server would wait for the rest. Without it, S3 refuses the signature at once.
+        // curl counts the bytes of the file. If a length stood here, curl would send it with a shorter file
+        // too, and the server would wait for the rest. Without it, S3 refuses the signature at once.
         .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
         .map(|(name, value)| format!("header = {}\n", quoted(&curl_header(name, value))))
         .collect();
@@ -53,12 +56,14 @@ fn curl_header(name: &str, value: &str) -> String {
     }
 }
 
-/// curl's quotation, "-K, --config" in its manual: backslash and quote are escaped. Line breaks never get here.
+/// curl's quotation, "-K, --config" in its manual: backslash and quote are escaped. Line breaks never get
+/// here.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The file for `curl -K curl.conf -F file=@FILE`: curl sends these fields before the file, and sends a form by POST.
+/// The file for `curl -K curl.conf -F file=@FILE`: curl sends these fields before the file, and sends a form
+/// by POST.
 pub(super) fn form_conf(url: &str, fields: &[FormField]) -> String {
     let mut lines = vec![format!("url = {}", quoted(url))];
     lines.extend(fields.iter().map(|field| {

@@ -1,7 +1,8 @@
 //! The Secret of a form: `fields.json` for programs and web pages, and `curl.conf`.
 //!
-//! What holds here: the fields stand in the order in which they are sent, and the file comes after them. No value that
-//! a tenant chose ends its quotation or begins a line of `curl.conf`. curl sends each value as it is, `@` and `<` too.
+//! What holds here: the fields stand in the order in which they are sent, and the file comes after them. No
+//! value that a tenant chose ends its quotation or begins a line of `curl.conf`. curl sends each value as it
+//! is, `@` and `<` too.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! What a Secret holds: files for programs, a configuration for curl, labels and annotations for other tools.
 //!
-//! What holds here: the same content renders the same bytes. No value that a tenant chose begins a line of a file or
-//! ends a quotation in it. A result that does not fit into a Secret is refused, never cut off.
+//! What holds here: the same content renders the same bytes. No value that a tenant chose begins a line of a
+//! file or ends a quotation in it. A result that does not fit into a Secret is refused, never cut off.
 
 mod bundle;
 mod content;

@@ -1,7 +1,8 @@
 //! The Secret of one URL: `url`, `head-url` and `curl.conf`.
 //!
-//! What holds here: no value that a tenant chose begins a line of `headers` or `curl.conf`, or ends a quotation there.
-//! A value that would is refused here again, after parsing refused it already. Debug shows no URL.
+//! What holds here: no value that a tenant chose begins a line of `headers` or `curl.conf`, or ends a
+//! quotation there. A value that would is refused here again, after parsing refused it already. Debug shows
+//! no URL.
 
 use std::fmt;
 

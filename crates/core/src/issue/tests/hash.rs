@@ -21,7 +21,7 @@ fn one(key: &str) -> &'static Objects {
 }
 
 /// What a spec of these fields asks for.
-fn asked(mut fields: serde_json::Value) -> Request {
+fn request_of(mut fields: serde_json::Value) -> Request {
     fields["bucket"] = json!("models");
     let spec: PresignedUrlSpec = serde_json::from_value(fields).unwrap();
     let limits = Limits {
@@ -31,7 +31,7 @@ fn asked(mut fields: serde_json::Value) -> Request {
 }
 
 fn hash_of(fields: serde_json::Value) -> String {
-    let asked = asked(fields);
+    let asked = request_of(fields);
     spec_hash(&SpecInputs {
         objects: &asked.objects,
         ..base(&asked.options)
@@ -45,7 +45,7 @@ fn base(options: &Options) -> SpecInputs<'_> {
         bucket: "models",
         objects: one("team-a/model.bin"),
         options,
-        asked_duration: None,
+        requested_duration: None,
     }
 }
 
@@ -91,7 +91,7 @@ fn the_encodings_are_those_of_earlier_releases() {
     let get = Options::Get(GetOptions::default());
     let put = Options::Put(full_put());
     let full = SpecInputs {
-        asked_duration: Some(secs(3600)),
+        requested_duration: Some(secs(3600)),
         endpoint: Some("public"),
         ..base(&put)
     };
@@ -264,7 +264,7 @@ fn every_field_that_is_signed_makes_a_difference() {
             ..base(&get)
         },
         SpecInputs {
-            asked_duration: Some(secs(1)),
+            requested_duration: Some(secs(1)),
             ..base(&get)
         },
     ];

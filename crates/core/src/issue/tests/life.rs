@@ -8,20 +8,25 @@ use proptest::prelude::*;
 use super::{NOON, at, hours, secs};
 use crate::api::LimitedBy;
 use crate::issue::{
-    EndOutOfReach, Fixed, Life, MIN_LIFE, RequestedLife, TooShort, keep_end, plan_life,
+    EndOutOfReach, FixedTimes, Life, MIN_LIFE, RequestedLife, TooShort, keep_end, plan_life,
 };
 
 const WEEK: i64 = 604_800;
 
-fn asked(duration: Option<Duration>, policy_max: Duration) -> RequestedLife {
+fn requested(duration: Option<Duration>, policy_max: Duration) -> RequestedLife {
     RequestedLife {
         duration,
         policy_max,
     }
 }
 
-fn plan(asked: RequestedLife, creds: Option<i64>, age: Option<u64>) -> Result<Life, TooShort> {
-    plan_life(at(NOON), asked, creds.map(|s| at(NOON + s)), age.map(secs))
+fn plan(requested: RequestedLife, creds: Option<i64>, age: Option<u64>) -> Result<Life, TooShort> {
+    plan_life(
+        at(NOON),
+        requested,
+        creds.map(|s| at(NOON + s)),
+        age.map(secs),
+    )
 }
 
 #[test]
@@ -32,7 +37,7 @@ fn noon_is_noon() {
 #[test]
 fn the_signature_is_dated_back_and_the_life_is_counted_from_now() {
     let now = at(NOON) + SignedDuration::from_millis(999);
-    let life = plan_life(now, asked(Some(hours(1)), hours(12)), None, None).unwrap();
+    let life = plan_life(now, requested(Some(hours(1)), hours(12)), None, None).unwrap();
     assert_eq!(
         life,
         Life {
@@ -46,7 +51,7 @@ fn the_signature_is_dated_back_and_the_life_is_counted_from_now() {
 }
 
 #[test]
-fn what_limits_a_life_is_named_where_more_than_a_tenth_is_lost() {
+fn a_limit_that_costs_more_than_a_tenth_of_the_life_is_named() {
     use LimitedBy::{Credentials, Duration, SignatureAge};
     let hour = 3600;
     // (what holds, asked, the rule's maximum, credentials' end, maxSignatureAge, life in seconds, limited by)
@@ -68,7 +73,7 @@ fn what_limits_a_life_is_named_where_more_than_a_tenth_is_lost() {
         ("the shortest", Some(secs(60)), hours(1), None, None, 60, None),
     ];
     for (what, duration, max, creds, age, seconds, limited_by) in table {
-        let life = plan(asked(duration, max), creds, age).unwrap();
+        let life = plan(requested(duration, max), creds, age).unwrap();
         assert_eq!(life.expires_at, at(NOON + seconds), "{what}");
         assert_eq!(life.limited_by, limited_by, "{what}");
     }
@@ -96,7 +101,7 @@ fn a_life_under_a_minute_is_a_failure_that_names_its_cause() {
     ];
     for (duration, creds, age, seconds, limited_by) in table {
         assert_eq!(
-            plan(asked(duration, hours(12)), creds, age),
+            plan(requested(duration, hours(12)), creds, age),
             Err(TooShort {
                 seconds,
                 limited_by
@@ -104,7 +109,7 @@ fn a_life_under_a_minute_is_a_failure_that_names_its_cause() {
         );
     }
     assert_eq!(
-        plan(asked(None, secs(30)), None, None)
+        plan(requested(None, secs(30)), None, None)
             .unwrap_err()
             .limited_by,
         Some(LimitedBy::Duration)
@@ -134,13 +139,13 @@ fn each_refusal_says_what_to_do() {
 #[test]
 fn a_fraction_of_a_second_of_the_credentials_is_not_counted_on() {
     let end = at(NOON + 100) + SignedDuration::from_millis(900);
-    let life = plan_life(at(NOON), asked(None, hours(12)), Some(end), None).unwrap();
+    let life = plan_life(at(NOON), requested(None, hours(12)), Some(end), None).unwrap();
     assert_eq!(life.expires_at, at(NOON + 100));
 }
 
 #[test]
 fn a_clock_at_either_end_of_time_stays_within_it() {
-    let plan = |now| plan_life(now, asked(None, hours(12)), None, None).unwrap();
+    let plan = |now| plan_life(now, requested(None, hours(12)), None, None).unwrap();
     assert_eq!(plan(Timestamp::MIN).signed_at, Timestamp::MIN);
     assert_eq!(plan(Timestamp::MAX).expires_at, Timestamp::MAX);
 }
@@ -156,8 +161,8 @@ proptest! {
     ) {
         let now = at(NOON) + SignedDuration::from_millis(millis);
         let creds = creds.map(|s| at(NOON + s) + SignedDuration::from_millis(500));
-        let asked = asked(duration.map(secs), secs(max));
-        let Ok(life) = plan_life(now, asked, creds, age.map(secs)) else { return Ok(()); };
+        let requested = requested(duration.map(secs), secs(max));
+        let Ok(life) = plan_life(now, requested, creds, age.map(secs)) else { return Ok(()); };
         let total = SignedDuration::try_from(life.expires_in).unwrap();
         prop_assert_eq!(life.expires_at, life.signed_at + total);
         prop_assert_eq!(life.signed_at, life.issued_at - SignedDuration::from_secs(30));
@@ -167,21 +172,21 @@ proptest! {
         prop_assert!(age.is_none_or(|age| life.expires_in <= secs(age)));
         let length = life.expires_at.duration_since(life.issued_at);
         prop_assert!(length >= SignedDuration::try_from(MIN_LIFE).unwrap());
-        prop_assert!(length <= SignedDuration::try_from(asked.effective()).unwrap());
+        prop_assert!(length <= SignedDuration::try_from(requested.effective()).unwrap());
     }
 
     #[test]
     fn a_clock_at_the_end_of_time_is_no_panic(now in i64::MIN..i64::MAX, life in any::<u64>()) {
         if let Ok(now) = Timestamp::from_second(now) {
             let all = Duration::from_secs(life);
-            let _ = plan_life(now, asked(Some(all), all), Some(Timestamp::MAX), Some(all));
-            let _ = plan_life(now, asked(Some(all), all), Some(Timestamp::MIN), Some(all));
+            let _ = plan_life(now, requested(Some(all), all), Some(Timestamp::MAX), Some(all));
+            let _ = plan_life(now, requested(Some(all), all), Some(Timestamp::MIN), Some(all));
         }
     }
 }
 
 fn again(creds: Option<i64>, age: Option<u64>) -> Result<Life, EndOutOfReach> {
-    let fixed = Fixed {
+    let fixed = FixedTimes {
         issued_at: at(NOON - 600),
         expires_at: at(NOON + 3000),
     };

@@ -23,7 +23,7 @@ fn merged(
         WantedMeta {
             labels,
             annotations,
-            me: ME,
+            owner_id: ME,
         },
     )
 }

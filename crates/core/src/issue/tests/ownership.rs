@@ -144,13 +144,13 @@ fn another_owner_that_does_not_control_changes_nothing() {
 }
 
 #[test]
-fn what_a_dead_owner_of_the_same_name_left_behind_is_a_leftover() {
+fn the_secret_of_a_deleted_owner_of_the_same_name_is_abandoned() {
     let dead = owner(|o| o.uid = "dead".to_owned());
     assert_eq!(ownership(&[dead], ME, &labelled()), Ownership::Abandoned);
 }
 
 #[test]
-fn a_leftover_needs_the_label_with_its_value() {
+fn an_abandoned_secret_needs_the_label_with_its_value() {
     let dead = owner(|o| o.uid = "dead".to_owned());
     for labels in [
         map([]),
@@ -163,7 +163,7 @@ fn a_leftover_needs_the_label_with_its_value() {
 }
 
 #[test]
-fn a_leftover_needs_the_name_the_kind_and_the_control() {
+fn an_abandoned_secret_needs_the_name_the_kind_and_the_control() {
     for change in [
         (|o| o.name = "web2".to_owned()) as fn(&mut Owner),
         |o| o.name = String::new(),

@@ -27,7 +27,7 @@ fn renewal_begins_when_two_thirds_of_the_real_life_are_left() {
 }
 
 #[test]
-fn what_the_tenant_asks_decides_the_latest_renewal() {
+fn renew_before_decides_the_latest_renewal() {
     let (_, last) = window(36_000, Some(Renew::Left(hours(1))));
     assert!((32_350..=32_400).contains(&last), "{last}");
     let (_, last) = window(36_000, Some(Renew::Percentage(25)));
@@ -37,7 +37,7 @@ fn what_the_tenant_asks_decides_the_latest_renewal() {
 }
 
 #[test]
-fn two_minutes_are_left_where_the_life_allows_them() {
+fn two_minutes_are_left_if_the_life_allows_them() {
     for renew in [Renew::Left(secs(1)), Renew::Percentage(1)] {
         assert!(window(600, Some(renew)).1 <= 480);
         assert!(window(181, Some(renew)).1 <= 61);
@@ -95,7 +95,7 @@ fn a_thousand_resources_of_one_moment_do_not_renew_in_one_moment() {
 }
 
 #[test]
-fn credentials_are_fetched_first_where_that_gains_a_quarter() {
+fn credentials_are_fetched_first_if_that_gains_a_quarter() {
     // (asked, what is left, what a new session gives, worth it)
     let table = [
         (hours(12), hours(1), hours(1), false),

@@ -274,7 +274,7 @@ fn write(
     let wanted = WantedMeta {
         labels: &signed.content.labels,
         annotations: &signed.content.annotations,
-        me: owner(record),
+        owner_id: owner(record),
     };
     let SecretMeta {
         labels,

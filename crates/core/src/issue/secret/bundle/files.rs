@@ -1,7 +1,7 @@
 //! The files of many objects: JSON, one URL a line, aria2's input file, curl's configuration.
 //!
-//! What holds here: a file grows by one object at a time, so that its size is known after each. A path begins with
-//! `./`, so that no key is an option, standard input (`-`) or something that a program expands.
+//! What holds here: a file grows by one object at a time, so that its size is known after each. A path begins
+//! with `./`, so that no key is an option, standard input (`-`) or something that a program expands.
 
 use serde::Serialize;
 
@@ -10,8 +10,8 @@ use crate::api::{Format, Method};
 use crate::issue::secret::curl::{CURL_BASE, curl_headers, curl_method, quoted};
 use crate::issue::secret::error::RenderError;
 
-/// aria2 replaces a file of the same name instead of saving beside it under a name of its own, and does not fetch what a
-/// downloaded torrent or metalink names.
+/// aria2 replaces a file of the same name instead of saving beside it under a name of its own, and does not
+/// fetch what a downloaded torrent or metalink names.
 const ARIA2_OPTIONS: &str = " allow-overwrite=true\n auto-file-renaming=false\n follow-torrent=false\n follow-metalink=false\n";
 
 /// A file of the Secret as it grows.

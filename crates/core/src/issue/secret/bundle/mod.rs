@@ -1,8 +1,9 @@
 //! The Secret of many objects: `urls.json` always, and the files that `spec.formats` names.
 //!
-//! What holds here: a key is data in every file. It ends no quotation, begins no line, is no option and names no path
-//! but its own below the folder in which the program runs. If a file cannot express a key so, the file is refused and
-//! the message names such keys; `urls.json` holds any key. Nothing is cut off. Debug shows no URL.
+//! What holds here: a key is data in every file. It ends no quotation, begins no line, is no option and names
+//! no path but its own below the folder in which the program runs. If a file cannot express a key so, the
+//! file is refused and the message names such keys; `urls.json` holds any key. Nothing is cut off. Debug
+//! shows no URL.
 
 mod files;
 mod names;
@@ -76,8 +77,8 @@ impl fmt::Debug for BundleContent<'_> {
 /// Renders the Secret of many objects. The same content renders the same bytes.
 ///
 /// # Errors
-/// [`RenderError`] if the result is too large, if a file is of no use with the method or cannot hold a key, or if a URL
-/// or a header is not one line of printable ASCII.
+/// [`RenderError`] if the result is too large, if a file is of no use with the method or cannot hold a key,
+/// or if a URL or a header is not one line of printable ASCII.
 pub fn render_bundle(content: &BundleContent<'_>) -> Result<SecretContent, RenderError> {
     let BundleContent {
         name,

@@ -371,8 +371,8 @@ fn no_url_or_header_that_is_none_is_written_and_no_debug_shows_one() {
     assert!(!format!("{one:?} {secret:?}").contains("s3cr3t"));
 }
 
-/// Reads aria2's input file as its manual says: a URL, and the options that are indented below it; spaces around a line
-/// and around an option's name and value do not count.
+/// Reads aria2's input file as its manual says: a URL, and the options that are indented below it; spaces
+/// around a line and around an option's name and value do not count.
 fn read_by_aria2(text: &str) -> Vec<(String, BTreeMap<String, String>)> {
     let mut read: Vec<(String, BTreeMap<String, String>)> = Vec::new();
     for line in text.split('\n').filter(|line| !line.is_empty()) {
