@@ -52,7 +52,7 @@ pub struct Server {
     /// By how many seconds its clock is ahead of everybody's.
     pub ahead: i64,
     /// It takes `x-amz-*` headers that were not signed.
-    pub lax: bool,
+    pub accepts_unsigned: bool,
     /// The one region that it serves; any where there is none.
     pub region: Option<String>,
     /// What answers is no S3 server.
@@ -161,7 +161,7 @@ impl Cloud {
             return answer(403, None);
         }
         let its_now = super::at(now.as_second() + server.ahead);
-        let sent: Vec<(String, String)> = if server.lax {
+        let sent: Vec<(String, String)> = if server.accepts_unsigned {
             Vec::new()
         } else {
             ask.headers.clone()

@@ -70,7 +70,7 @@ pub struct Cluster {
     /// Every event of a kind, with its time.
     pub log: BTreeMap<Watched, Vec<(Timestamp, Event)>>,
     /// What the operator may never do, and did.
-    pub crimes: Vec<String>,
+    pub violations: Vec<String>,
     /// Whether what is written is judged for its place only by the uid (no right to read Secrets).
     pub blind: bool,
     /// When a Secret that a resource relied on was deleted by somebody else.
@@ -546,7 +546,7 @@ impl Cluster {
 
     fn inspect(&mut self, namespace: &str, name: &str, data: bool) -> Option<ObservedSecret> {
         if self.blind {
-            self.crimes.push(format!(
+            self.violations.push(format!(
                 "the Secret {namespace}/{name} was looked at without the right to"
             ));
         }
@@ -676,7 +676,7 @@ impl Cluster {
         });
         let known = self.blind && secret.created_for.as_ref() == Some(&acting);
         if !own && !left && !known {
-            self.crimes.push(format!(
+            self.violations.push(format!(
                 "{acting} {what} the Secret {}/{} of {controller:?}",
                 place.0, place.1
             ));

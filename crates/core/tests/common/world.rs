@@ -112,7 +112,7 @@ pub struct Record {
 }
 
 /// Who meddles with steps and events. The default lets all be.
-pub trait FaultyS3Proxy {
+pub trait FaultInjector {
     fn fault(&mut self, _work: &ObjectKey, _step: &Step, _now: Timestamp) -> Option<Fault> {
         None
     }
@@ -135,7 +135,7 @@ pub trait FaultyS3Proxy {
     }
 
     /// What the engine is told of an event.
-    fn hears(&mut self, event: Event) -> Option<Event> {
+    fn filter_event(&mut self, event: Event) -> Option<Event> {
         Some(event)
     }
 
@@ -155,7 +155,7 @@ pub trait FaultyS3Proxy {
 
 /// A world in which all goes well.
 pub struct Calm;
-impl FaultyS3Proxy for Calm {}
+impl FaultInjector for Calm {}
 
 /// Carries a step out as healthy servers would.
 pub fn execute(
@@ -193,11 +193,11 @@ pub struct World<M> {
     pub settings: Settings,
     pub cluster: Cluster,
     pub cloud: Cloud,
-    pub meddler: M,
+    pub faults: M,
     pub records: Vec<Record>,
     pub notices: Vec<EventRecord>,
     /// What was seen to go wrong by the model itself: leaks, loops.
-    pub wrongs: Vec<String>,
+    pub violations: Vec<String>,
     pub trace: bool,
     /// When a step of a work last went wrong by a fault.
     pub faulted: BTreeMap<ObjectKey, Timestamp>,
@@ -213,18 +213,18 @@ pub struct World<M> {
 /// More rounds than this within one second are a loop.
 const ROUNDS: usize = 5_000;
 
-impl<M: FaultyS3Proxy> World<M> {
-    pub fn new(settings: Settings, meddler: M) -> Self {
+impl<M: FaultInjector> World<M> {
+    pub fn new(settings: Settings, faults: M) -> Self {
         let now = at(1_800_000_000);
         let mut world = Self {
             now,
             cluster: Cluster::new(settings.secret_access == SecretAccess::None),
             settings,
             cloud: Cloud::default(),
-            meddler,
+            faults,
             records: Vec::new(),
             notices: Vec::new(),
-            wrongs: Vec::new(),
+            violations: Vec::new(),
             trace: false,
             faulted: BTreeMap::new(),
             blind_at: now,
@@ -238,7 +238,7 @@ impl<M: FaultyS3Proxy> World<M> {
         world
     }
 
-    pub fn say(&self, what: impl FnOnce() -> String) {
+    pub fn log(&self, what: impl FnOnce() -> String) {
         if self.trace {
             eprintln!("{} {}", self.now, what());
         }
@@ -250,14 +250,14 @@ impl<M: FaultyS3Proxy> World<M> {
 
     /// Starts the operator with nothing in memory.
     pub fn start(&mut self) {
-        self.say(|| "the operator starts".to_owned());
+        self.log(|| "the operator starts".to_owned());
         self.restart_at = None;
         self.engine = Some(Engine::new(self.settings.clone()).unwrap());
         self.streams = KINDS
             .into_iter()
             .filter(|kind| *kind != Watched::Secrets || !self.cluster.blind)
             .map(|kind| {
-                let delay = self.meddler.list_delay(kind);
+                let delay = self.faults.list_delay(kind);
                 Stream::new(kind, at(self.now.as_second() + delay))
             })
             .collect();
@@ -266,14 +266,14 @@ impl<M: FaultyS3Proxy> World<M> {
 
     /// The operator dies. What it had sent may still land.
     pub fn crash(&mut self, back_in: i64) {
-        self.say(|| format!("the operator dies for {back_in} s"));
+        self.log(|| format!("the operator dies for {back_in} s"));
         self.engine = None;
         self.streams.clear();
         self.restart_at = Some(at(self.now.as_second() + back_in));
         self.blind_at = self.now;
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
-            if flight.result.is_none() && flight.fault.is_none() && self.meddler.first(2) == 1 {
+            if flight.result.is_none() && flight.fault.is_none() && self.faults.first(2) == 1 {
                 self.land(&flight.work, &flight.step);
             }
         }
@@ -281,7 +281,7 @@ impl<M: FaultyS3Proxy> World<M> {
 
     /// The clock of everybody jumps.
     pub fn step_clock(&mut self, by: i64) {
-        self.say(|| format!("the clock steps by {by} s"));
+        self.log(|| format!("the clock steps by {by} s"));
         let moved = |time: Timestamp| at(time.as_second() + by);
         self.now = moved(self.now);
         for flight in &mut self.flights {
@@ -319,7 +319,7 @@ impl<M: FaultyS3Proxy> World<M> {
         if let Some(stream) = self.streams.get_mut(which) {
             stream.break_until(until);
             let kind = stream.kind;
-            self.say(|| format!("the watch of {kind:?} breaks for {seconds} s"));
+            self.log(|| format!("the watch of {kind:?} breaks for {seconds} s"));
             self.blind_at = self.blind_at.max(until);
         }
     }
@@ -360,16 +360,16 @@ impl<M: FaultyS3Proxy> World<M> {
 
     /// Everything that happens in this second.
     pub fn second(&mut self) {
-        let mut meddler_ticked = false;
+        let mut faults_ticked = false;
         for round in 0.. {
             if round > ROUNDS {
-                self.wrongs
+                self.violations
                     .push(format!("a loop: {ROUNDS} rounds within one second"));
                 return;
             }
-            if !meddler_ticked {
-                meddler_ticked = true;
-                self.meddler
+            if !faults_ticked {
+                faults_ticked = true;
+                self.faults
                     .tick(&mut self.cluster, &mut self.cloud, self.now);
             }
             if self.restart_at.is_some_and(|time| time <= self.now) {
@@ -384,7 +384,7 @@ impl<M: FaultyS3Proxy> World<M> {
             }
         }
         if let Some(due) = self.next_due().filter(|due| *due <= self.now) {
-            self.wrongs.push(format!(
+            self.violations.push(format!(
                 "the engine has nothing to do and asks to be called at {due}"
             ));
         }
@@ -413,7 +413,7 @@ impl<M: FaultyS3Proxy> World<M> {
                 .map(|which| streams + which),
         );
         if !due.is_empty() {
-            let which = due[self.meddler.first(due.len())];
+            let which = due[self.faults.first(due.len())];
             if which < streams {
                 self.hear(which);
             } else {
@@ -429,7 +429,7 @@ impl<M: FaultyS3Proxy> World<M> {
         let Some(event) = self.streams[which].hear(&self.cluster, self.now) else {
             return;
         };
-        let Some(event) = self.meddler.hears(event) else {
+        let Some(event) = self.faults.filter_event(event) else {
             return;
         };
         if let Some(engine) = &mut self.engine {
@@ -449,16 +449,16 @@ impl<M: FaultyS3Proxy> World<M> {
         let shown = format!("{step:?}");
         for word in SECRETS {
             if shown.contains(word) {
-                self.wrongs.push(format!(
+                self.violations.push(format!(
                     "Debug of a step shows {word}: {:?}",
                     Kind::of(&step)
                 ));
             }
         }
-        let fault = self.meddler.fault(&work, &step, self.now);
-        let (to_land, to_answer) = self.meddler.latency(&step);
+        let fault = self.faults.fault(&work, &step, self.now);
+        let (to_land, to_answer) = self.faults.latency(&step);
         if let Some(fault) = &fault {
-            self.say(|| format!("{fault:?} for what follows"));
+            self.log(|| format!("{fault:?} for what follows"));
             self.faulted.insert(work.clone(), self.now);
         }
         let lands = at(self.now.as_second() + to_land);
@@ -514,12 +514,12 @@ impl<M: FaultyS3Proxy> World<M> {
 
     fn land(&mut self, work: &ObjectKey, step: &Step) -> StepResult {
         let result = self
-            .meddler
+            .faults
             .land(&mut self.cluster, &mut self.cloud, work, step, self.now);
         if let Step::PublishEvent(notice) = step {
             self.notices.push((**notice).clone());
         }
-        self.say(|| describe(work, step, &result));
+        self.log(|| describe(work, step, &result));
         self.records.push(Record {
             at: self.now,
             work: work.clone(),

@@ -232,7 +232,7 @@ fn the_first_signature_waits_for_the_stores_clock() {
 }
 
 #[test]
-fn what_was_dated_by_a_clock_that_was_mended_is_signed_again() {
+fn a_signature_by_a_clock_that_was_fixed_since_is_replaced() {
     let mut scene = issued_at_a_store_that_is_ahead_by(-280);
     let url = scene.url("dl");
     scene.0.cloud.server(HOME).ahead = 0;

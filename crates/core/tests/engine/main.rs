@@ -11,19 +11,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod absence;
-mod blind;
+mod absence_budget;
 mod clocks;
+mod denial;
 mod gitops;
 mod issue;
-mod links;
+mod no_secret_access;
 mod objects;
+mod one_shot;
 mod probes;
-mod proof;
-mod refusal;
 mod roles;
 mod scene;
 mod secrets;
 mod sessions;
+mod store_changes;
 mod stores;
-mod trials;
+mod verification;

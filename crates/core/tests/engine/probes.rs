@@ -27,7 +27,7 @@ fn a_put_is_signed_where_they_are_rejected() {
 
 #[test]
 fn a_put_is_refused_where_they_are_accepted_unless_the_admin_says_so() {
-    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).lax = true);
+    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).accepts_unsigned = true);
     let reason = "UnsignedHeadersAccepted".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));
     assert_eq!(scene.condition("up", "Stalled").status, True);
@@ -83,7 +83,7 @@ fn aws_is_believed_and_not_probed() {
 #[test]
 fn a_store_that_begins_to_accept_them_is_found_within_a_day() {
     let mut scene = with_an_upload(|_| {});
-    scene.0.cloud.server(HOME).lax = true;
+    scene.0.cloud.server(HOME).accepts_unsigned = true;
     scene.run(24 * 3600);
     assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
 }
@@ -106,13 +106,13 @@ fn a_put_is_told_why_where_no_credentials_can_be_had() {
 fn a_server_of_another_kind_behind_a_host_name_of_aws_is_probed() {
     let balancer = "https://minio-0a1b.elb.eu-west-1.amazonaws.com";
     let mut scene = with_an_upload(|scene| {
-        scene.0.cloud.server(balancer).lax = true;
+        scene.0.cloud.server(balancer).accepts_unsigned = true;
         scene.edit_store(|spec| spec.s3.endpoint = Some(balancer.to_owned()));
     });
     let reason = "UnsignedHeadersAccepted".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));
     assert_eq!(scene.store_says("UnsignedHeadersRejected"), (False, reason));
-    scene.0.cloud.server(balancer).lax = false;
+    scene.0.cloud.server(balancer).accepts_unsigned = false;
     scene.run(24 * 3600);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
 }
@@ -155,7 +155,7 @@ fn a_bucket_that_comes_later_is_looked_into_within_minutes() {
 
 #[test]
 fn one_refusal_by_what_stands_before_a_store_is_not_its_word() {
-    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).lax = true);
+    let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).accepts_unsigned = true);
     let reason = "UnsignedHeadersAccepted".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));
     for _ in 0..3 {
@@ -175,7 +175,7 @@ fn one_refusal_by_what_stands_before_a_store_is_not_its_word() {
 fn a_refusal_of_the_first_probe_alone_is_not_its_word_either() {
     let mut scene = with_an_upload(|scene| {
         let server = scene.0.cloud.server(HOME);
-        server.lax = true;
+        server.accepts_unsigned = true;
         server.limits = 1;
     });
     scene.run(60);

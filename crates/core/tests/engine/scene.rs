@@ -11,7 +11,7 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
-use crate::common::world::{Fault, FaultyS3Proxy, Kind, World};
+use crate::common::world::{Fault, FaultInjector, Kind, World};
 
 /// What goes otherwise than well.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub struct Script {
     late: Vec<(Kind, i64)>,
 }
 
-impl FaultyS3Proxy for Script {
+impl FaultInjector for Script {
     fn fault(&mut self, _work: &ObjectKey, step: &Step, _now: Timestamp) -> Option<Fault> {
         let kind = Kind::of(step);
         let mut planned = self.planned.iter();
@@ -141,8 +141,8 @@ impl Scene {
         let end = at(self.0.now.as_second() + seconds);
         loop {
             self.0.second();
-            assert_eq!(self.0.wrongs, Vec::<String>::new());
-            assert_eq!(self.0.cluster.crimes, Vec::<String>::new());
+            assert_eq!(self.0.violations, Vec::<String>::new());
+            assert_eq!(self.0.cluster.violations, Vec::<String>::new());
             match self.0.next_time() {
                 Some(next) if next <= end => {
                     self.0.now = next.max(at(self.0.now.as_second() + 1));
@@ -155,12 +155,12 @@ impl Scene {
     }
 
     pub fn plan(&mut self, kind: Kind, fault: Fault) {
-        self.0.meddler.planned.push((kind, fault));
+        self.0.faults.planned.push((kind, fault));
     }
 
     /// The next step of this kind is answered so many seconds late.
     pub fn slow(&mut self, kind: Kind, seconds: i64) {
-        self.0.meddler.late.push((kind, seconds));
+        self.0.faults.late.push((kind, seconds));
     }
 
     /// What reached the servers for resources while something was done.

@@ -250,7 +250,7 @@ fn a_secret_that_may_not_be_removed_holds_up_no_renewal_and_is_told() {
             assert!(scene.ready("dl").0 && scene.works(&scene.url(name)));
             assert_eq!(scene.condition("dl", "Stalled").reason, "Forbidden");
         }
-        scene.0.meddler.planned.clear();
+        scene.0.faults.planned.clear();
         scene.run(600);
         assert_eq!(scene.0.cluster.secrets.len(), 1);
         assert_eq!(scene.condition("dl", "Stalled").reason, "NotStalled");
@@ -269,7 +269,7 @@ fn without_the_right_to_read_no_stray_is_looked_at() {
         scene.apply("dl", |spec| spec.secret_name = Some(name.to_owned()));
         scene.run(600);
     }
-    scene.0.meddler.planned.clear();
+    scene.0.faults.planned.clear();
     let steps = scene.steps(|scene| scene.run(3600));
     assert!(!steps.contains(&Kind::Inspect), "{steps:?}");
     let left: Vec<&str> = scene
@@ -290,7 +290,7 @@ fn what_was_to_be_removed_and_is_written_again_stays() {
         retry_after: Some(Duration::from_secs(1)),
     };
     scene.plan(Kind::Inspect, Fault::Lost(slow));
-    while !scene.0.meddler.planned.is_empty() {
+    while !scene.0.faults.planned.is_empty() {
         scene.run(1);
     }
     let steps = scene.steps(|scene| {

@@ -33,12 +33,12 @@ fn role(scope: SessionScope) -> Scene {
             ..StoreCredentials::default()
         };
     });
-    mend(&mut scene);
+    fix(&mut scene);
     scene
 }
 
 /// STS gives sessions from now on.
-fn mend(scene: &mut Scene) {
+fn fix(scene: &mut Scene) {
     let source = Source::Sessions {
         length: HOUR,
         current: None,
@@ -79,7 +79,7 @@ fn fetches(scene: &Scene) -> Vec<i64> {
 #[test]
 fn a_namespace_shares_one_session_that_is_fetched_once() {
     let mut scene = role(SessionScope::Namespace);
-    scene.0.meddler.slow.insert(Kind::Fetch, 5);
+    scene.0.faults.slow.insert(Kind::Fetch, 5);
     let names = many(&mut scene, 50);
     scene.run(60);
     let first = Parts::of(&scene.url(&names[0])).unwrap().access_key_id;
@@ -141,7 +141,7 @@ fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
             );
             assert_eq!(scene.url(name), *before, "{scope:?}: nothing is gained");
         }
-        mend(&mut scene);
+        fix(&mut scene);
         scene.run(8 * 60);
         for (name, before) in names.iter().zip(&before) {
             assert_ne!(scene.url(name), *before, "{scope:?}: {name}");
@@ -183,7 +183,7 @@ fn a_session_that_sts_refuses_blocks_no_other() {
 fn a_thousand_sessions_are_fetched_four_at_a_time() {
     let mut scene = role(SessionScope::Request);
     scene.run(10);
-    scene.0.meddler.slow.insert(Kind::Fetch, 1);
+    scene.0.faults.slow.insert(Kind::Fetch, 1);
     let before = scene.0.records.len();
     let names = many(&mut scene, 1000);
     scene.run(265);
@@ -204,7 +204,7 @@ fn a_thousand_sessions_are_fetched_four_at_a_time() {
 }
 
 #[test]
-fn a_session_of_an_hour_under_a_wish_of_twelve_makes_no_storm() {
+fn a_session_of_an_hour_under_a_request_for_twelve_makes_no_storm() {
     for scope in [SessionScope::Store, SessionScope::Namespace] {
         let mut scene = role(scope);
         let names = many(&mut scene, 100);
@@ -247,10 +247,10 @@ fn sessions_for_requests_are_fetched_once_for_each_renewal() {
 }
 
 #[test]
-fn where_the_session_may_do_nothing_else_a_lax_store_gets_uploads() {
+fn if_the_session_may_do_nothing_else_a_store_that_accepts_unsigned_headers_gets_uploads() {
     let upload = |scope| {
         let mut scene = role(scope);
-        scene.0.cloud.server(HOME).lax = true;
+        scene.0.cloud.server(HOME).accepts_unsigned = true;
         scene.apply("up", |spec| spec.method = Some(Method::Put));
         scene.run(60);
         scene.ready("up")

@@ -12,9 +12,9 @@ use presigned_core::engine::{
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place};
 use crate::common::rng::Rng;
-use crate::common::world::{Fault, FaultyS3Proxy, execute, place};
-use crate::given::Given;
-use crate::sabotage::Sabotage;
+use crate::common::world::{Fault, FaultInjector, execute, place};
+use crate::planted_bugs::PlantedBug;
+use crate::secret_contents::SecretContents;
 
 /// A Secret as it was written.
 #[derive(Clone, Debug)]
@@ -22,9 +22,9 @@ pub struct Written {
     pub at: Timestamp,
     pub uid: String,
     pub namespace: String,
-    pub given: Result<Given, String>,
+    pub contents: Result<SecretContents, String>,
     /// What stood there before, and whether somebody else had edited it.
-    pub before: Option<(Given, bool)>,
+    pub before: Option<(SecretContents, bool)>,
 }
 
 /// A Secret of what still lived, as it was removed by the operator.
@@ -33,7 +33,7 @@ pub struct Removed {
     pub at: Timestamp,
     pub uid: String,
     pub place: Place,
-    pub given: Given,
+    pub contents: SecretContents,
 }
 
 /// The faults of a seed.
@@ -45,25 +45,25 @@ pub struct Chaos {
     pub written: Vec<Written>,
     pub removed: Vec<Removed>,
     /// What is mended when: an endpoint, or listings by the empty name.
-    pub mend: Vec<(Timestamp, String)>,
+    pub repairs: Vec<(Timestamp, String)>,
     pub sts_down_until: Timestamp,
     /// Until when something about a store is or was out of order.
-    pub weather_at: Timestamp,
-    pub sabotage: Sabotage,
+    pub store_faults_until: Timestamp,
+    pub planted_bug: PlantedBug,
 }
 
 impl Chaos {
-    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+    pub fn new(seed: u64, planted_bug: PlantedBug) -> Self {
         Self {
             rng: Rng::new(seed ^ 0xC4A0_5000),
             on: true,
             outage_until: Timestamp::MIN,
             written: Vec::new(),
             removed: Vec::new(),
-            mend: Vec::new(),
+            repairs: Vec::new(),
             sts_down_until: Timestamp::MIN,
-            weather_at: Timestamp::MIN,
-            sabotage,
+            store_faults_until: Timestamp::MIN,
+            planted_bug,
         }
     }
 
@@ -87,7 +87,7 @@ impl Chaos {
     }
 }
 
-impl FaultyS3Proxy for Chaos {
+impl FaultInjector for Chaos {
     fn fault(&mut self, _work: &ObjectKey, step: &Step, now: Timestamp) -> Option<Fault> {
         if !self.on {
             return None;
@@ -119,7 +119,7 @@ impl FaultyS3Proxy for Chaos {
     }
 
     fn latency(&mut self, step: &Step) -> (i64, i64) {
-        if let Some(latency) = self.sabotage.latency(step, !self.on) {
+        if let Some(latency) = self.planted_bug.latency(step, !self.on) {
             return latency;
         }
         let slow = if self.on { 4 } else { 2 };
@@ -145,9 +145,13 @@ impl FaultyS3Proxy for Chaos {
             let mut owners = secret.owners.iter();
             owners.any(|owner| *work == ObjectKey::Resource(owner.uid.as_str().into()))
         });
-        let before = standing
-            .and_then(|secret| Some((Given::of(&secret.data).ok()?, secret.edited.is_some())));
-        let result = match self.sabotage.land(cluster, cloud, work, step, now) {
+        let before = standing.and_then(|secret| {
+            Some((
+                SecretContents::of(&secret.data).ok()?,
+                secret.edited.is_some(),
+            ))
+        });
+        let result = match self.planted_bug.land(cluster, cloud, work, step, now) {
             Some(result) => result,
             None => execute(cluster, cloud, work, step, now),
         };
@@ -165,32 +169,32 @@ impl FaultyS3Proxy for Chaos {
                 at: now,
                 uid: uid.to_string(),
                 namespace: place.0.clone(),
-                given: Given::of(&secret.data),
+                contents: SecretContents::of(&secret.data),
                 before,
             });
         } else if let (
             ObjectKey::Resource(uid),
             Step::DeleteSecret { .. },
             StepResult::SecretDeleted(Ok(())),
-            Some((given, false)),
+            Some((contents, false)),
             Some(place),
         ) = (work, step, &result, before, place(step))
             && own
-            && given.ends > now
+            && contents.ends > now
         {
             let uid = uid.to_string();
             self.removed.push(Removed {
                 at: now,
                 uid,
                 place,
-                given,
+                contents,
             });
         }
         result
     }
 
-    fn hears(&mut self, event: Event) -> Option<Event> {
-        self.sabotage.hears(event)
+    fn filter_event(&mut self, event: Event) -> Option<Event> {
+        self.planted_bug.filter_event(event)
     }
 
     fn first(&mut self, of: usize) -> usize {
@@ -202,7 +206,7 @@ impl FaultyS3Proxy for Chaos {
     }
 
     fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {
-        let due = self.mend.iter().filter(|(time, _)| *time <= now);
+        let due = self.repairs.iter().filter(|(time, _)| *time <= now);
         for (_, what) in due {
             if what.is_empty() {
                 cloud.listings_fail = None;
@@ -211,7 +215,7 @@ impl FaultyS3Proxy for Chaos {
                 (server.down, server.foreign) = (None, false);
             }
         }
-        self.mend.retain(|(time, _)| *time > now);
-        self.sabotage.tick(cluster, cloud, now);
+        self.repairs.retain(|(time, _)| *time > now);
+        self.planted_bug.tick(cluster, cloud, now);
     }
 }

@@ -13,7 +13,7 @@ use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign}
 use crate::common::cloud::Cloud;
 use crate::common::post_form::Form;
 use crate::common::url::Parts;
-use crate::sabotage::Bug;
+use crate::planted_bugs::Bug;
 
 fn text(data: &BTreeMap<String, SecretBytes>, key: &str) -> Option<String> {
     String::from_utf8(data.get(key)?.expose().to_vec()).ok()
@@ -67,7 +67,7 @@ pub fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
 }
 
 /// Many objects, and one that was not judged.
-pub fn unjudged(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
+pub fn without_decision(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
     let urls = text(&write.data, "urls.json")?;
     let mut items: Vec<serde_json::Value> = serde_json::from_str(&urls).ok()?;
     let parts = Parts::of(items.first()?["url"].as_str()?)?;
@@ -115,10 +115,10 @@ pub fn misread(bug: Bug, work: &ObjectKey, step: &Step, result: &mut StepResult)
         let Ok(answer) = answer else { continue };
         match bug {
             Bug::DropsSkew => answer.skew = none,
-            Bug::TrustsLaxStore if of_store && at == 1 => {
+            Bug::TrustsStoreWithUnsignedHeaders if of_store && at == 1 => {
                 (answer.status, answer.code) = (403, Some(ErrorCode::HeadersNotSigned));
             }
-            Bug::PublishesUnproven if !of_store => (answer.status, answer.code) = (206, None),
+            Bug::PublishesUnverified if !of_store => (answer.status, answer.code) = (206, None),
             _ => {}
         }
     }

@@ -14,27 +14,27 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod acts;
-mod allowed;
+mod at_rest;
 mod chaos;
-mod expected;
+mod expected_status;
+mod fault_schedule;
 mod forgeries;
-mod given;
-mod holds;
-mod judge;
+mod invariants;
+mod planted_bugs;
+mod policy_oracle;
 mod progress;
-mod quiet;
+mod random_specs;
 mod run;
-mod sabotage;
-mod wants;
-mod weather;
-mod writes;
+mod secret_contents;
+mod secret_invariants;
+mod user_actions;
+mod write_invariants;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use planted_bugs::Bug;
 use progress::Progress;
-use sabotage::Bug;
 
 /// Seeds of an ordinary run, as many as two cores do in two minutes without optimisation; `make simulate` runs more.
 const SEEDS: u64 = 200;
@@ -61,15 +61,15 @@ fn failures(seeds: u64, bug: Bug, enough: fn(&[(u64, String)]) -> bool) -> Vec<(
                         return;
                     }
                     let outcome = std::panic::catch_unwind(|| run::seed(seed, bug, false));
-                    let verdict = match outcome {
-                        Ok(outcome) => outcome.verdicts.into_iter().next(),
+                    let violation = match outcome {
+                        Ok(outcome) => outcome.violations.into_iter().next(),
                         Err(_) => Some("a panic".to_owned()),
                     };
                     if let Some(progress) = &progress {
-                        progress.done(verdict.is_some());
+                        progress.done(violation.is_some());
                     }
-                    if let Some(verdict) = verdict {
-                        found.lock().unwrap().push((seed, verdict));
+                    if let Some(violation) = violation {
+                        found.lock().unwrap().push((seed, violation));
                     }
                 }
             });
@@ -85,16 +85,16 @@ fn every_promise_holds_whatever_goes_wrong() {
     if let Some(seed) = from_env("PSU_SIM_SEED") {
         let outcome = run::seed(seed, Bug::None, true);
         eprintln!("{} steps", outcome.steps);
-        assert!(outcome.verdicts.is_empty(), "{:#?}", outcome.verdicts);
+        assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);
         return;
     }
     let seeds = from_env("PSU_SIM_SEEDS").unwrap_or(SEEDS);
     let found = failures(seeds, Bug::None, |found| found.len() >= 10);
     let told: Vec<String> = found
         .iter()
-        .map(|(seed, verdict)| {
+        .map(|(seed, violation)| {
             format!(
-                "seed {seed}: {verdict}\n  replay: PSU_SIM_SEED={seed} cargo test -p presigned-core --test simulation \
+                "seed {seed}: {violation}\n  replay: PSU_SIM_SEED={seed} cargo test -p presigned-core --test simulation \
                  every_promise -- --nocapture"
             )
         })
@@ -111,7 +111,7 @@ macro_rules! planted {
         $(#[test]
         fn $name() {
             let right = |found: &[(u64, String)]| {
-                found.iter().any(|(_, verdict)| verdict.contains($words))
+                found.iter().any(|(_, violation)| violation.contains($words))
             };
             let found = failures(BUG_SEEDS, Bug::$bug, right);
             let right = right(&found);
@@ -129,24 +129,24 @@ planted! {
     a_url_that_outlives_its_session_is_found: OutlivesSession => "outlives the session";
     a_status_before_its_secret_is_found: StatusBeforeSecret => "its Secret is not there";
     a_secret_that_is_written_twice_is_found: WritesTwice => "writes of the Secret";
-    a_look_that_calls_for_the_next_is_found: LooksForEver => "calls within a minute";
+    a_reconcile_that_asks_for_the_next_at_once_is_found: ReconcilesForEver => "calls within a minute";
     a_refused_secret_that_stays_is_found: KeepsDenied => "left behind";
     an_expired_secret_that_stays_is_found: KeepsExpired => "holds a URL that ended";
-    a_policy_that_is_not_heeded_is_found: IgnoresPolicies => "polic";
+    a_policy_change_that_is_ignored_is_found: IgnoresPolicies => "polic";
     a_renewal_without_overlap_is_found: RenewsLate => "renewed with";
     a_url_in_a_condition_is_found: LeaksUrl => "stands in words";
     a_first_issue_that_waits_is_found: FirstIssueWaits => "waits for its first issue";
     a_start_that_is_not_silent_is_found: ForgetsAtStart => "after a restart";
     a_renamed_secret_that_stays_is_found: LeavesRenamed => "the Secret team-";
     drift_that_is_overlooked_is_found: OverlooksDrift => "is Ready, but";
-    a_listed_key_that_is_not_judged_is_found: SignsUnjudged => "no policy allows";
+    a_listed_key_that_is_not_evaluated_is_found: SignsWithoutDecision => "no policy allows";
     a_form_for_any_bucket_is_found: FormOfAnyBucket => "without a condition of its bucket";
     a_link_that_is_renewed_is_found: RenewsLinks => "the link's end moved";
     a_link_whose_end_moves_is_found: MovesLinkEnds => "the link's end moved";
     a_link_that_is_forgotten_is_found: ForgetsLinks => "a link that ended was issued again";
-    a_clock_that_is_not_heeded_is_found: DropsSkew => "the store's clock is";
-    a_lax_store_that_is_trusted_is_found: TrustsLaxStore => "takes what nobody signed";
-    an_unproven_url_that_is_published_is_found: PublishesUnproven => "in spite of Require";
+    clock_skew_that_is_ignored_is_found: DropsSkew => "the store's clock is";
+    a_store_that_accepts_unsigned_headers_and_is_trusted_is_found: TrustsStoreWithUnsignedHeaders => "takes what nobody signed";
+    an_unverified_url_that_is_published_is_found: PublishesUnverified => "in spite of Require";
     a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
-    a_living_secret_that_is_removed_is_found: TakesForDead => "a Secret that lives was removed";
+    a_living_secret_that_is_removed_is_found: TakesForExpired => "a Secret that lives was removed";
 }

@@ -4,14 +4,14 @@
 use jiff::Timestamp;
 use presigned_core::engine::{SecretAccess, Settings};
 
-use crate::acts;
+use crate::at_rest;
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::rng::Rng;
 use crate::common::world::{Kind, World};
-use crate::judge::Judge;
-use crate::quiet;
-use crate::sabotage::{Bug, Sabotage};
+use crate::invariants::InvariantChecker;
+use crate::planted_bugs::{Bug, PlantedBug};
+use crate::user_actions;
 
 /// Hours in which things go wrong.
 const CHAOS: i64 = 10 * 3600;
@@ -20,7 +20,7 @@ const CALM: i64 = 14 * 3600;
 
 /// What a seed came to.
 pub struct Outcome {
-    pub verdicts: Vec<String>,
+    pub violations: Vec<String>,
     pub steps: usize,
 }
 
@@ -36,29 +36,29 @@ pub fn seed(seed: u64, bug: Bug, trace: bool) -> Outcome {
         concurrency: *rng.pick(&[1, 2, 32]),
         ..Settings::default()
     };
-    let mut world = World::new(settings, Chaos::new(seed, Sabotage::new(bug)));
+    let mut world = World::new(settings, Chaos::new(seed, PlantedBug::new(bug)));
     world.trace = trace;
-    let mut judge = Judge::default();
-    acts::begin(&mut world, &mut rng);
+    let mut checker = InvariantChecker::default();
+    user_actions::begin(&mut world, &mut rng);
     let mut run = Run {
         world: &mut world,
-        judge: &mut judge,
+        checker: &mut checker,
     };
     run.all(&mut rng);
     Outcome {
-        verdicts: judge.verdicts,
+        violations: checker.violations,
         steps: world.records.len(),
     }
 }
 
 struct Run<'a> {
     world: &'a mut World<Chaos>,
-    judge: &'a mut Judge,
+    checker: &'a mut InvariantChecker,
 }
 
 impl Run<'_> {
     fn all(&mut self, rng: &mut Rng) {
-        self.judge.note(self.world);
+        self.checker.record_inputs(self.world);
         let mut left = CHAOS;
         while left > 0 && self.fine() {
             let pause = match rng.range(0, 10) {
@@ -69,38 +69,38 @@ impl Run<'_> {
             left -= pause;
             self.until(at(self.world.now.as_second() + pause));
             let before = self.world.now;
-            acts::act(self.world, rng);
+            user_actions::act(self.world, rng);
             let by = self.world.now.as_second() - before.as_second();
             if by != 0 {
-                self.judge.clock_stepped(by, self.world.now);
+                self.checker.clock_stepped(by, self.world.now);
             }
-            self.judge.note(self.world);
-            self.judge.look(self.world);
+            self.checker.record_inputs(self.world);
+            self.checker.check(self.world);
         }
-        self.world.meddler.on = false;
-        self.world.meddler.outage_until = Timestamp::MIN;
-        acts::settle(self.world);
-        self.judge.note(self.world);
-        self.judge.calm_since = Some(self.world.now);
+        self.world.faults.on = false;
+        self.world.faults.outage_until = Timestamp::MIN;
+        user_actions::settle(self.world);
+        self.checker.record_inputs(self.world);
+        self.checker.calm_since = Some(self.world.now);
         let begun = self.world.now.as_second();
         self.until(at(begun + 3600));
         self.settled();
-        let calm = quiet::count(self.world);
+        let calm = at_rest::count(self.world);
         self.until(at(begun + CALM));
         if self.fine() {
-            quiet::renewals(self.world, self.judge, &calm);
+            at_rest::renewals(self.world, self.checker, &calm);
         }
         self.settled();
         self.silence();
     }
 
     fn fine(&self) -> bool {
-        self.judge.verdicts.is_empty()
+        self.checker.violations.is_empty()
     }
 
     fn settled(&mut self) {
         if self.fine() {
-            quiet::statuses(self.world, self.judge);
+            at_rest::statuses(self.world, self.checker);
         }
     }
 
@@ -108,12 +108,12 @@ impl Run<'_> {
     fn until(&mut self, end: Timestamp) {
         while self.fine() {
             self.world.second();
-            self.judge.look(self.world);
+            self.checker.check(self.world);
             let next = self.world.next_time().filter(|next| *next <= end);
             let Some(next) = next else { break };
             self.world.now = next.max(at(self.world.now.as_second() + 1));
             // What was true at the end of the last second must be true still, before anything is done about it.
-            self.judge.look(self.world);
+            self.checker.check(self.world);
         }
         self.world.now = self.world.now.max(end);
     }
@@ -143,7 +143,7 @@ impl Run<'_> {
             if !self.nothing_is_due() {
                 return;
             }
-            let stale = quiet::stale(self.world);
+            let stale = at_rest::stale(self.world);
             let before = self.world.records.len();
             if restart {
                 self.world.crash(0);
@@ -154,15 +154,15 @@ impl Run<'_> {
             }
             let written = self.world.records[before..]
                 .iter()
-                .find(|record| record.kind.writes() && !quiet::excused(record, &stale));
+                .find(|record| record.kind.writes() && !at_rest::excused(record, &stale));
             if let Some(record) = written.filter(|record| record.kind != Kind::EventRecord) {
                 let when = if restart {
                     "after a restart"
                 } else {
                     "in silence"
                 };
-                self.judge
-                    .verdicts
+                self.checker
+                    .violations
                     .push(format!("a write {when}: {record:?}"));
             }
         }

@@ -20,7 +20,7 @@ pub struct Rules {
 
 /// What the policies say.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Say {
+pub enum PolicyAnswer {
     /// For so many seconds, and for so many objects.
     Allowed(i64, u32),
     Denied,
@@ -29,7 +29,7 @@ pub enum Say {
 
 /// Which objects are asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum What<'a> {
+pub enum ObjectScope<'a> {
     Key(&'a str),
     /// All under a prefix, to be listed: the list's options are in the spec.
     List(&'a str, Option<&'a ListOptions>),
@@ -39,11 +39,11 @@ pub enum What<'a> {
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub struct S3Request<'a> {
+pub struct PolicyQuery<'a> {
     pub namespace: &'a str,
     pub store: &'a str,
     pub bucket: &'a str,
-    pub what: What<'a>,
+    pub what: ObjectScope<'a>,
     pub method: Method,
     /// Seconds; `None` takes what there is.
     pub seconds: Option<i64>,
@@ -69,9 +69,9 @@ impl Rules {
         }
     }
 
-    pub fn say(&self, ask: &S3Request<'_>) -> Say {
+    pub fn answer(&self, ask: &PolicyQuery<'_>) -> PolicyAnswer {
         let Some(labels) = self.labels.get(ask.namespace) else {
-            return Say::Denied;
+            return PolicyAnswer::Denied;
         };
         let readable = self
             .policies
@@ -92,31 +92,33 @@ impl Rules {
             .map(|rule| rule.max_objects.unwrap_or(1000))
             .max();
         match (longest, objects) {
-            (Some(longest), Some(objects)) => Say::Allowed(longest, objects),
-            _ if self.policies.values().any(Result::is_err) => Say::Unknown,
-            _ => Say::Denied,
+            (Some(longest), Some(objects)) => PolicyAnswer::Allowed(longest, objects),
+            _ if self.policies.values().any(Result::is_err) => PolicyAnswer::Unknown,
+            _ => PolicyAnswer::Denied,
         }
     }
 
     /// What the policies say to all that a spec asks; `None` where its objects are not told as they should be.
-    pub fn say_all(&self, namespace: &str, spec: &PresignedUrlSpec) -> Option<Say> {
+    pub fn answer_all(&self, namespace: &str, spec: &PresignedUrlSpec) -> Option<PolicyAnswer> {
         let method = spec.method.unwrap_or_default();
         let what = match (&spec.key, &spec.keys, &spec.prefix, method) {
-            (Some(key), None, None, _) => What::Key(key),
-            (None, None, Some(prefix), Method::Get) => What::List(prefix, spec.list.as_deref()),
-            (None, None, Some(prefix), Method::Post) => What::Under(prefix),
+            (Some(key), None, None, _) => ObjectScope::Key(key),
+            (None, None, Some(prefix), Method::Get) => {
+                ObjectScope::List(prefix, spec.list.as_deref())
+            }
+            (None, None, Some(prefix), Method::Post) => ObjectScope::Under(prefix),
             (None, Some(keys), None, _) => return Some(self.say_keys(namespace, spec, keys)),
             _ => return None,
         };
-        Some(self.say(&ask(namespace, spec, what)))
+        Some(self.answer(&ask(namespace, spec, what)))
     }
 
     /// Each key by whatever rule, and not more than the widest of these lets one resource have.
-    fn say_keys(&self, namespace: &str, spec: &PresignedUrlSpec, keys: &[String]) -> Say {
+    fn say_keys(&self, namespace: &str, spec: &PresignedUrlSpec, keys: &[String]) -> PolicyAnswer {
         let (mut longest, mut most) = (i64::MAX, 0);
         for key in keys {
-            match self.say(&ask(namespace, spec, What::Key(key))) {
-                Say::Allowed(seconds, objects) => {
+            match self.answer(&ask(namespace, spec, ObjectScope::Key(key))) {
+                PolicyAnswer::Allowed(seconds, objects) => {
                     longest = longest.min(seconds);
                     most = most.max(objects);
                 }
@@ -124,19 +126,23 @@ impl Rules {
             }
         }
         if keys.len() <= usize::try_from(most).unwrap() {
-            return Say::Allowed(longest, most);
+            return PolicyAnswer::Allowed(longest, most);
         }
         if self.policies.values().any(Result::is_err) {
-            Say::Unknown
+            PolicyAnswer::Unknown
         } else {
-            Say::Denied
+            PolicyAnswer::Denied
         }
     }
 }
 
 /// What a spec asks of some objects.
-pub fn ask<'a>(namespace: &'a str, spec: &'a PresignedUrlSpec, what: What<'a>) -> S3Request<'a> {
-    S3Request {
+pub fn ask<'a>(
+    namespace: &'a str,
+    spec: &'a PresignedUrlSpec,
+    what: ObjectScope<'a>,
+) -> PolicyQuery<'a> {
+    PolicyQuery {
         namespace,
         store: store(spec),
         bucket: &spec.bucket,
@@ -187,7 +193,7 @@ fn selects(
     }
 }
 
-fn allows(rule: &AllowRule, ask: &S3Request<'_>) -> bool {
+fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {
     let method = match ask.method {
         Method::Get => rule.methods.contains(&PolicyMethod::Get),
         Method::Head => {
@@ -201,18 +207,21 @@ fn allows(rule: &AllowRule, ask: &S3Request<'_>) -> bool {
         let prefix = prefix.replace("{namespace}", ask.namespace);
         let folder = prefix.trim_end_matches('/');
         match (ask.what, prefix.strip_suffix('*')) {
-            (What::Key(asked) | What::List(asked, _) | What::Under(asked), Some(raw)) => {
-                asked.starts_with(raw)
+            (
+                ObjectScope::Key(asked) | ObjectScope::List(asked, _) | ObjectScope::Under(asked),
+                Some(raw),
+            ) => asked.starts_with(raw),
+            (ObjectScope::Key(key), None) => {
+                key == folder || key.starts_with(&format!("{folder}/"))
             }
-            (What::Key(key), None) => key == folder || key.starts_with(&format!("{folder}/")),
-            (What::List(asked, _) | What::Under(asked), None) => {
+            (ObjectScope::List(asked, _) | ObjectScope::Under(asked), None) => {
                 asked.ends_with('/') && asked.starts_with(&format!("{folder}/"))
             }
         }
     });
     let listed = match ask.what {
-        What::List(_, options) => lists(rule, options),
-        What::Key(_) | What::Under(_) => true,
+        ObjectScope::List(_, options) => lists(rule, options),
+        ObjectScope::Key(_) | ObjectScope::Under(_) => true,
     };
     let form = ask.method != Method::Post || ask.post.is_some_and(|post| takes(rule, post));
     method
@@ -251,7 +260,7 @@ fn takes(rule: &AllowRule, post: &PostOptions) -> bool {
     let metadata = post
         .metadata
         .as_ref()
-        .is_some_and(|given| !given.is_empty());
+        .is_some_and(|contents| !contents.is_empty());
     let open = |url: &String| {
         rule.redirects
             .iter()

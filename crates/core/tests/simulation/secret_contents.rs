@@ -31,7 +31,7 @@ pub enum Call {
 
 /// What a Secret hands out.
 #[derive(Clone, Debug)]
-pub struct Given {
+pub struct SecretContents {
     pub method: String,
     /// `expires-at`, by the operator's clock.
     pub ends: Timestamp,
@@ -43,7 +43,7 @@ pub struct Given {
     head: Option<String>,
 }
 
-impl Given {
+impl SecretContents {
     /// Reads a Secret's data.
     pub fn of(data: &BTreeMap<String, Vec<u8>>) -> Result<Self, String> {
         let text = |key: &str| std::str::from_utf8(data.get(key)?).ok();
@@ -52,7 +52,7 @@ impl Given {
         let ends = ends.parse().map_err(|_| "expires-at is no time")?;
         let headers = text("headers").unwrap_or_default();
         let headers = headers.lines().filter_map(|line| line.split_once(": "));
-        let mut given = Self {
+        let mut contents = Self {
             headers: headers
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
@@ -64,12 +64,12 @@ impl Given {
             formats: Vec::new(),
         };
         match (text("urls.json"), text("url"), text("fields.json")) {
-            (Some(urls), None, None) => given.take_many(urls, text)?,
-            (None, Some(url), None) => given.entries.push(Entry::of_url(url, None)?),
-            (None, Some(url), Some(fields)) => given.entries.push(Entry::of_form(url, fields)?),
+            (Some(urls), None, None) => contents.take_many(urls, text)?,
+            (None, Some(url), None) => contents.entries.push(Entry::of_url(url, None)?),
+            (None, Some(url), Some(fields)) => contents.entries.push(Entry::of_form(url, fields)?),
             _ => return Err("there is no url".to_owned()),
         }
-        Ok(given)
+        Ok(contents)
     }
 
     fn take_many<'a>(

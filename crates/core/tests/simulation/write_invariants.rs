@@ -6,20 +6,20 @@ use presigned_core::api::{
 };
 use presigned_core::engine::PresignedUrlSeen;
 
-use crate::allowed::{S3Request, Say, What, ask};
 use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
 use crate::common::world::World;
-use crate::given::{Call, Given};
-use crate::holds::{LOOKED, server, store_of};
-use crate::judge::{HEARSAY, Judge, RECOVERY, ready, ready_generation};
+use crate::invariants::{InvariantChecker, POLICY_STALENESS, RECOVERY, ready, ready_generation};
+use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, ask};
+use crate::secret_contents::{Call, SecretContents};
+use crate::secret_invariants::{PROBE_AGE, server, store_of};
 
 /// Seconds after which nothing is decided by rules that were replaced: the grace of a refusal and more.
 const GRACE: i64 = 1800;
 /// By how many seconds a URL may be dated ahead and still be taken.
 const AHEAD: i64 = 300;
 
-impl Judge {
+impl InvariantChecker {
     /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
     pub fn write(&mut self, world: &World<Chaos>, written: &Written) {
         let found = world.cluster.resources.values();
@@ -27,25 +27,25 @@ impl Judge {
             return;
         };
         let who = format!("{}/{}", seen.namespace, seen.name);
-        let given = match &written.given {
-            Ok(given) => given,
-            Err(why) => return self.wrong(world, format!("{who}: what was written: {why}")),
+        let contents = match &written.contents {
+            Ok(contents) => contents,
+            Err(why) => return self.report(world, format!("{who}: what was written: {why}")),
         };
         let specs: Vec<&PresignedUrlSpec> = (1..=seen.generation)
             .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok())
             .collect();
-        if let Err(what) = self.allowed(world, written, given, &specs) {
-            self.wrong(world, format!("{who}: no policy allows {what}"));
+        if let Err(what) = self.allowed(world, written, contents, &specs) {
+            self.report(world, format!("{who}: no policy allows {what}"));
         }
         let last = seen.spec.as_ref().ok();
         if let Some(spec) = last.filter(|spec| spec.renew == Some(Renew::Never)) {
-            self.same_link(world, written, given, &who);
+            self.same_link(world, written, contents, &who);
             debug_assert!(spec.renew_before.is_none());
         } else {
             self.in_good_time(world, seen, written, &who);
         }
-        self.by_what_works(world, seen, written, given, &who);
+        self.by_what_works(world, seen, written, contents, &who);
     }
 
     /// Each object by rules that the operator may have known, and all of it as some spec asks.
@@ -53,11 +53,11 @@ impl Judge {
         &self,
         world: &World<Chaos>,
         written: &Written,
-        given: &Given,
+        contents: &SecretContents,
         specs: &[&PresignedUrlSpec],
     ) -> Result<(), String> {
-        let since = world.now.as_second() - HEARSAY;
-        let life = given.ends.as_second() - written.at.as_second();
+        let since = world.now.as_second() - POLICY_STALENESS;
+        let life = contents.ends.as_second() - written.at.as_second();
         let rules = || {
             self.rules
                 .iter()
@@ -70,29 +70,29 @@ impl Judge {
                     known.then_some(rules)
                 })
         };
-        let mut why = format!("{} of nothing", given.method);
+        let mut why = format!("{} of nothing", contents.method);
         let fitting = specs.iter().any(|spec| {
-            if spec.method.unwrap_or_default().as_str() != given.method {
+            if spec.method.unwrap_or_default().as_str() != contents.method {
                 return false;
             }
             let namespace = &written.namespace;
             let of_all = rules()
-                .any(|rules| matches!(rules.say_all(namespace, spec), Some(Say::Allowed(..))));
-            let count = given.entries.len();
-            let enough = !given.many
-                || rules().any(|rules| match rules.say_all(namespace, spec) {
-                    Some(Say::Allowed(_, most)) => count <= usize::try_from(most).unwrap(),
+                .any(|rules| matches!(rules.answer_all(namespace, spec), Some(PolicyAnswer::Allowed(..))));
+            let count = contents.entries.len();
+            let enough = !contents.many
+                || rules().any(|rules| match rules.answer_all(namespace, spec) {
+                    Some(PolicyAnswer::Allowed(_, most)) => count <= usize::try_from(most).unwrap(),
                     _ => false,
                 });
-            let unfit = given.entries.iter().find(|entry| {
+            let unfit = contents.entries.iter().find(|entry| {
                 let (what, named) = match &entry.call {
                     Call::Form(form) if form.under => (
-                        What::Under(&entry.key),
+                        ObjectScope::Under(&entry.key),
                         spec.prefix.as_ref() == Some(&entry.key),
                     ),
-                    Call::Form(_) | Call::Url(_) => (What::Key(&entry.key), true),
+                    Call::Form(_) | Call::Url(_) => (ObjectScope::Key(&entry.key), true),
                 };
-                let ask = S3Request {
+                let ask = PolicyQuery {
                     bucket: &entry.bucket,
                     seconds: None,
                     ..ask(namespace, spec, what)
@@ -100,14 +100,14 @@ impl Judge {
                 !named
                     || !safe(&entry.key)
                     || !rules()
-                        .any(|rules| matches!(rules.say(&ask), Say::Allowed(max, _) if life <= max))
+                        .any(|rules| matches!(rules.answer(&ask), PolicyAnswer::Allowed(max, _) if life <= max))
             });
             if let Some(entry) = unfit {
-                why = format!("{} {} for {life} s", given.method, entry.parts.path);
-            } else if !enough || !of_all && given.many {
-                why = format!("{} of {count} objects", given.method);
+                why = format!("{} {} for {life} s", contents.method, entry.parts.path);
+            } else if !enough || !of_all && contents.many {
+                why = format!("{} of {count} objects", contents.method);
             }
-            unfit.is_none() && enough && (of_all || !given.many)
+            unfit.is_none() && enough && (of_all || !contents.many)
         });
         fitting.then_some(()).ok_or(why)
     }
@@ -129,7 +129,7 @@ impl Judge {
             let left = old.ends.as_second() - written.at.as_second();
             let life = entry.parts.end.as_second() - entry.parts.start.as_second() - 30;
             if left < 120.min(life * 2 / 3) - 10 {
-                self.wrong(
+                self.report(
                     world,
                     format!("{who}: renewed with {left} s left of {life} s"),
                 );
@@ -138,15 +138,21 @@ impl Judge {
     }
 
     /// A link's end never moves later, and after it nothing is issued.
-    fn same_link(&mut self, world: &World<Chaos>, written: &Written, given: &Given, who: &str) {
+    fn same_link(
+        &mut self,
+        world: &World<Chaos>,
+        written: &Written,
+        contents: &SecretContents,
+        who: &str,
+    ) {
         let Some(end) = self.links.get(&written.uid).copied() else {
             return;
         };
         if written.at >= end {
-            self.wrong(world, format!("{who}: a link that ended was issued again"));
-        } else if given.ends > end {
-            let moved = given.ends.as_second() - end.as_second();
-            self.wrong(
+            self.report(world, format!("{who}: a link that ended was issued again"));
+        } else if contents.ends > end {
+            let moved = contents.ends.as_second() - end.as_second();
+            self.report(
                 world,
                 format!("{who}: the link's end moved {moved} s later"),
             );
@@ -169,7 +175,7 @@ impl Judge {
             Some(known) if end > *known => {
                 let who = format!("{}/{}", seen.namespace, seen.name);
                 let moved = end.as_second() - known.as_second();
-                self.wrong(
+                self.report(
                     world,
                     format!("{who}: the link's end moved {moved} s later"),
                 );
@@ -187,11 +193,11 @@ impl Judge {
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
         written: &Written,
-        given: &Given,
+        contents: &SecretContents,
         who: &str,
     ) {
         let (Ok(spec), Some(store), Some(entry)) =
-            (&seen.spec, store_of(world, seen), given.entries.first())
+            (&seen.spec, store_of(world, seen), contents.entries.first())
         else {
             return;
         };
@@ -199,7 +205,7 @@ impl Judge {
         let key = &entry.parts.access_key_id;
         let scope = scope(store);
         // Where another endpoint is still in use, or its change is on trial, nothing is known of the new one.
-        let settled = self.calm(written.at, LOOKED)
+        let settled = self.calm(written.at, PROBE_AGE)
             && Some(&entry.parts.origin) == store.s3.endpoint.as_ref();
         let narrowed = world
             .cloud
@@ -212,14 +218,14 @@ impl Judge {
                 let key = &entry.parts.access_key_id;
                 world
                     .cloud
-                    .permits(key, &given.method, &entry.bucket, object)
+                    .permits(key, &contents.method, &entry.bucket, object)
             };
             let wide = match other {
                 Some(other) => !other.starts_with(&entry.key) && !lists(spec) && reaches(other),
                 None => reaches("elsewhere/object") && spec.bucket != "data",
             };
             if narrowed.is_none() || wide {
-                self.wrong(
+                self.report(
                     world,
                     format!("{who}: its session is not narrowed to {scope:?}"),
                 );
@@ -232,32 +238,34 @@ impl Judge {
                 .as_ref()
                 .is_none_or(|region| *region == entry.parts.region);
         let endpoint = store.s3.endpoint.clone().unwrap_or_default();
-        let lax = self.lax_since.get(&endpoint).copied();
-        let long = lax.is_some_and(|lax| lax.as_second() + LOOKED < written.at.as_second());
+        let accepts_unsigned = self.accepts_unsigned_since.get(&endpoint).copied();
+        let long = accepts_unsigned.is_some_and(|accepts_unsigned| {
+            accepts_unsigned.as_second() + PROBE_AGE < written.at.as_second()
+        });
         // A server that refuses the key or the region of whatever is signed never shows what it does with a header that
         // nobody signed, and refuses this PUT too: what was known before stands.
         let shows = works && settled;
-        if given.method == Method::Put.as_str() && shows && long && !trusted(store) {
-            self.wrong(
+        if contents.method == Method::Put.as_str() && shows && long && !trusted(store) {
+            self.report(
                 world,
                 format!("{who}: a PUT was signed on a store that takes what nobody signed"),
             );
         }
         let objects = world.cloud.buckets.get(&entry.bucket);
-        let missing = matches!(given.method.as_str(), "GET" | "HEAD")
-            && given
+        let missing = matches!(contents.method.as_str(), "GET" | "HEAD")
+            && contents
                 .entries
                 .iter()
                 .any(|entry| objects.is_none_or(|objects| !objects.contains_key(&entry.key)));
         if spec.verify == Some(Verify::Require) && settled && (!works || missing) {
-            self.wrong(
+            self.report(
                 world,
                 format!("{who}: what does not work was published in spite of Require"),
             );
         }
         if well && world.cloud.stops(key, written.at).is_some() && Self::had_better(world, written)
         {
-            self.wrong(
+            self.report(
                 world,
                 format!(
                     "{who}: signed with a key that the store rejects, in place of one that works"
@@ -295,7 +303,7 @@ impl Judge {
         };
         let told = seen.status.secret_ref.as_ref();
         // What a crash left there is not what the status tells of, and only status is believed.
-        let known = seen.status.expires_at == Some(removed.given.ends);
+        let known = seen.status.expires_at == Some(removed.contents.ends);
         if !known || told.is_none_or(|told| told.name != removed.place.1) {
             return;
         }
@@ -309,7 +317,7 @@ impl Judge {
             .take(3)
             .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)));
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
-        let life = removed.given.ends.as_second() - removed.at.as_second();
+        let life = removed.contents.ends.as_second() - removed.at.as_second();
         let right = specs.all(|spec| {
             let Ok(spec) = spec else { return false };
             named(spec)
@@ -317,15 +325,15 @@ impl Judge {
                     let until = self.rules.get(which + 1).map(|(time, _)| *time);
                     let long = until.is_some_and(|until| until < since);
                     let long = long && world.blind_at < since;
-                    let say = rules.say_all(&seen.namespace, spec);
+                    let say = rules.answer_all(&seen.namespace, spec);
                     // A link ends with what policies allow now.
                     let once = spec.renew == Some(Renew::Never);
-                    long || matches!(say, Some(Say::Allowed(max, _)) if !once || life + GRACE < max)
+                    long || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life + GRACE < max)
                 })
         });
         if right {
             let who = format!("{}/{}", seen.namespace, seen.name);
-            self.wrong(world, format!("{who}: a Secret that lives was removed"));
+            self.report(world, format!("{who}: a Secret that lives was removed"));
         }
     }
 }
@@ -336,11 +344,11 @@ pub fn scope(store: &ClusterObjectStoreSpec) -> SessionScope {
     let assumed = credentials
         .assume_role
         .as_ref()
-        .map(|given| given.role.scope);
+        .map(|contents| contents.role.scope);
     let web = credentials
         .web_identity
         .as_ref()
-        .map(|given| given.role.scope);
+        .map(|contents| contents.role.scope);
     assumed.or(web).flatten().unwrap_or_default()
 }
 

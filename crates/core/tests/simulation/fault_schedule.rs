@@ -9,7 +9,7 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::rng::Rng;
 use crate::common::world::World;
-use crate::wants::{ENDPOINTS, NAMESPACES};
+use crate::random_specs::{ENDPOINTS, NAMESPACES};
 
 /// Objects and servers as they stand before anything happens.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -31,7 +31,7 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     }
     for endpoint in ENDPOINTS {
         let server = cloud.server(endpoint);
-        server.lax = rng.permille(250);
+        server.accepts_unsigned = rng.permille(250);
         server.ahead = *rng.pick(&[0, 0, 0, 7, -12, 45, -200]);
     }
 }
@@ -49,45 +49,45 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
                 TransportError::Tls,
                 TransportError::Timeout,
             ]);
-            world.say(|| format!("{endpoint} is down until {soon}: {how:?}"));
+            world.log(|| format!("{endpoint} is down until {soon}: {how:?}"));
             world.cloud.server(endpoint).down = Some(how);
-            world.meddler.mend.push((soon, endpoint.to_owned()));
+            world.faults.repairs.push((soon, endpoint.to_owned()));
         }
         3 => {
-            world.say(|| format!("{endpoint} is another program until {soon}"));
+            world.log(|| format!("{endpoint} is another program until {soon}"));
             world.cloud.server(endpoint).foreign = true;
-            world.meddler.mend.push((soon, endpoint.to_owned()));
+            world.faults.repairs.push((soon, endpoint.to_owned()));
         }
         4..7 => {
             let ahead = *rng.pick(&[0, 10, -14, 40, 120, -130, 200, 400, -1000]);
-            world.say(|| format!("{endpoint} is {ahead} s ahead"));
+            world.log(|| format!("{endpoint} is {ahead} s ahead"));
             world.cloud.server(endpoint).ahead = ahead;
         }
         7..9 => {
             let server = world.cloud.server(endpoint);
-            server.lax = !server.lax;
-            let lax = server.lax;
-            world.say(|| format!("{endpoint} is lax: {lax}"));
+            server.accepts_unsigned = !server.accepts_unsigned;
+            let accepts_unsigned = server.accepts_unsigned;
+            world.log(|| format!("{endpoint} accepts unsigned headers: {accepts_unsigned}"));
         }
         9 => {
             let region = *rng.pick(&[None, Some("eu-west-2"), Some("us-east-1")]);
-            world.say(|| format!("{endpoint} serves {region:?}"));
+            world.log(|| format!("{endpoint} serves {region:?}"));
             world.cloud.server(endpoint).region = region.map(str::to_owned);
         }
         10..13 => return bad_key(world, rng),
         13..15 => {
-            world.say(|| format!("the STS is away until {soon}"));
-            world.meddler.sts_down_until = soon;
+            world.log(|| format!("the STS is away until {soon}"));
+            world.faults.sts_down_until = soon;
         }
         15 | 16 => {
             let failure = listing_failure(rng);
-            world.say(|| format!("listings fail until {soon}: {failure:?}"));
+            world.log(|| format!("listings fail until {soon}: {failure:?}"));
             world.cloud.listings_fail = Some(failure);
-            world.meddler.mend.push((soon, String::new()));
+            world.faults.repairs.push((soon, String::new()));
         }
         _ => return object(world, rng),
     }
-    world.meddler.weather_at = world.meddler.weather_at.max(soon);
+    world.faults.store_faults_until = world.faults.store_faults_until.max(soon);
 }
 
 fn listing_failure(rng: &mut Rng) -> ListError {
@@ -115,13 +115,13 @@ fn bad_key(world: &mut World<Chaos>, rng: &mut Rng) {
     if !matches!(world.cloud.sources.get(source), Some(Source::Static { .. })) {
         return;
     }
-    world.say(|| format!("credentials {source:?}: a key that nobody knows"));
+    world.log(|| format!("credentials {source:?}: a key that nobody knows"));
     let id = world.cloud.new_key(None, false);
     if let Some(key) = world.cloud.keys.get_mut(&id) {
         key.revoked = Some(Timestamp::MIN);
     }
-    let given = Source::Static { key: id };
-    world.cloud.sources.insert(source.to_owned(), given);
+    let source_keys = Source::Static { key: id };
+    world.cloud.sources.insert(source.to_owned(), source_keys);
     world.cluster.touch_own_secret(source, now);
 }
 
@@ -144,7 +144,7 @@ fn object(world: &mut World<Chaos>, rng: &mut Rng) {
         format!("{namespace}/{name}")
     };
     let goes = rng.permille(400);
-    world.say(|| {
+    world.log(|| {
         format!(
             "the object {bucket}/{key:?} {}",
             if goes { "goes" } else { "comes" }
@@ -164,9 +164,9 @@ pub fn settle(world: &mut World<Chaos>) {
         server.foreign = false;
     }
     world.cloud.listings_fail = None;
-    world.meddler.mend.clear();
-    world.meddler.sts_down_until = Timestamp::MIN;
-    world.meddler.weather_at = world.now;
+    world.faults.repairs.clear();
+    world.faults.sts_down_until = Timestamp::MIN;
+    world.faults.store_faults_until = world.now;
 }
 
 /// The clock of everybody jumped.
@@ -178,10 +178,10 @@ pub fn clock_stepped(world: &mut World<Chaos>, by: i64) {
             at(time.as_second() + by)
         }
     };
-    let meddler = &mut world.meddler;
-    for (time, _) in &mut meddler.mend {
+    let faults = &mut world.faults;
+    for (time, _) in &mut faults.repairs {
         *time = moved(*time);
     }
-    meddler.sts_down_until = moved(meddler.sts_down_until);
-    meddler.weather_at = moved(meddler.weather_at);
+    faults.sts_down_until = moved(faults.sts_down_until);
+    faults.store_faults_until = moved(faults.store_faults_until);
 }

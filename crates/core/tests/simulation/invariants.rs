@@ -9,21 +9,21 @@ use jiff::Timestamp;
 use presigned_core::api::{ConditionStatus, KIND, PresignedUrlSpec, PresignedUrlStatus};
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen};
 
-use crate::allowed::{Rules, store};
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::world::{Kind, SECRETS, World};
-use crate::expected::expected;
-use crate::holds::{Known, usable};
+use crate::expected_status::expected;
+use crate::policy_oracle::{Rules, store};
+use crate::secret_invariants::{Known, usable};
 
 /// Seconds in which the operator reacts when all is well: a heal may wait for a minute, a watch lags, steps take seconds.
 pub const REACTION: i64 = 120;
 /// Seconds after trouble in which it is back at work: pauses grow to five minutes.
 pub const RECOVERY: i64 = 420;
 /// Seconds over which a change of a store is spread.
-pub const SPREAD: i64 = 300;
+pub const RESIGN_WITHIN: i64 = 300;
 /// Seconds by which knowledge of the policies may be old when a write lands.
-pub const HEARSAY: i64 = 300;
+pub const POLICY_STALENESS: i64 = 300;
 /// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its correction.
 const DOUBT: i64 = 900;
 /// Calls for one work in one minute.
@@ -31,18 +31,18 @@ const CALLS: u32 = 40;
 
 /// What the judge remembers.
 #[derive(Default)]
-pub struct Judge {
+pub struct InvariantChecker {
     /// What was found wrong.
-    pub verdicts: Vec<String>,
+    pub violations: Vec<String>,
     /// Nothing goes wrong from this time on.
     pub calm_since: Option<Timestamp>,
     pub specs: BTreeMap<(String, i64), Result<PresignedUrlSpec, String>>,
     pub rules: Vec<(Timestamp, Rules)>,
     pub stores: BTreeMap<String, Vec<(Timestamp, Option<presigned_core::engine::StoreSeen>)>>,
     /// By how much the clocks of servers were ever ahead.
-    pub aheads: BTreeSet<i64>,
+    pub clock_offsets: BTreeSet<i64>,
     /// Since when a server takes what was not signed.
-    pub lax_since: BTreeMap<String, Timestamp>,
+    pub accepts_unsigned_since: BTreeMap<String, Timestamp>,
     /// When each link that was told of ends.
     pub links: BTreeMap<String, Timestamp>,
     pub secrets: BTreeMap<(String, String), Known>,
@@ -51,20 +51,20 @@ pub struct Judge {
     calls: BTreeMap<ObjectKey, u32>,
     read: BTreeMap<String, String>,
     /// When people last did something.
-    noted: Option<Timestamp>,
+    last_action: Option<Timestamp>,
     notices_seen: usize,
     rounds: u64,
     /// Until when the operator's clock is in doubt, since it was stepped.
     doubted_until: Option<Timestamp>,
     /// Since when nothing stands in the way of a first issue, by uid.
-    could: BTreeMap<String, Timestamp>,
+    unblocked_since: BTreeMap<String, Timestamp>,
     /// When something last kept what is issued from being signed anew, by uid.
     held_back: BTreeMap<String, Timestamp>,
 }
 
-impl Judge {
-    pub fn wrong(&mut self, world: &World<Chaos>, what: impl std::fmt::Display) {
-        self.verdicts.push(format!("{}: {what}", world.now));
+impl InvariantChecker {
+    pub fn report(&mut self, world: &World<Chaos>, what: impl std::fmt::Display) {
+        self.violations.push(format!("{}: {what}", world.now));
     }
 
     /// The clock of everybody jumped by so much, to `now`.
@@ -79,30 +79,32 @@ impl Judge {
             }
         }
         for time in self
-            .lax_since
+            .accepts_unsigned_since
             .values_mut()
             .chain(self.held_back.values_mut())
         {
             *time = at(time.as_second() + by);
         }
-        self.could.clear();
+        self.unblocked_since.clear();
     }
 
     /// Takes note of what people did.
-    pub fn note(&mut self, world: &World<Chaos>) {
-        self.noted = Some(world.now);
+    pub fn record_inputs(&mut self, world: &World<Chaos>) {
+        self.last_action = Some(world.now);
         for seen in world.cluster.resources.values() {
             self.specs
                 .entry((seen.uid.to_string(), seen.generation))
                 .or_insert_with(|| seen.spec.clone().map(|spec| *spec));
         }
         for (endpoint, server) in &world.cloud.servers {
-            self.aheads.insert(server.ahead);
-            if server.lax {
+            self.clock_offsets.insert(server.ahead);
+            if server.accepts_unsigned {
                 let now = world.now;
-                self.lax_since.entry(endpoint.clone()).or_insert(now);
+                self.accepts_unsigned_since
+                    .entry(endpoint.clone())
+                    .or_insert(now);
             } else {
-                self.lax_since.remove(endpoint);
+                self.accepts_unsigned_since.remove(endpoint);
             }
         }
         let rules = Rules::of(&world.cluster);
@@ -122,17 +124,17 @@ impl Judge {
     }
 
     /// Looks at everything.
-    pub fn look(&mut self, world: &mut World<Chaos>) {
-        for wrong in std::mem::take(&mut world.wrongs) {
-            self.wrong(world, wrong);
+    pub fn check(&mut self, world: &mut World<Chaos>) {
+        for wrong in std::mem::take(&mut world.violations) {
+            self.report(world, wrong);
         }
-        for crime in std::mem::take(&mut world.cluster.crimes) {
-            self.wrong(world, format!("a foreign Secret was touched: {crime}"));
+        for crime in std::mem::take(&mut world.cluster.violations) {
+            self.report(world, format!("a foreign Secret was touched: {crime}"));
         }
-        for written in std::mem::take(&mut world.meddler.written) {
+        for written in std::mem::take(&mut world.faults.written) {
             self.write(world, &written);
         }
-        for removed in std::mem::take(&mut world.meddler.removed) {
+        for removed in std::mem::take(&mut world.faults.removed) {
             self.removed(world, &removed);
         }
         self.count_calls(world);
@@ -165,8 +167,8 @@ impl Judge {
             .iter()
             .filter_map(|work| world.faulted.get(work))
             .copied()
-            .chain([world.blind_at, world.meddler.outage_until])
-            .chain([world.meddler.weather_at, world.meddler.sts_down_until])
+            .chain([world.blind_at, world.faults.outage_until])
+            .chain([world.faults.store_faults_until, world.faults.sts_down_until])
             .max()
             .unwrap_or(world.now);
         let now = world.now.as_second();
@@ -189,7 +191,7 @@ impl Judge {
         if ending || seen.status.revision.is_some() {
             return;
         }
-        let since = self.noted.unwrap_or(world.now);
+        let since = self.last_action.unwrap_or(world.now);
         let time = if world.settings.concurrency < 8 {
             180
         } else {
@@ -197,17 +199,20 @@ impl Judge {
         };
         // A Secret that is not the operator's is not watched: whether it has gone is asked every five minutes.
         let asked = if conflicts(&seen.status) { 300 } else { 0 };
-        let could = Self::had_time(world, seen, since, time)
+        let unblocked = Self::had_time(world, seen, since, time)
             && expected(world, self, seen).ready == Some(true);
-        if !could {
-            self.could.remove(&*seen.uid);
+        if !unblocked {
+            self.unblocked_since.remove(&*seen.uid);
             return;
         }
         // What stood in its way, a Secret of the name perhaps, may have gone a moment ago.
-        let since = *self.could.entry(seen.uid.to_string()).or_insert(world.now);
+        let since = *self
+            .unblocked_since
+            .entry(seen.uid.to_string())
+            .or_insert(world.now);
         if world.now.as_second() > since.as_second() + asked + time {
             let who = format!("{}/{}", seen.namespace, seen.name);
-            self.wrong(world, format!("{who} waits for its first issue"));
+            self.report(world, format!("{who} waits for its first issue"));
         }
     }
 
@@ -223,7 +228,7 @@ impl Judge {
         }
         let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
         let Some(secret_ref) = &seen.status.secret_ref else {
-            return self.wrong(world, format!("{who} is Ready without a Secret"));
+            return self.report(world, format!("{who} is Ready without a Secret"));
         };
         let place = (seen.namespace.clone(), secret_ref.name.clone());
         let acted = world
@@ -243,7 +248,7 @@ impl Judge {
                 let gone = world.cluster.deleted_by_others.get(&place);
                 let since = gone.copied().map_or(acted, |gone| gone.max(acted));
                 if Self::had_time(world, seen, since, REACTION) {
-                    self.wrong(
+                    self.report(
                         world,
                         format!("{who} is Ready, and its Secret is not there"),
                     );
@@ -256,8 +261,8 @@ impl Judge {
         {
             return;
         }
-        if let Err(why) = self.holds(world, seen, secret, acted) {
-            self.wrong(world, format!("{who} is Ready, but {why}"));
+        if let Err(why) = self.check_secret(world, seen, secret, acted) {
+            self.report(world, format!("{who} is Ready, but {why}"));
         }
     }
 
@@ -278,7 +283,7 @@ impl Judge {
             let calls = self.calls.entry(work.clone()).or_default();
             *calls += 1;
             if *calls == CALLS {
-                self.wrong(
+                self.report(
                     world,
                     format!("{work:?} made {CALLS} calls within a minute"),
                 );
@@ -290,8 +295,8 @@ impl Judge {
     fn expired_secrets(&mut self, world: &World<Chaos>) {
         let mut found = Vec::new();
         for ((namespace, name), secret) in &world.cluster.secrets {
-            let given = self.given(secret).ok();
-            let Some(given) = given.filter(|given| world.now > given.ends) else {
+            let contents = self.contents(secret).ok();
+            let Some(contents) = contents.filter(|contents| world.now > contents.ends) else {
                 continue;
             };
             let owner = secret
@@ -321,16 +326,16 @@ impl Judge {
             // By a clock in doubt nothing has ended for sure: what is dead stays until the doubt is over.
             let due = self
                 .doubted_until
-                .map_or(given.ends, |doubt| doubt.max(given.ends));
+                .map_or(contents.ends, |doubt| doubt.max(contents.ends));
             if Self::had_time(world, seen, due, 120) {
                 found.push(format!(
                     "the Secret {namespace}/{name} of {} holds a URL that ended at {}",
-                    seen.name, given.ends
+                    seen.name, contents.ends
                 ));
             }
         }
         for what in found {
-            self.wrong(world, what);
+            self.report(world, what);
         }
     }
 
@@ -360,7 +365,7 @@ impl Judge {
         }
         for text in texts {
             if let Some(word) = SECRETS.iter().find(|word| text.contains(**word)) {
-                self.wrong(world, format!("{word} stands in words for people"));
+                self.report(world, format!("{word} stands in words for people"));
             }
         }
     }

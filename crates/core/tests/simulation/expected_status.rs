@@ -3,12 +3,12 @@
 use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew, SessionScope, Verify};
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
-use crate::allowed::{Rules, S3Request, Say, What, ask};
 use crate::chaos::Chaos;
 use crate::common::world::World;
-use crate::holds::{keeps, server, store_of, usable};
-use crate::judge::Judge;
-use crate::writes::{safe, scope, trusted};
+use crate::invariants::InvariantChecker;
+use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
+use crate::secret_invariants::{keeps, server, store_of, usable};
+use crate::write_invariants::{safe, scope, trusted};
 
 /// Seconds of calm after which everything was looked at and renewed at least once.
 pub const LATE: i64 = 13 * 3600;
@@ -58,12 +58,16 @@ fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) 
 }
 
 /// What the status of a resource must say now.
-pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) -> Expected {
+pub fn expected(
+    world: &World<Chaos>,
+    checker: &InvariantChecker,
+    seen: &PresignedUrlSeen,
+) -> Expected {
     let now = world.now;
-    let late = judge
+    let late = checker
         .calm_since
         .is_some_and(|since| now.as_second() > since.as_second() + LATE);
-    let link = judge.links.get(&*seen.uid);
+    let link = checker.links.get(&*seen.uid);
     if link.is_some_and(|end| *end <= now) {
         return Expected {
             allowed: None,
@@ -77,13 +81,13 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) ->
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
     let rules = Rules::of(&world.cluster);
     let say = rules
-        .say_all(&seen.namespace, spec)
+        .answer_all(&seen.namespace, spec)
         .filter(|_| !twice && keys.iter().all(|key| safe(key)));
     let most = match say {
         None => return failed("InvalidSpec", ConditionStatus::Unknown),
-        Some(Say::Denied) => return failed("PolicyDenied", ConditionStatus::False),
-        Some(Say::Unknown) => return lives_on(ConditionStatus::Unknown),
-        Some(Say::Allowed(_, most)) => most,
+        Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
+        Some(PolicyAnswer::Unknown) => return lives_on(ConditionStatus::Unknown),
+        Some(PolicyAnswer::Allowed(_, most)) => most,
     };
     let allowed = ConditionStatus::True;
     let blind = world.settings.secret_access == SecretAccess::None;
@@ -116,7 +120,7 @@ pub fn expected(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) ->
         if !late {
             return lives_on(allowed);
         }
-        if server(world, store).lax && !trusted(store) {
+        if server(world, store).accepts_unsigned && !trusted(store) {
             return failing(world, seen, "UnsignedHeadersAccepted");
         }
     }
@@ -172,13 +176,13 @@ fn listing(
     }
     let mut found = Vec::new();
     for key in kept.into_iter().filter(|key| safe(key)) {
-        let ask = S3Request {
-            ..ask(&seen.namespace, spec, What::Key(key))
+        let ask = PolicyQuery {
+            ..ask(&seen.namespace, spec, ObjectScope::Key(key))
         };
-        match rules.say(&ask) {
-            Say::Allowed(..) => found.push(key.clone()),
-            Say::Unknown => return Err("PolicyUnknown"),
-            Say::Denied => {}
+        match rules.answer(&ask) {
+            PolicyAnswer::Allowed(..) => found.push(key.clone()),
+            PolicyAnswer::Unknown => return Err("PolicyUnknown"),
+            PolicyAnswer::Denied => {}
         }
     }
     let least = list.and_then(|list| list.min_objects).unwrap_or(1);

@@ -31,7 +31,7 @@ fn rotate_to_a_bad_key(scene: &mut Scene) -> String {
 }
 
 #[test]
-fn a_new_key_that_cannot_work_is_not_used_and_a_mended_one_is() {
+fn a_new_key_that_cannot_work_is_not_used_and_a_fixed_one_is() {
     let mut scene = Scene::issued("dl");
     let url = scene.url("dl");
     assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));

@@ -128,7 +128,7 @@ fn required_means_that_only_what_worked_is_published() {
 }
 
 #[test]
-fn who_mended_it_asks_for_a_renewal_and_need_not_wait_for_the_next_look() {
+fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
     let mut scene = with(Some(Verify::Require));
     server(&mut scene).down = Some(TransportError::Tls);
     scene.run(60);
@@ -141,7 +141,7 @@ fn who_mended_it_asks_for_a_renewal_and_need_not_wait_for_the_next_look() {
         scene.0.cluster.annotate(NS, "dl", value, now);
         scene.run(2);
     };
-    ask(&mut scene, "mended");
+    ask(&mut scene, "fixed");
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 
     let mut scene = with(Some(Verify::Require));

@@ -13,7 +13,7 @@ use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
 use crate::common::world::{execute, place};
-use crate::forgeries::{any_bucket, longer, misread, unjudged};
+use crate::forgeries::{any_bucket, longer, misread, without_decision};
 
 /// A bug between the engine and the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum Bug {
     /// Each renewal writes the Secret twice.
     WritesTwice,
     /// Each look at a Secret gives rise to the next.
-    LooksForEver,
+    ReconcilesForEver,
     /// A refused resource keeps its Secret.
     KeepsDenied,
     /// A Secret of dead URLs stays.
@@ -56,7 +56,7 @@ pub enum Bug {
     /// A Secret that was edited is said to be as it was written.
     OverlooksDrift,
     /// A key that is listed gets a URL, whatever policies say of it.
-    SignsUnjudged,
+    SignsWithoutDecision,
     /// A form has no condition of its bucket.
     FormOfAnyBucket,
     /// A link is renewed.
@@ -68,24 +68,24 @@ pub enum Bug {
     /// The clocks of stores are not heeded.
     DropsSkew,
     /// A store that takes headers that nobody signed is taken for one that rejects them.
-    TrustsLaxStore,
+    TrustsStoreWithUnsignedHeaders,
     /// Each try is taken for one that worked.
-    PublishesUnproven,
+    PublishesUnverified,
     /// Sessions are not narrowed.
     WidensSessions,
     /// A URL that lives is taken for dead at a start.
-    TakesForDead,
+    TakesForExpired,
 }
 
 /// A planted bug with what it has to remember.
-pub struct Sabotage {
+pub struct PlantedBug {
     bug: Bug,
     now: Timestamp,
     ends: BTreeMap<Place, Timestamp>,
     backlog: Vec<(Timestamp, ObjectKey, Step)>,
 }
 
-impl Sabotage {
+impl PlantedBug {
     pub fn new(bug: Bug) -> Self {
         Self {
             bug,
@@ -107,7 +107,7 @@ impl Sabotage {
     ) -> Option<StepResult> {
         let standing = place(step).and_then(|place| cluster.secrets.get(&place).cloned());
         let forged = |write| match self.bug {
-            Bug::SignsUnjudged => unjudged(write, cloud),
+            Bug::SignsWithoutDecision => without_decision(write, cloud),
             Bug::FormOfAnyBucket => any_bucket(write, cloud),
             _ => None,
         };
@@ -235,7 +235,7 @@ impl Sabotage {
             (Bug::LeaksUrl, Step::WriteStatus { .. }) => {
                 Some(leaking_status(cluster, cloud, work, step, now))
             }
-            (Bug::LooksForEver, Step::InspectSecret { data: true, .. }) => {
+            (Bug::ReconcilesForEver, Step::InspectSecret { data: true, .. }) => {
                 let result = execute(cluster, cloud, work, step, now);
                 cluster.edit_secret(&place(step)?, now, |secret| {
                     let looks = secret.annotations.len().to_string();
@@ -300,7 +300,7 @@ impl Sabotage {
         }
     }
 
-    pub fn hears(&mut self, event: Event) -> Option<Event> {
+    pub fn filter_event(&mut self, event: Event) -> Option<Event> {
         match (self.bug, event) {
             (Bug::IgnoresPolicies, Event::Policy(Change::Apply(_) | Change::Delete(_))) => None,
             (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
@@ -330,7 +330,7 @@ impl Sabotage {
                 seen.status = Box::default();
                 Change::InitApply(seen)
             }
-            (Bug::TakesForDead, Change::InitApply(mut seen)) => {
+            (Bug::TakesForExpired, Change::InitApply(mut seen)) => {
                 let now = self.now;
                 seen.status.expires_at = seen.status.expires_at.map(|end| end.min(now));
                 Change::InitApply(seen)

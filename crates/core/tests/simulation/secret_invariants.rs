@@ -9,7 +9,6 @@ use presigned_core::api::{
 use presigned_core::engine::{PresignedUrlSeen, StoreSeen};
 use presigned_core::issue::data_hash;
 
-use crate::allowed::store;
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::cloud::{Server, Source};
@@ -17,49 +16,50 @@ use crate::common::cluster::Secret;
 use crate::common::iam;
 use crate::common::post_form::Form;
 use crate::common::world::World;
-use crate::given::{Call, Given};
-use crate::judge::{Judge, REACTION, RECOVERY, SPREAD, ready_generation};
-use crate::wants::PUBLIC;
+use crate::invariants::{InvariantChecker, REACTION, RECOVERY, RESIGN_WITHIN, ready_generation};
+use crate::policy_oracle::store;
+use crate::random_specs::PUBLIC;
+use crate::secret_contents::{Call, SecretContents};
 
 /// Seconds after which a store's clock is known: it is looked at hourly.
-pub const LOOKED: i64 = 5400;
+pub const PROBE_AGE: i64 = 5400;
 
 /// What was found in one version of a Secret.
 pub struct Known {
-    given: Result<Rc<Given>, String>,
+    contents: Result<Rc<SecretContents>, String>,
     hash: String,
     accepted: Option<Result<(), String>>,
 }
 
-impl Judge {
+impl InvariantChecker {
     fn known(&mut self, secret: &Secret) -> &mut Known {
         let version = (secret.uid.clone(), secret.resource_version.clone());
         self.secrets.entry(version).or_insert_with(|| Known {
-            given: Given::of(&secret.data).map(Rc::new),
+            contents: SecretContents::of(&secret.data).map(Rc::new),
             hash: data_hash(secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice()))),
             accepted: None,
         })
     }
 
-    pub fn given(&mut self, secret: &Secret) -> Result<Rc<Given>, String> {
-        self.known(secret).given.clone()
+    pub fn contents(&mut self, secret: &Secret) -> Result<Rc<SecretContents>, String> {
+        self.known(secret).contents.clone()
     }
 
     /// Whether a Secret holds what the status says of it.
-    pub fn holds(
+    pub fn check_secret(
         &mut self,
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
         secret: &Secret,
         acted: Timestamp,
     ) -> Result<(), String> {
-        let given = self.given(secret)?;
+        let contents = self.contents(secret)?;
         let told = seen.status.secret_ref.as_ref();
         let same = told.is_some_and(|told| told.data_hash == self.known(secret).hash);
-        if same && seen.status.expires_at != Some(given.ends) {
+        if same && seen.status.expires_at != Some(contents.ends) {
             return Err("status.expiresAt is not the true end".to_owned());
         }
-        let objects = u32::try_from(given.entries.len()).unwrap();
+        let objects = u32::try_from(contents.entries.len()).unwrap();
         if same && seen.status.objects != Some(objects) {
             return Err(format!(
                 "it holds {objects} objects, and status says otherwise"
@@ -77,14 +77,14 @@ impl Judge {
         } else {
             15
         };
-        if now >= given.ends && Self::had_time(world, seen, given.ends, slack) {
-            return Err(format!("the URL ended at {}", given.ends));
+        if now >= contents.ends && Self::had_time(world, seen, contents.ends, slack) {
+            return Err(format!("the URL ended at {}", contents.ends));
         }
-        self.in_time(world, seen, &given)?;
-        if now < given.ends {
-            self.accepted(world, seen, secret, &given)?;
+        self.in_time(world, seen, &contents)?;
+        if now < contents.ends {
+            self.accepted(world, seen, secret, &contents)?;
         }
-        self.right_object(world, seen, &given)
+        self.right_object(world, seen, &contents)
     }
 
     /// Whether each part ends when the Secret says, by the clock of the server that it is for.
@@ -92,16 +92,16 @@ impl Judge {
         &self,
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
-        given: &Given,
+        contents: &SecretContents,
     ) -> Result<(), String> {
-        for entry in &given.entries {
+        for entry in &contents.entries {
             let parts = &entry.parts;
-            let correction = parts.end.as_second() - given.ends.as_second();
+            let correction = parts.end.as_second() - contents.ends.as_second();
             let told = format!(
                 "expires-at tells {}, and the URL ends {}",
-                given.ends, parts.end
+                contents.ends, parts.end
             );
-            if correction != 0 && !self.aheads.contains(&correction) {
+            if correction != 0 && !self.clock_offsets.contains(&correction) {
                 return Err(told);
             }
             let ahead = clock(world, seen, &parts.origin);
@@ -109,7 +109,7 @@ impl Judge {
             let told_apart = parts.origin != PUBLIC || usable(world, seen);
             let known = told_apart
                 && self.calm_since.is_some_and(|since| {
-                    parts.start.as_second() - correction > since.as_second() + LOOKED
+                    parts.start.as_second() - correction > since.as_second() + PROBE_AGE
                 });
             let right = if ahead.abs() > 15 { ahead } else { 0 };
             if known && correction != right {
@@ -129,9 +129,9 @@ impl Judge {
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
         secret: &Secret,
-        given: &Given,
+        contents: &SecretContents,
     ) -> Result<(), String> {
-        for entry in &given.entries {
+        for entry in &contents.entries {
             let key = world.cloud.keys.get(&entry.parts.access_key_id);
             let Some(revoked) = key.and_then(|key| key.revoked) else {
                 continue;
@@ -140,8 +140,8 @@ impl Judge {
                 continue;
             }
             let changed = self.store_changed(seen).max(revoked);
-            if Self::had_time(world, seen, changed, SPREAD + REACTION)
-                && self.had_leave(world, seen, SPREAD + RECOVERY)
+            if Self::had_time(world, seen, changed, RESIGN_WITHIN + REACTION)
+                && self.had_leave(world, seen, RESIGN_WITHIN + RECOVERY)
             {
                 return Err("its key was revoked".to_owned());
             }
@@ -149,7 +149,7 @@ impl Judge {
         }
         self.known(secret)
             .accepted
-            .get_or_insert_with(|| given.accepted(&world.cloud))
+            .get_or_insert_with(|| contents.accepted(&world.cloud))
             .clone()
     }
 
@@ -158,19 +158,20 @@ impl Judge {
         &self,
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
-        given: &Given,
+        contents: &SecretContents,
     ) -> Result<(), String> {
         let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
         let mut specs = (observed..=seen.generation)
             .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
             .filter_map(|spec| spec.as_ref().ok());
-        if specs.any(|spec| fits(spec, given) && self.right_origin(world, seen, spec, given)) {
+        if specs.any(|spec| fits(spec, contents) && self.right_origin(world, seen, spec, contents))
+        {
             return Ok(());
         }
-        let first = given.entries.first().map(|entry| &entry.parts);
+        let first = contents.entries.first().map(|entry| &entry.parts);
         Err(format!(
             "the URL is for {} {}{}",
-            given.method,
+            contents.method,
             first.map_or("nothing", |parts| &parts.origin),
             first.map_or("", |parts| &parts.path),
         ))
@@ -181,12 +182,12 @@ impl Judge {
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
         spec: &PresignedUrlSpec,
-        given: &Given,
+        contents: &SecretContents,
     ) -> bool {
-        let Some(entry) = given.entries.first() else {
+        let Some(entry) = contents.entries.first() else {
             return true;
         };
-        let window = at(world.now.as_second() - SPREAD - REACTION - RECOVERY);
+        let window = at(world.now.as_second() - RESIGN_WITHIN - REACTION - RECOVERY);
         let none = Vec::new();
         let history = self.stores.get(store(spec)).unwrap_or(&none);
         // What was in force within the window, or is the last that could be used: a store that is gone or cannot be
@@ -198,7 +199,7 @@ impl Judge {
                 let mut later = history[which + 1..].iter();
                 let next = later.find(|(_, later)| readable(later.as_ref()).is_some());
                 let until = next.map_or(Timestamp::MAX, |(time, _)| *time);
-                let recent = until >= window || !Self::had_time(world, seen, until, SPREAD);
+                let recent = until >= window || !Self::had_time(world, seen, until, RESIGN_WITHIN);
                 readable(store.as_ref()).filter(|_| recent)
             });
         origins.any(|store| {
@@ -215,7 +216,7 @@ impl Judge {
             // An endpoint that is gone or cannot work, or credentials that cannot be had, leave the old URL in place.
             wanted.as_ref() == Some(&entry.parts.origin)
                 || wanted.is_none()
-                || !self.had_leave(world, seen, SPREAD + RECOVERY)
+                || !self.had_leave(world, seen, RESIGN_WITHIN + RECOVERY)
         })
     }
 
@@ -271,8 +272,8 @@ pub fn source(store: &ClusterObjectStoreSpec) -> String {
         &credentials.web_identity,
     ) {
         (Some(secret), _, _) => secret.name.clone(),
-        (_, Some(given), _) => given.role.role_arn.clone(),
-        (_, _, Some(given)) => given.role.role_arn.clone(),
+        (_, Some(contents), _) => contents.role.role_arn.clone(),
+        (_, _, Some(contents)) => contents.role.role_arn.clone(),
         (None, None, None) => String::new(),
     }
 }
@@ -297,29 +298,32 @@ pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
 }
 
 /// Whether a Secret's content is what a spec asks for.
-fn fits(spec: &PresignedUrlSpec, given: &Given) -> bool {
+fn fits(spec: &PresignedUrlSpec, contents: &SecretContents) -> bool {
     let method = spec.method.unwrap_or_default();
-    let keys: Vec<&str> = given
+    let keys: Vec<&str> = contents
         .entries
         .iter()
         .map(|entry| entry.key.as_str())
         .collect();
-    let bucket = given
+    let bucket = contents
         .entries
         .iter()
         .all(|entry| entry.bucket == spec.bucket);
-    let form = given.entries.first().and_then(|entry| match &entry.call {
-        Call::Form(form) => Some(form),
-        Call::Url(_) => None,
-    });
+    let form = contents
+        .entries
+        .first()
+        .and_then(|entry| match &entry.call {
+            Call::Form(form) => Some(form),
+            Call::Url(_) => None,
+        });
     let objects = match (&spec.key, &spec.keys, &spec.prefix, form) {
-        (Some(key), None, None, None) => !given.many && keys == [key],
+        (Some(key), None, None, None) => !contents.many && keys == [key],
         (Some(key), None, None, Some(form)) => !form.under && keys == [key],
-        (None, Some(wanted), None, None) => given.many && keys == *wanted,
+        (None, Some(wanted), None, None) => contents.many && keys == *wanted,
         (None, None, Some(prefix), Some(form)) => form.under && keys == [prefix],
         (None, None, Some(prefix), None) => {
             let list = spec.list.as_deref();
-            given.many && keys.iter().all(|key| keeps(prefix, list, key))
+            contents.many && keys.iter().all(|key| keeps(prefix, list, key))
         }
         _ => false,
     };
@@ -328,11 +332,11 @@ fn fits(spec: &PresignedUrlSpec, given: &Given) -> bool {
         formats.sort();
         formats
     };
-    let formats = !given.many
-        || sorted(&given.formats) == sorted(spec.formats.as_deref().unwrap_or_default());
+    let formats = !contents.many
+        || sorted(&contents.formats) == sorted(spec.formats.as_deref().unwrap_or_default());
     let form = form.is_none_or(|form| spec.post.as_deref().is_some_and(|post| is_of(form, post)));
-    let is_form = (method == Method::Post) == given.method.eq("POST");
-    given.method == method.as_str() && is_form && bucket && objects && formats && form
+    let is_form = (method == Method::Post) == contents.method.eq("POST");
+    contents.method == method.as_str() && is_form && bucket && objects && formats && form
 }
 
 /// Whether a form asks for what the options say.
@@ -348,7 +352,7 @@ fn is_of(form: &Form, post: &PostOptions) -> bool {
             == post
                 .metadata
                 .as_ref()
-                .is_some_and(|given| !given.is_empty())
+                .is_some_and(|contents| !contents.is_empty())
 }
 
 /// Whether a listing keeps a key; the globs of this simulation need no more than a policy's stars.

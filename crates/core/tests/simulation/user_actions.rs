@@ -9,9 +9,9 @@ use crate::common::cloud::Source;
 use crate::common::cluster::Place;
 use crate::common::rng::Rng;
 use crate::common::world::World;
-use crate::wants::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
-use crate::wants::{policy, resource, store};
-use crate::weather;
+use crate::fault_schedule;
+use crate::random_specs::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
+use crate::random_specs::{policy, resource, store};
 
 /// The world as it stands before anything happens.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -45,7 +45,7 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
             .sources
             .insert(role.to_owned(), Source::Sessions { length, current });
     }
-    weather::begin(world, rng);
+    fault_schedule::begin(world, rng);
     for name in STORES {
         let spec = store(rng);
         world.cluster.put_store(name, Ok(spec), now);
@@ -111,7 +111,7 @@ fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
         };
     }
     let now = world.now;
-    world.say(|| format!("apply {namespace}/{name} {spec:?}"));
+    world.log(|| format!("apply {namespace}/{name} {spec:?}"));
     let spec = if rng.permille(20) {
         Err("the model cannot parse it".to_owned())
     } else {
@@ -129,7 +129,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
         0..18 => apply(world, rng),
         18..22 => {
             if let Some((namespace, name)) = some_resource {
-                world.say(|| format!("delete {namespace}/{name}"));
+                world.log(|| format!("delete {namespace}/{name}"));
                 let old = world.cluster.resources[&(namespace.clone(), name.clone())]
                     .spec
                     .clone()
@@ -144,7 +144,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
         }
         22..26 => {
             if let Some((namespace, name)) = some_resource {
-                world.say(|| format!("annotate {namespace}/{name}"));
+                world.log(|| format!("annotate {namespace}/{name}"));
                 world
                     .cluster
                     .annotate(&namespace, &name, &now.as_second().to_string(), now);
@@ -160,7 +160,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
                 .is_some_and(|namespace| !namespace.deleting)
             {
                 let team = *rng.pick(&["x", "x", "y"]);
-                world.say(|| format!("namespace {name} gets team={team}"));
+                world.log(|| format!("namespace {name} gets team={team}"));
                 world.cluster.put_namespace(name, &[("team", team)], now);
             }
         }
@@ -177,7 +177,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
             let name = *rng.pick(&["shared", "dl", "up", "other"]);
             if world.cluster.namespaces.contains_key(namespace) {
                 let place = (namespace.to_owned(), name.to_owned());
-                world.say(|| format!("somebody creates the Secret {place:?}"));
+                world.log(|| format!("somebody creates the Secret {place:?}"));
                 world.cluster.create_foreign_secret(&place, now);
             }
         }
@@ -189,7 +189,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
                 .filter(|(_, secret)| secret.owners.is_empty())
                 .map(|(place, _)| place.clone());
             if let Some(place) = rng.pick_owned(foreign.collect::<Vec<_>>()) {
-                world.say(|| format!("somebody deletes the foreign Secret {place:?}"));
+                world.log(|| format!("somebody deletes the foreign Secret {place:?}"));
                 world.cluster.delete_secret_by_hand(&place, now);
             }
         }
@@ -208,15 +208,15 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
         }
         95..98 => {
             let until = at(now.as_second() + rng.range(10, 1200));
-            world.say(|| format!("the API server is away until {until}"));
-            world.meddler.outage_until = until;
+            world.log(|| format!("the API server is away until {until}"));
+            world.faults.outage_until = until;
         }
         98..100 => {
             let by = *rng.pick(&[60, 3600, 20_000, -45, -600, -5000]);
             world.step_clock(by);
-            weather::clock_stepped(world, by);
+            fault_schedule::clock_stepped(world, by);
         }
-        _ => weather::change(world, rng),
+        _ => fault_schedule::change(world, rng),
     }
 }
 
@@ -226,17 +226,17 @@ fn edit_policy(world: &mut World<Chaos>, rng: &mut Rng) {
     match rng.range(0, 10) {
         0..6 => {
             let spec = policy(rng);
-            world.say(|| format!("policy {name} becomes {spec:?}"));
+            world.log(|| format!("policy {name} becomes {spec:?}"));
             world.cluster.put_policy(name, Ok(spec), now);
         }
         6 => {
-            world.say(|| format!("policy {name} breaks"));
+            world.log(|| format!("policy {name} breaks"));
             world
                 .cluster
                 .put_policy(name, Err("the model misspelt a field".to_owned()), now);
         }
         _ => {
-            world.say(|| format!("policy {name} is deleted"));
+            world.log(|| format!("policy {name} is deleted"));
             world.cluster.delete_policy(name, now);
         }
     }
@@ -253,7 +253,7 @@ fn end_namespace(world: &mut World<Chaos>, rng: &mut Rng) {
     {
         None => world.cluster.put_namespace(name, &[("team", "x")], now),
         Some(false) => {
-            world.say(|| format!("namespace {name} begins to end"));
+            world.log(|| format!("namespace {name} begins to end"));
             world.cluster.terminate_namespace(name, now);
         }
         Some(true) => finish(world, name, now),
@@ -261,7 +261,7 @@ fn end_namespace(world: &mut World<Chaos>, rng: &mut Rng) {
 }
 
 fn finish(world: &mut World<Chaos>, name: &str, now: Timestamp) {
-    world.say(|| format!("namespace {name} is gone"));
+    world.log(|| format!("namespace {name} is gone"));
     world.cluster.finish_namespace(name, now);
 }
 
@@ -271,21 +271,21 @@ fn edit_store(world: &mut World<Chaos>, rng: &mut Rng) {
     match rng.range(0, 12) {
         0..9 => {
             let spec = store(rng);
-            world.say(|| format!("store {name} becomes {spec:?}"));
+            world.log(|| format!("store {name} becomes {spec:?}"));
             world.cluster.put_store(name, Ok(spec), now);
         }
         9 => {
-            world.say(|| format!("store {name} breaks"));
+            world.log(|| format!("store {name} breaks"));
             world
                 .cluster
                 .put_store(name, Err("the model cannot parse it".to_owned()), now);
         }
         10 => {
-            world.say(|| format!("store {name} is deleted"));
+            world.log(|| format!("store {name} is deleted"));
             world.cluster.delete_store(name, now);
         }
         _ => {
-            world.say(|| format!("store {name} is replaced"));
+            world.log(|| format!("store {name} is replaced"));
             let spec = store(rng);
             world.cluster.delete_store(name, now);
             world.cluster.put_store(name, Ok(spec), now);
@@ -301,12 +301,12 @@ fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
     match rng.range(roll, 10) {
         0..5 => {
             let old_until = at(now.as_second() + *rng.pick(&[1, 3600, 7200, 100_000]));
-            world.say(|| format!("credentials {source:?}: a new key, the old until {old_until}"));
+            world.log(|| format!("credentials {source:?}: a new key, the old until {old_until}"));
             world.cloud.rotate_static(source, old_until);
         }
         5..7 => {
             let length = *rng.pick(&[900, 3600, 43_200]);
-            world.say(|| format!("credentials {source:?}: sessions of {length} s"));
+            world.log(|| format!("credentials {source:?}: sessions of {length} s"));
             let current = None;
             world
                 .cloud
@@ -314,14 +314,14 @@ fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
                 .insert(source.to_owned(), Source::Sessions { length, current });
         }
         7 => {
-            world.say(|| format!("credentials {source:?}: no end is told"));
+            world.log(|| format!("credentials {source:?}: no end is told"));
             world
                 .cloud
                 .sources
                 .insert(source.to_owned(), Source::Endless);
         }
         _ => {
-            world.say(|| format!("credentials {source:?}: nothing is there"));
+            world.log(|| format!("credentials {source:?}: nothing is there"));
             world
                 .cloud
                 .sources
@@ -336,7 +336,7 @@ fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
 fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
     let now = world.now;
     let how = rng.range(0, 10);
-    world.say(|| format!("somebody edits the Secret {place:?} ({how})"));
+    world.log(|| format!("somebody edits the Secret {place:?} ({how})"));
     if how < 2 {
         world.cluster.delete_secret_by_hand(place, now);
         return;
@@ -364,7 +364,7 @@ fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
 /// Ends what would never end by itself, so that the world can settle.
 pub fn settle(world: &mut World<Chaos>) {
     let now = world.now;
-    weather::settle(world);
+    fault_schedule::settle(world);
     for name in NAMESPACES {
         if world
             .cluster

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use presigned_core::api::{ConditionStatus, KIND, Verify};
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 
-use crate::allowed::seconds;
 use crate::chaos::Chaos;
 use crate::common::world::{Kind, Record, World};
-use crate::expected::{Expected, expected};
-use crate::given::Given;
-use crate::judge::{Judge, ready};
+use crate::expected_status::{Expected, expected};
+use crate::invariants::{InvariantChecker, ready};
+use crate::policy_oracle::seconds;
+use crate::secret_contents::SecretContents;
 
 /// A write that is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
@@ -45,7 +45,7 @@ pub fn count(world: &World<Chaos>) -> Count {
 }
 
 /// Promise 11: one Secret and one status a renewal, and no Event.
-pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
+pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &Count) {
     for (uid, after) in count(world) {
         let before = before.get(&uid).copied().unwrap_or_default();
         let (secrets, statuses) = (after.0 - before.0, after.1 - before.1);
@@ -60,38 +60,38 @@ pub fn renewals(world: &World<Chaos>, judge: &mut Judge, before: &Count) {
             continue;
         }
         if statuses.abs_diff(secrets) > 1 {
-            judge.verdicts.push(format!(
+            checker.violations.push(format!(
                 "{uid}: {secrets} writes of the Secret and {statuses} of the status in renewals"
             ));
         }
         if notices > 0 {
-            judge
-                .verdicts
+            checker
+                .violations
                 .push(format!("{uid}: {notices} Events in {secrets} renewals"));
         }
     }
 }
 
 /// Every status is right, and nothing of ours lies about.
-pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
+pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
     for seen in world.cluster.resources.values() {
-        let expected = expected(world, judge, seen);
+        let expected = expected(world, checker, seen);
         let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
         if let Err(what) = compare(seen, &expected) {
-            judge.verdicts.push(format!("at rest {who}: {what}"));
+            checker.violations.push(format!("at rest {who}: {what}"));
         }
-        if let Some(what) = overdue(world, judge, seen) {
-            judge.verdicts.push(format!("at rest {who}: {what}"));
+        if let Some(what) = overdue(world, checker, seen) {
+            checker.violations.push(format!("at rest {who}: {what}"));
         }
         if let Some(wanted) = &expected.listed
             && let Some(told) = &seen.status.secret_ref
             && let place = (seen.namespace.clone(), told.name.clone())
             && let Some(secret) = world.cluster.secrets.get(&place)
-            && let Ok(given) = Given::of(&secret.data)
-            && !given.entries.iter().map(|entry| &entry.key).eq(wanted)
+            && let Ok(contents) = SecretContents::of(&secret.data)
+            && !contents.entries.iter().map(|entry| &entry.key).eq(wanted)
         {
-            let held: Vec<&String> = given.entries.iter().map(|entry| &entry.key).collect();
-            judge.verdicts.push(format!(
+            let held: Vec<&String> = contents.entries.iter().map(|entry| &entry.key).collect();
+            checker.violations.push(format!(
                 "at rest {who}: it holds {held:?}, and there are {wanted:?}"
             ));
         }
@@ -102,7 +102,7 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
                 owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *seen.uid
             });
             if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
-                judge.verdicts.push(format!(
+                checker.violations.push(format!(
                     "at rest {who}: the Secret {namespace}/{name} is left behind"
                 ));
             }
@@ -111,11 +111,15 @@ pub fn statuses(world: &World<Chaos>, judge: &mut Judge) {
 }
 
 /// A link that ended so long ago that its resource must be gone.
-fn overdue(world: &World<Chaos>, judge: &Judge, seen: &PresignedUrlSeen) -> Option<String> {
-    let end = judge.links.get(&*seen.uid)?;
+fn overdue(
+    world: &World<Chaos>,
+    checker: &InvariantChecker,
+    seen: &PresignedUrlSeen,
+) -> Option<String> {
+    let end = checker.links.get(&*seen.uid)?;
     let ttl = seen.spec.as_ref().ok()?.ttl_after_expiry.as_deref()?;
     let ttl = if ttl == "0s" { 0 } else { seconds(ttl) };
-    let since = judge.calm_since?.as_second().max(end.as_second() + ttl);
+    let since = checker.calm_since?.as_second().max(end.as_second() + ttl);
     let gone = world.now.as_second() < since + 3000;
     (!gone).then(|| format!("the link ended at {end}, and the resource is still there"))
 }
