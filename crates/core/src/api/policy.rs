@@ -232,6 +232,21 @@ pub enum PolicyMethod {
     List,
 }
 
+impl PolicyMethod {
+    /// The method as it stands in a rule.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Post => "POST",
+            Self::List => "LIST",
+        }
+    }
+}
+
 /// Whether the policy is in force.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

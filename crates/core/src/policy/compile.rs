@@ -108,6 +108,20 @@ impl CompiledPolicy {
 }
 
 impl Rule {
+    /// The methods that the rule allows.
+    pub(super) fn methods(&self) -> impl Iterator<Item = PolicyMethod> + use<> {
+        let methods = [
+            (self.get, PolicyMethod::Get),
+            (self.head, PolicyMethod::Head),
+            (self.put, PolicyMethod::Put),
+            (self.delete, PolicyMethod::Delete),
+            (self.post, PolicyMethod::Post),
+            (self.list, PolicyMethod::List),
+        ];
+        let allowed = methods.into_iter().filter(|&(allowed, _)| allowed);
+        allowed.map(|(_, method)| method)
+    }
+
     fn compile(rule: &AllowRule) -> Result<Self, (String, String)> {
         // No `..`: a field that nobody reads does not compile.
         let AllowRule {

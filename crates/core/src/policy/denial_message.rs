@@ -12,6 +12,7 @@ use super::namespace::Namespace;
 use super::pattern::{ExpandedPrefix, Glob, Unusable};
 use super::redirect_pattern::RedirectPattern;
 use super::rule_check::{Subject, Violation};
+use crate::api::PolicyMethod;
 use crate::request::{Key, ListSelection, Objects, Options, Request, format_duration};
 use crate::text::{all_of, any_of, bounded, first_of, quoted};
 
@@ -319,7 +320,7 @@ fn clause(
                 &prefixes,
             )
         }
-        Violation::Method => match methods(rule).as_slice() {
+        Violation::Method => match method_names(rule).as_slice() {
             [] => "names no method".to_owned(),
             [one] => format!("allows only {one}"),
             [first @ .., last] => format!("allows only {} and {last}", first.join(", ")),
@@ -402,17 +403,6 @@ fn globs(globs: &[Glob]) -> Vec<&str> {
     globs.iter().map(Glob::as_str).collect()
 }
 
-fn methods(rule: &Rule) -> Vec<&'static str> {
-    let methods = [
-        (rule.get, "GET"),
-        (rule.head, "HEAD"),
-        (rule.put, "PUT"),
-        (rule.delete, "DELETE"),
-        (rule.post, "POST"),
-        (rule.list, "LIST"),
-    ];
-    methods
-        .into_iter()
-        .filter_map(|(allowed, name)| allowed.then_some(name))
-        .collect()
+fn method_names(rule: &Rule) -> Vec<&'static str> {
+    rule.methods().map(PolicyMethod::as_str).collect()
 }

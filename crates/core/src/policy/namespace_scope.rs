@@ -51,7 +51,7 @@ impl PolicySet {
 }
 
 fn scopes_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<NamespaceScope> {
-    let methods = methods(rule);
+    let methods: BTreeSet<PolicyMethod> = rule.methods().collect();
     if methods.is_empty() {
         return Vec::new();
     }
@@ -84,19 +84,4 @@ fn scopes_of(rule: &Rule, namespace: &Namespace<'_>) -> Vec<NamespaceScope> {
             prefixes.collect::<Vec<_>>()
         })
         .collect()
-}
-
-fn methods(rule: &Rule) -> BTreeSet<PolicyMethod> {
-    [
-        (rule.get, PolicyMethod::Get),
-        (rule.head, PolicyMethod::Head),
-        (rule.put, PolicyMethod::Put),
-        (rule.delete, PolicyMethod::Delete),
-        (rule.post, PolicyMethod::Post),
-        (rule.list, PolicyMethod::List),
-    ]
-    .into_iter()
-    .filter(|(allowed, _)| *allowed)
-    .map(|(_, method)| method)
-    .collect()
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::{Decision, Namespace, Options, PolicySet};
+use super::super::{Decision, Namespace, PolicySet};
 use super::{
     Labels, compile, decide, decide_for, granted, is_allowed, labels, policies, refused, request,
     rule,
 };
 use crate::api::IfNoneMatch;
+use crate::request::Options;
 
 #[test]
 fn nothing_is_allowed_without_a_policy() {

@@ -397,7 +397,7 @@ proptest! {
         tail in "\\PC{1,300}", count in 2..2048_usize,
     ) {
         let keys: Vec<String> = (0..count).map(|n| format!("{n}{tail}")).collect();
-        prop_assume!(super::super::Key::parse(&keys[0]).is_ok());
+        prop_assume!(crate::request::Key::parse(&keys[0]).is_ok());
         let asked = json!({
             "key": null, "keys": keys, "bucket": "b".repeat(63), "storeRef": {"name": format!("{0}.{0}", "s".repeat(60))},
             "endpoint": "e".repeat(63), "duration": "167h59m59s",
@@ -422,7 +422,7 @@ proptest! {
             "key": key, "bucket": "b".repeat(63), "storeRef": {"name": store}, "endpoint": name, "duration": "167h59m59s",
             "method": "PUT", "put": {"contentLength": 5_368_709_120_u64, "acl": "a".repeat(64)},
         });
-        prop_assume!(super::super::Key::parse(&key).is_ok());
+        prop_assume!(crate::request::Key::parse(&key).is_ok());
         let template = format!("{{namespace.labels['{label}']}}");
         let rules = [
             rule(&json!({"prefixes": [prefix, format!("{prefix}x"), format!("{prefix}y"), "z"], "stores": ["s".repeat(253)]})),

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Labels, compile, decide_for, is_allowed, labels, policies, request, rule};
-use crate::policy::{Key, PolicySet};
+use crate::policy::PolicySet;
+use crate::request::Key;
 
 pub(super) const LABEL: &str = "{namespace.labels['team']}";
 
@@ -194,7 +195,7 @@ proptest! {
         prop_assume!(pattern.contains("{namespace}") && victim != attacker);
         let Some(set) = set_of("buckets", &pattern) else { return Ok(()) };
         let bucket = expanded(&pattern, &victim, &team);
-        if crate::policy::Bucket::parse(&bucket).is_err() {
+        if crate::request::Bucket::parse(&bucket).is_err() {
             return Ok(());
         }
         let asked = request(&json!({"bucket": bucket}));

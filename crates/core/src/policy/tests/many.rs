@@ -5,9 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Decision, Key, Listed, Namespace, Options, PolicySet};
+use super::super::{Decision, Listed, Namespace, PolicySet};
 use super::{Labels, decide, granted, is_allowed, policies, refused, request, rule};
 use crate::api::IfNoneMatch;
+use crate::request::{Key, Options};
 
 fn keys(keys: &[&str]) -> Value {
     json!({"key": null, "keys": keys})

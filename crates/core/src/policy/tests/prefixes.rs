@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::isolation::{LABEL, expanded, name, pattern, set_of_all, value};
 use super::{Labels, decide, decide_for, is_allowed, labels, policies, refused, request, rule};
-use crate::policy::{Key, PolicySet, Prefix};
+use crate::policy::PolicySet;
+use crate::request::{Key, Prefix};
 
 /// A listing of the prefix, and a form for it.
 fn both(prefix: &str) -> [Value; 2] {
