@@ -131,7 +131,7 @@ fn what_a_wider_rule_says_is_not_said_again() {
 }
 
 #[test]
-fn a_namespace_with_too_many_rules_is_told_so() {
+fn a_namespace_with_too_many_rules_gets_an_error_that_says_so() {
     let rules: Vec<Value> = (0..60)
         .map(|n| rule(&json!({"prefixes": [format!("folder-{n}/")]})))
         .collect();

@@ -111,7 +111,7 @@ fn the_table_of_actions_is_this() {
 }
 
 #[test]
-fn a_server_that_is_not_aws_is_not_asked_for_kms() {
+fn a_session_for_a_server_that_is_not_aws_names_no_kms() {
     let keys = [key("a/b")];
     let text = request_policy(
         Dialect::Plain,
@@ -214,7 +214,7 @@ fn a_listing_is_of_its_prefix_alone_and_reads_no_object() {
 }
 
 #[test]
-fn a_form_for_a_prefix_reaches_what_begins_so() {
+fn a_form_for_a_prefix_covers_the_keys_that_begin_with_it() {
     let prefix = prefix("in?/");
     let post = Options::Post(PostOptions::default());
     let text = request_policy(AWS, &bucket(), SessionSubject::Under(&prefix), &post).unwrap();
@@ -224,7 +224,7 @@ fn a_form_for_a_prefix_reaches_what_begins_so() {
 }
 
 #[test]
-fn what_is_wanted_follows_from_the_objects() {
+fn the_subject_of_a_session_follows_from_the_objects() {
     let one = Objects::Key(key("a"));
     assert_eq!(
         SessionSubject::from(&one),

@@ -174,7 +174,7 @@ fn create_only_signs_that_nothing_is_replaced() {
 }
 
 #[test]
-fn of_several_rules_the_one_that_forces_nothing_is_taken_then_the_longest_then_the_first() {
+fn of_several_rules_one_without_a_condition_is_chosen_then_the_longest_then_the_first() {
     let put = |patch: Value| {
         super::with(
             rule(&json!({"methods": ["PUT"], "maxUploadBytes": 10})),
@@ -201,7 +201,7 @@ fn of_several_rules_the_one_that_forces_nothing_is_taken_then_the_longest_then_t
 }
 
 #[test]
-fn a_policy_that_cannot_be_read_makes_a_refusal_unknown_and_takes_nothing_away() {
+fn a_policy_that_cannot_be_read_makes_a_denial_unknown_and_removes_no_right() {
     let mut set = policies(&[rule(&json!({}))]);
     set.insert_unreadable("zz");
     set.insert_unreadable("aa");
@@ -238,7 +238,7 @@ fn a_policy_that_breaks_stops_to_allow() {
 }
 
 #[test]
-fn templates_expand_to_the_namespace_that_asks() {
+fn templates_expand_to_the_requesting_namespace() {
     let label = "{namespace.labels['presigned.dev/team']}";
     let set = policies(&[
         rule(&json!({"buckets": ["{namespace}-data"], "prefixes": ["*"]})),

@@ -314,7 +314,7 @@ fn a_rule_about_another_object_is_no_near_miss() {
 }
 
 #[test]
-fn a_rule_that_is_far_away_is_told_in_part() {
+fn a_rule_with_many_violations_is_described_in_part() {
     let far = rule(&json!({
         "buckets": ["x".repeat(63), "y".repeat(63), "z".repeat(63)], "prefixes": ["x/"], "maxDuration": "1m",
     }));

@@ -1,4 +1,4 @@
-//! No field of a rule and no field of a request is without a gate.
+//! Every field of a rule and every field of a request is checked.
 //!
 //! The compiler holds half of it: rules, requests and options are taken apart without `..`. These tests hold
 //! the other half: that what was taken apart is also looked at.

@@ -86,7 +86,7 @@ fn there_are_no_more_keys_than_a_rule_for_one_of_them_allows() {
 }
 
 #[test]
-fn a_rule_that_forces_nothing_is_taken_where_it_reaches_and_one_that_does_binds_all() {
+fn a_rule_without_a_condition_is_chosen_where_it_covers_and_one_with_a_condition_binds_all() {
     let put = |patch: Value| {
         super::with(
             rule(&json!({"methods": ["PUT"], "maxUploadBytes": 10})),
@@ -167,7 +167,7 @@ fn a_refusal_names_the_first_keys_and_the_rules_that_are_closest_to_one() {
 }
 
 #[test]
-fn a_listed_key_is_judged_like_a_key_that_was_asked_for() {
+fn a_listed_key_is_checked_like_a_requested_key() {
     let list = json!({"key": null, "prefix": "a/"});
     let set = policies(&[
         rule(&json!({"prefixes": ["a/x/"], "maxDuration": "1h", "maxObjects": 5})),
@@ -195,7 +195,7 @@ fn a_listed_key_is_judged_like_a_key_that_was_asked_for() {
 }
 
 #[test]
-fn a_listed_key_that_an_unread_policy_may_allow_is_not_taken_away() {
+fn a_listed_key_that_an_unreadable_policy_may_allow_is_not_removed() {
     let list = json!({"key": null, "prefix": "a/"});
     let mut set = policies(&[rule(&json!({"prefixes": ["a/x/"]}))]);
     set.insert_unreadable("b");

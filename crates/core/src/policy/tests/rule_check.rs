@@ -1,4 +1,4 @@
-//! Each gate by itself: what opens it and what does not.
+//! Each check of a rule by itself: what passes it and what does not.
 
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::{Bucket, Key};
 
 #[test]
-fn general_purpose_buckets_are_taken() {
+fn general_purpose_buckets_are_accepted() {
     for name in [
         "abc",
         "my-bucket",
@@ -66,7 +66,7 @@ fn whatever_is_no_general_purpose_bucket_is_refused_with_its_reason() {
 }
 
 #[test]
-fn keys_of_one_object_are_taken() {
+fn keys_of_one_object_are_accepted() {
     let long = "é".repeat(512);
     for key in [
         "a",

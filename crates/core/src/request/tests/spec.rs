@@ -444,7 +444,7 @@ fn bad_input_is_refused_by_field_with_what_to_do() {
 }
 
 #[test]
-fn every_good_put_option_is_taken() {
+fn every_good_put_option_is_accepted() {
     let request = parse(&json!({"method": "PUT", "put": {
         "contentType": "text/plain; charset=utf-8", "contentLength": 5_368_709_120_u64,
         "checksumSHA256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "ifNoneMatch": "*",
@@ -456,7 +456,7 @@ fn every_good_put_option_is_taken() {
 }
 
 #[test]
-fn every_good_post_option_is_taken() {
+fn every_good_post_option_is_accepted() {
     for post in [
         json!({
             "contentLengthRange": {"min": 0, "max": 5_368_709_120_u64}, "contentType": "image/png; a=$b{c}",

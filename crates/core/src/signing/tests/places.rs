@@ -141,7 +141,7 @@ fn aws_is_known_by_its_regions_alone() {
 }
 
 #[test]
-fn an_address_is_told_from_a_name() {
+fn an_address_is_no_host_name() {
     for (text, is_ip) in [
         ("http://127.0.0.1", true),
         ("http://[::1]:1", true),

@@ -368,7 +368,7 @@ fn what_no_form_may_be_is_refused_though_it_was_expected() {
 }
 
 #[test]
-fn options_that_were_not_asked_for_are_refused() {
+fn options_that_were_not_requested_are_refused() {
     let case = FormCase::fixed_type();
     let form = case.signed();
     let judge = |change| case.judge_with_options(&form, change);
