@@ -11,7 +11,7 @@ mod values;
 use clap::{Parser, Subcommand};
 
 pub use crds::CrdsArgs;
-pub use run::{RunArgs, Settings, Wired, wire};
+pub use run::RunArgs;
 pub use values::AccessFlag;
 
 /// A Kubernetes operator that issues S3 presigned URLs as resources.

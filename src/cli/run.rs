@@ -1,33 +1,23 @@
-//! `run`: the flags, and the operator put together from them.
+//! `run`: the flags, turned into the controller's settings.
 //!
-//! What holds here: everything that can be wrong with the surroundings (kubeconfig, namespace, addresses) ends the start
-//! with a sentence; once running, nothing here decides anything.
+//! What holds here: every flag is read in one place and becomes one setting; a namespace that is not known ends the
+//! start with a sentence. Nothing is connected here.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use presigned_core::engine::{self, DenialGrace, Engine, Event};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use presigned_core::engine::{self, DenialGrace};
 
 use super::shutdown;
 use super::values::{AccessFlag, denial_grace, namespace, pause};
-use crate::controller::{self, Clock, SharedEngine};
-use crate::kube::{Cluster, Scope, ServerClock, connect, watch_all};
-use crate::stores::CredentialsFetcher;
-use crate::telemetry::{
-    LogFormat, LogLevel, Metrics, Readiness, bind, health_router, init_logs, metrics_router, serve,
-};
+use crate::controller::{self, Settings};
+use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
 /// Where a pod finds its namespace when nobody names it.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-/// How many events may wait for the engine before the watches wait too.
-const EVENTS: usize = 1024;
 
 /// Arguments of `run`. Each can also be given as an environment variable.
 #[derive(Args, Clone, Debug)]
@@ -128,79 +118,6 @@ pub struct RunArgs {
     log_format: LogFormat,
 }
 
-/// What the controller is told by flags.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// The operator's own namespace.
-    pub own_namespace: String,
-    /// The operator's own service account, where it is known.
-    pub own_service_account: Option<String>,
-    /// The namespaces served; `None` for all.
-    pub namespaces: Option<BTreeSet<String>>,
-    /// What the engine decides by.
-    pub engine: engine::Settings,
-}
-
-/// Everything that the controller runs on.
-pub struct Wired {
-    /// What the flags say.
-    pub settings: Settings,
-    /// The API server.
-    pub cluster: Cluster,
-    /// The API server's clock against ours.
-    pub server_clock: ServerClock,
-    /// Credentials.
-    pub credentials: CredentialsFetcher,
-    /// What the watches see. The watches end when it is dropped.
-    pub events: mpsc::Receiver<Event>,
-    /// The watches; none of them ends by itself.
-    pub watches: JoinSet<()>,
-    /// What `/readyz` tells.
-    pub readiness: Readiness,
-    /// What `/metrics` tells.
-    pub metrics: Metrics,
-    /// Cancelled when the operator is asked to stop.
-    pub stop: CancellationToken,
-}
-
-/// Connects, and starts the watches.
-///
-/// # Errors
-/// Where there is no API server to talk to.
-pub async fn wire(
-    settings: Settings,
-    kubeconfig: Option<&Path>,
-    instance: String,
-    readiness: Readiness,
-    metrics: Metrics,
-    stop: CancellationToken,
-) -> anyhow::Result<Wired> {
-    let wall = Clock::start();
-    let server_clock = ServerClock::new(move || wall.wall());
-    let client = connect(kubeconfig, &server_clock).await?;
-    let cluster = Cluster::new(client.clone(), metrics.clone(), instance);
-    let (sender, events) = mpsc::channel(EVENTS);
-    let scope = Scope {
-        namespaces: settings.namespaces.clone(),
-        own_namespace: settings.own_namespace.clone(),
-        secrets: settings.engine.secret_access,
-    };
-    let watches = watch_all(&client, &scope, &sender, &readiness);
-    let credentials = CredentialsFetcher::new(cluster.clone(), settings.own_namespace.clone())
-        .with_service_account(settings.own_service_account.clone());
-    Ok(Wired {
-        settings,
-        cluster,
-        server_clock,
-        credentials,
-        events,
-        watches,
-        readiness,
-        metrics,
-        stop,
-    })
-}
-
 /// Runs the operator until it is asked to stop.
 pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
     // One thread: the work is to wait for the API server, and a second one would cost a heap of its own for nothing.
@@ -208,10 +125,10 @@ pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the asynchronous runtime cannot be started")?
-        .block_on(serve_and_run(args))
+        .block_on(start(args))
 }
 
-async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
+async fn start(args: RunArgs) -> anyhow::Result<()> {
     let RunArgs {
         kubeconfig,
         pod_namespace,
@@ -233,8 +150,12 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     init_logs(log_level, log_format).context("logging cannot be started")?;
     let whole_cluster = namespaces.is_empty();
     let settings = Settings {
+        kubeconfig,
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
         own_service_account: pod_service_account.filter(|name| !name.is_empty()),
+        instance: pod_name.unwrap_or_else(host_name),
+        health_addr,
+        metrics_addr,
         namespaces: (!whole_cluster).then(|| namespaces.into_iter().collect()),
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
@@ -253,29 +174,7 @@ async fn serve_and_run(args: RunArgs) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "starting");
 
     let stop = shutdown::on_signal()?;
-    let readiness = Readiness::default();
-    let engine =
-        SharedEngine::new(Engine::new(settings.engine.clone()).map_err(anyhow::Error::msg)?);
-    let scraped = engine.clone();
-    let metrics = Metrics::new(move || scraped.expiries());
-    let health = bind(health_addr, "/livez and /readyz", "--health-addr").await?;
-    let scrape = bind(metrics_addr, "/metrics", "--metrics-addr").await?;
-    let mut servers = JoinSet::new();
-    servers.spawn(serve(
-        health,
-        health_router(readiness.clone()),
-        stop.clone(),
-    ));
-    servers.spawn(serve(scrape, metrics_router(metrics.clone()), stop.clone()));
-
-    let instance = pod_name.unwrap_or_else(host_name);
-    let kubeconfig = kubeconfig.as_deref();
-    let wired = wire(settings, kubeconfig, instance, readiness, metrics, stop).await?;
-    controller::run(engine, wired).await;
-    while let Some(ended) = servers.join_next().await {
-        ended.context("a server of /metrics or health broke")??;
-    }
-    Ok(())
+    controller::run(controller::build(settings, stop).await?).await
 }
 
 /// The operator's own namespace: what is given, else what the pod's service account says.

@@ -3,25 +3,24 @@
 //! What holds here: nothing is decided here. The engine is fed and asked; each step runs in a task of its own; the claim to
 //! lead is checked before each. When the operator is asked to stop, what has begun is finished and nothing new begins.
 
-mod clock;
-mod steps;
+mod executor;
+mod runtime;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use presigned_core::engine::{Engine, Event, ObjectKey, Observation, Step, StepResult};
 use presigned_core::lease::Claim;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-pub use clock::Clock;
-pub use steps::StepExecutor;
+pub use executor::StepExecutor;
+pub use runtime::{Runtime, Settings, build};
 
-use crate::cli::Wired;
-use crate::stores::S3Client;
+use crate::clock::{Clock, StepDetector};
 use crate::telemetry::{Expiry, Metrics};
 
 /// How often what is due is looked at.
@@ -70,23 +69,24 @@ struct Flights {
     works: HashMap<Id, ObjectKey>,
 }
 
-/// Runs the operator until it is asked to stop, and what was begun then is done.
-pub async fn run(engine: SharedEngine, wired: Wired) {
-    let Wired {
-        settings: _,
-        cluster,
+/// Runs the operator until it is asked to stop, and then finishes the steps that have begun.
+///
+/// # Errors
+/// If a server of health or metrics broke.
+pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
+    let Runtime {
+        engine,
+        executor,
+        clock,
         server_clock,
-        credentials,
         mut events,
         watches,
-        readiness: _,
         metrics,
         stop,
-    } = wired;
-    let s3 = S3Client::new(Timestamp::now);
-    let hands = StepExecutor::new(cluster, credentials, s3, metrics.clone());
+        servers,
+    } = runtime;
     let claim = Claim::always();
-    let mut clock = Clock::start();
+    let mut step_detector = StepDetector::new(clock.clone());
     let mut flights = Flights {
         tasks: JoinSet::new(),
         works: HashMap::new(),
@@ -98,18 +98,18 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
     let mut count = 0_u32;
     let mut deadline = None;
     loop {
-        begin(&engine, &hands, &clock, claim, &metrics, &mut flights);
+        begin(&engine, &executor, &clock, claim, &metrics, &mut flights);
         if let Some(deadline) = deadline
             && (flights.tasks.is_empty() || clock.monotonic() > deadline)
         {
             break;
         }
         tokio::select! {
-            Ok(()) = server_times.changed() => hear(&engine, &mut server_times, &clock),
+            Ok(()) = server_times.changed() => on_server_time(&engine, &mut server_times, &clock),
             taken = events.recv_many(&mut batch, BATCH) => {
                 // What is known of the clock comes before what is decided by it.
                 if server_times.has_changed().unwrap_or(false) {
-                    hear(&engine, &mut server_times, &clock);
+                    on_server_time(&engine, &mut server_times, &clock);
                 }
                 let now = clock.wall();
                 let mut engine = engine.lock();
@@ -123,7 +123,7 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
             }
             Some(ended) = flights.tasks.join_next_with_id() => finish(&engine, &mut flights, ended, &clock),
             _ = ticks.tick() => {
-                if clock.stepped() {
+                if step_detector.stepped() {
                     tracing::warn!("the wall clock was stepped: every plan is made again");
                     metrics.clock_step();
                     server_clock.forget();
@@ -147,10 +147,11 @@ pub async fn run(engine: SharedEngine, wired: Wired) {
     }
     drop(watches);
     tracing::info!("stopped");
+    runtime::join(servers).await
 }
 
 /// Tells the engine what the API server's clock showed last.
-fn hear(
+fn on_server_time(
     engine: &SharedEngine,
     server_times: &mut watch::Receiver<Option<SignedDuration>>,
     clock: &Clock,
@@ -163,7 +164,7 @@ fn hear(
 /// Begins every step that may begin now.
 fn begin(
     engine: &SharedEngine,
-    hands: &StepExecutor,
+    executor: &StepExecutor,
     clock: &Clock,
     claim: Claim,
     metrics: &Metrics,
@@ -181,10 +182,10 @@ fn begin(
             engine.lock().done(&work, StepResult::NotRun, now);
             return;
         }
-        let hands = hands.clone();
+        let executor = executor.clone();
         let known = work.clone();
         let task = flights.tasks.spawn(async move {
-            let result = hands.execute(step, now).await;
+            let result = executor.execute(step, now).await;
             (work, result)
         });
         flights.works.insert(task.id(), known);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Cluster;
 use super::call::{Target, Verb};
-use super::secrets::{METADATA_ONLY, request, segment};
+use super::http::{METADATA_ONLY, request, segment};
 
 impl Cluster {
     /// Deletes a PresignedURL, if it still is `target`. One that is gone already is deleted.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::Cluster;
 use super::call::{Target, Verb};
-use super::secrets::{METADATA_ONLY, managed, request, segment};
+use super::http::{METADATA_ONLY, managed, request, segment};
 
 /// The longest note that the API takes, in bytes.
 const NOTE_LIMIT: usize = 1024;

@@ -6,11 +6,12 @@
 
 mod call;
 mod client;
+mod convert;
 mod delete;
 mod events;
+mod http;
 mod merge;
 mod secrets;
-mod seen;
 mod server_clock;
 mod status;
 mod tokens;

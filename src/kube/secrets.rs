@@ -6,26 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, Request, header};
+use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::Error;
 use kube::core::PartialObjectMeta;
 use presigned_core::engine::{
     ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretWrite,
 };
 use presigned_core::issue::{Owner, SecretBytes, data_hash};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::call::{Target, Verb};
-use super::{Cluster, seen};
+use super::http::{JSON, METADATA_ONLY, managed, request, segment, version};
+use super::{Cluster, convert};
 
-/// Asks for metadata only.
-pub(super) const METADATA_ONLY: &str =
-    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-const JSON: &str = "application/json";
 const SECRETS: Target = Target("secrets");
 const OPAQUE: &str = "Opaque";
 
@@ -157,43 +152,6 @@ impl Cluster {
         let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
         Ok(answer.metadata)
     }
-
-    /// The answer to a request, parsed without a word to the log.
-    pub(super) async fn parsed<T: DeserializeOwned>(
-        &self,
-        request: Result<Request<Vec<u8>>, Error>,
-    ) -> Result<T, Error> {
-        let text = self.client.request_text(request?).await?;
-        serde_json::from_str(&text).map_err(Error::SerdeError)
-    }
-}
-
-/// A request with a JSON body, or without one where it is empty.
-pub(super) fn request(
-    method: Method,
-    path: &str,
-    accept: &'static str,
-    body: Vec<u8>,
-) -> Result<Request<Vec<u8>>, Error> {
-    let content_type = match method {
-        Method::PATCH => "application/merge-patch+json",
-        _ => JSON,
-    };
-    Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::ACCEPT, accept)
-        .header(header::CONTENT_TYPE, content_type)
-        .body(body)
-        .map_err(Error::HttpError)
-}
-
-/// The version that an answer tells.
-pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
-    ObjectVersion {
-        uid: meta.uid.clone().unwrap_or_default(),
-        resource_version: meta.resource_version.clone(),
-    }
 }
 
 fn found<T>(result: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
@@ -202,24 +160,6 @@ fn found<T>(result: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
         Err(ApiError::NotFound) => Ok(None),
         Err(failure) => Err(failure),
     }
-}
-
-/// A name as a segment of a path.
-///
-/// # Errors
-/// [`ApiError::Invalid`] for what no object can be named, so that a name can never point elsewhere.
-pub(super) fn segment(name: &str) -> Result<&str, ApiError> {
-    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
-    let dots = name.bytes().all(|c| c == b'.');
-    if dots || !name.bytes().all(plain) {
-        return Err(ApiError::Invalid);
-    }
-    Ok(name)
-}
-
-/// The path of a write, with the field manager.
-pub(super) fn managed(path: &str) -> String {
-    format!("{path}?fieldManager={}", presigned_core::api::MANAGER)
 }
 
 fn path(namespace: &str, name: Option<&str>) -> Result<String, ApiError> {
@@ -286,7 +226,7 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
 fn looked_at(meta: ObjectMeta, content: Option<ObservedContent>) -> ObservedSecret {
     ObservedSecret {
         deleting: meta.deletion_timestamp.is_some(),
-        owners: seen::owners(&meta),
+        owners: convert::owners(&meta),
         uid: meta.uid.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),
         labels: meta.labels.unwrap_or_default(),

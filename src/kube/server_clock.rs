@@ -4,18 +4,16 @@
 //! nothing.
 
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::skew::skew;
+use crate::clock::{Clock, skew};
 
 /// An answer that takes longer tells too little: nobody knows when in that time its date was written.
 const SLOW: Duration = Duration::from_secs(4);
@@ -26,7 +24,7 @@ const NOISE: SignedDuration = SignedDuration::from_secs(2);
 #[derive(Clone)]
 pub struct ServerClock {
     offset: watch::Sender<Option<SignedDuration>>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    clock: Clock,
 }
 
 impl fmt::Debug for ServerClock {
@@ -39,12 +37,12 @@ impl fmt::Debug for ServerClock {
 }
 
 impl ServerClock {
-    /// Measures against `clock`, which tells wall-clock time.
+    /// Measures against `clock`.
     #[must_use]
-    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+    pub fn new(clock: Clock) -> Self {
         Self {
             offset: watch::Sender::default(),
-            clock: Arc::new(clock),
+            clock,
         }
     }
 
@@ -72,7 +70,7 @@ impl ServerClock {
         if took > SLOW {
             return;
         }
-        let sent = (self.clock)().checked_sub(took);
+        let sent = self.clock.wall().checked_sub(took);
         let measured = sent
             .ok()
             .and_then(|sent| skew(answer.headers(), sent, took));
@@ -121,11 +119,11 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let clock = self.clock.clone();
-        let sent = Instant::now();
+        let sent = clock.clock.instant();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await?;
-            clock.read(&answer, sent.elapsed());
+            clock.read(&answer, clock.clock.since(sent));
             Ok(answer)
         })
     }

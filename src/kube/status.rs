@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::Cluster;
 use super::call::{Target, Verb};
-use super::secrets::{METADATA_ONLY, managed, request, segment, version};
+use super::http::{METADATA_ONLY, managed, request, segment, version};
 
 /// A status that can be written, and the kind that it belongs to.
 pub trait StatusKind: Serialize + JsonSchema {

@@ -22,8 +22,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::call::{class, failure};
+use super::convert::{self, RawObject};
 use super::merge::{alone, merged};
-use super::seen::{self, Raw};
 use crate::telemetry::{Readiness, WatchState};
 
 /// The most objects in one page of a list: a page is in memory whole, as text and then parsed.
@@ -69,21 +69,21 @@ pub fn watch_all(
 
     let streams: Vec<_> = in_each(client, namespaces.as_ref())
         .into_iter()
-        .map(|api| objects::<Raw<PresignedUrl>>(api, &everything))
+        .map(|api| objects::<RawObject<PresignedUrl>>(api, &everything))
         .collect();
     let tell = merged(streams.len());
     let watch = watch_of("presignedurls.presigned.dev");
-    tasks.spawn(watch.run(streams, seen::resource, tell, Event::Resource));
+    tasks.spawn(watch.run(streams, convert::resource, tell, Event::Resource));
 
-    let stream = objects::<Raw<PresignedUrlPolicy>>(Api::all(client.clone()), &everything);
+    let stream = objects::<RawObject<PresignedUrlPolicy>>(Api::all(client.clone()), &everything);
     let watch = watch_of("presignedurlpolicies.presigned.dev");
     let tell = |_, event| alone(event);
-    tasks.spawn(watch.run(vec![stream], seen::policy, tell, Event::Policy));
+    tasks.spawn(watch.run(vec![stream], convert::policy, tell, Event::Policy));
 
-    let stream = objects::<Raw<ClusterObjectStore>>(Api::all(client.clone()), &everything);
+    let stream = objects::<RawObject<ClusterObjectStore>>(Api::all(client.clone()), &everything);
     let watch = watch_of("clusterobjectstores.presigned.dev");
     let tell = |_, event| alone(event);
-    tasks.spawn(watch.run(vec![stream], seen::store, tell, Event::Store));
+    tasks.spawn(watch.run(vec![stream], convert::store, tell, Event::Store));
 
     let api = || Api::<Metadata<Namespace>>::all(client.clone());
     let streams: Vec<_> = match namespaces {
@@ -95,10 +95,10 @@ pub fn watch_all(
             .collect(),
     };
     let tell = merged(streams.len());
-    let convert = |object: Metadata<_>| seen::namespace(object.metadata);
+    let convert = |object: Metadata<_>| convert::namespace(object.metadata);
     tasks.spawn(watch_of("namespaces").run(streams, convert, tell, Event::Namespace));
 
-    let convert = |object: Metadata<_>| seen::secret(object.metadata);
+    let convert = |object: Metadata<_>| convert::secret(object.metadata);
     if *secrets == SecretAccess::Watch {
         let ours = format!("{MANAGED_BY_LABEL}={MANAGER}");
         let ours = everything.clone().labels(&ours);

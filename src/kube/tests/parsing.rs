@@ -3,10 +3,10 @@
 use presigned_core::api::PresignedUrl;
 use serde_json::{Value, json};
 
-use crate::kube::seen::{self, Raw};
+use crate::kube::convert::{self, RawObject};
 
 fn parse(spec: &Value, status: &Value) -> presigned_core::engine::PresignedUrlSeen {
-    let raw: Raw<PresignedUrl> = serde_json::from_value(json!({
+    let raw: RawObject<PresignedUrl> = serde_json::from_value(json!({
         "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
         "metadata": {
             "namespace": "team-a", "name": "model", "uid": "u", "resourceVersion": "5", "generation": 2,
@@ -16,7 +16,7 @@ fn parse(spec: &Value, status: &Value) -> presigned_core::engine::PresignedUrlSe
         "spec": spec, "status": status,
     }))
     .unwrap();
-    seen::resource(raw)
+    convert::resource(raw)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use presigned_core::issue::{Owner, SecretBytes};
 use serde_json::json;
 
 use super::{Mock, failed, metadata, this};
-use crate::kube::secrets::METADATA_ONLY;
+use crate::kube::http::METADATA_ONLY;
 
 fn write() -> SecretWrite {
     SecretWrite {

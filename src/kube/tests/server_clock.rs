@@ -1,11 +1,12 @@
 //! The API server's clock.
 
 use http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::client::{Body, ClientBuilder};
 use kube::{Api, Client};
 
+use crate::clock::Clock;
 use crate::kube::ServerClock;
 
 const NOON: &str = "2026-11-22T12:00:00Z";
@@ -30,7 +31,7 @@ fn answering(clock: &ServerClock, dates: &'static [&'static str]) -> Client {
 
 #[tokio::test]
 async fn the_api_servers_clock_is_read_off_each_answer() {
-    let clock = ServerClock::new(|| NOON.parse::<Timestamp>().unwrap());
+    let clock = ServerClock::new(Clock::stopped_at(NOON.parse().unwrap()));
     let mut changes = clock.changes();
     let client = answering(
         &clock,
@@ -62,7 +63,7 @@ async fn the_api_servers_clock_is_read_off_each_answer() {
 
 #[tokio::test]
 async fn after_a_step_of_our_own_clock_the_same_answer_is_news() {
-    let clock = ServerClock::new(|| NOON.parse::<Timestamp>().unwrap());
+    let clock = ServerClock::new(Clock::stopped_at(NOON.parse().unwrap()));
     let mut changes = clock.changes();
     let client = answering(&clock, &["Sun, 22 Nov 2026 11:50:00 GMT"; 2]);
     let namespaces = Api::<Namespace>::all(client);

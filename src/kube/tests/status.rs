@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Mock, failed, metadata, this};
 use crate::kube::StatusKind;
-use crate::kube::secrets::METADATA_ONLY;
+use crate::kube::http::METADATA_ONLY;
 
 /// RFC 7396.
 fn merge(target: &mut Value, patch: &Value) {

@@ -36,6 +36,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::S3Client;
+use crate::clock::Clock;
 
 /// The most keys in a page, which is S3's own limit.
 const PAGE: i32 = 1_000;
@@ -216,7 +217,8 @@ fn sdk(order: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .time_source(StoreTime {
             signed_at: order.signed_at,
-            since: Instant::now(),
+            since: wire.client.clock.instant(),
+            clock: wire.client.clock.clone(),
         })
         .retry_config(RetryConfig::standard().with_max_attempts(2))
         .timeout_config(TimeoutConfig::disabled())
@@ -232,12 +234,15 @@ fn sdk(order: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
 struct StoreTime {
     signed_at: Timestamp,
     since: Instant,
+    clock: Clock,
 }
 
 impl TimeSource for StoreTime {
     fn now(&self) -> std::time::SystemTime {
         let start = std::time::SystemTime::from(self.signed_at);
-        start.checked_add(self.since.elapsed()).unwrap_or(start)
+        start
+            .checked_add(self.clock.since(self.since))
+            .unwrap_or(start)
     }
 }
 
@@ -298,7 +303,7 @@ impl Wire {
         let request = request
             .try_into_http1x()
             .map_err(|_| TransportError::Connection)?;
-        let deadline = Instant::now() + PAGE_TIMEOUT;
+        let deadline = self.client.clock.instant() + PAGE_TIMEOUT;
         let exchanged = self
             .client
             .connections

@@ -14,8 +14,8 @@ use presigned_testkit::aws::{Fault, Role, StsServer, Trust, token};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use crate::credentials::CredentialsFetcher;
 use crate::kube::Cluster;
-use crate::stores::CredentialsFetcher;
 use crate::telemetry::Metrics;
 
 pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/signer";

@@ -4,7 +4,6 @@
 //! always the one of the credentials that are signed with. Sentences name Secrets, keys and variables, never a value.
 
 mod chain;
-mod s3;
 mod secret;
 mod sts;
 
@@ -16,8 +15,6 @@ use presigned_core::api::Reason;
 use presigned_core::engine::{ApiError, CredentialSource, CredentialsError, Session, classify};
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
-
-pub use s3::S3Client;
 
 use crate::kube::Cluster;
 

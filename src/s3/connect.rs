@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::clock::Clock;
+
 /// How many CA bundles are kept ready; stores share few.
 const BUNDLES: usize = 64;
 
@@ -79,12 +81,13 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// # Errors
 /// By the step that failed. A name that no server resolves in time is one that cannot be resolved.
 pub(super) async fn connect(
+    clock: &Clock,
     trust: &Trust,
     peer: &Peer,
     deadline: Instant,
 ) -> Result<Box<dyn Stream>, TransportError> {
     let addresses = resolve(peer, deadline).await?;
-    let socket = dial(&addresses, deadline).await?;
+    let socket = dial(clock, &addresses, deadline).await?;
     // A request is one small packet, and waits for nothing.
     let _ = socket.set_nodelay(true);
     if !peer.tls {
@@ -120,10 +123,14 @@ async fn resolve(peer: &Peer, deadline: Instant) -> Result<Vec<SocketAddr>, Tran
 }
 
 /// Tries the addresses in order. One that does not answer leaves the others their share of the time.
-async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, TransportError> {
+async fn dial(
+    clock: &Clock,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<TcpStream, TransportError> {
     let mut worst = TransportError::Timeout;
     for (at, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(clock.instant());
         let others = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = Duration::max(left / others, Duration::from_millis(250)).min(left);
         match tokio::time::timeout(share, TcpStream::connect(address)).await {

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, header};
-use jiff::Timestamp;
 use presigned_core::engine::{
     ListError, ListRequest, ListResponse, S3Request, S3Result, TransportError,
 };
-use tokio::time::Instant;
 
 use exchange::{Connections, Exchanged};
+
+use crate::clock::Clock;
 
 /// How long one request may take, from the name's look-up to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ const LIMIT: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct S3Client {
     connections: Arc<Connections>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    clock: Clock,
     timeout: Duration,
 }
 
@@ -44,12 +44,12 @@ impl fmt::Debug for S3Client {
 }
 
 impl S3Client {
-    /// Measures the stores' clocks against `clock`, which tells wall-clock time.
+    /// Measures the stores' clocks against `clock`.
     #[must_use]
-    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+    pub fn new(clock: Clock) -> Self {
         Self {
-            connections: Arc::default(),
-            clock: Arc::new(clock),
+            connections: Arc::new(Connections::new(clock.clone())),
+            clock,
             timeout: TIMEOUT,
         }
     }
@@ -80,7 +80,7 @@ impl S3Client {
             };
             request.headers_mut().append(name, value);
         }
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.clock.instant() + self.timeout;
         let exchanged = self
             .connections
             .exchange(request, ca_bundle, LIMIT, deadline)
@@ -99,9 +99,8 @@ impl S3Client {
     }
 
     fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::S3Response {
-        let sent = (self.clock)()
-            .checked_sub(exchanged.sent.elapsed())
-            .unwrap_or_default();
+        let age = self.clock.since(exchanged.sent);
+        let sent = self.clock.wall().checked_sub(age).unwrap_or_default();
         let Exchanged {
             status,
             headers,

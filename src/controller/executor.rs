@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use presigned_core::engine::{CredentialSource, EventRecord, Session, Step, StepResult};
-use tokio::time::Instant;
 
+use crate::clock::Clock;
+use crate::credentials::CredentialsFetcher;
 use crate::kube::Cluster;
-use crate::stores::{CredentialsFetcher, S3Client};
+use crate::s3::S3Client;
 use crate::telemetry::Metrics;
 
 /// Carries out steps. Cheap to clone.
@@ -17,6 +18,7 @@ pub struct StepExecutor {
     credentials: CredentialsFetcher,
     s3: S3Client,
     metrics: Metrics,
+    clock: Clock,
 }
 
 impl StepExecutor {
@@ -27,21 +29,23 @@ impl StepExecutor {
         credentials: CredentialsFetcher,
         s3: S3Client,
         metrics: Metrics,
+        clock: Clock,
     ) -> Self {
         Self {
             cluster,
             credentials,
             s3,
             metrics,
+            clock,
         }
     }
 
     /// Carries out one step.
     pub async fn execute(&self, step: Step, now: Timestamp) -> StepResult {
         let name = name(&step);
-        let started = Instant::now();
+        let started = self.clock.instant();
         let result = self.effect(step, now).await;
-        self.metrics.step(name, started.elapsed());
+        self.metrics.step(name, self.clock.since(started));
         result
     }
 
@@ -134,7 +138,7 @@ impl StepExecutor {
                 cluster.write_status(None, &name, &target, &*status).await,
             ),
             Step::PublishEvent(notice) => {
-                tell(&notice);
+                log_event(&notice);
                 cluster.publish(&notice).await;
                 StepResult::Published
             }
@@ -160,8 +164,8 @@ impl StepExecutor {
     }
 }
 
-/// What an Event tells, the log tells too.
-fn tell(notice: &EventRecord) {
+/// Logs what an Event says.
+fn log_event(notice: &EventRecord) {
     let EventRecord {
         namespace,
         name,

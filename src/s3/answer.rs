@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use presigned_core::engine::{ErrorCode, S3Response};
 
-use crate::skew::skew;
+use crate::clock::skew;
 
 /// How a quotation begins in XML.
 const QUOTES: [&str; 6] = ["'", "\"", "&#39;", "&#34;", "&apos;", "&quot;"];

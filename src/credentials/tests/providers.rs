@@ -55,7 +55,11 @@ impl Found {
 fn found_in(kind: &str, environment: &[(&str, &str)]) -> Found {
     let home = GuardedFolder::new("presigned-home-").unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "stores::tests::providers::child"])
+        .args([
+            "--exact",
+            "--nocapture",
+            "credentials::tests::providers::child",
+        ])
         .env_clear()
         // Nothing of this machine is found by chance.
         .env("HOME", home.path())

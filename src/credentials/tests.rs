@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-pub(in crate::stores) mod log;
 mod minio;
 mod providers;
 mod roles;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use presigned_core::engine::{ErrorCode, S3Response};
 use std::time::Duration;
 
-use crate::stores::s3::answer::parse;
+use crate::s3::answer::parse;
 
 fn read(status: u16, region: Option<&str>, body: &str) -> S3Response {
     let mut headers = HeaderMap::new();

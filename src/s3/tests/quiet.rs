@@ -6,7 +6,7 @@ use presigned_testkit::S3Server;
 use tracing::instrument::WithSubscriber as _;
 
 use super::{client, keys, signed, target};
-use crate::stores::tests::log::Log;
+use crate::test_log::Log;
 
 #[tokio::test]
 async fn no_url_signature_or_token_is_logged_at_trace_level() {

@@ -28,7 +28,7 @@ const WHY_LIMIT: usize = 512;
 /// kube's `DeserializeGuard`, and keeps the status where only the spec is broken.
 #[derive(Deserialize)]
 #[serde(bound = "")]
-pub(super) struct Raw<K> {
+pub(super) struct RawObject<K> {
     #[serde(default, deserialize_with = "kept")]
     metadata: ObjectMeta,
     #[serde(default)]
@@ -73,7 +73,7 @@ fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
     })
 }
 
-impl<K> Clone for Raw<K> {
+impl<K> Clone for RawObject<K> {
     fn clone(&self) -> Self {
         Self {
             metadata: self.metadata.clone(),
@@ -84,16 +84,16 @@ impl<K> Clone for Raw<K> {
     }
 }
 
-impl<K> std::fmt::Debug for Raw<K> {
+impl<K> std::fmt::Debug for RawObject<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.metadata.name.as_deref();
-        f.debug_struct("Raw")
+        f.debug_struct("RawObject")
             .field("name", &name)
             .finish_non_exhaustive()
     }
 }
 
-impl<K: Resource> Resource for Raw<K> {
+impl<K: Resource> Resource for RawObject<K> {
     type DynamicType = K::DynamicType;
     type Scope = K::Scope;
 
@@ -118,7 +118,7 @@ impl<K: Resource> Resource for Raw<K> {
 }
 
 /// What the core is told of a `PresignedURL`.
-pub(super) fn resource(raw: Raw<PresignedUrl>) -> PresignedUrlSeen {
+pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
     let mut meta = raw.metadata;
     let annotations = meta.annotations.as_mut();
     PresignedUrlSeen {
@@ -135,7 +135,7 @@ pub(super) fn resource(raw: Raw<PresignedUrl>) -> PresignedUrlSeen {
 }
 
 /// What the core is told of a `PresignedURLPolicy`.
-pub(super) fn policy(raw: Raw<PresignedUrlPolicy>) -> PolicySeen {
+pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
     let meta = raw.metadata;
     PolicySeen {
         name: meta.name.unwrap_or_default(),
@@ -148,7 +148,7 @@ pub(super) fn policy(raw: Raw<PresignedUrlPolicy>) -> PolicySeen {
 }
 
 /// What the core is told of a `ClusterObjectStore`.
-pub(super) fn store(raw: Raw<ClusterObjectStore>) -> StoreSeen {
+pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
     let meta = raw.metadata;
     StoreSeen {
         name: meta.name.unwrap_or_default(),

@@ -6,8 +6,8 @@ use presigned_core::api::Reason;
 use presigned_testkit::aws::{Fault, StsServer, token};
 use tracing::instrument::WithSubscriber as _;
 
-use super::log::Log;
 use super::roles::{ROLE, SUBJECT, assume_role, assumed, at, says, server, static_secret};
+use crate::test_log::Log;
 
 #[tokio::test]
 async fn an_answer_of_sts_is_read_to_a_limit() {

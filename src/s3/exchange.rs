@@ -19,6 +19,7 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::connect::{Peer, Trust, connect};
+use crate::clock::Clock;
 
 /// How long a connection waits for its next request.
 const IDLE: Duration = Duration::from_secs(20);
@@ -43,8 +44,8 @@ pub(super) struct Exchanged {
 }
 
 /// Connections to stores.
-#[derive(Default)]
 pub(super) struct Connections {
+    clock: Clock,
     trust: Trust,
     idle: Mutex<BTreeMap<Peer, Vec<Idle>>>,
 }
@@ -55,6 +56,15 @@ struct Idle {
 }
 
 impl Connections {
+    /// No connection yet. Time-outs and durations are measured by `clock`.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            trust: Trust::default(),
+            idle: Mutex::default(),
+        }
+    }
+
     /// Sends a request without a body to the authority of its URI, and reads at most `limit` bytes of what comes back.
     pub(super) async fn exchange(
         self: &Arc<Self>,
@@ -83,7 +93,7 @@ impl Connections {
         peer: &Peer,
         deadline: Instant,
     ) -> Result<SendRequest<Empty<Bytes>>, TransportError> {
-        let stream = connect(&self.trust, peer, deadline).await?;
+        let stream = connect(&self.clock, &self.trust, peer, deadline).await?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|_| TransportError::Connection)?;
         let connection = async {
@@ -102,10 +112,10 @@ impl Connections {
         limit: usize,
         deadline: Instant,
     ) -> Result<Exchanged, TransportError> {
-        let sent = Instant::now();
+        let sent = self.clock.instant();
         let answer = sender.send_request(request.clone().map(|()| Empty::new()));
         let answer = within(deadline, answer).await?;
-        let took = sent.elapsed();
+        let took = self.clock.since(sent);
         let (head, body) = answer.into_parts();
         let (body, cut) = read(body, limit, deadline).await?;
         if !cut {
@@ -130,26 +140,25 @@ impl Connections {
 
     fn take(&self, peer: &Peer) -> Option<SendRequest<Empty<Bytes>>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        tidy(&mut idle);
+        tidy(&mut idle, self.clock.instant());
         let found = idle.get_mut(peer)?.pop();
         found.map(|found| found.sender)
     }
 
     fn keep(&self, peer: &Peer, sender: SendRequest<Empty<Bytes>>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        tidy(&mut idle);
+        tidy(&mut idle, self.clock.instant());
         let all: usize = idle.values().map(Vec::len).sum();
         let same = idle.entry(peer.clone()).or_default();
         if all < IDLE_ALL && same.len() < IDLE_EACH {
-            let until = Instant::now() + IDLE;
+            let until = self.clock.instant() + IDLE;
             same.push(Idle { sender, until });
         }
     }
 }
 
 /// Drops what waited for too long, or was closed by the other side.
-fn tidy(idle: &mut BTreeMap<Peer, Vec<Idle>>) {
-    let now = Instant::now();
+fn tidy(idle: &mut BTreeMap<Peer, Vec<Idle>>, now: Instant) {
     idle.retain(|_, same| {
         same.retain(|one| one.until > now && !one.sender.is_closed());
         !same.is_empty()

@@ -7,10 +7,10 @@ use tracing::{Level, Subscriber};
 
 /// What was logged, at every level.
 #[derive(Clone, Default)]
-pub(in crate::stores) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(in crate::stores) fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
+    pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
         let writer = self.clone();
         tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)
@@ -19,12 +19,12 @@ impl Log {
             .finish()
     }
 
-    pub(in crate::stores) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines that warn, whoever they are of.
-    pub(in crate::stores) fn warnings(&self) -> String {
+    pub(crate) fn warnings(&self) -> String {
         let text = self.text();
         let lines = text.lines().filter(|line| line.contains(" WARN "));
         lines.collect::<Vec<_>>().join("\n")

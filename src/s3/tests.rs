@@ -20,11 +20,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::S3Client;
+use crate::clock::Clock;
 
 const BUCKET: &str = "models";
 
 fn client() -> S3Client {
-    S3Client::new(Timestamp::now)
+    S3Client::new(Clock::start())
 }
 
 fn bucket() -> Bucket {

@@ -1,0 +1,133 @@
+//! The operator put together: settings in, everything that the loop runs on out.
+//!
+//! What holds here: everything that can be wrong with the surroundings (kubeconfig, addresses) ends the start with a
+//! sentence; the clock is made here, once, and each part gets a clone of it; nothing here decides anything.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use presigned_core::engine::{self, Engine, Event};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{SharedEngine, StepExecutor};
+use crate::clock::Clock;
+use crate::credentials::CredentialsFetcher;
+use crate::kube::{Cluster, Scope, ServerClock, connect, watch_all};
+use crate::s3::S3Client;
+use crate::telemetry::{Metrics, Readiness, bind, health_router, metrics_router, serve};
+
+/// How many events may wait for the engine before the watches wait too.
+const EVENTS: usize = 1024;
+
+/// What the flags say of the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The kubeconfig file; `None` for what the surroundings hold.
+    pub kubeconfig: Option<PathBuf>,
+    /// The operator's own namespace.
+    pub own_namespace: String,
+    /// The operator's own service account, if it is known.
+    pub own_service_account: Option<String>,
+    /// The pod's name, for Events.
+    pub instance: String,
+    /// The namespaces served; `None` for all.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// The address of `/livez` and `/readyz`.
+    pub health_addr: SocketAddr,
+    /// The address of `/metrics`.
+    pub metrics_addr: SocketAddr,
+    /// What the engine decides by.
+    pub engine: engine::Settings,
+}
+
+/// Everything that the loop runs on.
+pub struct Runtime {
+    pub(super) engine: SharedEngine,
+    pub(super) executor: StepExecutor,
+    pub(super) clock: Clock,
+    /// The API server's clock against ours.
+    pub(super) server_clock: ServerClock,
+    /// What the watches see.
+    pub(super) events: mpsc::Receiver<Event>,
+    /// The watches; none of them ends by itself.
+    pub(super) watches: JoinSet<()>,
+    pub(super) metrics: Metrics,
+    /// Cancelled when the operator is asked to stop.
+    pub(super) stop: CancellationToken,
+    /// The servers of health and metrics; they end when `stop` is cancelled.
+    pub(super) servers: JoinSet<std::io::Result<()>>,
+}
+
+/// Starts the servers, connects to the API server, and starts the watches.
+///
+/// # Errors
+/// If the engine refuses its settings, an address is taken, or there is no API server to talk to.
+pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Result<Runtime> {
+    let Settings {
+        kubeconfig,
+        own_namespace,
+        own_service_account,
+        instance,
+        namespaces,
+        health_addr,
+        metrics_addr,
+        engine,
+    } = settings;
+    let secrets = engine.secret_access;
+    let engine = SharedEngine::new(Engine::new(engine).map_err(anyhow::Error::msg)?);
+    let scraped = engine.clone();
+    let metrics = Metrics::new(move || scraped.expiries());
+    let readiness = Readiness::default();
+
+    // Both addresses are taken before anything is served.
+    let health = bind(health_addr, "/livez and /readyz", "--health-addr").await?;
+    let scrape = bind(metrics_addr, "/metrics", "--metrics-addr").await?;
+    let mut servers = JoinSet::new();
+    let health_routes = health_router(readiness.clone());
+    servers.spawn(serve(health, health_routes, stop.clone()));
+    let metrics_routes = metrics_router(metrics.clone());
+    servers.spawn(serve(scrape, metrics_routes, stop.clone()));
+
+    let clock = Clock::start();
+    let server_clock = ServerClock::new(clock.clone());
+    let client = connect(kubeconfig.as_deref(), &server_clock).await?;
+    let scope = Scope {
+        namespaces,
+        own_namespace: own_namespace.clone(),
+        secrets,
+    };
+    let (sender, events) = mpsc::channel(EVENTS);
+    let watches = watch_all(&client, &scope, &sender, &readiness);
+
+    let cluster = Cluster::new(client, metrics.clone(), instance);
+    let credentials = CredentialsFetcher::new(cluster.clone(), own_namespace)
+        .with_service_account(own_service_account);
+    let s3 = S3Client::new(clock.clone());
+    let executor = StepExecutor::new(cluster, credentials, s3, metrics.clone(), clock.clone());
+    Ok(Runtime {
+        engine,
+        executor,
+        clock,
+        server_clock,
+        events,
+        watches,
+        metrics,
+        stop,
+        servers,
+    })
+}
+
+/// Waits for the servers, which end when the operator was asked to stop.
+///
+/// # Errors
+/// If one of them broke.
+pub(super) async fn join(mut servers: JoinSet<std::io::Result<()>>) -> anyhow::Result<()> {
+    while let Some(ended) = servers.join_next().await {
+        ended.context("a server of /metrics or health broke")??;
+    }
+    Ok(())
+}

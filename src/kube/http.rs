@@ -1,0 +1,74 @@
+//! HTTP as every call to the API server needs it: paths, requests, and answers that no log hears.
+//!
+//! What holds here: a name that no object can have never becomes part of a path; an answer is parsed here and not by
+//! the client, which logs a body that it cannot parse.
+
+use http::{Method, Request, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Error;
+use presigned_core::engine::{ApiError, ObjectVersion};
+use serde::de::DeserializeOwned;
+
+use super::Cluster;
+
+/// Asks for metadata only.
+pub(super) const METADATA_ONLY: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const JSON: &str = "application/json";
+
+impl Cluster {
+    /// The answer to a request, parsed without a line in the log.
+    pub(super) async fn parsed<T: DeserializeOwned>(
+        &self,
+        request: Result<Request<Vec<u8>>, Error>,
+    ) -> Result<T, Error> {
+        let text = self.client.request_text(request?).await?;
+        serde_json::from_str(&text).map_err(Error::SerdeError)
+    }
+}
+
+/// A request with a JSON body, or without one where it is empty.
+pub(super) fn request(
+    method: Method,
+    path: &str,
+    accept: &'static str,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Error> {
+    let content_type = match method {
+        Method::PATCH => "application/merge-patch+json",
+        _ => JSON,
+    };
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::ACCEPT, accept)
+        .header(header::CONTENT_TYPE, content_type)
+        .body(body)
+        .map_err(Error::HttpError)
+}
+
+/// The version that an answer tells.
+pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
+    ObjectVersion {
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone(),
+    }
+}
+
+/// A name as a segment of a path.
+///
+/// # Errors
+/// [`ApiError::Invalid`] for what no object can be named, so that a name can never point elsewhere.
+pub(super) fn segment(name: &str) -> Result<&str, ApiError> {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
+    let dots = name.bytes().all(|c| c == b'.');
+    if dots || !name.bytes().all(plain) {
+        return Err(ApiError::Invalid);
+    }
+    Ok(name)
+}
+
+/// The path of a write, with the field manager.
+pub(super) fn managed(path: &str) -> String {
+    format!("{path}?fieldManager={}", presigned_core::api::MANAGER)
+}
