@@ -125,8 +125,8 @@ for verb in get list watch; do
   can yes team-a $verb namespaces
 done
 for what in presignedurls presignedurlpolicies clusterobjectstores; do
-  can yes team-a patch $what.presigned.dev:status
-  can no team-a update $what.presigned.dev:status
+  can yes team-a update $what.presigned.dev:status
+  can no team-a patch $what.presigned.dev:status
   for verb in create update patch; do can no team-a $verb $what.presigned.dev; done
 done
 # What has expired is removed where spec.ttlAfterExpiry says so.
@@ -258,11 +258,11 @@ for verb in get list watch; do
   can yes $namespace $verb secrets
 done
 can no $namespace create secrets
-can yes team-a patch presignedurls.presigned.dev:status
-can no team-b patch presignedurls.presigned.dev:status
+can yes team-a update presignedurls.presigned.dev:status
+can no team-b update presignedurls.presigned.dev:status
 can yes team-a create events.events.k8s.io
 can no team-b create events.events.k8s.io
-can yes team-b patch clusterobjectstores.presigned.dev:status
+can yes team-b update clusterobjectstores.presigned.dev:status
 
 echo "== uninstall"
 helm uninstall psu --namespace "$namespace" >/dev/null 2>&1

@@ -23,8 +23,6 @@ pub enum Verb {
     Create,
     /// PUT.
     Update,
-    /// PATCH of a status.
-    Patch,
     /// DELETE of one object.
     Delete,
 }
@@ -37,7 +35,6 @@ impl Verb {
             Self::Get => "get",
             Self::Create => "create",
             Self::Update => "update",
-            Self::Patch => "patch",
             Self::Delete => "delete",
         }
     }
@@ -115,8 +112,6 @@ pub(super) fn class(status: &Status) -> ApiError {
             ApiError::NamespaceTerminating
         }
         401 | 403 => ApiError::Forbidden,
-        // A patch of another object's uid is refused as an invalid change, not as a conflict.
-        422 if has_cause(status, |c| c.field == "metadata.uid") => ApiError::Conflict,
         422 if has_cause(status, |c| {
             c.reason == "FieldValueTooLong" && c.field == "data"
         }) =>

@@ -34,15 +34,11 @@ pub(super) fn request(
     accept: &'static str,
     body: Vec<u8>,
 ) -> Result<Request<Vec<u8>>, Error> {
-    let content_type = match method {
-        Method::PATCH => "application/merge-patch+json",
-        _ => JSON,
-    };
     Request::builder()
         .method(method)
         .uri(path)
         .header(header::ACCEPT, accept)
-        .header(header::CONTENT_TYPE, content_type)
+        .header(header::CONTENT_TYPE, JSON)
         .body(body)
         .map_err(Error::HttpError)
 }

@@ -46,12 +46,6 @@ impl Cluster {
             instance,
         }
     }
-
-    /// The client, for watches.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        self.client.clone()
-    }
 }
 
 #[cfg(test)]

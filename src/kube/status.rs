@@ -1,12 +1,9 @@
-//! The status writer: one merge patch that replaces the whole.
+//! The status writer: a PUT on `/status` that replaces the whole status.
 //!
-//! What holds here: a merge patch keeps what it does not name, so every field that the schema knows and the new status
-//! lacks is named with null. The patch carries uid and resourceVersion, so that it lands on what was decided on or not at
-//! all. The server compares the resourceVersion alone: on a custom resource's status it overlooks another uid. That is
-//! enough, since no two objects ever share a resourceVersion, and it is why a write without one is not made.
-
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+//! What holds here: the request holds metadata and status and nothing else; on this path the API server takes the status
+//! alone and keeps spec, labels and annotations as they stand. The metadata names uid and resourceVersion, and the API
+//! server compares both, so that a status is written to the very version that was decided on or not at all. A write
+//! without a resourceVersion would skip that comparison, and is not made.
 
 use http::Method;
 use kube::Resource;
@@ -16,38 +13,26 @@ use presigned_core::api::{
     PresignedUrlPolicyStatus, PresignedUrlStatus,
 };
 use presigned_core::engine::{ApiError, ObjectVersion};
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Cluster;
 use super::call::{Target, Verb};
 use super::http::{METADATA_ONLY, managed, request, segment, version};
 
 /// A status that can be written, and the kind that it belongs to.
-pub trait StatusKind: Serialize + JsonSchema {
+pub trait StatusKind: Serialize {
     /// The kind.
     type Kind: Resource<DynamicType = ()>;
     /// Its plural name, for metrics.
     const PLURAL: &'static str;
-    /// The fields that a status of this kind can have.
-    fn fields() -> &'static Fields;
 }
-
-/// The fields of an object, each with those of its own where it is an object itself.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Fields(BTreeMap<String, Fields>);
 
 macro_rules! status_kinds {
     ($($status:ty: $kind:ty, $plural:literal;)+) => {
         $(impl StatusKind for $status {
             type Kind = $kind;
             const PLURAL: &'static str = $plural;
-            fn fields() -> &'static Fields {
-                static FIELDS: OnceLock<Fields> = OnceLock::new();
-                FIELDS.get_or_init(Fields::of::<Self>)
-            }
         })+
     };
 }
@@ -58,46 +43,11 @@ status_kinds! {
     ClusterObjectStoreStatus: ClusterObjectStore, "clusterobjectstores";
 }
 
-impl Fields {
-    /// The fields of a type, from its schema.
-    #[must_use]
-    pub fn of<T: JsonSchema>() -> Self {
-        let settings = SchemaSettings::openapi3().with(|s| s.inline_subschemas = true);
-        Self::read(
-            settings
-                .into_generator()
-                .into_root_schema_for::<T>()
-                .as_value(),
-        )
-    }
-
-    fn read(schema: &Value) -> Self {
-        let properties = schema.get("properties").and_then(Value::as_object);
-        Self(
-            properties
-                .into_iter()
-                .flatten()
-                .map(|(name, schema)| (name.clone(), Self::read(schema)))
-                .collect(),
-        )
-    }
-
-    /// Names with null each field that `value` lacks, so that a merge patch of it replaces the whole.
-    pub fn fill(&self, value: &mut Map<String, Value>) {
-        for (name, fields) in &self.0 {
-            let field = value.entry(name).or_insert(Value::Null);
-            if let Some(object) = field.as_object_mut() {
-                fields.fill(object);
-            }
-        }
-    }
-}
-
 impl Cluster {
     /// Replaces the status of an object, if it still is `target`. `namespace` is `None` for a kind of the cluster.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] if it is another object or was changed; else the failure's class.
     pub async fn write_status<S: StatusKind>(
         &self,
         namespace: Option<&str>,
@@ -107,20 +57,22 @@ impl Cluster {
     ) -> Result<ObjectVersion, ApiError> {
         let url = S::Kind::url_path(&(), namespace.map(segment).transpose()?);
         let path = managed(&format!("{url}/{}/status", segment(name)?));
-        let body = patch(target, status)?;
-        let future = self.parsed(request(Method::PATCH, &path, METADATA_ONLY, body));
-        let target = Target(S::PLURAL);
-        let answer: PartialObjectMeta<S::Kind> =
-            self.calls.call(Verb::Patch, target, future).await?;
+        let body = body(namespace, name, target, status)?;
+        let future = self.parsed(request(Method::PUT, &path, METADATA_ONLY, body));
+        let answer: PartialObjectMeta<S::Kind> = self
+            .calls
+            .call(Verb::Update, Target(S::PLURAL), future)
+            .await?;
         Ok(version(&answer.metadata))
     }
 }
 
-fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, ApiError> {
-    let mut status = serde_json::to_value(status).map_err(|_| ApiError::Invalid)?;
-    if let Some(fields) = status.as_object_mut() {
-        S::fields().fill(fields);
-    }
+fn body<S: StatusKind>(
+    namespace: Option<&str>,
+    name: &str,
+    target: &ObjectVersion,
+    status: &S,
+) -> Result<Vec<u8>, ApiError> {
     let ObjectVersion {
         uid,
         resource_version,
@@ -128,7 +80,15 @@ fn patch<S: StatusKind>(target: &ObjectVersion, status: &S) -> Result<Vec<u8>, A
     let Some(version) = resource_version else {
         return Err(ApiError::Conflict);
     };
-    let metadata = json!({ "uid": uid, "resourceVersion": version });
-    let patch = json!({ "metadata": metadata, "status": status });
-    Ok(patch.to_string().into_bytes())
+    let mut metadata = json!({ "name": name, "uid": uid, "resourceVersion": version });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = namespace.into();
+    }
+    let object = json!({
+        "apiVersion": S::Kind::api_version(&()),
+        "kind": S::Kind::kind(&()),
+        "metadata": metadata,
+        "status": serde_json::to_value(status).map_err(|_| ApiError::Invalid)?,
+    });
+    Ok(object.to_string().into_bytes())
 }

@@ -27,6 +27,7 @@ mod policies;
 mod programs;
 mod rotation;
 mod sessions;
+mod statuses;
 mod store_changes;
 mod stores;
 mod support;

@@ -76,7 +76,7 @@ async fn a_renewal_is_two_writes_and_no_event() {
     let writes = world.writes(&proxy);
     let is = |write: &&_, wanted: &Match| wanted.matches(write);
     let secrets = Match::resource("secrets").verb(Verb::Update);
-    let status = Match::resource("presignedurls/status").verb(Verb::Patch);
+    let status = Match::resource("presignedurls/status").verb(Verb::Update);
     let count = |wanted: &Match| writes.iter().filter(|write| is(write, wanted)).count();
     let renewals =
         usize::try_from(last.status.unwrap().revision.unwrap() - first.revision.unwrap());

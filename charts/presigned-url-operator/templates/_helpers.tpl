@@ -64,7 +64,7 @@ Secret's data, so `patch` is `get` under another name.
   verbs: [get, list, watch, delete]
 - apiGroups: [presigned.dev]
   resources: [presignedurls/status]
-  verbs: [patch]
+  verbs: [update]
 - apiGroups: [""]
   resources: [secrets]
   {{- if eq .Values.operator.secretAccess "watch" }}

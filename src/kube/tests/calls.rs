@@ -41,10 +41,6 @@ async fn every_answer_of_the_server_has_its_class() {
         (failed(422, "Invalid"), ApiError::Invalid),
         (failed(400, "BadRequest"), ApiError::Invalid),
         (
-            with_cause(failed(422, "Invalid"), "FieldValueInvalid", "metadata.uid"),
-            ApiError::Conflict,
-        ),
-        (
             with_cause(failed(422, "Invalid"), "FieldValueTooLong", "data"),
             ApiError::TooLarge,
         ),
