@@ -148,7 +148,6 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         log_format,
     } = args;
     init_logs(log_level, log_format).context("logging cannot be started")?;
-    let whole_cluster = namespaces.is_empty();
     let settings = Settings {
         kubeconfig,
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
@@ -156,10 +155,9 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         instance: pod_name.unwrap_or_else(host_name),
         health_addr,
         metrics_addr,
-        namespaces: (!whole_cluster).then(|| namespaces.into_iter().collect()),
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
-            whole_cluster,
+            namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
             denial_grace,
             min_renewed_duration,
             resign_within,

@@ -3,7 +3,6 @@
 //! What holds here: everything that can be wrong with the surroundings (kubeconfig, addresses) ends the start with a
 //! sentence; the clock is made here, once, and each part gets a clone of it; nothing here decides anything.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -34,8 +33,6 @@ pub struct Settings {
     pub own_service_account: Option<String>,
     /// The pod's name, for Events.
     pub instance: String,
-    /// The namespaces served; `None` for all.
-    pub namespaces: Option<BTreeSet<String>>,
     /// The address of `/livez` and `/readyz`.
     pub health_addr: SocketAddr,
     /// The address of `/metrics`.
@@ -72,12 +69,15 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         own_namespace,
         own_service_account,
         instance,
-        namespaces,
         health_addr,
         metrics_addr,
         engine,
     } = settings;
-    let secrets = engine.secret_access;
+    let scope = Scope {
+        namespaces: engine.namespaces.clone(),
+        own_namespace: own_namespace.clone(),
+        secrets: engine.secret_access,
+    };
     let engine = SharedEngine::new(Engine::new(engine).map_err(anyhow::Error::msg)?);
     let scraped = engine.clone();
     let metrics = Metrics::new(move || scraped.expiries());
@@ -95,11 +95,6 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let clock = Clock::start();
     let server_clock = ServerClock::new(clock.clone());
     let client = connect(kubeconfig.as_deref(), &server_clock).await?;
-    let scope = Scope {
-        namespaces,
-        own_namespace: own_namespace.clone(),
-        secrets,
-    };
     let (sender, events) = mpsc::channel(EVENTS);
     let watches = watch_all(&client, &scope, &sender, &readiness);
 

@@ -10,7 +10,6 @@ mod convert;
 mod delete;
 mod events;
 mod http;
-mod merge;
 mod secrets;
 mod server_clock;
 mod status;

@@ -1,7 +1,9 @@
-//! Watches: one task a kind that tells the core what it sees.
+//! Watches: one task a kind that sends what it sees to the core.
 //!
-//! What holds here: each watch has its own pauses, so that a kind that is forbidden or missing holds up no other; a watch
-//! never ends by itself; what went wrong is said once in the log when it changes, and in `/readyz` for as long as it lasts.
+//! What holds here: a kind is watched as a whole or by one stream a served namespace, and each list says which of them it
+//! covers, so that the core removes by it nothing of another namespace. Each stream has its own pauses, so that a kind
+//! that is forbidden or missing holds up no other; a watch never ends by itself; what went wrong is logged once when it
+//! changes, and is in `/readyz` for as long as it lasts.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -16,14 +18,13 @@ use kube::{Api, Client, Resource};
 use presigned_core::api::{
     ClusterObjectStore, MANAGED_BY_LABEL, MANAGER, PresignedUrl, PresignedUrlPolicy,
 };
-use presigned_core::engine::{ApiError, Change, Event, SecretAccess, classify};
+use presigned_core::engine::{ApiError, Change, Event, ListScope, SecretAccess, classify};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::call::{class, failure};
 use super::convert::{self, RawObject};
-use super::merge::{alone, merged};
 use crate::telemetry::{Readiness, WatchState};
 
 /// The most objects in one page of a list: a page is in memory whole, as text and then parsed.
@@ -67,75 +68,76 @@ pub fn watch_all(
     let everything = watcher::Config::default().page_size(PAGE);
     let mut tasks = JoinSet::new();
 
-    let streams: Vec<_> = in_each(client, namespaces.as_ref())
-        .into_iter()
-        .map(|api| objects::<RawObject<PresignedUrl>>(api, &everything))
-        .collect();
-    let tell = merged(streams.len());
+    let streams = in_each(client, namespaces.as_ref())
+        .map(|(scope, api)| (scope, objects::<RawObject<PresignedUrl>>(api, &everything)));
     let watch = watch_of("presignedurls.presigned.dev");
-    tasks.spawn(watch.run(streams, convert::resource, tell, Event::Resource));
+    tasks.spawn(watch.run(streams.collect(), convert::resource, Event::Resource));
 
     let stream = objects::<RawObject<PresignedUrlPolicy>>(Api::all(client.clone()), &everything);
     let watch = watch_of("presignedurlpolicies.presigned.dev");
-    let tell = |_, event| alone(event);
-    tasks.spawn(watch.run(vec![stream], convert::policy, tell, Event::Policy));
+    tasks.spawn(watch.run(whole(stream), convert::policy, Event::Policy));
 
     let stream = objects::<RawObject<ClusterObjectStore>>(Api::all(client.clone()), &everything);
     let watch = watch_of("clusterobjectstores.presigned.dev");
-    let tell = |_, event| alone(event);
-    tasks.spawn(watch.run(vec![stream], convert::store, tell, Event::Store));
+    tasks.spawn(watch.run(whole(stream), convert::store, Event::Store));
 
-    let api = || Api::<Metadata<Namespace>>::all(client.clone());
-    let streams: Vec<_> = match namespaces {
-        None => vec![objects(api(), &everything)],
+    let all = || Api::<Metadata<Namespace>>::all(client.clone());
+    let streams = match namespaces {
+        None => whole(objects(all(), &everything)),
         Some(names) => names
             .iter()
-            .map(|name| everything.clone().fields(&format!("metadata.name={name}")))
-            .map(|one| objects(api(), &one))
+            .map(|name| {
+                let one = everything.clone().fields(&format!("metadata.name={name}"));
+                (ListScope::Namespace(name.clone()), objects(all(), &one))
+            })
             .collect(),
     };
-    let tell = merged(streams.len());
     let convert = |object: Metadata<_>| convert::namespace(object.metadata);
-    tasks.spawn(watch_of("namespaces").run(streams, convert, tell, Event::Namespace));
+    tasks.spawn(watch_of("namespaces").run(streams, convert, Event::Namespace));
 
     let convert = |object: Metadata<_>| convert::secret(object.metadata);
     if *secrets == SecretAccess::Watch {
         let ours = format!("{MANAGED_BY_LABEL}={MANAGER}");
         let ours = everything.clone().labels(&ours);
-        let streams: Vec<_> = in_each::<Metadata<Secret>>(client, namespaces.as_ref())
-            .into_iter()
-            .map(|api| objects(api, &ours))
-            .collect();
-        let tell = merged(streams.len());
-        tasks.spawn(watch_of("secrets").run(streams, convert, tell, Event::Secret));
+        let streams = in_each::<Metadata<Secret>>(client, namespaces.as_ref())
+            .map(|(scope, api)| (scope, objects(api, &ours)));
+        tasks.spawn(watch_of("secrets").run(streams.collect(), convert, Event::Secret));
     }
 
     let own = Api::<Metadata<Secret>>::namespaced(client.clone(), own_namespace);
     let watch = watch_of("secrets of the operator's own namespace");
-    let streams = vec![objects(own, &everything)];
-    let tell = |_, event| alone(event);
-    tasks.spawn(watch.run(streams, convert, tell, Event::OwnSecret));
+    let streams = whole(objects(own, &everything));
+    tasks.spawn(watch.run(streams, convert, Event::OwnSecret));
 
     tasks
 }
 
-/// One `Api` for all namespaces, or one for each of those named.
-fn in_each<K>(client: &Client, namespaces: Option<&BTreeSet<String>>) -> Vec<Api<K>>
+/// One `Api` for the whole cluster, or one for each of the namespaces that are named, with what each covers.
+fn in_each<K>(
+    client: &Client,
+    namespaces: Option<&BTreeSet<String>>,
+) -> impl Iterator<Item = (ListScope, Api<K>)>
 where
     K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
 {
-    match namespaces {
-        None => vec![Api::all(client.clone())],
-        Some(names) => names
-            .iter()
-            .map(|name| Api::namespaced(client.clone(), name))
-            .collect(),
-    }
+    let all = namespaces
+        .is_none()
+        .then(|| (ListScope::Cluster, Api::all(client.clone())));
+    let each = namespaces.into_iter().flatten().map(|name| {
+        let api = Api::namespaced(client.clone(), name);
+        (ListScope::Namespace(name.clone()), api)
+    });
+    all.into_iter().chain(each)
 }
 
-type Told<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
+/// The only stream of a kind.
+fn whole<K>(stream: WatchStream<K>) -> Vec<(ListScope, WatchStream<K>)> {
+    vec![(ListScope::Cluster, stream)]
+}
 
-fn objects<K>(api: Api<K>, config: &watcher::Config) -> Told<K>
+type WatchStream<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
+
+fn objects<K>(api: Api<K>, config: &watcher::Config) -> WatchStream<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -150,12 +152,11 @@ struct Watch {
 }
 
 impl Watch {
-    /// Tells what the streams tell, until nobody listens.
+    /// Sends what the streams bring, each marked with what it covers, until nobody listens.
     async fn run<K: Send + 'static, T: Send + 'static>(
         self,
-        streams: Vec<Told<K>>,
+        streams: Vec<(ListScope, WatchStream<K>)>,
         convert: impl Fn(K) -> T + Send,
-        mut tell: impl FnMut(usize, watcher::Event<T>) -> Vec<Change<T>> + Send,
         wrap: impl Fn(Change<T>) -> Event + Send,
     ) {
         let Self {
@@ -163,89 +164,93 @@ impl Watch {
             readiness,
             events,
         } = self;
-        readiness.set(name, WatchState::ListResponse);
-        let patient = streams.into_iter().enumerate().map(|(part, stream)| {
-            let trouble = Trouble::new(name, readiness.clone());
-            patient(stream, trouble)
-                .map(move |event| (part, event))
+        readiness.set(name, WatchState::Listing);
+        let mut unlisted: BTreeSet<_> = streams.iter().map(|(scope, _)| scope.clone()).collect();
+        let streams = streams.into_iter().map(|(scope, stream)| {
+            let problem = WatchProblem::new(name, readiness.clone());
+            with_backoff(stream, problem)
+                .map(move |event| (scope.clone(), event))
                 .boxed()
         });
-        let mut told = stream::select_all(patient);
-        while let Some((part, event)) = told.next().await {
-            for change in tell(part, each(event, &convert)) {
-                let synced = matches!(change, Change::InitDone);
-                if events.send(wrap(change)).await.is_err() {
-                    return;
-                }
-                if synced {
+        let mut all = stream::select_all(streams);
+        while let Some((scope, event)) = all.next().await {
+            let listed = matches!(event, watcher::Event::InitDone).then(|| scope.clone());
+            let change = change(scope, event, &convert);
+            if events.send(wrap(change)).await.is_err() {
+                return;
+            }
+            if let Some(scope) = listed {
+                tracing::debug!(watch = name, ?scope, "first list or re-list complete");
+                unlisted.remove(&scope);
+                if unlisted.is_empty() {
                     readiness.set(name, WatchState::Synced);
-                    tracing::debug!(watch = name, "first list or re-list complete");
                 }
             }
         }
     }
 }
 
-fn each<K, T>(event: watcher::Event<K>, convert: impl Fn(K) -> T) -> watcher::Event<T> {
+/// What a stream's event means to the engine.
+fn change<K, T>(scope: ListScope, event: watcher::Event<K>, convert: impl Fn(K) -> T) -> Change<T> {
     match event {
-        watcher::Event::Init => watcher::Event::Init,
-        watcher::Event::InitApply(object) => watcher::Event::InitApply(convert(object)),
-        watcher::Event::InitDone => watcher::Event::InitDone,
-        watcher::Event::Apply(object) => watcher::Event::Apply(convert(object)),
-        watcher::Event::Delete(object) => watcher::Event::Delete(convert(object)),
+        watcher::Event::Init => Change::Init { scope },
+        watcher::Event::InitApply(object) => Change::InitApply(convert(object)),
+        watcher::Event::InitDone => Change::InitDone { scope },
+        watcher::Event::Apply(object) => Change::Apply(convert(object)),
+        watcher::Event::Delete(object) => Change::Delete(convert(object)),
     }
 }
 
-/// The stream without its failures: each is told, and waited out.
-fn patient<K: Send + 'static>(
-    stream: Told<K>,
-    trouble: Trouble,
+/// The stream without its failures: each is reported, and followed by a pause.
+fn with_backoff<K: Send + 'static>(
+    stream: WatchStream<K>,
+    problem: WatchProblem,
 ) -> impl Stream<Item = watcher::Event<K>> + Send {
-    stream::unfold((stream, trouble), |(mut stream, mut trouble)| async {
+    stream::unfold((stream, problem), |(mut stream, mut problem)| async {
         loop {
             match stream.next().await? {
                 Ok(event) => {
                     if !matches!(event, watcher::Event::Init) {
-                        trouble.over();
+                        problem.resolved();
                     }
-                    return Some((event, (stream, trouble)));
+                    return Some((event, (stream, problem)));
                 }
-                Err(error) => tokio::time::sleep(trouble.met(&error)).await,
+                Err(error) => tokio::time::sleep(problem.report(&error)).await,
             }
         }
     })
 }
 
 /// What is wrong with one stream, and how long to wait for it.
-struct Trouble {
+struct WatchProblem {
     name: &'static str,
     readiness: Readiness,
-    why: Option<String>,
+    message: Option<String>,
     pause: Duration,
 }
 
-impl Trouble {
+impl WatchProblem {
     fn new(name: &'static str, readiness: Readiness) -> Self {
         Self {
             name,
             readiness,
-            why: None,
+            message: None,
             pause: FIRST_PAUSE,
         }
     }
 
-    /// Tells of a failure where it is another than before; answers how long to wait.
-    fn met(&mut self, error: &watcher::Error) -> Duration {
+    /// Reports a failure if it is another than the one before; returns how long to wait.
+    fn report(&mut self, error: &watcher::Error) -> Duration {
         let failure = watch_failure(error);
-        let why = why(self.name, &failure);
+        let message = message(self.name, &failure);
         // The server forgets old versions as a matter of course; a new list follows.
         if failure == ApiError::Other(Some(410)) {
             tracing::debug!(watch = self.name, "the watch was too old; listing again");
-        } else if self.why.as_ref() != Some(&why) {
-            tracing::warn!(watch = self.name, "{why}");
-            let state = WatchState::Failing(why.clone());
+        } else if self.message.as_ref() != Some(&message) {
+            tracing::warn!(watch = self.name, "{message}");
+            let state = WatchState::Failing(message.clone());
             self.readiness.set(self.name, state);
-            self.why = Some(why);
+            self.message = Some(message);
         }
         let longest = match failure {
             ApiError::NotFound => MAX_PAUSE_FOR_CRD,
@@ -256,11 +261,11 @@ impl Trouble {
         pause.mul_f64(jitter())
     }
 
-    fn over(&mut self) {
+    fn resolved(&mut self) {
         self.pause = FIRST_PAUSE;
-        if self.why.take().is_some() {
+        if self.message.take().is_some() {
             tracing::info!(watch = self.name, "the watch works again");
-            self.readiness.set(self.name, WatchState::ListResponse);
+            self.readiness.set(self.name, WatchState::Listing);
         }
     }
 }
@@ -275,7 +280,7 @@ fn watch_failure(error: &watcher::Error) -> ApiError {
     }
 }
 
-fn why(name: &str, failure: &ApiError) -> String {
+fn message(name: &str, failure: &ApiError) -> String {
     match failure {
         ApiError::NotFound if name.ends_with(presigned_core::api::GROUP) => format!(
             "waiting for CRD {name}: install the chart's CRDs, or run \
@@ -291,8 +296,8 @@ fn why(name: &str, failure: &ApiError) -> String {
     }
 }
 
-/// Between a half and one. The shell may throw dice: a pause decides nothing.
+/// Between a half and one. Chance is allowed here: a pause decides nothing.
 fn jitter() -> f64 {
-    let dice = RandomState::new().hash_one(());
-    0.5 + f64::from(u32::try_from(dice >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX) / 2.0
+    let random = RandomState::new().hash_one(());
+    0.5 + f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX) / 2.0
 }

@@ -25,7 +25,7 @@ pub enum WatchState {
     #[default]
     Waiting,
     /// Its first list is under way.
-    ListResponse,
+    Listing,
     /// Its first list cannot be had.
     Failing(String),
     /// Its first list is complete.
@@ -57,7 +57,7 @@ impl Readiness {
             .iter()
             .filter_map(|(name, state)| match state {
                 WatchState::Waiting => Some(format!("{name}: not begun")),
-                WatchState::ListResponse => Some(format!("{name}: the first list is under way")),
+                WatchState::Listing => Some(format!("{name}: the first list is under way")),
                 WatchState::Failing(why) => Some(format!("{name}: {why}")),
                 WatchState::Synced => None,
             })

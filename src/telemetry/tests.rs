@@ -94,7 +94,7 @@ fn every_metric_is_there_under_its_name() {
 fn what_is_synced_stays_synced() {
     let readiness = Readiness::default();
     assert_eq!(readiness.waits_for(), ["start-up"]);
-    readiness.set("namespaces", WatchState::ListResponse);
+    readiness.set("namespaces", WatchState::Listing);
     readiness.set("secrets", WatchState::Failing("forbidden".to_owned()));
     assert_eq!(
         readiness.waits_for(),
@@ -112,7 +112,7 @@ fn what_is_synced_stays_synced() {
 #[tokio::test]
 async fn readyz_names_what_it_waits_for() {
     let readiness = Readiness::default();
-    readiness.set("secrets", WatchState::ListResponse);
+    readiness.set("secrets", WatchState::Listing);
     let server = Server::start(health_router(readiness.clone())).await;
     assert!(server.get("/livez").await.starts_with("HTTP/1.1 200"));
     let waiting = server.get("/readyz").await;

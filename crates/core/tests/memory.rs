@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use peak_alloc::PeakAlloc;
 use presigned_core::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus};
 use presigned_core::engine::{
-    Change, Engine, Event, NamespaceSeen, ObjectVersion, PolicySeen, PresignedUrlSeen, S3Response,
-    SecretMetaSeen, Settings, Step, StepResult, StoreSeen,
+    Change, Engine, Event, ListScope, NamespaceSeen, ObjectVersion, PolicySeen, PresignedUrlSeen,
+    S3Response, SecretMetaSeen, Settings, Step, StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
 use serde_json::{Value, json};
@@ -199,9 +199,19 @@ fn list<T>(
     objects: impl IntoIterator<Item = T>,
     now: Timestamp,
 ) {
-    engine.on(event(Change::Init), now);
+    engine.on(
+        event(Change::Init {
+            scope: ListScope::Cluster,
+        }),
+        now,
+    );
     for object in objects {
         engine.on(event(Change::InitApply(object)), now);
     }
-    engine.on(event(Change::InitDone), now);
+    engine.on(
+        event(Change::InitDone {
+            scope: ListScope::Cluster,
+        }),
+        now,
+    );
 }

@@ -4,7 +4,6 @@
 
 mod calls;
 mod events;
-mod merging;
 mod parsing;
 mod secrets;
 mod server_clock;

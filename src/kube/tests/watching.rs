@@ -7,7 +7,7 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use presigned_core::engine::SecretAccess;
-use presigned_core::engine::{Change, Event};
+use presigned_core::engine::{Change, Event, ListScope};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -65,21 +65,37 @@ fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
     }
 }
 
-/// The next events of the kind that `pick` takes, until its list is done.
+/// The next events of the kind that `pick` takes, until the lists of so many scopes are done: each with its scope.
+async fn lists_of<T>(
+    events: &mut mpsc::Receiver<Event>,
+    scopes: usize,
+    pick: impl Fn(Event) -> Option<Change<T>>,
+) -> (Vec<T>, BTreeSet<ListScope>) {
+    let mut found = Vec::new();
+    let (mut begun, mut done) = (BTreeSet::new(), BTreeSet::new());
+    while done.len() < scopes {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        match event.expect("no event in time").and_then(&pick) {
+            Some(Change::Init { scope }) => drop(begun.insert(scope)),
+            Some(Change::InitApply(object)) => found.push(object),
+            Some(Change::InitDone { scope }) => {
+                assert!(begun.contains(&scope), "{scope:?} ends before it begins");
+                done.insert(scope);
+            }
+            Some(Change::Apply(_) | Change::Delete(_)) | None => {}
+        }
+    }
+    (found, done)
+}
+
+/// The objects of the one list of a kind.
 async fn list_of<T>(
     events: &mut mpsc::Receiver<Event>,
     pick: impl Fn(Event) -> Option<Change<T>>,
 ) -> Vec<T> {
-    let mut found = Vec::new();
-    loop {
-        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
-        match event.expect("no event in time").and_then(&pick) {
-            Some(Change::Init) => found.clear(),
-            Some(Change::InitApply(object)) => found.push(object),
-            Some(Change::InitDone) => return found,
-            Some(Change::Apply(_) | Change::Delete(_)) | None => {}
-        }
-    }
+    let (found, scopes) = lists_of(events, 1, pick).await;
+    assert_eq!(scopes, BTreeSet::from([ListScope::Cluster]));
+    found
 }
 
 #[tokio::test]
@@ -127,7 +143,7 @@ async fn a_missing_crd_is_waited_for_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn limited_to_namespaces_only_these_are_asked_for_and_told_as_one() {
+async fn limited_to_namespaces_only_these_are_listed_and_each_list_says_what_it_covers() {
     let (asked, mut paths) = mpsc::unbounded_channel();
     let client = server(move |uri| {
         asked.send(uri.to_owned()).unwrap();
@@ -143,13 +159,15 @@ async fn limited_to_namespaces_only_these_are_asked_for_and_told_as_one() {
     let (sender, mut events) = mpsc::channel(16);
     let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
     let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
-    let seen = list_of(&mut events, |event| match event {
+    let (seen, scopes) = lists_of(&mut events, 2, |event| match event {
         Event::Resource(change) => Some(change),
         _ => None,
     })
     .await;
-    let namespaces: Vec<_> = seen.iter().map(|s| s.namespace.as_str()).collect();
-    assert_eq!(namespaces, ["team-a", "team-b"]);
+    let namespaces: BTreeSet<_> = seen.iter().map(|s| s.namespace.as_str()).collect();
+    assert_eq!(namespaces, BTreeSet::from(["team-a", "team-b"]));
+    let both = ["team-a", "team-b"].map(|name| ListScope::Namespace(name.to_owned()));
+    assert_eq!(scopes, BTreeSet::from(both));
     // Two of resources, two of namespaces, one each of policies, stores and own Secrets; all at work by now or soon.
     let mut all = BTreeSet::new();
     while all.len() < 7 {
@@ -195,5 +213,48 @@ async fn tenants_secrets_are_asked_for_by_our_label() {
             _ = events.recv() => {}
         }
     }
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn a_kind_is_ready_once_every_namespace_was_listed() {
+    let (allow, mut allowed) = tokio::sync::watch::channel(false);
+    let client = server(move |uri| {
+        if uri.contains("/namespaces/team-b/presignedurls") && !*allowed.borrow_and_update() {
+            failed(403, "Forbidden")
+        } else {
+            listed(&[])
+        }
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let readiness = Readiness::default();
+    let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
+    let tasks = watch_all(&client, &scope, &sender, &readiness);
+    let resources = |event| match event {
+        Event::Resource(change) => Some(change),
+        _ => None,
+    };
+    let (_, scopes) = lists_of(&mut events, 1, resources).await;
+    let team_a = ListScope::Namespace("team-a".to_owned());
+    assert_eq!(scopes, BTreeSet::from([team_a]));
+    let waits = || readiness.waits_for().join("\n");
+    // The watch goes on after it has sent the end of the list.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        waits().contains("presignedurls.presigned.dev"),
+        "{}",
+        waits()
+    );
+    allow.send(true).unwrap();
+    let listed = async {
+        while waits().contains("presignedurls.presigned.dev") {
+            let _ = events.try_recv();
+            tokio::task::yield_now().await;
+        }
+    };
+    let listed = tokio::time::timeout(Duration::from_secs(20), listed).await;
+    listed.expect("the list of the second namespace counts");
     drop(tasks);
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use presigned_core::engine::{
-    Change, Engine, ErrorCode, Event, NamespaceSeen, ObjectKey, ObjectVersion, PolicySeen,
-    PresignedUrlSeen, S3Response, Settings, Step, StepResult, StoreSeen,
+    Change, Engine, ErrorCode, Event, ListScope, NamespaceSeen, ObjectKey, ObjectVersion,
+    PolicySeen, PresignedUrlSeen, S3Response, Settings, Step, StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
 use serde_json::json;
@@ -222,9 +222,19 @@ fn list<T>(
     objects: impl IntoIterator<Item = T>,
     now: Timestamp,
 ) {
-    engine.on(event(Change::Init), now);
+    engine.on(
+        event(Change::Init {
+            scope: ListScope::Cluster,
+        }),
+        now,
+    );
     for object in objects {
         engine.on(event(Change::InitApply(object)), now);
     }
-    engine.on(event(Change::InitDone), now);
+    engine.on(
+        event(Change::InitDone {
+            scope: ListScope::Cluster,
+        }),
+        now,
+    );
 }

@@ -5,7 +5,7 @@
 //! became of it with [`Engine::done`]. The plan of a work is made again on each result.
 //!
 //! # Guarantees
-//! - Nothing is decided before every watched kind's first list is complete.
+//! - Nothing is decided before the first list of every watched kind and scope is complete.
 //! - At most one step of a work is under way; the number of all is bounded.
 //! - The same events, results and times make the same steps: there is no clock, no dice and no unordered collection here.
 //!
@@ -29,10 +29,11 @@ pub use cache::index::Watched;
 pub use cache::state::Cause;
 pub use protocol::{
     ApiError, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass, ErrorCode,
-    Event, EventRecord, ListError, ListRequest, ListResponse, ListedObject, NamespaceSeen,
-    ObjectKey, ObjectVersion, ObservedContent, ObservedSecret, PolicySeen, PresignedUrlSeen, Retry,
-    S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings,
-    Step, StepResult, StoreSeen, Sts, TransportError, Uid, classify,
+    Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
+    NamespaceSeen, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret, PolicySeen,
+    PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen,
+    SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts, TransportError, Uid,
+    classify,
 };
 pub use scheduler::queue::Priority;
 
@@ -104,10 +105,11 @@ impl Engine {
             settings.concurrency,
             URGENT_SLOTS.min(settings.concurrency / 2),
         );
+        let index = Index::expecting(settings.namespaces.as_ref(), settings.secret_access);
         Ok(Self {
             settings,
             reserved,
-            index: Index::default(),
+            index,
             queue,
             in_flight: BTreeMap::new(),
             observations: Vec::new(),
@@ -260,8 +262,7 @@ impl Engine {
 
     /// Asked at each event and each step: nothing is allocated for the answer.
     fn awaited(&self) -> impl Iterator<Item = Watched> {
-        let secrets_are_watched = self.settings.secret_access == SecretAccess::Watch;
-        self.index.waiting_for(secrets_are_watched)
+        self.index.waiting_for()
     }
 
     /// How many works wait (urgent, routine), and how many steps are in flight.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use presigned_core::engine::{Change, Event, Watched};
+use presigned_core::engine::{Change, Event, ListScope, Watched};
 
 use super::at;
 use super::cluster::Cluster;
@@ -135,7 +135,11 @@ fn frame<T>(
     wrap: impl Fn(Change<T>) -> Event,
     objects: impl Iterator<Item = T>,
 ) {
-    events.push(wrap(Change::Init));
+    events.push(wrap(Change::Init {
+        scope: ListScope::Cluster,
+    }));
     events.extend(objects.map(|object| wrap(Change::InitApply(object))));
-    events.push(wrap(Change::InitDone));
+    events.push(wrap(Change::InitDone {
+        scope: ListScope::Cluster,
+    }));
 }

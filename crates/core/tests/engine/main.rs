@@ -20,6 +20,7 @@ mod no_secret_access;
 mod objects;
 mod one_shot;
 mod probes;
+mod relists;
 mod roles;
 mod scene;
 mod secrets;

@@ -14,7 +14,7 @@ use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::relist::{Delta, NamespacedName, Relists, named};
 use crate::engine::cache::state::{ReconcileState, StateCell};
 use crate::engine::protocol::{
-    Change, NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen,
+    Change, NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretAccess, SecretMetaSeen,
 };
 use crate::engine::protocol::{ObjectKey, ObjectVersion, Uid};
 use crate::engine::scheduler::limiter::StoreLimiter;
@@ -74,6 +74,18 @@ pub enum Watched {
     OwnSecrets,
 }
 
+impl Watched {
+    /// Every kind.
+    pub(in crate::engine) const ALL: [Self; 6] = [
+        Self::Resources,
+        Self::Policies,
+        Self::Stores,
+        Self::Namespaces,
+        Self::Secrets,
+        Self::OwnSecrets,
+    ];
+}
+
 /// All that is known.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Index {
@@ -129,21 +141,21 @@ pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
 }
 
 impl Index {
-    /// The kinds whose first list is not complete, of those that are watched.
-    pub(in crate::engine) fn waiting_for(
-        &self,
-        secrets_are_watched: bool,
-    ) -> impl Iterator<Item = Watched> {
-        let all = [
-            Watched::Resources,
-            Watched::Policies,
-            Watched::Stores,
-            Watched::Namespaces,
-            Watched::Secrets,
-            Watched::OwnSecrets,
-        ];
-        all.into_iter()
-            .filter(move |kind| secrets_are_watched || *kind != Watched::Secrets)
+    /// Nothing is known. Expects lists of these namespaces, or of the whole cluster.
+    pub(in crate::engine) fn expecting(
+        namespaces: Option<&BTreeSet<String>>,
+        secret_access: SecretAccess,
+    ) -> Self {
+        Self {
+            relists: Relists::expecting(namespaces, secret_access),
+            ..Self::default()
+        }
+    }
+
+    /// The kinds of which a first list is not complete, of those that are watched.
+    pub(in crate::engine) fn waiting_for(&self) -> impl Iterator<Item = Watched> {
+        Watched::ALL
+            .into_iter()
             .filter(|kind| !self.relists.synced(*kind))
     }
 
@@ -221,12 +233,15 @@ impl Index {
         &mut self,
         change: Change<PresignedUrlSeen>,
     ) -> Vec<ObjectKey> {
-        let known = self.resources.keys().map(named);
-        let place = |seen: &PresignedUrlSeen| named(&seen.uid);
+        let known = self.resources.iter().map(|(uid, record)| {
+            let namespace = record.seen.namespace.clone();
+            (namespace, uid.to_string())
+        });
+        let place = |seen: &PresignedUrlSeen| (seen.namespace.clone(), seen.uid.to_string());
         match self.relists.apply(Watched::Resources, change, place, known) {
             Delta::Present(seen) => self.put_resource(seen).into_iter().collect(),
             Delta::Removed(seen) => self.drop_resource(&seen.uid),
-            Delta::Absent(uids) => all(uids, |(uid, _)| self.drop_resource(&uid)),
+            Delta::Absent(uids) => all(uids, |(_, uid)| self.drop_resource(&uid)),
         }
     }
 
@@ -312,7 +327,7 @@ impl Index {
         match self.relists.apply(Watched::Policies, change, place, known) {
             Delta::Present(seen) => self.put_policy(seen),
             Delta::Removed(seen) => self.drop_policy(&seen.name),
-            Delta::Absent(names) => all(names, |(name, _)| self.drop_policy(&name)),
+            Delta::Absent(names) => all(names, |(_, name)| self.drop_policy(&name)),
         }
     }
 
@@ -367,15 +382,19 @@ impl Index {
 
     /// Applies a change of a namespace.
     pub(in crate::engine) fn namespace(&mut self, change: Change<NamespaceSeen>) -> Vec<ObjectKey> {
-        let known = self.namespaces.keys().map(named);
-        let place = |seen: &NamespaceSeen| named(&seen.name);
+        // A namespace lies in the scope of its own name.
+        let known = self
+            .namespaces
+            .keys()
+            .map(|name| (name.clone(), name.clone()));
+        let place = |seen: &NamespaceSeen| (seen.name.clone(), seen.name.clone());
         match self
             .relists
             .apply(Watched::Namespaces, change, place, known)
         {
             Delta::Present(seen) => self.put_namespace(seen),
             Delta::Removed(seen) => self.drop_namespace(&seen.name),
-            Delta::Absent(names) => all(names, |(name, _)| self.drop_namespace(&name)),
+            Delta::Absent(names) => all(names, |(_, name)| self.drop_namespace(&name)),
         }
     }
 
@@ -475,7 +494,7 @@ impl Index {
                 concerned
             }
             Delta::Removed(seen) => self.drop_own_secret(&seen.name),
-            Delta::Absent(names) => all(names, |(name, _)| self.drop_own_secret(&name)),
+            Delta::Absent(names) => all(names, |(_, name)| self.drop_own_secret(&name)),
         }
     }
 

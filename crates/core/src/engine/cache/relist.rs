@@ -1,24 +1,31 @@
 //! Lists as they come in: what a change of one kind means for the objects that are known.
 //!
-//! What holds here: a kind is synced once a list of it was complete. What was known and is not in a complete list is gone.
+//! What holds here:
+//! - A kind is watched as a whole, or namespace by namespace; each such scope has lists of its own.
+//! - A kind is synced once every scope that is expected had a complete list.
+//! - An object that was known and is not in a complete list is gone, if it lies within the scope of that list. A list of
+//!   one namespace says nothing of the objects of another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::cache::index::Watched;
-use crate::engine::protocol::Change;
+use crate::engine::protocol::{Change, ListScope, SecretAccess};
 
-/// What tells an object of a kind from others: its name, or its namespace and name.
+/// What tells an object of a kind from others: the namespace that its list is limited to, and a name or a uid. A kind
+/// that is watched as a whole alone has no namespace here.
 pub(in crate::engine) type NamespacedName = (String, String);
 
-/// What is known of each kind's list.
-#[derive(Debug, Default)]
+/// What is known of each kind's lists.
+#[derive(Debug)]
 pub(in crate::engine) struct Relists(BTreeMap<Watched, Relist>);
 
-/// A list that is coming in.
+/// The lists of one kind.
 #[derive(Debug, Default)]
 struct Relist {
-    listed: Option<BTreeSet<NamespacedName>>,
-    synced: bool,
+    /// The scopes whose first list is not complete.
+    awaited: BTreeSet<ListScope>,
+    /// The lists that are coming in, and what each has named so far.
+    listed: BTreeMap<ListScope, BTreeSet<NamespacedName>>,
 }
 
 /// What a change says of objects.
@@ -33,16 +40,55 @@ pub(in crate::engine) enum Delta<T> {
 
 /// The place of an object that has only a name.
 pub(in crate::engine) fn named(name: &(impl AsRef<str> + ?Sized)) -> NamespacedName {
-    (name.as_ref().to_owned(), String::new())
+    (String::new(), name.as_ref().to_owned())
+}
+
+impl ListScope {
+    fn covers(&self, (namespace, _): &NamespacedName) -> bool {
+        match self {
+            Self::Cluster => true,
+            Self::Namespace(name) => name == namespace,
+        }
+    }
+}
+
+impl Default for Relists {
+    fn default() -> Self {
+        Self::expecting(None, SecretAccess::Watch)
+    }
 }
 
 impl Relists {
-    /// Whether a list of a kind was complete.
-    pub(in crate::engine) fn synced(&self, kind: Watched) -> bool {
-        self.0.get(&kind).is_some_and(|frame| frame.synced)
+    /// No list has come in. Expects lists of these namespaces, or of the whole cluster.
+    pub(in crate::engine) fn expecting(
+        namespaces: Option<&BTreeSet<String>>,
+        secret_access: SecretAccess,
+    ) -> Self {
+        let served = || match namespaces {
+            None => BTreeSet::from([ListScope::Cluster]),
+            Some(names) => names.iter().cloned().map(ListScope::Namespace).collect(),
+        };
+        let relist = |kind| {
+            let awaited = match kind {
+                Watched::Secrets if secret_access == SecretAccess::None => BTreeSet::new(),
+                Watched::Resources | Watched::Namespaces | Watched::Secrets => served(),
+                Watched::Policies | Watched::Stores | Watched::OwnSecrets => {
+                    BTreeSet::from([ListScope::Cluster])
+                }
+            };
+            let listed = BTreeMap::new();
+            (kind, Relist { awaited, listed })
+        };
+        Self(Watched::ALL.into_iter().map(relist).collect())
     }
 
-    /// Takes up a change of a kind of which these objects are known.
+    /// Whether every scope of a kind had a complete list.
+    pub(in crate::engine) fn synced(&self, kind: Watched) -> bool {
+        let relist = self.0.get(&kind);
+        relist.is_some_and(|relist| relist.awaited.is_empty())
+    }
+
+    /// Applies a change of a kind of which these objects are known.
     pub(in crate::engine) fn apply<T>(
         &mut self,
         kind: Watched,
@@ -50,29 +96,208 @@ impl Relists {
         place: impl Fn(&T) -> NamespacedName,
         known: impl Iterator<Item = NamespacedName>,
     ) -> Delta<T> {
-        let frame = self.0.entry(kind).or_default();
+        let relist = self.0.entry(kind).or_default();
         match change {
-            Change::Init => {
-                frame.listed = Some(BTreeSet::new());
+            Change::Init { scope } => {
+                relist.listed.insert(scope, BTreeSet::new());
                 Delta::Absent(Vec::new())
             }
-            Change::InitDone => {
-                frame.synced = true;
-                let listed = frame.listed.take().unwrap_or_default();
-                Delta::Absent(known.filter(|place| !listed.contains(place)).collect())
+            Change::InitDone { scope } => {
+                relist.awaited.remove(&scope);
+                let listed = relist.listed.remove(&scope).unwrap_or_default();
+                let gone = known.filter(|place| scope.covers(place) && !listed.contains(place));
+                Delta::Absent(gone.collect())
             }
             Change::InitApply(seen) | Change::Apply(seen) => {
-                if let Some(listed) = &mut frame.listed {
-                    listed.insert(place(&seen));
+                for (scope, listed) in &mut relist.listed {
+                    let place = place(&seen);
+                    if scope.covers(&place) {
+                        listed.insert(place);
+                    }
                 }
                 Delta::Present(seen)
             }
             Change::Delete(seen) => {
-                if let Some(listed) = &mut frame.listed {
+                for listed in relist.listed.values_mut() {
                     listed.remove(&place(&seen));
                 }
                 Delta::Removed(seen)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Lists of some namespaces.
+
+    use super::*;
+    use crate::engine::cache::index::Index;
+    use crate::engine::protocol::{NamespaceSeen, PresignedUrlSeen, SecretMetaSeen};
+
+    fn scope(namespace: &str) -> ListScope {
+        ListScope::Namespace(namespace.to_owned())
+    }
+
+    fn served() -> BTreeSet<String> {
+        ["a", "b"].map(str::to_owned).into()
+    }
+
+    fn place((namespace, name): (&str, &str)) -> NamespacedName {
+        (namespace.to_owned(), name.to_owned())
+    }
+
+    /// What is gone after these changes, if these objects are known.
+    fn gone(
+        changes: Vec<Change<(&'static str, &'static str)>>,
+        known: &[(&'static str, &'static str)],
+    ) -> Vec<NamespacedName> {
+        let mut relists = Relists::expecting(Some(&served()), SecretAccess::Watch);
+        let mut gone = Vec::new();
+        for change in changes {
+            let known = known.iter().map(|one| place(*one));
+            let delta = relists.apply(Watched::Secrets, change, |one| place(*one), known);
+            if let Delta::Absent(absent) = delta {
+                gone.extend(absent);
+            }
+        }
+        gone
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_removes_nothing_of_another() {
+        let known = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")];
+        let changes = vec![
+            Change::Init { scope: scope("a") },
+            Change::InitApply(("a", "x")),
+            Change::InitDone { scope: scope("a") },
+        ];
+        assert_eq!(gone(changes, &known), [place(("a", "y"))]);
+        let whole = vec![
+            Change::Init {
+                scope: ListScope::Cluster,
+            },
+            Change::InitApply(("a", "x")),
+            Change::InitDone {
+                scope: ListScope::Cluster,
+            },
+        ];
+        assert_eq!(gone(whole, &known).len(), 3);
+    }
+
+    #[test]
+    fn two_lists_that_come_in_at_once_are_kept_apart() {
+        let known = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")];
+        let changes = vec![
+            Change::Init { scope: scope("a") },
+            Change::Init { scope: scope("b") },
+            Change::InitApply(("b", "x")),
+            Change::InitApply(("a", "y")),
+            Change::InitDone { scope: scope("a") },
+            // News of one namespace while the list of the other is under way.
+            Change::Apply(("a", "z")),
+            Change::InitDone { scope: scope("b") },
+        ];
+        assert_eq!(
+            gone(changes, &known),
+            [place(("a", "x")), place(("b", "y"))]
+        );
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_and_begins_anew_removes_by_the_second_alone() {
+        let known = [("a", "x"), ("a", "y")];
+        let changes = vec![
+            Change::Init { scope: scope("a") },
+            Change::InitApply(("a", "x")),
+            Change::Init { scope: scope("a") },
+            Change::InitApply(("a", "y")),
+            Change::InitDone { scope: scope("a") },
+        ];
+        assert_eq!(gone(changes, &known), [place(("a", "x"))]);
+    }
+
+    #[test]
+    fn a_kind_is_synced_once_every_scope_had_a_complete_list() {
+        let mut relists = Relists::expecting(Some(&served()), SecretAccess::Watch);
+        let mut list = |kind, scope: ListScope| {
+            let none = || std::iter::empty::<NamespacedName>();
+            for change in [
+                Change::Init {
+                    scope: scope.clone(),
+                },
+                Change::InitDone { scope },
+            ] {
+                relists.apply::<NamespacedName>(kind, change, Clone::clone, none());
+            }
+            relists.synced(kind)
+        };
+        assert!(!list(Watched::Resources, scope("a")));
+        assert!(!list(Watched::Resources, scope("a")), "the same one again");
+        assert!(list(Watched::Resources, scope("b")));
+        assert!(list(Watched::Stores, ListScope::Cluster));
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_keeps_what_the_index_knows_of_another() {
+        let mut index = Index::expecting(Some(&served()), SecretAccess::Watch);
+        for namespace in ["a", "b"] {
+            index.namespace(Change::Apply(NamespaceSeen {
+                name: namespace.to_owned(),
+                resource_version: "1".to_owned(),
+                labels: BTreeMap::new(),
+                deleting: false,
+            }));
+            index.secret(Change::Apply(SecretMetaSeen {
+                namespace: namespace.to_owned(),
+                name: "s".to_owned(),
+                uid: namespace.to_owned(),
+                resource_version: "1".to_owned(),
+                owners: Vec::new(),
+            }));
+            index.resource(Change::Apply(PresignedUrlSeen {
+                uid: namespace.into(),
+                namespace: namespace.to_owned(),
+                name: "r".to_owned(),
+                resource_version: "1".to_owned(),
+                generation: 1,
+                deleting: false,
+                renew_request: None,
+                spec: Err("a spec is not needed here".to_owned()),
+                status: Box::default(),
+            }));
+        }
+        let list = || {
+            [
+                Change::Init { scope: scope("a") },
+                Change::InitDone { scope: scope("a") },
+            ]
+        };
+        let [begin, end] = list();
+        index.namespace(begin);
+        index.namespace(end);
+        assert_eq!(index.namespaces.keys().collect::<Vec<_>>(), ["b"]);
+        let [begin, end] = list().map(retyped);
+        index.secret(begin);
+        index.secret(end);
+        let secrets = index.secrets.keys().map(|(namespace, _)| namespace);
+        assert_eq!(secrets.collect::<Vec<_>>(), ["b"]);
+        let [begin, end] = list().map(retyped);
+        index.resource(begin);
+        index.resource(end);
+        let resources = index
+            .resources
+            .values()
+            .map(|record| &record.seen.namespace);
+        assert_eq!(resources.collect::<Vec<_>>(), ["b"]);
+    }
+
+    /// The beginning or end of a list, for another kind.
+    fn retyped<T>(change: Change<NamespaceSeen>) -> Change<T> {
+        match change {
+            Change::Init { scope } => Change::Init { scope },
+            Change::InitDone { scope } => Change::InitDone { scope },
+            other => panic!("{other:?} frames no list"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the core is told of the world: one event for each thing that was seen, already cut down to what is decided on.
 //!
-//! What holds here: `Init`, `InitApply` and `InitDone` frame a list; what was known and is not in the list when it is
-//! done is gone. An object that cannot be parsed is told as broken, never left out in silence.
+//! What holds here: `Init`, `InitApply` and `InitDone` frame a list of one scope; what was known within that scope and
+//! is not in the list when it is done is gone. An object that cannot be parsed is told as broken, never left out in silence.
 
 use std::collections::BTreeMap;
 
@@ -36,15 +36,30 @@ pub enum Event {
     ApiClock(SignedDuration),
 }
 
+/// What a list covers: a kind may be watched as a whole, or namespace by namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListScope {
+    /// All objects of the kind.
+    Cluster,
+    /// The objects of one namespace; of namespaces, the one of this name.
+    Namespace(String),
+}
+
 /// A change of one kind's objects.
 #[derive(Clone, Debug)]
 pub enum Change<T> {
-    /// A list begins.
-    Init,
+    /// A list begins. One that was under way for the same scope is forgotten.
+    Init {
+        /// What it covers.
+        scope: ListScope,
+    },
     /// An object of the list.
     InitApply(T),
-    /// The list is complete.
-    InitDone,
+    /// A list is complete.
+    InitDone {
+        /// What it covers.
+        scope: ListScope,
+    },
     /// An object is new or changed.
     Apply(T),
     /// An object is gone.

@@ -1,5 +1,6 @@
 //! What an installation sets, as the engine sees it. Constants that nobody sets stand beside their use.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The settings of one operator.
@@ -7,9 +8,9 @@ use std::time::Duration;
 pub struct Settings {
     /// The class that is served; `None` serves resources without a class.
     pub class: Option<String>,
-    /// Whether every namespace is served. An instance that serves some of them tells of a store only what its own
+    /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An instance that serves some of them tells of a store only what its own
     /// resources make it know: others serve the rest, and two that count different URLs would correct each other for ever.
-    pub whole_cluster: bool,
+    pub namespaces: Option<BTreeSet<String>>,
     /// How long a refusal stands before the Secret is removed.
     pub denial_grace: DenialGrace,
     /// The shortest life of a URL that is renewed.
@@ -28,7 +29,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             class: None,
-            whole_cluster: true,
+            namespaces: None,
             denial_grace: DenialGrace::After(Duration::from_mins(10)),
             min_renewed_duration: Duration::from_mins(5),
             resign_within: Duration::from_mins(5),

@@ -38,7 +38,7 @@ pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) 
     match index.relists.apply(Watched::Stores, change, place, known) {
         Delta::Present(seen) => put_store(ctx, seen),
         Delta::Removed(seen) => drop_store(ctx, &seen.name),
-        Delta::Absent(names) => all(names, |(name, _)| drop_store(ctx, &name)),
+        Delta::Absent(names) => all(names, |(_, name)| drop_store(ctx, &name)),
     }
 }
 
