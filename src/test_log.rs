@@ -1,9 +1,14 @@
 //! A log that is kept, to be looked through.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use tracing::{Level, Subscriber};
+use tracing::{Dispatch, Level, Subscriber};
+
+/// A second subscriber, so that there is never one alone: then tracing would ask the subscriber of the thread that first
+/// reaches a log line, and a thread without one would silence that line for all.
+static ANOTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// What was logged, at every level.
 #[derive(Clone, Default)]
@@ -11,6 +16,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
+        LazyLock::force(&ANOTHER);
         let writer = self.clone();
         tracing_subscriber::fmt()
             .with_max_level(Level::TRACE)
