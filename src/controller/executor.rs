@@ -1,9 +1,11 @@
-//! The hands: one function from a step to its result.
+//! The executor: one function from a step to its result.
 //!
-//! What holds here: each step is one call to one room, and each is timed.
+//! What holds here: each step is one call to one module, and its duration is recorded.
 
 use jiff::Timestamp;
-use presigned_core::engine::{CredentialSource, EventRecord, Session, Step, StepResult};
+use presigned_core::engine::{
+    CredentialSource, EventRecord, Session, SigningJob, Step, StepResult,
+};
 
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
@@ -11,7 +13,7 @@ use crate::kube::Cluster;
 use crate::s3::S3Client;
 use crate::telemetry::Metrics;
 
-/// Carries out steps. Cheap to clone.
+/// Executes steps. Cheap to clone.
 #[derive(Clone)]
 pub struct StepExecutor {
     cluster: Cluster,
@@ -22,7 +24,8 @@ pub struct StepExecutor {
 }
 
 impl StepExecutor {
-    /// Hands that call the API server through `cluster`, fetch through `credentials` and ask stores through `s3`.
+    /// Calls the API server through `cluster`, fetches credentials through `credentials`, and sends requests to stores
+    /// through `s3`.
     #[must_use]
     pub const fn new(
         cluster: Cluster,
@@ -40,16 +43,16 @@ impl StepExecutor {
         }
     }
 
-    /// Carries out one step.
+    /// Executes one step.
     pub async fn execute(&self, step: Step, now: Timestamp) -> StepResult {
         let name = name(&step);
         let started = self.clock.instant();
-        let result = self.effect(step, now).await;
+        let result = self.dispatch(step, now).await;
         self.metrics.step(name, self.clock.since(started));
         result
     }
 
-    async fn effect(&self, step: Step, now: Timestamp) -> StepResult {
+    async fn dispatch(&self, step: Step, now: Timestamp) -> StepResult {
         let cluster = &self.cluster;
         match step {
             Step::FetchCredentials {
@@ -73,11 +76,7 @@ impl StepExecutor {
                 }
                 StepResult::Responses(answers)
             }
-            // Off the one thread on which everything else waits.
-            Step::Sign(job) => match tokio::task::spawn_blocking(move || job.run()).await {
-                Ok(signed) => StepResult::Signed(Box::new(signed)),
-                Err(_) => StepResult::NotRun,
-            },
+            Step::Sign(job) => self.sign(job).await,
             Step::InspectSecret {
                 namespace,
                 name,
@@ -145,6 +144,23 @@ impl StepExecutor {
         }
     }
 
+    /// Signs on a thread of its own: everything else waits on one. The wait for that thread is not measured.
+    async fn sign(&self, job: Box<SigningJob>) -> StepResult {
+        let clock = self.clock.clone();
+        let signing = move || {
+            let started = clock.instant();
+            let signed = job.run();
+            (signed, clock.since(started))
+        };
+        match tokio::task::spawn_blocking(signing).await {
+            Ok((signed, took)) => {
+                self.metrics.signed(took);
+                StepResult::Signed(Box::new(signed))
+            }
+            Err(_) => StepResult::NotRun,
+        }
+    }
+
     async fn fetch(
         &self,
         store: &str,
@@ -185,7 +201,7 @@ fn log_event(notice: &EventRecord) {
     }
 }
 
-/// The step as it stands in metrics.
+/// The step's name in metrics.
 const fn name(step: &Step) -> &'static str {
     match step {
         Step::FetchCredentials { .. } => "fetch_credentials",

@@ -1,7 +1,8 @@
 //! The loop: events in, steps out, results back.
 //!
-//! What holds here: nothing is decided here. The engine is fed and asked; each step runs in a task of its own; the claim to
-//! lead is checked before each. When the operator is asked to stop, what has begun is finished and nothing new begins.
+//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task of its own;
+//! the claim to lead is checked before each. When the operator is asked to stop, steps that have begun are finished and
+//! nothing new begins.
 
 mod executor;
 mod runtime;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presigned_core::engine::{Engine, Event, ObjectKey, Observation, Step, StepResult};
+use presigned_core::engine::{Engine, Event, ObjectKey, Observation, StepResult};
 use presigned_core::lease::Claim;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -64,9 +65,9 @@ impl SharedEngine {
 }
 
 /// Steps under way.
-struct Flights {
+struct StepsInFlight {
     tasks: JoinSet<(ObjectKey, StepResult)>,
-    works: HashMap<Id, ObjectKey>,
+    keys: HashMap<Id, ObjectKey>,
 }
 
 /// Runs the operator until it is asked to stop, and then finishes the steps that have begun.
@@ -87,9 +88,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     } = runtime;
     let claim = Claim::always();
     let mut step_detector = StepDetector::new(clock.clone());
-    let mut flights = Flights {
+    let mut steps = StepsInFlight {
         tasks: JoinSet::new(),
-        works: HashMap::new(),
+        keys: HashMap::new(),
     };
     let mut server_times = server_clock.changes();
     let mut ticks = tokio::time::interval(TICK);
@@ -98,9 +99,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     let mut count = 0_u32;
     let mut deadline = None;
     loop {
-        begin(&engine, &executor, &clock, claim, &metrics, &mut flights);
+        begin(&engine, &executor, &clock, claim, &mut steps);
         if let Some(deadline) = deadline
-            && (flights.tasks.is_empty() || clock.monotonic() > deadline)
+            && (steps.tasks.is_empty() || clock.monotonic() > deadline)
         {
             break;
         }
@@ -121,7 +122,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                     break;
                 }
             }
-            Some(ended) = flights.tasks.join_next_with_id() => finish(&engine, &mut flights, ended, &clock),
+            Some(ended) = steps.tasks.join_next_with_id() => finish(&engine, &mut steps, ended, &clock),
             _ = ticks.tick() => {
                 if step_detector.stepped() {
                     tracing::warn!("the wall clock was stepped: every plan is made again");
@@ -139,9 +140,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         }
     }
     report(&engine, &metrics, true);
-    if !flights.tasks.is_empty() {
+    if !steps.tasks.is_empty() {
         tracing::warn!(
-            steps = flights.tasks.len(),
+            steps = steps.tasks.len(),
             "stopping before everything in flight was done"
         );
     }
@@ -167,52 +168,47 @@ fn begin(
     executor: &StepExecutor,
     clock: &Clock,
     claim: Claim,
-    metrics: &Metrics,
-    flights: &mut Flights,
+    steps: &mut StepsInFlight,
 ) {
     let now = clock.wall();
     loop {
-        let asked = clock.monotonic();
         let next = engine.lock().next(now);
-        let Some((work, step)) = next else { return };
-        if matches!(step, Step::CreateSecret(_) | Step::UpdateSecret { .. }) {
-            metrics.signed(clock.monotonic().saturating_sub(asked));
-        }
+        let Some((key, step)) = next else { return };
         if !claim.holds(clock.monotonic()) {
-            engine.lock().done(&work, StepResult::NotRun, now);
+            engine.lock().done(&key, StepResult::NotRun, now);
             return;
         }
         let executor = executor.clone();
-        let known = work.clone();
-        let task = flights.tasks.spawn(async move {
+        let its_key = key.clone();
+        let task = steps.tasks.spawn(async move {
             let result = executor.execute(step, now).await;
-            (work, result)
+            (its_key, result)
         });
-        flights.works.insert(task.id(), known);
+        steps.keys.insert(task.id(), key);
     }
 }
 
 /// Takes up the result of a step.
 fn finish(
     engine: &SharedEngine,
-    flights: &mut Flights,
+    steps: &mut StepsInFlight,
     ended: Result<(Id, (ObjectKey, StepResult)), JoinError>,
     clock: &Clock,
 ) {
     let now = clock.wall();
     match ended {
-        Ok((id, (work, result))) => {
-            flights.works.remove(&id);
-            engine.lock().done(&work, result, now);
+        Ok((id, (key, result))) => {
+            steps.keys.remove(&id);
+            engine.lock().done(&key, result, now);
         }
         Err(error) => {
-            // A step that broke off did nothing that can be relied on: its work is looked at afresh.
+            // Nobody knows how far the step came: its object is evaluated again.
             tracing::error!(
                 panicked = error.is_panic(),
-                "a step broke off; this is a fault of the operator"
+                "a step ended without a result; this is a fault of the operator"
             );
-            if let Some(work) = flights.works.remove(&error.id()) {
-                engine.lock().done(&work, StepResult::NotRun, now);
+            if let Some(key) = steps.keys.remove(&error.id()) {
+                engine.lock().done(&key, StepResult::NotRun, now);
             }
         }
     }

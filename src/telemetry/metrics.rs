@@ -121,7 +121,7 @@ impl Metrics {
         let signing = Histogram::new(exponential_buckets(0.000_01, 2.5, 12));
         registry.register(
             "sign_duration_seconds",
-            "How long signing and checking the URLs of one resource took",
+            "How long signing and checking the URLs of one resource took; only of resources with more than 32 URLs, which are signed in a step of their own",
             signing.clone(),
         );
         let resources = Family::default();

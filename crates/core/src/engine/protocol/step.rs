@@ -182,6 +182,6 @@ pub enum StepResult {
     StatusWritten(Result<ObjectVersion, ApiError>),
     /// Of [`Step::PublishEvent`], whether it worked or not.
     Published,
-    /// The step was not tried, since the claim to lead had ended.
+    /// The step was not run: the claim to lead had ended, or it panicked.
     NotRun,
 }
