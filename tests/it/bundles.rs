@@ -221,3 +221,28 @@ async fn a_file_that_cannot_hold_a_key_is_refused_by_name_and_urls_json_holds_it
     world.finish().await;
     operator.kill();
 }
+
+#[tokio::test]
+async fn the_duration_of_signing_is_measured_of_signing_steps_alone() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("signing", &s3).await;
+    world.allow_all(&json!({})).await;
+    let operator = world.operator(&[]).await;
+    let measured = async || {
+        let text = operator.get("/metrics").await.text();
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("presigned_sign_duration_seconds_count "));
+        count.expect("the metric is there").parse::<u64>().unwrap()
+    };
+    world.psu("few", &json!({ "verify": "Never" })).await;
+    world.ready("few").await;
+    assert_eq!(measured().await, 0, "a plan is not measured");
+    let keys: Vec<String> = (0..33).map(|at| format!("file-{at:02}")).collect();
+    let spec = json!({ "key": null, "keys": keys, "verify": "Never" });
+    world.psu("many", &spec).await;
+    world.ready("many").await;
+    assert_eq!(measured().await, 1, "33 URLs are signed in a step");
+    operator.kill();
+    world.finish().await;
+}
