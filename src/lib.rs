@@ -1,9 +1,9 @@
 //! The shell of presigned-url-operator: it watches, makes calls and holds the clock, and decides nothing.
 //!
-//! What holds here: every decision is made in `presigned_core`; every call to the API server goes through [`kube`];
-//! only [`clock`] reads a clock; what a log line, a metric or a condition may say is bounded in [`telemetry`] and by
-//! the core's own sentences. Imports run one way: [`cli`] -> [`controller`] -> [`kube`], [`credentials`], [`s3`] and
-//! [`telemetry`]; [`credentials`] also imports [`kube`].
+//! What holds here: every decision is made in `presigned_core`; every call to the API server goes through
+//! [`kube`]; only [`clock`] reads a clock; what a log line, a metric or a condition may say is bounded in
+//! [`telemetry`] and by the core's own sentences. Imports run one way: [`cli`] -> [`controller`] -> [`kube`],
+//! [`credentials`], [`s3`] and [`telemetry`]; [`credentials`] also imports [`kube`].
 // Tests stand outside: they may ask the system what time it is.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::{Dispatch, Level, Subscriber};
 
-/// A second subscriber, so that there is never one alone: then tracing would ask the subscriber of the thread that first
-/// reaches a log line, and a thread without one would silence that line for all.
+/// A second subscriber, so that there is never one alone: then tracing would ask the subscriber of the thread
+/// that first reaches a log line, and a thread without one would silence that line for all.
 static ANOTHER: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 

@@ -1,7 +1,7 @@
 //! The command line: flags are parsed into values once, and every flag can also be an environment variable.
 //!
-//! What holds here: a flag that nobody uses does not compile (arguments are taken apart without `..`), and a wrong value
-//! ends the start with a sentence that says what to give.
+//! What holds here: a flag that nobody uses does not compile (arguments are taken apart without `..`), and a
+//! wrong value ends the start with a sentence that says what to give.
 
 mod crds;
 mod run;

@@ -1,7 +1,7 @@
 //! `run`: the flags, turned into the controller's settings.
 //!
-//! What holds here: every flag is read in one place and becomes one setting; a namespace that is not known ends the
-//! start with a sentence. Nothing is connected here.
+//! What holds here: every flag is read in one place and becomes one setting; a namespace that is not known
+//! ends the start with a sentence. Nothing is connected here.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::values::{AccessFlag, denial_grace, namespace, pause};
 use crate::controller::{self, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
-/// Where a pod finds its namespace when nobody names it.
+/// The file in which a pod finds its namespace if no flag names it.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Arguments of `run`. Each can also be given as an environment variable.
@@ -30,7 +30,8 @@ pub struct RunArgs {
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAME", value_parser = namespace)]
     pod_namespace: Option<String>,
 
-    /// The operator's own service account: a store's webIdentity.audience asks for its tokens. The chart sets it.
+    /// The operator's own service account: a store's webIdentity.audience asks for its tokens. The chart sets
+    /// it.
     #[arg(long, env = "POD_SERVICE_ACCOUNT", value_name = "NAME")]
     pod_service_account: Option<String>,
 
@@ -46,7 +47,8 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_CLASS", value_name = "CLASS")]
     class: Option<String>,
 
-    /// How long a resource that is denied keeps its Secret: a duration, 0s (at once) or never (until it expires).
+    /// How long a resource that is denied keeps its Secret: a duration, 0s (at once) or never (until it
+    /// expires).
     #[arg(long, env = "PSU_DENIAL_GRACE", value_name = "DURATION", default_value = "10m", value_parser = denial_grace)]
     denial_grace: DenialGrace,
 
@@ -63,7 +65,8 @@ pub struct RunArgs {
           value_parser = clap::value_parser!(u16).range(2..=1024))]
     concurrency: u16,
 
-    /// More label and annotation keys that spec.secretTemplate may not set, separated by commas; subdomains included.
+    /// More label and annotation keys that spec.secretTemplate may not set, separated by commas; subdomains
+    /// included.
     #[arg(
         long,
         env = "PSU_SECRET_TEMPLATE_DENY",
@@ -72,7 +75,8 @@ pub struct RunArgs {
     )]
     secret_template_deny: Vec<String>,
 
-    /// Whether tenants' Secrets are watched (metadata only). none needs fewer rights and heals drift at renewal.
+    /// Whether tenants' Secrets are watched (metadata only). none needs fewer rights and heals drift at
+    /// renewal.
     #[arg(
         long,
         env = "PSU_SECRET_ACCESS",
@@ -120,7 +124,8 @@ pub struct RunArgs {
 
 /// Runs the operator until it is asked to stop.
 pub(super) fn run(args: RunArgs) -> anyhow::Result<()> {
-    // One thread: the work is to wait for the API server, and a second one would cost a heap of its own for nothing.
+    // One thread: the work is to wait for the API server, and a second one would cost a heap of its own for
+    // nothing.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,4 +1,4 @@
-//! Signals: the first asks to finish what is in flight, the second ends the process.
+//! Signals: at the first the operator finishes what is in flight, at the second the process ends.
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};

@@ -1,9 +1,9 @@
 //! The operator's one clock. It has two faces.
 //!
-//! What holds here: the clock is made once, where the operator is put together, and everything that needs the time
-//! holds a clone of it; outside this file no code of the operator reads a clock (`clippy.toml` forbids it). Wall-clock
-//! time is for lifetimes, and for nothing that is measured. Monotonic time is for time-outs, for durations, for the
-//! claim to lead, and for noticing that the wall clock was stepped.
+//! What holds here: the clock is made once, where the operator is put together, and everything that needs the
+//! time holds a clone of it; outside this file no code of the operator reads a clock (`clippy.toml` forbids
+//! it). Wall-clock time is for lifetimes, and for nothing that is measured. Monotonic time is for time-outs,
+//! for durations, for the claim to lead, and for noticing that the wall clock was stepped.
 #![allow(
     clippy::disallowed_methods,
     reason = "this is the one place that reads the system's clocks"

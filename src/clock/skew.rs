@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 /// A `Date` is cut to whole seconds: on average the clock that wrote it was half of one further.
 const HALF_A_SECOND: SignedDuration = SignedDuration::from_millis(500);
 
-/// By how much the clock that wrote `Date` is ahead of ours, halfway between question and answer. What a cache answers has
-/// the date of another day.
+/// By how much the clock that wrote `Date` is ahead of ours, halfway between question and answer. What a
+/// cache answers has the date of another day.
 pub(crate) fn skew(headers: &HeaderMap, sent: Timestamp, took: Duration) -> Option<SignedDuration> {
     if headers.contains_key(header::AGE) {
         return None;

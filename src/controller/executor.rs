@@ -24,8 +24,8 @@ pub struct StepExecutor {
 }
 
 impl StepExecutor {
-    /// Calls the API server through `cluster`, fetches credentials through `credentials`, and sends requests to stores
-    /// through `s3`.
+    /// Calls the API server through `cluster`, fetches credentials through `credentials`, and sends requests
+    /// to stores through `s3`.
     #[must_use]
     pub const fn new(
         cluster: Cluster,
@@ -69,10 +69,10 @@ impl StepExecutor {
                 asks,
                 ca_bundle,
             } => {
-                tracing::debug!(store, requests = asks.len(), "asking");
+                tracing::debug!(store, requests = asks.len(), "sending requests");
                 let mut answers = Vec::with_capacity(asks.len());
                 for ask in &asks {
-                    answers.push(self.s3.ask(ask, ca_bundle.as_deref()).await);
+                    answers.push(self.s3.send(ask, ca_bundle.as_deref()).await);
                 }
                 StepResult::Responses(answers)
             }

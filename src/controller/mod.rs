@@ -1,8 +1,8 @@
 //! The loop: events in, steps out, results back.
 //!
-//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task of its own;
-//! the claim to lead is checked before each. When the operator is asked to stop, steps that have begun are finished and
-//! nothing new begins.
+//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task
+//! of its own; the claim to lead is checked before each. When the operator is asked to stop, steps that have
+//! begun are finished and nothing new begins.
 
 mod executor;
 mod runtime;
@@ -24,7 +24,7 @@ pub use runtime::{Runtime, Settings, build};
 use crate::clock::{Clock, StepDetector};
 use crate::telemetry::{Expiry, Metrics};
 
-/// How often what is due is looked at.
+/// How often due steps are taken and metrics updated.
 const TICK: Duration = Duration::from_secs(1);
 /// How many ticks lie between two counts of all resources.
 const COUNT_TICKS: u32 = 5;
@@ -151,7 +151,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     runtime::join(servers).await
 }
 
-/// Tells the engine what the API server's clock showed last.
+/// Passes the last measure of the API server's clock to the engine.
 fn on_server_time(
     engine: &SharedEngine,
     server_times: &mut watch::Receiver<Option<SignedDuration>>,

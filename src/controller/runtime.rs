@@ -1,7 +1,8 @@
 //! The operator put together: settings in, everything that the loop runs on out.
 //!
-//! What holds here: everything that can be wrong with the surroundings (kubeconfig, addresses) ends the start with a
-//! sentence; the clock is made here, once, and each part gets a clone of it; nothing here decides anything.
+//! What holds here: everything that can be wrong with the surroundings (kubeconfig, addresses) ends the start
+//! with a sentence; the clock is made here, once, and each part gets a clone of it; nothing here decides
+//! anything.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Credentials from the AWS chain of the operator's own process.
 //!
-//! What holds here: the chain is built anew for each fetch, because its profile provider keeps what it read once; the
-//! region is given, because the region chain may ask a metadata service that is not there; and that service gets two short
-//! attempts. An end that the metadata service did not say is not believed.
+//! What holds here: the chain is built anew for each fetch, because its profile provider keeps what it read
+//! once; the region is given, because the region chain may ask a metadata service that is not there; and that
+//! service gets two short attempts. An end that the metadata service did not say is not believed.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -21,12 +21,12 @@ use presigned_core::api::Reason;
 use presigned_core::engine::CredentialsError;
 use presigned_core::signing::Credentials;
 
-use super::{TIMEOUT, alive};
+use super::{TIMEOUT, check_expiry};
 
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 const FROM: &str = "the AWS chain of the operator's process";
 
-/// Asks the chain.
+/// Fetches credentials from the chain.
 pub(super) async fn provide() -> Result<Provided, ProviderError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
@@ -48,7 +48,8 @@ pub(super) async fn provide() -> Result<Provided, ProviderError> {
     if !of_metadata_service(&provided) {
         return Ok(provided);
     }
-    // Where that service gives keys that have ended, its provider invents another end; by this clock nothing has ended.
+    // Where that service gives keys that have ended, its provider invents another end; by this clock nothing
+    // has ended.
     let config = config.with_time_source(StaticTimeSource::new(SystemTime::UNIX_EPOCH));
     let raw = ImdsCredentialsProvider::builder()
         .configure(&config)
@@ -88,7 +89,7 @@ pub(super) fn convert(
     };
     let say_expiry = "set AWS_CREDENTIAL_EXPIRATION (RFC 3339) beside AWS_SESSION_TOKEN, or use a role that the \
                       operator assumes itself (web identity, Pod Identity)";
-    alive(credentials, FROM, now, say_expiry)
+    check_expiry(credentials, FROM, now, say_expiry)
 }
 
 /// The failure of a chain that does not answer.
@@ -129,7 +130,7 @@ fn refused(error: &ProviderError) -> CredentialsError {
         ),
         ProviderError::InvalidConfiguration(_) => (
             Reason::CredentialsInvalid,
-            "is set up wrongly: the operator's log has the provider's words; mend its environment, profile or role",
+            "is set up wrongly: the operator's log has the provider's words; fix its environment, profile or role",
         ),
         ProviderError::ProviderTimedOut(_) => (
             Reason::CredentialsUnavailable,

@@ -1,7 +1,8 @@
 //! Where the operator's signing credentials come from.
 //!
-//! What holds here: providers are asked raw, each time anew, with no cache of theirs in between, so that an expiry is
-//! always the one of the credentials that are signed with. Sentences name Secrets, keys and variables, never a value.
+//! What holds here: each fetch calls the provider itself, with no cache of the SDK's in between, so that an
+//! expiry is always the one of the credentials that are signed with. Messages name Secrets, keys and
+//! variables, never a value.
 
 mod chain;
 mod secret;
@@ -20,16 +21,16 @@ use crate::kube::Cluster;
 
 /// How long a provider may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Where the file is that holds the token of the operator's service account, as IRSA's webhook sets it.
+/// The variable that names the file with the token of the operator's service account; IRSA's webhook sets it.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// Fetches credentials from where a store names them. Cheap to clone; keeps nothing.
+/// Fetches credentials from the source that a store names. Cheap to clone; caches nothing.
 #[derive(Clone)]
 pub struct CredentialsFetcher {
     cluster: Cluster,
     /// The operator's own namespace.
     namespace: String,
-    /// The operator's own service account, where it is known.
+    /// The operator's own service account, if it is known.
     service_account: Option<String>,
 }
 
@@ -44,7 +45,8 @@ impl CredentialsFetcher {
         }
     }
 
-    /// Asks for tokens of this service account, the operator's own, where a role wants another audience than IRSA's.
+    /// Requests tokens of this service account, the operator's own, if a role wants another audience than
+    /// IRSA's.
     #[must_use]
     pub fn with_service_account(self, service_account: Option<String>) -> Self {
         Self {
@@ -53,11 +55,11 @@ impl CredentialsFetcher {
         }
     }
 
-    /// Fetches credentials that live at `now`. `session` is what a session of a role is called and narrowed to; credentials
-    /// that are no role's are not.
+    /// Fetches credentials that are valid at `now`. `session` is the name and the policy of a role's session;
+    /// credentials that are not a role's ignore it.
     ///
     /// # Errors
-    /// Where there are none, where they cannot be used, or where they could not be fetched in time.
+    /// If there are none, if they cannot be used, or if they could not be fetched in time.
     pub async fn fetch(
         &self,
         source: &CredentialSource,
@@ -66,7 +68,7 @@ impl CredentialsFetcher {
     ) -> Result<Credentials, CredentialsError> {
         match source {
             CredentialSource::Default => chain(now).await,
-            CredentialSource::Secret { name, keys } => self.of_secret(name, keys, now).await,
+            CredentialSource::Secret { name, keys } => self.from_secret(name, keys, now).await,
             CredentialSource::WebIdentity {
                 role_arn,
                 audience,
@@ -83,7 +85,7 @@ impl CredentialsFetcher {
             } => {
                 let base = match &**base {
                     CredentialSource::Secret { name, keys } => {
-                        self.of_secret(name, keys, now).await?
+                        self.from_secret(name, keys, now).await?
                     }
                     CredentialSource::Default => chain(now).await?,
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
@@ -99,19 +101,20 @@ impl CredentialsFetcher {
         }
     }
 
-    async fn of_secret(
+    async fn from_secret(
         &self,
         name: &str,
         keys: &[Option<String>; 4],
         now: Timestamp,
     ) -> Result<Credentials, CredentialsError> {
         let data = self.cluster.secret_data(&self.namespace, name).await;
-        let data = data.map_err(|failure| self.unread(name, &failure))?;
-        let data = data.ok_or_else(|| self.missing(name))?;
+        let data = data.map_err(|failure| self.not_readable(name, &failure))?;
+        let data = data.ok_or_else(|| self.not_found(name))?;
         secret::parse(name, keys, &data, now)
     }
 
-    /// A token of the operator's service account: of Kubernetes for an audience, else of the file that kubelet keeps fresh.
+    /// A token of the operator's service account: of Kubernetes for an audience, else of the file that
+    /// kubelet keeps fresh.
     async fn token(&self, audience: Option<&str>) -> Result<SecretString, CredentialsError> {
         let Some(audience) = audience else {
             return match std::env::var_os(TOKEN_FILE).filter(|file| !file.is_empty()) {
@@ -152,7 +155,7 @@ impl CredentialsFetcher {
         })
     }
 
-    fn missing(&self, name: &str) -> CredentialsError {
+    fn not_found(&self, name: &str) -> CredentialsError {
         CredentialsError {
             reason: Reason::CredentialsNotFound,
             message: format!(
@@ -163,7 +166,7 @@ impl CredentialsFetcher {
         }
     }
 
-    fn unread(&self, name: &str, failure: &ApiError) -> CredentialsError {
+    fn not_readable(&self, name: &str, failure: &ApiError) -> CredentialsError {
         CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
@@ -188,8 +191,8 @@ async fn chain(now: Timestamp) -> Result<Credentials, CredentialsError> {
     }
 }
 
-/// The expiry of a session, where one is needed.
-fn alive(
+/// The credentials, if they have not ended and, being a session, say when they end.
+fn check_expiry(
     credentials: Credentials,
     from: &str,
     now: Timestamp,

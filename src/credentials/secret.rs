@@ -1,7 +1,8 @@
 //! Credentials from a Secret of the operator's own namespace.
 //!
-//! What holds here: one newline at the end of a value is forgiven, because `echo` and editors write one; anything else
-//! that cannot be part of a key is refused with the key's name, because a signature made with it is wrong in silence.
+//! What holds here: one newline at the end of a value is forgiven, because `echo` and editors write one;
+//! anything else that cannot be part of a key is refused with the key's name, because a signature made with
+//! it is wrong in silence.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use presigned_core::issue::SecretBytes;
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
-use super::alive;
+use super::check_expiry;
 
 type Data = BTreeMap<String, SecretBytes>;
 
@@ -51,7 +52,7 @@ pub(super) fn parse(
     };
     let key = expiration.as_deref().unwrap_or(EXPIRATION[0]);
     let say_expiry = format!("add the key {key} with its end (RFC 3339)");
-    alive(credentials, &format!("Secret {secret}"), now, &say_expiry)
+    check_expiry(credentials, &format!("Secret {secret}"), now, &say_expiry)
 }
 
 struct Read<'a> {

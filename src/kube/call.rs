@@ -1,6 +1,6 @@
 //! One call: a time limit, a class for each failure, and a count.
 //!
-//! What holds here: [`failure`] and [`class`] are total, and no text of the server passes them.
+//! What holds here: [`failure`] and [`class`] are total, and no text of the server gets past them.
 
 use std::time::Duration;
 
@@ -97,12 +97,12 @@ pub fn failure(error: &Error) -> ApiError {
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) | Error::Auth(_) => {
             ApiError::Unavailable
         }
-        // An answer that cannot be read, and settings that make no request: neither tells what happened.
+        // An answer that cannot be read, and settings that make no request: neither says what happened.
         _ => ApiError::Other(None),
     }
 }
 
-/// The class of a failure that the server told.
+/// The class of a failure that the server reported.
 pub(super) fn class(status: &Status) -> ApiError {
     match status.code {
         409 if status.reason == reason::ALREADY_EXISTS => ApiError::AlreadyExists,

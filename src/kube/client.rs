@@ -1,8 +1,8 @@
 //! The client: who the API server is, and who we say we are.
 //!
-//! What holds here: the client retries nothing (retries belong to the core's table of failures), compresses nothing (the
-//! answers are small, and a compressed watch costs more than it saves), and has no read timeout (a watch is silent for
-//! minutes; calls have a limit of their own).
+//! What holds here: the client retries nothing (retries belong to the core's table of failures), compresses
+//! nothing (the answers are small, and a compressed watch costs more than it saves), and has no read timeout
+//! (a watch is silent for minutes; calls have a limit of their own).
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use super::ServerClock;
 pub enum ClientError {
     /// The kubeconfig cannot be used.
     #[error(
-        "the kubeconfig {from} cannot be used: {error}; give --kubeconfig another file, or mend it"
+        "the kubeconfig {from} cannot be used: {error}; give --kubeconfig another file, or fix it"
     )]
     Kubeconfig {
         /// Which one.
@@ -36,11 +36,11 @@ pub enum ClientError {
     Build(Box<kube::Error>),
 }
 
-/// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`. Each answer is read
-/// by `clock`.
+/// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
+/// `clock` measures by each answer.
 ///
 /// # Errors
-/// Where none of them can be used; the message says what to do.
+/// If none of them can be used; the message says what to do.
 pub async fn connect(
     kubeconfig: Option<&Path>,
     clock: &ServerClock,

@@ -1,8 +1,9 @@
-//! From what the API server holds to what the core is told.
+//! From objects of the API server to the values that the core takes.
 //!
-//! What holds here: nothing is left out in silence. A spec that cannot be parsed is told as broken, with why; a status
-//! keeps every field of it that can be parsed, since the status is the record of what was issued. Of everything else
-//! only what decisions need is kept: no managed fields, no annotations, no Secret data.
+//! What holds here: nothing is left out silently. A spec that cannot be parsed is passed on as broken, with
+//! the reason; a status keeps every field of it that can be parsed, since the status is the record of what
+//! was issued. Of everything else only what decisions need is kept: no managed fields, no annotations, no
+//! Secret data.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,12 +25,12 @@ use super::events::cut;
 /// The longest sentence about a spec that cannot be read, in bytes.
 const WHY_LIMIT: usize = 512;
 
-/// An object of kind `K` as it came: metadata, and the rest unparsed. It parses whatever its schema has become, like
-/// kube's `DeserializeGuard`, and keeps the status where only the spec is broken.
+/// An object of kind `K` as it came: metadata, and the rest unparsed. It parses whatever its schema has
+/// become, like kube's `DeserializeGuard`, and keeps the status where only the spec is broken.
 #[derive(Deserialize)]
 #[serde(bound = "")]
 pub(super) struct RawObject<K> {
-    #[serde(default, deserialize_with = "kept")]
+    #[serde(default, deserialize_with = "used_metadata")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Value,
@@ -39,11 +40,12 @@ pub(super) struct RawObject<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The metadata that is looked at. The rest, managedFields above all, is most of an object and is skipped unparsed.
-fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
+/// The metadata that is used. The rest, managedFields above all, is most of an object and is skipped
+/// unparsed.
+fn used_metadata<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Kept {
+    struct Used {
         annotations: Option<BTreeMap<String, String>>,
         deletion_timestamp: Option<Time>,
         generation: Option<i64>,
@@ -52,7 +54,7 @@ fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
         resource_version: Option<String>,
         uid: Option<String>,
     }
-    let Kept {
+    let Used {
         annotations,
         deletion_timestamp,
         generation,
@@ -60,7 +62,7 @@ fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
         namespace,
         resource_version,
         uid,
-    } = Kept::deserialize(from)?;
+    } = Used::deserialize(from)?;
     Ok(ObjectMeta {
         annotations,
         deletion_timestamp,
@@ -117,7 +119,7 @@ impl<K: Resource> Resource for RawObject<K> {
     }
 }
 
-/// What the core is told of a `PresignedURL`.
+/// The core's view of a `PresignedURL`.
 pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
     let mut meta = raw.metadata;
     let annotations = meta.annotations.as_mut();
@@ -134,7 +136,7 @@ pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
     }
 }
 
-/// What the core is told of a `PresignedURLPolicy`.
+/// The core's view of a `PresignedURLPolicy`.
 pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
     let meta = raw.metadata;
     PolicySeen {
@@ -147,7 +149,7 @@ pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
     }
 }
 
-/// What the core is told of a `ClusterObjectStore`.
+/// The core's view of a `ClusterObjectStore`.
 pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
     let meta = raw.metadata;
     StoreSeen {
@@ -160,7 +162,7 @@ pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
     }
 }
 
-/// What the core is told of a namespace.
+/// The core's view of a namespace.
 pub(super) fn namespace(meta: ObjectMeta) -> NamespaceSeen {
     NamespaceSeen {
         deleting: meta.deletion_timestamp.is_some(),
@@ -170,7 +172,7 @@ pub(super) fn namespace(meta: ObjectMeta) -> NamespaceSeen {
     }
 }
 
-/// What the core is told of a Secret.
+/// The core's view of a Secret.
 pub(super) fn secret(meta: ObjectMeta) -> SecretMetaSeen {
     SecretMetaSeen {
         owners: owners(&meta),
@@ -205,7 +207,8 @@ fn spec<S: DeserializeOwned>(value: Value) -> Result<Box<S>, String> {
         .map_err(|e| cut(&e.to_string(), WHY_LIMIT).to_owned())
 }
 
-/// The status, without the fields that cannot be parsed: one of them must not take the record of what was issued away.
+/// The status, without the fields that cannot be parsed: one of them must not take the record of what was
+/// issued away.
 fn status<S: DeserializeOwned + Default>(value: Value) -> S {
     if let Ok(whole) = S::deserialize(&value) {
         return whole;

@@ -1,6 +1,7 @@
-//! Deletions: of Secrets, and of resources whose link has ended.
+//! Deletions: of Secrets, and of resources whose URL has expired.
 //!
-//! What holds here: a deletion names uid and resourceVersion, so that it ends what was decided on or nothing at all.
+//! What holds here: a deletion names uid and resourceVersion, so that it deletes what was decided on or
+//! nothing at all.
 
 use http::Method;
 use kube::Resource;

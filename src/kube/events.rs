@@ -1,7 +1,7 @@
 //! Events: what happened to a resource, for `kubectl describe`.
 //!
-//! What holds here: an Event's name is a hash of what it says, so that telling it twice is telling it once; its time is
-//! when it was decided; and a failed Event is counted by its call and stops nothing.
+//! What holds here: an Event's name is a hash of what it says, so that publishing it twice publishes it once;
+//! its time is when it was decided; and a failed Event is counted by its call and stops nothing.
 
 use http::Method;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -22,10 +22,10 @@ const NOTE_LIMIT: usize = 1024;
 const NAME_LIMIT: usize = 253;
 
 impl Cluster {
-    /// Tells what happened. A failure is counted and goes no further.
-    pub async fn publish(&self, notice: &EventRecord) {
-        let event = event(notice, &self.instance);
-        let (Ok(namespace), Ok(body)) = (segment(&notice.namespace), serde_json::to_vec(&event))
+    /// Publishes an Event. A failure is counted and has no other effect.
+    pub async fn publish(&self, record: &EventRecord) {
+        let event = event(record, &self.instance);
+        let (Ok(namespace), Ok(body)) = (segment(&record.namespace), serde_json::to_vec(&event))
         else {
             return;
         };
@@ -36,7 +36,7 @@ impl Cluster {
             METADATA_ONLY,
             body,
         ));
-        // Counted by the call; AlreadyExists means that it was told before.
+        // Counted by the call; AlreadyExists means that it was published before.
         let _ = self
             .calls
             .call(Verb::Create, Target("events"), future)
@@ -44,7 +44,7 @@ impl Cluster {
     }
 }
 
-pub(super) fn event(notice: &EventRecord, instance: &str) -> Event {
+pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
     let EventRecord {
         namespace,
         name,
@@ -55,11 +55,11 @@ pub(super) fn event(notice: &EventRecord, instance: &str) -> Event {
         action,
         note,
         at,
-    } = notice;
+    } = record;
     Event {
         metadata: ObjectMeta {
             namespace: Some(namespace.clone()),
-            name: Some(event_name(notice)),
+            name: Some(event_name(record)),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(*at)),
@@ -81,23 +81,23 @@ pub(super) fn event(notice: &EventRecord, instance: &str) -> Event {
     }
 }
 
-/// The resource's name, cut where it must be, and a hash of what is told.
-fn event_name(notice: &EventRecord) -> String {
+/// The resource's name, cut where it must be, and a hash of what it says.
+fn event_name(record: &EventRecord) -> String {
     let mut hash = Sha256::new();
     for field in [
-        &notice.uid,
-        &notice.version,
-        notice.reason.as_str(),
-        &notice.note,
+        &record.uid,
+        &record.version,
+        record.reason.as_str(),
+        &record.note,
     ] {
         hash.update(field.len().to_be_bytes());
         hash.update(field);
     }
-    hash.update(notice.at.as_microsecond().to_be_bytes());
+    hash.update(record.at.as_microsecond().to_be_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash.finalize()[..8]);
     let hash = format!("{:016x}", u64::from_be_bytes(first));
-    let name = cut(&notice.name, NAME_LIMIT - hash.len() - 1).trim_end_matches(['-', '.']);
+    let name = cut(&record.name, NAME_LIMIT - hash.len() - 1).trim_end_matches(['-', '.']);
     format!("{name}.{hash}")
 }
 

@@ -1,7 +1,7 @@
 //! HTTP as every call to the API server needs it: paths, requests, and answers that no log hears.
 //!
-//! What holds here: a name that no object can have never becomes part of a path; an answer is parsed here and not by
-//! the client, which logs a body that it cannot parse.
+//! What holds here: a name that no object can have never becomes part of a path; an answer is parsed here and
+//! not by the client, which logs a body that it cannot parse.
 
 use http::{Method, Request, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -43,7 +43,7 @@ pub(super) fn request(
         .map_err(Error::HttpError)
 }
 
-/// The version that an answer tells.
+/// The version in an answer.
 pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
     ObjectVersion {
         uid: meta.uid.clone().unwrap_or_default(),

@@ -1,8 +1,8 @@
 //! The one place that calls the API server.
 //!
-//! What holds here: every call has a time limit and is counted; what comes back from a failure is a class, never the
-//! server's text; a write names what it was decided on and its answer holds metadata only. Objects whose data is secret are
-//! never given to a function that logs what it cannot parse.
+//! What holds here: every call has a time limit and is counted; what comes back from a failure is a class,
+//! never the server's text; a write names what it was decided on and its answer holds metadata only. Objects
+//! whose data is secret are never given to a function that logs what it cannot parse.
 
 mod call;
 mod client;

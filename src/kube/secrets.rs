@@ -1,8 +1,8 @@
-//! Secrets: created, replaced, deleted and looked at.
+//! Secrets: created, replaced, deleted and inspected.
 //!
-//! What holds here: a write's answer holds metadata only; PATCH is never used, because a role with `patch` reads any
-//! Secret by an empty one. Data that is read is hashed or handed to the credentials' parser, and never printed: the
-//! answer is parsed here and not by the client, which logs a body that it cannot parse.
+//! What holds here: a write's answer holds metadata only; PATCH is never used, because a role with `patch`
+//! reads any Secret by an empty one. Data that is read is hashed or handed to the credentials' parser, and
+//! never printed: the answer is parsed here and not by the client, which logs a body that it cannot parse.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,8 @@ impl Cluster {
             .await
     }
 
-    /// Looks at a Secret; `None` where there is none. With `data` also at its type, and at its data by hash.
+    /// Inspects a Secret; `None` if there is none. With `data` it also reads the type, and the data as a
+    /// hash.
     ///
     /// # Errors
     /// The failure's class.
@@ -107,7 +108,7 @@ impl Cluster {
                     opaque: type_ == OPAQUE,
                     immutable,
                 };
-                looked_at(metadata, Some(content))
+                observed(metadata, Some(content))
             }));
         }
         let path = path(namespace, Some(name))?;
@@ -115,7 +116,7 @@ impl Cluster {
             self.metadata_call(Verb::Get, Method::GET, &path, Vec::new())
                 .await,
         )
-        .map(|meta| meta.map(|meta| looked_at(meta, None)))
+        .map(|meta| meta.map(|meta| observed(meta, None)))
     }
 
     /// The data of a Secret, for credentials; `None` where there is none.
@@ -223,7 +224,7 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
     }
 }
 
-fn looked_at(meta: ObjectMeta, content: Option<ObservedContent>) -> ObservedSecret {
+fn observed(meta: ObjectMeta, content: Option<ObservedContent>) -> ObservedSecret {
     ObservedSecret {
         deleting: meta.deletion_timestamp.is_some(),
         owners: convert::owners(&meta),

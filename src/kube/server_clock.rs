@@ -1,7 +1,7 @@
 //! The API server's clock, by the `Date` of each answer that it gives.
 //!
-//! What holds here: nothing is asked for it; what passes anyway is read. The slow answer of a server under load measures
-//! nothing.
+//! What holds here: no request is made for it; the answers to other requests are read. The slow answer of a
+//! server under load measures nothing.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 use crate::clock::{Clock, skew};
 
-/// An answer that takes longer tells too little: nobody knows when in that time its date was written.
+/// An answer that takes longer measures nothing: nobody knows when in that time its date was written.
 const SLOW: Duration = Duration::from_secs(4);
 /// A difference that moves by less has not moved: dates are whole seconds.
 const NOISE: SignedDuration = SignedDuration::from_secs(2);
@@ -52,13 +52,13 @@ impl ServerClock {
         *self.offset.borrow()
     }
 
-    /// Tells of the first measure, and of each that differs from what was told by more than the noise.
+    /// Yields the first measure, and each that differs from the last one yielded by more than the noise.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Option<SignedDuration>> {
         self.offset.subscribe()
     }
 
-    /// Our own clock was stepped: the next answer tells anew, though it may show what was told last.
+    /// Our own clock was stepped: the next measure is yielded even if it equals the last one.
     pub fn forget(&self) {
         self.offset.send_if_modified(|offset| {
             *offset = None;
@@ -76,7 +76,7 @@ impl ServerClock {
             .and_then(|sent| skew(answer.headers(), sent, took));
         if let Some(measured) = measured {
             self.offset.send_if_modified(|offset| {
-                let moved = offset.is_none_or(|told| (measured - told).abs() >= NOISE);
+                let moved = offset.is_none_or(|last| (measured - last).abs() >= NOISE);
                 if moved {
                     *offset = Some(measured);
                 }

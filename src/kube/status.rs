@@ -1,9 +1,10 @@
 //! The status writer: a PUT on `/status` that replaces the whole status.
 //!
-//! What holds here: the request holds metadata and status and nothing else; on this path the API server takes the status
-//! alone and keeps spec, labels and annotations as they stand. The metadata names uid and resourceVersion, and the API
-//! server compares both, so that a status is written to the very version that was decided on or not at all. A write
-//! without a resourceVersion would skip that comparison, and is not made.
+//! What holds here: the request holds metadata and status and nothing else; on this path the API server takes
+//! the status alone and keeps spec, labels and annotations as they stand. The metadata names uid and
+//! resourceVersion, and the API server compares both, so that a status is written to the very version that
+//! was decided on or not at all. A write without a resourceVersion would skip that comparison, and is not
+//! made.
 
 use http::Method;
 use kube::Resource;
@@ -44,7 +45,8 @@ status_kinds! {
 }
 
 impl Cluster {
-    /// Replaces the status of an object, if it still is `target`. `namespace` is `None` for a kind of the cluster.
+    /// Replaces the status of an object, if it still is `target`. `namespace` is `None` for a kind of the
+    /// cluster.
     ///
     /// # Errors
     /// [`ApiError::Conflict`] if it is another object or was changed; else the failure's class.

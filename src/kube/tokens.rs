@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::{Method, Request, header};
+use http::Method;
 use presigned_core::engine::ApiError;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Cluster;
 use super::call::{Target, Verb};
+use super::http::{JSON, request, segment};
 
 /// How long a token lives: the least that the API server gives. It is used at once and dropped.
 const LIFE: Duration = Duration::from_mins(10);
@@ -19,7 +20,7 @@ const TOKENS: Target = Target("serviceaccounts/token");
 
 /// The answer. No Debug: it holds the token.
 #[derive(Deserialize)]
-struct S3Response {
+struct TokenResponse {
     status: Issued,
 }
 
@@ -43,18 +44,15 @@ impl Cluster {
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
             "spec": { "audiences": [audience], "expirationSeconds": LIFE.as_secs() },
         });
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!(
-                "/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-            ))
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into_bytes())
-            .map_err(|_| ApiError::Other(None))?;
-        let future = self.client.request_text(request);
+        let path = format!(
+            "/api/v1/namespaces/{}/serviceaccounts/{}/token",
+            segment(namespace)?,
+            segment(account)?
+        );
+        let request = request(Method::POST, &path, JSON, body.to_string().into_bytes());
+        let future = async { self.client.request_text(request?).await };
         let text = self.calls.call(Verb::Create, TOKENS, future).await?;
-        match serde_json::from_str::<S3Response>(&text) {
+        match serde_json::from_str::<TokenResponse>(&text) {
             Ok(answer) if !answer.status.token.is_empty() => Ok(answer.status.token.into()),
             _ => Err(ApiError::Other(None)),
         }

@@ -1,9 +1,9 @@
 //! Watches: one task a kind that sends what it sees to the core.
 //!
-//! What holds here: a kind is watched as a whole or by one stream a served namespace, and each list says which of them it
-//! covers, so that the core removes by it nothing of another namespace. Each stream has its own pauses, so that a kind
-//! that is forbidden or missing holds up no other; a watch never ends by itself; what went wrong is logged once when it
-//! changes, and is in `/readyz` for as long as it lasts.
+//! What holds here: a kind is watched as a whole or by one stream a served namespace, and each list says
+//! which of them it covers, so that the core removes by it nothing of another namespace. Each stream has its
+//! own pauses, so that a kind that is forbidden or missing holds up no other; a watch never ends by itself;
+//! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,7 +1,8 @@
-//! From bytes to an [`S3Response`]: the status, a code out of a fixed list, a region that has the form of one, and the clock.
+//! From bytes to an [`S3Response`]: the status, a code out of a fixed list, a region that has the form of
+//! one, and the clock.
 //!
-//! What holds here: nothing else of a body or a header leaves this file, so that no text of a server can reach a condition
-//! or a log.
+//! What holds here: nothing else of a body or a header leaves this file, so that no text of a server can
+//! reach a condition or a log.
 
 use std::time::Duration;
 
@@ -39,8 +40,8 @@ pub(super) fn parse(
     }
 }
 
-/// The body of an error. It is looked through and not parsed: what is looked for are a few elements without attributes, and
-/// a body that is no XML has none of them.
+/// The body of an error. It is looked through and not parsed: what is looked for are a few elements without
+/// attributes, and a body that is no XML has none of them.
 struct Error<'a> {
     text: &'a str,
 }
@@ -52,7 +53,8 @@ impl<'a> Error<'a> {
         Some(value.trim())
     }
 
-    /// Its end may hold a key, and with it what somebody chose to write there: only the beginning tells something.
+    /// Its end may hold a key, and with it what somebody chose to write there: only the beginning is
+    /// compared.
     fn message_begins(&self, words: &[&str]) -> bool {
         let message = self.element("Message").unwrap_or_default();
         words.iter().any(|words| message.starts_with(words))
@@ -127,7 +129,8 @@ impl<'a> Error<'a> {
             ])
     }
 
-    /// A presigned URL that has expired, or is not good yet, is an `AccessDenied` like any other, but for its text.
+    /// A presigned URL that has expired, or is not good yet, is an `AccessDenied` like any other, but for its
+    /// text.
     fn out_of_time(&self) -> bool {
         self.message_begins(&[
             "Request has expired",

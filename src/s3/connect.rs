@@ -1,7 +1,7 @@
 //! One connection to a store: name, socket, certificate, each with a failure of its own.
 //!
-//! What holds here: what went wrong is told by the step at which it did, not by the text of an error. Nothing of an error is
-//! logged: its text may hold what a server sent.
+//! What holds here: a failure is classified by the step that failed, not by the text of an error. Nothing of
+//! an error is logged: its text may hold what a server sent.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -59,7 +59,7 @@ fn config(ca_bundle: Option<&str>) -> Option<ClientConfig> {
     Some(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Where a connection goes.
+/// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Peer {
     /// TLS.

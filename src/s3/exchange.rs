@@ -1,7 +1,8 @@
 //! One request and its answer, over a connection that may have served another before.
 //!
-//! What holds here: redirects are not followed, nothing is sent that was not asked for but `Host` and `User-Agent`, a body is
-//! read to a limit and no further, and neither a URL nor a header reaches a log: what hyper traces goes nowhere.
+//! What holds here: redirects are not followed, no header is added but `Host` and `User-Agent`, a body is
+//! read to a limit and no further, and neither a URL nor a header reaches a log: what hyper traces goes
+//! nowhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +66,8 @@ impl Connections {
         }
     }
 
-    /// Sends a request without a body to the authority of its URI, and reads at most `limit` bytes of what comes back.
+    /// Sends a request without a body to the authority of its URI, and reads at most `limit` bytes of what
+    /// comes back.
     pub(super) async fn exchange(
         self: &Arc<Self>,
         request: Request<()>,
@@ -97,7 +99,7 @@ impl Connections {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|_| TransportError::Connection)?;
         let connection = async {
-            // Why it ended is told by the request that was under way.
+            // The request that was under way reports why it ended.
             let _ = connection.await;
         };
         tokio::spawn(connection.with_subscriber(NoSubscriber::new()));
@@ -200,7 +202,8 @@ async fn read(
     Ok((read.freeze(), false))
 }
 
-/// Where a request goes, and the request as it stands on the wire: the path in its first line, the host in a header.
+/// The other end of the connection, and the request as it is sent: the path in its first line, the host in a
+/// header.
 fn addressed(request: Request<()>, ca_bundle: Option<&str>) -> Option<(Peer, Request<()>)> {
     let (mut head, ()) = request.into_parts();
     let tls = match head.uri.scheme_str() {

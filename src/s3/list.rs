@@ -1,9 +1,9 @@
-//! `ListObjectsV2`, page by page, by aws-sdk-s3 over the connections of this room.
+//! `ListObjectsV2`, page by page, by aws-sdk-s3 over the connections of this module.
 //!
-//! What holds here: a listing is whole or there is none. Keys must come in order, begin with the prefix and never twice, so
-//! that a store that loses its place is noticed. What is not wanted is not kept, and what is kept of an object has an end: a
-//! listing is as large as the number of its objects allows, whatever a store answers. Pages are looked through on a thread
-//! that nobody waits for.
+//! What holds here: a listing is whole or there is none. Keys must come in order, begin with the prefix and
+//! never twice, so that a store that loses its place is noticed. What is not wanted is not kept, and what is
+//! kept of an object has an end: a listing is as large as the number of its objects allows, whatever a store
+//! answers. Pages are looked through on a thread that nobody waits for.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,8 +173,8 @@ fn listed(object: &Object, key: String) -> Result<ListedObject, ListError> {
     })
 }
 
-/// Whether the keys of a page are percent-encoded, as was asked. Some servers say that they did it and did not, and some did
-/// not hear: a key with a character that is always encoded tells.
+/// Whether the keys of a page are percent-encoded, as was requested. Some servers say that they did it and
+/// did not, and some ignore the request: a key with a character that is always encoded shows it.
 fn is_encoded(page: &ListObjectsV2Output) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.*~/%+!'()".contains(&b);
     let keys = page.contents().iter().filter_map(Object::key);
@@ -187,8 +187,9 @@ fn decoded(key: &str) -> Vec<u8> {
     percent_decode(&spaced).collect()
 }
 
-/// A key as text. A store may hold one that is no UTF-8, which nobody can ask for here: a NUL in its place meets globs as any
-/// character does, and is in no key that parses, so that the object is left out and counted.
+/// A key as text. A store may hold one that is no UTF-8, which nobody can ask for here: a NUL in its place
+/// meets globs as any character does, and is in no key that parses, so that the object is left out and
+/// counted.
 fn text(key: &[u8]) -> String {
     match str::from_utf8(key) {
         Ok(key) => key.to_owned(),
@@ -246,7 +247,7 @@ impl TimeSource for StoreTime {
     }
 }
 
-/// The SDK's way to the store. It keeps what the last request came to, for the SDK's errors tell less.
+/// The SDK's way to the store. It keeps what the last request came to, for the SDK's errors say less.
 #[derive(Clone)]
 struct Wire {
     client: S3Client,
@@ -280,8 +281,8 @@ impl Wire {
     }
 
     async fn carry(self, request: HttpRequest) -> Result<Response<SdkBody>, ConnectorError> {
-        let asked = self.exchange(request).await;
-        let (last, response) = match asked {
+        let exchanged = self.exchange(request).await;
+        let (last, response) = match exchanged {
             Ok((answer, response)) => (Ok(answer), Ok(response)),
             Err(why) => {
                 let error = std::io::Error::other("the store was not reached").into();

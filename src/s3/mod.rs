@@ -1,7 +1,8 @@
-//! What the operator asks of stores: the first byte of an object, and what a bucket holds.
+//! Requests to stores: for the first byte of an object, and for the list of a bucket.
 //!
-//! What holds here: every request is a GET, so that none changes anything. A request has a time limit and a size limit; no
-//! redirect is followed; and no URL, signature or text of a server leaves this room, at no level of the log.
+//! What holds here: every request is a GET, so that none changes anything. A request has a time limit and a
+//! size limit; no redirect is followed; and no URL, signature or text of a server leaves this module, at no
+//! level of the log.
 //!
 //! # Limits
 //! Connections go straight to the store: the proxies that `HTTPS_PROXY` names are not used.
@@ -29,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What is read of the answer to one request.
 const LIMIT: usize = 64 * 1024;
 
-/// Asks stores. Cheap to clone; clones share connections.
+/// Sends requests to stores. Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub struct S3Client {
     connections: Arc<Connections>,
@@ -61,12 +62,13 @@ impl S3Client {
         self
     }
 
-    /// Asks for the first byte of what a URL gives. `ca_bundle` holds PEM certificates that are trusted besides the system's.
+    /// Requests the first byte behind a URL. `ca_bundle` holds PEM certificates that are trusted besides the
+    /// system's.
     ///
     /// # Errors
-    /// Why there was no answer; an answer that refuses is none.
-    pub async fn ask(&self, ask: &S3Request, ca_bundle: Option<&str>) -> S3Result {
-        let S3Request { url, headers } = ask;
+    /// Why there was no answer; an answer that refuses is not an error.
+    pub async fn send(&self, request: &S3Request, ca_bundle: Option<&str>) -> S3Result {
+        let S3Request { url, headers } = request;
         // A URL that does not parse names no host.
         let mut request = Request::get(url.expose())
             .body(())
@@ -91,8 +93,8 @@ impl S3Client {
     /// Lists a bucket.
     ///
     /// # Errors
-    /// Where there are too many objects, and where the store does not list to the end. Nothing is returned of a listing
-    /// that was cut off.
+    /// If there are too many objects, or the store does not list to the end. Nothing is returned of
+    /// a listing that was cut off.
     pub async fn list(&self, order: &ListRequest) -> Result<ListResponse, ListError> {
         let wanted = order.wanted.clone();
         list::list(self, order, move |key| wanted.keeps(key)).await

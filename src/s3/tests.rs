@@ -69,7 +69,7 @@ fn signed(target: &Target, credentials: &Credentials, key: &str, at: Timestamp) 
 async fn get(server: &S3Server, key: &str) -> S3Result {
     let target = target(&server.endpoint, &server.region);
     let ask = signed(&target, &keys(server), key, Timestamp::now());
-    client().ask(&ask, server.ca_pem.as_deref()).await
+    client().send(&ask, server.ca_pem.as_deref()).await
 }
 
 fn plain(url: String) -> S3Request {
@@ -79,7 +79,8 @@ fn plain(url: String) -> S3Request {
     }
 }
 
-/// A server that gives each request of each connection the next of these answers as they stand, and then closes.
+/// A server that gives each request of each connection the next of these answers as they stand, and then
+/// closes.
 async fn canned(answers: Vec<String>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

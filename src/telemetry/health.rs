@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`.
 //!
-//! What holds here: ready means that everything that decisions are made from has been seen once; an error that comes
-//! later does not take readiness back, because a pod that restarts would know even less.
+//! What holds here: ready means that everything that decisions are made from has been seen once; an error
+//! that comes later does not take readiness back, because a pod that restarts would know even less.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -78,7 +78,7 @@ pub struct ServeError {
 /// Takes an address, so that a wrong one ends the start at once.
 ///
 /// # Errors
-/// Where the address is taken or not this machine's; the message names the flag to change.
+/// If the address is taken or not this machine's; the message names the flag to change.
 pub async fn bind(
     address: SocketAddr,
     what: &'static str,
@@ -112,7 +112,7 @@ pub fn metrics_router(metrics: Metrics) -> Router {
 /// Serves until the token is cancelled.
 ///
 /// # Errors
-/// Where the listener breaks.
+/// If the listener breaks.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

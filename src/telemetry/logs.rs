@@ -1,8 +1,8 @@
 //! Logs: one line an event, for machines or for people.
 //!
-//! What holds here: the level that a person asks for is given to the operator's own crates alone. Others log requests,
-//! headers and canonical strings below `info`, and one of those strings is a presigned URL; so they are held at `info` and
-//! the AWS ones at `warn`, whatever is asked for and whatever is linked in later.
+//! What holds here: the level that a person asks for is given to the operator's own crates alone. Others log
+//! requests, headers and canonical strings below `info`, and one of those strings is a presigned URL; so they
+//! are held at `info` and the AWS ones at `warn`, whatever is asked for and whatever is linked in later.
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -49,7 +49,7 @@ impl From<LogLevel> for LevelFilter {
 /// Starts logging to standard error, once for the process.
 ///
 /// # Errors
-/// Where the process logs already.
+/// If the process logs already.
 pub fn init(
     level: LogLevel,
     format: LogFormat,
@@ -64,7 +64,7 @@ pub fn init(
         .try_init()
 }
 
-/// Which targets are heard at a level.
+/// Which targets are logged at a level.
 pub(super) fn filter(level: LogLevel) -> Targets {
     let level = LevelFilter::from(level);
     Targets::new()

@@ -1,7 +1,7 @@
 //! Metrics: counters of what was done, and times that are read at the scrape.
 //!
-//! What holds here: a label's value is a word of ours (a reason, a verb, a step) or the name of a resource that exists at
-//! the scrape, so that the number of series is bounded by what the cluster holds.
+//! What holds here: a label's value is a word of ours (a reason, a verb, a step) or the name of a resource
+//! that exists at the scrape, so that the number of series is bounded by what the cluster holds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ struct ReadyLabels {
 }
 
 impl Metrics {
-    /// All metrics, at zero. `expiries` is asked at each scrape and must be quick.
+    /// All metrics, at zero. `expiries` is called at each scrape and must be quick.
     #[must_use]
     pub fn new(expiries: impl Fn() -> Vec<Expiry> + Send + Sync + 'static) -> Self {
         let mut registry = Registry::with_prefix("presigned");

@@ -1,7 +1,7 @@
-//! What the operator tells of itself: logs, metrics, health.
+//! What the operator shows of itself: logs, metrics, health.
 //!
-//! What holds here: nothing that leaves this room can hold a URL, a signature or a key. Log levels below `info` apply to
-//! the operator's own crates only, and metric labels are words of ours or names of resources.
+//! What holds here: nothing that leaves this module can hold a URL, a signature or a key. Log levels below
+//! `info` apply to the operator's own crates only, and metric labels are words of ours or names of resources.
 
 mod health;
 mod logs;

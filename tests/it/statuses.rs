@@ -1,4 +1,5 @@
-//! A status is written whole, to the version that was decided on: shown by the operator's writer on a real API server.
+//! A status is written whole, to the version that was decided on: shown by the operator's writer on a real
+//! API server.
 
 use kube::Api;
 use kube::api::PostParams;

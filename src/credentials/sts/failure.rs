@@ -1,8 +1,8 @@
 //! What it means that STS gave no session: one total function from its answer to our sentence.
 //!
-//! What holds here: STS's own words reach neither a condition nor the log, for they may repeat the token that was sent. They
-//! decide nothing but which of the limits on a session's length was met, since STS has one code for all of them. The log hears
-//! the status and the code, or how the connection failed.
+//! What holds here: STS's own words reach neither a condition nor the log, for they may repeat the token that
+//! was sent. They decide nothing but which of the limits on a session's length was met, since STS has one
+//! code for all of them. The log gets the status and the code, or how the connection failed.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -14,11 +14,11 @@ use presigned_core::api::Reason;
 use presigned_core::engine::{CredentialsError, Sts};
 use presigned_core::policy::format_duration;
 
-/// The longest code of an error that the log hears.
+/// The longest code of an error that is logged.
 const MAX_CODE: usize = 64;
 
-/// A request for a session, as far as sentences tell of it.
-pub(super) struct S3Result<'a> {
+/// A request for a session, as far as messages describe it.
+pub(super) struct SessionRequest<'a> {
     pub(super) role_arn: &'a str,
     pub(super) sts: &'a Sts,
     pub(super) base: Base,
@@ -38,8 +38,8 @@ pub(super) enum Base {
     },
 }
 
-impl S3Result<'_> {
-    /// The failure that a condition tells of.
+impl SessionRequest<'_> {
+    /// The failure as a condition describes it.
     pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> CredentialsError
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -61,7 +61,7 @@ impl S3Result<'_> {
             _ => CredentialsError {
                 reason: Reason::CredentialsInvalid,
                 message: format!(
-                    "{self}: the request could not be made: mend the store's region and stsEndpoint"
+                    "{self}: the request could not be made: fix the store's region and stsEndpoint"
                 ),
             },
         }
@@ -110,7 +110,7 @@ impl S3Result<'_> {
             "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException" | "InvalidAccessKeyId"
             | "IncompleteSignature" | "MissingAuthenticationToken" => (
                 Reason::CredentialsInvalid,
-                "STS does not take the credentials that assume the role: mend them where the store names them, and its region"
+                "STS does not take the credentials that assume the role: fix them where the store names them, and its region"
                     .to_owned(),
             ),
             "RequestExpired" | "RequestTimeTooSkewed" => (
@@ -151,21 +151,21 @@ impl S3Result<'_> {
     }
 
     fn too_long(&self, words: &str) -> String {
-        let asked = format_duration(self.sts.duration);
+        let duration = format_duration(self.sts.duration);
         let about = |part: &str| words.contains(part);
         if about("chaining") || (about("DurationSeconds") && self.is_chained_too_long()) {
             return format!(
-                "{asked} is too long: a session of another role assumes it, and AWS ends such a session after 1h at most; set \
+                "{duration} is too long: a session of another role assumes it, and AWS ends such a session after 1h at most; set \
                  duration to 1h, or let static keys or webIdentity assume it"
             );
         }
         if about("DurationSeconds") || about("MaxSessionDuration") {
             return format!(
-                "{asked} is longer than the role's maximum session duration: set a shorter duration, or raise the role's \
+                "{duration} is longer than the role's maximum session duration: set a shorter duration, or raise the role's \
                  maximum (12h at most)"
             );
         }
-        "STS does not take a parameter: mend roleARN, externalID and duration of the store's role"
+        "STS does not take a parameter: fix roleARN, externalID and duration of the store's role"
             .to_owned()
     }
 
@@ -218,7 +218,7 @@ impl S3Result<'_> {
     }
 }
 
-impl fmt::Display for S3Result<'_> {
+impl fmt::Display for SessionRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no session of role {}", self.role_arn)
     }

@@ -1,7 +1,7 @@
 //! The HTTP clients that reach STS: one for each set of trusted authorities.
 //!
-//! What holds here: the system's authorities are read once; a store's own are trusted beside them, for that store alone. Of an
-//! answer no more than a limit is read.
+//! What holds here: the system's authorities are read once; a store's own are trusted beside them, for that
+//! store alone. Of an answer no more than a limit is read.
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -24,13 +24,14 @@ use rustls::pki_types::pem::PemObject as _;
 
 /// How many bundles are kept: bundles that were edited away must not pile up.
 const MOST: usize = 32;
-/// The most bytes of an answer: a session has a few thousand, and its token no limit that AWS tells.
+/// The most bytes of an answer: a session has a few thousand, and AWS names no limit for its token.
 const LIMIT: usize = 64 * 1024;
 
 static CLIENTS: LazyLock<Mutex<BTreeMap<Option<String>, SharedHttpClient>>> =
     LazyLock::new(Mutex::default);
 
-/// The client that trusts the system's authorities, and those of the bundle. Where no TLS is spoken, none is read.
+/// The client that trusts the system's authorities, and those of the bundle. Where no TLS is spoken, none is
+/// read.
 pub(super) fn client(
     endpoint: Option<&str>,
     ca_bundle: Option<&str>,

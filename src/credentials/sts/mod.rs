@@ -1,7 +1,7 @@
 //! Sessions of roles, from STS.
 //!
-//! What holds here: one request for one session, with no retry and no cache; pauses between requests are the engine's. A session
-//! whose end STS does not tell is none. The request is signed by the clock that is passed in.
+//! What holds here: one request for one session, with no retry and no cache; pauses between requests are the
+//! engine's. A session without an end is refused. The request is signed by the clock that is passed in.
 
 mod failure;
 mod http;
@@ -22,7 +22,7 @@ use presigned_core::engine::{CredentialsError, Session, Sts};
 use presigned_core::signing::Credentials;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use failure::{Base, S3Result};
+use failure::{Base, SessionRequest};
 
 /// The longest token that a file may hold; STS takes 20,000 characters.
 const MAX_TOKEN: usize = 20_000;
@@ -37,7 +37,7 @@ pub(super) async fn assume_with_web_identity(
     session: &Session,
     now: Timestamp,
 ) -> Result<Credentials, CredentialsError> {
-    let asked = S3Result {
+    let request = SessionRequest {
         role_arn,
         sts,
         base: Base::Token,
@@ -51,9 +51,9 @@ pub(super) async fn assume_with_web_identity(
         .web_identity_token(token.expose_secret())
         .send()
         .await
-        .map_err(|error| asked.failed(&error))?
+        .map_err(|error| request.failed(&error))?
         .credentials;
-    asked.session(issued, now)
+    request.session(issued, now)
 }
 
 /// Has other credentials assume the role.
@@ -66,7 +66,7 @@ pub(super) async fn assume(
     now: Timestamp,
 ) -> Result<Credentials, CredentialsError> {
     let chained = base.is_session();
-    let asked = S3Result {
+    let request = SessionRequest {
         role_arn,
         sts,
         base: Base::Keys {
@@ -83,12 +83,13 @@ pub(super) async fn assume(
         .duration_seconds(seconds(sts.duration))
         .send()
         .await
-        .map_err(|error| asked.failed(&error))?
+        .map_err(|error| request.failed(&error))?
         .credentials;
-    asked.session(issued, now)
+    request.session(issued, now)
 }
 
-/// The token in the file that kubelet keeps fresh. `variable` is where the file's name comes from, for sentences.
+/// The token in the file that kubelet keeps fresh. `variable` is where the file's name comes from, for
+/// sentences.
 pub(super) async fn read_token(
     file: &Path,
     variable: &str,
@@ -129,7 +130,7 @@ pub(super) async fn read_token(
     Ok(token.into())
 }
 
-impl S3Result<'_> {
+impl SessionRequest<'_> {
     /// What STS issued, as the core takes it.
     fn session(
         &self,
@@ -166,7 +167,7 @@ impl S3Result<'_> {
     }
 }
 
-/// A client for one request. `base` signs it; a web identity is asked for unsigned.
+/// A client for one request. `base` signs it; a request with a web identity is not signed.
 fn client(
     base: Option<&Credentials>,
     sts: &Sts,
@@ -191,7 +192,7 @@ fn client(
         .timeout_config(timeouts);
     config.set_endpoint_url(endpoint.clone());
     if let Some(base) = base {
-        // No expiry: whether they still live was judged where they came from, by the same clock.
+        // No expiry: their source has checked that they have not ended, by the same clock.
         config = config.credentials_provider(Provided::new(
             &base.access_key_id,
             base.secret_access_key.expose_secret(),

@@ -1,4 +1,5 @@
-//! Sessions of a real STS, narrowed by the policies that the core writes: they do what is signed, and nothing else.
+//! Sessions of a real STS, narrowed by the policies that the core writes: they do what is signed, and nothing
+//! else.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Each provider of the AWS chain against a stand-in that speaks its protocol.
 //!
-//! The chain reads the environment of its process, so each test starts this test binary again with an environment of its own
-//! and asks [`child`] what it found.
+//! The chain reads the environment of its process, so each test starts this test binary again with an
+//! environment of its own and asks [`child`] what it found.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -312,7 +312,7 @@ async fn each_refusal_of_sts_has_its_reason_and_our_words() {
             bad,
             "ValidationError",
             Reason::CredentialsInvalid,
-            "mend roleARN, externalID and duration",
+            "fix roleARN, externalID and duration",
         ),
     ] {
         server.fail(Fault::Refuse {

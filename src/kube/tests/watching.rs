@@ -65,7 +65,8 @@ fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
     }
 }
 
-/// The next events of the kind that `pick` takes, until the lists of so many scopes are done: each with its scope.
+/// The next events of the kind that `pick` takes, until the lists of so many scopes are done: each with its
+/// scope.
 async fn lists_of<T>(
     events: &mut mpsc::Receiver<Event>,
     scopes: usize,
@@ -168,7 +169,8 @@ async fn limited_to_namespaces_only_these_are_listed_and_each_list_says_what_it_
     assert_eq!(namespaces, BTreeSet::from(["team-a", "team-b"]));
     let both = ["team-a", "team-b"].map(|name| ListScope::Namespace(name.to_owned()));
     assert_eq!(scopes, BTreeSet::from(both));
-    // Two of resources, two of namespaces, one each of policies, stores and own Secrets; all at work by now or soon.
+    // Two of resources, two of namespaces, one each of policies, stores and own Secrets; all at work by now
+    // or soon.
     let mut all = BTreeSet::new();
     while all.len() < 7 {
         tokio::select! {

@@ -48,7 +48,7 @@ async fn real_servers_give_the_first_byte_and_tell_each_fault() {
         let (known, secret) = (&server.access_key, &server.secret_key);
         let asked = async |target, keys, at| {
             let ask = signed(target, keys, "a b/ü+1.bin", at);
-            code(&client().ask(&ask, None).await).1
+            code(&client().send(&ask, None).await).1
         };
         let stranger = credentials("AKIASTRANGER00000000", secret);
         assert_eq!(
@@ -76,7 +76,7 @@ async fn versitygw_tells_a_missing_bucket_and_a_wrong_region() {
     server.put_object("models", "k", b"x").unwrap();
     let elsewhere = target(&server.endpoint, "us-east-1");
     let ask = signed(&elsewhere, &keys(&server), "k", Timestamp::now());
-    let asked = client().ask(&ask, None).await;
+    let asked = client().send(&ask, None).await;
     assert_eq!(code(&asked).1, Some(ErrorCode::WrongRegion));
     assert_eq!(asked.unwrap().region.as_deref(), Some("eu-west-2"));
 }
@@ -89,18 +89,18 @@ async fn a_private_authority_is_trusted_only_where_the_store_names_it() {
 
     let here = target(&server.endpoint, &server.region);
     let ask = signed(&here, &keys(&server), "k", Timestamp::now());
-    assert_eq!(client().ask(&ask, None).await, Err(TransportError::Tls));
+    assert_eq!(client().send(&ask, None).await, Err(TransportError::Tls));
     let other = S3Server::s3s_fs_tls().unwrap();
-    let other = client().ask(&ask, other.ca_pem.as_deref()).await;
+    let other = client().send(&ask, other.ca_pem.as_deref()).await;
     assert_eq!(other, Err(TransportError::Tls));
 
     // The connection of one store is not that of another that trusts somebody else.
     let shared = client();
     assert_eq!(
-        code(&shared.ask(&ask, server.ca_pem.as_deref()).await),
+        code(&shared.send(&ask, server.ca_pem.as_deref()).await),
         (206, None)
     );
-    assert_eq!(shared.ask(&ask, None).await, Err(TransportError::Tls));
+    assert_eq!(shared.send(&ask, None).await, Err(TransportError::Tls));
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_certificate_of_another_name_is_no_certificate() {
         let hello = |_| async { Some(http::Response::new("x".to_owned())) };
         let server = Background::start("named", Some(config), hello).unwrap();
         let url = format!("https://{}/models/k", server.address());
-        client().ask(&plain(url), Some(&authority.pem())).await
+        client().send(&plain(url), Some(&authority.pem())).await
     };
     assert_eq!(code(&ask("127.0.0.1").await), (200, None));
     assert_eq!(ask("store.example.com").await, Err(TransportError::Tls));
@@ -122,7 +122,7 @@ async fn a_certificate_of_another_name_is_no_certificate() {
 async fn name_connection_and_time_are_told_apart() {
     let unknown = plain("https://store.invalid/models/k".to_owned());
     assert_eq!(
-        client().ask(&unknown, None).await,
+        client().send(&unknown, None).await,
         Err(TransportError::Host)
     );
 
@@ -131,12 +131,15 @@ async fn name_connection_and_time_are_told_apart() {
     let brief = client().with_timeout(Duration::from_millis(200));
     for scheme in ["http", "https"] {
         let silent = plain(format!("{scheme}://127.0.0.1:{port}/models/k"));
-        assert_eq!(brief.ask(&silent, None).await, Err(TransportError::Timeout));
+        assert_eq!(
+            brief.send(&silent, None).await,
+            Err(TransportError::Timeout)
+        );
     }
     drop(listener);
     let refused = plain(format!("http://127.0.0.1:{port}/models/k"));
     assert_eq!(
-        client().ask(&refused, None).await,
+        client().send(&refused, None).await,
         Err(TransportError::Connection)
     );
 
@@ -144,7 +147,7 @@ async fn name_connection_and_time_are_told_apart() {
     hung.set_trouble(Trouble::Hang).unwrap();
     let here = target(&hung.endpoint, &hung.region);
     let ask = signed(&here, &keys(&hung), "k", Timestamp::now());
-    assert_eq!(brief.ask(&ask, None).await, Err(TransportError::Timeout));
+    assert_eq!(brief.send(&ask, None).await, Err(TransportError::Timeout));
 }
 
 #[tokio::test]
@@ -154,12 +157,12 @@ async fn a_server_that_speaks_something_else_is_a_broken_connection() {
         format!("{endpoint}/models/k"),
         format!("{endpoint}/models/k"),
     ] {
-        let asked = client().ask(&plain(url), None).await;
+        let asked = client().send(&plain(url), None).await;
         assert_eq!(asked, Err(TransportError::Connection));
     }
     let server = S3Server::s3s_fs().unwrap();
     let url = server.endpoint.replace("http:", "https:") + "/models/k";
-    let asked = client().ask(&plain(url), None).await;
+    let asked = client().send(&plain(url), None).await;
     assert_eq!(asked, Err(TransportError::Connection));
 }
 
@@ -169,7 +172,9 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let to = format!("Location: {}/models/k\r\n", server.endpoint);
     let moved = answer("307 Temporary Redirect", &to, "");
     let here = canned(vec![moved]).await;
-    let asked = client().ask(&plain(format!("{here}/models/k")), None).await;
+    let asked = client()
+        .send(&plain(format!("{here}/models/k")), None)
+        .await;
     assert_eq!(code(&asked), (307, None));
     assert!(server.requests().unwrap().is_empty());
 }
@@ -181,7 +186,9 @@ async fn a_body_without_end_is_read_to_a_limit() {
     let body = format!("{head}{error}{}", " ".repeat(70_000));
     // The server says a gigabyte and hangs up after a little: what is beyond the limit is not waited for.
     let here = canned(vec![body]).await;
-    let asked = client().ask(&plain(format!("{here}/models/k")), None).await;
+    let asked = client()
+        .send(&plain(format!("{here}/models/k")), None)
+        .await;
     assert_eq!(code(&asked), (403, Some(ErrorCode::AccessDenied)));
 }
 
@@ -197,7 +204,7 @@ async fn the_stores_clock_is_measured() {
     let head = format!("Date: {date}\r\n");
     let ahead = vec![answer("403 Forbidden", &head, "")];
     let ahead = plain(canned(ahead).await + "/models/k");
-    let skew = client().ask(&ahead, None).await.unwrap().skew.unwrap();
+    let skew = client().send(&ahead, None).await.unwrap().skew.unwrap();
     let off = (skew - SignedDuration::from_mins(20)).abs();
     assert!(off <= SignedDuration::from_secs(2), "{skew:?}");
 }
@@ -210,14 +217,14 @@ async fn connections_serve_again_and_outlive_a_server_that_hangs_up() {
     let ask = signed(&here, &keys(&server), "k", Timestamp::now());
     let client = client();
     for _ in 0..3 {
-        assert_eq!(code(&client.ask(&ask, None).await), (206, None));
+        assert_eq!(code(&client.send(&ask, None).await), (206, None));
         assert_eq!(client.connections.waiting(), 1);
     }
     // `canned` hangs up after each answer, though it does not say so.
     let again = || answer("404 Not Found", "", "<Error><Code>NoSuchKey</Code></Error>");
     let here = canned(vec![again(), again()]).await + "/models/k";
     for _ in 0..2 {
-        let asked = client.ask(&plain(here.clone()), None).await;
+        let asked = client.send(&plain(here.clone()), None).await;
         assert_eq!(code(&asked), (404, Some(ErrorCode::NoSuchKey)));
     }
 }

@@ -20,14 +20,14 @@ async fn no_url_signature_or_token_is_logged_at_trace_level() {
         let now = Timestamp::now();
         let ca = server.ca_pem.as_deref();
         let ask = signed(&here, &keys(&server), "weights.bin", now);
-        client.ask(&ask, ca).await.unwrap();
+        client.send(&ask, ca).await.unwrap();
         let session = Credentials {
             session_token: Some("tokenVALUE".into()),
             expires_at: Some(now + jiff::SignedDuration::from_hours(1)),
             ..keys(&server)
         };
         let _ = client
-            .ask(&signed(&here, &session, "weights.bin", now), ca)
+            .send(&signed(&here, &session, "weights.bin", now), ca)
             .await;
         let mut order = super::listing::of(&server, "");
         client.list(&order).await.unwrap();

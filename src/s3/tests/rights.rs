@@ -1,4 +1,5 @@
-//! Rights that are missing, on a server that knows users: what S3 answers, by which the engine tells them apart.
+//! Rights that are missing, on a server that knows users: what S3 answers, by which the engine tells them
+//! apart.
 
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::engine::{ErrorCode, ListError, S3Result};
@@ -27,7 +28,7 @@ async fn user(server: &S3Server, name: &str, actions: &[&str]) -> Credentials {
 async fn ask(server: &S3Server, credentials: &Credentials, key: &str) -> S3Result {
     let here = target(&server.endpoint, &server.region);
     let ask = signed(&here, credentials, key, Timestamp::now());
-    client().ask(&ask, None).await
+    client().send(&ask, None).await
 }
 
 #[tokio::test]
@@ -83,14 +84,14 @@ async fn settings_that_cannot_work_are_told_from_rights_that_are_missing() {
         signed(&there, &keys(&server), "there", Timestamp::now() - ago)
     };
     let now = SignedDuration::ZERO;
-    let elsewhere = client().ask(&at("us-east-1", now), None).await.unwrap();
+    let elsewhere = client().send(&at("us-east-1", now), None).await.unwrap();
     assert_eq!(elsewhere.code, Some(ErrorCode::WrongRegion));
     assert_eq!(elsewhere.region.as_deref(), Some("eu-west-2"));
     for ago in [
         SignedDuration::from_hours(1),
         SignedDuration::from_hours(-1),
     ] {
-        let asked = client().ask(&at(&server.region, ago), None).await;
+        let asked = client().send(&at(&server.region, ago), None).await;
         assert_eq!(asked.unwrap().code, Some(ErrorCode::RequestTimeTooSkewed));
     }
 }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::cache::index::Watched;
 use crate::engine::protocol::{Change, ListScope, SecretAccess};
 
-/// What tells an object of a kind from others: the namespace that its list is limited to, and a name or a uid. A kind
-/// that is watched as a whole alone has no namespace here.
+/// What tells an object of a kind from others: the namespace that its list is limited to, and a name or a
+/// uid. A kind that is watched as a whole alone has no namespace here.
 pub(in crate::engine) type NamespacedName = (String, String);
 
 /// What is known of each kind's lists.

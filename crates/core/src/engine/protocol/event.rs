@@ -1,7 +1,9 @@
-//! What the core is told of the world: one event for each thing that was seen, already cut down to what is decided on.
+//! What the core is told of the world: one event for each thing that was seen, already cut down to what is
+//! decided on.
 //!
-//! What holds here: `Init`, `InitApply` and `InitDone` frame a list of one scope; what was known within that scope and
-//! is not in the list when it is done is gone. An object that cannot be parsed is told as broken, never left out in silence.
+//! What holds here: `Init`, `InitApply` and `InitDone` frame a list of one scope; what was known within that
+//! scope and is not in the list when it is done is gone. An object that cannot be parsed is told as broken,
+//! never left out in silence.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +27,8 @@ pub enum Event {
     Store(Change<StoreSeen>),
     /// A namespace.
     Namespace(Change<NamespaceSeen>),
-    /// A Secret with the operator's label in a tenant's namespace, metadata only. Never told where the operator may not
-    /// watch Secrets.
+    /// A Secret with the operator's label in a tenant's namespace, metadata only. Never told where the
+    /// operator may not watch Secrets.
     Secret(Change<SecretMetaSeen>),
     /// A Secret in the operator's own namespace, metadata only.
     OwnSecret(Change<SecretMetaSeen>),

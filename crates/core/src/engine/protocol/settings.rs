@@ -8,8 +8,9 @@ use std::time::Duration;
 pub struct Settings {
     /// The class that is served; `None` serves resources without a class.
     pub class: Option<String>,
-    /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An instance that serves some of them tells of a store only what its own
-    /// resources make it know: others serve the rest, and two that count different URLs would correct each other for ever.
+    /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An
+    /// instance that serves some of them tells of a store only what its own resources make it know: others
+    /// serve the rest, and two that count different URLs would correct each other for ever.
     pub namespaces: Option<BTreeSet<String>>,
     /// How long a refusal stands before the Secret is removed.
     pub denial_grace: DenialGrace,
