@@ -68,7 +68,7 @@ impl CredentialsFetcher {
     ) -> Result<Credentials, CredentialsError> {
         match source {
             CredentialSource::Default => chain(now).await,
-            CredentialSource::Secret { name, keys } => self.from_secret(name, keys, now).await,
+            CredentialSource::Secret { name, keys } => self.secret_credentials(name, keys, now).await,
             CredentialSource::WebIdentity {
                 role_arn,
                 audience,
@@ -85,7 +85,7 @@ impl CredentialsFetcher {
             } => {
                 let base = match &**base {
                     CredentialSource::Secret { name, keys } => {
-                        self.from_secret(name, keys, now).await?
+                        self.secret_credentials(name, keys, now).await?
                     }
                     CredentialSource::Default => chain(now).await?,
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
@@ -101,7 +101,7 @@ impl CredentialsFetcher {
         }
     }
 
-    async fn from_secret(
+    async fn secret_credentials(
         &self,
         name: &str,
         keys: &[Option<String>; 4],
