@@ -68,7 +68,9 @@ impl CredentialsFetcher {
     ) -> Result<Credentials, CredentialsError> {
         match source {
             CredentialSource::Default => chain(now).await,
-            CredentialSource::Secret { name, keys } => self.secret_credentials(name, keys, now).await,
+            CredentialSource::Secret { name, keys } => {
+                self.secret_credentials(name, keys, now).await
+            }
             CredentialSource::WebIdentity {
                 role_arn,
                 audience,

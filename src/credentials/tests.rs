@@ -5,7 +5,7 @@
 mod minio;
 mod providers;
 mod roles;
-mod words;
+mod sts_answers;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
-mod asking;
 mod listing;
-mod quiet;
+mod logging;
+mod requests;
 mod rights;
 
 use std::time::Duration;

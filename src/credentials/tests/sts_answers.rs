@@ -1,4 +1,4 @@
-//! What STS says beside its sessions: how much of it is read, and what of it the log hears.
+//! Answers of STS that are no session: how much of one is read, and what of it is logged.
 
 use http::StatusCode;
 use jiff::Timestamp;
@@ -35,53 +35,53 @@ async fn an_answer_of_sts_is_read_to_a_limit() {
 }
 
 #[tokio::test]
-async fn the_log_hears_stss_code_and_none_of_its_words() {
+async fn the_code_of_sts_is_logged_and_none_of_its_words() {
     let server = server(None);
     let source = assume_role(at(server.endpoint(), 1), None);
     let token = token("sts", SUBJECT, Timestamp::now());
-    let heard = async |code: &str| {
+    let logged = async |code: &str| {
         server.fail(Fault::Refuse {
             status: StatusCode::IM_A_TEAPOT,
             code: code.to_owned(),
             message: format!("{token} is no token"),
         });
         let log = Log::default();
-        let asked = assumed(static_secret(), &source);
-        let asked = asked.with_subscriber(log.subscriber()).await;
-        says(asked, Reason::CredentialsInvalid, "status 418");
+        let session = assumed(static_secret(), &source);
+        let session = session.with_subscriber(log.subscriber()).await;
+        says(session, Reason::CredentialsInvalid, "status 418");
         log.warnings()
     };
-    let log = heard("Surprise").await;
-    for told in [ROLE, "418", "Surprise"] {
-        assert!(log.contains(told), "{told} not in: {log}");
+    let log = logged("Surprise").await;
+    for part in [ROLE, "418", "Surprise"] {
+        assert!(log.contains(part), "{part} not in: {log}");
     }
     assert!(!log.contains(&token), "{log}");
     // A code is one word, and a short one.
     for code in [token.as_str(), &"A".repeat(65)] {
-        let log = heard(code).await;
+        let log = logged(code).await;
         assert!(log.contains("418") && !log.contains(code), "{log}");
     }
 }
 
 #[tokio::test]
-async fn the_log_hears_why_sts_was_not_reached() {
+async fn the_log_says_why_sts_was_not_reached() {
     let server = StsServer::start_tls().unwrap();
-    let heard = async |endpoint: String| {
+    let logged = async |endpoint: String| {
         let log = Log::default();
         let source = assume_role(at(endpoint, 1), None);
-        let asked = assumed(static_secret(), &source);
-        let asked = asked.with_subscriber(log.subscriber()).await;
+        let session = assumed(static_secret(), &source);
+        let session = session.with_subscriber(log.subscriber()).await;
         says(
-            asked,
+            session,
             Reason::CredentialsUnavailable,
             "could not be reached",
         );
         log.warnings()
     };
-    let untrusted = heard(server.endpoint()).await;
+    let untrusted = logged(server.endpoint()).await;
     assert!(untrusted.contains("why=\"TLS\""), "{untrusted}");
     let gone = server.endpoint();
     drop(server);
-    let gone = heard(gone).await;
+    let gone = logged(gone).await;
     assert!(gone.contains("why=\"ConnectionRefused\""), "{gone}");
 }

@@ -1,4 +1,4 @@
-//! What the log hears of stores, at its loudest.
+//! What is logged of requests to stores at the lowest level.
 
 use jiff::Timestamp;
 use presigned_core::signing::Credentials;
