@@ -112,7 +112,7 @@ pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -
 /// What comes next for a store.
 pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let now = ctx.now;
-    if !ctx.settings.whole_cluster && ctx.cache.of_store(name).next().is_none() {
+    if ctx.settings.namespaces.is_some() && ctx.cache.of_store(name).next().is_none() {
         return Action::Idle;
     }
     let Some(store) = ctx.cache.stores.get_mut(name) else {
