@@ -144,7 +144,7 @@ async fn a_suspended_resource_keeps_what_it_has_and_gets_nothing_new() {
     let psu = world.psus().get("held").await.unwrap();
     assert!(
         says(condition(&psu, "Allowed"), "True", "Allowed"),
-        "still judged"
+        "still evaluated"
     );
 
     world

@@ -1,8 +1,9 @@
-//! What the core signs is what botocore signs: URLs of every method, and forms, which aws-sdk-s3 does not know.
+//! What the core signs is what botocore signs: URLs of every method, and forms, which aws-sdk-s3 does not
+//! know.
 //!
-//! What holds here: botocore is asked in its own terms, as its users do. The cases are random and always the same. A
-//! form's policy document is compared by what it says, and its signature is botocore's over the very same text, since
-//! botocore writes spaces into its JSON.
+//! What holds here: botocore is asked in its own terms, as its users do. The cases are random and always the
+//! same. A form's policy document is compared by what it says, and its signature is botocore's over the very
+//! same text, since botocore writes spaces into its JSON.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -76,8 +77,8 @@ fn ask(questions: &[Value]) -> Vec<Value> {
 /// What every question holds: where, when, and whose signature.
 fn question(case: &Case, more: Value) -> Value {
     let (endpoint, region, style) = PLACES[case.place];
-    // Over plain HTTP botocore puts any dotted bucket before the host; aws-sdk-s3, whom the core follows, none that has
-    // a label of fewer than three characters.
+    // Over plain HTTP botocore puts any dotted bucket before the host; aws-sdk-s3, whom the core follows,
+    // none that has a label of fewer than three characters.
     let short = |label: &str| label.len() < 3;
     let plain = endpoint.is_some_and(|url| url.starts_with("http:"));
     let style = match style {

@@ -1,7 +1,7 @@
 //! `curl.conf` proven by the real curl: what reaches the server is what was signed, whatever the values hold.
 //!
-//! What holds here: each test has a server of its own on loopback and a folder of its own, and curl sees neither a
-//! configuration nor a proxy of the machine that it runs on.
+//! What holds here: each test has a server of its own on loopback and a folder of its own, and curl sees
+//! neither a configuration nor a proxy of the machine that it runs on.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

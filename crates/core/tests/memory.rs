@@ -1,7 +1,7 @@
 //! What the operator keeps in memory for each resource that is settled: the ordinary one, a key with GET.
 //!
-//! What holds here: bytes are counted as they are asked of the allocator, so a figure is the same on every machine and every
-//! run. An allocator rounds each of them up, which `make bench` sees and this does not.
+//! What holds here: bytes are counted as they are asked of the allocator, so a figure is the same on every
+//! machine and every run. An allocator rounds each of them up, which `make bench` sees and this does not.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What the operator has at most for one resource, by the benchmark's aim; the allocator's rounding is on top of it.
+/// What the operator has at most for one resource, by the benchmark's aim; the allocator's rounding is on top
+/// of it.
 const MOST: usize = 3 * 1024;
 /// The slope is taken between these two.
 const FEW: usize = 300;
@@ -38,7 +39,8 @@ fn a_settled_resource_takes_at_most_3_kib() {
     assert!(restarted <= MOST, "{restarted} bytes after a restart");
 }
 
-/// What an engine of so many settled resources has allocated: one that issued them, and one that found them issued.
+/// What an engine of so many settled resources has allocated: one that issued them, and one that found them
+/// issued.
 fn kept(resources: usize) -> (usize, usize) {
     let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
     let mut written = vec![String::new(); resources];
@@ -87,8 +89,8 @@ fn secret_uid(name: &str) -> String {
     format!("{:0>8}-1111-4000-8000-000000000000", &name[7..])
 }
 
-/// Carries out every step as a cluster would that never fails, and keeps each resource's last status. Where there is no
-/// place for one, none may be written.
+/// Carries out every step as a cluster would that never fails, and keeps each resource's last status. Where
+/// there is no place for one, none may be written.
 fn carry_out_all(engine: &mut Engine, written: &mut [String], now: Timestamp) {
     let version = |uid: String| ObjectVersion {
         uid,

@@ -1,7 +1,7 @@
 //! What the core signs is what aws-sdk-s3 presigns, byte for byte; and a server and the check both accept it.
 //!
-//! What holds here: the SDK is asked in its own terms (endpoint URL, path style, typed inputs), never through code that
-//! the core uses too. Where it changes how it presigns, this goes red before a URL does.
+//! What holds here: the SDK is asked in its own terms (endpoint URL, path style, typed inputs), never through
+//! code that the core uses too. Where it changes how it presigns, this goes red before a URL does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! Requests of every kind, for those who compare what the core signs with what others sign.
+//! Requests of every kind, for the tests that compare the core's signatures with those of others.
 
 #![allow(
     dead_code,

@@ -1,4 +1,5 @@
-//! A model of what signs and of what checks signatures: keys, sessions, providers that fail, and a server that knows them.
+//! A model of credential providers and S3 servers: keys, sessions, providers that fail, and servers that know
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ pub struct Key {
     pub ends: Option<Timestamp>,
     /// From then on it signs nothing any more.
     pub revoked: Option<Timestamp>,
-    /// What the session is narrowed to.
+    /// The session's policy.
     pub policy: Option<String>,
 }
 
@@ -44,24 +45,24 @@ pub enum Source {
     Fails(Reason),
 }
 
-/// How an S3 server behaves, where it does not just do its work.
+/// How an S3 server deviates from a healthy one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
-    /// Nobody answers.
+    /// The server is not reached.
     pub down: Option<TransportError>,
-    /// By how many seconds its clock is ahead of everybody's.
+    /// The seconds by which its clock is ahead.
     pub ahead: i64,
-    /// It takes `x-amz-*` headers that were not signed.
+    /// The server accepts unsigned `x-amz-*` headers.
     pub accepts_unsigned: bool,
-    /// The one region that it serves; any where there is none.
+    /// The one region that it serves; `None` for any.
     pub region: Option<String>,
-    /// What answers is no S3 server.
+    /// Another program answers, not an S3 server.
     pub foreign: bool,
     /// Buckets that it does not have.
     pub missing: Vec<String>,
     /// Buckets that it has in another region.
     pub abroad: Vec<String>,
-    /// So many of the next requests with a header that was not signed are refused by what stands before it.
+    /// So many of the next requests with an unsigned header are refused by a proxy in front of the server.
     pub limits: u32,
 }
 
@@ -95,7 +96,8 @@ pub fn source_name(source: &CredentialSource) -> String {
 }
 
 impl Cloud {
-    /// Makes a key pair; its secret is told by the word `SIMSECRET`, so that a leak is found by looking for it.
+    /// Makes a key pair; its secret is told by the word `SIMSECRET`, so that a leak is found by looking for
+    /// it.
     pub fn new_key(&mut self, ends: Option<Timestamp>, token: bool) -> String {
         self.made += 1;
         let id = format!("AKIASIM{:08}", self.made);
@@ -226,7 +228,8 @@ impl Cloud {
         })
     }
 
-    /// Whether the session of a key may do this to an object; a key without a session policy may do everything.
+    /// Whether the session of a key may do this to an object; a key without a session policy may do
+    /// everything.
     pub fn permits(&self, key: &str, method: &str, bucket: &str, object: &str) -> bool {
         let action = match method {
             "PUT" | "POST" => "s3:PutObject",

@@ -1,7 +1,8 @@
-//! A model of the API server: objects with uids, resourceVersions, generations and preconditions, and a log for each watch.
+//! A model of the API server: objects with uids, resourceVersions, generations and preconditions, and a log
+//! for each watch.
 //!
-//! What holds here: it answers as a real one does, faults are made elsewhere. Each write by the operator is judged once, here:
-//! a write to a Secret that is not the acting resource's own is recorded in `crimes`.
+//! What holds here: it answers as a real one does; faults are injected elsewhere. It checks each write of the
+//! operator: a write to a Secret that is not the acting resource's own is recorded in `violations`.
 
 use std::collections::BTreeMap;
 
@@ -69,9 +70,9 @@ pub struct Cluster {
     pub own_secrets: BTreeMap<String, SecretMetaSeen>,
     /// Every event of a kind, with its time.
     pub log: BTreeMap<Watched, Vec<(Timestamp, Event)>>,
-    /// What the operator may never do, and did.
+    /// Writes that the operator may never make.
     pub violations: Vec<String>,
-    /// Whether what is written is judged for its place only by the uid (no right to read Secrets).
+    /// Whether the operator knows its Secrets by uid alone (no right to read Secrets).
     pub blind: bool,
     /// When a Secret that a resource relied on was deleted by somebody else.
     pub deleted_by_others: BTreeMap<Place, Timestamp>,
@@ -335,7 +336,7 @@ impl Cluster {
         }
     }
 
-    /// Somebody writes a Secret in the operator's own namespace; what it holds is the cloud's affair.
+    /// Somebody writes a Secret in the operator's own namespace; the cloud model knows its contents.
     pub fn touch_own_secret(&mut self, name: &str, now: Timestamp) {
         let seen = SecretMetaSeen {
             namespace: "presigned-system".to_owned(),
@@ -436,7 +437,7 @@ impl Cluster {
         }
     }
 
-    /// Carries out a step as a healthy API server would.
+    /// Executes a step as a healthy API server would.
     #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     pub fn execute(&mut self, work: &ObjectKey, step: &Step, now: Timestamp) -> StepResult {
         match step {
@@ -620,7 +621,7 @@ impl Cluster {
         if secret.immutable || !secret.opaque {
             return Err(ApiError::Invalid);
         }
-        self.judge(work, &place, "wrote over");
+        self.check_owner(work, &place, "wrote over");
         self.writes.entry(acting(work)).or_default().0 += 1;
         let secret = self.secrets.get_mut(&place).ok_or(ApiError::NotFound)?;
         let was = secret.labelled();
@@ -645,13 +646,13 @@ impl Cluster {
             return Ok(());
         };
         matches(target, &secret.uid, &secret.resource_version)?;
-        self.judge(work, &place, "deleted");
+        self.check_owner(work, &place, "deleted");
         self.remove_secret(&place, now);
         Ok(())
     }
 
-    /// Records a crime where a Secret is not the acting resource's: promise 4.
-    pub fn judge(&mut self, work: &ObjectKey, place: &Place, what: &str) {
+    /// Records a violation if a Secret is not the acting resource's: promise 4.
+    pub fn check_owner(&mut self, work: &ObjectKey, place: &Place, what: &str) {
         let Some(secret) = self.secrets.get(place) else {
             return;
         };
@@ -666,8 +667,8 @@ impl Cluster {
             .iter()
             .find(|owner| owner.controller == Some(true));
         let own = controller.is_some_and(|owner| owner.uid == acting);
-        // A namesake that is gone from the cluster has left it behind. Where the actor itself is gone, its step was under
-        // way when it went, and what it left is whoever's comes next.
+        // A namesake that is gone from the cluster has left it behind. Where the actor itself is gone, its
+        // step was under way when it went, and what it left is whoever's comes next.
         let left = controller.is_some_and(|owner| {
             owner.kind == KIND
                 && owner.api_version.starts_with(GROUP)

@@ -1,7 +1,7 @@
 //! A reader of session policies: what a server with IAM lets a session do.
 //!
-//! What holds here: only what this project writes is understood (Allow, actions, resources, conditions on the listed
-//! prefix), and what is not understood allows nothing.
+//! What holds here: only what this project writes is understood (Allow, actions, resources, conditions on the
+//! listed prefix), and what is not understood allows nothing.
 
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! A model of the world around the engine, shared by the scenario tests and the simulation.
 //!
-//! What holds here: one thread, whole seconds of simulated time, and no source of chance but [`rng::Rng`]. Nothing in this
-//! folder decides what the operator should do; it only does what an API server, a cloud and a shell would do.
+//! What holds here: one thread, whole seconds of simulated time, and no randomness but [`rng::Rng`]. Nothing
+//! in this folder decides what the operator should do; it only does what an API server, a cloud and a shell
+//! would do.
 
 #![allow(
     dead_code,

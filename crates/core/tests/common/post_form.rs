@@ -1,8 +1,8 @@
 //! A verifier for forms: what an S3 server does with a POST policy, from AWS's description of it.
 //!
-//! What holds here: bare HMAC and JSON, and not one line of the code that it judges. It is strict where S3 is: each field
-//! that is sent stands in a condition, each condition is met, and without a bucket, a key and a range of sizes it is no
-//! form that this project hands out.
+//! What holds here: bare HMAC and JSON, and not one line of the code that it checks. It is strict where S3
+//! is: each field that is sent stands in a condition, each condition is met, and without a bucket, a key and
+//! a range of sizes it is no form that this project hands out.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jiff::Timestamp;

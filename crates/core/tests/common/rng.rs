@@ -1,4 +1,5 @@
-//! Chance from a seed: splitmix64, so that a seed means the same on every machine and in every version of every crate.
+//! Random numbers from a seed: splitmix64, so that a seed means the same on every machine and in every
+//! version of every crate.
 
 /// A generator; the same seed gives the same numbers.
 #[derive(Clone, Debug)]

@@ -1,8 +1,10 @@
-//! A `SigV4` verifier for presigned URLs: what an S3 server does with one, from AWS's description of the algorithm.
+//! A `SigV4` verifier for presigned URLs: what an S3 server does with one, from AWS's description of the
+//! algorithm.
 //!
-//! What holds here: bare HMAC and SHA-256, and not one line of the code that it judges. It is strict where AWS is: the
-//! life, the date of the scope, signed headers that were not sent, and `x-amz-*` headers that were sent and not
-//! signed are refused. Include it with `#[path]`; it needs the crates `hmac`, `sha2` and `jiff`.
+//! What holds here: bare HMAC and SHA-256, and not one line of the code that it checks. It is strict where
+//! AWS is: the life, the date of the scope, signed headers that were not sent, and `x-amz-*` headers that
+//! were sent and not signed are refused. Include it with `#[path]`; it needs the crates `hmac`, `sha2` and
+//! `jiff`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +18,8 @@ const FUTURE: i64 = 15 * 60;
 /// The longest life of a presigned URL.
 const WEEK: i64 = 7 * 24 * 60 * 60;
 
-/// Would an S3 server that knows `secret` accept this request at `now`? `headers` are those that the client sends, without
-/// `Host`. The error is the server's reason.
+/// Would an S3 server that knows `secret` accept this request at `now`? `headers` are those that the client
+/// sends, without `Host`. The error is the server's reason.
 pub fn verify(
     url: &str,
     method: &str,

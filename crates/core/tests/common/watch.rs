@@ -1,4 +1,5 @@
-//! A watch of one kind: a list first, then what happened since, with a lag; it can break and begin again with a list.
+//! A watch of one kind: a list first, then what happened since, with a lag; it can break and begin again with
+//! a list.
 
 use std::collections::VecDeque;
 

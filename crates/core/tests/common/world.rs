@@ -1,8 +1,8 @@
-//! The shell of the model: it carries events to the engine, its steps to the cluster and their results back, second by
-//! second.
+//! The shell of the model: it carries events to the engine, its steps to the cluster and their results back,
+//! second by second.
 //!
-//! What holds here: a step lands at one moment and is answered at another, and between any two moments the operator may
-//! crash. What goes wrong is up to the [`FaultyS3Proxy`].
+//! What holds here: a step lands at one moment and is answered at another, and between any two moments the
+//! operator may crash. The [`FaultInjector`] decides the faults.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::cloud::Cloud;
 use super::cluster::{Cluster, Place};
 use super::watch::{KINDS, Stream};
 
-/// What becomes of one step.
+/// The fault of one step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// It never lands; the answer is this failure.
@@ -111,7 +111,7 @@ pub struct Record {
     pub ok: bool,
 }
 
-/// Who meddles with steps and events. The default lets all be.
+/// Injects faults into steps and events. The default injects none.
 pub trait FaultInjector {
     fn fault(&mut self, _work: &ObjectKey, _step: &Step, _now: Timestamp) -> Option<Fault> {
         None
@@ -122,7 +122,7 @@ pub trait FaultInjector {
         (0, 0)
     }
 
-    /// Carries a step out.
+    /// Executes a step.
     fn land(
         &mut self,
         cluster: &mut Cluster,
@@ -134,7 +134,7 @@ pub trait FaultInjector {
         execute(cluster, cloud, work, step, now)
     }
 
-    /// What the engine is told of an event.
+    /// The event as the engine receives it; `None` loses it.
     fn filter_event(&mut self, event: Event) -> Option<Event> {
         Some(event)
     }
@@ -149,15 +149,15 @@ pub trait FaultInjector {
         0
     }
 
-    /// Looks at the cluster before anything else happens in a second.
+    /// Runs before anything else in a second.
     fn tick(&mut self, _cluster: &mut Cluster, _cloud: &mut Cloud, _now: Timestamp) {}
 }
 
-/// A world in which all goes well.
+/// No faults.
 pub struct Calm;
 impl FaultInjector for Calm {}
 
-/// Carries a step out as healthy servers would.
+/// Executes a step as healthy servers would.
 pub fn execute(
     cluster: &mut Cluster,
     cloud: &mut Cloud,
@@ -196,10 +196,10 @@ pub struct World<M> {
     pub faults: M,
     pub records: Vec<Record>,
     pub notices: Vec<EventRecord>,
-    /// What was seen to go wrong by the model itself: leaks, loops.
+    /// The violations that the model itself sees: leaks, loops.
     pub violations: Vec<String>,
     pub trace: bool,
-    /// When a step of a work last went wrong by a fault.
+    /// When a fault last hit a step of an object.
     pub faulted: BTreeMap<ObjectKey, Timestamp>,
     /// When the operator was last down or half blind.
     pub blind_at: Timestamp,
@@ -279,7 +279,7 @@ impl<M: FaultInjector> World<M> {
         }
     }
 
-    /// The clock of everybody jumps.
+    /// All clocks jump.
     pub fn step_clock(&mut self, by: i64) {
         self.log(|| format!("the clock steps by {by} s"));
         let moved = |time: Timestamp| at(time.as_second() + by);
@@ -324,7 +324,7 @@ impl<M: FaultInjector> World<M> {
         }
     }
 
-    /// The shell tells something that no watch does.
+    /// Delivers an event that no watch carries.
     pub fn tell(&mut self, event: Event) {
         if let Some(engine) = &mut self.engine {
             engine.on(event, self.now);

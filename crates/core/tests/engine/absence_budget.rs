@@ -1,4 +1,5 @@
-//! Promise 15: with default values and credentials that live as long, the operator can be away for 8 hours and no URL dies.
+//! Promise 15: with default values and credentials that live as long, the operator can be away for 8 hours
+//! and no URL dies.
 
 use presigned_core::policy::parse_duration;
 

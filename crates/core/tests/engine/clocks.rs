@@ -1,5 +1,5 @@
-//! Promise 14, the clock is watched: what is signed is dated by the store's clock, and nothing is signed where the clocks are
-//! too far apart.
+//! Promise 14, the clock is watched: signatures are dated by the store's clock, and nothing is signed if the
+//! clocks are too far apart.
 
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True};
@@ -96,7 +96,7 @@ fn beyond_five_minutes_nothing_is_signed_and_living_urls_stay() {
 }
 
 #[test]
-fn the_api_servers_clock_is_believed_where_the_store_never_told_its_own() {
+fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
     let mut scene = Scene::new();
     scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
     scene.run(5);
@@ -129,7 +129,8 @@ fn a_step_of_the_operators_clock_makes_every_measure_anew() {
 
 const DAY: i64 = 24 * 3600;
 
-/// Things that were issued, and then a start of the operator on a node whose clock is ahead of everybody's by a day.
+/// Things that were issued, and then a start of the operator on a node whose clock is ahead of everybody's by
+/// a day.
 fn boots_a_day_ahead() -> Scene {
     let mut scene = Scene::issued("dl");
     scene.apply("link", |spec| {
@@ -173,7 +174,7 @@ fn a_clock_that_the_api_server_contradicts_takes_nothing_away() {
 }
 
 #[test]
-fn what_has_ended_goes_as_soon_as_the_clocks_agree() {
+fn an_expired_secret_is_removed_as_soon_as_the_clocks_agree() {
     let mut scene = boots_a_day_ahead();
     // It was the API server's clock that was behind.
     scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
@@ -183,7 +184,8 @@ fn what_has_ended_goes_as_soon_as_the_clocks_agree() {
     assert!(!resources.contains_key(&Scene::place("link")));
 }
 
-/// Something that may not be signed anew, at an operator whose clock was just stepped back by more than an hour.
+/// Something that may not be signed anew, at an operator whose clock was just stepped back by more than an
+/// hour.
 fn steps_back() -> Scene {
     let mut scene = Scene::issued("dl");
     scene.apply("dl", |spec| spec.suspend = Some(true));
@@ -204,7 +206,7 @@ fn a_step_of_the_clock_that_is_taken_back_takes_nothing_away() {
 }
 
 #[test]
-fn what_a_stepped_clock_calls_dead_goes_once_the_api_server_agrees() {
+fn a_secret_that_expired_by_a_stepped_clock_goes_once_the_api_servers_clock_agrees() {
     let mut scene = steps_back();
     scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(10);
@@ -212,7 +214,7 @@ fn what_a_stepped_clock_calls_dead_goes_once_the_api_server_agrees() {
 }
 
 #[test]
-fn what_a_stepped_clock_calls_dead_goes_after_a_while_where_nobody_tells_the_time() {
+fn a_secret_that_expired_by_a_stepped_clock_goes_after_a_while_if_no_server_shows_the_time() {
     let mut scene = steps_back();
     scene.run(600);
     assert!(scene.secret("dl").is_none());

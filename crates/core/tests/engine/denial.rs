@@ -84,7 +84,7 @@ fn a_policy_edit_that_changes_nothing_writes_no_resource() {
 }
 
 #[test]
-fn what_changed_as_it_was_to_be_removed_is_looked_at_and_then_removed() {
+fn a_secret_that_changed_before_its_removal_is_read_again_and_then_removed() {
     let mut scene = Scene::issued("dl");
     refuse(&mut scene);
     scene.plan(Kind::Delete, Fault::Lost(ApiError::Conflict));
@@ -100,7 +100,7 @@ fn what_changed_as_it_was_to_be_removed_is_looked_at_and_then_removed() {
 }
 
 #[test]
-fn what_was_disowned_before_it_was_to_be_removed_is_let_go() {
+fn a_secret_that_lost_its_owner_reference_before_its_removal_stays() {
     let mut scene = Scene::issued("dl");
     refuse(&mut scene);
     scene.run(300);

@@ -1,4 +1,5 @@
-//! What a GitOps tool makes of the statuses: the health scripts of `docs/gitops.md`, run by the Lua that Argo CD has.
+//! What a GitOps tool makes of the statuses: the health scripts of `docs/gitops.md`, run by the Lua that Argo
+//! CD has.
 
 use std::io::Write as _;
 use std::path::Path;

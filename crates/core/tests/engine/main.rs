@@ -1,4 +1,4 @@
-//! Scenarios: the engine's main lines, one promise each, with every step named.
+//! Scenarios of the engine: one promise each, with every step named.
 
 #![allow(
     missing_docs,

@@ -1,4 +1,4 @@
-//! Without any right to read Secrets: the uid that a create answered with is the only proof.
+//! Without any right to read Secrets: the uid in the answer to a create is the only proof of ownership.
 
 use crate::common::world::Kind;
 use crate::scene::Scene;
@@ -44,7 +44,7 @@ fn a_foreign_secret_is_a_conflict_that_ends_by_itself() {
 }
 
 #[test]
-fn what_was_deleted_is_put_back_at_renewal() {
+fn a_deleted_secret_is_written_again_at_renewal() {
     let mut scene = Scene::blind();
     scene.apply("dl", |_| {});
     scene.run(30);

@@ -190,7 +190,7 @@ fn a_listing_that_fails_takes_no_living_url_away() {
 }
 
 #[test]
-fn a_policy_that_narrows_is_held_against_what_was_listed_before() {
+fn a_narrower_policy_applies_to_keys_that_were_listed_before() {
     let mut scene = folder();
     apply_prefix(&mut scene, |_| {});
     scene.run(30);
@@ -211,7 +211,7 @@ fn a_policy_that_narrows_is_held_against_what_was_listed_before() {
 }
 
 #[test]
-fn a_restart_looks_at_the_prefix_and_writes_nothing() {
+fn a_restart_lists_the_prefix_and_writes_nothing() {
     let mut scene = folder();
     apply_prefix(&mut scene, |_| {});
     scene.run(30);
@@ -295,7 +295,7 @@ fn a_listing_that_was_made_for_another_spec_signs_nothing() {
 }
 
 #[test]
-fn what_a_file_cannot_hold_ends_nobodys_listing() {
+fn a_key_that_a_file_cannot_hold_ends_no_listing() {
     let mut scene = folder();
     scene.0.cloud.put_object("data", "team-a/in/deep");
     apply_prefix(&mut scene, |_| {});
@@ -309,7 +309,7 @@ fn what_a_file_cannot_hold_ends_nobodys_listing() {
 }
 
 #[test]
-fn what_has_died_does_not_stay_ready_while_its_store_is_asked() {
+fn an_expired_url_does_not_stay_ready_while_its_store_is_asked() {
     let mut scene = folder();
     for at in 0..30 {
         scene.apply(&format!("dl-{at}"), |spec| {
@@ -336,7 +336,7 @@ fn what_has_died_does_not_stay_ready_while_its_store_is_asked() {
 }
 
 #[test]
-fn a_policy_that_shortens_is_held_against_what_was_signed_a_moment_ago() {
+fn a_shorter_policy_applies_to_a_url_that_was_signed_a_moment_ago() {
     let mut scene = folder();
     for at in 0..500 {
         scene.0.cloud.put_object("data", &format!("team-a/in/{at}"));

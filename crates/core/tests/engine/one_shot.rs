@@ -186,7 +186,7 @@ fn credentials_that_end_before_the_link_sign_nothing_shorter() {
 }
 
 #[test]
-fn the_renew_annotation_is_refused_and_told_once() {
+fn a_refused_renew_annotation_is_one_event() {
     let mut scene = issued("2h");
     let url = scene.url("link");
     let told = scene.0.notices.len();
@@ -215,7 +215,7 @@ fn the_renew_annotation_is_refused_and_told_once() {
 }
 
 #[test]
-fn a_request_after_the_end_is_refused_and_told() {
+fn a_renewal_requested_after_the_end_is_refused_with_an_event() {
     let mut scene = issued("2h");
     run_to_end(&mut scene, 5);
     let told = scene.0.notices.len();
@@ -510,7 +510,7 @@ fn a_clock_in_doubt_deletes_nothing() {
 }
 
 #[test]
-fn a_deletion_that_is_forbidden_is_told_and_tried_again() {
+fn a_forbidden_deletion_is_reported_and_retried() {
     let mut scene = Scene::new();
     scene.apply("link", never("2h"));
     scene.apply("link", |spec| spec.ttl_after_expiry = Some("1h".to_owned()));

@@ -19,14 +19,14 @@ fn with_an_upload(prepare: impl FnOnce(&mut Scene)) -> Scene {
 }
 
 #[test]
-fn a_put_is_signed_where_they_are_rejected() {
+fn a_put_is_signed_if_unsigned_headers_are_rejected() {
     let scene = with_an_upload(|_| {});
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
     assert_eq!(scene.store_says("UnsignedHeadersRejected").0, True);
 }
 
 #[test]
-fn a_put_is_refused_where_they_are_accepted_unless_the_admin_says_so() {
+fn a_put_is_refused_if_unsigned_headers_are_accepted_unless_the_admin_allows_it() {
     let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).accepts_unsigned = true);
     let reason = "UnsignedHeadersAccepted".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));
@@ -57,7 +57,7 @@ fn a_put_waits_until_it_is_known() {
 }
 
 #[test]
-fn what_is_known_is_known_after_a_restart_too() {
+fn the_probes_result_survives_a_restart() {
     let mut scene = with_an_upload(|_| {});
     scene.0.cloud.server(HOME).down = Some(TransportError::Connection);
     scene.restart();
@@ -89,7 +89,7 @@ fn a_store_that_begins_to_accept_them_is_found_within_a_day() {
 }
 
 #[test]
-fn a_put_is_told_why_where_no_credentials_can_be_had() {
+fn a_put_says_why_it_waits_if_no_credentials_can_be_had() {
     let mut scene = with_an_upload(|scene| {
         let gives_nothing = Source::Fails(Reason::CredentialsInvalid);
         let source = "s3".to_owned();
@@ -135,7 +135,7 @@ fn a_bucket_that_does_not_exist_keeps_no_others_upload_waiting() {
 }
 
 #[test]
-fn a_bucket_that_comes_later_is_looked_into_within_minutes() {
+fn a_bucket_that_is_created_later_is_listed_within_minutes() {
     let mut scene = Scene::new();
     scene.allow_buckets(&["typo", "data"]);
     scene.0.cloud.server(HOME).missing = vec!["typo".to_owned()];
@@ -154,7 +154,7 @@ fn a_bucket_that_comes_later_is_looked_into_within_minutes() {
 }
 
 #[test]
-fn one_refusal_by_what_stands_before_a_store_is_not_its_word() {
+fn one_refusal_by_a_proxy_is_not_taken_for_the_stores_answer() {
     let mut scene = with_an_upload(|scene| scene.0.cloud.server(HOME).accepts_unsigned = true);
     let reason = "UnsignedHeadersAccepted".to_owned();
     assert_eq!(scene.ready("up"), (false, reason.clone()));

@@ -1,4 +1,5 @@
-//! Roles whose sessions are narrowed to one request: what a role gave signs nothing once the store names another.
+//! Roles whose sessions are narrowed to one request: a role's session signs nothing once the store names
+//! another role.
 
 use std::collections::BTreeSet;
 
@@ -84,7 +85,7 @@ fn a_session_of_the_earlier_role_signs_nothing_after_an_invalid_spec() {
 }
 
 #[test]
-fn a_session_of_the_earlier_role_signs_nothing_where_the_stores_own_never_came() {
+fn a_session_of_the_earlier_role_signs_nothing_if_the_new_role_gave_none() {
     let mut scene = with_two_roles();
     let failure = CredentialsError {
         reason: Reason::CredentialsInvalid,

@@ -1,5 +1,5 @@
-//! A stage for one scenario: a namespace, a store with a static key, a policy that allows its folder, and time that passes
-//! when it is told to.
+//! The fixture of a scenario: a namespace, a store with a static key, a policy that allows its folder, and a
+//! clock that the scenario moves.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
 use crate::common::world::{Fault, FaultInjector, Kind, World};
 
-/// What goes otherwise than well.
+/// The faults of a scenario.
 #[derive(Default)]
 pub struct Script {
     /// Faults that were planned, each for the next step of its kind.

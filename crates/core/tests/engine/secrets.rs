@@ -1,4 +1,4 @@
-//! Whose a Secret is, and what becomes of one that others touched.
+//! Who owns a Secret, and what the operator does with one that others changed.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn of_two_that_name_one_secret_the_first_keeps_it() {
 }
 
 #[test]
-fn what_a_dead_namesake_left_is_replaced() {
+fn the_secret_of_a_deleted_resource_of_the_same_name_is_replaced() {
     let mut scene = Scene::issued("dl");
     let now = scene.0.now;
     let spec = scene.0.cluster.resources[&Scene::place("dl")].spec.clone();
@@ -153,8 +153,9 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
 }
 
-/// A resource that wants a Secret of another name, which was written by an operator that died before it could tell.
-fn renamed_and_untold() -> Scene {
+/// A resource that wants a Secret of another name, which was written by an operator that died before it could
+/// tell.
+fn renamed_without_status() -> Scene {
     let mut scene = Scene::issued("dl");
     scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
     scene.plan(Kind::Create, Fault::CrashAfter(10));
@@ -165,7 +166,7 @@ fn renamed_and_untold() -> Scene {
 
 #[test]
 fn a_secret_that_no_status_tells_of_is_taken_over() {
-    let mut scene = renamed_and_untold();
+    let mut scene = renamed_without_status();
     let steps = scene.steps(|scene| scene.run(60));
     let deleted = steps.iter().filter(|kind| **kind == Kind::Delete).count();
     assert_eq!(deleted, 1, "{steps:?}");
@@ -175,7 +176,7 @@ fn a_secret_that_no_status_tells_of_is_taken_over() {
 
 #[test]
 fn a_secret_that_no_status_tells_of_goes_when_the_resource_is_refused() {
-    let mut scene = renamed_and_untold();
+    let mut scene = renamed_without_status();
     let now = scene.0.now;
     scene.0.cluster.delete_policy("base", now);
     scene.run(300);
@@ -188,7 +189,7 @@ fn a_secret_that_no_status_tells_of_goes_when_the_resource_is_refused() {
 
 #[test]
 fn a_secret_that_no_status_tells_of_goes_when_another_name_is_wanted() {
-    let mut scene = renamed_and_untold();
+    let mut scene = renamed_without_status();
     scene.apply("dl", |spec| spec.secret_name = Some("newer".to_owned()));
     scene.run(60);
     assert!(scene.works(&scene.url("newer")));
@@ -198,7 +199,7 @@ fn a_secret_that_no_status_tells_of_goes_when_another_name_is_wanted() {
 
 #[test]
 fn a_stray_that_was_disowned_is_let_go() {
-    let mut scene = renamed_and_untold();
+    let mut scene = renamed_without_status();
     let now = scene.0.now;
     scene
         .0
@@ -211,7 +212,7 @@ fn a_stray_that_was_disowned_is_let_go() {
 }
 
 /// A first Secret that no status tells of, of a resource that is refused by now.
-fn refused_and_untold() -> Scene {
+fn refused_without_status() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});
     scene.plan(Kind::Create, Fault::CrashAfter(10));
@@ -223,7 +224,7 @@ fn refused_and_untold() -> Scene {
 
 #[test]
 fn a_refused_first_secret_that_no_status_tells_of_goes() {
-    let mut scene = refused_and_untold();
+    let mut scene = refused_without_status();
     scene.run(900);
     assert!(scene.secret("dl").is_none());
 }
@@ -235,12 +236,12 @@ fn forbid_removals(scene: &mut Scene) {
 }
 
 #[test]
-fn a_secret_that_may_not_be_removed_holds_up_no_renewal_and_is_told() {
+fn a_forbidden_removal_delays_no_renewal_and_is_reported() {
     let untold: fn(&mut Scene) = |scene| scene.apply("dl", |spec| spec.secret_name = None);
     let renamed: fn(&mut Scene) =
         |scene| scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
     for (mut scene, edit, name) in [
-        (renamed_and_untold(), untold, "dl"),
+        (renamed_without_status(), untold, "dl"),
         (Scene::issued("dl"), renamed, "new"),
     ] {
         forbid_removals(&mut scene);
@@ -258,7 +259,7 @@ fn a_secret_that_may_not_be_removed_holds_up_no_renewal_and_is_told() {
 }
 
 #[test]
-fn without_the_right_to_read_no_stray_is_looked_at() {
+fn without_the_right_to_read_secrets_no_orphan_is_checked() {
     let mut scene = Scene::blind();
     scene.apply("dl", |_| {});
     scene.run(30);
@@ -284,7 +285,7 @@ fn without_the_right_to_read_no_stray_is_looked_at() {
 
 #[test]
 fn what_was_to_be_removed_and_is_written_again_stays() {
-    let mut scene = refused_and_untold();
+    let mut scene = refused_without_status();
     scene.run(30);
     let slow = ApiError::TooManyRequests {
         retry_after: Some(Duration::from_secs(1)),

@@ -1,7 +1,7 @@
 //! Roles whose sessions are narrowed: to the namespace or to what is signed.
 //!
-//! What holds here: whoever asks for the same shares one session, an STS that is down or refuses one session takes nothing
-//! away from anybody else, and nobody asks it more than there is to gain.
+//! What holds here: equal requests share one session. An STS that is down or refuses one session takes no URL
+//! away from others, and it is not asked more often than a new session gains something.
 
 use presigned_core::api::ConditionStatus::{False, True};
 use presigned_core::api::{
@@ -172,7 +172,7 @@ fn a_session_that_sts_refuses_blocks_no_other() {
         assert_eq!(scene.ready(name), (true, "Issued".to_owned()), "{name}");
     }
     scene.run(HOUR);
-    // Looked at every five minutes, in case somebody mended the role.
+    // Retried every five minutes, in case somebody fixed the role.
     assert!(asked(&scene, &refused) <= 14, "{}", asked(&scene, &refused));
     scene.0.cloud.refused.clear();
     scene.run(5 * 60 + 5);

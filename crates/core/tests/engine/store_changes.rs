@@ -1,4 +1,5 @@
-//! Changes of a store that are tried before they are used: what can't work is not used, and what worked stays.
+//! Changes of a store are tried before they are used: one that cannot work is not used, and the working
+//! settings stay.
 
 use presigned_core::api::ConditionStatus::{False, True};
 use presigned_core::engine::TransportError;
@@ -117,7 +118,7 @@ fn a_key_that_was_rejected_on_trial_is_no_better_after_another_start() {
 }
 
 #[test]
-fn what_was_rejected_before_a_start_is_no_word_on_another_endpoint() {
+fn a_rejection_before_a_restart_says_nothing_of_another_endpoint() {
     let mut scene = Scene::issued("dl");
     let key = signer(&scene, "dl");
     let now = scene.0.now;
@@ -131,7 +132,7 @@ fn what_was_rejected_before_a_start_is_no_word_on_another_endpoint() {
 }
 
 #[test]
-fn an_endpoint_that_nobody_answers_at_is_not_used_until_somebody_does() {
+fn an_endpoint_without_an_answer_is_not_used_until_it_answers() {
     let mut scene = Scene::issued("dl");
     scene.0.cloud.server(OTHER).down = Some(TransportError::Host);
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
@@ -175,7 +176,7 @@ fn a_region_that_the_server_does_not_serve_is_not_used() {
 }
 
 #[test]
-fn what_is_no_s3_server_is_not_used() {
+fn an_endpoint_that_is_no_s3_server_is_not_used() {
     let mut scene = Scene::issued("dl");
     let url = scene.url("dl");
     scene.0.cloud.server(OTHER).foreign = true;
@@ -232,7 +233,7 @@ fn a_store_that_answered_before_must_answer_before_a_new_key_is_used() {
 }
 
 #[test]
-fn where_nobody_uses_a_store_there_is_nothing_to_try_a_change_with() {
+fn a_change_of_an_unused_store_is_not_tried() {
     let mut scene = Scene::new();
     scene.run(10);
     scene.0.cloud.server(OTHER).down = Some(TransportError::Host);
@@ -245,7 +246,7 @@ fn where_nobody_uses_a_store_there_is_nothing_to_try_a_change_with() {
 }
 
 #[test]
-fn who_may_ask_for_nothing_does_not_choose_where_the_operator_looks() {
+fn a_resource_that_is_allowed_nothing_does_not_choose_the_bucket_of_a_probe() {
     let mut scene = Scene::new();
     scene.apply("denied", |spec| spec.bucket = "elsewhere".to_owned());
     scene.run(60);

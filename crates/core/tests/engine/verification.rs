@@ -1,4 +1,4 @@
-//! `verify`: what is tried, when, and what becomes of it.
+//! `verify`: which URLs are tried, when, and what follows from the result.
 
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
 use presigned_core::engine::{ApiError, TransportError};
@@ -25,7 +25,7 @@ fn verified(scene: &Scene) -> (ConditionStatus, String) {
 }
 
 #[test]
-fn a_first_issue_is_tried_after_it_is_told() {
+fn a_first_issue_is_verified_after_its_status_is_written() {
     let mut scene = with(None);
     let steps = scene.steps(|scene| scene.run(30));
     let wanted = [
@@ -43,7 +43,7 @@ fn a_first_issue_is_tried_after_it_is_told() {
 }
 
 #[test]
-fn a_renewal_of_the_same_is_not_tried_again_and_a_restart_tries_nothing() {
+fn a_renewal_of_the_same_spec_is_not_verified_again_nor_is_it_after_a_restart() {
     let mut scene = with(None);
     scene.run(30);
     let wait = scene.until_renewal("dl");
@@ -61,7 +61,7 @@ fn a_renewal_of_the_same_is_not_tried_again_and_a_restart_tries_nothing() {
 }
 
 #[test]
-fn what_changed_is_tried_again() {
+fn a_changed_spec_is_verified_again() {
     let mut scene = with(None);
     scene.run(30);
     scene.apply("dl", |spec| spec.key = Some("team-a/missing".to_owned()));
@@ -72,7 +72,7 @@ fn what_changed_is_tried_again() {
 }
 
 #[test]
-fn what_does_not_work_is_told_by_one_event_and_so_is_its_end() {
+fn a_url_that_does_not_work_is_one_event_and_so_is_its_recovery() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     let told = |scene: &mut Scene, seconds| {
@@ -89,7 +89,7 @@ fn what_does_not_work_is_told_by_one_event_and_so_is_its_end() {
 }
 
 #[test]
-fn what_did_not_work_is_tried_with_growing_pauses_until_it_works() {
+fn a_url_that_does_not_work_is_retried_with_growing_pauses() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     let tries = scene.steps(|scene| scene.run(3600));
@@ -109,13 +109,13 @@ fn what_did_not_work_is_tried_with_growing_pauses_until_it_works() {
 }
 
 #[test]
-fn required_means_that_only_what_worked_is_published() {
+fn under_require_only_a_url_that_worked_is_published() {
     let mut scene = with(Some(Verify::Require));
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     scene.run(30);
     assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
     assert!(scene.secret("dl").is_none());
-    // An upload mends it, and needs no person here.
+    // An upload fixes it; no action is needed here.
     let stalled = scene.condition("dl", "Stalled").status;
     assert_eq!(stalled, ConditionStatus::False);
     scene.0.cloud.put_object("data", "team-a/file.bin");
@@ -159,7 +159,7 @@ fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
 }
 
 #[test]
-fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
+fn under_require_a_renewal_that_does_not_work_keeps_the_old_url() {
     let mut scene = with(Some(Verify::Require));
     scene.run(30);
     let old = scene.url("dl");
@@ -178,7 +178,7 @@ fn a_renewal_that_does_not_work_keeps_the_old_where_it_is_required() {
 }
 
 #[test]
-fn signing_works_where_nothing_can_be_reached() {
+fn signing_works_while_no_store_can_be_reached() {
     let mut scene = with(None);
     server(&mut scene).down = Some(TransportError::Host);
     scene.run(30);
@@ -188,7 +188,7 @@ fn signing_works_where_nothing_can_be_reached() {
 }
 
 #[test]
-fn never_tries_nothing() {
+fn verify_never_sends_no_request() {
     let mut scene = with(Some(Verify::Never));
     let steps = scene.steps(|scene| scene.run(30));
     assert!(!steps.contains(&Kind::S3Request), "{steps:?}");
@@ -239,7 +239,7 @@ fn required_of_nothing_that_can_be_tried_is_no_loop() {
 }
 
 #[test]
-fn a_try_of_another_spec_is_not_told_of_this_one() {
+fn a_verification_of_another_spec_says_nothing_of_this_one() {
     let mut scene = with(Some(Verify::Require));
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     scene.run(30);
@@ -252,7 +252,7 @@ fn a_try_of_another_spec_is_not_told_of_this_one() {
 }
 
 #[test]
-fn a_try_is_told_for_as_long_as_something_may_be_issued_and_a_restart_is_silent() {
+fn a_verification_stays_in_the_status_while_issuing_is_allowed_and_a_restart_is_silent() {
     let mut scene = with(Some(Verify::Require));
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     scene.run(30);
@@ -276,7 +276,7 @@ fn a_try_is_told_for_as_long_as_something_may_be_issued_and_a_restart_is_silent(
 }
 
 #[test]
-fn what_worked_is_not_told_of_what_is_gone() {
+fn a_verification_says_nothing_of_a_url_that_is_gone() {
     let mut scene = with(None);
     scene.run(60);
     assert_eq!(verified(&scene).1, "Works");
@@ -294,7 +294,7 @@ fn what_worked_is_not_told_of_what_is_gone() {
 }
 
 #[test]
-fn who_may_only_upload_is_not_told_what_exists() {
+fn a_resource_that_may_only_upload_does_not_learn_which_keys_exist() {
     let mut scene = with(None);
     let upload = |spec: &mut presigned_core::api::PresignedUrlSpec| {
         spec.method = Some(Method::Put);

@@ -1,4 +1,4 @@
-//! What must hold when all has been well for a while: every status is right, and a renewal is two writes.
+//! The invariants after a stretch of calm: every status is right, and a renewal is two writes.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::invariants::{InvariantChecker, ready};
 use crate::policy_oracle::seconds;
 use crate::secret_contents::SecretContents;
 
-/// A write that is not the operator's fault.
+/// Whether a write is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     // A create that meets a Secret which cannot be read is a question, not a write.
     (record.kind == Kind::Create && !record.ok) || stale.contains(&record.work)
 }
 
-/// The stores that nobody used for so long that they tell the end of a session that is over; a start fetches another.
+/// The unused stores whose status shows the end of a session that is over; a start fetches another session.
 pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
     let soon = world.now.as_second() + 300;
     world
@@ -33,7 +33,7 @@ pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
         .collect()
 }
 
-/// What was written for each resource by a moment: Secrets, statuses, and the Events that were told.
+/// The writes for each resource so far: Secrets, statuses and Events.
 pub type Count = BTreeMap<String, (u64, u64, usize)>;
 
 pub fn count(world: &World<Chaos>) -> Count {
@@ -50,7 +50,7 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
         let before = before.get(&uid).copied().unwrap_or_default();
         let (secrets, statuses) = (after.0 - before.0, after.1 - before.1);
         let notices = after.2 - before.2;
-        // Where a URL dies since no renewal works, that is told, and the Secret goes.
+        // If a URL expires because renewals fail, an Event says so and the Secret is removed.
         let well = world
             .cluster
             .resources
@@ -72,7 +72,7 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
     }
 }
 
-/// Every status is right, and nothing of ours lies about.
+/// Every status is right, and no Secret of the operator's is left behind.
 pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
     for seen in world.cluster.resources.values() {
         let expected = expected(world, checker, seen);
@@ -110,7 +110,7 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
     }
 }
 
-/// A link that ended so long ago that its resource must be gone.
+/// Whether a link ended so long ago that its resource must be gone.
 fn overdue(
     world: &World<Chaos>,
     checker: &InvariantChecker,

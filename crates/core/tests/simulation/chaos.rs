@@ -1,7 +1,7 @@
-//! What goes wrong on the way between engine and servers, from the seed; and the planted bugs.
+//! Faults between engine and servers, from the seed; and the planted bugs.
 //!
-//! What holds here: every fault is one that a healthy operator must survive. What a planted bug does is done here, between
-//! the engine and the model, so that the judge sees just what a faulty engine would have done.
+//! What holds here: every fault is one that a healthy operator must survive. A planted bug acts here, between
+//! the engine and the model, so that the invariant checker sees exactly what a faulty engine would have done.
 
 use jiff::Timestamp;
 use presigned_core::api::Reason;
@@ -23,11 +23,11 @@ pub struct Written {
     pub uid: String,
     pub namespace: String,
     pub contents: Result<SecretContents, String>,
-    /// What stood there before, and whether somebody else had edited it.
+    /// The Secret's contents before, and whether somebody else had edited it.
     pub before: Option<(SecretContents, bool)>,
 }
 
-/// A Secret of what still lived, as it was removed by the operator.
+/// A Secret of valid URLs that the operator removed.
 #[derive(Clone, Debug)]
 pub struct Removed {
     pub at: Timestamp,
@@ -39,15 +39,15 @@ pub struct Removed {
 /// The faults of a seed.
 pub struct Chaos {
     pub rng: Rng,
-    /// Whether anything goes wrong at all.
+    /// Whether faults are injected.
     pub on: bool,
     pub outage_until: Timestamp,
     pub written: Vec<Written>,
     pub removed: Vec<Removed>,
-    /// What is mended when: an endpoint, or listings by the empty name.
+    /// The repairs and their times: of an endpoint, or of listings by the empty name.
     pub repairs: Vec<(Timestamp, String)>,
     pub sts_down_until: Timestamp,
-    /// Until when something about a store is or was out of order.
+    /// The time until which a store has or had a fault.
     pub store_faults_until: Timestamp,
     pub planted_bug: PlantedBug,
 }

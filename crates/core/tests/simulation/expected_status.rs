@@ -1,4 +1,4 @@
-//! What a status must say when all has been well for a while, by the judge's own reading of everything.
+//! The status that a resource must have after a stretch of calm, computed without the engine.
 
 use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew, SessionScope, Verify};
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
@@ -10,10 +10,10 @@ use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_invariants::{keeps, server, store_of, usable};
 use crate::write_invariants::{safe, scope, trusted};
 
-/// Seconds of calm after which everything was looked at and renewed at least once.
+/// Seconds of calm after which every object was checked and renewed at least once.
 pub const LATE: i64 = 13 * 3600;
 
-/// What a status must say.
+/// The expected status.
 #[derive(Debug, PartialEq)]
 pub struct Expected {
     pub ready: Option<bool>,
@@ -21,7 +21,7 @@ pub struct Expected {
     pub allowed: Option<ConditionStatus>,
     /// The keys that a listing gives URLs for.
     pub listed: Option<Vec<String>>,
-    /// Whether a try of it works, where that can be told.
+    /// Whether the URL works, if that is known.
     pub works: Option<bool>,
 }
 
@@ -33,7 +33,7 @@ fn failed(reason: &'static str, allowed: ConditionStatus) -> Expected {
     }
 }
 
-/// What is issued lives on until it ends.
+/// An issued URL lives on until it expires.
 fn lives_on(allowed: ConditionStatus) -> Expected {
     Expected {
         ready: None,
@@ -44,7 +44,7 @@ fn lives_on(allowed: ConditionStatus) -> Expected {
     }
 }
 
-/// Nothing new can be issued: what lives lives on, and what was never there has this reason.
+/// No URL can be issued: an issued one lives on, and a resource without one has this reason.
 fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) -> Expected {
     let allowed = ConditionStatus::True;
     if seen.status.revision.is_none() {
@@ -57,7 +57,7 @@ fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) 
     }
 }
 
-/// What the status of a resource must say now.
+/// The status that a resource must have now.
 pub fn expected(
     world: &World<Chaos>,
     checker: &InvariantChecker,
@@ -101,7 +101,7 @@ pub fn expected(
     let scope = scope(store);
     let unspeakable =
         scope == SessionScope::Request && keys.iter().any(|key| key.contains(['*', '?', '$']));
-    // A link that was begun keeps what it has, whatever could be had.
+    // A link that was issued keeps its URL, whatever could be issued now.
     let begun =
         spec.renew == Some(Renew::Never) && seen.status.revision.is_some() || link.is_some();
     if !endpoint || spec.suspend == Some(true) || blind || unspeakable || begun {
@@ -116,7 +116,7 @@ pub fn expected(
             .any(|owner| owner.controller == Some(true) && *owner.uid == *seen.uid)
     });
     if spec.method == Some(Method::Put) {
-        // What is known of the store may be an hour old.
+        // The last probe of the store may be an hour old.
         if !late {
             return lives_on(allowed);
         }
@@ -147,7 +147,7 @@ pub fn expected(
     }
 }
 
-/// What is under a prefix and gets a URL; `None` where nothing is listed. The error is the reason.
+/// The keys under a prefix that get a URL; `None` if the spec lists nothing. The error is the reason.
 fn listing(
     world: &World<Chaos>,
     rules: &Rules,

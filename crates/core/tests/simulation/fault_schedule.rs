@@ -1,5 +1,5 @@
-//! What happens to stores from outside: servers that fail, lie about time or change, keys that are bad, an STS that is
-//! away, objects that come and go.
+//! Random changes to stores from outside: servers that fail, show a wrong time or change, bad keys, an STS
+//! that is down, objects that come and go.
 
 use jiff::Timestamp;
 use presigned_core::engine::{ErrorCode, ListError, S3Response, TransportError};
@@ -11,7 +11,7 @@ use crate::common::rng::Rng;
 use crate::common::world::World;
 use crate::random_specs::{ENDPOINTS, NAMESPACES};
 
-/// Objects and servers as they stand before anything happens.
+/// The objects and servers at the start.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     let cloud = &mut world.cloud;
     for bucket in ["data", "models"] {
@@ -36,7 +36,7 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     }
 }
 
-/// One thing changes.
+/// Changes one thing.
 pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     let endpoint = *rng.pick(&ENDPOINTS);
@@ -108,7 +108,7 @@ fn listing_failure(rng: &mut Rng) -> ListError {
     }
 }
 
-/// Somebody writes a key that no server knows into the Secret of a store; the old one is good still.
+/// Somebody writes a key that no server knows into the Secret of a store; the old key still works.
 fn bad_key(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     let source = *rng.pick(&["s3-main", "s3-backup"]);
@@ -157,7 +157,7 @@ fn object(world: &mut World<Chaos>, rng: &mut Rng) {
     }
 }
 
-/// What is only out for a while comes back; clocks, regions and laxness stay as they are.
+/// Ends the passing faults; clocks, regions and how servers treat unsigned headers stay.
 pub fn settle(world: &mut World<Chaos>) {
     for server in world.cloud.servers.values_mut() {
         server.down = None;
@@ -169,7 +169,7 @@ pub fn settle(world: &mut World<Chaos>) {
     world.faults.store_faults_until = world.now;
 }
 
-/// The clock of everybody jumped.
+/// All clocks jumped.
 pub fn clock_stepped(world: &mut World<Chaos>, by: i64) {
     let moved = |time: Timestamp| {
         if time == Timestamp::MIN {

@@ -1,4 +1,4 @@
-//! What a faulty signer would make: truly signed, and more than was allowed.
+//! Secrets that a faulty signer would make: with valid signatures, for more than was allowed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub fn longer(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
     Some(write)
 }
 
-/// Many objects, and one that was not judged.
+/// Many objects, and one that no policy was asked about.
 pub fn without_decision(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
     let urls = text(&write.data, "urls.json")?;
     let mut items: Vec<serde_json::Value> = serde_json::from_str(&urls).ok()?;
@@ -86,7 +86,7 @@ pub fn without_decision(write: &SecretWrite, cloud: &Cloud) -> Option<Box<Secret
     Some(write)
 }
 
-/// A form that is good for any bucket.
+/// A form that works for any bucket.
 pub fn any_bucket(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>> {
     let form = Form::read(
         &text(&write.data, "url")?,
@@ -101,7 +101,7 @@ pub fn any_bucket(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>
     Some(write)
 }
 
-/// What a faulty engine reads in the answers of a store.
+/// Changes a store's answer to what a faulty engine would read in it.
 pub fn misread(bug: Bug, work: &ObjectKey, step: &Step, result: &mut StepResult) {
     let none = Some(SignedDuration::ZERO);
     if let (Bug::DropsSkew, StepResult::Listed(Ok(listing))) = (bug, &mut *result) {

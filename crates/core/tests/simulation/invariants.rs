@@ -1,7 +1,8 @@
-//! The judge: what must hold at every moment, read from the cluster and the cloud alone.
+//! The invariants of every moment, read from the cluster and the cloud alone.
 //!
-//! What holds here: the judge never asks the engine anything. Where a promise leaves the operator time to react, the time
-//! is counted from the event that it has to react to, and anew from the end of any trouble that kept it from acting.
+//! What holds here: the checker never asks the engine. If a promise leaves the operator time to react, the
+//! time counts from the event that it reacts to, and again from the end of any fault that kept it from
+//! acting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,41 +17,42 @@ use crate::expected_status::expected;
 use crate::policy_oracle::{Rules, store};
 use crate::secret_invariants::{Known, usable};
 
-/// Seconds in which the operator reacts when all is well: a heal may wait for a minute, a watch lags, steps take seconds.
+/// Seconds in which the operator reacts without faults: drift is repaired once a minute, a watch lags, steps
+/// take seconds.
 pub const REACTION: i64 = 120;
-/// Seconds after trouble in which it is back at work: pauses grow to five minutes.
+/// Seconds after a fault in which the operator recovers: pauses grow to five minutes.
 pub const RECOVERY: i64 = 420;
-/// Seconds over which a change of a store is spread.
+/// Seconds over which the re-signing after a store's change is spread.
 pub const RESIGN_WITHIN: i64 = 300;
-/// Seconds by which knowledge of the policies may be old when a write lands.
+/// Seconds by which the engine's policies may be out of date when a write lands.
 pub const POLICY_STALENESS: i64 = 300;
 /// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its correction.
 const DOUBT: i64 = 900;
 /// Calls for one work in one minute.
 const CALLS: u32 = 40;
 
-/// What the judge remembers.
+/// The checker, and what it remembers.
 #[derive(Default)]
 pub struct InvariantChecker {
-    /// What was found wrong.
+    /// The violations found so far.
     pub violations: Vec<String>,
-    /// Nothing goes wrong from this time on.
+    /// From this time on no faults are injected.
     pub calm_since: Option<Timestamp>,
     pub specs: BTreeMap<(String, i64), Result<PresignedUrlSpec, String>>,
     pub rules: Vec<(Timestamp, Rules)>,
     pub stores: BTreeMap<String, Vec<(Timestamp, Option<presigned_core::engine::StoreSeen>)>>,
-    /// By how much the clocks of servers were ever ahead.
+    /// Every offset that a server's clock ever had.
     pub clock_offsets: BTreeSet<i64>,
-    /// Since when a server takes what was not signed.
+    /// Since when a server accepts unsigned headers.
     pub accepts_unsigned_since: BTreeMap<String, Timestamp>,
-    /// When each link that was told of ends.
+    /// When each link ends, by its status.
     pub links: BTreeMap<String, Timestamp>,
     pub secrets: BTreeMap<(String, String), Known>,
     records_seen: usize,
     minute: i64,
     calls: BTreeMap<ObjectKey, u32>,
     read: BTreeMap<String, String>,
-    /// When people last did something.
+    /// When a user last did something.
     last_action: Option<Timestamp>,
     notices_seen: usize,
     rounds: u64,
@@ -88,7 +90,7 @@ impl InvariantChecker {
         self.unblocked_since.clear();
     }
 
-    /// Takes note of what people did.
+    /// Records what users did.
     pub fn record_inputs(&mut self, world: &World<Chaos>) {
         self.last_action = Some(world.now);
         for seen in world.cluster.resources.values() {
@@ -123,7 +125,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Looks at everything.
+    /// Checks everything.
     pub fn check(&mut self, world: &mut World<Chaos>) {
         for wrong in std::mem::take(&mut world.violations) {
             self.report(world, wrong);
@@ -151,7 +153,7 @@ impl InvariantChecker {
         self.words(world, &resources);
     }
 
-    /// Whether the operator had time to react for a resource to what happened then.
+    /// Whether the operator had `time` seconds to react for a resource to an event at `since`.
     pub fn had_time(
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
@@ -205,7 +207,7 @@ impl InvariantChecker {
             self.unblocked_since.remove(&*seen.uid);
             return;
         }
-        // What stood in its way, a Secret of the name perhaps, may have gone a moment ago.
+        // The obstacle, such as a Secret of the same name, may have gone a moment ago.
         let since = *self
             .unblocked_since
             .entry(seen.uid.to_string())
@@ -216,7 +218,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Promise 1 and 9: what Ready=True says is so.
+    /// Promises 1 and 9: Ready=True is true.
     fn resource(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let ending = world
             .cluster
@@ -240,7 +242,7 @@ impl InvariantChecker {
             .map_or(Timestamp::MIN, |record| record.at);
         let secret = match world.cluster.secrets.get(&place) {
             Some(secret) if secret.uid == secret_ref.uid => secret,
-            // Without the right to read, it is found at the next renewal.
+            // Without the right to read Secrets, the next renewal finds it.
             _ if world.cluster.blind && world.cluster.deleted_by_others.contains_key(&place) => {
                 return;
             }
@@ -266,7 +268,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Promise 9: nothing is asked over and over.
+    /// Promise 9: no call is repeated over and over.
     fn count_calls(&mut self, world: &World<Chaos>) {
         let minute = world.now.as_second() / 60;
         if minute != self.minute {
@@ -291,7 +293,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Promise 13 and the design: a Secret of dead URLs goes.
+    /// Promise 13 and the design: a Secret of expired URLs is removed.
     fn expired_secrets(&mut self, world: &World<Chaos>) {
         let mut found = Vec::new();
         for ((namespace, name), secret) in &world.cluster.secrets {
@@ -318,7 +320,7 @@ impl InvariantChecker {
             let (Some(seen), false, None) = (seen, ending, secret.edited) else {
                 continue;
             };
-            // Without the right to read, a Secret whose create was not answered is never known to be ours.
+            // Without the right to read Secrets, the operator never learns of a create that was not answered.
             let told = seen.status.secret_ref.as_ref();
             if world.cluster.blind && told.is_none_or(|told| told.uid != secret.uid) {
                 continue;
@@ -339,7 +341,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Promise 10: no secret in words.
+    /// Promise 10: no secret in a message.
     fn words(&mut self, world: &World<Chaos>, resources: &[PresignedUrlSeen]) {
         let mut texts: Vec<String> = Vec::new();
         for seen in resources {

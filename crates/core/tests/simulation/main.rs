@@ -1,7 +1,7 @@
-//! A simulation of days in seconds: the engine against a model of a cluster and of a cloud in which everything that can go
-//! wrong does, from a seed.
+//! A simulation of days in seconds: the engine against a model of a cluster and of a cloud, with faults of
+//! every kind from a seed.
 //!
-//! `PSU_SIM_SEEDS=n` runs n seeds; `PSU_SIM_SEED=x` runs one and tells each step.
+//! `PSU_SIM_SEEDS=n` runs n seeds; `PSU_SIM_SEED=x` runs one and prints each step.
 
 #![allow(
     missing_docs,
@@ -46,7 +46,7 @@ fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs seeds on every core until enough is found; the failures in order.
+/// Runs seeds on every core until enough violations are found; the failures in order.
 fn failures(seeds: u64, bug: Bug, enough: fn(&[(u64, String)]) -> bool) -> Vec<(u64, String)> {
     let progress = (seeds >= LONG).then(|| Progress::of(seeds));
     let next = AtomicU64::new(1);
@@ -102,10 +102,10 @@ fn every_promise_holds_whatever_goes_wrong() {
     assert!(found.is_empty(), "{}", told.join("\n"));
 }
 
-/// Seeds among which a planted bug must be found.
+/// The seeds within which a planted bug must be found.
 const BUG_SEEDS: u64 = 200;
 
-/// Each planted bug, and the words by which its promise is told to be broken.
+/// Each planted bug, and a part of the message of the violation that it must cause.
 macro_rules! planted {
     ($($name:ident: $bug:ident => $words:literal;)+) => {
         $(#[test]

@@ -1,4 +1,5 @@
-//! Planted bugs: each breaks one promise between the engine and the world, and the judge must find it.
+//! Planted bugs: each breaks one promise between the engine and the world, and the invariant checker must
+//! find it.
 
 use std::collections::BTreeMap;
 
@@ -19,29 +20,29 @@ use crate::forgeries::{any_bucket, longer, misread, without_decision};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
     None,
-    /// Preconditions are dropped: what stands under the name is written over.
+    /// Preconditions are dropped: an update overwrites any Secret of the name.
     OverwritesForeign,
-    /// Preconditions are dropped: what stands under the name is deleted.
+    /// Preconditions are dropped: a delete removes any Secret of the name.
     DeletesForeign,
     /// A renewal writes the old URL again.
     PublishesOldUrl,
-    /// The Secret of one resource gets what was signed for another.
+    /// The Secret of one resource gets another's URL.
     PublishesAnothersUrl,
     /// The URL lives for a week, whatever was planned.
     LivesTooLong,
-    /// The end of a session is taken to be an hour later.
+    /// The engine takes a session to end an hour later.
     OutlivesSession,
     /// The status is written first, the Secret minutes after it.
     StatusBeforeSecret,
     /// Each renewal writes the Secret twice.
     WritesTwice,
-    /// Each look at a Secret gives rise to the next.
+    /// Each reconcile of a Secret starts the next.
     ReconcilesForEver,
     /// A refused resource keeps its Secret.
     KeepsDenied,
-    /// A Secret of dead URLs stays.
+    /// A Secret of expired URLs stays.
     KeepsExpired,
-    /// No change of a policy is heard of.
+    /// The engine sees no change of a policy.
     IgnoresPolicies,
     /// A renewal waits until half a minute is left.
     RenewsLate,
@@ -49,35 +50,35 @@ pub enum Bug {
     LeaksUrl,
     /// A first issue waits behind everything else.
     FirstIssueWaits,
-    /// Statuses are forgotten at a start.
+    /// A start forgets the statuses.
     ForgetsAtStart,
     /// The Secret of the earlier name stays.
     LeavesRenamed,
-    /// A Secret that was edited is said to be as it was written.
+    /// The engine takes an edited Secret for unchanged.
     OverlooksDrift,
-    /// A key that is listed gets a URL, whatever policies say of it.
+    /// A listed key gets a URL whatever the policies allow.
     SignsWithoutDecision,
     /// A form has no condition of its bucket.
     FormOfAnyBucket,
     /// A link is renewed.
     RenewsLinks,
-    /// A link is taken to end ten minutes later than the status says.
+    /// The engine takes a link to end ten minutes later than its status says.
     MovesLinkEnds,
-    /// It is forgotten at a start that a link was issued.
+    /// A start forgets that a link was issued.
     ForgetsLinks,
-    /// The clocks of stores are not heeded.
+    /// The engine ignores the clocks of stores.
     DropsSkew,
-    /// A store that takes headers that nobody signed is taken for one that rejects them.
+    /// The engine takes a store that accepts unsigned headers for one that rejects them.
     TrustsStoreWithUnsignedHeaders,
-    /// Each try is taken for one that worked.
+    /// The engine takes each verification for a success.
     PublishesUnverified,
     /// Sessions are not narrowed.
     WidensSessions,
-    /// A URL that lives is taken for dead at a start.
+    /// A start takes a valid URL for an expired one.
     TakesForExpired,
 }
 
-/// A planted bug with what it has to remember.
+/// A planted bug and its state.
 pub struct PlantedBug {
     bug: Bug,
     now: Timestamp,
@@ -95,7 +96,7 @@ impl PlantedBug {
         }
     }
 
-    /// What a faulty engine would have done instead of this step; `None` leaves it as it is.
+    /// Does what a faulty engine would have done instead of this step; `None` leaves the step as it is.
     #[allow(clippy::too_many_lines, reason = "one arm for each bug")]
     pub fn land(
         &mut self,
@@ -288,7 +289,7 @@ impl PlantedBug {
         }
     }
 
-    /// How long a step takes where the bug makes it slow.
+    /// How long a step takes if the bug makes it slow.
     pub fn latency(&self, step: &Step, calm: bool) -> Option<(i64, i64)> {
         match (self.bug, step) {
             (Bug::FirstIssueWaits, Step::CreateSecret(_)) => Some((7200, 0)),
@@ -312,7 +313,7 @@ impl PlantedBug {
         }
     }
 
-    /// What a faulty engine would take a resource for.
+    /// The resource as a faulty engine would see it.
     fn misheard(&self, bug: Bug, change: Change<PresignedUrlSeen>) -> Change<PresignedUrlSeen> {
         let once = |seen: &PresignedUrlSeen| {
             let spec = seen.spec.as_ref().ok();
@@ -351,7 +352,7 @@ impl PlantedBug {
     }
 }
 
-/// The resource without its wish to be issued once.
+/// The resource without `renew: Never`.
 fn renewed(mut seen: PresignedUrlSeen) -> PresignedUrlSeen {
     if let Ok(spec) = &mut seen.spec {
         spec.renew = None;

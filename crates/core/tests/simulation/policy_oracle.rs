@@ -1,4 +1,4 @@
-//! The judge's own reading of the policies: written from the documentation, and sharing nothing with the engine.
+//! A second reading of the policies: written from the documentation, and sharing no code with the engine.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ pub struct Rules {
     labels: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// What the policies say.
+/// The decision of the policies.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyAnswer {
-    /// For so many seconds, and for so many objects.
+    /// Allowed, for so many seconds and so many objects.
     Allowed(i64, u32),
     Denied,
     Unknown,
 }
 
-/// Which objects are asked for.
+/// The requested objects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ObjectScope<'a> {
     Key(&'a str),
@@ -37,7 +37,7 @@ pub enum ObjectScope<'a> {
     Under(&'a str),
 }
 
-/// What is asked.
+/// A request to the policies.
 #[derive(Clone, Debug)]
 pub struct PolicyQuery<'a> {
     pub namespace: &'a str,
@@ -45,7 +45,7 @@ pub struct PolicyQuery<'a> {
     pub bucket: &'a str,
     pub what: ObjectScope<'a>,
     pub method: Method,
-    /// Seconds; `None` takes what there is.
+    /// Seconds; `None` takes the most that is allowed.
     pub seconds: Option<i64>,
     pub endpoint: Option<&'a str>,
     pub post: Option<&'a PostOptions>,
@@ -98,7 +98,7 @@ impl Rules {
         }
     }
 
-    /// What the policies say to all that a spec asks; `None` where its objects are not told as they should be.
+    /// The decision for all objects of a spec; `None` if the spec names its objects wrongly.
     pub fn answer_all(&self, namespace: &str, spec: &PresignedUrlSpec) -> Option<PolicyAnswer> {
         let method = spec.method.unwrap_or_default();
         let what = match (&spec.key, &spec.keys, &spec.prefix, method) {
@@ -136,7 +136,7 @@ impl Rules {
     }
 }
 
-/// What a spec asks of some objects.
+/// A spec's request for some objects.
 pub fn ask<'a>(
     namespace: &'a str,
     spec: &'a PresignedUrlSpec,

@@ -1,4 +1,4 @@
-//! What people write: stores, policies and resources of every kind, most of them sound.
+//! Random specs: stores, policies and resources of every kind, most of them valid.
 
 use presigned_core::api::{
     AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, ContentLengthRange, Format,
@@ -228,7 +228,7 @@ fn several(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
     let mut keys = Vec::new();
     for _ in 0..rng.range(1, 5) {
         let key = key(rng, namespace);
-        // Now and then one is there twice, which is refused.
+        // Now and then a key is there twice, which is refused.
         if !keys.contains(&key) || rng.permille(20) {
             keys.push(key);
         }

@@ -1,5 +1,5 @@
-//! One seed from its beginning to its end: a stretch in which everything goes wrong, a stretch of calm, silence, and a
-//! restart that must be silent too.
+//! One seed from start to end: hours with faults, hours of calm, a stretch without any write, and a restart
+//! that must write nothing either.
 
 use jiff::Timestamp;
 use presigned_core::engine::{SecretAccess, Settings};
@@ -13,12 +13,12 @@ use crate::invariants::InvariantChecker;
 use crate::planted_bugs::{Bug, PlantedBug};
 use crate::user_actions;
 
-/// Hours in which things go wrong.
+/// Seconds with faults.
 const CHAOS: i64 = 10 * 3600;
-/// Hours of calm after them.
+/// Seconds of calm after them.
 const CALM: i64 = 14 * 3600;
 
-/// What a seed came to.
+/// The result of a seed.
 pub struct Outcome {
     pub violations: Vec<String>,
     pub steps: usize,
@@ -104,7 +104,7 @@ impl Run<'_> {
         }
     }
 
-    /// Lets time pass, second by second where something happens.
+    /// Lets time pass, one second at a time if something happens in it.
     fn until(&mut self, end: Timestamp) {
         while self.fine() {
             self.world.second();
@@ -112,13 +112,13 @@ impl Run<'_> {
             let next = self.world.next_time().filter(|next| *next <= end);
             let Some(next) = next else { break };
             self.world.now = next.max(at(self.world.now.as_second() + 1));
-            // What was true at the end of the last second must be true still, before anything is done about it.
+            // The invariants must still hold before the operator acts in this second.
             self.checker.check(self.world);
         }
         self.world.now = self.world.now.max(end);
     }
 
-    /// Waits for a stretch of five minutes in which nothing is due; short sessions may leave none.
+    /// Waits for five minutes in which nothing is due; short sessions may leave none.
     fn nothing_is_due(&mut self) -> bool {
         for _ in 0..500 {
             let soon = self.world.now.as_second() + 300;

@@ -1,6 +1,6 @@
-//! What a Secret hands out, read as its users read it: one URL, many, or a form.
+//! The contents of a Secret, read as its users read it: one URL, many, or a form.
 //!
-//! What holds here: nothing is taken from the engine. What the files of one Secret say has to agree.
+//! What holds here: nothing is taken from the engine. The files of one Secret must agree.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::common::post_form::Form;
 use crate::common::sigv4_verifier;
 use crate::common::url::Parts;
 
-/// One thing that can be done with a Secret.
+/// One URL or form of a Secret.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub bucket: String,
@@ -22,14 +22,14 @@ pub struct Entry {
     pub call: Call,
 }
 
-/// How it is done.
+/// How it is used.
 #[derive(Clone, Debug)]
 pub enum Call {
     Url(String),
     Form(Box<Form>),
 }
 
-/// What a Secret hands out.
+/// The contents of a Secret.
 #[derive(Clone, Debug)]
 pub struct SecretContents {
     pub method: String,
@@ -109,7 +109,7 @@ impl SecretContents {
         Ok(())
     }
 
-    /// Whether S3 takes all of it at the beginning of its life, apart from revocation.
+    /// Whether S3 accepts every URL and form at the start of its life, apart from revocation.
     pub fn accepted(&self, cloud: &Cloud) -> Result<(), String> {
         for entry in &self.entries {
             let parts = &entry.parts;

@@ -1,4 +1,4 @@
-//! What `Ready=True` says of a Secret: that it holds what is asked for, and that all of it works now.
+//! The invariants of a Secret under `Ready=True`: it holds what the spec asks for, and all of it works now.
 
 use std::rc::Rc;
 
@@ -21,10 +21,10 @@ use crate::policy_oracle::store;
 use crate::random_specs::PUBLIC;
 use crate::secret_contents::{Call, SecretContents};
 
-/// Seconds after which a store's clock is known: it is looked at hourly.
+/// Seconds after which a store's clock is known: the probe runs hourly.
 pub const PROBE_AGE: i64 = 5400;
 
-/// What was found in one version of a Secret.
+/// The findings about one version of a Secret.
 pub struct Known {
     contents: Result<Rc<SecretContents>, String>,
     hash: String,
@@ -65,7 +65,8 @@ impl InvariantChecker {
                 "it holds {objects} objects, and status says otherwise"
             ));
         }
-        // Who may not read Secrets cannot tell what a crash left there, until it can write again.
+        // Without the right to read Secrets the operator cannot know what a crash left, until it writes
+        // again.
         let in_the_dark = world.cluster.blind && !usable(world, seen);
         if !same && !in_the_dark && Self::had_time(world, seen, acted, REACTION) {
             return Err("status is of another Secret's content".to_owned());
@@ -105,7 +106,7 @@ impl InvariantChecker {
                 return Err(told);
             }
             let ahead = clock(world, seen, &parts.origin);
-            // Of a store whose edit cannot work, what was before is in use, and nothing here tells where that was.
+            // A store whose edit cannot work keeps its earlier settings, which are not known here.
             let told_apart = parts.origin != PUBLIC || usable(world, seen);
             let known = told_apart
                 && self.calm_since.is_some_and(|since| {
@@ -153,7 +154,7 @@ impl InvariantChecker {
             .clone()
     }
 
-    /// Whether all of it is what some generation since the one that was observed asks for.
+    /// Whether the Secret is what the observed generation, or a later one, asks for.
     fn right_object(
         &self,
         world: &World<Chaos>,
@@ -213,7 +214,8 @@ impl InvariantChecker {
                     .find(|endpoint| endpoint.name == *name)
                     .map(|endpoint| endpoint.url.clone()),
             };
-            // An endpoint that is gone or cannot work, or credentials that cannot be had, leave the old URL in place.
+            // An endpoint that is gone or cannot work, or credentials that cannot be had, leave the old URL
+            // in place.
             wanted.as_ref() == Some(&entry.parts.origin)
                 || wanted.is_none()
                 || !self.had_leave(world, seen, RESIGN_WITHIN + RECOVERY)
@@ -278,7 +280,7 @@ pub fn source(store: &ClusterObjectStoreSpec) -> String {
     }
 }
 
-/// Whether a new URL could be had for a resource's store now, by all that is known to work.
+/// Whether a resource's store could sign a new URL now.
 pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
     let Some(store) = store_of(world, seen) else {
         return false;

@@ -1,4 +1,4 @@
-//! What people and other programs do meanwhile: they apply, edit, break, mend and delete.
+//! The actions of users and other programs: they apply, edit, break, fix and delete.
 
 use jiff::Timestamp;
 use presigned_core::api::{PresignedUrlSpec, Reason, Renew};
@@ -13,7 +13,7 @@ use crate::fault_schedule;
 use crate::random_specs::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
 use crate::random_specs::{policy, resource, store};
 
-/// The world as it stands before anything happens.
+/// The world at the start.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     for name in NAMESPACES {
@@ -97,7 +97,7 @@ fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
     if spec.renew == Some(Renew::Never) {
         spec.renew_before_percentage = None;
     }
-    // Admission lets nobody edit what a link is signed for.
+    // Admission refuses edits of what a link is signed for.
     if let Some(known) = world.cluster.resources.get(&place)
         && let Ok(old) = &known.spec
         && old.renew == Some(Renew::Never)
@@ -296,7 +296,7 @@ fn edit_store(world: &mut World<Chaos>, rng: &mut Rng) {
 fn edit_credentials(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     let source = *rng.pick(&CREDENTIALS);
-    // Nobody is told of a change in the process's own chain; what it gives are sessions.
+    // The process's own chain gives sessions, and no watch shows its changes.
     let roll = if source.is_empty() { 5 } else { 0 };
     match rng.range(roll, 10) {
         0..5 => {
@@ -361,7 +361,7 @@ fn edit_secret(world: &mut World<Chaos>, rng: &mut Rng, place: &Place) {
     });
 }
 
-/// Ends what would never end by itself, so that the world can settle.
+/// Ends the faults that never end by themselves, so that the world can settle.
 pub fn settle(world: &mut World<Chaos>) {
     let now = world.now;
     fault_schedule::settle(world);
@@ -375,7 +375,7 @@ pub fn settle(world: &mut World<Chaos>) {
             finish(world, name, now);
         }
     }
-    // A chain that failed tells nobody when it works again.
+    // No watch shows that a failed chain works again.
     for source in CREDENTIALS {
         if !source.is_empty() {
             world.cluster.touch_own_secret(source, now);

@@ -1,4 +1,5 @@
-//! What may be written and removed: what policies allow, with keys that work, and links as they were issued.
+//! The invariants of writes and removals: what the policies allow, with keys that work, and links as they
+//! were issued.
 
 use jiff::Timestamp;
 use presigned_core::api::{
@@ -14,13 +15,13 @@ use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, ask};
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, store_of};
 
-/// Seconds after which nothing is decided by rules that were replaced: the grace of a refusal and more.
+/// Seconds after which replaced rules decide nothing: the grace of a denial and more.
 const GRACE: i64 = 1800;
-/// By how many seconds a URL may be dated ahead and still be taken.
+/// The most seconds by which a URL may be dated ahead.
 const AHEAD: i64 = 300;
 
 impl InvariantChecker {
-    /// Promises 3 and 2: what is written is allowed, and while all is well the old URL still lives.
+    /// Promises 3 and 2: a written Secret is allowed, and without faults the old URL is still valid.
     pub fn write(&mut self, world: &World<Chaos>, written: &Written) {
         let found = world.cluster.resources.values();
         let Some(seen) = found.into_iter().find(|seen| *seen.uid == *written.uid) else {
@@ -112,7 +113,7 @@ impl InvariantChecker {
         fitting.then_some(()).ok_or(why)
     }
 
-    /// While all is well, what is renewed still lives for a while.
+    /// Without faults, a URL that is renewed is still valid for a while.
     fn in_good_time(
         &mut self,
         world: &World<Chaos>,
@@ -159,7 +160,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Takes note of when a link ends, as its status tells it.
+    /// Records when a link ends, by its status.
     pub fn link(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let (Some(end), Some(generation)) =
             (seen.status.expires_at, ready_generation(&seen.status))
@@ -187,7 +188,7 @@ impl InvariantChecker {
         }
     }
 
-    /// What signs, and what the store does with it.
+    /// The signing credentials, and what the store does with them.
     fn by_what_works(
         &mut self,
         world: &World<Chaos>,
@@ -204,7 +205,8 @@ impl InvariantChecker {
         let server = server(world, store);
         let key = &entry.parts.access_key_id;
         let scope = scope(store);
-        // Where another endpoint is still in use, or its change is on trial, nothing is known of the new one.
+        // While another endpoint is still in use, or its change is being tried, nothing is known of the new
+        // one.
         let settled = self.calm(written.at, PROBE_AGE)
             && Some(&entry.parts.origin) == store.s3.endpoint.as_ref();
         let narrowed = world
@@ -292,7 +294,7 @@ impl InvariantChecker {
             .is_some_and(|calm| time.as_second() > calm.as_second() + since)
     }
 
-    /// Promise 9: what lives is removed where policies refuse it, and for nothing else.
+    /// Promise 9: valid URLs are removed only if policies deny them.
     pub fn removed(&mut self, world: &World<Chaos>, removed: &Removed) {
         let mut found = world.cluster.resources.values();
         let Some(seen) = found.find(|seen| *seen.uid == *removed.uid) else {
@@ -307,7 +309,8 @@ impl InvariantChecker {
         if !known || told.is_none_or(|told| told.name != removed.place.1) {
             return;
         }
-        // No server takes a date that lies further ahead: all that a start knows of it is that it does not live.
+        // No server takes a date that lies further ahead: all that a start knows of it is that it does not
+        // live.
         let ahead = |issued: Timestamp| issued.as_second() > removed.at.as_second() + AHEAD;
         if seen.status.issued_at.is_some_and(ahead) {
             return;
@@ -338,7 +341,7 @@ impl InvariantChecker {
     }
 }
 
-/// What the sessions of a store's role are narrowed to.
+/// The scope of the sessions of a store's role.
 pub fn scope(store: &ClusterObjectStoreSpec) -> SessionScope {
     let credentials = &store.s3.credentials;
     let assumed = credentials
@@ -352,7 +355,7 @@ pub fn scope(store: &ClusterObjectStoreSpec) -> SessionScope {
     assumed.or(web).flatten().unwrap_or_default()
 }
 
-/// Whether a PUT may be signed whatever the store does with headers that nobody signed.
+/// Whether a PUT may be signed whatever the store does with unsigned headers.
 pub fn trusted(store: &ClusterObjectStoreSpec) -> bool {
     store.s3.unsigned_headers == Some(UnsignedHeaders::Accept)
         || scope(store) == SessionScope::Request
@@ -362,7 +365,7 @@ fn lists(spec: &PresignedUrlSpec) -> bool {
     spec.prefix.is_some()
 }
 
-/// Whether a key is one that every client and proxy leaves as it is.
+/// Whether every client and proxy leaves a key as it is.
 pub fn safe(key: &str) -> bool {
     !key.split('/').enumerate().any(|(at, part)| {
         matches!(part, "." | "..") || part.is_empty() && at + 1 < key.split('/').count()
