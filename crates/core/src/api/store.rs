@@ -294,6 +294,10 @@ pub struct ClusterObjectStoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub credentials_expire_at: Option<Timestamp>,
+    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed; absent
+    /// otherwise. It stands over a restart of the operator, until the next probe or the next edit of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_rejected: Option<bool>,
     /// How many URLs there are, and how many were signed with the current credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<UrlCounts>,

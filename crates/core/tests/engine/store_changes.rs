@@ -1,6 +1,7 @@
 //! Changes of a store are tried before they are used: one that cannot work is not used, and the working
 //! settings stay.
 
+use presigned_core::api::ClusterObjectStoreStatus;
 use presigned_core::api::ConditionStatus::{False, True};
 use presigned_core::engine::TransportError;
 
@@ -100,6 +101,54 @@ fn a_start_does_not_take_back_that_a_key_was_rejected() {
     scene.0.cloud.keys.get_mut(&key).unwrap().revoked = None;
     scene.apply("new", |_| {});
     scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+}
+
+#[test]
+fn a_reworded_message_in_the_status_changes_nothing_after_a_start() {
+    let mut scene = Scene::issued("dl");
+    let key = signer(&scene, "dl");
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    scene.run(2 * 3600);
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene.run(60);
+    let store = scene.0.cluster.stores.get_mut("default").unwrap();
+    for condition in &mut store.status.conditions {
+        condition.message = format!("as an earlier release said it: {}", condition.type_);
+    }
+    let told = store.status.clone();
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(60);
+    });
+    assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+    let now_told = &scene.0.cluster.stores["default"].status;
+    assert_eq!(now_told.credentials_rejected, told.credentials_rejected);
+    let message = |status: &ClusterObjectStoreStatus| {
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        ready.unwrap().message.clone()
+    };
+    assert_eq!(message(now_told), message(&told), "{writes:?}");
+}
+
+#[test]
+fn a_failed_fetch_that_works_after_a_start_is_no_rejection_by_the_store() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    let store = scene.0.cluster.stores.get_mut("default").unwrap();
+    let ready = store
+        .status
+        .conditions
+        .iter_mut()
+        .find(|c| c.type_ == "Ready")
+        .unwrap();
+    ready.status = False;
+    ready.reason = "CredentialsInvalid".to_owned();
+    ready.message = "the Secret \"s3\" has no key accessKeyID".to_owned();
+    scene.restart();
+    scene.run(60);
     assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
 }
 

@@ -544,7 +544,7 @@ impl Index {
             if let ObjectKey::Store(name) = key
                 && let Some(store) = self.stores.get_mut(name)
             {
-                store.changed();
+                store.source_changed();
             }
         }
         affected

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
-use crate::engine::s3::diagnosis::Verdict;
+use crate::engine::s3::ObjectVerdict;
 use crate::time::later;
 
 /// How long an outcome permits a publication under `verify: Require`.
@@ -16,7 +16,7 @@ const FRESH: Duration = Duration::from_mins(5);
 pub(in crate::engine) struct Verification {
     /// The hash of what was signed.
     pub(in crate::engine) hash: String,
-    pub(in crate::engine) verdict: Verdict,
+    pub(in crate::engine) verdict: ObjectVerdict,
     pub(in crate::engine) at: Timestamp,
 }
 
@@ -33,7 +33,7 @@ impl Verification {
 
     /// Why nothing is published under `verify: Require`.
     pub(in crate::engine) fn problem(&self) -> Problem {
-        let Verdict {
+        let ObjectVerdict {
             reason, message, ..
         } = &self.verdict;
         Problem {

@@ -271,7 +271,7 @@ fn reach<'a>(
             ),
         );
     };
-    let compiled = match &known.compiled {
+    let compiled = match known.config() {
         Ok(compiled) => compiled,
         Err(why) => {
             return refuse(

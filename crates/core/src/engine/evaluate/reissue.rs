@@ -197,7 +197,7 @@ pub(in crate::engine) fn counts(index: &Index, record: &Record, now: Timestamp) 
         return None;
     }
     let store = index.stores.get(store_name(&record.seen))?;
-    let held = store.held.as_ref()?;
+    let held = store.credentials()?;
     Some(held.hash == *credential && !record.state.rollout.needed)
 }
 
@@ -346,6 +346,6 @@ fn signed_with_another_key(index: &Index, inputs: &SigningInputs, issued: &Issue
     let held = index
         .stores
         .get(&inputs.store)
-        .and_then(|store| store.held.as_ref());
+        .and_then(|store| store.credentials());
     held.is_some_and(|held| held.hash != issued.hashes.credential)
 }

@@ -12,12 +12,13 @@ use crate::api::{ConditionStatus, GetOptions, SignedHashes};
 use crate::engine::cache::verification::Verification;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::protocol::{S3Request, S3Result};
-use crate::engine::s3::diagnosis::{Tried, Verdict, verified};
-use crate::engine::store::{HeldCredentials, shifted};
+use crate::engine::s3::{ObjectSubject, ObjectVerdict, verify_object};
+use crate::engine::store::HeldCredentials;
 use crate::issue::listed::FoundObjects;
 use crate::issue::verification_hash;
 use crate::policy::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};
+use crate::time::shifted;
 
 /// How many objects of a resource are tried.
 const SAMPLE: usize = 4;
@@ -134,9 +135,9 @@ pub(in crate::engine) fn verification(
         Objects::List(_) => None,
     };
     let verdicts = sample.iter().zip(answers).map(|(key, asked)| {
-        verified(
+        verify_object(
             asked,
-            &Tried {
+            &ObjectSubject {
                 target: &inputs.ask_target,
                 bucket: &request.bucket,
                 key: meant.as_deref().unwrap_or(key.as_str()),
@@ -144,7 +145,7 @@ pub(in crate::engine) fn verification(
             },
         )
     });
-    let rank = |verdict: &Verdict| match verdict.status {
+    let rank = |verdict: &ObjectVerdict| match verdict.status {
         ConditionStatus::False => 0,
         ConditionStatus::Unknown => 1,
         ConditionStatus::True => 2,

@@ -1,150 +1,195 @@
-//! The sentences that do not depend on what one object's rights are, and the names in all of them.
+//! Sentences from a diagnosis and its subject.
+//!
+//! What holds here:
+//! - the match is total, and there is one set of words for all subjects;
+//! - the sentence on a store names no bucket, since its status is read by more people than the bucket's
+//!   owner;
+//! - the sentence on a store holds no measured time, since a status is written whenever its sentence changes.
 
 use jiff::SignedDuration;
 
+use super::Diagnosis;
 use crate::access::{self, Action, Dialect, On, Use};
 use crate::api::Reason;
-use crate::engine::protocol::{S3Response, TransportError};
+use crate::engine::protocol::TransportError;
 use crate::policy::{Bucket, Options, format_duration};
 use crate::signing::{Style, Target};
 
-const UNKNOWN_KEY: &str = "the store does not know the access key: it was deleted, or belongs to another service; mend the \
-                           credentials of the ClusterObjectStore";
-const DEAD_SESSION: &str = "the store does not take the session token: it has ended, or does not belong to the key; renew \
-                            the credentials of the ClusterObjectStore";
-
-/// What stands in the way whatever was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Fault {
-    NoBucket,
-    Signature,
-    Key,
-    Token,
-    Region,
-    Skew,
-    Unsigned,
-    Busy,
-    Redirect,
-    Odd,
+/// What a sentence is about.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) enum Subject<'a> {
+    /// A request that a resource caused.
+    Request {
+        target: &'a Target,
+        bucket: &'a Bucket,
+        /// The request with its article: `a GET of models/weights.bin`.
+        what: &'a str,
+    },
+    /// A probe of a store.
+    Store {
+        /// The store's endpoint, as people know it.
+        host: &'a str,
+        region: &'a str,
+    },
 }
 
-/// A bucket and where it was asked for.
-pub(in crate::engine) struct Place<'a> {
-    pub(in crate::engine) target: &'a Target,
-    pub(in crate::engine) bucket: &'a Bucket,
-}
+impl Subject<'_> {
+    /// Who answered.
+    const fn server(&self) -> &str {
+        match self {
+            Self::Request { .. } => "the store",
+            Self::Store { host, .. } => host,
+        }
+    }
 
-impl<'a> Place<'a> {
-    pub(in crate::engine) const fn of(target: &'a Target, bucket: &'a Bucket) -> Self {
-        Self { target, bucket }
+    /// The host that the operator connects to.
+    fn host(&self) -> String {
+        match self {
+            Self::Request { target, bucket, .. } => {
+                let host = target.endpoint.host();
+                match target.style {
+                    Style::Path => host.to_owned(),
+                    Style::VirtualHost => format!("{bucket}.{host}"),
+                }
+            }
+            Self::Store { host, .. } => (*host).to_owned(),
+        }
+    }
+
+    const fn what(&self) -> &str {
+        match self {
+            Self::Request { what, .. } => what,
+            Self::Store { .. } => "a probe",
+        }
+    }
+
+    fn bucket(&self) -> String {
+        match self {
+            Self::Request { bucket, .. } => format!("bucket {bucket}"),
+            Self::Store { .. } => "the probed bucket".to_owned(),
+        }
+    }
+
+    fn region(&self) -> &str {
+        match self {
+            Self::Request { target, .. } => &target.region,
+            Self::Store { region, .. } => region,
+        }
     }
 }
 
-/// The sentence of a fault that has nothing to do with one object's rights.
-pub(in crate::engine) fn said(
-    fault: Fault,
-    answer: &S3Response,
-    place: &Place<'_>,
-    what: &str,
+/// The reason and the sentence. Object rights have their own sentences, beside their subjects.
+pub(in crate::engine) fn describe(
+    diagnosis: &Diagnosis,
+    subject: &Subject<'_>,
 ) -> (Reason, String) {
-    let Place { target, bucket } = place;
-    let region = &target.region;
-    match fault {
-        Fault::NoBucket => (
+    let (server, what) = (subject.server(), subject.what());
+    match diagnosis {
+        Diagnosis::Unreachable(error) => unreachable(*error, subject),
+        Diagnosis::WrongRegion { region } => (
+            Reason::WrongRegion,
+            wrong_region(region.as_deref(), subject),
+        ),
+        Diagnosis::ClockSkewed { skew } => (Reason::ClockSkewed, clock_skewed(*skew, subject)),
+        Diagnosis::NoSuchBucket => (
             Reason::NoSuchBucket,
             format!(
-                "the store answers {what} that it has no bucket {bucket}: create it, or name another; if it exists, mend the \
-                 store's endpoint or addressingStyle"
+                "{server} answers {what} that it has no {}: create it, or name another; if it exists, fix the store's \
+                 endpoint or addressingStyle",
+                subject.bucket()
             ),
         ),
-        Fault::Signature => (
+        Diagnosis::SignatureMismatch { skew } => (
             Reason::SignatureDoesNotMatch,
             format!(
-                "the store computes another signature for {what}: mend the secret access key, the region ({region}) or the endpoint \
-                 of the ClusterObjectStore, or look for a proxy that changes the path or the Host header{}",
-                clocks(answer.skew)
+                "{server} computes another signature for {what}: fix the secret access key, the region ({}) or the \
+                 endpoint of the ClusterObjectStore, or look for a proxy that changes the path or the Host header{}",
+                subject.region(),
+                match subject {
+                    Subject::Request { .. } => clock_hint(*skew),
+                    Subject::Store { .. } => String::new(),
+                }
             ),
         ),
-        Fault::Key => (Reason::CredentialsInvalid, UNKNOWN_KEY.to_owned()),
-        Fault::Token => (Reason::CredentialsInvalid, DEAD_SESSION.to_owned()),
-        Fault::Region => (
-            Reason::WrongRegion,
-            match &answer.region {
-                Some(right) if right == region => format!(
-                    "bucket {bucket} is in region {right}, which is what the ClusterObjectStore says, and {} does not serve that \
-                     region: mend spec.s3.endpoint",
-                    host(target, bucket)
-                ),
-                Some(right) => format!(
-                    "bucket {bucket} is in region {right}, and {what} was signed for {region}: set spec.s3.region of the \
-                     ClusterObjectStore to {right}"
-                ),
-                None => format!(
-                    "bucket {bucket} is in another region than {region}, for which {what} was signed, and the store does not say \
-                     in which: find it, and set spec.s3.region of the ClusterObjectStore"
-                ),
-            },
+        Diagnosis::UnknownAccessKey => (
+            Reason::CredentialsInvalid,
+            format!(
+                "{server} does not know the access key ID: it was deleted, or belongs to another service; fix the \
+                 credentials of the ClusterObjectStore, or create the key there"
+            ),
         ),
-        Fault::Skew => (Reason::ClockSkewed, skewed(answer.skew)),
-        Fault::Unsigned => (
+        Diagnosis::InvalidToken => (
+            Reason::CredentialsInvalid,
+            format!(
+                "{server} refuses the session token: it has ended, or does not belong to the key; renew the credentials \
+                 of the ClusterObjectStore"
+            ),
+        ),
+        Diagnosis::HeadersNotSigned => (
             Reason::UnexpectedAnswer,
             format!(
-                "the store says that {what} came with an x-amz header that was not signed: look for a proxy that adds headers"
+                "{server} says that {what} came with an x-amz header that was not signed: look for a proxy that adds \
+                 headers"
             ),
         ),
-        Fault::Busy => (
+        Diagnosis::Unavailable { status } => (
             Reason::StoreUnavailable,
             format!(
-                "the store is busy or has a fault of its own (status {} to {what}): it is tried again",
-                answer.status
+                "{server} is busy or has a fault of its own (status {status} to {what}): it is tried again"
             ),
         ),
-        Fault::Redirect => (
+        Diagnosis::Redirected { status } => (
             Reason::UnexpectedAnswer,
             format!(
-                "the store redirects {what} (status {}), and a signature does not follow: give as endpoint what it redirects to, \
-                 for example with https:// instead of http://",
-                answer.status
+                "{server} redirects {what} (status {status}), and a signature does not follow: set spec.s3.endpoint of the \
+                 ClusterObjectStore to what it redirects to, for example with https:// instead of http://"
             ),
         ),
-        Fault::Odd => (
+        Diagnosis::AccessDenied { .. } => (
+            Reason::AccessDenied,
+            format!("{server} accepts the signature of {what}, and the signer may not do this"),
+        ),
+        Diagnosis::Readable { status, .. }
+        | Diagnosis::NoSuchKey { status }
+        | Diagnosis::NoSuchVersion { status }
+        | Diagnosis::Archived { status }
+        | Diagnosis::OtherError { status }
+        | Diagnosis::NotS3 { status } => (
             Reason::UnexpectedAnswer,
             format!(
-                "the store answers {what} with status {}, which is none of the answers that the S3 API describes for it: see \
-                 whether the endpoint is an S3 server's, and its log",
-                answer.status
+                "{server} answers {what} with status {status}, which is not an answer that the S3 API describes for it: \
+                 check that spec.s3.endpoint of the ClusterObjectStore is an S3 server's, and read the server's log"
             ),
         ),
     }
 }
 
-/// Why nothing came back.
-pub(in crate::engine) fn unreached(
-    why: TransportError,
-    target: &Target,
-    bucket: &Bucket,
-) -> (Reason, String) {
-    let host = host(target, bucket);
-    match why {
+fn unreachable(error: TransportError, subject: &Subject<'_>) -> (Reason, String) {
+    let host = subject.host();
+    match error {
         TransportError::Host => (
             Reason::HostNotFound,
             format!(
-                "the operator cannot resolve the host name {host}: mend spec.s3.endpoint of the ClusterObjectStore, or the \
-                 cluster's DNS"
+                "the operator cannot resolve the host name {}: fix spec.s3.endpoint of the ClusterObjectStore, or the \
+                 cluster's DNS",
+                match subject {
+                    Subject::Request { .. } => host,
+                    Subject::Store { .. } => format!("of {host}"),
+                }
             ),
         ),
         TransportError::Connection => (
             Reason::ConnectionFailed,
             format!(
-                "{host} refused or broke the operator's connection: mend spec.s3.endpoint of the ClusterObjectStore, or the network \
-                 between"
+                "{host} refused or broke the operator's connection: fix spec.s3.endpoint of the ClusterObjectStore, or \
+                 the network between"
             ),
         ),
         TransportError::Tls => (
             Reason::TlsFailed,
             format!(
-                "the certificate of {host} is not trusted, or names another host: set spec.s3.caBundle of the ClusterObjectStore, \
-                 or mend the certificate"
+                "the certificate of {host} is not trusted, or names another host: set spec.s3.caBundle of the \
+                 ClusterObjectStore, or fix the certificate"
             ),
         ),
         TransportError::Timeout => (
@@ -154,23 +199,51 @@ pub(in crate::engine) fn unreached(
     }
 }
 
-fn skewed(skew: Option<SignedDuration>) -> String {
+fn wrong_region(right: Option<&str>, subject: &Subject<'_>) -> String {
+    let (server, what, bucket) = (subject.server(), subject.what(), subject.bucket());
+    let region = subject.region();
+    match right {
+        Some(right) if right == region => format!(
+            "{server} says that {bucket} is in region {right}, which is what the ClusterObjectStore says, and {} does not \
+             serve that region: fix spec.s3.endpoint",
+            subject.host()
+        ),
+        Some(right) => format!(
+            "{server} says that {bucket} is in region {right}, and {what} was signed for {region}: set spec.s3.region of \
+             the ClusterObjectStore to {right}"
+        ),
+        None => format!(
+            "{server} says that {bucket} is in another region than {region}, for which {what} was signed, and does not \
+             say in which: find it, and set spec.s3.region of the ClusterObjectStore"
+        ),
+    }
+}
+
+fn clock_skewed(skew: Option<SignedDuration>, subject: &Subject<'_>) -> String {
+    let server = subject.server();
+    if matches!(subject, Subject::Store { .. }) {
+        return format!(
+            "{server} refuses the time of the signature: its clock differs too much from the operator's"
+        );
+    }
     match skew {
         Some(skew) if skew.unsigned_abs().as_secs() >= 15 => format!(
-            "the store refuses the time of the signature: its clock is {} the operator's; set the clock that is wrong",
+            "{server} refuses the time of the signature: its clock is {} the operator's; set the clock that is wrong",
             apart(skew)
         ),
-        Some(_) => "the store refuses the time of the signature, though its clock and the operator's agree now: sign anew, and see \
-                    whether all of its servers have the same time"
-            .to_owned(),
-        None => "the store refuses the time of the signature and does not tell its own: compare its clock with the one of the \
-                 operator's node"
-            .to_owned(),
+        Some(_) => format!(
+            "{server} refuses the time of the signature, though its clock and the operator's agree now: sign anew, and \
+             check that all of its servers have the same time"
+        ),
+        None => format!(
+            "{server} refuses the time of the signature and does not tell its own: compare its clock with the one of the \
+             operator's node"
+        ),
     }
 }
 
 /// A clock that is wrong explains refusals that seem to have another cause.
-pub(in crate::engine) fn clocks(skew: Option<SignedDuration>) -> String {
+pub(super) fn clock_hint(skew: Option<SignedDuration>) -> String {
     match skew {
         Some(skew) if skew.unsigned_abs().as_secs() > 15 => format!(
             "; its clock is {} the operator's, which may be the cause: set the clock that is wrong",
@@ -190,32 +263,24 @@ fn apart(skew: SignedDuration) -> String {
     format!("{difference} {way}")
 }
 
-fn host(target: &Target, bucket: &Bucket) -> String {
-    let host = target.endpoint.host();
-    match target.style {
-        Style::Path => host.to_owned(),
-        Style::VirtualHost => format!("{bucket}.{host}"),
-    }
-}
-
-/// What IAM asks on the object of whoever makes such a request.
-pub(in crate::engine) fn actions(options: &Options) -> String {
+/// The rights on the object that IAM asks of the signer of such a request.
+pub(super) fn actions(options: &Options) -> String {
     let needed = access::actions(Use::by(options)).into_iter();
     let on_object = needed.filter(|action| action.on() == On::Object);
     let names: Vec<&str> = on_object.map(Action::as_str).collect();
     names.join(", ")
 }
 
-/// The object's name in a policy, for people: nothing is escaped.
-pub(in crate::engine) fn object_arn(place: &Place<'_>, key: &str) -> String {
-    dialect(place).object_arn(place.bucket, key)
+/// The object's name in an IAM policy, for people: nothing is escaped.
+pub(super) fn object_arn(target: &Target, bucket: &Bucket, key: &str) -> String {
+    dialect(target).object_arn(bucket, key)
 }
 
-/// The bucket's name in a policy.
-pub(in crate::engine) fn bucket_arn(place: &Place<'_>) -> String {
-    dialect(place).bucket_arn(place.bucket.as_str())
+/// The bucket's name in an IAM policy.
+pub(super) fn bucket_arn(target: &Target, bucket: &Bucket) -> String {
+    dialect(target).bucket_arn(bucket.as_str())
 }
 
-fn dialect(place: &Place<'_>) -> Dialect {
-    Dialect::of(Some(&place.target.endpoint), &place.target.region)
+fn dialect(target: &Target) -> Dialect {
+    Dialect::of(Some(&target.endpoint), &target.region)
 }

@@ -1,6 +1,20 @@
-//! What an answer of a store means.
+//! What an answer of a store means: for the probe of a store, the verification of objects, and listings.
 //!
-//! What holds here: an answer becomes a diagnosis in one table, and a sentence is a function of the diagnosis.
+//! What holds here:
+//! - an answer becomes a [`Diagnosis`] in one match, and a sentence is made from a diagnosis and a
+//!   [`Subject`] alone;
+//! - a sentence holds no text of a server and no URL: it says what was tried, what is wrong and what to do;
+//! - if an answer has two causes that cannot be told apart from outside, its sentence names both.
 
-pub(in crate::engine) mod diagnosis;
+mod diagnosis;
+mod listing;
 mod messages;
+mod object;
+
+pub(in crate::engine) use diagnosis::{Diagnosis, diagnose};
+pub(in crate::engine) use listing::{ListSubject, listing_problem};
+pub(in crate::engine) use messages::{Subject, describe};
+pub(in crate::engine) use object::{ObjectSubject, ObjectVerdict, verify_object};
+
+#[cfg(test)]
+mod tests;

@@ -1,268 +1,350 @@
-//! What a store does with `x-amz-*` headers that were not signed.
+//! When a store is probed, and what the answers lead to.
 //!
-//! What holds here: it is found out by a GET, which changes nothing. Where they are accepted, the holder of an upload URL
-//! could make the upload a copy of any object that the signer reads, so no upload is signed unless the admin says so or
-//! the session may do nothing else.
+//! What holds here:
+//! - one probe is under way at a time, and a candidate is probed before the active version;
+//! - an answer that was asked for something else than what stands now is dropped;
+//! - a version that works is probed again after an hour, one that does not after growing pauses.
 
-use super::compiled::StoreConfig;
-use crate::api::{
-    ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, SessionScope, UnsignedHeaders,
-};
-use crate::engine::protocol::{ErrorCode, S3Result};
+use std::time::Duration;
 
-/// The header that is sent and not signed: it belongs to uploads, and a GET ignores it. It is not metadata, which some
-/// servers reject where they accept the headers that do harm.
-pub(super) const HEADER: (&str, &str) = ("x-amz-tagging", "a=b");
+use jiff::{SignedDuration, Timestamp};
 
-/// What is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine) enum Known {
-    /// Nothing: it was not tried.
-    #[default]
-    Untried,
-    /// They are rejected.
-    Rejected,
-    /// They are accepted.
-    Accepted,
-    /// It was tried, and the answers do not tell.
-    Unclear,
-    /// They were refused once, in words that anything before the store may use.
-    RefusedOnce {
-        /// They were accepted before.
-        accepted: bool,
-    },
+use super::credentials::ended;
+use super::inconclusive_buckets::InconclusiveBuckets;
+use super::probe_verdict::{self, ProbeVerdict};
+use super::unsigned_headers::UnsignedHeaderCheck;
+use super::version::Version;
+use super::{RECHECK, Store};
+use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
+use crate::engine::protocol::{S3Request, S3Result};
+use crate::issue::backoff;
+use crate::policy::Bucket;
+use crate::time::later;
+
+/// Between two probes of a store with which all is well.
+const WATCH: Duration = Duration::from_hours(1);
+/// Until the next probe, if one answer alone decides nothing and uploads wait for it.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Which version is probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The one in use.
+    Active,
+    /// The one on trial.
+    Candidate,
 }
 
-/// Whether a PUT may be signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum PutLeave {
-    /// It may.
-    Authorized,
-    /// The first probe comes first.
-    Wait,
-    /// It may not, and why.
-    Refused(Reason, String),
+/// How a store is probed.
+#[derive(Debug)]
+pub(super) struct Probing {
+    /// The rejection that the status told before the start. It may be that of a candidate, so only the status
+    /// reads it.
+    pub(super) recovered: Option<ProbeVerdict>,
+    under_way: Option<UnderWay>,
+    /// Changes with what a probe under way was made for: its answer is dropped then.
+    pub(super) turn: u64,
+    /// Whether the store ever answered.
+    pub(super) answered: bool,
+    /// How often in a row a probe was signed by a wrong clock and made again.
+    redated: u8,
+    /// Whether the store's clock was read, or could not be: nothing is signed before that.
+    pub(super) clock_read: bool,
+    inconclusive: InconclusiveBuckets,
 }
 
-impl Known {
-    /// What is known before anything is asked: of AWS by its documentation, else what the status tells of this spec.
-    pub(super) fn of(
-        compiled: Option<&StoreConfig>,
-        status: &ClusterObjectStoreStatus,
-        generation: i64,
-    ) -> Self {
-        if compiled.is_some_and(StoreConfig::is_aws) {
-            return Self::Rejected;
+#[derive(Clone, Debug)]
+struct UnderWay {
+    slot: Slot,
+    turn: u64,
+    offset: SignedDuration,
+    bucket: Bucket,
+}
+
+/// What a probe led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum ProbeOutcome {
+    /// Nothing that is signed differs.
+    Unchanged,
+    /// Other credentials are in use.
+    CredentialsAdopted,
+    /// Another endpoint, region or style is in use.
+    ConfigAdopted,
+}
+
+impl Probing {
+    /// Before the first probe. The status knows whether the store ever answered, and whether it rejected a
+    /// key.
+    pub(super) fn new(answered: bool, recovered: Option<ProbeVerdict>) -> Self {
+        Self {
+            recovered,
+            under_way: None,
+            turn: 0,
+            answered,
+            redated: 0,
+            clock_read: false,
+            inconclusive: InconclusiveBuckets::default(),
         }
-        let told = status.conditions.iter().find(|condition| {
-            condition.type_ == ConditionType::UnsignedHeadersRejected.as_str()
-                && condition.observed_generation == Some(generation)
-        });
-        match told.map(|condition| condition.status) {
-            Some(ConditionStatus::True) => Self::Rejected,
-            Some(ConditionStatus::False) => Self::Accepted,
-            Some(ConditionStatus::Unknown) | None => Self::Untried,
+    }
+}
+
+impl Store {
+    /// The version that is probed next.
+    fn due_slot(&self, now: Timestamp) -> Slot {
+        let candidate = self.candidate.as_ref();
+        if candidate.is_some_and(|candidate| candidate.is_due(now)) {
+            Slot::Candidate
+        } else {
+            Slot::Active
         }
     }
 
-    /// What two answers tell: to a plain request, and to the same with the header. What was known stays so where they
-    /// tell nothing.
-    pub(super) fn after(self, plain: &S3Result, with_header: &S3Result) -> Self {
-        match (told(plain, with_header), self) {
-            (Told::Rejected, _) | (Told::Refused, Self::Rejected | Self::RefusedOnce { .. }) => {
-                Self::Rejected
+    fn version(&self, slot: Slot) -> Option<&Version> {
+        match slot {
+            Slot::Active => Some(&self.active),
+            Slot::Candidate => self.candidate.as_ref().map(|candidate| &candidate.version),
+        }
+    }
+
+    fn version_mut(&mut self, slot: Slot) -> Option<&mut Version> {
+        match slot {
+            Slot::Active => Some(&mut self.active),
+            Slot::Candidate => self
+                .candidate
+                .as_mut()
+                .map(|candidate| &mut candidate.version),
+        }
+    }
+
+    /// Whether a probe is due.
+    pub(in crate::engine) fn probe_due(&self, now: Timestamp) -> bool {
+        let active = &self.active;
+        let due = self.due_slot(now) == Slot::Candidate
+            || (active.useful_credentials(now).is_some()
+                && active.probe.at.is_some_and(|at| at <= now));
+        active.config.is_ok() && due
+    }
+
+    /// When a probe is due next; only those after `now`.
+    pub(in crate::engine) fn next_probe_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let candidate = self.candidate.as_ref();
+        let candidate = candidate.filter(|candidate| candidate.is_ready());
+        let candidate = candidate.and_then(|candidate| candidate.version.probe.at);
+        let active = self.active.probe.at;
+        let active = active.filter(|_| self.active.credentials.is_some());
+        let times = active.into_iter().chain(candidate);
+        times.filter(|at| *at > now).min()
+    }
+
+    /// Whether the probe that is due was made in this bucket already, and the answer said nothing of the
+    /// store.
+    pub(in crate::engine) fn is_inconclusive(&self, bucket: &str, now: Timestamp) -> bool {
+        let probed = (self.due_slot(now), self.probing.turn);
+        self.probing.inconclusive.holds(probed, bucket)
+    }
+
+    /// Whether some bucket said nothing of the store.
+    pub(in crate::engine) fn has_inconclusive_buckets(&self) -> bool {
+        !self.probing.inconclusive.is_empty()
+    }
+
+    /// Whether the answer says more of its bucket than of the store, so that another bucket is asked if there
+    /// is one.
+    pub(in crate::engine) fn should_try_another_bucket(
+        &mut self,
+        results: Option<&[S3Result]>,
+    ) -> bool {
+        let Probing {
+            under_way,
+            turn,
+            inconclusive,
+            ..
+        } = &mut self.probing;
+        let (Some(under_way), Some([plain, ..])) = (under_way, results) else {
+            return false;
+        };
+        let probed = (under_way.slot, under_way.turn);
+        under_way.turn == *turn && inconclusive.takes(probed, &under_way.bucket, plain)
+    }
+
+    /// The probe is made again at once, in another bucket: the due time stays.
+    pub(in crate::engine) fn probe_another_bucket(&mut self) {
+        self.probing.under_way = None;
+    }
+
+    /// Every bucket was probed.
+    pub(in crate::engine) fn all_buckets_probed(&mut self) {
+        self.probing.inconclusive.exhausted();
+    }
+
+    /// The requests of the probe that is due, in a bucket that a dependent may use.
+    pub(in crate::engine) fn begin_probe(
+        &mut self,
+        bucket: &Bucket,
+        now: Timestamp,
+    ) -> Option<(Vec<S3Request>, Option<String>)> {
+        let slot = self.due_slot(now);
+        let active = &self.active;
+        let version = self.version(slot)?;
+        let config = version.config()?;
+        let held = version.credentials.as_ref();
+        let held = held.or(active.credentials.as_ref())?;
+        let offset = match slot {
+            Slot::Active => active.skew.measured(),
+            Slot::Candidate => version
+                .skew
+                .store()
+                .unwrap_or_else(|| active.skew.measured()),
+        };
+        if !held.is_useful(now) {
+            // It ended while it was on trial: another one is fetched.
+            self.fetch_not_run();
+            if let Some(candidate) = self.version_mut(Slot::Candidate) {
+                let CredentialsError { reason, message } = ended();
+                candidate.probe.verdict = Some(ProbeVerdict::Inconclusive(reason, message));
+                candidate.probe.at = Some(later(now, RECHECK));
             }
-            (Told::Accepted, _) | (Told::Nothing, Self::RefusedOnce { accepted: true }) => {
-                Self::Accepted
+            return None;
+        }
+        match probe_verdict::requests(config, held, bucket, &self.seen.uid, offset, now) {
+            Ok(requests) => {
+                let ca_bundle = config.ca_bundle.clone();
+                self.probing.under_way = Some(UnderWay {
+                    slot,
+                    turn: self.probing.turn,
+                    offset,
+                    bucket: bucket.clone(),
+                });
+                Some((requests, ca_bundle))
             }
-            (Told::Refused, known) => Self::RefusedOnce {
-                accepted: known == Self::Accepted,
-            },
-            (Told::Nothing, Self::Untried | Self::RefusedOnce { accepted: false }) => Self::Unclear,
-            (Told::Nothing, known) => known,
+            Err((reason, why)) => {
+                self.record(slot, ProbeVerdict::Rejected(reason, why), now);
+                if slot == Slot::Active && self.active.unsigned == UnsignedHeaderCheck::Untested {
+                    self.active.unsigned = UnsignedHeaderCheck::Unclear;
+                }
+                None
+            }
         }
     }
 
-    /// What the condition says; `None` where it was not tried.
-    pub(in crate::engine) fn condition(
-        self,
-        aws: bool,
-    ) -> Option<(ConditionStatus, Reason, &'static str)> {
-        match self {
-            Self::Untried | Self::RefusedOnce { accepted: false } => None,
-            Self::Rejected if aws => Some((
-                ConditionStatus::True,
-                Reason::UnsignedHeadersRejected,
-                "AWS rejects x-amz-* headers that were not signed",
-            )),
-            Self::Rejected => Some((
-                ConditionStatus::True,
-                Reason::UnsignedHeadersRejected,
-                "the store rejected an x-amz-* header that was not signed",
-            )),
-            Self::Accepted | Self::RefusedOnce { accepted: true } => Some((
-                ConditionStatus::False,
-                Reason::UnsignedHeadersAccepted,
-                "the store took a request with an x-amz-* header that was not signed: whoever holds a PUT URL could turn \
-                 the upload into a copy of any object that the signer reads, so no PUT is signed unless scope is Request \
-                 or unsignedHeaders is Accept",
-            )),
-            Self::Unclear => Some((
-                ConditionStatus::Unknown,
-                Reason::UnsignedHeadersUnknown,
-                "it could not be found out whether the store rejects x-amz-* headers that were not signed; no PUT is signed \
-                 before that, unless scope is Request or unsignedHeaders is Accept",
-            )),
+    /// Takes up the answers of a probe; `None` if it was not made.
+    pub(in crate::engine) fn complete_probe(
+        &mut self,
+        results: Option<&[S3Result]>,
+        now: Timestamp,
+    ) -> ProbeOutcome {
+        let under_way = self.probing.under_way.take();
+        let (
+            Some(UnderWay {
+                slot, turn, offset, ..
+            }),
+            Some(results),
+        ) = (under_way, results)
+        else {
+            return ProbeOutcome::Unchanged;
+        };
+        let Some(plain) = results.first() else {
+            return ProbeOutcome::Unchanged;
+        };
+        if turn != self.probing.turn {
+            return ProbeOutcome::Unchanged;
         }
-    }
-
-    /// Whether a PUT may be signed.
-    pub(super) fn put_leave(self, compiled: &StoreConfig, narrowed: bool, store: &str) -> PutLeave {
-        if compiled.unsigned_headers == UnsignedHeaders::Accept
-            || (narrowed && compiled.scope == SessionScope::Request)
+        let answered = self.probing.answered;
+        let probed = self.version(slot).unwrap_or(&self.active);
+        let moved = slot == Slot::Candidate && probed.moved_from(&self.active);
+        // The endpoint that answered is that of both versions, unless the candidate has another one.
+        let endpoint = if moved { Slot::Candidate } else { Slot::Active };
+        let Some(config) = probed.config().cloned() else {
+            return ProbeOutcome::Unchanged;
+        };
+        if let Ok(answer) = plain {
+            match (answer.skew, &mut self.candidate) {
+                (Some(skew), Some(candidate)) if moved => {
+                    candidate.version.skew.replace_store(skew);
+                }
+                (Some(skew), _) => self.store_clock_read(skew, now),
+                (None, _) => {}
+            }
+            self.probing.answered |= !moved;
+        }
+        let counted = self.probing.inconclusive.counts(plain);
+        let mut verdict = probe_verdict::verdict(&counted, &config, moved, offset);
+        if verdict == ProbeVerdict::SignedByWrongClock {
+            // The second measure of another clock counts, and the third probe is signed by it.
+            self.probing.redated += 1;
+            if self.probing.redated <= 2 {
+                return ProbeOutcome::Unchanged;
+            }
+            verdict = ProbeVerdict::Inconclusive(
+                Reason::ClockSkewed,
+                format!("the operator cannot follow the clock of {}", config.host()),
+            );
+        }
+        self.probing.redated = 0;
+        if let ([plain, with_header], Some(version)) = (results, self.version_mut(endpoint)) {
+            version.unsigned = version.unsigned.after(plain, with_header);
+        }
+        let never_answered = matches!(verdict, ProbeVerdict::Inconclusive(..)) && !answered;
+        if slot == Slot::Candidate
+            && (verdict == ProbeVerdict::Accepted
+                || never_answered
+                || self.active_is_no_better(&verdict, now))
         {
-            return PutLeave::Authorized;
+            return self.adopt(Some(verdict), now);
         }
-        match self {
-            Self::Rejected => PutLeave::Authorized,
-            Self::Untried | Self::RefusedOnce { accepted: false } => PutLeave::Wait,
-            Self::Accepted | Self::RefusedOnce { accepted: true } => PutLeave::Refused(
-                Reason::UnsignedHeadersAccepted,
-                format!(
-                    "the ClusterObjectStore \"{store}\" accepts x-amz-* headers that were not signed, so whoever holds a \
-                     PUT URL could turn the upload into a copy of any object that the signer reads: an admin sets scope: \
-                     Request on the store's role, or unsignedHeaders: Accept"
-                ),
-            ),
-            Self::Unclear => PutLeave::Refused(
-                Reason::UnsignedHeadersUnknown,
-                format!(
-                    "it could not be found out whether the ClusterObjectStore \"{store}\" rejects x-amz-* headers that were \
-                     not signed, which a PUT URL relies on: let the operator reach the store; or an admin sets scope: \
-                     Request on the store's role, or unsignedHeaders: Accept"
-                ),
-            ),
+        self.record(slot, verdict, now);
+        ProbeOutcome::Unchanged
+    }
+
+    /// The active endpoint answered, to whatever request, and its clock showed this.
+    pub(in crate::engine) fn store_clock_read(&mut self, skew: SignedDuration, now: Timestamp) {
+        self.active.skew.read_store(skew);
+        if self.active.skew.is_unsure() {
+            // One measure that differs is no reason to sign by it; another probe tells.
+            self.active.probe.at = Some(now);
         }
+        self.probing.answered = true;
+        self.probing.clock_read = true;
     }
-}
 
-/// What two answers say by themselves.
-enum Told {
-    /// The store checks the header.
-    Rejected,
-    /// The request with the header was refused, for whatever reason.
-    Refused,
-    /// The header made no difference.
-    Accepted,
-    Nothing,
-}
-
-fn told(plain: &S3Result, with_header: &S3Result) -> Told {
-    let (Ok(plain), Ok(with_header)) = (plain, with_header) else {
-        return Told::Nothing;
-    };
-    if with_header.code == Some(ErrorCode::HeadersNotSigned) {
-        return Told::Rejected;
+    /// What the last probe of the active version said, before the start too.
+    pub(in crate::engine) fn verdict(&self) -> Option<&ProbeVerdict> {
+        let verdict = self.active.probe.verdict.as_ref();
+        verdict.or(self.probing.recovered.as_ref())
     }
-    // Only a store that took the plain signature can tell the two apart.
-    let took = match plain.code {
-        None => (200..300).contains(&plain.status),
-        Some(code) => code == ErrorCode::NoSuchKey,
-    };
-    if !took {
-        return Told::Nothing;
-    }
-    if (plain.status, plain.code) == (with_header.status, with_header.code) {
-        return Told::Accepted;
-    }
-    match with_header.code {
-        // It reckons the header among what should have been signed.
-        Some(ErrorCode::SignatureDoesNotMatch) => Told::Rejected,
-        Some(ErrorCode::Unavailable) => Told::Nothing,
-        _ if matches!(with_header.status, 400 | 403) => Told::Refused,
-        _ => Told::Nothing,
-    }
-}
 
-#[cfg(test)]
-mod tests {
-    //! What two answers tell.
+    /// Records a verdict, and when to probe again.
+    fn record(&mut self, slot: Slot, verdict: ProbeVerdict, now: Timestamp) {
+        let watch = self.watch();
+        self.probing.clock_read |= slot == Slot::Active;
+        let uid = self.seen.uid.clone();
+        let Some(Version { probe, .. }) = self.version_mut(slot) else {
+            return;
+        };
+        let pause = if verdict == ProbeVerdict::Accepted {
+            probe.failures = 0;
+            watch
+        } else {
+            probe.failures = probe.failures.saturating_add(1);
+            backoff(probe.failures, &uid)
+        };
+        probe.verdict = Some(verdict);
+        probe.at = Some(later(now, pause));
+    }
 
-    use super::*;
-    use crate::engine::protocol::{S3Response, TransportError};
-
-    fn answer(status: u16, code: Option<ErrorCode>) -> S3Response {
-        S3Response {
-            status,
-            code,
-            region: None,
-            skew: None,
+    /// The pause after a probe that the store accepted: shorter if not all is as it should be.
+    pub(super) fn watch(&self) -> Duration {
+        match self.active.unsigned {
+            UnsignedHeaderCheck::RefusedOnce { accepted: false } => AGAIN,
+            _ if self.active.skew.is_unsure() => AGAIN,
+            UnsignedHeaderCheck::Unclear | UnsignedHeaderCheck::RefusedOnce { accepted: true } => {
+                RECHECK
+            }
+            _ if !self.active.skew.offset().is_zero() => RECHECK,
+            UnsignedHeaderCheck::Untested
+            | UnsignedHeaderCheck::Rejected
+            | UnsignedHeaderCheck::Accepted => WATCH,
         }
-    }
-
-    #[test]
-    fn only_a_store_that_took_the_plain_request_is_said_to_accept() {
-        use ErrorCode::{AccessDenied, HeadersNotSigned, NoSuchBucket, NoSuchKey, Unavailable};
-        let missing = || Ok(answer(404, Some(NoSuchKey)));
-        let denied = || Ok(answer(403, Some(AccessDenied)));
-        let no_bucket = || Ok(answer(404, Some(NoSuchBucket)));
-        for (plain, with_header, known) in [
-            (missing(), missing(), Known::Accepted),
-            (missing(), denied(), Known::RefusedOnce { accepted: false }),
-            (
-                missing(),
-                Ok(answer(400, Some(ErrorCode::Other))),
-                Known::RefusedOnce { accepted: false },
-            ),
-            (
-                missing(),
-                Ok(answer(403, Some(ErrorCode::SignatureDoesNotMatch))),
-                Known::Rejected,
-            ),
-            (
-                denied(),
-                Ok(answer(403, Some(HeadersNotSigned))),
-                Known::Rejected,
-            ),
-            (denied(), denied(), Known::Unclear),
-            (
-                missing(),
-                Ok(answer(503, Some(Unavailable))),
-                Known::Unclear,
-            ),
-            (missing(), Err(TransportError::Timeout), Known::Unclear),
-            (Err(TransportError::Host), missing(), Known::Unclear),
-            (no_bucket(), no_bucket(), Known::Unclear),
-        ] {
-            assert_eq!(Known::Untried.after(&plain, &with_header), known);
-        }
-    }
-
-    #[test]
-    fn an_answer_that_tells_nothing_takes_no_knowledge_away() {
-        let nothing = Err(TransportError::Timeout);
-        for known in [Known::Rejected, Known::Accepted, Known::Unclear] {
-            assert_eq!(known.after(&nothing, &nothing), known);
-        }
-    }
-
-    #[test]
-    fn a_refusal_without_a_reason_counts_the_second_time_in_a_row() {
-        let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
-        let refused = Ok(answer(403, None));
-        let nothing = Err(TransportError::Timeout);
-        for (known, between) in [
-            (Known::Accepted, Known::Accepted),
-            (Known::Untried, Known::Unclear),
-            (Known::Unclear, Known::Unclear),
-        ] {
-            let once = known.after(&missing, &refused);
-            let accepted = known == Known::Accepted;
-            assert_eq!(once, Known::RefusedOnce { accepted });
-            assert_eq!(once.after(&missing, &refused), Known::Rejected);
-            assert_eq!(once.after(&missing, &missing), Known::Accepted);
-            assert_eq!(once.after(&missing, &nothing), between);
-        }
-        assert_eq!(Known::Rejected.after(&missing, &refused), Known::Rejected);
     }
 }

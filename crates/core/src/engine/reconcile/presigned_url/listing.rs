@@ -20,7 +20,7 @@ use crate::engine::reconcile::action::{Action, SlowStep};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::prerequisites::{MOMENT, acquire_slot, credentials};
 use crate::engine::reconcile::presigned_url::store_answered;
-use crate::engine::s3::diagnosis::{Listable, list_trouble};
+use crate::engine::s3::{ListSubject, listing_problem};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::listed::{FoundObjects, ListedKey};
@@ -133,13 +133,13 @@ pub(super) fn completed(
             ctx.now,
         ),
         Err(failure) => {
-            let listable = Listable {
+            let subject = ListSubject {
                 target: &inputs.ask_target,
                 bucket: &inputs.authorized.request.bucket,
                 prefix: &list.prefix,
                 most: most(list, &inputs.authorized.grant),
             };
-            Err(list_trouble(&failure, &listable))
+            Err(listing_problem(&failure, &subject))
         }
     };
     store_answered(ctx, &inputs.store, skew);

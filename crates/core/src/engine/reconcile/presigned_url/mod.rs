@@ -338,7 +338,7 @@ fn forget_inspection(ctx: &mut Ctx<'_>, uid: &str) {
 /// A store answered a resource, and its clock may have been measured.
 fn store_answered(ctx: &mut Ctx<'_>, store: &str, skew: Option<SignedDuration>) {
     if let (Some(skew), Some(known)) = (skew, ctx.cache.stores.get_mut(store)) {
-        known.heard(skew, ctx.now);
+        known.store_clock_read(skew, ctx.now);
         let key = ObjectKey::Store(store.to_owned());
         ctx.queue.by(&key, later(ctx.now, RECOUNT));
     }

@@ -20,14 +20,16 @@ use crate::engine::reconcile::action::{Action, InFlight, SlowStep};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::{listing, verification};
 use crate::engine::scheduler::queue::Priority;
-use crate::engine::store::{HeldCredentials, Need, PutLeave, REFRESH_PAUSE, Supply};
+use crate::engine::store::{
+    CredentialNeed, HeldCredentials, Lease, REFRESH_PAUSE, UploadPermission,
+};
 use crate::issue::listed::FoundObjects;
 use crate::policy::Options;
 use crate::signing::Credentials;
 use crate::time::later;
 
 /// The life that credentials for a listing or a verification must have left.
-pub(super) const MOMENT: Need = Need::of(Duration::from_mins(5));
+pub(super) const MOMENT: CredentialNeed = CredentialNeed::of(Duration::from_mins(5));
 
 /// All that is needed before anything is signed: what signs, and the objects under the prefix if there is one. `living` is
 /// the end of what is issued, if the point is to outlive it. An `Err` is what comes first.
@@ -38,7 +40,7 @@ pub(super) fn obtain(
     living: Option<Timestamp>,
 ) -> Result<(Box<HeldCredentials>, Option<Arc<FoundObjects>>), Action> {
     let found = listing::obtain(ctx, uid, inputs)?;
-    let need = Need {
+    let need = CredentialNeed {
         life: inputs.authorized.asked().effective(),
         living,
     };
@@ -66,13 +68,13 @@ fn permission_to_upload(
     if !matches!(inputs.authorized.grant.options, Options::Put(_)) {
         return Ok(());
     }
-    match store.put_leave(inputs.session.is_some(), ctx.now) {
-        PutLeave::Authorized => Ok(()),
-        PutLeave::Wait => {
+    match store.upload_permission(inputs.session.is_some(), ctx.now) {
+        UploadPermission::Allowed => Ok(()),
+        UploadPermission::Wait => {
             store.waiting.insert(uid.into());
             Err(Action::AwaitStore)
         }
-        PutLeave::Refused(reason, message) => {
+        UploadPermission::Refused(reason, message) => {
             store.waiting.insert(uid.into());
             let problem = Problem {
                 needs_human: reason == Reason::UnsignedHeadersAccepted,
@@ -90,7 +92,7 @@ pub(super) fn credentials(
     uid: &str,
     inputs: &SigningInputs,
     session: Option<&Session>,
-    need: Need,
+    need: CredentialNeed,
 ) -> Result<Box<HeldCredentials>, Action> {
     let now = ctx.now;
     // A store that is gone was evaluated before. Its deletion makes a new plan.
@@ -99,20 +101,25 @@ pub(super) fn credentials(
         .stores
         .get_mut(&inputs.store)
         .ok_or(Action::AwaitStore)?;
-    match store.supply(uid, need, session, now) {
-        Supply::Ready(held) => Ok(held),
-        Supply::Fetch(source) => {
+    match store.lease(uid, need, session, now) {
+        Lease::Ready(held) => Ok(held),
+        Lease::Fetch(source) => {
             let session = session.cloned().ok_or(Action::AwaitStore)?;
             let fetch = SlowStep::FetchSession(source, Box::new(session));
             Err(Action::AcquireSlot(Box::new(fetch)))
         }
-        Supply::Fetching => {
+        Lease::Wait => {
             store.waiting.insert(uid.into());
             Err(Action::AwaitStore)
         }
-        Supply::Failed(failure, again) => {
+        Lease::Failed(failure, again) => {
             // The answer to the store's next fetch ends the wait. If it plans none, having just fetched, it is asked again.
-            let again = again.or_else(|| store.wake().is_none().then(|| later(now, REFRESH_PAUSE)));
+            let again = again.or_else(|| {
+                store
+                    .next_fetch_at()
+                    .is_none()
+                    .then(|| later(now, REFRESH_PAUSE))
+            });
             store.waiting.insert(uid.into());
             let problem = Problem {
                 reason: failure.reason,
@@ -177,7 +184,7 @@ pub(super) fn acquire_slot(
         }
         SlowStep::FetchSession(source, session) => {
             if let Some(known) = ctx.cache.stores.get_mut(&store) {
-                known.session_begun(&session, ctx.now);
+                known.begin_session_fetch(&session, ctx.now);
             }
             let step = Step::FetchCredentials {
                 store: store.clone(),
@@ -206,7 +213,7 @@ pub(super) fn session_fetched(
         ctx.observations.push(Observation::Failed(failure.reason));
     }
     if let Some(store) = ctx.cache.stores.get_mut(store) {
-        let waited = store.session_fetched(session, source, result, ctx.now);
+        let waited = store.complete_session_fetch(session, source, result, ctx.now);
         ctx.wake(waited);
     }
 }

@@ -287,10 +287,7 @@ fn conditions(
 }
 
 /// Of what is issued, where that was tried, and what came of it.
-type Proven<'a> = (
-    Option<String>,
-    Option<&'a crate::engine::s3::diagnosis::Verdict>,
-);
+type Proven<'a> = (Option<String>, Option<&'a crate::engine::s3::ObjectVerdict>);
 
 /// What `Verified` speaks of and what it says: the hash of what is issued, where that was tried, and what came of it; no
 /// verdict where the status told it before. A try that kept something from being issued has no hash.

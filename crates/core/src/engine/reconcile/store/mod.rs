@@ -23,7 +23,7 @@ use crate::engine::protocol::{
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{Looked, Store, Updated};
+use crate::engine::store::{ProbeOutcome, SpecUpdate, Store};
 use crate::policy::Bucket;
 use crate::signing::Credentials;
 
@@ -53,13 +53,13 @@ fn put_store(ctx: &mut Ctx<'_>, seen: StoreSeen) -> Vec<ObjectKey> {
             return Vec::new();
         }
         Some(known) => match known.update(seen, now) {
-            Updated::Same | Updated::OnTrial => return vec![key],
-            Updated::Changed => {}
+            SpecUpdate::Same | SpecUpdate::OnTrial => return vec![key],
+            SpecUpdate::Changed => {}
         },
         None => {
             let mut store = Store::new(seen);
             if let Some(skew) = ctx.clock.api_clock {
-                store.clocks.read_api(skew);
+                store.api_clock_read(skew);
             }
             ctx.cache.stores.insert(name.clone(), store);
         }
@@ -93,9 +93,9 @@ pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -
         concerned.extend(ctx.cache.resources.keys().cloned().map(ObjectKey::Resource));
     }
     for (name, store) in &mut ctx.cache.stores {
-        let before = store.clocks.condition();
-        store.clocks.read_api(skew);
-        if store.clocks.condition() == before {
+        let before = store.clock_skew().condition();
+        store.api_clock_read(skew);
+        if store.clock_skew().condition() == before {
             continue;
         }
         concerned.push(ObjectKey::Store(name.clone()));
@@ -118,7 +118,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return Action::Idle;
     };
-    if let Some(source) = store.fetch_now(now) {
+    if let Some(source) = store.begin_fetch(now) {
         return Action::Start(
             Step::FetchCredentials {
                 store: name.to_owned(),
@@ -136,7 +136,11 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     }
     sign_again_if_clock_moved(ctx, name);
     if let Some(store) = ctx.cache.stores.get(name) {
-        for at in store.wake().into_iter().chain(store.look_at(now)) {
+        for at in store
+            .next_fetch_at()
+            .into_iter()
+            .chain(store.next_probe_at(now))
+        {
             ctx.requeue.at(at);
         }
     }
@@ -179,7 +183,7 @@ pub(in crate::engine) fn completed(
 
 fn not_fetched(ctx: &mut Ctx<'_>, name: &str) {
     if let Some(store) = ctx.cache.stores.get_mut(name) {
-        store.not_fetched();
+        store.fetch_not_run();
     }
 }
 
@@ -188,20 +192,20 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
     let now = ctx.now;
     // A second one where a change was on trial and what is in use is due as well; what cannot be signed is no step.
     for _ in 0..3 {
-        if !ctx.cache.stores.get(name)?.look_due(now) {
+        if !ctx.cache.stores.get(name)?.probe_due(now) {
             return None;
         }
         let mut bucket = bucket_to_probe(ctx, name, true);
-        if bucket.is_none() && ctx.cache.stores.get(name)?.has_passed_any() {
+        if bucket.is_none() && ctx.cache.stores.get(name)?.has_inconclusive_buckets() {
             bucket = bucket_to_probe(ctx, name, false);
         }
         let store = ctx.cache.stores.get_mut(name)?;
         let Some(bucket) = bucket else {
-            let looked = store.nobody_to_try_for(now);
+            let looked = store.adopt_untested(now);
             version_adopted(ctx, name, looked);
             return None;
         };
-        if let Some((asks, ca_bundle)) = store.begin_look(&bucket, now) {
+        if let Some((asks, ca_bundle)) = store.begin_probe(&bucket, now) {
             let step = Step::SendRequests {
                 store: name.to_owned(),
                 asks,
@@ -209,7 +213,7 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
             };
             return Some(Action::Start(step, InFlight::Probe));
         }
-        version_adopted(ctx, name, Looked::Nothing);
+        version_adopted(ctx, name, ProbeOutcome::Unchanged);
     }
     None
 }
@@ -221,7 +225,7 @@ fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
     let store = ctx.cache.stores.get(name)?;
     let passed = |record: &Record| {
         let spec = record.seen.spec.as_ref().ok();
-        fresh && spec.is_some_and(|spec| store.has_passed(&spec.bucket, now))
+        fresh && spec.is_some_and(|spec| store.is_inconclusive(&spec.bucket, now))
     };
     let dependents = store.waiting.iter().chain(ctx.cache.of_store(name));
     dependents
@@ -242,20 +246,20 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, asked: Option<&[S3Result]>) {
         return;
     };
     // What one tenant's bucket says is not the store's word while there is another bucket to ask.
-    if store.passes(asked) {
+    if store.should_try_another_bucket(asked) {
         let another = bucket_to_probe(ctx, name, true).is_some();
         if let Some(store) = ctx.cache.stores.get_mut(name) {
             if another {
-                return store.look_elsewhere();
+                return store.probe_another_bucket();
             }
-            store.looked_everywhere();
+            store.all_buckets_probed();
         }
     }
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return;
     };
-    let looked = store.looked(asked, now);
-    if let Some((true, reason, _)) = store.trouble() {
+    let looked = store.complete_probe(asked, now);
+    if let Some((true, reason, _)) = store.problem() {
         ctx.observations.push(Observation::Failed(reason));
     }
     version_adopted(ctx, name, looked);
@@ -271,7 +275,7 @@ fn fetch_completed(ctx: &mut Ctx<'_>, name: &str, result: Result<Credentials, Cr
         return;
     };
     // Only the first fetch since the start asks, where nothing else tells what is in use.
-    let living: BTreeSet<String> = if store.held.is_none() {
+    let living: BTreeSet<String> = if store.credentials().is_none() {
         let records = ctx.cache.of_store(name);
         records
             .filter_map(|uid| issued(ctx.cache.resources.get(uid)?))
@@ -285,10 +289,10 @@ fn fetch_completed(ctx: &mut Ctx<'_>, name: &str, result: Result<Credentials, Cr
         return;
     };
     let others = |hash: &str| living.iter().any(|living| living != hash);
-    let looked = if store.fetched(result, others, now) {
-        Looked::Credentials
+    let looked = if store.complete_fetch(result, others, now) {
+        ProbeOutcome::CredentialsAdopted
     } else {
-        Looked::Nothing
+        ProbeOutcome::Unchanged
     };
     version_adopted(ctx, name, looked);
 }

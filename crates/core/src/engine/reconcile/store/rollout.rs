@@ -8,7 +8,7 @@ use super::dependents;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::{ObjectKey, Uid};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{Looked, Store};
+use crate::engine::store::{ProbeOutcome, Store};
 use crate::time::later;
 
 /// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to wait.
@@ -33,7 +33,7 @@ fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> 
         .cache
         .stores
         .get(store)
-        .and_then(|s| s.held.as_ref())
+        .and_then(|store| store.credentials())
         .map(|held| held.hash.clone());
     let mut affected: Vec<(Timestamp, Uid)> = ctx
         .cache
@@ -61,7 +61,12 @@ fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> 
 
 /// Signs everything again where the store's clock is not what it was dated by any more: it would die before its end.
 pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
-    if !ctx.cache.stores.get_mut(name).is_some_and(Store::redates) {
+    if !ctx
+        .cache
+        .stores
+        .get_mut(name)
+        .is_some_and(Store::offset_changed)
+    {
         return;
     }
     for uid in schedule_rollout(ctx, name, false) {
@@ -73,15 +78,15 @@ pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
 }
 
 /// Who waited for a look goes on; what a change concerns is signed again in its turn.
-pub(super) fn version_adopted(ctx: &mut Ctx<'_>, name: &str, looked: Looked) {
+pub(super) fn version_adopted(ctx: &mut Ctx<'_>, name: &str, outcome: ProbeOutcome) {
     wake_waiting(ctx, name);
-    let concerned: Vec<ObjectKey> = match looked {
-        Looked::Nothing => Vec::new(),
-        Looked::Credentials => {
+    let concerned: Vec<ObjectKey> = match outcome {
+        ProbeOutcome::Unchanged => Vec::new(),
+        ProbeOutcome::CredentialsAdopted => {
             let keys = schedule_rollout(ctx, name, true);
             keys.into_iter().map(ObjectKey::Resource).collect()
         }
-        Looked::Spec => config_adopted(ctx, name),
+        ProbeOutcome::ConfigAdopted => config_adopted(ctx, name),
     };
     for key in concerned {
         ctx.enqueue(key);

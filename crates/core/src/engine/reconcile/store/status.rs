@@ -18,7 +18,7 @@ use crate::engine::evaluate::reissue::counts;
 use crate::engine::protocol::{ApiError, ObjectKey, ObjectVersion, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{Store, Verdict};
+use crate::engine::store::{ProbeVerdict, Store};
 use crate::issue::without_jitter;
 use crate::policy::format_duration;
 use crate::time::{between, later};
@@ -121,7 +121,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         );
     };
     put(ConditionType::Ready, ready.into(), reason, message);
-    let counted = store.held.is_some();
+    let counted = store.credentials().is_some();
     let (urls, budget) = if counted {
         count(ctx, store)
     } else {
@@ -149,10 +149,9 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         );
     }
     let aws = store
-        .compiled
-        .as_ref()
+        .config()
         .is_ok_and(crate::engine::store::StoreConfig::is_aws);
-    if let Some((status, reason, message)) = store.unsigned.condition(aws) {
+    if let Some((status, reason, message)) = store.unsigned_headers().condition(aws) {
         put(
             ConditionType::UnsignedHeadersRejected,
             status,
@@ -160,12 +159,11 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
             message.to_owned(),
         );
     }
-    if let Some((apart, reason, message)) = store.clocks.condition() {
+    if let Some((apart, reason, message)) = store.clock_skew().condition() {
         put(ConditionType::ClockSkewed, apart.into(), reason, message);
     }
     let end = store
-        .held
-        .as_ref()
+        .credentials()
         .and_then(|held| held.credentials.expires_at);
     // A new session of the same role is no news while the one that was told still lives.
     let recorded = old
@@ -175,6 +173,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         observed_generation: generation,
         conditions,
         credentials_expire_at: recorded.or(end),
+        credentials_rejected: store.credentials_rejected(now).then_some(true),
         urls: if counted { Some(urls) } else { old.urls },
         absence_budget: if counted {
             budget.map(rounded)
@@ -220,34 +219,30 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
 
 /// What Ready says; `None` where nothing was fetched yet and what the status says stands.
 fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
-    if let Err(why) = &store.compiled {
-        return Some((false, Reason::StoreInvalid, why.clone()));
+    if let Err(why) = store.config() {
+        return Some((false, Reason::StoreInvalid, why.to_owned()));
     }
-    if let Some((of_change, reason, why)) = store.trouble() {
-        let lives = store
-            .held
-            .as_ref()
-            .is_some_and(|held| held.credentials.expires_at.is_none_or(|end| now < end));
-        let and = match (of_change, lives) {
+    if let Some((of_change, reason, why)) = store.problem() {
+        let and = match (of_change, store.has_living_credentials(now)) {
             (true, true) => "; what was used before the change is still used",
             (false, true) => "; the credentials that were fetched before are still used",
             (_, false) => "",
         };
         return Some((false, reason, format!("{why}{and}")));
     }
-    store.held.as_ref()?;
+    store.credentials()?;
     let old = store.seen.status.conditions.iter().find(|condition| {
         condition.type_ == ConditionType::Ready.as_str()
             && condition.observed_generation == Some(store.seen.generation)
     });
     let message = match store.verdict() {
-        Some(Verdict::Works) => "the store took a signature of the credentials".to_owned(),
-        Some(Verdict::Rejected(reason, why)) => return Some((false, *reason, why.clone())),
-        Some(Verdict::TransportError(_, why)) => format!(
+        Some(ProbeVerdict::Accepted) => "the store took a signature of the credentials".to_owned(),
+        Some(ProbeVerdict::Rejected(reason, why)) => return Some((false, *reason, why.clone())),
+        Some(ProbeVerdict::Inconclusive(_, why)) => format!(
             "credentials are at hand, and could not be tried: {why}; a signature needs no answer, so URLs are issued"
         ),
         // Not tried since the start.
-        Some(Verdict::Misdated) | None => {
+        Some(ProbeVerdict::SignedByWrongClock) | None => {
             let recorded =
                 |condition: &&Condition| condition.reason == Reason::CredentialsReady.as_str();
             old.filter(recorded).map_or_else(

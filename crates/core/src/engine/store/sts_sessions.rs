@@ -1,15 +1,20 @@
-//! Sessions that are narrowed by a policy: one for each name and policy, shared by all that ask for just that.
+//! Sessions that a policy narrows: one for each name and policy, shared by all that ask for just that.
 //!
-//! What holds here: the cache is bounded and lets go of what was used longest ago. One fetch of a session is under way at a
-//! time, carried by the resource that needs it. A session that is refused troubles nobody else; an STS that is down is
-//! asked by one at a time, with growing pauses. What worked last is used until it ends.
+//! What holds here:
+//! - the cache is bounded and drops the session that was used longest ago;
+//! - one fetch of a session is under way at a time, made by the resource that needs it;
+//! - a session that is refused affects nobody else; an STS that is down is asked by one resource at a time,
+//!   with growing pauses;
+//! - the last session that worked is used until it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{HeldCredentials, Need, RECHECK, REFRESH_PAUSE, USELESS, ended, shifted};
+use super::{
+    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, ended, shifted,
+};
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
 use crate::engine::protocol::{Session, Uid};
@@ -17,11 +22,11 @@ use crate::issue::backoff;
 use crate::time::{between, later};
 
 /// Sessions that are kept.
-const MOST: usize = 4096;
+const MAX_SESSIONS: usize = 4096;
 
 /// The sessions of one store.
 #[derive(Debug, Default)]
-pub(super) struct Sessions {
+pub(super) struct StsSessions {
     known: BTreeMap<Session, Entry>,
     /// Which session was used when, oldest first.
     by_use: BTreeMap<u64, Session>,
@@ -50,31 +55,32 @@ struct Entry {
 
 /// What a session can give now.
 #[derive(Debug)]
-pub(super) enum Given {
+pub(super) enum SessionLease {
     Ready(Box<HeldCredentials>),
     /// The one that asks fetches it.
     Fetch,
-    /// Another fetches it; who waits is looked at after that.
-    Fetching,
+    /// Another resource fetches it; those that wait are requeued after that.
+    Wait,
     /// Nothing before this time.
     Failed(CredentialsError, Timestamp),
 }
 
-impl Sessions {
-    /// The session for a life that is wanted now. It changes nothing but who waits: a fetch begins with [`Self::begin`].
-    pub(super) fn supply(
+impl StsSessions {
+    /// The session for a life that is wanted now. It changes nothing but who waits: a fetch begins with
+    /// [`Self::begin`].
+    pub(super) fn lease(
         &mut self,
         uid: &str,
         session: &Session,
-        need: Need,
+        need: CredentialNeed,
         now: Timestamp,
-    ) -> Given {
+    ) -> SessionLease {
         self.touch(session);
         let retry_at = self.retry_at.filter(|at| *at > now);
         let probing = self.failures > 0 && self.under_way > 0;
         let skew = self.skew;
         let Some(entry) = self.known.get_mut(session) else {
-            return Given::Fetching;
+            return SessionLease::Wait;
         };
         let recently = entry
             .fetched_at
@@ -88,32 +94,32 @@ impl Sessions {
             let length = held.session_length.unwrap_or(left);
             let gains = end.is_some_and(|end| need.gains(end, length, now));
             let may_fetch = blocked.is_none() && retry_at.is_none() && !probing && !entry.fetching;
-            // A fetch of another that is under way is waited for only where there is nothing else.
-            let serves = end.is_none_or(|end| need.is_served_by(end));
+            // The fetch of another resource is waited for only if there is nothing else.
+            let serves = end.is_none_or(|end| need.outlives_living(end));
             let failing = blocked.is_some() || self.failures > 0;
-            if left >= USELESS && !(gains && !recently && may_fetch) && (serves || !failing) {
-                return Given::Ready(Box::new(held.clone()));
+            if left >= MIN_REMAINING && !(gains && !recently && may_fetch) && (serves || !failing) {
+                return SessionLease::Ready(Box::new(held.clone()));
             }
         }
         if entry.fetching {
             entry.waiting.insert(uid.into());
-            return Given::Fetching;
+            return SessionLease::Wait;
         }
         if let Some((failure, until)) = blocked {
-            return Given::Failed(failure.clone(), *until);
+            return SessionLease::Failed(failure.clone(), *until);
         }
         if let (Some(at), Some(failure)) = (retry_at, &self.down) {
-            return Given::Failed(failure.clone(), at);
+            return SessionLease::Failed(failure.clone(), at);
         }
         if recently && entry.held.is_some() {
             let again = entry.fetched_at.map_or(now, |at| later(at, REFRESH_PAUSE));
-            return Given::Failed(self.down.clone().unwrap_or_else(ended), again);
+            return SessionLease::Failed(self.down.clone().unwrap_or_else(ended), again);
         }
         if probing {
             self.waiting.insert(uid.into());
-            return Given::Fetching;
+            return SessionLease::Wait;
         }
-        Given::Fetch
+        SessionLease::Fetch
     }
 
     /// A fetch begins.
@@ -188,7 +194,7 @@ impl Sessions {
             self.by_use.remove(&entry.used);
             entry.used = self.uses;
         } else {
-            if self.known.len() >= MOST {
+            if self.known.len() >= MAX_SESSIONS {
                 self.drop_oldest();
             }
             let entry = Entry {
@@ -220,7 +226,7 @@ mod tests {
     use super::*;
     use crate::signing::Credentials;
 
-    const NEED: Need = Need::of(Duration::from_hours(12));
+    const NEED: CredentialNeed = CredentialNeed::of(Duration::from_hours(12));
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -256,32 +262,35 @@ mod tests {
 
     #[test]
     fn one_fetch_serves_all_that_ask_for_the_same() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let one = session("one");
         assert!(matches!(
-            sessions.supply("a", &one, NEED, at(0)),
-            Given::Fetch
+            sessions.lease("a", &one, NEED, at(0)),
+            SessionLease::Fetch
         ));
         sessions.begin(&one, at(0));
         assert!(matches!(
-            sessions.supply("b", &one, NEED, at(0)),
-            Given::Fetching
+            sessions.lease("b", &one, NEED, at(0)),
+            SessionLease::Wait
         ));
         let waited = sessions.fetched(&one, Some(Ok(held(3600))), "s", at(1));
         assert_eq!(waited, BTreeSet::from(["b".into()]));
         assert!(matches!(
-            sessions.supply("b", &one, NEED, at(1)),
-            Given::Ready(_)
+            sessions.lease("b", &one, NEED, at(1)),
+            SessionLease::Ready(_)
         ));
         assert!(
-            matches!(sessions.supply("b", &one, NEED, at(1700)), Given::Fetch),
+            matches!(
+                sessions.lease("b", &one, NEED, at(1700)),
+                SessionLease::Fetch
+            ),
             "a quarter is gained"
         );
     }
 
     #[test]
     fn one_session_that_is_refused_blocks_no_other() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let (bad, good) = (session("bad"), session("good"));
         sessions.begin(&bad, at(0));
         let refused = CredentialsError {
@@ -290,23 +299,26 @@ mod tests {
         };
         sessions.fetched(&bad, Some(Err(refused)), "s", at(0));
         assert!(matches!(
-            sessions.supply("a", &bad, NEED, at(1)),
-            Given::Failed(..)
+            sessions.lease("a", &bad, NEED, at(1)),
+            SessionLease::Failed(..)
         ));
         assert!(matches!(
-            sessions.supply("b", &good, NEED, at(1)),
-            Given::Fetch
+            sessions.lease("b", &good, NEED, at(1)),
+            SessionLease::Fetch
         ));
     }
 
     #[test]
     fn an_sts_that_is_down_is_asked_by_one_at_a_time_with_growing_pauses() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let mut asked = 0;
         for second in 0..3600 {
             for who in 0..20 {
                 let one = session(&format!("one-{who}"));
-                if matches!(sessions.supply("a", &one, NEED, at(second)), Given::Fetch) {
+                if matches!(
+                    sessions.lease("a", &one, NEED, at(second)),
+                    SessionLease::Fetch
+                ) {
                     asked += 1;
                     sessions.begin(&one, at(second));
                     sessions.fetched(&one, Some(Err(down())), "s", at(second));
@@ -318,67 +330,67 @@ mod tests {
 
     #[test]
     fn what_worked_is_used_while_the_sts_is_down() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let one = session("one");
         sessions.begin(&one, at(0));
         sessions.fetched(&one, Some(Ok(held(3600))), "s", at(0));
         sessions.begin(&one, at(1700));
         sessions.fetched(&one, Some(Err(down())), "s", at(1700));
         assert!(matches!(
-            sessions.supply("a", &one, NEED, at(1701)),
-            Given::Ready(_)
+            sessions.lease("a", &one, NEED, at(1701)),
+            SessionLease::Ready(_)
         ));
         assert!(matches!(
-            sessions.supply("a", &one, NEED, at(3570)),
-            Given::Fetch
+            sessions.lease("a", &one, NEED, at(3570)),
+            SessionLease::Fetch
         ));
     }
 
     #[test]
     fn while_the_sts_is_down_what_lives_is_not_signed_again_for_the_same_end() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let one = session("one");
         sessions.begin(&one, at(0));
         sessions.fetched(&one, Some(Ok(held(3600))), "s", at(0));
-        let outlive = Need {
+        let outlive = CredentialNeed {
             living: Some(at(3600)),
             ..NEED
         };
         // Less than a quarter is over, and a new session would still give a later end.
-        let early = sessions.supply("a", &one, outlive, at(800));
-        assert!(matches!(early, Given::Fetch));
+        let early = sessions.lease("a", &one, outlive, at(800));
+        assert!(matches!(early, SessionLease::Fetch));
         sessions.begin(&one, at(1200));
         sessions.fetched(&one, Some(Err(down())), "s", at(1200));
         for second in [1201, 1210, 1259] {
-            let given = sessions.supply("a", &one, outlive, at(second));
-            let Given::Failed(failure, again) = given else {
+            let given = sessions.lease("a", &one, outlive, at(second));
+            let SessionLease::Failed(failure, again) = given else {
                 panic!("{given:?} after {second} s");
             };
             assert_eq!(failure.reason, Reason::CredentialsUnavailable);
             assert!(again > at(second));
         }
-        let again = sessions.supply("a", &one, outlive, at(1261));
-        assert!(matches!(again, Given::Fetch));
+        let again = sessions.lease("a", &one, outlive, at(1261));
+        assert!(matches!(again, SessionLease::Fetch));
         assert!(matches!(
-            sessions.supply("new", &one, NEED, at(1201)),
-            Given::Ready(_)
+            sessions.lease("new", &one, NEED, at(1201)),
+            SessionLease::Ready(_)
         ));
     }
 
     #[test]
     fn the_cache_is_bounded_and_lets_go_of_the_oldest() {
-        let mut sessions = Sessions::default();
+        let mut sessions = StsSessions::default();
         let first = session("first");
         sessions.begin(&first, at(0));
         sessions.fetched(&first, Some(Ok(held(3600))), "s", at(0));
-        for who in 0..MOST {
-            sessions.supply("a", &session(&format!("{who}")), NEED, at(1));
+        for who in 0..MAX_SESSIONS {
+            sessions.lease("a", &session(&format!("{who}")), NEED, at(1));
         }
-        assert_eq!(sessions.known.len(), MOST);
-        assert_eq!(sessions.by_use.len(), MOST);
+        assert_eq!(sessions.known.len(), MAX_SESSIONS);
+        assert_eq!(sessions.by_use.len(), MAX_SESSIONS);
         assert!(matches!(
-            sessions.supply("a", &first, NEED, at(1)),
-            Given::Fetch
+            sessions.lease("a", &first, NEED, at(1)),
+            SessionLease::Fetch
         ));
     }
 }

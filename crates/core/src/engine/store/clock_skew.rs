@@ -1,7 +1,9 @@
 //! How far the clocks of a store and of the API server are from the operator's: promise 14.
 //!
-//! What holds here: all times of the engine are the operator's; only what is signed, and the end of a session, is counted
-//! in the store's. A difference of 15 s and less is none; one of more than 5 minutes signs nothing.
+//! What holds here:
+//! - all times of the engine are the operator's; only the date of a signature and the end of a session are
+//!   the store's;
+//! - clocks that differ by 15 s or less agree; if they differ by more than 5 minutes, nothing is signed.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,16 +17,17 @@ const TOO_FAR: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is known of the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine) struct Clocks {
+pub(in crate::engine) struct ClockSkew {
     /// The store's less the operator's.
     store: Option<SignedDuration>,
-    /// A measure that differs from it, until another one agrees: the nodes of one store may have clocks of their own.
+    /// A measure that differs from it, until another one agrees: the nodes of one store may have clocks of
+    /// their own.
     unsure: Option<SignedDuration>,
     /// The API server's less the operator's.
     api: Option<SignedDuration>,
 }
 
-impl Clocks {
+impl ClockSkew {
     /// The store's clock was read.
     pub(super) fn read_store(&mut self, skew: SignedDuration) {
         let skew = whole(skew);
@@ -49,10 +52,24 @@ impl Clocks {
         self.api = Some(whole(skew));
     }
 
-    /// Another endpoint is in use, whose clock showed this.
-    pub(super) fn moved(&mut self, skew: Option<SignedDuration>) {
-        self.store = skew.map(whole);
+    /// What is known before another endpoint answers: the API server's clock is the same.
+    pub(super) const fn of_another_endpoint(self) -> Self {
+        Self {
+            store: None,
+            unsure: None,
+            api: self.api,
+        }
+    }
+
+    /// The clock of an endpoint on trial was read: its last word counts.
+    pub(super) fn replace_store(&mut self, skew: SignedDuration) {
+        self.store = Some(whole(skew));
         self.unsure = None;
+    }
+
+    /// The store's clock less the operator's, if the store told.
+    pub(super) const fn store(&self) -> Option<SignedDuration> {
+        self.store
     }
 
     /// The operator's clock was stepped: what was measured against it says nothing any more.
@@ -60,14 +77,14 @@ impl Clocks {
         *self = Self::default();
     }
 
-    /// The store's clock less the operator's, as far as it is known: where the store never told, the API server's word
-    /// is taken.
+    /// The store's clock less the operator's, as far as it is known: if the store never told, the API
+    /// server's word is taken.
     pub(super) fn measured(&self) -> SignedDuration {
         self.store.or(self.api).unwrap_or_default()
     }
 
     /// What is added to the operator's time for what the store checks.
-    pub(in crate::engine) fn correction(&self) -> SignedDuration {
+    pub(in crate::engine) fn offset(&self) -> SignedDuration {
         let measured = self.measured();
         if measured.abs() > AGREES {
             measured
@@ -76,28 +93,29 @@ impl Clocks {
         }
     }
 
-    /// Why nothing is signed, where the clocks are too far apart.
-    pub(super) fn stop(&self) -> Option<CredentialsError> {
+    /// Why nothing is signed, if the clocks are too far apart.
+    pub(super) fn too_far_apart(&self) -> Option<CredentialsError> {
         (self.measured().abs() > TOO_FAR).then(|| CredentialsError {
             reason: Reason::ClockSkewed,
             message: format!(
                 "{}; beyond 5m nothing is signed: set the clock of the operator's node or of the store",
-                self.told()
+                self.difference()
             ),
         })
     }
 
-    /// What the condition says: whether the clocks are apart, and the sentence; `None` where nothing was measured.
+    /// What the condition says: whether the clocks are apart, and the sentence; `None` if nothing was
+    /// measured.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
         self.store.or(self.api)?;
         let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
-        if let Some(stop) = self.stop() {
-            return Some((true, stop.reason, stop.message));
+        if let Some(too_far_apart) = self.too_far_apart() {
+            return Some((true, too_far_apart.reason, too_far_apart.message));
         }
         if apart(self.store.or(self.api)) {
             let message = format!(
                 "{}; what is signed is dated by the other clock: set the clock of the operator's node or of the store",
-                self.told()
+                self.difference()
             );
             return Some((true, Reason::ClockSkewed, message));
         }
@@ -112,7 +130,7 @@ impl Clocks {
         Some((false, Reason::ClockAgrees, message))
     }
 
-    fn told(&self) -> String {
+    fn difference(&self) -> String {
         let whose = if self.store.is_some() {
             "the store's"
         } else {
@@ -153,15 +171,15 @@ mod tests {
 
     use super::*;
 
-    fn clocks(store: i64) -> Clocks {
-        let mut clocks = Clocks::default();
+    fn clocks(store: i64) -> ClockSkew {
+        let mut clocks = ClockSkew::default();
         clocks.read_store(SignedDuration::from_secs(store));
         clocks
     }
 
     #[test]
     fn fifteen_seconds_are_no_difference_and_five_minutes_are_too_many() {
-        for (skew, correction, told, stops) in [
+        for (skew, offset, told, too_far) in [
             (0, 0, false, false),
             (15, 0, false, false),
             (-15, 0, false, false),
@@ -171,26 +189,26 @@ mod tests {
             (-301, -301, true, true),
         ] {
             let clocks = clocks(skew);
-            assert_eq!(clocks.correction().as_secs(), correction);
+            assert_eq!(clocks.offset().as_secs(), offset);
             assert_eq!(clocks.condition().map(|(apart, ..)| apart), Some(told));
-            assert_eq!(clocks.stop().is_some(), stops, "{skew}");
+            assert_eq!(clocks.too_far_apart().is_some(), too_far, "{skew}");
         }
     }
 
     #[test]
     fn the_stores_word_counts_before_the_api_servers() {
-        let mut clocks = Clocks::default();
+        let mut clocks = ClockSkew::default();
         assert_eq!(clocks.condition(), None);
         clocks.read_api(SignedDuration::from_secs(-90));
-        assert_eq!(clocks.correction().as_secs(), -90);
+        assert_eq!(clocks.offset().as_secs(), -90);
         let (_, _, message) = clocks.condition().unwrap();
         assert!(message.contains("the API server's clock is about 90s behind"));
         clocks.read_store(SignedDuration::from_secs(3));
-        assert_eq!(clocks.correction().as_secs(), 0);
+        assert_eq!(clocks.offset().as_secs(), 0);
         let (apart, _, message) = clocks.condition().unwrap();
         assert!(apart && message.contains("API server"), "{message}");
         clocks.forget();
-        assert_eq!(clocks.correction().as_secs(), 0);
+        assert_eq!(clocks.offset().as_secs(), 0);
     }
 
     #[test]
@@ -205,12 +223,12 @@ mod tests {
         for _ in 0..5 {
             // Two nodes answer in turn.
             clocks.read_store(SignedDuration::from_secs(100));
-            assert!(clocks.correction().is_zero() && clocks.is_unsure());
+            assert!(clocks.offset().is_zero() && clocks.is_unsure());
             clocks.read_store(SignedDuration::from_secs(2));
-            assert!(clocks.correction().is_zero() && !clocks.is_unsure());
+            assert!(clocks.offset().is_zero() && !clocks.is_unsure());
         }
         clocks.read_store(SignedDuration::from_secs(100));
         clocks.read_store(SignedDuration::from_secs(101));
-        assert_eq!(clocks.correction().as_secs(), 101);
+        assert_eq!(clocks.offset().as_secs(), 101);
     }
 }

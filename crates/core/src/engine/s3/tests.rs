@@ -1,12 +1,16 @@
 //! Each answer and its sentence.
 
-use super::*;
-use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PostOptions, PutOptions};
-use crate::engine::TransportError;
-use crate::engine::protocol::answer;
-use crate::signing::Endpoint;
-use jiff::SignedDuration;
 use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::api::{
+    AddressingStyle, ConditionStatus, GetOptions, IfNoneMatch, PostOptions, PutOptions, Reason,
+};
+use crate::engine::protocol::{ErrorCode, ListError, S3Result, TransportError, answer};
+use crate::policy::{Bucket, Options};
+use crate::signing::{Endpoint, Target};
 
 mod listing;
 
@@ -29,17 +33,17 @@ fn put() -> Options {
     Options::Put(PutOptions::default())
 }
 
-fn on(asked: &S3Result, options: &Options) -> Verdict {
-    let tried = Tried {
+fn on(asked: &S3Result, options: &Options) -> ObjectVerdict {
+    let tried = ObjectSubject {
         target: &target(None, "eu-west-1"),
         bucket: &bucket(),
         key: KEY,
         options,
     };
-    verified(asked, &tried)
+    verify_object(asked, &tried)
 }
 
-fn says(verdict: &Verdict, status: ConditionStatus, reason: Reason, words: &[&str]) {
+fn says(verdict: &ObjectVerdict, status: ConditionStatus, reason: Reason, words: &[&str]) {
     let message = &verdict.message;
     assert_eq!(
         (verdict.status, verdict.reason),
@@ -110,7 +114,7 @@ fn a_refused_download_names_the_right_and_the_object_that_may_be_missing() {
         &[
             "s3:GetObject on arn:aws:s3:::models/llama/weights.bin (",
             "create the object",
-            "s3:ListBucket on arn:aws:s3:::models is",
+            "without s3:ListBucket on arn:aws:s3:::models a store",
             "kms:Decrypt",
         ],
     );
@@ -135,14 +139,14 @@ fn the_partition_of_an_arn_is_the_stores() {
             "arn:aws:s3:::models/",
         ),
     ] {
-        let tried = Tried {
+        let tried = ObjectSubject {
             target: &target(endpoint, region),
             bucket: &bucket(),
             key: KEY,
             options: &get(),
         };
         let denied = Ok(answer(403, Some(ErrorCode::AccessDenied)));
-        contains(&verified(&denied, &tried).message, &[arn]);
+        contains(&verify_object(&denied, &tried).message, &[arn]);
     }
 }
 

@@ -1,10 +1,10 @@
-//! What each answer to a look says of the settings.
+//! What each answer to a probe says of the settings.
 
 use super::*;
 use crate::api::{ClusterObjectStoreSpec, DefaultCredentials, S3Store, StoreCredentials};
-use crate::engine::protocol::answer;
+use crate::engine::protocol::{ErrorCode, TransportError, answer};
 
-fn compiled() -> StoreConfig {
+fn config() -> StoreConfig {
     let s3 = S3Store {
         region: "eu-west-1".to_owned(),
         credentials: StoreCredentials {
@@ -17,11 +17,12 @@ fn compiled() -> StoreConfig {
 }
 
 /// What is said of an answer. Each sentence says who answered, and none holds a URL.
-fn said(asked: &S3Result, moved: bool) -> Verdict {
-    let said = verdict(asked, &compiled(), moved, SignedDuration::ZERO);
-    if let Verdict::Rejected(_, message) | Verdict::TransportError(_, message) = &said {
+fn said(asked: &S3Result, moved: bool) -> ProbeVerdict {
+    let said = verdict(asked, &config(), moved, SignedDuration::ZERO);
+    if let ProbeVerdict::Rejected(_, message) | ProbeVerdict::Inconclusive(_, message) = &said {
         contains(message, "AWS's endpoint of eu-west-1");
-        assert!(!message.contains("://"), "{message}");
+        let hosts = message.replace("https:// instead of http://", "");
+        assert!(!hosts.contains("://"), "{message}");
         assert!(!message.contains("  "), "{message}");
         assert!(!message.ends_with('.'), "{message}");
     }
@@ -34,7 +35,7 @@ fn contains(message: &str, words: &str) {
 
 fn rejected(asked: &S3Result, moved: bool, reason: Reason, words: &str) {
     match said(asked, moved) {
-        Verdict::Rejected(given, message) => {
+        ProbeVerdict::Rejected(given, message) => {
             assert_eq!(given, reason, "{asked:?}");
             contains(&message, words);
         }
@@ -42,9 +43,9 @@ fn rejected(asked: &S3Result, moved: bool, reason: Reason, words: &str) {
     }
 }
 
-fn unreached(asked: &S3Result, moved: bool, reason: Reason) {
+fn inconclusive(asked: &S3Result, moved: bool, reason: Reason) {
     match said(asked, moved) {
-        Verdict::TransportError(given, _) => assert_eq!(given, reason, "{asked:?}"),
+        ProbeVerdict::Inconclusive(given, _) => assert_eq!(given, reason, "{asked:?}"),
         other => panic!("{asked:?}: {other:?}"),
     }
 }
@@ -63,7 +64,7 @@ fn settings_are_rejected_only_where_the_store_says_that_they_cannot_work() {
             (400, Code::Other),
         ] {
             let asked = Ok(answer(status, Some(code)));
-            assert_eq!(said(&asked, moved), Verdict::Works, "{code:?}");
+            assert_eq!(said(&asked, moved), ProbeVerdict::Accepted, "{code:?}");
         }
         for (code, words) in [
             (Code::InvalidAccessKeyId, "access key"),
@@ -82,15 +83,25 @@ fn what_another_endpoint_or_region_does_not_serve_is_rejected_and_what_is_in_use
     let silent = Ok(elsewhere.clone());
     elsewhere.region = Some("us-east-2".to_owned());
     let telling = Ok(elsewhere);
-    rejected(&silent, true, Reason::WrongRegion, "name the region");
-    rejected(&telling, true, Reason::WrongRegion, "is in us-east-2");
-    assert_eq!(said(&silent, false), Verdict::Works);
-    assert_eq!(said(&telling, false), Verdict::Works);
+    rejected(
+        &silent,
+        true,
+        Reason::WrongRegion,
+        "in another region than eu-west-1",
+    );
+    rejected(
+        &telling,
+        true,
+        Reason::WrongRegion,
+        "is in region us-east-2",
+    );
+    assert_eq!(said(&silent, false), ProbeVerdict::Accepted);
+    assert_eq!(said(&telling, false), ProbeVerdict::Accepted);
     // A server of S3 has no object of a name that is made from a hash, and says so by a code.
     for status in [200, 206, 301, 403, 404, 416] {
         let odd = Ok(answer(status, None));
         rejected(&odd, true, Reason::UnexpectedAnswer, "spec.s3.endpoint");
-        assert_eq!(said(&odd, false), Verdict::Works, "{status}");
+        assert_eq!(said(&odd, false), ProbeVerdict::Accepted, "{status}");
     }
 }
 
@@ -105,8 +116,10 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
             ),
             (503, Some(ErrorCode::Unavailable), Reason::StoreUnavailable),
             (500, None, Reason::StoreUnavailable),
+            (500, Some(ErrorCode::Other), Reason::StoreUnavailable),
+            (429, None, Reason::StoreUnavailable),
         ] {
-            unreached(&Ok(answer(status, code)), moved, reason);
+            inconclusive(&Ok(answer(status, code)), moved, reason);
         }
         for (why, reason) in [
             (TransportError::Host, Reason::HostNotFound),
@@ -114,7 +127,7 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
             (TransportError::Tls, Reason::TlsFailed),
             (TransportError::Timeout, Reason::StoreUnavailable),
         ] {
-            unreached(&Err(why), moved, reason);
+            inconclusive(&Err(why), moved, reason);
         }
     }
 }
@@ -122,7 +135,7 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
 #[test]
 fn a_refusal_of_a_signature_with_a_wrong_date_says_nothing_of_the_rest() {
     use ErrorCode as Code;
-    for (code, seconds, misdated) in [
+    for (code, seconds, wrong_clock) in [
         (Code::AccessDenied, 61, true),
         (Code::RequestTimeTooSkewed, -61, true),
         (Code::Other, 61, true),
@@ -130,10 +143,14 @@ fn a_refusal_of_a_signature_with_a_wrong_date_says_nothing_of_the_rest() {
         (Code::NoSuchKey, 3600, false),
         (Code::InvalidAccessKeyId, 3600, false),
     ] {
-        let correction = SignedDuration::from_mins(10);
+        let offset = SignedDuration::from_mins(10);
         let mut answer = answer(403, Some(code));
-        answer.skew = Some(correction + SignedDuration::from_secs(seconds));
-        let said = verdict(&Ok(answer), &compiled(), false, correction);
-        assert_eq!(said == Verdict::Misdated, misdated, "{code:?} {seconds}");
+        answer.skew = Some(offset + SignedDuration::from_secs(seconds));
+        let said = verdict(&Ok(answer), &config(), false, offset);
+        assert_eq!(
+            said == ProbeVerdict::SignedByWrongClock,
+            wrong_clock,
+            "{code:?} {seconds}"
+        );
     }
 }

@@ -5,18 +5,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::ListRequest;
+use crate::engine::protocol::ListRequest;
 use crate::policy::{ListSelection, Prefix};
 use crate::signing::Credentials;
 
-pub(super) fn apply(failure: &ListError, order: &ListRequest) -> Problem {
-    let listable = Listable {
+pub(super) fn apply(failure: &ListError, order: &ListRequest) -> crate::api::Problem {
+    let subject = ListSubject {
         target: &order.target,
         bucket: &order.bucket,
         prefix: &order.wanted.prefix,
         most: order.most,
     };
-    list_trouble(failure, &listable)
+    listing_problem(failure, &subject)
 }
 
 pub(super) fn order() -> ListRequest {

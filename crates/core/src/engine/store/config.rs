@@ -1,6 +1,8 @@
 //! A store's spec, ready to sign with.
 //!
-//! What holds here: a spec is read once, and what cannot be used says which field is wrong. Nothing here is a secret.
+//! What holds here:
+//! - a spec is read once, and a spec that cannot be used says which field is wrong;
+//! - nothing here is a secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use crate::engine::protocol::{CredentialSource, Sts};
 use crate::policy::{Bucket, parse_duration};
 use crate::signing::{Endpoint, EndpointError, Target};
 
-/// The length of a session where the store names none: what every role allows.
+/// The length of a session if the store names none: what every role allows.
 const SESSION_LENGTH: Duration = Duration::from_hours(1);
 
 /// A store's spec, ready to sign with.
@@ -131,7 +133,8 @@ impl StoreConfig {
         })
     }
 
-    /// How a bucket is reached by an endpoint's name, or by the default one; `None` where there is no such endpoint.
+    /// How a bucket is reached by an endpoint's name, or by the default one; `None` if there is no such
+    /// endpoint.
     pub(in crate::engine) fn target(
         &self,
         name: Option<&str>,
@@ -144,14 +147,14 @@ impl StoreConfig {
         Some(Target::resolve(endpoint, &self.region, self.style, bucket))
     }
 
-    /// Whether what is signed by the other form may fail where this one's works: the change is tried first.
+    /// Whether the other config may sign what works although this one does not: a candidate is probed first.
     pub(super) fn moved_from(&self, other: &Self) -> bool {
         self.region != other.region
             || self.default_endpoint != other.default_endpoint
             || self.style != other.style
     }
 
-    /// The credentials' Secret, where they come from one.
+    /// The credentials' Secret, if they come from one.
     pub(super) fn reads_secret(&self, secret: &str) -> bool {
         let source = match &self.source {
             CredentialSource::AssumeRole { base, .. } => base,

@@ -1,0 +1,151 @@
+//! What the condition `Verified` says of an object that was asked for.
+
+use super::messages::{Subject, actions, bucket_arn, clock_hint, describe, object_arn};
+use super::{Diagnosis, diagnose};
+use crate::api::{ConditionStatus, Reason};
+use crate::engine::protocol::S3Result;
+use crate::policy::{Bucket, Options};
+use crate::signing::Target;
+
+/// What was tried: a GET of an object's first byte, for a resource with these options.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct ObjectSubject<'a> {
+    /// Where the request went.
+    pub(in crate::engine) target: &'a Target,
+    /// The bucket.
+    pub(in crate::engine) bucket: &'a Bucket,
+    /// The key of the object. The GET for an upload or a removal asks for another key beside it.
+    pub(in crate::engine) key: &'a str,
+    /// What the resource is for. An upload or a removal itself is not tried.
+    pub(in crate::engine) options: &'a Options,
+}
+
+/// What the condition `Verified` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct ObjectVerdict {
+    /// True: the store gave the object. False: the store refuses. Unknown: only a write would tell, or no
+    /// answer came.
+    pub(in crate::engine) status: ConditionStatus,
+    /// One word why.
+    pub(in crate::engine) reason: Reason,
+    /// The sentence.
+    pub(in crate::engine) message: String,
+}
+
+impl ObjectVerdict {
+    /// Whether `verify: Require` may publish: the GET worked, or nothing that a GET can show speaks against
+    /// it.
+    pub(in crate::engine) fn passes(&self) -> bool {
+        self.status == ConditionStatus::True || self.reason == Reason::NotTried
+    }
+}
+
+/// Says what an answer means for the resource.
+pub(in crate::engine) fn verify_object(
+    result: &S3Result,
+    tried: &ObjectSubject<'_>,
+) -> ObjectVerdict {
+    let &ObjectSubject {
+        target,
+        bucket,
+        key,
+        options,
+    } = tried;
+    let object = format!("{bucket}/{key}");
+    let diagnosis = diagnose(result);
+    match &diagnosis {
+        Diagnosis::Readable { .. }
+        | Diagnosis::NoSuchKey { .. }
+        | Diagnosis::NoSuchVersion { .. }
+        | Diagnosis::AccessDenied { .. }
+        | Diagnosis::Archived { .. }
+            if !matches!(options, Options::Get(_) | Options::Head(_)) =>
+        {
+            not_tried(tried, &object)
+        }
+        Diagnosis::Readable { empty: true, .. } => verdict(
+            ConditionStatus::True,
+            Reason::Works,
+            format!("a GET of {object} was answered; the object is empty"),
+        ),
+        Diagnosis::Readable { empty: false, .. } => verdict(
+            ConditionStatus::True,
+            Reason::Works,
+            format!("a GET of the first byte of {object} was answered"),
+        ),
+        Diagnosis::NoSuchKey { .. } => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store accepts the signature, and there is no object {object}: upload it, or name another"
+            ),
+        ),
+        Diagnosis::NoSuchVersion { .. } => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store accepts the signature, and the object {object} has no version of this ID: fix spec.get.versionId"
+            ),
+        ),
+        Diagnosis::AccessDenied { skew } => {
+            let message = format!(
+                "the store refuses a GET of {object}: give the signer {} on {} (and kms:Decrypt on its key, if KMS \
+                 encrypts the object), or create the object: without s3:ListBucket on {} a store answers the same for a \
+                 missing object{}",
+                actions(options),
+                object_arn(target, bucket, key),
+                bucket_arn(target, bucket),
+                clock_hint(*skew)
+            );
+            verdict(ConditionStatus::False, Reason::AccessDenied, message)
+        }
+        Diagnosis::Archived { .. } => verdict(
+            ConditionStatus::False,
+            Reason::UnexpectedAnswer,
+            format!(
+                "the store accepts the signature, and the object {object} is archived: restore it, and it can be read"
+            ),
+        ),
+        other => {
+            let what = format!("a GET of {object}");
+            let subject = Subject::Request {
+                target,
+                bucket,
+                what: &what,
+            };
+            let (reason, message) = describe(other, &subject);
+            match other {
+                Diagnosis::Unreachable(_) => verdict(
+                    ConditionStatus::Unknown,
+                    reason,
+                    format!("{message}; what was signed was not tried"),
+                ),
+                Diagnosis::Unavailable { .. } => verdict(ConditionStatus::Unknown, reason, message),
+                _ => verdict(ConditionStatus::False, reason, message),
+            }
+        }
+    }
+}
+
+/// An upload or a removal: a GET beside the object only shows that the signature is valid.
+fn not_tried(tried: &ObjectSubject<'_>, object: &str) -> ObjectVerdict {
+    let (deed, outcome) = match tried.options {
+        Options::Delete => ("the removal", "removed"),
+        _ => ("the upload", "uploaded"),
+    };
+    let message = format!(
+        "the store accepts the signature of a GET beside {object}; {deed} itself was not tried, since it would change \
+         something: whether the signer has {} on {} shows when it is {outcome}",
+        actions(tried.options),
+        object_arn(tried.target, tried.bucket, tried.key),
+    );
+    verdict(ConditionStatus::Unknown, Reason::NotTried, message)
+}
+
+const fn verdict(status: ConditionStatus, reason: Reason, message: String) -> ObjectVerdict {
+    ObjectVerdict {
+        status,
+        reason,
+        message,
+    }
+}

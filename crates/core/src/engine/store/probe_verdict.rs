@@ -1,0 +1,167 @@
+//! One probe of a store: a signed GET of a key that does not exist, and what its answer says of the version
+//! that signed it.
+//!
+//! What holds here:
+//! - the key is made from a hash, in a bucket that a dependent may use, so no object of anybody is read;
+//! - a version is rejected only if the answer names the signature, the key, the session or the region, or is
+//!   not S3's; missing rights reject nothing;
+//! - the meaning of the answer and the sentence are those of `s3/`, and a sentence decides nothing.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::HeldCredentials;
+use super::clock_skew::shifted;
+use super::config::StoreConfig;
+use super::unsigned_headers;
+use crate::api::{ClusterObjectStoreStatus, ConditionType, GetOptions, Reason};
+use crate::engine::protocol::{S3Request, S3Result};
+use crate::engine::s3::{Diagnosis, Subject, describe, diagnose};
+use crate::issue::data_hash;
+use crate::policy::{Bucket, Key, Options};
+use crate::signing::{Operation, presign};
+
+/// How long a probe's URL lives, from 30 s before it is made.
+const LIFE: i64 = 300;
+const BACKDATE: i64 = 30;
+/// By how much a signature's date may be off before an answer says nothing of the credentials.
+const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
+
+/// What a probe says of the version that signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum ProbeVerdict {
+    /// The store took the signature.
+    Accepted,
+    /// It can't work.
+    Rejected(Reason, String),
+    /// No answer, or one that says nothing of the version.
+    Inconclusive(Reason, String),
+    /// The clock that dated the signature was wrong: the probe is made again by the right one.
+    SignedByWrongClock,
+}
+
+/// The requests of a probe: a plain one, and the same with a header that is not signed.
+///
+/// # Errors
+/// Why nothing could be signed.
+pub(super) fn requests(
+    config: &StoreConfig,
+    held: &HeldCredentials,
+    bucket: &Bucket,
+    uid: &str,
+    offset: SignedDuration,
+    now: Timestamp,
+) -> Result<Vec<S3Request>, (Reason, String)> {
+    let target = match config.target(None, bucket) {
+        Some(Ok(target)) => target,
+        Some(Err(error)) => return Err((Reason::StoreInvalid, error.to_string())),
+        None => return Ok(Vec::new()),
+    };
+    let name = data_hash([
+        ("store", uid.as_bytes()),
+        ("at", now.as_second().to_string().as_bytes()),
+    ]);
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    let key: String = "presigned-probe-".chars().chain(letters).collect();
+    let key = Key::parse(&key).map_err(|error| (Reason::StoreInvalid, error.to_string()))?;
+    let signed_at = shifted(now, offset - SignedDuration::from_secs(BACKDATE));
+    let left = held
+        .credentials
+        .expires_at
+        .map_or(LIFE, |end| end.as_second() - signed_at.as_second());
+    let expires = Duration::from_secs(u64::try_from(left.clamp(1, LIFE)).unwrap_or(1));
+    let options = Options::Get(GetOptions::default());
+    let operation = Operation {
+        bucket,
+        key: &key,
+        options: &options,
+    };
+    let presigned = presign(&operation, &target, &held.credentials, signed_at, expires)
+        .map_err(|error| (Reason::CredentialsInvalid, error.to_string()))?;
+    let plain = S3Request {
+        url: presigned.url,
+        headers: Vec::new(),
+    };
+    if config.is_aws() {
+        return Ok(vec![plain]);
+    }
+    let (name, value) = unsigned_headers::HEADER;
+    let with_header = S3Request {
+        headers: vec![(name.to_owned(), value.to_owned())],
+        ..plain.clone()
+    };
+    Ok(vec![plain, with_header])
+}
+
+/// Says what the answer to the plain request means. `moved` if another endpoint, region or style is tried;
+/// `offset` is what was added to the operator's time for the signature.
+pub(super) fn verdict(
+    result: &S3Result,
+    config: &StoreConfig,
+    moved: bool,
+    offset: SignedDuration,
+) -> ProbeVerdict {
+    let diagnosis = diagnose(result);
+    let (code, skew) = match result {
+        Ok(answer) => (answer.code, answer.skew),
+        Err(_) => (None, None),
+    };
+    let wrong_clock = skew.is_some_and(|skew| (skew - offset).abs() > MAX_DATE_ERROR);
+    let sentence = || {
+        let host = config.host();
+        let subject = Subject::Store {
+            host: &host,
+            region: &config.region,
+        };
+        describe(&diagnosis, &subject)
+    };
+    match &diagnosis {
+        Diagnosis::AccessDenied { .. }
+        | Diagnosis::ClockSkewed { .. }
+        | Diagnosis::OtherError { .. }
+            if wrong_clock =>
+        {
+            ProbeVerdict::SignedByWrongClock
+        }
+        Diagnosis::SignatureMismatch { .. }
+        | Diagnosis::UnknownAccessKey
+        | Diagnosis::InvalidToken => {
+            ProbeVerdict::Rejected(Reason::CredentialsInvalid, sentence().1)
+        }
+        Diagnosis::ClockSkewed { .. }
+        | Diagnosis::Unavailable { .. }
+        | Diagnosis::Unreachable(_) => {
+            let (reason, why) = sentence();
+            ProbeVerdict::Inconclusive(reason, why)
+        }
+        Diagnosis::WrongRegion { .. } if moved => {
+            let (reason, why) = sentence();
+            ProbeVerdict::Rejected(reason, why)
+        }
+        // A server that answers without S3's errors, or that has an object of every key, is not an S3 server.
+        _ if moved && code.is_none() => {
+            ProbeVerdict::Rejected(Reason::UnexpectedAnswer, sentence().1)
+        }
+        // Rights, objects, buckets: the store accepts the signature.
+        _ => ProbeVerdict::Accepted,
+    }
+}
+
+/// The rejection of credentials that the status tells of this generation. Its sentence is kept as it stands
+/// and decides nothing.
+pub(super) fn recover_rejection(
+    status: &ClusterObjectStoreStatus,
+    generation: i64,
+) -> Option<ProbeVerdict> {
+    let ready = status.conditions.iter().find(|condition| {
+        condition.type_ == ConditionType::Ready.as_str()
+            && condition.observed_generation == Some(generation)
+            && condition.reason == Reason::CredentialsInvalid.as_str()
+    })?;
+    (status.credentials_rejected == Some(true))
+        .then(|| ProbeVerdict::Rejected(Reason::CredentialsInvalid, ready.message.clone()))
+}
+
+#[cfg(test)]
+mod tests;
