@@ -9,7 +9,7 @@ use presigned_core::engine::{Event, TransportError};
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
-use crate::scene::Scene;
+use crate::scene::{NS, Scene};
 
 const HOME: &str = "https://s3.example.test";
 
@@ -246,4 +246,17 @@ fn a_signature_by_a_clock_that_was_fixed_since_is_replaced() {
     let settled = scene.url("dl");
     scene.run(900);
     assert_eq!(scene.url("dl"), settled, "once");
+}
+
+#[test]
+fn the_first_signature_after_hours_without_any_waits_for_the_stores_clock() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene.0.cluster.delete_resource(NS, "dl", now);
+    scene.run(3 * 3600);
+    scene.0.cloud.server(HOME).ahead = -1000;
+    scene.apply("next", |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("next"), (false, "ClockSkewed".to_owned()));
+    assert!(scene.secret("next").is_none(), "no server would take it");
 }

@@ -260,3 +260,60 @@ fn if_the_session_may_do_nothing_else_a_store_that_accepts_unsigned_headers_gets
     assert_eq!(upload(SessionScope::Namespace), refused);
     assert_eq!(upload(SessionScope::Store), refused);
 }
+
+#[test]
+fn a_store_is_watched_though_only_narrowed_sessions_sign() {
+    for scope in [SessionScope::Namespace, SessionScope::Request] {
+        let mut scene = role(scope);
+        scene.apply("dl", |_| {});
+        scene.run(30);
+        // The store's own session ends, and nobody signs with it.
+        scene.run(3 * HOUR);
+        scene.0.cloud.server(HOME).ahead = -200;
+        scene.0.cloud.server(HOME).accepts_unsigned = true;
+        scene.run(2 * HOUR);
+        let told = scene.store_says("ClockSkewed");
+        assert_eq!(told, (True, "ClockSkewed".to_owned()), "{scope:?}");
+        assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
+        let parts = Parts::of(&scene.url("dl")).unwrap();
+        let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+        assert_eq!(parts.start.as_second(), issued_at - 230, "{scope:?}");
+    }
+}
+
+#[test]
+fn what_a_narrowed_session_signs_first_waits_for_the_stores_clock() {
+    let mut scene = role(SessionScope::Request);
+    scene.0.cloud.server(HOME).ahead = 240;
+    scene.0.faults.slow.insert(Kind::S3Request, 5);
+    // It is the first after a long rest, in which the store's own session ended and the clock was stepped.
+    for name in ["first", "second"] {
+        scene.apply(name, |_| {});
+        scene.run(30);
+        let issued_at = scene.status(name).issued_at.unwrap().as_second();
+        let parts = Parts::of(&scene.url(name)).unwrap();
+        assert_eq!(parts.start.as_second(), issued_at + 210, "{name}");
+        scene.0.cluster.delete_resource("team-a", name, scene.0.now);
+        scene.run(2 * HOUR);
+        scene.0.step_clock(60);
+    }
+}
+
+#[test]
+fn what_was_signed_before_the_stores_clock_could_be_read_is_signed_again() {
+    let mut scene = role(SessionScope::Request);
+    scene.0.cloud.server(HOME).ahead = 240;
+    // The store's own session cannot be had for a while; that of the resource can.
+    let own = "store=default".to_owned();
+    let refused = &mut scene.0.cloud.refused;
+    refused.insert(own.clone(), Reason::CredentialsUnavailable);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let url = scene.url("dl");
+    scene.0.cloud.refused.remove(&own);
+    scene.run(900);
+    assert_ne!(scene.url("dl"), url);
+    let parts = Parts::of(&scene.url("dl")).unwrap();
+    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    assert_eq!(parts.start.as_second(), issued_at + 210);
+}

@@ -108,6 +108,10 @@ impl Store {
         match lease {
             Lease::Ready(mut held) => {
                 held.skew = self.offset();
+                if !self.probing.clock_read {
+                    // What is dated before the store's clock was read is dated anew if that clock differs.
+                    self.dated_by = Some(held.skew);
+                }
                 Lease::Ready(held)
             }
             lease => lease,

@@ -24,9 +24,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{ConditionStatus, ConditionType};
+use crate::api::{ConditionStatus, ConditionType, SessionScope};
 use crate::engine::protocol::StoreSeen;
 use crate::engine::protocol::{CredentialSource, Uid};
+use crate::time::later;
 use clock_skew::ClockSkew;
 pub(super) use clock_skew::shifted;
 pub(super) use config::StoreConfig;
@@ -257,11 +258,41 @@ impl Store {
     /// Whether the store's clock is to be read before anything is signed; a probe without an answer is
     /// enough.
     fn needs_measurement(&mut self, now: Timestamp) -> bool {
-        let wait = !self.probing.clock_read && self.active.useful_credentials(now).is_some();
-        if wait {
-            self.active.probe.at = Some(now);
+        // A store that nobody used for hours was not probed: what its clock showed then says nothing of now.
+        let due = self.active.probe.at;
+        if due.is_some_and(|due| later(due, probe::WATCH) <= now) {
+            self.probing.clock_read = false;
         }
-        wait
+        if self.probing.clock_read {
+            return false;
+        }
+        if self.active.useful_credentials(now).is_some() {
+            self.active.probe.at = Some(now);
+            return true;
+        }
+        // A role's narrowed sessions sign without the store's own, and a probe needs the store's own.
+        if self.may_fetch_to_probe(now) {
+            self.active.fetch.want();
+        }
+        self.active.fetch.failure.is_none() && (self.active.fetch.wanted || self.fetching.is_some())
+    }
+
+    /// Whether a probe is due that a fetch of the store's own session would make possible. If a role's sessions
+    /// are narrowed, each signer fetches its own session, and nobody else asks for another of the store's own.
+    pub(super) fn lacks_session_to_probe(&self, now: Timestamp) -> bool {
+        let narrows = self
+            .active
+            .config()
+            .is_some_and(|config| config.scope != SessionScope::Store);
+        let due = self.active.probe.at.is_some_and(|at| at <= now);
+        narrows && due && self.may_fetch_to_probe(now)
+    }
+
+    fn may_fetch_to_probe(&self, now: Timestamp) -> bool {
+        let credentials = self.active.credentials.as_ref();
+        let ended = credentials.is_some_and(|held| !held.is_useful(now));
+        let fetch = &self.active.fetch;
+        ended && fetch.failure.is_none() && !fetch.recently(now)
     }
 
     /// Whether a PUT may be signed.

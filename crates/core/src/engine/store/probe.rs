@@ -23,7 +23,7 @@ use crate::policy::Bucket;
 use crate::time::later;
 
 /// Between two probes of a store with which all is well.
-const WATCH: Duration = Duration::from_hours(1);
+pub(super) const WATCH: Duration = Duration::from_hours(1);
 /// Until the next probe, if one answer alone decides nothing and uploads wait for it.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -299,7 +299,12 @@ impl Store {
 
     /// The active endpoint answered, to whatever request, and its clock showed this.
     pub(in crate::engine) fn store_clock_read(&mut self, skew: SignedDuration, now: Timestamp) {
-        self.active.skew.read_store(skew);
+        if self.probing.clock_read {
+            self.active.skew.read_store(skew);
+        } else {
+            // Nothing is known for sure that this measure could differ from.
+            self.active.skew.replace_store(skew);
+        }
         if self.active.skew.is_unsure() {
             // One measure that differs is no reason to sign by it; another probe tells.
             self.active.probe.at = Some(now);

@@ -115,9 +115,15 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     if ctx.settings.namespaces.is_some() && ctx.cache.of_store(name).next().is_none() {
         return Action::Idle;
     }
+    let known = ctx.cache.stores.get(name);
+    let lacks_session = known.is_some_and(|store| store.lacks_session_to_probe(now))
+        && bucket_to_probe(ctx, name, false).is_some();
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return Action::Idle;
     };
+    if lacks_session {
+        store.request_fetch();
+    }
     if let Some(source) = store.begin_fetch(now) {
         return Action::Start(
             Step::FetchCredentials {
