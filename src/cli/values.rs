@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presigned_core::engine::{DenialGrace, SecretAccess};
-use presigned_core::policy::parse_duration;
+use presigned_core::request::parse_duration;
 
 /// `--secret-access`, in the words of the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::engine::{S3Request, S3Result};
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, SecretUrl, Target, presign};
 use presigned_testkit::S3Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

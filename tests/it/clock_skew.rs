@@ -2,7 +2,7 @@
 //! clock, or stops issuing if the difference is too large. And the absence budget.
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::policy::parse_duration;
+use presigned_core::request::parse_duration;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::FaultyS3Proxy;
 use serde_json::json;

@@ -11,9 +11,8 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Api, Client, ResourceExt as _};
 use presigned_core::api::PresignedUrlSpec;
-use presigned_core::policy::{
-    CompiledPolicy, Decision, IssuanceOptions, Limits, Namespace, PolicySet, Request,
-};
+use presigned_core::policy::{CompiledPolicy, Decision, Namespace, PolicySet};
+use presigned_core::request::{IssuanceOptions, Limits, Request};
 use presigned_testkit::control_plane::documents;
 
 use crate::cluster::{cluster, eventually};

@@ -10,7 +10,7 @@ use std::path::Path;
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 use jiff::SignedDuration;
 use presigned_core::api::PostOptions;
-use presigned_core::policy::Key;
+use presigned_core::request::Key;
 use presigned_core::signing::FormKey;
 
 use crate::support::{curl, http};

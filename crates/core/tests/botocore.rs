@@ -19,7 +19,7 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use cases::{ACCESS_KEY, Case, PLACES, SECRET_KEY, TOKEN, case, printable};
 use presigned_core::api::{AddressingStyle, ContentLengthRange, PostOptions};
-use presigned_core::policy::{Options, Prefix};
+use presigned_core::request::{Options, Prefix};
 use presigned_core::signing::{ExpectedForm, Form, FormKey, FormOperation, check_form, sign_form};
 use proptest::collection::btree_map;
 use proptest::option::of;

@@ -19,7 +19,7 @@ use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption as SdkSse, StorageClass};
 use cases::{ACCESS_KEY, Case, PLACES, SECRET_KEY, TOKEN, case, lower_and_sorted};
 use presigned_core::api::AddressingStyle;
-use presigned_core::policy::Options;
+use presigned_core::request::Options;
 use presigned_core::signing::{ExpectedUrl, check};
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Names and durations: the parsers accept what an independent statement of the rules accepts.
 
-use presigned_core::policy::{Key, Prefix, format_duration, parse_duration};
+use presigned_core::request::{Key, Prefix, format_duration, parse_duration};
 
 use crate::is_a_sentence;
 

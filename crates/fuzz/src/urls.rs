@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{
     Credentials, Endpoint, ExpectedSignature, ExpectedUrl, Operation, Presigned, SecretUrl, Target,
     check, presign,

@@ -12,7 +12,7 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use presigned_core::api::Reason;
 use presigned_core::engine::{CredentialsError, Sts};
-use presigned_core::policy::format_duration;
+use presigned_core::request::format_duration;
 
 /// The longest code of an error that is logged.
 const MAX_CODE: usize = 64;

@@ -7,11 +7,12 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use presigned_core::access::{
-    Dialect, Wanted, namespace_policy, namespace_session_name, request_policy, session_name,
+    Dialect, SessionSubject, namespace_policy, namespace_session_name, request_policy, session_name,
 };
 use presigned_core::api::{GetOptions, PutOptions};
 use presigned_core::engine::{CredentialSource, Session, Sts};
-use presigned_core::policy::{Bucket, CompiledPolicy, Key, Namespace, Options, PolicySet, Prefix};
+use presigned_core::policy::{CompiledPolicy, Namespace, PolicySet};
+use presigned_core::request::{Bucket, Key, Options, Prefix};
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::client::{Keys, Signer};
 use secrecy::ExposeSecret as _;
@@ -78,7 +79,13 @@ async fn a_session_for_a_request_reaches_no_other_key_and_copies_from_none() {
     let keys = [Key::parse("team-a/mine $").unwrap()];
     let url = |key| server.url("data", key);
     let policy = |options: &Options| {
-        request_policy(Dialect::Plain, &bucket(), Wanted::Keys(&keys), options).unwrap()
+        request_policy(
+            Dialect::Plain,
+            &bucket(),
+            SessionSubject::Keys(&keys),
+            options,
+        )
+        .unwrap()
     };
 
     let get = policy(&Options::Get(GetOptions::default()));
@@ -143,7 +150,7 @@ async fn a_session_for_a_listing_lists_its_prefix_and_reads_nothing() {
     let policy = request_policy(
         Dialect::Plain,
         &bucket(),
-        Wanted::Listing(&prefix),
+        SessionSubject::Listing(&prefix),
         &options,
     )
     .unwrap();

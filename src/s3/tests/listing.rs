@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::engine::{ErrorCode, ListError, ListRequest, TransportError};
-use presigned_core::policy::{Key, ListSelection, Prefix};
+use presigned_core::request::{Key, ListSelection, Prefix};
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::Trouble;

@@ -13,7 +13,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials as SdkCredentials, Region}
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{AddressingStyle, ContentLengthRange, PostOptions};
 use presigned_core::issue::{FormContent, Template, render_form};
-use presigned_core::policy::{Bucket, Prefix};
+use presigned_core::request::{Bucket, Prefix};
 use presigned_core::signing::{
     Credentials, Endpoint, ExpectedForm, ExpectedSignature, FormKey, FormOperation, Target,
     check_form, sign_form,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, Format, GetOptions, Method, PutOptions};
 use presigned_core::issue::{BundleContent, Item, RenderError, Template, render_bundle};
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 use presigned_testkit::S3Server;
 use presigned_testkit::guard::GuardedFolder;

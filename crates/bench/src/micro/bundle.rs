@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use presigned_core::api::GetOptions;
 use presigned_core::issue::{BundleContent, Item, Template, render_bundle};
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{ExpectedUrl, Operation, check, presign};
 
 use super::sign::{BUCKET, HOUR, credentials, expected_signature, target};

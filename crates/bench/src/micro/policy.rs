@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use presigned_core::api::{PresignedUrlPolicySpec, PresignedUrlSpec};
-use presigned_core::policy::{CompiledPolicy, Decision, Limits, Namespace, PolicySet, Request};
+use presigned_core::policy::{CompiledPolicy, Decision, Namespace, PolicySet};
+use presigned_core::request::{Limits, Request};
 use serde_json::json;
 
 use super::measure;

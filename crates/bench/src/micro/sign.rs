@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::issue::{Content, Template, render};
-use presigned_core::policy::{Bucket, Objects, Options};
+use presigned_core::request::{Bucket, Objects, Options};
 use presigned_core::signing::{
     Credentials, Endpoint, ExpectedSignature, ExpectedUrl, Operation, Target, check, presign,
 };

@@ -18,9 +18,5 @@ pub use error::AccessError;
 pub use name::{namespace_session_name, session_name, store_session_name};
 pub use session::{SessionSubject, namespace_policy, request_policy};
 
-// The names until the other rooms take the new ones.
-pub use actions::{RequestKind as Use, ResourceKind as On};
-pub use session::SessionSubject as Wanted;
-
 #[cfg(test)]
 mod tests;

@@ -26,18 +26,16 @@ use jiff::Timestamp;
 
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::index::Watched;
-pub use cache::state::Cause;
 pub use protocol::{
-    ApiError, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass, ErrorCode,
-    Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
-    NamespaceSeen, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret, PolicySeen,
-    PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen,
-    SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts, TransportError, Uid,
-    classify,
+    ApiError, Cause, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
+    ErrorCode, Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
+    NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent, ObservedSecret,
+    PolicySeen, PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess,
+    SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
+    TransportError, Uid, classify,
 };
 pub use scheduler::queue::Priority;
 
-use crate::api::Reason;
 use crate::issue::ReservedKeys;
 use crate::time::{ceil, whole};
 use cache::index::Index;
@@ -64,19 +62,6 @@ pub struct Engine {
     throttled_until: Option<Timestamp>,
     clock: ClockDoubt,
     draining: bool,
-}
-
-/// Something worth counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observation {
-    /// A Secret was written for the first time.
-    Issued,
-    /// A Secret was written again, and why.
-    Renewed(Cause),
-    /// The policies refuse what they did not refuse before.
-    Denied,
-    /// A step failed.
-    Failed(Reason),
 }
 
 /// A look at a resource for metrics.

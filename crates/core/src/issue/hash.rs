@@ -12,7 +12,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::api::{Format, GetOptions, IfNoneMatch, PostOptions, PutOptions};
-use crate::policy::{ListSelection, Objects, Options};
+use crate::request::{ListSelection, Objects, Options};
 
 /// The rounds of [`credential_hash`] over a static key.
 const ROUNDS: u32 = 4096;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::policy::{Grant, Key};
+use crate::policy::Grant;
+use crate::request::Key;
 use crate::time::later;
 
 /// How long a listing is good for a signature.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::hash::{fraction, portion};
 use super::life::{instant, seconds};
-pub use crate::policy::RenewBefore as Renew;
+pub use crate::request::RenewBefore as Renew;
 
 /// The least that is left when a renewal begins, if the life is longer than three minutes: a mounted file
 /// lags by the kubelet's minute or two.

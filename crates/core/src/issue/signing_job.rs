@@ -17,7 +17,7 @@ use crate::issue::{
     BundleContent, Content, FixedTimes, FormContent, Item, Life, RenderError, RequestedLife,
     SecretContent, Template, TooShort, keep_end, plan_life, render, render_bundle, render_form,
 };
-use crate::policy::{Bucket, Key, Options, Prefix};
+use crate::request::{Bucket, Key, Options, Prefix};
 use crate::signing::{
     Credentials, ExpectedForm, ExpectedSignature, ExpectedUrl, FormKey, FormOperation, Operation,
     Presigned, Target, check, check_form, presign, sign_form,

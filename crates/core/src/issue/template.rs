@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::shown;
 use crate::api::SecretTemplate;
-use crate::policy::InvalidSpec;
+use crate::request::InvalidSpec;
 
 /// The domains whose keys no template may set.
 const RESERVED: [&str; 5] = [

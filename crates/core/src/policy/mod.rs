@@ -14,11 +14,6 @@ mod redirect_pattern;
 mod rule_check;
 mod selector;
 
-// The names until the other rooms import them from `request`.
-pub use crate::request::{
-    Bucket, DurationError, InvalidSpec, IssuanceOptions, Key, KeyGlob, Limits, ListSelection,
-    NameError, Objects, Options, Prefix, RenewBefore, Request, format_duration, parse_duration,
-};
 pub use compile::{CompiledPolicy, PolicyError};
 pub use decide::{Decision, Grant, Listed, PolicySet, Refusal};
 pub use namespace::Namespace;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use presigned_core::api::{
     AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption,
 };
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{
     Credentials, Endpoint, ExpectedSignature, Operation, Presigned, Target, presign,
 };

@@ -1,7 +1,7 @@
 //! Promise 15: with default values and credentials that live as long, the operator can be away for 8 hours
 //! and no URL dies.
 
-use presigned_core::policy::parse_duration;
+use presigned_core::request::parse_duration;
 
 use crate::common::world::Kind;
 use crate::scene::Scene;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{AddressingStyle, GetOptions, Method, PutOptions};
 use presigned_core::engine::{ErrorCode, ObjectKey, SecretWrite, Step, StepResult};
 use presigned_core::issue::SecretBytes;
-use presigned_core::policy::{Bucket, Key, Options};
+use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 
 use crate::common::cloud::Cloud;

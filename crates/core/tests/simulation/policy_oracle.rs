@@ -7,7 +7,7 @@ use presigned_core::api::{
     PresignedUrlSpec,
 };
 use presigned_core::engine::{NamespaceSeen, PolicySeen};
-use presigned_core::policy::parse_duration;
+use presigned_core::request::parse_duration;
 
 use crate::common::cluster::Cluster;
 

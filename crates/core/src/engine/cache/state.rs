@@ -20,40 +20,11 @@ use crate::engine::scheduler::retry::{RECHECK, RetryState};
 use crate::issue::issued::Issued;
 use crate::issue::listed::FoundObjects;
 use crate::issue::signing_job::Signed;
-use crate::policy::Key;
+use crate::request::Key;
 use crate::time::later;
 
 /// The least time between two renewals, or two attempts at what failed, that the annotation asks for.
 pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Why a Secret is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Nothing was issued before.
-    First,
-    /// The spec asks for something else.
-    Changed,
-    /// The store's endpoint, region or credentials are others.
-    Store,
-    /// A policy allows a shorter life only.
-    Shortened,
-    /// The time has come, or was missed.
-    Due,
-    /// The annotation asked for it.
-    Requested,
-    /// The objects under the prefix are others.
-    Listed,
-    /// The Secret is gone or was edited.
-    Drift,
-}
-
-impl Cause {
-    /// Whether it is a renewal of what was issued before, which no Event tells.
-    #[must_use]
-    pub const fn is_renewal(self) -> bool {
-        !matches!(self, Self::First)
-    }
-}
 
 /// The result of a write that the status does not record yet.
 #[derive(Debug, PartialEq, Eq)]

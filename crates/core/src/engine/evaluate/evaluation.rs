@@ -18,9 +18,8 @@ use crate::issue::{
     RenderInputs, RequestedLife, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     spec_hash, store_hash,
 };
-use crate::policy::{
-    Decision, Grant, InvalidSpec, IssuanceOptions, Limits, Namespace, Options, Request,
-};
+use crate::policy::{Decision, Grant, Namespace};
+use crate::request::{InvalidSpec, IssuanceOptions, Limits, Options, Request};
 use crate::signing::Target;
 
 /// What may be done for a resource.

@@ -19,7 +19,7 @@ use crate::engine::cache::index::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::issue::issued::{Issued, ahead};
 use crate::issue::{FixedTimes, RequestedLife};
-use crate::policy::{IssuanceOptions, Options};
+use crate::request::{IssuanceOptions, Options};
 use crate::time::later;
 
 /// The longest life that a signature of now has, counted from now.

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 
 use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER};
 use crate::engine::cache::index::{Index, Record, SecretVersion, store_name};
-use crate::engine::cache::state::{Cause, REQUEST_PAUSE, Unrecorded};
+use crate::engine::cache::state::{REQUEST_PAUSE, Unrecorded};
 use crate::engine::evaluate::condition;
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation, SigningInputs};
 use crate::engine::evaluate::one_shot;
+use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::issued::Issued;

@@ -16,7 +16,7 @@ use crate::engine::s3::{ObjectSubject, ObjectVerdict, verify_object};
 use crate::engine::store::HeldCredentials;
 use crate::issue::listed::FoundObjects;
 use crate::issue::verification_hash;
-use crate::policy::{Key, Objects, Options, Request};
+use crate::request::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};
 use crate::time::shifted;
 

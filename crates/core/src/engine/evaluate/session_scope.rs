@@ -4,13 +4,14 @@
 //! cannot be said is an error for people, never a wider session.
 
 use crate::access::{
-    AccessError, Dialect, Wanted, namespace_policy, namespace_session_name, request_policy,
+    AccessError, Dialect, SessionSubject, namespace_policy, namespace_session_name, request_policy,
     session_name,
 };
 use crate::api::SessionScope;
 use crate::engine::protocol::Session;
 use crate::engine::store::StoreConfig;
-use crate::policy::{Grant, Namespace, Objects, PolicySet, Request};
+use crate::policy::{Grant, Namespace, PolicySet};
+use crate::request::{Objects, Request};
 
 /// The session that signs, and the one that lists where a prefix is listed.
 pub(in crate::engine) struct Sessions {
@@ -53,13 +54,14 @@ pub(in crate::engine) fn sessions(
             })
         }
         SessionScope::Request => {
-            let wanted = Wanted::from(&request.objects);
+            let wanted = SessionSubject::from(&request.objects);
             let (signing, listing) = match wanted {
                 // What a listing finds lies under its prefix: one session signs it whatever is found.
-                Wanted::Listing(prefix) => {
-                    (narrowed(Wanted::Under(prefix))?, Some(narrowed(wanted)?))
-                }
-                Wanted::Keys(_) | Wanted::Under(_) => (narrowed(wanted)?, None),
+                SessionSubject::Listing(prefix) => (
+                    narrowed(SessionSubject::Under(prefix))?,
+                    Some(narrowed(wanted)?),
+                ),
+                SessionSubject::Keys(_) | SessionSubject::Under(_) => (narrowed(wanted)?, None),
             };
             Ok(Sessions {
                 signing: Some(signing),

@@ -10,7 +10,7 @@ use crate::engine::store::HeldCredentials;
 use crate::issue::RequestedLife;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::signing_job::{SigningJob, Subject};
-use crate::policy::{Key, Objects, Options};
+use crate::request::{Key, Objects, Options};
 
 /// What is to be signed for a resource now.
 pub(in crate::engine) fn signing_job(

@@ -6,6 +6,7 @@ mod credentials;
 mod error;
 mod event;
 mod key;
+mod observation;
 mod observed;
 mod s3;
 mod settings;
@@ -15,6 +16,7 @@ pub use credentials::*;
 pub use error::*;
 pub use event::*;
 pub use key::*;
+pub use observation::*;
 pub use observed::*;
 #[cfg(test)]
 pub(in crate::engine) use s3::answer;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::policy::{Bucket, ListSelection};
+use crate::request::{Bucket, ListSelection};
 use crate::signing::{Credentials, SecretUrl, Target};
 
 /// One request: a presigned URL, asked for its first byte.

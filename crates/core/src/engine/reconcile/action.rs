@@ -5,12 +5,12 @@
 use jiff::Timestamp;
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Problem};
-use crate::engine::cache::state::Cause;
+use crate::engine::protocol::Cause;
 use crate::engine::protocol::{
     CredentialSource, EventRecord, ListRequest, S3Request, Session, Step,
 };
 use crate::issue::issued::Issued;
-use crate::policy::Key;
+use crate::request::Key;
 
 /// What comes next for an object.
 #[derive(Debug)]

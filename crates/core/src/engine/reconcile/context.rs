@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use crate::api::Problem;
 use crate::api::Reason;
-use crate::engine::Observation;
 use crate::engine::cache::index::{Index, Record, store_name};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::evaluate::clock_doubt::ClockDoubt;
 use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
 use crate::engine::evaluate::priority::priority;
+use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, Uid, classify};
 use crate::engine::scheduler::queue::{Priority, Queue};
 use crate::engine::scheduler::wake::RequeueAt;

@@ -4,7 +4,7 @@ use super::messages::{Subject, bucket_arn, clock_hint, describe};
 use super::{Diagnosis, diagnose};
 use crate::api::{Problem, Reason};
 use crate::engine::protocol::ListError;
-use crate::policy::{Bucket, Prefix};
+use crate::request::{Bucket, Prefix};
 use crate::signing::Target;
 
 /// What was to be listed.

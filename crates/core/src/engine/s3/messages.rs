@@ -9,10 +9,10 @@
 use jiff::SignedDuration;
 
 use super::Diagnosis;
-use crate::access::{self, Action, Dialect, On, Use};
+use crate::access::{self, Action, Dialect, RequestKind, ResourceKind};
 use crate::api::Reason;
 use crate::engine::protocol::TransportError;
-use crate::policy::{Bucket, Options, format_duration};
+use crate::request::{Bucket, Options, format_duration};
 use crate::signing::{Style, Target};
 
 /// What a sentence is about.
@@ -265,8 +265,8 @@ fn apart(skew: SignedDuration) -> String {
 
 /// The rights on the object that IAM asks of the signer of such a request.
 pub(super) fn actions(options: &Options) -> String {
-    let needed = access::actions(Use::by(options)).into_iter();
-    let on_object = needed.filter(|action| action.on() == On::Object);
+    let needed = access::actions(RequestKind::by(options)).into_iter();
+    let on_object = needed.filter(|action| action.on() == ResourceKind::Object);
     let names: Vec<&str> = on_object.map(Action::as_str).collect();
     names.join(", ")
 }

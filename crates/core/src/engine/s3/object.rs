@@ -4,7 +4,7 @@ use super::messages::{Subject, actions, bucket_arn, clock_hint, describe, object
 use super::{Diagnosis, diagnose};
 use crate::api::{ConditionStatus, Reason};
 use crate::engine::protocol::S3Result;
-use crate::policy::{Bucket, Options};
+use crate::request::{Bucket, Options};
 use crate::signing::Target;
 
 /// What was tried: a GET of an object's first byte, for a resource with these options.

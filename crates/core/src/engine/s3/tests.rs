@@ -9,7 +9,7 @@ use crate::api::{
     AddressingStyle, ConditionStatus, GetOptions, IfNoneMatch, PostOptions, PutOptions, Reason,
 };
 use crate::engine::protocol::{ErrorCode, ListError, S3Result, TransportError, answer};
-use crate::policy::{Bucket, Options};
+use crate::request::{Bucket, Options};
 use crate::signing::{Endpoint, Target};
 
 mod listing;

@@ -13,7 +13,7 @@ use crate::api::{
     SecretCredentials, SessionScope, StoreCredentials, UnsignedHeaders,
 };
 use crate::engine::protocol::{CredentialSource, Sts};
-use crate::policy::{Bucket, parse_duration};
+use crate::request::{Bucket, parse_duration};
 use crate::signing::{Endpoint, EndpointError, Target};
 
 /// The length of a session if the store names none: what every role allows.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::probe::Slot;
 use crate::engine::protocol::{S3Response, S3Result};
 use crate::engine::s3::{Diagnosis, diagnose};
-use crate::policy::Bucket;
+use crate::request::Bucket;
 
 /// Buckets that are probed one after another before an answer counts.
 const ROUND: usize = 8;

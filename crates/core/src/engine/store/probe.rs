@@ -19,7 +19,7 @@ use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
 use crate::engine::protocol::{S3Request, S3Result};
 use crate::issue::backoff;
-use crate::policy::Bucket;
+use crate::request::Bucket;
 use crate::time::later;
 
 /// Between two probes of a store with which all is well.

@@ -19,7 +19,7 @@ use crate::api::{ClusterObjectStoreStatus, ConditionType, GetOptions, Reason};
 use crate::engine::protocol::{S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, Subject, describe, diagnose};
 use crate::issue::data_hash;
-use crate::policy::{Bucket, Key, Options};
+use crate::request::{Bucket, Key, Options};
 use crate::signing::{Operation, presign};
 
 /// How long a probe's URL lives, from 30 s before it is made.

@@ -13,7 +13,7 @@ use crate::issue::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
     render_hash, spec_hash, store_hash,
 };
-use crate::policy::{Key, Limits, Objects, Options, Request};
+use crate::request::{Key, Limits, Objects, Options, Request};
 
 /// One object, for as long as the tests run.
 fn one(key: &str) -> &'static Objects {

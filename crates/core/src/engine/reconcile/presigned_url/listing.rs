@@ -25,7 +25,8 @@ use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::{listing_hash, unfit_keys};
-use crate::policy::{Grant, Key, ListSelection, Namespace, Objects, PolicySet};
+use crate::policy::{Grant, Namespace, PolicySet};
+use crate::request::{Key, ListSelection, Objects};
 use crate::time::{later, shifted};
 
 /// How long all pages together may take.

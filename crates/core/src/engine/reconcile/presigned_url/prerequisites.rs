@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
-use crate::engine::Observation;
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::priority::priority;
 use crate::engine::evaluate::reissue::issued;
+use crate::engine::protocol::Observation;
 use crate::engine::protocol::{CredentialSource, CredentialsError, Session, Step};
 use crate::engine::reconcile::action::{Action, InFlight, SlowStep};
 use crate::engine::reconcile::context::Ctx;
@@ -24,7 +24,7 @@ use crate::engine::store::{
     CredentialNeed, HeldCredentials, Lease, REFRESH_PAUSE, UploadPermission,
 };
 use crate::issue::listed::FoundObjects;
-use crate::policy::Options;
+use crate::request::Options;
 use crate::signing::Credentials;
 use crate::time::later;
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
-use crate::engine::Observation;
 use crate::engine::cache::index::{Record, SecretVersion};
-use crate::engine::cache::state::{Cause, Inspected, Unrecorded};
+use crate::engine::cache::state::{Inspected, Unrecorded};
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling;
 use crate::engine::evaluate::signing::signing_job;
+use crate::engine::protocol::Cause;
+use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, SecretWrite, Settings, Step,
 };

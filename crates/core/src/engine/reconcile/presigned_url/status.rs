@@ -11,7 +11,6 @@ use crate::api::{
     Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason, SignedHashes, Verify,
     set_condition,
 };
-use crate::engine::Observation;
 use crate::engine::cache::index::{Index, Record, store_name, take_newer};
 use crate::engine::evaluate::condition;
 use crate::engine::evaluate::denial::denied_since;
@@ -19,6 +18,7 @@ use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::reissue::{is_current, may_issue, needs_rollout};
 use crate::engine::evaluate::sampling::hash_of;
+use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, EventRecord, ObjectKey, ObjectVersion, Settings, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;

@@ -21,7 +21,7 @@ use crate::engine::store::HeldCredentials;
 use crate::issue::backoff;
 use crate::issue::issued::Issued;
 use crate::issue::listed::FoundObjects;
-use crate::policy::{Key, Objects};
+use crate::request::{Key, Objects};
 use crate::time::later;
 
 /// The longest pause between two attempts at what did not work.

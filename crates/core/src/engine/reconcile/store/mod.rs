@@ -13,18 +13,18 @@ use jiff::SignedDuration;
 
 use self::rollout::{config_adopted, sign_again_if_clock_moved, version_adopted};
 use crate::access::store_session_name;
-use crate::engine::Observation;
 use crate::engine::cache::index::{Record, Watched, all, older};
 use crate::engine::cache::relist::{Delta, named};
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
+use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
     Change, CredentialsError, ObjectKey, S3Result, Session, Step, StepResult, StoreSeen,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeOutcome, SpecUpdate, Store};
-use crate::policy::Bucket;
+use crate::request::Bucket;
 use crate::signing::Credentials;
 
 /// Resources that are evaluated at most to find a bucket to probe.

@@ -20,7 +20,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeVerdict, Store};
 use crate::issue::without_jitter;
-use crate::policy::format_duration;
+use crate::request::format_duration;
 use crate::time::{between, later};
 
 /// The least time between two writes of a store's counts.

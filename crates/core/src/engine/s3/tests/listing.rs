@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::engine::protocol::ListRequest;
-use crate::policy::{ListSelection, Prefix};
+use crate::request::{ListSelection, Prefix};
 use crate::signing::Credentials;
 
 pub(super) fn apply(failure: &ListError, order: &ListRequest) -> crate::api::Problem {
