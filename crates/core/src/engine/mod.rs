@@ -36,6 +36,7 @@ pub use protocol::{
 };
 pub use scheduler::queue::Priority;
 
+use crate::api::is_ready;
 use crate::issue::ReservedKeys;
 use crate::time::{ceil, whole};
 use cache::index::Index;
@@ -159,7 +160,7 @@ impl Engine {
                 ObjectKey::Policy(name) => policy::plan(&mut ctx, name),
             };
             let step = match &action {
-                Action::Start(step, _) => Some(step),
+                Action::Start(step, _) => Some(&**step),
                 _ => None,
             };
             if let ObjectKey::Resource(uid) = &key {
@@ -170,8 +171,8 @@ impl Engine {
             let requeue = ctx.requeue.earliest();
             if let Action::Start(step, in_flight) = action {
                 self.queue.begin(key.clone(), priority);
-                self.in_flight.insert(key.clone(), in_flight);
-                return Some((key, step));
+                self.in_flight.insert(key.clone(), *in_flight);
+                return Some((key, *step));
             }
             self.queue.at(&key, requeue);
         }
@@ -267,7 +268,7 @@ impl Engine {
         self.index.resources.values().map(|record| ResourceFigures {
             namespace: &record.seen.namespace,
             name: &record.seen.name,
-            ready: presigned_url::says_ready(record),
+            ready: is_ready(&record.seen.status.conditions),
             // The times of a one-shot resource outlive its URL.
             expires_at: record
                 .seen

@@ -4,18 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::api::{ConditionStatus, ConditionType, PresignedUrlStatus};
+use crate::api::denied_since;
 use crate::engine::cache::index::Record;
-use crate::engine::evaluate::condition;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
-
-/// Since when the policies have refused, as the status tells it.
-pub(in crate::engine) fn denied_since(status: &PresignedUrlStatus) -> Option<Timestamp> {
-    condition(status, ConditionType::Allowed)
-        .filter(|allowed| allowed.status == ConditionStatus::False)
-        .map(|allowed| allowed.last_transition_time)
-}
 
 /// When a refused resource's Secret is removed; `None` if it is left to expire.
 pub(in crate::engine) fn removal_at(
@@ -26,7 +18,7 @@ pub(in crate::engine) fn removal_at(
     match settings.denial_grace {
         DenialGrace::Never => None,
         DenialGrace::After(grace) => {
-            let since = denied_since(&record.seen.status).unwrap_or(now);
+            let since = denied_since(&record.seen.status.conditions).unwrap_or(now);
             Some(since.checked_add(grace).unwrap_or(since))
         }
     }
@@ -44,6 +36,6 @@ pub(in crate::engine) fn grace_is_over(
             requeue.at(at);
             false
         }
-        at => at.is_some() && denied_since(&record.seen.status).is_some(),
+        at => at.is_some() && denied_since(&record.seen.status.conditions).is_some(),
     }
 }

@@ -97,11 +97,6 @@ impl Authorized {
             && issued.hashes.render == self.render_hash
     }
 
-    /// Whether what was issued is still what is allowed: nothing but the store may differ.
-    pub(in crate::engine) fn covers(&self, issued: &Issued) -> bool {
-        self.matches(issued) && !self.shortens(issued)
-    }
-
     /// Whether the policies allow a shorter life only than was issued.
     pub(in crate::engine) fn shortens(&self, issued: &Issued) -> bool {
         u64::try_from(issued.life()).is_ok_and(|life| life > self.grant.max_duration.as_secs())

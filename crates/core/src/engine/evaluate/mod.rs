@@ -13,16 +13,3 @@ pub(in crate::engine) mod reissue;
 pub(in crate::engine) mod sampling;
 pub(in crate::engine) mod session_scope;
 pub(in crate::engine) mod signing;
-
-use crate::api::{Condition, ConditionType, PresignedUrlStatus};
-
-/// A condition of a status.
-pub(in crate::engine) fn condition(
-    status: &PresignedUrlStatus,
-    type_: ConditionType,
-) -> Option<&Condition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_.as_str())
-}

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::condition;
 use super::evaluation::{Authorized, Evaluation};
+use crate::api::condition;
 use crate::api::{
     ConditionType, IfNoneMatch, LimitedBy, PresignedUrlStatus, PutOptions, Reason, Renew,
     SignedHashes,
@@ -197,7 +197,7 @@ pub(in crate::engine) fn retained(
 /// Whether a status says that the one life is over, as it was meant to be.
 pub(in crate::engine) fn is_over(record: &Record, status: &PresignedUrlStatus) -> bool {
     is_one_shot(record)
-        && condition(status, ConditionType::Ready)
+        && condition(&status.conditions, ConditionType::Ready)
             .is_some_and(|ready| ready.reason == Reason::Expired.as_str())
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER};
 use crate::engine::cache::index::{Index, Record, SecretVersion, store_name};
 use crate::engine::cache::state::{REQUEST_PAUSE, Unrecorded};
-use crate::engine::evaluate::condition;
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation, SigningInputs};
 use crate::engine::evaluate::one_shot;
 use crate::engine::protocol::Cause;
@@ -266,7 +266,7 @@ pub(in crate::engine) fn intact(
 
 /// Whether the status says that the Secret holds what this generation of the spec asks for.
 fn was_current(record: &Record) -> bool {
-    condition(&record.seen.status, ConditionType::Ready).is_some_and(|ready| {
+    condition(&record.seen.status.conditions, ConditionType::Ready).is_some_and(|ready| {
         ready.status == ConditionStatus::True
             && ready.observed_generation == Some(record.seen.generation)
     })

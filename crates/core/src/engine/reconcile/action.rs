@@ -16,7 +16,7 @@ use crate::request::Key;
 #[derive(Debug)]
 pub(in crate::engine) enum Action {
     /// This step starts now.
-    Start(Step, InFlight),
+    Start(Box<Step>, Box<InFlight>),
     /// This step starts as soon as the store has a slot for it.
     AcquireSlot(Box<SlowStep>),
     /// The store fetches something first. The object is planned again after that.
@@ -27,6 +27,13 @@ pub(in crate::engine) enum Action {
     Blocked(Problem, Option<Timestamp>),
     /// Nothing to do until the times that were noted.
     Idle,
+}
+
+impl Action {
+    /// This step starts now.
+    pub(in crate::engine) fn start(step: Step, in_flight: InFlight) -> Self {
+        Self::Start(Box::new(step), Box::new(in_flight))
+    }
 }
 
 /// A step that keeps a store or its STS busy.

@@ -59,7 +59,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         },
         status: Box::new(desired.clone()),
     };
-    Action::Start(step, InFlight::WritePolicyStatus(Box::new(desired)))
+    Action::start(step, InFlight::WritePolicyStatus(Box::new(desired)))
 }
 
 /// A step of a policy is done. Tells whether the plan goes on at once.

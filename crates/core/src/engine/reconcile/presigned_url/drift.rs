@@ -17,7 +17,7 @@ pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
         name: name.clone(),
         data: true,
     };
-    Action::Start(step, InFlight::InspectDrift { name })
+    Action::start(step, InFlight::InspectDrift { name })
 }
 
 /// The Secret was inspected.

@@ -5,8 +5,9 @@
 use jiff::Timestamp;
 
 use crate::api::{Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
+use crate::api::{condition, is_ready};
 use crate::engine::cache::index::Record;
-use crate::engine::evaluate::{condition, one_shot};
+use crate::engine::evaluate::one_shot;
 use crate::engine::protocol::EventRecord;
 
 /// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
@@ -22,10 +23,10 @@ pub(super) fn of_transition(
         (ConditionType::Renewed, "Renew"),
         (ConditionType::Verified, "Verify"),
     ] {
-        let Some(after) = condition(new, type_) else {
+        let Some(after) = condition(&new.conditions, type_) else {
             continue;
         };
-        let before = condition(old, type_);
+        let before = condition(&old.conditions, type_);
         if before
             .is_some_and(|before| before.status == after.status && before.reason == after.reason)
         {
@@ -36,10 +37,7 @@ pub(super) fn of_transition(
         let silent = match type_ {
             // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
             ConditionType::Renewed => {
-                let ready = |status| {
-                    condition(status, ConditionType::Ready)
-                        .is_some_and(|ready| ready.status == ConditionStatus::True)
-                };
+                let ready = |status: &PresignedUrlStatus| is_ready(&status.conditions);
                 let refused = after.reason == Reason::NeverRenewed.as_str();
                 !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
             }

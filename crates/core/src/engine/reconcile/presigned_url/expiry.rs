@@ -49,7 +49,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
             resource_version: Some(seen.resource_version.clone()),
         },
     };
-    Some(Action::Start(step, InFlight::DeleteResource))
+    Some(Action::start(step, InFlight::DeleteResource))
 }
 
 /// The resource was deleted, or was not.

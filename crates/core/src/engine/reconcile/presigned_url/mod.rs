@@ -5,6 +5,7 @@
 //! - The status is written once the Secret is as it should be, or cannot be now.
 //! - A URL that expires while something outside is awaited is reported all the same.
 
+mod conditions;
 mod drift;
 mod events;
 mod expiry;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::engine::cache::index::Record;
+use crate::api::is_ready;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
@@ -189,7 +190,7 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let alive = issued(record).is_some_and(|issued| issued.alive(now));
     let since = *record.state.waiting_since.get_or_insert(now);
     let patience = later(since, PATIENCE);
-    if (status::says_ready(&record.seen.status) && !alive) || (silent && patience <= now) {
+    if (is_ready(&record.seen.status.conditions) && !alive) || (silent && patience <= now) {
         return settle(ctx, uid, evaluation);
     }
     if silent {
@@ -214,7 +215,7 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
         state.unrecorded = None;
         state.waiting_since = None;
         if let Some(event) = state.events.pop_front() {
-            return Action::Start(Step::PublishEvent(event), InFlight::PublishEvent);
+            return Action::start(Step::PublishEvent(event), InFlight::PublishEvent);
         }
     }
     if let Some(action) = expiry::plan(ctx, uid) {
@@ -342,9 +343,4 @@ fn store_answered(ctx: &mut Ctx<'_>, store: &str, skew: Option<SignedDuration>) 
         let key = ObjectKey::Store(store.to_owned());
         ctx.queue.by(&key, later(ctx.now, RECOUNT));
     }
-}
-
-/// Whether the status says that there is a URL that can be used.
-pub(in crate::engine) fn says_ready(record: &Record) -> bool {
-    status::says_ready(&record.seen.status)
 }

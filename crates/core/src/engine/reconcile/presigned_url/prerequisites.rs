@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{Problem, Reason};
+use crate::api::{Problem, Reason, is_ready};
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::priority::priority;
@@ -146,7 +146,7 @@ pub(super) fn acquire_slot(
     };
     // What the status says of a URL that has expired is corrected before anything slow starts.
     let alive = issued(record).is_some_and(|issued| issued.alive(ctx.now));
-    if super::status::says_ready(&record.seen.status) && !alive {
+    if is_ready(&record.seen.status.conditions) && !alive {
         return Action::AwaitSlot;
     }
     let urgency = slot_priority(record, ctx.now);
@@ -162,7 +162,7 @@ pub(super) fn acquire_slot(
     match slow {
         SlowStep::List(order) => {
             let identity = listing::identity(inputs);
-            Action::Start(Step::List { store, order }, InFlight::List { identity })
+            Action::start(Step::List { store, order }, InFlight::List { identity })
         }
         SlowStep::Verify {
             requests,
@@ -180,7 +180,7 @@ pub(super) fn acquire_slot(
                 hash,
                 gates_issue,
             };
-            Action::Start(step, in_flight)
+            Action::start(step, in_flight)
         }
         SlowStep::FetchSession(source, session) => {
             if let Some(known) = ctx.cache.stores.get_mut(&store) {
@@ -196,7 +196,7 @@ pub(super) fn acquire_slot(
                 source,
                 session,
             };
-            Action::Start(step, in_flight)
+            Action::start(step, in_flight)
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> 
             name: secret.name.clone(),
             data: record.state.secret.recreate,
         };
-        return Action::Start(step, InFlight::InspectRemoval);
+        return Action::start(step, InFlight::InspectRemoval);
     }
     let verified = record.state.secret.verified_version.as_ref();
     let version = verified
@@ -41,7 +41,7 @@ pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> 
         },
     };
     let name = secret.name.clone();
-    Action::Start(step, InFlight::Remove { name })
+    Action::start(step, InFlight::Remove { name })
 }
 
 /// The Secret was removed, or was not.

@@ -53,7 +53,6 @@ pub(super) fn plan(
     cause: Cause,
 ) -> Action {
     match next_step(ctx, uid, inputs, issued, cause) {
-        Ok(action) => action,
         Err(Action::AcquireSlot(slow)) => prerequisites::acquire_slot(ctx, uid, inputs, *slow),
         Err(Action::Blocked(problem, retry_at)) => {
             if let Some(state) = ctx.state(uid) {
@@ -66,7 +65,7 @@ pub(super) fn plan(
             }
             Action::Idle
         }
-        Err(action) => action,
+        Ok(action) | Err(action) => action,
     }
 }
 
@@ -89,7 +88,7 @@ fn next_step(
     let job = signing_job(inputs, &held, &record.seen, found.as_deref(), revision, now);
     let signed = &record.state.secret.signed;
     if job.is_long() && !signed.as_ref().is_some_and(|s| job.is_served_by(s)) {
-        return Err(Action::Start(Step::Sign(Box::new(job)), InFlight::Sign));
+        return Err(Action::start(Step::Sign(Box::new(job)), InFlight::Sign));
     }
     let base = base(
         record,
@@ -135,7 +134,7 @@ fn base(
             name: name.to_owned(),
             data: state.recreate,
         };
-        return Err(Action::Start(step, InFlight::InspectName));
+        return Err(Action::start(step, InFlight::InspectName));
     }
     if let Some(secret) = known.filter(|_| !state.drifted) {
         return Ok(Base::Unread(ObjectVersion {
@@ -216,7 +215,7 @@ fn existing(
                 },
             };
             let name = name.clone();
-            Err(Action::Start(step, InFlight::MakeRoom { name }))
+            Err(Action::start(step, InFlight::MakeRoom { name }))
         }
     }
 }
@@ -302,7 +301,7 @@ fn write(
     });
     let target = match base {
         Base::Nothing => {
-            return Ok(Action::Start(
+            return Ok(Action::start(
                 Step::CreateSecret(write),
                 InFlight::Create(in_flight),
             ));
@@ -313,7 +312,7 @@ fn write(
             resource_version: Some(found.resource_version.clone()),
         },
     };
-    Ok(Action::Start(
+    Ok(Action::start(
         Step::UpdateSecret { write, target },
         InFlight::Update(in_flight),
     ))

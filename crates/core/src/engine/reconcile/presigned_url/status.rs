@@ -7,24 +7,17 @@
 
 use jiff::Timestamp;
 
-use crate::api::{
-    Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason, SignedHashes, Verify,
-    set_condition,
-};
+use crate::api::{PresignedUrlStatus, SignedHashes, denied_since};
 use crate::engine::cache::index::{Index, Record, store_name, take_newer};
-use crate::engine::evaluate::condition;
-use crate::engine::evaluate::denial::denied_since;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot;
-use crate::engine::evaluate::reissue::{is_current, may_issue, needs_rollout};
-use crate::engine::evaluate::sampling::hash_of;
-use crate::engine::protocol::Observation;
-use crate::engine::protocol::{ApiError, EventRecord, ObjectKey, ObjectVersion, Settings, Step};
+use crate::engine::evaluate::reissue::needs_rollout;
+use crate::engine::protocol::{
+    ApiError, EventRecord, ObjectKey, ObjectVersion, Observation, Settings, Step,
+};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::reconcile::presigned_url::status_messages::{
-    EDITED, allowed_by, denied, expired_message, holds, renewal_refused, renewed, undeleted,
-};
+use crate::engine::reconcile::presigned_url::conditions::{self, Facts};
 use crate::engine::reconcile::presigned_url::{RECOUNT, events};
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
@@ -66,14 +59,14 @@ pub(super) fn plan(
         },
         status: Box::new(desired.clone()),
     };
-    let newly_denied =
-        denied_since(&desired).is_some() && denied_since(&record.seen.status).is_none();
+    let newly_denied = denied_since(&desired.conditions).is_some()
+        && denied_since(&record.seen.status.conditions).is_none();
     let in_flight = InFlight::WriteStatus {
         events: events::of_transition(record, &desired, ctx.now),
         status: Box::new(desired),
         newly_denied,
     };
-    Some(Action::Start(step, in_flight))
+    Some(Action::start(step, in_flight))
 }
 
 /// The status was written, or was not.
@@ -120,21 +113,6 @@ pub(super) fn completed(
     }
 }
 
-/// What Ready and the other conditions say.
-struct Verdict {
-    ready: (bool, Reason, String),
-    allowed: (ConditionStatus, Reason, String),
-    renewed: Option<(bool, Reason, String)>,
-    /// What only a person can mend.
-    stalled: Option<(Reason, String)>,
-}
-
-/// Whether the status says that there is a URL that can be used.
-pub(in crate::engine) fn says_ready(status: &PresignedUrlStatus) -> bool {
-    condition(status, ConditionType::Ready)
-        .is_some_and(|ready| ready.status == ConditionStatus::True)
-}
-
 /// The status that tells the truth now.
 fn desired(
     index: &Index,
@@ -147,18 +125,18 @@ fn desired(
     let seen = &record.seen;
     let old = &seen.status;
     let renews = issued.map(|issued| renewal(record, evaluation, issued));
-    let verdict = verdict(
+    let facts = Facts {
         index,
         record,
         evaluation,
         issued,
-        renews.flatten(),
+        renewal: renews.flatten(),
         settings,
         now,
-    );
-    let proven = proven(record, evaluation, issued, now);
+    };
+    let verified = conditions::verified(&facts);
     let generation = Some(seen.generation);
-    let conditions = conditions(record, verdict, proven.as_ref(), now);
+    let conditions = conditions::desired(&facts, verified.as_ref());
     let authorized = evaluation.authorized();
     let policies = authorized.map_or(&[][..], |authorized| &authorized.grant.policies);
     let policies = policies.iter().take(MAX_POLICY_REFS).cloned().collect();
@@ -195,7 +173,7 @@ fn desired(
         revision: issued.map(|issued| issued.revision).or(old.revision),
         hashes: issued
             .map(|issued| SignedHashes {
-                verified: proven.as_ref().and_then(|(hash, _)| hash.clone()),
+                verified: verified.as_ref().and_then(|verified| verified.hash.clone()),
                 ..issued.hashes.clone()
             })
             .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
@@ -208,122 +186,7 @@ fn desired(
     }
 }
 
-/// The conditions in their order; transition times live on.
-fn conditions(
-    record: &Record,
-    verdict: Verdict,
-    proven: Option<&Proven<'_>>,
-    now: Timestamp,
-) -> Vec<Condition> {
-    let old = &record.seen.status;
-    let generation = Some(record.seen.generation);
-    // Ready, Allowed, Renewed, Verified and Stalled: nearly all have all, and they are kept.
-    let mut conditions = Vec::with_capacity(5);
-    let mut put =
-        |type_: ConditionType, status: ConditionStatus, reason: Reason, message: String| {
-            // Transition times live on in the old conditions; the order is made anew.
-            conditions.extend(
-                old.conditions
-                    .iter()
-                    .find(|c| c.type_ == type_.as_str())
-                    .cloned(),
-            );
-            set_condition(
-                &mut conditions,
-                type_,
-                status,
-                (reason, message),
-                generation,
-                now,
-            );
-        };
-    let (ready, reason, message) = verdict.ready;
-    put(ConditionType::Ready, ready.into(), reason, message);
-    let (allowed, allowed_reason, allowed_message) = verdict.allowed;
-    put(
-        ConditionType::Allowed,
-        allowed,
-        allowed_reason,
-        allowed_message,
-    );
-    if let Some((renewed, reason, message)) = verdict.renewed {
-        put(ConditionType::Renewed, renewed.into(), reason, message);
-    }
-    if let Some((_, Some(verdict))) = proven {
-        put(
-            ConditionType::Verified,
-            verdict.status,
-            verdict.reason,
-            verdict.message.clone(),
-        );
-    } else if let (Some(_), Some(recorded)) = (proven, condition(old, ConditionType::Verified))
-        && let Some(reason) = Reason::ALL.iter().find(|r| r.as_str() == recorded.reason)
-    {
-        // What was told of it stands.
-        put(
-            ConditionType::Verified,
-            recorded.status,
-            *reason,
-            recorded.message.clone(),
-        );
-    }
-    if let Some((reason, message)) = verdict.stalled {
-        put(
-            ConditionType::Stalled,
-            ConditionStatus::True,
-            reason,
-            message,
-        );
-    } else {
-        let fine = "no action needed".to_owned();
-        put(
-            ConditionType::Stalled,
-            ConditionStatus::False,
-            Reason::NotStalled,
-            fine,
-        );
-    }
-    conditions
-}
-
-/// Of what is issued, where that was tried, and what came of it.
-type Proven<'a> = (Option<String>, Option<&'a crate::engine::s3::ObjectVerdict>);
-
-/// What `Verified` speaks of and what it says: the hash of what is issued, where that was tried, and what came of it; no
-/// verdict where the status told it before. A try that kept something from being issued has no hash.
-fn proven<'a>(
-    record: &'a Record,
-    evaluation: &Evaluation,
-    issued: Option<&Issued>,
-    now: Timestamp,
-) -> Option<Proven<'a>> {
-    let spec = record.seen.spec.as_ref().ok()?;
-    if spec.verify == Some(Verify::Never) {
-        return None;
-    }
-    let verification = record.state.verification.outcome.as_ref();
-    let Some(issued) = issued else {
-        // Where nothing may be issued either, there is nothing that it could speak of.
-        may_issue(record, evaluation, now)?;
-        // Only what did not work can have kept something back.
-        let recorded =
-            condition(&record.seen.status, ConditionType::Verified).is_some_and(|recorded| {
-                recorded.observed_generation == Some(record.seen.generation)
-                    && recorded.status != ConditionStatus::True
-            });
-        let verdict = verification.map(|verification| &verification.verdict);
-        return (recorded || verdict.is_some()).then_some((None, verdict));
-    };
-    let hash = hash_of(&issued.hashes);
-    if let Some(verification) = verification.filter(|verification| verification.hash == hash) {
-        return Some((Some(hash), Some(&verification.verdict)));
-    }
-    let recorded = record.seen.status.hashes.as_ref();
-    (recorded.and_then(|recorded| recorded.verified.as_ref()) == Some(&hash))
-        .then_some((Some(hash), None))
-}
-
-/// When what is issued will be replaced; `None` where it will not be.
+/// When what is issued will be replaced; `None` if it will not be.
 fn renewal(record: &Record, evaluation: &Evaluation, issued: &Issued) -> Option<Timestamp> {
     match evaluation {
         Evaluation::Allowed(inputs)
@@ -338,116 +201,5 @@ fn renewal(record: &Record, evaluation: &Evaluation, issued: &Issued) -> Option<
             ))
         }
         _ => None,
-    }
-}
-
-fn verdict(
-    index: &Index,
-    record: &Record,
-    evaluation: &Evaluation,
-    issued: Option<&Issued>,
-    renews: Option<Timestamp>,
-    settings: &Settings,
-    now: Timestamp,
-) -> Verdict {
-    let current = issued.filter(|issued| is_current(index, record, evaluation, issued, now));
-    let problem = record.state.issue.problem.as_ref();
-    let allowed = match evaluation {
-        Evaluation::Invalid(why) => (ConditionStatus::Unknown, Reason::InvalidSpec, why.clone()),
-        Evaluation::Denied(why) => (ConditionStatus::False, Reason::PolicyDenied, why.clone()),
-        Evaluation::Undetermined(why) => {
-            (ConditionStatus::Unknown, Reason::PolicyUnknown, why.clone())
-        }
-        Evaluation::StoreUnusable { authorized, .. } => (
-            ConditionStatus::True,
-            Reason::Allowed,
-            allowed_by(&authorized.grant.policies),
-        ),
-        Evaluation::Allowed(inputs) => (
-            ConditionStatus::True,
-            Reason::Allowed,
-            allowed_by(&inputs.authorized.grant.policies),
-        ),
-    };
-    // That a link ends is as it was asked for: nothing is wrong, whatever else could be said.
-    if let Some(end) = one_shot::ended(record, evaluation, now) {
-        return Verdict {
-            ready: (false, Reason::Expired, expired_message(record, end)),
-            allowed,
-            renewed: renewal_refused(record),
-            stalled: undeleted(record),
-        };
-    }
-    let one_shot = evaluation
-        .authorized()
-        .and_then(|authorized| authorized.one_shot.as_ref());
-    // What stands in the way of an issue, if anything does: (reason, sentence, whether only a person can mend it).
-    let obstacle = match evaluation {
-        Evaluation::Invalid(why) => Some((Reason::InvalidSpec, why.clone(), true)),
-        Evaluation::Denied(why) => Some((Reason::PolicyDenied, why.clone(), true)),
-        Evaluation::Undetermined(why) => Some((Reason::PolicyUnknown, why.clone(), true)),
-        Evaluation::StoreUnusable {
-            reason, message, ..
-        } => Some((*reason, message.clone(), true)),
-        Evaluation::Allowed(_) if one_shot.is_some_and(|one_shot| one_shot.edited) => {
-            Some((Reason::InvalidSpec, EDITED.to_owned(), true))
-        }
-        Evaluation::Allowed(_) if record.suspended() => Some((
-            Reason::Suspended,
-            "the resource is suspended: set spec.suspend to false to go on".to_owned(),
-            false,
-        )),
-        Evaluation::Allowed(_) => problem.map(|t| (t.reason, t.message.clone(), t.needs_human)),
-    };
-    let stalled = obstacle
-        .as_ref()
-        .filter(|(_, _, stalled)| *stalled)
-        .map(|(reason, message, _)| (*reason, message.clone()));
-    let renewed = issued.and_then(|_| match &obstacle {
-        _ if one_shot.is_some() => renewed(record),
-        Some((reason, message, _)) => Some((false, *reason, message.clone())),
-        None => Some((
-            true,
-            Reason::UpToDate,
-            "renewals work, or none was due yet".to_owned(),
-        )),
-    });
-    let ready = match (current, obstacle) {
-        (Some(issued), _) => (true, Reason::Issued, holds(record, issued, renews)),
-        (None, Some((Reason::PolicyDenied, why, _))) => (
-            false,
-            Reason::PolicyDenied,
-            denied(why, record, issued, settings, now),
-        ),
-        (None, Some((reason, message, _))) => match issued {
-            Some(issued)
-                if !issued.alive(now)
-                    && reason != Reason::InvalidSpec
-                    && reason != Reason::Suspended =>
-            {
-                (
-                    false,
-                    Reason::Expired,
-                    format!("the URL has expired and could not be renewed: {message}"),
-                )
-            }
-            _ => (false, reason, message),
-        },
-        (None, None) if issued.is_some_and(|issued| !issued.alive(now)) => (
-            false,
-            Reason::Expired,
-            "the URL has expired; a new one is being issued".to_owned(),
-        ),
-        (None, None) => (
-            false,
-            Reason::Progressing,
-            "a new URL is being issued".to_owned(),
-        ),
-    };
-    Verdict {
-        ready,
-        allowed,
-        renewed,
-        stalled,
     }
 }

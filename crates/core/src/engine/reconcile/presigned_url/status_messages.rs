@@ -9,6 +9,7 @@ use crate::engine::cache::index::Record;
 use crate::engine::evaluate::denial::removal_at;
 use crate::engine::evaluate::one_shot::{FixedLife, ttl};
 use crate::engine::protocol::{Settings, classify};
+use crate::engine::reconcile::presigned_url::conditions::ConditionDraft;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
@@ -90,35 +91,34 @@ pub(super) fn expired_message(record: &Record, end: Timestamp) -> String {
 }
 
 /// What stands in the way of the deletion of a one-shot resource.
-pub(super) fn undeleted(record: &Record) -> Option<(Reason, String)> {
+pub(super) fn undeleted(record: &Record) -> Option<Problem> {
     let class = classify(record.state.removal.undeleted.as_ref()?);
-    Some((
-        class.reason,
-        format!(
-            "the resource is to be deleted after spec.ttlAfterExpiry: {}",
-            class.sentence
-        ),
-    ))
+    let why = class.sentence;
+    Some(Problem {
+        reason: class.reason,
+        message: format!("the resource is to be deleted after spec.ttlAfterExpiry: {why}"),
+        needs_human: true,
+    })
 }
 
 /// What Renewed says of a one-shot resource: False if it was asked for what it never does, or cannot be signed again.
-pub(super) fn renewed(record: &Record) -> Option<(bool, Reason, String)> {
+pub(super) fn renewed(record: &Record) -> Option<ConditionDraft> {
     if let Some(Problem {
         reason, message, ..
     }) = &record.state.issue.problem
     {
-        return Some((false, *reason, message.clone()));
+        return Some(ConditionDraft::new(false, *reason, message.clone()));
     }
     renewal_refused(record)
 }
 
 /// What Renewed says if a one-shot resource was asked for a renewal.
-pub(super) fn renewal_refused(record: &Record) -> Option<(bool, Reason, String)> {
+pub(super) fn renewal_refused(record: &Record) -> Option<ConditionDraft> {
     let asked = record.seen.renew_request.as_ref()?;
     let served = FixedLife::last(record)?.served;
     (served.as_ref() != Some(asked)).then(|| {
         let sentence = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
              create another PresignedURL where one is needed";
-        (false, Reason::NeverRenewed, sentence.to_owned())
+        ConditionDraft::new(false, Reason::NeverRenewed, sentence.to_owned())
     })
 }

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
-use crate::engine::evaluate::condition;
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::reissue::is_current;
 use crate::engine::evaluate::sampling;
@@ -77,7 +77,7 @@ pub(super) fn plan(
     let status = &record.seen.status;
     let recorded = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
     if recorded {
-        let verified = condition(status, ConditionType::Verified)?;
+        let verified = condition(&status.conditions, ConditionType::Verified)?;
         let good = verified.status == ConditionStatus::True
             || verified.reason == Reason::NotTried.as_str();
         if good {

@@ -32,7 +32,7 @@ const MAX_EVALUATED: usize = 1000;
 
 /// Applies a change of a store.
 pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) -> Vec<ObjectKey> {
-    let index = &mut ctx.cache;
+    let index = &mut *ctx.cache;
     let known = index.stores.keys().map(named);
     let place = |seen: &StoreSeen| named(&seen.name);
     match index.relists.apply(Watched::Stores, change, place, known) {
@@ -125,7 +125,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         store.request_fetch();
     }
     if let Some(source) = store.begin_fetch(now) {
-        return Action::Start(
+        return Action::start(
             Step::FetchCredentials {
                 store: name.to_owned(),
                 source: Box::new(source),
@@ -217,7 +217,7 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
                 asks,
                 ca_bundle,
             };
-            return Some(Action::Start(step, InFlight::Probe));
+            return Some(Action::start(step, InFlight::Probe));
         }
         version_adopted(ctx, name, ProbeOutcome::Unchanged);
     }

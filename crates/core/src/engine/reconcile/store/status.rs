@@ -74,7 +74,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     if let Some(store) = ctx.cache.stores.get_mut(name) {
         store.status_written_at = Some(now);
     }
-    Action::Start(step, InFlight::WriteStoreStatus(Box::new(desired)))
+    Action::start(step, InFlight::WriteStoreStatus(Box::new(desired)))
 }
 
 /// The status was written, or was not. Tells whether the plan goes on at once.
