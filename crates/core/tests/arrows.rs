@@ -124,14 +124,14 @@ fn names<'a>(allowed: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-fn check(root: &str, list: &[(&str, &[&str])]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(root);
+fn check(sources: &str, list: &[(&str, &[&str])]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(sources);
     let mut files = Vec::new();
-    collect(&root, &mut files);
-    assert!(files.len() > 20, "{} holds the sources", root.display());
+    collect(&folder, &mut files);
+    assert!(files.len() > 20, "{} holds the sources", folder.display());
     let mut wrong = BTreeSet::new();
     for file in files {
-        let inside = file.strip_prefix(&root).unwrap().with_extension("");
+        let inside = file.strip_prefix(&folder).unwrap().with_extension("");
         let mut path: Vec<&str> = inside.iter().map(|part| part.to_str().unwrap()).collect();
         if path.last() == Some(&"mod") {
             path.pop();
