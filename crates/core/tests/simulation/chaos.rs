@@ -3,10 +3,12 @@
 //! What holds here: every fault is one that a healthy operator must survive. A planted bug acts here, between
 //! the engine and the model, so that the invariant checker sees exactly what a faulty engine would have done.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use presigned_core::api::Reason;
+use presigned_core::api::{Reason, Renew};
 use presigned_core::engine::{
-    ApiError, CredentialsError, Event, ObjectKey, Step, StepResult, Watched,
+    ApiError, CredentialsError, Event, ObjectKey, Step, StepResult, Uid, Watched,
 };
 
 use crate::common::cloud::Cloud;
@@ -50,6 +52,8 @@ pub struct Chaos {
     /// The time until which a store has or had a fault.
     pub store_faults_until: Timestamp,
     pub planted_bug: PlantedBug,
+    /// `renew` of each resource as it was created: the API server refuses its change, even if the rest cannot be read.
+    pub renew: BTreeMap<Uid, Option<Renew>>,
 }
 
 impl Chaos {
@@ -63,6 +67,7 @@ impl Chaos {
             repairs: Vec::new(),
             sts_down_until: Timestamp::MIN,
             store_faults_until: Timestamp::MIN,
+            renew: BTreeMap::new(),
             planted_bug,
         }
     }

@@ -87,11 +87,19 @@ fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
                 (spec.method, spec.get, spec.put) = (new.method, new.get, new.put);
                 (spec.post, spec.list, spec.formats) = (new.post, new.list, new.formats);
                 spec.ttl_after_expiry = new.ttl_after_expiry;
-                spec.renew = new.renew;
             }
             3 => spec.duration = new.duration,
             4 => spec.verify = new.verify,
             _ => spec.secret_template = new.secret_template,
+        }
+    }
+    // `renew` is immutable.
+    if let Some(known) = world.cluster.resources.get(&place)
+        && let Some(renew) = world.faults.renew.get(&known.uid)
+    {
+        spec.renew = *renew;
+        if *renew != Some(Renew::Never) {
+            spec.ttl_after_expiry = None;
         }
     }
     if spec.renew == Some(Renew::Never) {
@@ -117,7 +125,12 @@ fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
     } else {
         Ok(spec)
     };
+    let renew = spec.as_ref().ok().map(|spec| spec.renew);
     world.cluster.put_resource(namespace, name, spec, now);
+    if let (Some(renew), Some(known)) = (renew, world.cluster.resources.get(&place)) {
+        let uid = known.uid.clone();
+        world.faults.renew.entry(uid).or_insert(renew);
+    }
 }
 
 /// Does one thing.
