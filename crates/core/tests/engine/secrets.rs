@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use presigned_core::engine::ApiError;
+use presigned_core::api::Verify;
+use presigned_core::engine::{ApiError, TransportError};
 
 use crate::common::world::{Fault, Kind};
 use crate::scene::{NS, Scene};
@@ -18,6 +19,37 @@ fn a_deleted_secret_is_put_back() {
     scene.run(10);
     assert!(scene.works(&scene.url("dl")));
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready() {
+    for deleted in [true, false] {
+        let mut scene = Scene::new();
+        scene.0.cloud.put_object("data", "team-a/file.bin");
+        scene.apply("dl", |spec| spec.verify = Some(Verify::Require));
+        scene.run(30);
+        scene.0.cloud.server("https://s3.example.test").down = Some(TransportError::Tls);
+        let wait = scene.until_renewal("dl");
+        scene.run(wait + 60);
+        assert!(scene.ready("dl").0, "it lives");
+        let (place, now) = (Scene::place("dl"), scene.0.now);
+        if deleted {
+            scene.0.cluster.delete_secret_by_hand(&place, now);
+        } else {
+            scene.0.cluster.edit_secret(&place, now, |secret| {
+                secret.data.remove("url");
+            });
+        }
+        // An inspection that fails is repeated after the pause, and not at once.
+        scene.plan(Kind::Inspect, Fault::Lost(ApiError::Unavailable));
+        let steps = scene.steps(|scene| scene.run(100));
+        assert!(steps.len() < 15, "{steps:?}");
+        assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
+        scene.0.cloud.server("https://s3.example.test").down = None;
+        scene.run(600);
+        assert!(scene.works(&scene.url("dl")));
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    }
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) verified_version: Option<SecretVersion>,
     /// The Secret was found changed and is to be written again.
     pub(in crate::engine) drifted: bool,
+    /// The last inspection of a suspicious version failed: the next waits for the end of the pause.
+    pub(in crate::engine) inspection_failed: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
     /// What an inspection of the Secret's name found: the base of the write that follows at once.
     pub(in crate::engine) inspected: Option<Inspected>,

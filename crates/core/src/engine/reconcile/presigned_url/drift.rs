@@ -1,6 +1,8 @@
 //! Inspecting a Secret that may differ from what was written.
 //!
-//! What holds here: another resourceVersion is a suspicion, and only an inspection turns it into drift.
+//! What holds here:
+//! - Another resourceVersion is a suspicion, and only an inspection turns it into drift.
+//! - What holds up a renewal does not hold up the inspection: `Ready` may be False by now.
 
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::reissue::{intact, issued};
@@ -27,6 +29,9 @@ pub(super) fn completed(
     name: &str,
     result: Result<Option<ObservedSecret>, ApiError>,
 ) {
+    if let Some(state) = ctx.state(uid) {
+        state.secret.inspection_failed = result.is_err();
+    }
     let found = match result {
         Ok(found) => found,
         Err(error) => return ctx.record_failure(uid, &error),

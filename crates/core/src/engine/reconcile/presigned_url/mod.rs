@@ -97,7 +97,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     };
     if let Some(issued) = &issued {
         if ctx.settings.secret_access == SecretAccess::Watch
-            && blocked.is_none()
+            && (blocked.is_none() || !record.state.secret.inspection_failed)
             && !record.state.secret.drifted
             && is_suspicious(ctx.cache, record, issued)
         {
