@@ -320,7 +320,11 @@ impl InvariantChecker {
             .take(3)
             .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)));
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
-        let life = removed.contents.ends.as_second() - removed.at.as_second();
+        let left = removed.contents.ends.as_second() - removed.at.as_second();
+        // The policies bound a link's life from its issue, however often it was signed since.
+        let life = seen.status.issued_at.map_or(left, |issued| {
+            removed.contents.ends.as_second() - issued.as_second()
+        });
         let right = specs.all(|spec| {
             let Ok(spec) = spec else { return false };
             named(spec)
@@ -331,7 +335,7 @@ impl InvariantChecker {
                     let say = rules.answer_all(&seen.namespace, spec);
                     // A link ends with what policies allow now.
                     let once = spec.renew == Some(Renew::Never);
-                    long || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life + GRACE < max)
+                    long || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life <= max && left + GRACE < max)
                 })
         });
         if right {
