@@ -43,6 +43,8 @@ pub struct InvariantChecker {
     pub stores: BTreeMap<String, Vec<(Timestamp, Option<presigned_core::engine::StoreSeen>)>>,
     /// Every offset that a server's clock ever had.
     pub clock_offsets: BTreeSet<i64>,
+    /// When each server's clock was last set, and by how much it is ahead since.
+    pub clocks_set: BTreeMap<String, (Timestamp, i64)>,
     /// Since when a server accepts unsigned headers.
     pub accepts_unsigned_since: BTreeMap<String, Timestamp>,
     /// When each link ends, by its status.
@@ -84,6 +86,7 @@ impl InvariantChecker {
             .accepts_unsigned_since
             .values_mut()
             .chain(self.held_back.values_mut())
+            .chain(self.clocks_set.values_mut().map(|(time, _)| time))
         {
             *time = at(time.as_second() + by);
         }
@@ -100,6 +103,11 @@ impl InvariantChecker {
         }
         for (endpoint, server) in &world.cloud.servers {
             self.clock_offsets.insert(server.ahead);
+            let set = self.clocks_set.get(endpoint);
+            if set.is_none_or(|(_, ahead)| *ahead != server.ahead) {
+                self.clocks_set
+                    .insert(endpoint.clone(), (world.now, server.ahead));
+            }
             if server.accepts_unsigned {
                 let now = world.now;
                 self.accepts_unsigned_since

@@ -116,13 +116,28 @@ impl InvariantChecker {
             if known && correction != right {
                 return Err(format!("{told}, and the store's clock is {ahead} s ahead"));
             }
+            // What was signed before a probe showed the server's clock is dated by the earlier one.
+            let set = self.clock_set(world, seen, &parts.origin);
             if world.now.as_second() + ahead + 900 < parts.start.as_second()
                 && Self::had_time(world, seen, world.blind_at, REACTION)
+                && Self::had_time(world, seen, set, PROBE_AGE)
             {
                 return Err("the URL is not good yet".to_owned());
             }
         }
         Ok(())
+    }
+
+    /// When the clock behind an origin was last set.
+    fn clock_set(&self, world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> Timestamp {
+        let endpoint = if origin == PUBLIC {
+            store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref())
+        } else {
+            Some(origin)
+        };
+        endpoint
+            .and_then(|endpoint| self.clocks_set.get(endpoint))
+            .map_or(Timestamp::MIN, |(time, _)| *time)
     }
 
     fn accepted(
