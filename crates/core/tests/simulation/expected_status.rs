@@ -77,6 +77,16 @@ pub fn expected(
     let Ok(spec) = &seen.spec else {
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
+    // A link that was refused between its Secret and its first Ready has ended too, and was issued all the same.
+    let ended = spec.renew == Some(Renew::Never)
+        && seen.status.expires_at.is_some_and(|end| end <= now);
+    if ended {
+        return Expected {
+            ready: Some(false),
+            allowed: None,
+            ..lives_on(ConditionStatus::Unknown)
+        };
+    }
     let keys: Vec<&String> = spec.keys.iter().flatten().chain(&spec.key).collect();
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
     let rules = Rules::of(&world.cluster);
