@@ -1,30 +1,30 @@
-//! Arithmetic of times that cannot fail: what would leave the calendar stops at its end.
+//! Arithmetic of times that cannot fail: a result outside the calendar becomes the first or last time of it.
 
 use std::time::Duration;
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-/// The time so much later.
+/// The time plus a duration.
 pub(crate) fn later(time: Timestamp, by: Duration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// The time from one to another in whole seconds; zero where it is past.
+/// The time from one to another in whole seconds; zero if it is past.
 pub(crate) fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(to.as_second() - from.as_second()).unwrap_or_default())
 }
 
-/// A time of one clock as a clock shows it that differs by this.
+/// The time plus a signed difference between two clocks.
 pub(crate) fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(time)
 }
 
-/// Whole seconds: finer times reach neither signatures nor statuses.
+/// The time cut to whole seconds: signatures and statuses hold no finer times.
 pub(crate) fn whole(now: Timestamp) -> Timestamp {
     rounded(now, RoundMode::Floor)
 }
 
-/// The whole second that a time has come at the latest; [`whole`] of an earlier one would still be before it.
+/// The first whole second that is not before a time; [`whole`] may return an earlier one.
 pub(crate) fn ceil(time: Timestamp) -> Timestamp {
     rounded(time, RoundMode::Ceil)
 }

@@ -1,8 +1,8 @@
-//! Why something is not as it should be: the material of a condition that is False.
+//! A problem: the reason and the message of a condition that is False.
 
 use super::Reason;
 
-/// What stands in the way.
+/// Why something is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The condition's reason.

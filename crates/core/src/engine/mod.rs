@@ -1,13 +1,14 @@
-//! The engine: what is known, what is due, and what comes next.
+//! The engine: it takes events and results, and decides the next step of each object.
 //!
 //! # Expected flow
-//! The shell tells what it sees with [`Engine::on`], takes steps with [`Engine::next`], carries each out, and tells what
-//! became of it with [`Engine::done`]. The plan of a work is made again on each result.
+//! The shell reports what it sees with [`Engine::on`], takes steps with [`Engine::next`], carries each out,
+//! and reports its result with [`Engine::done`]. Each result makes a new plan for its object.
 //!
 //! # Guarantees
 //! - Nothing is decided before the first list of every watched kind and scope is complete.
-//! - At most one step of a work is under way; the number of all is bounded.
-//! - The same events, results and times make the same steps: there is no clock, no dice and no unordered collection here.
+//! - At most one step of an object is in flight; the number of all steps in flight is bounded.
+//! - The same events, results and times make the same steps: no clock, no random number and no unordered
+//!   collection is used.
 //!
 //! # Assumptions
 //! `now` is wall-clock time. It may step either way; [`Event::ClockStepped`] then makes every plan anew.
@@ -47,7 +48,7 @@ use reconcile::{policy, presigned_url, store as cluster_store};
 use scheduler::queue::Queue;
 use scheduler::wake::RequeueAt;
 
-/// Steps that only urgent work may take, of those in flight.
+/// The slots for steps in flight that only urgent objects may take.
 const URGENT_SLOTS: usize = 8;
 
 /// The engine of one operator.
@@ -59,24 +60,24 @@ pub struct Engine {
     queue: Queue,
     in_flight: BTreeMap<ObjectKey, InFlight>,
     observations: Vec<Observation>,
-    /// Until then nobody calls the API server.
+    /// No step calls the API server before this time.
     throttled_until: Option<Timestamp>,
     clock: ClockDoubt,
     draining: bool,
 }
 
-/// A look at a resource for metrics.
+/// The figures of one resource, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceFigures<'a> {
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// Whether its status says Ready.
+    /// Whether its Ready condition is True.
     pub ready: bool,
-    /// When its URL dies.
+    /// When its URLs expire.
     pub expires_at: Option<Timestamp>,
-    /// When it is renewed.
+    /// When they are renewed.
     pub renew_at: Option<Timestamp>,
 }
 
@@ -84,7 +85,7 @@ impl Engine {
     /// An engine that knows nothing yet.
     ///
     /// # Errors
-    /// A sentence where the settings cannot be used.
+    /// A sentence if the settings cannot be used.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let reserved = ReservedKeys::with(&settings.template_deny)?;
         let queue = Queue::new(
@@ -105,7 +106,7 @@ impl Engine {
         })
     }
 
-    /// Takes up what was seen, and queues what it affects.
+    /// Applies an event, and queues the objects that it affects.
     pub fn on(&mut self, event: Event, now: Timestamp) {
         let was_synced = self.synced();
         let mut ctx = self.ctx(now);
@@ -139,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// The next step to carry out, if there is one now. The shell calls until there is none.
+    /// The next step to carry out, if any can start now. The shell calls this until it returns `None`.
     pub fn next(&mut self, now: Timestamp) -> Option<(ObjectKey, Step)> {
         if !self.synced() || self.throttled_until.is_some_and(|until| whole(now) < until) {
             return None;
@@ -179,7 +180,7 @@ impl Engine {
         None
     }
 
-    /// Takes up the result of a step.
+    /// Applies the result of a step.
     pub fn done(&mut self, key: &ObjectKey, result: StepResult, now: Timestamp) {
         let Some((priority, dirty)) = self.queue.end(key) else {
             return;
@@ -207,7 +208,7 @@ impl Engine {
             ObjectKey::Policy(name) => policy::completed(&mut ctx, name, in_flight, result, dirty),
         };
         if goes_on && self.index.contains(key) {
-            // What has begun goes on before anything new begins.
+            // An object that has started continues before another one starts.
             self.queue.push(key.clone(), priority, i64::MIN);
         }
     }
@@ -226,32 +227,33 @@ impl Engine {
         }
     }
 
-    /// Begins nothing new from now on: only what has been written is still put on record.
+    /// Starts nothing new from now on: only Secrets that are already written are still recorded in a status.
     pub fn drain(&mut self) {
         self.draining = true;
     }
 
-    /// When something is due next; the shell need not ask before.
+    /// When something is due next; the shell need not call [`Self::next`] earlier unless it has an event or a
+    /// result.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        // In a pause nothing is given out, however long it has been due.
+        // While all calls are throttled, no step starts, however long it has been due.
         self.throttled_until
             .or_else(|| self.queue.next_due())
             .map(ceil)
     }
 
-    /// The kinds whose first list is still awaited.
+    /// The kinds whose first list is not complete yet.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<Watched> {
         self.awaited().collect()
     }
 
-    /// Asked at each event and each step: nothing is allocated for the answer.
+    /// Called for each event and each step, so it allocates nothing.
     fn awaited(&self) -> impl Iterator<Item = Watched> {
         self.index.waiting_for()
     }
 
-    /// How many works wait (urgent, routine), and how many steps are in flight.
+    /// How many objects wait (urgent, routine), and how many steps are in flight.
     #[must_use]
     pub fn load(&self) -> (usize, usize, usize) {
         let (urgent, routine) = self.queue.depth();
@@ -263,13 +265,13 @@ impl Engine {
         std::mem::take(&mut self.observations)
     }
 
-    /// A look at each resource, for metrics.
+    /// The figures of each resource, for metrics.
     pub fn figures(&self) -> impl Iterator<Item = ResourceFigures<'_>> {
         self.index.resources.values().map(|record| ResourceFigures {
             namespace: &record.seen.namespace,
             name: &record.seen.name,
             ready: is_ready(&record.seen.status.conditions),
-            // The times of a one-shot resource outlive its URL.
+            // The status of a one-shot resource keeps its times after the URL has expired.
             expires_at: record
                 .seen
                 .status

@@ -1,13 +1,13 @@
-//! What stands in a Secret: the record of one issue, from the status or from the write that made it.
+//! The record of one issue: the content of a Secret, taken from the status or from the write that made it.
 
 use jiff::Timestamp;
 
 use crate::api::{LimitedBy, Method, PresignedUrlStatus, SecretRef, SignedHashes};
 
-/// By how many seconds a URL may be dated ahead of the clock.
+/// By how many seconds the date of a URL may be ahead of the clock.
 const AHEAD: i64 = 300;
 
-/// What stands in a Secret now, as status tells it or as a write just made it.
+/// The content of a Secret now, from the status or from a write that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::struct_field_names,
@@ -27,7 +27,7 @@ pub(crate) struct Issued {
 }
 
 impl Issued {
-    /// What the status says is issued.
+    /// The issued content that the status records.
     pub(crate) fn of(status: &PresignedUrlStatus) -> Option<Self> {
         Some(Self {
             secret: status.secret_ref.clone()?,
@@ -43,13 +43,13 @@ impl Issued {
         })
     }
 
-    /// Whether its URLs can be used: they have not ended, and were not signed by a clock that ran ahead. A server takes a
-    /// date that lies a few minutes in the future, and refuses more.
+    /// Whether its URLs can be used: they have not expired, and were not signed by a clock that ran ahead. A
+    /// server accepts a date that lies a few minutes in the future, and refuses a later one.
     pub(crate) fn alive(&self, now: Timestamp) -> bool {
         now < self.expires_at && !ahead(self.issued_at, now)
     }
 
-    /// The life that was issued, in seconds.
+    /// The issued lifetime, in seconds.
     pub(crate) fn life(&self) -> i64 {
         self.expires_at.as_second() - self.issued_at.as_second()
     }

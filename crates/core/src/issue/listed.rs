@@ -1,6 +1,7 @@
-//! The objects of a resource that has many: what a listing found and the policies allow.
+//! The listed objects of a bundle that the policies allow.
 //!
-//! What holds here: a listing signs nothing once it is older than [`FRESH`].
+//! What holds here:
+//! - A listing signs nothing once it is older than [`FRESH`].
 
 use std::time::Duration;
 
@@ -10,30 +11,30 @@ use crate::policy::Grant;
 use crate::request::Key;
 use crate::time::later;
 
-/// How long a listing is good for a signature.
+/// How long a listing may be signed from.
 const FRESH: Duration = Duration::from_mins(5);
 /// An object that gets a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedKey {
     pub(crate) key: Key,
-    /// Size and `ETag`, where a listing told them.
+    /// Size and `ETag`, if the object was listed.
     pub(crate) listed: Option<(u64, String)>,
 }
 
-/// What a listing found that gets URLs.
+/// The objects of a listing that get URLs.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FoundObjects {
     pub(crate) objects: Vec<ListedKey>,
-    /// How many were left out.
+    /// How many objects were left out.
     pub(crate) skipped: u32,
     pub(crate) hash: String,
-    /// What signs those that are allowed.
+    /// The grant that signs the allowed objects.
     pub(crate) grant: Grant,
     pub(crate) at: Timestamp,
 }
 
 impl FoundObjects {
-    /// Whether it may still be signed from.
+    /// Whether URLs may still be signed from it.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         self.at <= now && now < later(self.at, FRESH)
     }

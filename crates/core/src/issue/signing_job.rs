@@ -1,8 +1,9 @@
 //! From a grant and credentials to the content of a Secret: plan the life, sign, check, render.
 //!
 //! What holds here:
-//! - Nothing that was signed leaves this file before the independent check has compared it with the grant.
-//! - A [`SigningJob`] is a value and can be signed anywhere: a few objects inline, many by a step of their own.
+//! - No signature leaves this file before the independent check has compared it with the grant.
+//! - A [`SigningJob`] is a value and can be signed anywhere: a few objects inline, many in a step of their
+//!   own.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,10 +25,10 @@ use crate::signing::{
 };
 use crate::time::{later, shifted};
 
-/// More objects than this are signed by a step of their own.
+/// More objects than this are signed in a step of their own.
 const AT_ONCE: usize = 32;
 
-/// A Secret's content, and the record of it as it will be once it is written.
+/// A Secret's content, and the record of it once it is written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) content: SecretContent,
@@ -36,7 +37,7 @@ pub(crate) struct Signed {
     fingerprint: Fingerprint,
 }
 
-/// What one signature has in common with another that would be the same but for the time.
+/// The inputs of a signature without the time: equal fingerprints sign the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fingerprint {
     revision: i64,
@@ -48,7 +49,7 @@ struct Fingerprint {
     access_key_id: String,
 }
 
-/// What is signed.
+/// The objects to sign.
 #[derive(Clone)]
 pub(crate) enum Subject {
     One(Key),
@@ -57,7 +58,7 @@ pub(crate) enum Subject {
     FormUnder(Prefix),
 }
 
-/// Signatures that are to be made, with all that they need.
+/// Signatures to make, with all that they need.
 #[derive(Clone)]
 pub struct SigningJob {
     pub(crate) name: String,
@@ -68,7 +69,7 @@ pub struct SigningJob {
     pub(crate) skipped: Option<u32>,
     pub(crate) options: Options,
     pub(crate) asked: RequestedLife,
-    /// Of a link that was issued before: its times, and what cut them short.
+    /// For a one-shot resource that was issued before: its times, and what shortened them.
     pub(crate) one_shot: Option<(FixedTimes, Option<LimitedBy>)>,
     pub(crate) target: Target,
     pub(crate) max_signature_age: Option<Duration>,
@@ -78,7 +79,7 @@ pub struct SigningJob {
     pub(crate) secret_name: String,
     pub(crate) hashes: SignedHashes,
     pub(crate) credentials: Credentials,
-    /// What is added to the operator's time for what the store checks.
+    /// The store's clock minus the operator's: it is added to the times that the store checks.
     pub(crate) skew: SignedDuration,
     pub(crate) now: Timestamp,
 }
@@ -93,20 +94,20 @@ impl fmt::Debug for SigningJob {
     }
 }
 
-/// What came of a [`SigningJob`].
+/// The result of a [`SigningJob`].
 #[derive(Debug)]
 pub struct SignedJob(pub(crate) Result<Signed, Problem>);
 
 impl SigningJob {
-    /// Whether it is worth a step of its own.
+    /// Whether it is long enough for a step of its own.
     pub(crate) fn is_long(&self) -> bool {
         self.count() > AT_ONCE
     }
 
-    /// Whether what another job signed a moment ago is what this one would.
+    /// Whether content that another job signed a moment ago is the content that this job would sign.
     pub(crate) fn is_served_by(&self, signed: &Signed) -> bool {
         let age = self.now.as_second() - signed.issued.issued_at.as_second();
-        // A link keeps the time of its first issue: its fingerprint says all.
+        // A one-shot resource keeps the time of its first issue, so its fingerprint alone decides.
         signed.fingerprint == self.fingerprint()
             && (self.one_shot.is_some() || (0..=60).contains(&age))
     }
@@ -130,7 +131,7 @@ impl SigningJob {
         }
     }
 
-    /// Signs all of it.
+    /// Signs all objects.
     #[must_use]
     pub fn run(&self) -> SignedJob {
         SignedJob(self.sign())
@@ -179,7 +180,7 @@ impl SigningJob {
     }
 
     fn life(&self) -> Result<Life, Problem> {
-        // A session ends by the store's clock; all times of a life are the operator's.
+        // A session expires by the store's clock; all times of a life are the operator's.
         let end = self.credentials.expires_at;
         let creds_expiry = end.map(|end| shifted(end, -self.skew));
         let max_age = self.max_signature_age;
@@ -237,7 +238,7 @@ impl SigningJob {
                     .filter(|etag| !etag.is_empty()),
             })
             .collect();
-        // All objects have the same options, and so the same headers.
+        // All objects have the same options, and therefore the same headers.
         let headers = signed
             .first()
             .map_or(&[][..], |presigned| &presigned.headers);

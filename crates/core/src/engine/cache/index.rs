@@ -1,8 +1,9 @@
 //! What is known of the cluster, and who is concerned when it changes.
 //!
-//! What holds here: an event is first applied and then names the works that it concerns. Nothing older replaces what is
-//! known, so a watch event that was overtaken by the answer to our own write starts nothing. What a list no longer holds
-//! when it is done is gone. Compact values only: no managedFields, no data of any Secret.
+//! What holds here: an event is first applied and then names the works that it concerns. Nothing older
+//! replaces what is known, so a watch event that was overtaken by the answer to our own write starts nothing.
+//! What a list no longer holds when it is done is gone. Compact values only: no managedFields, no data of any
+//! Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -103,7 +104,8 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) limiter: StoreLimiter,
     by_namespace: BTreeMap<String, BTreeSet<Uid>>,
     by_store: BTreeMap<String, BTreeSet<Uid>>,
-    /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name would make large.
+    /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name
+    /// would make large.
     by_secret: BTreeSet<(String, String, Uid)>,
     pub(in crate::engine) orphans: Orphans,
     pub(in crate::engine) relists: Relists,
@@ -131,8 +133,8 @@ pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
     named.unwrap_or(&seen.name)
 }
 
-/// Whether one resourceVersion is older than another. They are compared as numbers, which is how every supported API
-/// server makes them; what is no number is never older.
+/// Whether one resourceVersion is older than another. They are compared as numbers, which is how every
+/// supported API server makes them; what is no number is never older.
 pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
     match (one.parse::<u64>(), other.parse::<u64>()) {
         (Ok(one), Ok(other)) => one < other,
@@ -447,7 +449,8 @@ impl Index {
         self.of_secret(&place.0, &place.1)
     }
 
-    /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is ignored.
+    /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is
+    /// ignored.
     pub(in crate::engine) fn secret_written(
         &mut self,
         namespace: &str,
@@ -503,7 +506,8 @@ impl Index {
         self.reading(name)
     }
 
-    /// Applies a change of a policy or a namespace: what was found under a prefix was evaluated by other rules.
+    /// Applies a change of a policy or a namespace: what was found under a prefix was evaluated by other
+    /// rules.
     pub(in crate::engine) fn rules_changed(
         &mut self,
         apply: impl FnOnce(&mut Self) -> Vec<ObjectKey>,
@@ -578,7 +582,8 @@ pub(in crate::engine) fn take_newer(known: &mut String, version: ObjectVersion) 
     }
 }
 
-/// A renewal request as it goes into the status: a long one by its hash, since an annotation may have 256 KiB.
+/// A renewal request as it goes into the status: a long one by its hash, since an annotation may have 256
+/// KiB.
 fn short_request(request: String) -> String {
     if request.len() <= MAX_REQUEST {
         return request;

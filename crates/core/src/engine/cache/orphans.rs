@@ -1,6 +1,7 @@
 //! Secrets that may belong to a resource without its status recording them.
 //!
-//! What holds here: a candidate is known by its owner reference alone. Whether it is an orphan is decided elsewhere.
+//! What holds here: a candidate is known by its owner reference alone. Whether it is an orphan is decided
+//! elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -41,8 +42,8 @@ impl Orphans {
 }
 
 impl Index {
-    /// Takes up whose a Secret is. At a start a Secret may be told before its owner is; whose owner never came is forgotten
-    /// by [`Self::drop_unknown_owners`].
+    /// Takes up whose a Secret is. At a start a Secret may be told before its owner is; whose owner never
+    /// came is forgotten by [`Self::drop_unknown_owners`].
     pub(in crate::engine) fn note_candidate(&mut self, seen: &SecretMetaSeen) -> Vec<ObjectKey> {
         let Some(uid) = controlling_uid(&seen.owners) else {
             return Vec::new();

@@ -3,8 +3,8 @@
 //! What holds here:
 //! - A kind is watched as a whole, or namespace by namespace; each such scope has lists of its own.
 //! - A kind is synced once every scope that is expected had a complete list.
-//! - An object that was known and is not in a complete list is gone, if it lies within the scope of that list. A list of
-//!   one namespace says nothing of the objects of another.
+//! - An object that was known and is not in a complete list is gone, if it lies within the scope of that
+//!   list. A list of one namespace says nothing of the objects of another.
 
 use std::collections::{BTreeMap, BTreeSet};
 

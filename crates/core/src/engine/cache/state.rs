@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - A restart may lose all of it. The status is the record.
-//! - It keeps the result of a write until the status records it, problems until they end, and findings until they are old.
+//! - It keeps the result of a write until the status records it, problems until they end, and findings until
+//!   they are old.
 //! - Each part has its own reset, so a part is forgotten as a whole.
 
 use std::collections::VecDeque;
@@ -44,8 +45,8 @@ pub(in crate::engine) enum Inspected {
     Found(Box<ObservedSecret>),
 }
 
-/// The state of a resource, which takes memory only while there is something to remember: nearly all resources have
-/// nothing. It reads as an empty [`ReconcileState`] then, and a change makes one.
+/// The state of a resource, which takes memory only while there is something to remember: nearly all
+/// resources have nothing. It reads as an empty [`ReconcileState`] then, and a change makes one.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct StateCell(Option<Box<ReconcileState>>);
 
@@ -113,7 +114,8 @@ pub(in crate::engine) struct RemovalState {
 pub(in crate::engine) struct ListingState {
     /// What a listing found, until it is written or proves to be no news.
     pub(in crate::engine) found: Option<Arc<FoundObjects>>,
-    /// When they were last listed; `None` lists before long: the policies or the namespace changed, or nobody listed yet.
+    /// When they were last listed; `None` lists before long: the policies or the namespace changed, or nobody
+    /// listed yet.
     pub(in crate::engine) listed_at: Option<Timestamp>,
     /// Keys of the last listing, for the verification of what was written.
     pub(in crate::engine) sampled_keys: Vec<Key>,
@@ -207,8 +209,8 @@ impl ReconcileState {
         self.removal.in_doubt = false;
     }
 
-    /// A person asked for a renewal and may have fixed what stood in the way: the pause after a failure is cut to
-    /// [`REQUEST_PAUSE`], which bounds repeated requests too.
+    /// A person asked for a renewal and may have fixed what stood in the way: the pause after a failure is
+    /// cut to [`REQUEST_PAUSE`], which bounds repeated requests too.
     pub(in crate::engine) fn renewal_requested(&mut self) {
         let cut = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
             (Some(failed), Some(again)) => Some(again.min(later(failed, REQUEST_PAUSE))),

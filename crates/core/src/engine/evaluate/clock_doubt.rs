@@ -1,7 +1,8 @@
 //! Whether the operator's clock may declare a URL expired.
 //!
 //! What holds here:
-//! - A clock that was stepped a moment ago declares nothing expired until the API server confirms it, or 15 minutes pass.
+//! - A clock that was stepped a moment ago declares nothing expired until the API server confirms it, or 15
+//!   minutes pass.
 //! - A clock that differs from the API server's by more than 5 minutes declares nothing expired.
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! When a refused resource loses its Secret.
 //!
-//! What holds here: the refusal is recorded before anything is removed on its account, and stands for the whole grace.
+//! What holds here: the refusal is recorded before anything is removed on its account, and stands for the
+//! whole grace.
 
 use jiff::Timestamp;
 

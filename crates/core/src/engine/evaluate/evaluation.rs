@@ -1,8 +1,8 @@
-//! What the spec, the policies and the store say of a resource: everything that is decided without looking at what was
-//! issued before.
+//! What the spec, the policies and the store say of a resource: everything that is decided without looking at
+//! what was issued before.
 //!
-//! What holds here: the policies are asked before the store, so a namespace that may ask for nothing learns nothing
-//! of which stores exist.
+//! What holds here: the policies are asked before the store, so a namespace that may ask for nothing learns
+//! nothing of which stores exist.
 
 use std::time::Duration;
 

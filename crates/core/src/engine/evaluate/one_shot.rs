@@ -3,7 +3,8 @@
 //! What holds here:
 //! - After the first issue the end is fixed to the second, whatever signs it again. `renew` is immutable.
 //! - The end moves in one case, to an earlier time and for good: if a policy allows less by now.
-//! - After the end nothing is issued by itself. The status keeps the times, so that a restart does not begin anew.
+//! - After the end nothing is issued by itself. The status keeps the times, so that a restart does not begin
+//!   anew.
 
 use std::time::Duration;
 
@@ -76,8 +77,8 @@ impl FixedLife {
         })
     }
 
-    /// The times as the policies leave them: never later, and earlier if they allow less by now. What a fast clock dated
-    /// into the future counts from now.
+    /// The times as the policies leave them: never later, and earlier if they allow less by now. What a fast
+    /// clock dated into the future counts from now.
     fn bounded(&self, asked: RequestedLife, now: Timestamp) -> FixedTimes {
         let FixedTimes {
             issued_at,
@@ -96,8 +97,8 @@ impl FixedLife {
 }
 
 impl OneShot {
-    /// What a resource was issued; `None` if it is renewed. `hash` hashes the request with the given options, since a policy
-    /// may add a condition of its own to what the spec asks.
+    /// What a resource was issued; `None` if it is renewed. `hash` hashes the request with the given options,
+    /// since a policy may add a condition of its own to what the spec asks.
     pub(in crate::engine) fn of(
         record: &Record,
         renew: Renew,

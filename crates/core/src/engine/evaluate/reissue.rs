@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - [`CHECKS`] is the one ordered list of reasons. The plan takes the first that is due.
-//! - `Ready`, the roll-out of a store and the count of its URLs ask the same checks, so they cannot disagree with the plan.
+//! - `Ready`, the roll-out of a store and the count of its URLs ask the same checks, so they cannot disagree
+//!   with the plan.
 
 use std::time::Duration;
 
@@ -183,7 +184,8 @@ pub(in crate::engine) fn needs_rollout(
     }
 }
 
-/// Whether a resource counts as one that holds a working URL of its store, and whether it is up to date with it.
+/// Whether a resource counts as one that holds a working URL of its store, and whether it is up to date with
+/// it.
 pub(in crate::engine) fn counts(index: &Index, record: &Record, now: Timestamp) -> Option<bool> {
     // Nothing is cloned here: a store's count looks at every one of its resources.
     let status = &record.seen.status;

@@ -1,8 +1,10 @@
-//! Trying what was signed: which objects are asked for, and what the condition `Verified` says of the answers.
+//! Trying what was signed: which objects are asked for, and what the condition `Verified` says of the
+//! answers.
 //!
-//! What holds here: a try is a GET of the first byte through the operator's own endpoint, so nothing is ever written by it; what
-//! an upload or a removal would meet is told as far as a read shows it. A try never holds up a Secret unless
-//! `verify: Require` asks for it, and an outcome is remembered by what was signed, so that a restart tries nothing again.
+//! What holds here: a try is a GET of the first byte through the operator's own endpoint, so nothing is ever
+//! written by it; what an upload or a removal would meet is told as far as a read shows it. A try never holds
+//! up a Secret unless `verify: Require` asks for it, and an outcome is remembered by what was signed, so that
+//! a restart tries nothing again.
 
 use std::time::Duration;
 
@@ -39,7 +41,8 @@ pub(in crate::engine) fn hash_of_next(inputs: &SigningInputs, held: &HeldCredent
 
 /// The objects that are tried: all of a few, else some from the first to the last.
 ///
-/// What is no read is tried beside the object: whoever may only write or remove is not told whether it exists.
+/// What is no read is tried beside the object: whoever may only write or remove is not told whether it
+/// exists.
 pub(in crate::engine) fn sample(request: &Request, found: Option<&FoundObjects>) -> Vec<Key> {
     let reads = reads(request);
     let folder = |key: &Key| {

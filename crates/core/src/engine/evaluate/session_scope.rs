@@ -1,7 +1,7 @@
 //! What the sessions of a store's role are narrowed to for a resource.
 //!
-//! What holds here: a session allows what is signed with it and, by the scope's own measure, as little else as can be said. What
-//! cannot be said is an error for people, never a wider session.
+//! What holds here: a session allows what is signed with it and, by the scope's own measure, as little else
+//! as can be said. What cannot be said is an error for people, never a wider session.
 
 use crate::access::{
     AccessError, Dialect, SessionSubject, namespace_policy, namespace_session_name, request_policy,

@@ -1,4 +1,4 @@
-//! Where credentials come from, how a session is asked for, and why there are none.
+//! Where credentials come from, how a session is requested, and why there are none.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub enum CredentialSource {
     Secret {
         /// Its name.
         name: String,
-        /// The names of its keys where they are not the usual ones: access key ID, secret access key, session token,
-        /// expiration.
+        /// The names of its keys if they are not the default ones: access key ID, secret access key, session
+        /// token, expiration.
         keys: [Option<String>; 4],
     },
     /// `AssumeRoleWithWebIdentity` with the operator's service account token.
@@ -23,41 +23,41 @@ pub enum CredentialSource {
         role_arn: String,
         /// The token's audience; `None` reads the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names.
         audience: Option<String>,
-        /// Where and for how long.
+        /// How the session is requested.
         sts: Sts,
     },
     /// `AssumeRole` with other credentials.
     AssumeRole {
         /// The role.
         role_arn: String,
-        /// What the role's trust policy may ask for.
+        /// The external ID that the role's trust policy may require.
         external_id: Option<String>,
-        /// What assumes it: [`Self::Default`] or [`Self::Secret`].
+        /// The credentials that assume the role: [`Self::Default`] or [`Self::Secret`].
         base: Box<Self>,
-        /// Where and for how long.
+        /// How the session is requested.
         sts: Sts,
     },
 }
 
-/// How a session is asked for.
+/// How a session is requested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sts {
-    /// Where STS answers; `None` is AWS's of the region.
+    /// The STS endpoint; `None` is AWS's endpoint of the region.
     pub endpoint: Option<String>,
-    /// The region that is signed for.
+    /// The region that the request is signed for.
     pub region: String,
-    /// How long the session is to live.
+    /// The requested lifetime of the session.
     pub duration: Duration,
-    /// PEM certificates that are trusted besides the system's.
+    /// PEM certificates that are trusted in addition to the system's.
     pub ca_bundle: Option<String>,
 }
 
-/// What a session may do and how the S3 side's audit log calls it.
+/// What a session may do, and its name in the audit log of the S3 side.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Session {
     /// `RoleSessionName`: 2 to 64 letters, digits and `+=,.@_-`.
     pub name: String,
-    /// The inline session policy; `None` for all that the role may.
+    /// The inline session policy; `None` allows everything that the role may do.
     pub policy: Option<String>,
 }
 
@@ -79,11 +79,11 @@ impl CredentialSource {
     }
 }
 
-/// Why credentials could not be had. The sentence is ours, and names no value.
+/// Why there are no credentials. The operator writes the sentence, and it contains no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
     /// [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
-    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; of a role also
+    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; for a role also
     /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`].
     pub reason: Reason,
     /// What is wrong and what to do.

@@ -1,18 +1,19 @@
-//! Failures as the core sees them, and the one total function from a failure to what follows.
+//! Failures as the core sees them, and the one total function that classifies them.
 //!
-//! What holds here: a failure carries a class, never a server's text, so nothing that a server says can reach a
-//! condition. [`classify`] is the only place that chooses reason, retry and metric label.
+//! What holds here:
+//! - A failure carries a class, never a server's text, so no server can put text into a condition.
+//! - [`classify`] is the only place that chooses reason, retry and metric label.
 
 use std::time::Duration;
 
 use crate::api::Reason;
 
-/// Why a call to the API server did not do what it should.
+/// Why a call to the API server failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiError {
     /// 409 on a create: the name is taken.
     AlreadyExists,
-    /// 409 on a write: uid or resourceVersion is not what was decided on.
+    /// 409 on a write: uid or resourceVersion differs from the one that the decision was based on.
     Conflict,
     /// 404.
     NotFound,
@@ -20,43 +21,43 @@ pub enum ApiError {
     NamespaceTerminating,
     /// 403 of RBAC, an admission policy or a quota, and 401.
     Forbidden,
-    /// 400 and 422: the object was refused as it stands.
+    /// 400 and 422: the object is not valid.
     Invalid,
-    /// 413: larger than the server takes.
+    /// 413: the object is larger than the server accepts.
     TooLarge,
-    /// 429, with the pause that the server asks for.
+    /// 429, with the pause that the server requests.
     TooManyRequests {
         /// `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// No answer in time: a write may or may not have landed.
+    /// No answer in time: a write may or may not have succeeded.
     Timeout,
     /// 5xx, or no connection.
     Unavailable,
-    /// Anything else; the status code where there was one.
+    /// Any other failure, with its status code if there was one.
     Other(Option<u16>),
 }
 
-/// How a failure is tried again.
+/// When a failed call is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// At once, on fresh facts.
+    /// At once, with a new plan.
     Immediately,
     /// With growing pauses.
     Backoff,
-    /// With growing pauses; until then nobody calls the server.
+    /// With growing pauses; no step calls the server before the pause ends.
     ThrottleAll(Option<Duration>),
-    /// Not before something that concerns it changes; looked at again every five minutes in case the change is not
-    /// one that is watched.
+    /// After something that concerns the object changes; also every five minutes, because the change may not
+    /// be one that is watched.
     OnChange,
 }
 
-/// What follows from a failure.
+/// The class of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorClass {
     /// The reason in conditions and metrics.
     pub reason: Reason,
-    /// When it is tried again.
+    /// When the call is retried.
     pub retry: Retry,
     /// The sentence for conditions.
     pub sentence: &'static str,

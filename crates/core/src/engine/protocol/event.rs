@@ -1,9 +1,9 @@
-//! What the core is told of the world: one event for each thing that was seen, already cut down to what is
-//! decided on.
+//! Events: one for each change that the shell saw, reduced to the fields that decisions need.
 //!
-//! What holds here: `Init`, `InitApply` and `InitDone` frame a list of one scope; what was known within that
-//! scope and is not in the list when it is done is gone. An object that cannot be parsed is told as broken,
-//! never left out in silence.
+//! What holds here:
+//! - `Init`, `InitApply` and `InitDone` frame a list of one scope.
+//! - An object that was known within that scope and is not in the complete list is gone.
+//! - An object that cannot be parsed is reported as broken, never left out silently.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::api::{
 use crate::engine::protocol::Uid;
 use crate::issue::Owner;
 
-/// Something that happened outside.
+/// Something that happened outside the engine.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A PresignedURL.
@@ -27,14 +27,14 @@ pub enum Event {
     Store(Change<StoreSeen>),
     /// A namespace.
     Namespace(Change<NamespaceSeen>),
-    /// A Secret with the operator's label in a tenant's namespace, metadata only. Never told where the
+    /// A Secret with the operator's label in a tenant's namespace, metadata only. Never reported if the
     /// operator may not watch Secrets.
     Secret(Change<SecretMetaSeen>),
     /// A Secret in the operator's own namespace, metadata only.
     OwnSecret(Change<SecretMetaSeen>),
     /// The wall clock was stepped: every plan is made again.
     ClockStepped,
-    /// The API server's clock less the operator's, from the `Date` header of an answer.
+    /// The API server's clock minus the operator's, from the `Date` header of an answer.
     ApiClock(SignedDuration),
 }
 
@@ -43,14 +43,14 @@ pub enum Event {
 pub enum ListScope {
     /// All objects of the kind.
     Cluster,
-    /// The objects of one namespace; of namespaces, the one of this name.
+    /// The objects of one namespace; for the kind Namespace, the one of this name.
     Namespace(String),
 }
 
 /// A change of one kind's objects.
 #[derive(Clone, Debug)]
 pub enum Change<T> {
-    /// A list begins. One that was under way for the same scope is forgotten.
+    /// A list begins. An incomplete earlier list of the same scope is forgotten.
     Init {
         /// What it covers.
         scope: ListScope,

@@ -1,13 +1,14 @@
-//! What a step belongs to: the identity of a reconciled object.
+//! The identity of a reconciled object.
 //!
-//! What holds here: at most one step of a key is in flight at a time.
+//! What holds here:
+//! - At most one step of a key is in flight at a time.
 
 use std::sync::Arc;
 
-/// The uid of a PresignedURL. One is kept, and shared by all that look a resource up.
+/// The uid of a PresignedURL: one allocation, shared by every map that holds it.
 pub type Uid = Arc<str>;
 
-/// What a step belongs to. At most one step of a work is under way at a time.
+/// The object that a step belongs to. At most one step of an object is in flight at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKey {
     /// A PresignedURL, by uid.

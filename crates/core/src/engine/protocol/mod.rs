@@ -1,6 +1,8 @@
-//! What crosses the border between the engine and the shell: events, steps, their results, and what these are made of.
+//! The values that the engine and the shell exchange: events, steps, their results, and their parts.
 //!
-//! What holds here: values without behaviour. No other room of the engine is known here.
+//! What holds here:
+//! - These are values without behaviour.
+//! - This folder imports no other folder of the engine.
 
 mod credentials;
 mod error;

@@ -2,14 +2,14 @@
 
 use crate::api::Reason;
 
-/// Something worth counting.
+/// Something to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// A Secret was written for the first time.
     Issued,
-    /// A Secret was written again, and why.
+    /// A Secret was written again, for this cause.
     Renewed(Cause),
-    /// The policies refuse what they did not refuse before.
+    /// The policies refuse a resource that they did not refuse before.
     Denied,
     /// A step failed.
     Failed(Reason),
@@ -20,24 +20,24 @@ pub enum Observation {
 pub enum Cause {
     /// Nothing was issued before.
     First,
-    /// The spec asks for something else.
+    /// The spec requests something else.
     Changed,
-    /// The store's endpoint, region or credentials are others.
+    /// The store's endpoint, region or credentials have changed.
     Store,
-    /// A policy allows a shorter life only.
+    /// A policy allows only a shorter life now.
     Shortened,
-    /// The time has come, or was missed.
+    /// The renewal is due or overdue.
     Due,
-    /// The annotation asked for it.
+    /// The annotation requested it.
     Requested,
-    /// The objects under the prefix are others.
+    /// The objects under the prefix have changed.
     Listed,
     /// The Secret is gone or was edited.
     Drift,
 }
 
 impl Cause {
-    /// Whether it is a renewal of what was issued before, which no Event tells.
+    /// Whether it is a renewal of earlier content; no Kubernetes Event reports it.
     #[must_use]
     pub const fn is_renewal(self) -> bool {
         !matches!(self, Self::First)

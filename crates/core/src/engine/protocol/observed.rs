@@ -1,15 +1,15 @@
-//! Objects of the API server as a read found them, and the version that a write was decided on.
+//! Objects of the API server as a read found them, and the version that a write is based on.
 
 use std::collections::BTreeMap;
 
 use crate::issue::Owner;
 
-/// A certain version of an object: the precondition of a write.
+/// One version of an object: the precondition of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectVersion {
     /// Its uid.
     pub uid: String,
-    /// Its resourceVersion; `None` where only the uid is known (a delete of what was never seen).
+    /// Its resourceVersion; `None` if only the uid is known (a delete of an object that was never seen).
     pub resource_version: Option<String>,
 }
 
@@ -30,11 +30,11 @@ pub struct ObservedSecret {
     pub finalizers: Vec<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// What only a read of the whole tells.
+    /// What a read of the whole Secret found; `None` after a read of its metadata.
     pub content: Option<ObservedContent>,
 }
 
-/// What a read of a whole Secret tells; never the data.
+/// What a read of a whole Secret found; never the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedContent {
     /// `issue::data_hash` of its data.

@@ -1,7 +1,8 @@
-//! What a store is asked over the network, and what it answers: classes and codes, never a server's text.
+//! Requests to a store over the network, and its answers: classes and codes, never a server's text.
 //!
-//! What holds here: every request that the operator makes to a store is a GET or a HEAD, so none changes anything there. An
-//! answer carries what decisions are made on, so that nothing a server says can reach a condition.
+//! What holds here:
+//! - Every request of the operator to a store is a GET or a HEAD, so none changes anything there.
+//! - An answer carries only the fields that decisions need, so no server can put text into a condition.
 
 use std::time::Duration;
 
@@ -10,16 +11,16 @@ use jiff::{SignedDuration, Timestamp};
 use crate::request::{Bucket, ListSelection};
 use crate::signing::{Credentials, SecretUrl, Target};
 
-/// One request: a presigned URL, asked for its first byte.
+/// One request for the first byte of a presigned URL.
 #[derive(Clone, Debug)]
 pub struct S3Request {
     /// The URL, signed for GET.
     pub url: SecretUrl,
-    /// Headers to send besides `Range`, signed or not.
+    /// Headers to send in addition to `Range`, signed or not.
     pub headers: Vec<(String, String)>,
 }
 
-/// What came of a request.
+/// The result of a request.
 pub type S3Result = Result<S3Response, TransportError>;
 
 /// An answer of a store.
@@ -27,21 +28,22 @@ pub type S3Result = Result<S3Response, TransportError>;
 pub struct S3Response {
     /// The HTTP status.
     pub status: u16,
-    /// The error code of the body, where the status is no success.
+    /// The error code of the body, if the status is no success.
     pub code: Option<ErrorCode>,
-    /// The region in which the bucket is, where the answer names it (`x-amz-bucket-region`, or the body's `Region`) and
-    /// it has the form of one.
+    /// The region of the bucket, if the answer names it (`x-amz-bucket-region`, or the body's `Region`) and
+    /// it has the form of a region.
     pub region: Option<String>,
-    /// The store's clock less the operator's, from the `Date` header; counted against the middle of the request.
+    /// The store's clock minus the operator's, from the `Date` header; measured against the middle of the
+    /// request.
     pub skew: Option<SignedDuration>,
 }
 
-/// S3's error codes ("Error responses" in the S3 API reference), as far as they decide something.
+/// S3's error codes ("Error responses" in the S3 API reference) that decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorCode {
     /// `AccessDenied`
     AccessDenied,
-    /// `AccessDenied` with the element `HeadersNotSigned`: a header was sent that was not signed.
+    /// `AccessDenied` with the element `HeadersNotSigned`: an unsigned header was sent.
     HeadersNotSigned,
     /// `NoSuchKey`
     NoSuchKey,
@@ -57,8 +59,8 @@ pub enum ErrorCode {
     InvalidToken,
     /// `RequestTimeTooSkewed`, and `AccessDenied` of a signature that is not valid yet
     RequestTimeTooSkewed,
-    /// `PermanentRedirect`, `AuthorizationHeaderMalformed`, `AuthorizationQueryParametersError` and `IllegalLocationConstraintException`, where
-    /// they tell of another region
+    /// `PermanentRedirect`, `AuthorizationHeaderMalformed`, `AuthorizationQueryParametersError` and
+    /// `IllegalLocationConstraintException`, if they report another region
     WrongRegion,
     /// `InvalidObjectState`: the object is archived.
     InvalidObjectState,
@@ -81,20 +83,20 @@ pub enum TransportError {
     Timeout,
 }
 
-/// A listing that is to be made.
+/// A listing to make.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// Where the bucket is reached by the operator.
+    /// The endpoint at which the operator reaches the bucket.
     pub target: Target,
     /// The bucket.
     pub bucket: Bucket,
-    /// What is listed and kept.
+    /// The prefix to list, and which keys to keep.
     pub wanted: ListSelection,
-    /// The most objects that are kept; one more ends the listing.
+    /// The most objects to keep; one more ends the listing.
     pub most: u32,
-    /// What signs it.
+    /// The credentials that sign it.
     pub credentials: Credentials,
-    /// PEM certificates that are trusted besides the system's.
+    /// PEM certificates that are trusted in addition to the system's.
     pub ca_bundle: Option<String>,
     /// When it is signed, by the store's clock.
     pub signed_at: Timestamp,
@@ -105,39 +107,39 @@ pub struct ListRequest {
 /// An object that was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its key, not judged yet.
+    /// Its key, not evaluated yet.
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its `ETag`, without quotes; empty where the store gives none.
+    /// Its `ETag`, without quotes; empty if the store gives none.
     pub etag: String,
 }
 
-/// What a listing found: everything that `include` and `exclude` keep, by key.
+/// The result of a listing: every object that `include` and `exclude` keep, by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListResponse {
     /// The objects, sorted by the bytes of their keys.
     pub objects: Vec<ListedObject>,
-    /// The store's clock less the operator's.
+    /// The store's clock minus the operator's.
     pub skew: Option<SignedDuration>,
 }
 
-/// Why there is no listing.
+/// Why a listing failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListError {
     /// There are more objects than may be kept.
     TooMany,
-    /// More keys were looked at than one listing may, without finding too many to keep.
+    /// The listing read as many keys as it may, and did not reach the limit of objects to keep.
     TooLong,
     /// The store refused a page.
     Refused(S3Response),
     /// The store could not be reached, at the first page or a later one.
     TransportError(TransportError),
-    /// A page was not what `ListObjectsV2` answers, or keys came out of order.
+    /// A page was no answer of `ListObjectsV2`, or keys came out of order.
     Malformed,
 }
 
-/// An answer for those who test what is made of answers.
+/// An answer, for tests that build on answers.
 #[cfg(test)]
 pub(in crate::engine) fn answer(status: u16, code: Option<ErrorCode>) -> S3Response {
     S3Response {

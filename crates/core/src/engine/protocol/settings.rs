@@ -1,4 +1,5 @@
-//! What an installation sets, as the engine sees it. Constants that nobody sets stand beside their use.
+//! The settings of an installation, as the engine sees them. A constant that nobody sets stands beside its
+//! use.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,20 +10,20 @@ pub struct Settings {
     /// The class that is served; `None` serves resources without a class.
     pub class: Option<String>,
     /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An
-    /// instance that serves some of them tells of a store only what its own resources make it know: others
-    /// serve the rest, and two that count different URLs would correct each other for ever.
+    /// instance that serves only some of them reports of a store only what its own resources show: other
+    /// instances serve the rest, and two that count different URLs would correct each other for ever.
     pub namespaces: Option<BTreeSet<String>>,
-    /// How long a refusal stands before the Secret is removed.
+    /// How long a refusal lasts before the Secret is removed.
     pub denial_grace: DenialGrace,
     /// The shortest life of a URL that is renewed.
     pub min_renewed_duration: Duration,
-    /// Over how long a change of a store's credentials or endpoint is spread.
+    /// The time over which the re-signing is spread after a change of a store's credentials or endpoint.
     pub resign_within: Duration,
-    /// Steps in flight.
+    /// The most steps in flight.
     pub concurrency: usize,
     /// Whether tenants' Secrets may be read and watched.
     pub secret_access: SecretAccess,
-    /// Keys that a secretTemplate may not set, besides those that are always refused.
+    /// Keys that a secretTemplate may not set, in addition to those that are always refused.
     pub template_deny: Vec<String>,
 }
 
@@ -41,20 +42,20 @@ impl Default for Settings {
     }
 }
 
-/// What becomes of the Secret of a refused resource.
+/// When the Secret of a refused resource is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenialGrace {
-    /// It is removed when the refusal has stood for so long.
+    /// After the refusal has lasted this long.
     After(Duration),
-    /// It stays until its URLs have expired.
+    /// Never: it stays until its URLs have expired.
     Never,
 }
 
-/// What the operator may do with tenants' Secrets besides writing its own.
+/// What the operator may do with tenants' Secrets in addition to writing its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretAccess {
-    /// Get, list and watch: drift is healed within seconds.
+    /// Get, list and watch: drift is fixed within seconds.
     Watch,
-    /// Nothing: drift is healed at renewal.
+    /// Nothing: drift is fixed at renewal.
     None,
 }

@@ -1,8 +1,10 @@
 //! Steps and their results: the only way in which a decision leaves the core, and an effect comes back.
 //!
-//! What holds here: a step is one effect, carries all that it needs, and can be lost at any time: the plan that is made
-//! after a crash between two steps mends what the first one left. Every write names the uid and resourceVersion that it
-//! was decided on, so that a step which comes late fails instead of overwriting.
+//! What holds here:
+//! - A step is one effect and carries all that it needs.
+//! - A step can be lost at any time: the plan after a crash between two steps fixes what the first one left.
+//! - Every write names the uid and resourceVersion that it is based on, so a late step fails and overwrites
+//!   nothing.
 
 use std::collections::BTreeMap;
 
@@ -20,34 +22,35 @@ use crate::signing::Credentials;
 /// One effect for the shell to carry out.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Fetch the credentials of a store from where it names them.
+    /// Fetch the credentials of a store from the source that it names.
     FetchCredentials {
         /// The store, for logs and metrics.
         store: String,
         /// Where they come from.
         source: Box<CredentialSource>,
-        /// Of a role: what the session is called and narrowed to.
+        /// For a role: the session's name and its inline policy.
         session: Session,
     },
-    /// List what is under a prefix.
+    /// List the objects under a prefix.
     List {
-        /// The store, for its limit of slow calls.
+        /// The store, for its limit of slow steps.
         store: String,
-        /// What is listed.
+        /// The listing to make.
         order: Box<ListRequest>,
     },
-    /// Ask a store for the first byte of some URLs, one after the other.
+    /// Request the first byte of some URLs from a store, one after the other.
     SendRequests {
-        /// The store, for its limit of slow calls.
+        /// The store, for its limit of slow steps.
         store: String,
         /// The requests.
         asks: Vec<S3Request>,
-        /// PEM certificates that are trusted besides the system's.
+        /// PEM certificates that are trusted in addition to the system's.
         ca_bundle: Option<String>,
     },
-    /// Sign many objects: pure work, but long enough that nobody should wait for it.
+    /// Sign many objects: a pure computation, but long enough that nothing else should wait for it.
     Sign(Box<SigningJob>),
-    /// Read a Secret of a tenant: its metadata, and with `data` also type, immutability and the hash of its data.
+    /// Read a Secret of a tenant: its metadata, and with `data` also type, immutability and the hash of its
+    /// data.
     InspectSecret {
         /// The Secret's namespace.
         namespace: String,
@@ -58,29 +61,29 @@ pub enum Step {
     },
     /// Create a Secret; never replaces one.
     CreateSecret(Box<SecretWrite>),
-    /// Replace a Secret whole, if it still is the one that was decided on.
+    /// Replace a whole Secret if it still has this version.
     UpdateSecret {
-        /// What it becomes.
+        /// The new Secret.
         write: Box<SecretWrite>,
-        /// Which one is meant.
+        /// The version to replace.
         target: ObjectVersion,
     },
-    /// Delete a Secret, if it still is the one that was decided on.
+    /// Delete a Secret if it still has this version.
     DeleteSecret {
         /// The Secret's namespace.
         namespace: String,
         /// The Secret's name.
         name: String,
-        /// Which one is meant.
+        /// The version to delete.
         target: ObjectVersion,
     },
-    /// Delete a PresignedURL, if it still is the one that was decided on.
+    /// Delete a PresignedURL if it still has this version.
     DeleteResource {
         /// The namespace.
         namespace: String,
         /// The name.
         name: String,
-        /// Which one is meant.
+        /// The version to delete.
         target: ObjectVersion,
     },
     /// Replace the status of a PresignedURL.
@@ -89,7 +92,7 @@ pub enum Step {
         namespace: String,
         /// The name.
         name: String,
-        /// Which one is meant.
+        /// The version to replace.
         target: ObjectVersion,
         /// The whole of the new status.
         status: Box<PresignedUrlStatus>,
@@ -98,7 +101,7 @@ pub enum Step {
     WriteStoreStatus {
         /// The name.
         name: String,
-        /// Which one is meant.
+        /// The version to replace.
         target: ObjectVersion,
         /// The whole of the new status.
         status: Box<ClusterObjectStoreStatus>,
@@ -107,16 +110,17 @@ pub enum Step {
     WritePolicyStatus {
         /// The name.
         name: String,
-        /// Which one is meant.
+        /// The version to replace.
         target: ObjectVersion,
         /// The whole of the new status.
         status: Box<PresignedUrlPolicyStatus>,
     },
-    /// Tell what happened to a resource. A failure of it is counted and never fails the work.
+    /// Publish a Kubernetes Event of a resource. A failure of this step is counted, and never fails the
+    /// resource.
     PublishEvent(Box<EventRecord>),
 }
 
-/// A Secret as it is to be written; always of type Opaque.
+/// A Secret to write; always of type Opaque.
 #[derive(Clone, Debug)]
 pub struct SecretWrite {
     /// The namespace.
@@ -129,27 +133,27 @@ pub struct SecretWrite {
     pub annotations: BTreeMap<String, String>,
     /// All owner references.
     pub owners: Vec<Owner>,
-    /// All finalizers: those that stood there; the operator sets none.
+    /// All finalizers: those that the Secret had; the operator sets none.
     pub finalizers: Vec<String>,
     /// All data.
     pub data: BTreeMap<String, SecretBytes>,
 }
 
-/// A Kubernetes Event to be.
+/// A Kubernetes Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The namespace of what it is about.
+    /// The namespace of the resource that it is about.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// Its resourceVersion before the change that is told. Two changes may look alike within one second; this tells them
-    /// apart.
+    /// The resourceVersion before the reported change. It distinguishes two changes within one second that
+    /// look alike.
     pub version: String,
-    /// Whether a person should worry.
+    /// Whether its type is Warning.
     pub warning: bool,
-    /// Why.
+    /// Its reason.
     pub reason: Reason,
     /// What was done or not done, for example `Issue`, `Renew`.
     pub action: &'static str,
@@ -159,7 +163,7 @@ pub struct EventRecord {
     pub at: Timestamp,
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug)]
 pub enum StepResult {
     /// Of [`Step::FetchCredentials`].
@@ -170,18 +174,18 @@ pub enum StepResult {
     Responses(Vec<S3Result>),
     /// Of [`Step::Sign`].
     Signed(Box<SignedJob>),
-    /// Of [`Step::InspectSecret`]; `None` where there is none.
+    /// Of [`Step::InspectSecret`]; `None` if the Secret does not exist.
     Inspected(Result<Option<ObservedSecret>, ApiError>),
     /// Of [`Step::CreateSecret`] and [`Step::UpdateSecret`]: the Secret after the write.
     SecretWritten(Result<ObjectVersion, ApiError>),
-    /// Of [`Step::DeleteSecret`]; one that was gone already is deleted.
+    /// Of [`Step::DeleteSecret`]; a Secret that was gone already counts as deleted.
     SecretDeleted(Result<(), ApiError>),
-    /// Of [`Step::DeleteResource`]; one that was gone already is deleted.
+    /// Of [`Step::DeleteResource`]; a resource that was gone already counts as deleted.
     ResourceDeleted(Result<(), ApiError>),
     /// Of the three status writes: the object after the write.
     StatusWritten(Result<ObjectVersion, ApiError>),
-    /// Of [`Step::PublishEvent`], whether it worked or not.
+    /// Of [`Step::PublishEvent`], whether it succeeded or not.
     Published,
-    /// The step was not run: the claim to lead had ended, or it panicked.
+    /// The step was not run: this instance lost its leadership, or the step panicked.
     NotRun,
 }

@@ -1,6 +1,7 @@
 //! What a plan decides, and what a step in flight needs for its completion.
 //!
-//! What holds here: [`InFlight`] has one variant for each kind of step, so a result is never understood by guess.
+//! What holds here: [`InFlight`] has one variant for each kind of step, so a result is never understood by
+//! guess.
 
 use jiff::Timestamp;
 
@@ -105,8 +106,8 @@ pub(in crate::engine) enum InFlight {
         /// The session.
         session: Box<Session>,
     },
-    /// Writes the status of a PresignedURL. The Events are made when the write begins: a watch may bring the new status
-    /// before the write is answered, and then nothing would seem to have changed.
+    /// Writes the status of a PresignedURL. The Events are made when the write begins: a watch may bring the
+    /// new status before the write is answered, and then nothing would seem to have changed.
     WriteStatus {
         /// The status.
         status: Box<PresignedUrlStatus>,

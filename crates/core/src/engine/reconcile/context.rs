@@ -119,8 +119,8 @@ impl Ctx<'_> {
         *self.throttled_until = Some(self.throttled_until.map_or(until, |old| old.max(until)));
     }
 
-    /// The status of a store or a policy could not be written. Tells whether the plan goes on at once: never, but something that
-    /// changed meanwhile (`dirty`) is planned in its turn.
+    /// The status of a store or a policy could not be written. Tells whether the plan goes on at once: never,
+    /// but something that changed meanwhile (`dirty`) is planned in its turn.
     pub(in crate::engine) fn status_failed(
         &mut self,
         key: ObjectKey,
@@ -169,7 +169,8 @@ impl Ctx<'_> {
         state.issue.problem = Some(problem);
     }
 
-    /// A result that does not belong to the step in flight: a fault of the program. Nothing is taken for done.
+    /// A result that does not belong to the step in flight: a fault of the program. Nothing is taken for
+    /// done.
     pub(in crate::engine) fn unexpected(&mut self, key: &ObjectKey, what: &'static str) {
         tracing::error!(object = ?key, step = what, "the result does not belong to the step");
         self.observations
@@ -177,7 +178,8 @@ impl Ctx<'_> {
     }
 }
 
-/// What conditions tell of a failure; `None` for a conflict, which ends by itself, and while everything pauses.
+/// What conditions tell of a failure; `None` for a conflict, which ends by itself, and while everything
+/// pauses.
 pub(in crate::engine) fn problem_of(class: &ErrorClass) -> Option<Problem> {
     let needs_human = match class.retry {
         Retry::Immediately | Retry::ThrottleAll(_) => return None,

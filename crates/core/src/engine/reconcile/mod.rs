@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - Each step is planned and completed in one file.
-//! - A plan is made again after each step and looks at facts only, so a crash between two steps is no special case.
+//! - A plan is made again after each step and looks at facts only, so a crash between two steps is no special
+//!   case.
 //! - `presigned_url` and `store` meet in the cache and by a requeue, never by an import.
 
 pub(in crate::engine) mod action;

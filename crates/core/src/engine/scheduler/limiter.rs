@@ -1,8 +1,8 @@
 //! Room for slow steps: at most a few requests of resources are under way to one store at a time.
 //!
-//! What holds here: a store that is slow, or a role's STS, keeps nobody waiting but those that need it, and is not
-//! overrun by them. Who finds no room stands in line by urgency, and is looked at again as soon as there is some; a place
-//! that was offered and is not used goes to the next.
+//! What holds here: a store that is slow, or a role's STS, keeps nobody waiting but those that need it, and
+//! is not overrun by them. Who finds no room stands in line by urgency, and is looked at again as soon as
+//! there is some; a place that was offered and is not used goes to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +68,8 @@ impl Line {
 }
 
 impl StoreLimiter {
-    /// Whether a resource may begin a slow step to a store now. If not, it stands in line; who stands there already keeps
-    /// its place unless it became more or less urgent.
+    /// Whether a resource may begin a slow step to a store now. If not, it stands in line; who stands there
+    /// already keeps its place unless it became more or less urgent.
     pub(in crate::engine) fn try_acquire(
         &mut self,
         store: &str,

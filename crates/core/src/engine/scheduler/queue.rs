@@ -1,9 +1,9 @@
 //! What is to be looked at next: two priorities, wall-clock deadlines, and a bound on steps in flight.
 //!
-//! What holds here: order is decided by rank and sequence, never by a hash. A work is in flight at most once; what happens
-//! to it meanwhile makes it dirty, and it is looked at again when its step is done. A work that has begun goes on before
-//! a new one begins, so the two writes of a renewal stay close together. Some slots are for urgent work alone, so routine
-//! work can never keep a first issue waiting.
+//! What holds here: order is decided by rank and sequence, never by a hash. A work is in flight at most once;
+//! what happens to it meanwhile makes it dirty, and it is looked at again when its step is done. A work that
+//! has begun goes on before a new one begins, so the two writes of a renewal stay close together. Some slots
+//! are for urgent work alone, so routine work can never keep a first issue waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,8 +82,8 @@ impl Queue {
         }
     }
 
-    /// Asks for a look at a work. A lower rank goes first within a priority; a work that waits already moves forward,
-    /// never back.
+    /// Asks for a look at a work. A lower rank goes first within a priority; a work that waits already moves
+    /// forward, never back.
     pub fn push(&mut self, work: ObjectKey, priority: Priority, rank: i64) {
         if let Some(flight) = self.in_flight.get_mut(&work) {
             flight.dirty = true;
@@ -172,8 +172,8 @@ impl Queue {
         );
     }
 
-    /// The step is done. Tells the priority that it ran with and whether something happened meanwhile; `None` where no
-    /// such step was under way.
+    /// The step is done. Tells the priority that it ran with and whether something happened meanwhile; `None`
+    /// where no such step was under way.
     pub fn end(&mut self, work: &ObjectKey) -> Option<(Priority, bool)> {
         let flight = self.in_flight.remove(work)?;
         if matches!(work, ObjectKey::Resource(_)) {

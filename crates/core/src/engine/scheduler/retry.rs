@@ -38,8 +38,8 @@ impl RetryState {
         }
     }
 
-    /// Records a failure of a class. After `immediate` retries without a pause, pauses come between them too. A throttled
-    /// call is no failure of the thing itself: everything pauses together.
+    /// Records a failure of a class. After `immediate` retries without a pause, pauses come between them too.
+    /// A throttled call is no failure of the thing itself: everything pauses together.
     pub(in crate::engine) fn record(
         &mut self,
         class: Retry,

@@ -35,7 +35,8 @@ pub(super) fn of_transition(
         let good = after.status == ConditionStatus::True;
         let over = type_ == ConditionType::Ready && one_shot::is_over(record, new);
         let silent = match type_ {
-            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone as well.
+            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone
+            // as well.
             ConditionType::Renewed => {
                 let ready = |status: &PresignedUrlStatus| is_ready(&status.conditions);
                 let refused = after.reason == Reason::NeverRenewed.as_str();

@@ -1,8 +1,8 @@
 //! Listing the objects under a prefix, and which of them get a URL.
 //!
 //! What holds here:
-//! - Each listed key is parsed and evaluated like a key that somebody asked for. What cannot be signed safely, or is not
-//!   allowed, is left out and counted.
+//! - Each listed key is parsed and evaluated like a key that somebody asked for. What cannot be signed
+//!   safely, or is not allowed, is left out and counted.
 //! - A listing is never cut off silently: too many objects are refused.
 //! - A listing is not believed after a policy or the namespace changed, nor after a restart.
 
@@ -37,7 +37,8 @@ pub(super) fn identity(inputs: &SigningInputs) -> String {
     format!("{} {}", inputs.authorized.spec_hash, inputs.store_hash)
 }
 
-/// The objects under the prefix, if the request has one. If none were listed a moment ago, a listing comes first.
+/// The objects under the prefix, if the request has one. If none were listed a moment ago, a listing comes
+/// first.
 pub(super) fn obtain(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -63,7 +64,8 @@ fn plan(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs, list: &ListSelecti
     }
 }
 
-/// Plans another listing for what is issued already, if one is due. What was found and is no news is forgotten.
+/// Plans another listing for what is issued already, if one is due. What was found and is no news is
+/// forgotten.
 pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs) -> Option<Action> {
     let Objects::List(list) = &inputs.authorized.request.objects else {
         return None;
@@ -246,7 +248,8 @@ fn select(
         (object.key.as_str(), size, etag)
     }));
     let right = &inputs.authorized.grant;
-    // Without an object nothing is signed, and the right to list is all there is. What is signed never outlives it.
+    // Without an object nothing is signed, and the right to list is all there is. What is signed never
+    // outlives it.
     let grant = listed.grant.unwrap_or_else(|| right.clone());
     Ok(FoundObjects {
         objects,
@@ -260,7 +263,8 @@ fn select(
     })
 }
 
-/// Leaves out what the files that are asked for cannot hold: whoever may upload must not be able to end a listing.
+/// Leaves out what the files that are asked for cannot hold: whoever may upload must not be able to end a
+/// listing.
 fn without_unfit(objects: Vec<ListedKey>, inputs: &SigningInputs) -> Vec<ListedKey> {
     let authorized = &inputs.authorized;
     let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();

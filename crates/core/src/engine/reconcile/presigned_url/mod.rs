@@ -1,7 +1,9 @@
-//! What comes next for a PresignedURL: its Secret, then the status that records it, then what follows from that.
+//! What comes next for a PresignedURL: its Secret, then the status that records it, then what follows from
+//! that.
 //!
 //! What holds here:
-//! - New before old: the new Secret is written before the old one of another name is removed, and the status last.
+//! - New before old: the new Secret is written before the old one of another name is removed, and the status
+//!   last.
 //! - The status is written once the Secret is as it should be, or cannot be now.
 //! - A URL that expires while something outside is awaited is reported all the same.
 
@@ -78,7 +80,8 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         ctx.requeue.at(at);
     }
     if let (Some(old), None) = (&record.state.secret.previous_secret, removal_blocked) {
-        // A Secret whose name is wanted again is taken over by what is issued next, if nothing is in the way of that.
+        // A Secret whose name is wanted again is taken over by what is issued next, if nothing is in the way
+        // of that.
         let taken_over = record.state.issue.problem.is_none()
             && may_issue(record, evaluation, now)
                 .is_some_and(|inputs| inputs.authorized.secret_name == old.name);
@@ -180,7 +183,8 @@ fn is_to_be_removed(
     expired && !doubted
 }
 
-/// Something outside comes first. The status reports a URL that has expired meanwhile, and tells whoever waits for long.
+/// Something outside comes first. The status reports a URL that has expired meanwhile, and tells whoever
+/// waits for long.
 fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {

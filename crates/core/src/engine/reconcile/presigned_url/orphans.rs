@@ -1,4 +1,5 @@
-//! Removing a Secret of a resource that no status records: whoever wrote it died before the status was written.
+//! Removing a Secret of a resource that no status records: whoever wrote it died before the status was
+//! written.
 //!
 //! What holds here:
 //! - The next write of the same name takes it over. It is removed if no such write comes within [`TAKEOVER`].
@@ -18,8 +19,8 @@ use crate::engine::reconcile::presigned_url::removal;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// How long an orphan of the name that is wanted waits for a write that takes it over, while nothing can be signed: longer
-/// than the pause before what stands in the way is looked at again.
+/// How long an orphan of the name that is wanted waits for a write that takes it over, while nothing can be
+/// signed: longer than the pause before what stands in the way is looked at again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
 /// Plans the removal of an orphan, if there is one whose time has come.

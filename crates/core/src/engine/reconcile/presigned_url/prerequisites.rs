@@ -31,8 +31,8 @@ use crate::time::later;
 /// The life that credentials for a listing or a verification must have left.
 pub(super) const MOMENT: CredentialNeed = CredentialNeed::of(Duration::from_mins(5));
 
-/// All that is needed before anything is signed: what signs, and the objects under the prefix if there is one. `living` is
-/// the end of what is issued, if the point is to outlive it. An `Err` is what comes first.
+/// All that is needed before anything is signed: what signs, and the objects under the prefix if there is
+/// one. `living` is the end of what is issued, if the point is to outlive it. An `Err` is what comes first.
 pub(super) fn obtain(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -113,7 +113,8 @@ pub(super) fn credentials(
             Err(Action::AwaitStore)
         }
         Lease::Failed(failure, again) => {
-            // The answer to the store's next fetch ends the wait. If it plans none, having just fetched, it is asked again.
+            // The answer to the store's next fetch ends the wait. If it plans none, having just fetched, it
+            // is asked again.
             let again = again.or_else(|| {
                 store
                     .next_fetch_at()
@@ -218,8 +219,9 @@ pub(super) fn session_fetched(
     }
 }
 
-/// The priority of a resource among those that wait for a slot. A resource that has made one slow step of an issue makes the
-/// next before others start; one that was never issued and fails again and again does not precede what still works.
+/// The priority of a resource among those that wait for a slot. A resource that has made one slow step of an
+/// issue makes the next before others start; one that was never issued and fails again and again does not
+/// precede what still works.
 fn slot_priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let state = &record.state;
     let (priority, rank) = priority(record, now);

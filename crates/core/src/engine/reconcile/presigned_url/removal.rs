@@ -51,7 +51,8 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result
             ctx.cache.forget_secret(uid, name);
             removed(ctx, uid);
         }
-        // Another version than was known. Without the right to read, the uid alone was asked for: it is another Secret.
+        // Another version than was known. Without the right to read, the uid alone was asked for: it is
+        // another Secret.
         Err(ApiError::Conflict) if ctx.settings.secret_access == SecretAccess::None => {
             removed(ctx, uid);
         }
@@ -64,7 +65,8 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result
     }
 }
 
-/// A Secret that is to be removed was inspected: it is removed if it is still ours, and left alone if it is not.
+/// A Secret that is to be removed was inspected: it is removed if it is still ours, and left alone if it is
+/// not.
 pub(super) fn inspected(
     ctx: &mut Ctx<'_>,
     uid: &str,

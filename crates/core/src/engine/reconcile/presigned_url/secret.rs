@@ -44,7 +44,8 @@ enum Base {
     Unread(ObjectVersion),
 }
 
-/// Plans the next step towards a new Secret. [`Action::Idle`] means that something stands in the way, and the state says what.
+/// Plans the next step towards a new Secret. [`Action::Idle`] means that something stands in the way, and the
+/// state says what.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -416,8 +417,8 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     ctx.cache.secret_written(&namespace, &name, written);
 }
 
-/// Whether nothing about the Secret itself forbids an update. If an update is refused all the same, somebody else refuses
-/// it, who may refuse a new Secret too: the old one must stay.
+/// Whether nothing about the Secret itself forbids an update. If an update is refused all the same, somebody
+/// else refuses it, who may refuse a new Secret too: the old one must stay.
 fn updatable(found: &ObservedSecret) -> bool {
     found
         .content

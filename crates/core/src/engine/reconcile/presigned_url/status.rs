@@ -1,8 +1,8 @@
 //! Writing the status: what a person, `kubectl wait` and the next start of the operator read.
 //!
 //! What holds here:
-//! - A status is a function of what is issued, what was evaluated and what is in the way. The same facts make the same
-//!   status, so a plan that finds nothing new writes nothing.
+//! - A status is a function of what is issued, what was evaluated and what is in the way. The same facts make
+//!   the same status, so a plan that finds nothing new writes nothing.
 //! - `Ready` is True only if the Secret holds what is allowed now, and has not expired.
 
 use jiff::Timestamp;

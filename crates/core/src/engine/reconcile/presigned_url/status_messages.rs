@@ -1,6 +1,7 @@
 //! Messages of a PresignedURL's conditions.
 //!
-//! What holds here: a message says what is so and what comes of it, and is a function of the facts that it names.
+//! What holds here: a message says what is so and what comes of it, and is a function of the facts that it
+//! names.
 
 use jiff::Timestamp;
 
@@ -101,7 +102,8 @@ pub(super) fn undeleted(record: &Record) -> Option<Problem> {
     })
 }
 
-/// What Renewed says of a one-shot resource: False if it was asked for what it never does, or cannot be signed again.
+/// What Renewed says of a one-shot resource: False if it was asked for what it never does, or cannot be
+/// signed again.
 pub(super) fn renewed(record: &Record) -> Option<ConditionDraft> {
     if let Some(Problem {
         reason, message, ..

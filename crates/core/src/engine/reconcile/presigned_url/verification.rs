@@ -1,7 +1,8 @@
 //! Trying what was signed: before the issue under `verify: Require`, after the status otherwise.
 //!
 //! What holds here:
-//! - A verification under `verify: Report` comes after the status that records the issue, so a slow store delays nobody.
+//! - A verification under `verify: Report` comes after the status that records the issue, so a slow store
+//!   delays nobody.
 //! - What did not work is tried again with growing pauses. What worked is not tried again until it changes.
 
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - One fetch of a store is in flight at a time.
-//! - A tenant's bucket that tells nothing of the store is not the store's word while another bucket can be probed.
+//! - A tenant's bucket that tells nothing of the store is not the store's word while another bucket can be
+//!   probed.
 
 mod rollout;
 mod status;
@@ -85,7 +86,8 @@ fn dependents(ctx: &Ctx<'_>, store: &str) -> Vec<ObjectKey> {
         .collect()
 }
 
-/// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for them.
+/// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for
+/// them.
 pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -> Vec<ObjectKey> {
     let mut concerned = Vec::new();
     if ctx.clock.measured(skew) {
@@ -196,7 +198,8 @@ fn not_fetched(ctx: &mut Ctx<'_>, name: &str) {
 /// The look at a store that is due, in a bucket that a dependent may use.
 fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
     let now = ctx.now;
-    // A second one where a change was on trial and what is in use is due as well; what cannot be signed is no step.
+    // A second one where a change was on trial and what is in use is due as well; what cannot be signed is no
+    // step.
     for _ in 0..3 {
         if !ctx.cache.stores.get(name)?.probe_due(now) {
             return None;
@@ -224,8 +227,8 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
     None
 }
 
-/// A bucket that the policies let a dependent use: who may ask for nothing cannot choose where the operator looks.
-/// With `fresh`, only one that did not yet say nothing of the store.
+/// A bucket that the policies let a dependent use: who may ask for nothing cannot choose where the operator
+/// looks. With `fresh`, only one that did not yet say nothing of the store.
 fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
     let now = ctx.now;
     let store = ctx.cache.stores.get(name)?;
@@ -271,7 +274,8 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, asked: Option<&[S3Result]>) {
     version_adopted(ctx, name, looked);
 }
 
-/// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in their turn.
+/// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in
+/// their turn.
 fn fetch_completed(ctx: &mut Ctx<'_>, name: &str, result: Result<Credentials, CredentialsError>) {
     let now = ctx.now;
     if let Err(failure) = &result {

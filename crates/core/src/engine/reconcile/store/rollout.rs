@@ -1,6 +1,7 @@
 //! Rolling a change of a store out to what was signed before it.
 //!
-//! What holds here: what depends on a store is signed again spread over `--resign-within`, nearest expiry first.
+//! What holds here: what depends on a store is signed again spread over `--resign-within`, nearest expiry
+//! first.
 
 use jiff::Timestamp;
 
@@ -11,7 +12,8 @@ use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeOutcome, Store};
 use crate::time::later;
 
-/// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to wait.
+/// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to
+/// wait.
 pub(super) fn config_adopted(ctx: &mut Ctx<'_>, store: &str) -> Vec<ObjectKey> {
     let concerned = dependents(ctx, store);
     for key in &concerned {
@@ -25,8 +27,8 @@ pub(super) fn config_adopted(ctx: &mut Ctx<'_>, store: &str) -> Vec<ObjectKey> {
     concerned
 }
 
-/// Gives each dependent its time within `--resign-within`, nearest expiry first. With `key_only`, only those that
-/// another key signed.
+/// Gives each dependent its time within `--resign-within`, nearest expiry first. With `key_only`, only those
+/// that another key signed.
 fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> {
     let now = ctx.now;
     let hash = ctx
@@ -59,7 +61,8 @@ fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> 
     affected.into_iter().map(|(_, uid)| uid).collect()
 }
 
-/// Signs everything again where the store's clock is not what it was dated by any more: it would die before its end.
+/// Signs everything again where the store's clock is not what it was dated by any more: it would die before
+/// its end.
 pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
     if !ctx
         .cache

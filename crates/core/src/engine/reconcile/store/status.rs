@@ -1,7 +1,8 @@
 //! The status of a store.
 //!
 //! What holds here:
-//! - It is a function of what is known. What was not probed since the start leaves what the status says as it stands.
+//! - It is a function of what is known. What was not probed since the start leaves what the status says as it
+//!   stands.
 //! - A store is Ready unless something is known that keeps what it signs from working.
 //! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
 
@@ -184,8 +185,8 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     (status, counted)
 }
 
-/// How many living URLs there are, and how long the operator may be away before the first renewed one dies: if it
-/// goes just before the renewal of the one that then has the least left.
+/// How many living URLs there are, and how long the operator may be away before the first renewed one dies:
+/// if it goes just before the renewal of the one that then has the least left.
 fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     let now = ctx.now;
     let mut urls = UrlCounts::default();
@@ -257,8 +258,8 @@ fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
     Some((true, Reason::CredentialsReady, message))
 }
 
-/// To the nearest minute, below ten minutes to the nearest ten seconds: what it is reckoned from is good to two seconds,
-/// and a figure that trembles would be written again and again.
+/// To the nearest minute, below ten minutes to the nearest ten seconds: what it is reckoned from is good to
+/// two seconds, and a figure that trembles would be written again and again.
 fn rounded(budget: Duration) -> String {
     let seconds = budget.as_secs();
     let unit = if seconds < 600 { 10 } else { 60 };
