@@ -1,9 +1,11 @@
-//! What is known of the cluster, and who is concerned when it changes.
+//! The known objects of the cluster, and the objects that each change affects.
 //!
-//! What holds here: an event is first applied and then names the works that it concerns. Nothing older
-//! replaces what is known, so a watch event that was overtaken by the answer to our own write starts nothing.
-//! What a list no longer holds when it is done is gone. Compact values only: no managedFields, no data of any
-//! Secret.
+//! What holds here:
+//! - An event is first applied, and then returns the keys that it affects.
+//! - Nothing older replaces a known version, so a watch event that arrives after the answer to our own write
+//!   starts nothing.
+//! - An object that is not in a complete list is gone.
+//! - Only compact values are kept: no managedFields, no data of any Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,12 +26,12 @@ use crate::engine::store::Store;
 use crate::issue::data_hash;
 use crate::policy::{CompiledPolicy, Namespace, PolicySet};
 
-/// The longest renewal request that goes into the status as it stands, in bytes.
+/// The longest renewal request that the status holds unchanged, in bytes.
 const MAX_REQUEST: usize = 128;
 
 static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
-/// A PresignedURL, and what the operator remembers of it while it runs.
+/// A PresignedURL, and the operator's state of it.
 #[derive(Debug)]
 pub(in crate::engine) struct Record {
     pub(in crate::engine) seen: PresignedUrlSeen,
@@ -37,14 +39,14 @@ pub(in crate::engine) struct Record {
 }
 
 impl Record {
-    /// Whether the spec asks to issue nothing new.
+    /// Whether the spec suspends new issues.
     pub(in crate::engine) fn suspended(&self) -> bool {
         let spec = self.seen.spec.as_ref();
         spec.is_ok_and(|spec| spec.suspend == Some(true))
     }
 }
 
-/// A policy as it was seen, and whether it can be used.
+/// A policy as last seen, and whether it can be used.
 #[derive(Debug)]
 pub(in crate::engine) struct PolicyRecord {
     pub(in crate::engine) seen: PolicySeen,
@@ -58,7 +60,7 @@ pub(in crate::engine) struct SecretVersion {
     pub(in crate::engine) resource_version: String,
 }
 
-/// The kinds of which one list each must be complete before anything is decided.
+/// The watched kinds. Nothing is decided before each has one complete list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Watched {
     /// PresignedURLs.
@@ -87,31 +89,31 @@ impl Watched {
     ];
 }
 
-/// All that is known.
+/// All known objects.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Index {
-    /// Boxed: a map keeps a third of its places empty.
+    /// Boxed: a map keeps a third of its slots empty.
     pub(in crate::engine) resources: BTreeMap<Uid, Box<Record>>,
     pub(in crate::engine) policies: BTreeMap<String, PolicyRecord>,
     pub(in crate::engine) policy_set: PolicySet,
     pub(in crate::engine) stores: BTreeMap<String, Store>,
-    /// When the status of a store or of a policy is tried again after a failure.
+    /// When a failed status write of a store or a policy is retried.
     pub(in crate::engine) status_retries: BTreeMap<ObjectKey, RetryState>,
     pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
     pub(in crate::engine) secrets: BTreeMap<(String, String), SecretVersion>,
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,
-    /// Who may take a slow step to which store.
+    /// Which resources may start a slow step to which store.
     pub(in crate::engine) limiter: StoreLimiter,
     by_namespace: BTreeMap<String, BTreeSet<Uid>>,
     by_store: BTreeMap<String, BTreeSet<Uid>>,
-    /// Namespace and name of the Secret, and the uid of who wants it: nearly always one, which a set a name
-    /// would make large.
+    /// Namespace and name of the Secret, and the uid of the resource that names it. There is nearly always
+    /// one, for which a set per name would be large.
     by_secret: BTreeSet<(String, String, Uid)>,
     pub(in crate::engine) orphans: Orphans,
     pub(in crate::engine) relists: Relists,
 }
 
-/// The name of the store that a spec means.
+/// The name of the store that a spec refers to.
 pub(in crate::engine) fn store_name(seen: &PresignedUrlSeen) -> &str {
     let named = seen
         .spec
@@ -123,7 +125,7 @@ pub(in crate::engine) fn store_name(seen: &PresignedUrlSeen) -> &str {
         .unwrap_or("default")
 }
 
-/// The name of the Secret that a spec means.
+/// The name of the Secret that a spec refers to.
 pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
     let named = seen
         .spec
@@ -133,8 +135,8 @@ pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
     named.unwrap_or(&seen.name)
 }
 
-/// Whether one resourceVersion is older than another. They are compared as numbers, which is how every
-/// supported API server makes them; what is no number is never older.
+/// Whether one resourceVersion is older than another. They are compared as numbers, since every supported API
+/// server makes numbers; a version that is no number is never older.
 pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
     match (one.parse::<u64>(), other.parse::<u64>()) {
         (Ok(one), Ok(other)) => one < other,
@@ -143,7 +145,7 @@ pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
 }
 
 impl Index {
-    /// Nothing is known. Expects lists of these namespaces, or of the whole cluster.
+    /// An empty index that expects lists of these namespaces, or of the whole cluster.
     pub(in crate::engine) fn expecting(
         namespaces: Option<&BTreeSet<String>>,
         secret_access: SecretAccess,
@@ -154,14 +156,14 @@ impl Index {
         }
     }
 
-    /// The kinds of which a first list is not complete, of those that are watched.
+    /// The watched kinds whose first list is not complete.
     pub(in crate::engine) fn waiting_for(&self) -> impl Iterator<Item = Watched> {
         Watched::ALL
             .into_iter()
             .filter(|kind| !self.relists.synced(*kind))
     }
 
-    /// Every key, the stores and policies before the resources that depend on them.
+    /// Every key, stores and policies before the resources that depend on them.
     pub(in crate::engine) fn everything(&self) -> Vec<ObjectKey> {
         let stores = self.stores.keys().cloned().map(ObjectKey::Store);
         let policies = self.policies.keys().cloned().map(ObjectKey::Policy);
@@ -188,7 +190,7 @@ impl Index {
             .is_some_and(|record| record.state.unrecorded.is_some())
     }
 
-    /// The wall clock was stepped: no pause lasts longer than it was meant to.
+    /// The wall clock was stepped: no pause lasts longer than intended.
     pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
         for record in self.resources.values_mut() {
             if let Some(state) = record.state.any() {
@@ -201,7 +203,7 @@ impl Index {
         self.status_retries.clear();
     }
 
-    /// A namespace as policies judge it: without labels where it is not known.
+    /// A namespace as policies evaluate it: without labels if it is unknown.
     pub(in crate::engine) fn namespace_of<'a>(&'a self, name: &'a str) -> Namespace<'a> {
         let known = self.namespaces.get(name);
         Namespace {
@@ -247,7 +249,7 @@ impl Index {
         }
     }
 
-    /// Takes up a PresignedURL; an overtaken version is ignored.
+    /// Stores a PresignedURL; an outdated version is ignored.
     fn put_resource(&mut self, mut seen: PresignedUrlSeen) -> Option<ObjectKey> {
         seen.renew_request = seen.renew_request.map(short_request);
         let uid = seen.uid.clone();
@@ -291,7 +293,7 @@ impl Index {
         Some(ObjectKey::Resource(uid))
     }
 
-    /// Forgets a PresignedURL; those that wanted the same Secret are concerned.
+    /// Forgets a PresignedURL. Other resources that name the same Secret are affected.
     fn drop_resource(&mut self, uid: &str) -> Vec<ObjectKey> {
         let Some(record) = self.unlink(uid) else {
             return Vec::new();
@@ -341,7 +343,7 @@ impl Index {
         }
         let work = ObjectKey::Policy(name.clone());
         if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
-            // Only status or metadata changed: nobody's decision does.
+            // If only status or metadata changed, no decision changes.
             self.status_retries.remove(&work);
             let broken = self.policies.remove(&name).and_then(|known| known.broken);
             self.policies.insert(name, PolicyRecord { seen, broken });
@@ -371,7 +373,7 @@ impl Index {
         concerned
     }
 
-    /// The resources in the namespaces that a policy speaks of as it stands now.
+    /// The resources in the namespaces that the current version of a policy covers.
     fn under_policy(&self, policy: &str) -> Vec<ObjectKey> {
         let mut concerned = Vec::new();
         for (name, resources) in &self.by_namespace {
@@ -449,7 +451,7 @@ impl Index {
         self.of_secret(&place.0, &place.1)
     }
 
-    /// Takes up what a Secret became, from a watch or from the answer to a write; an overtaken version is
+    /// Stores the new version of a Secret, from a watch or from the answer to a write; an outdated version is
     /// ignored.
     pub(in crate::engine) fn secret_written(
         &mut self,
@@ -476,7 +478,7 @@ impl Index {
         }
     }
 
-    /// Applies a change of a Secret in the operator's own namespace: the stores that read it are concerned.
+    /// Applies a change of a Secret in the operator's own namespace: the stores that read it are affected.
     pub(in crate::engine) fn own_secret(
         &mut self,
         change: Change<SecretMetaSeen>,
@@ -506,7 +508,7 @@ impl Index {
         self.reading(name)
     }
 
-    /// Applies a change of a policy or a namespace: what was found under a prefix was evaluated by other
+    /// Applies a change of a policy or a namespace: the listings under a prefix were evaluated by other
     /// rules.
     pub(in crate::engine) fn rules_changed(
         &mut self,
@@ -521,7 +523,7 @@ impl Index {
         affected
     }
 
-    /// Applies a change of a Secret: whoever waits for its name need not wait any longer.
+    /// Applies a change of a Secret: resources that wait for its name need not wait any longer.
     pub(in crate::engine) fn secret_changed(
         &mut self,
         change: Change<SecretMetaSeen>,
@@ -538,7 +540,7 @@ impl Index {
         affected
     }
 
-    /// Applies a change of a Secret of credentials: the stores that read it fetch again.
+    /// Applies a change of a Secret with credentials: the stores that read it fetch again.
     pub(in crate::engine) fn credentials_changed(
         &mut self,
         change: Change<SecretMetaSeen>,
@@ -554,7 +556,7 @@ impl Index {
         affected
     }
 
-    /// What is remembered of a resource, if there is anything.
+    /// The state of a resource, if there is any.
     fn state_of(&mut self, key: &ObjectKey) -> Option<&mut ReconcileState> {
         let ObjectKey::Resource(uid) = key else {
             return None;
@@ -573,7 +575,7 @@ impl Index {
     }
 }
 
-/// The answer to a write is newer than what was known, unless the watch was faster.
+/// Takes the version that a write was answered with, unless the watch has reported a newer one.
 pub(in crate::engine) fn take_newer(known: &mut String, version: ObjectVersion) {
     if let Some(new) = version.resource_version
         && !older(&new, known)
@@ -582,8 +584,7 @@ pub(in crate::engine) fn take_newer(known: &mut String, version: ObjectVersion) 
     }
 }
 
-/// A renewal request as it goes into the status: a long one by its hash, since an annotation may have 256
-/// KiB.
+/// A renewal request as the status holds it: a long one becomes a hash, since an annotation may have 256 KiB.
 fn short_request(request: String) -> String {
     if request.len() <= MAX_REQUEST {
         return request;
@@ -591,7 +592,7 @@ fn short_request(request: String) -> String {
     data_hash([("renew", request.as_bytes())])
 }
 
-/// All that is concerned when these are gone.
+/// All keys that are affected if these objects are gone.
 pub(in crate::engine) fn all(
     gone: Vec<NamespacedName>,
     forget: impl FnMut(NamespacedName) -> Vec<ObjectKey>,

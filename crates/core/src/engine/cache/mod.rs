@@ -1,8 +1,8 @@
-//! What is known: of the cluster, of the stores, and of the steps that no status records yet.
+//! The cache: what is known of the cluster, of the stores, and of the steps that no status records yet.
 //!
 //! What holds here:
 //! - Nothing is decided here.
-//! - Nothing older replaces what is known.
+//! - Nothing older replaces a known version.
 
 pub(in crate::engine) mod index;
 pub(in crate::engine) mod orphans;

@@ -1,7 +1,7 @@
-//! Secrets that may belong to a resource without its status recording them.
+//! Secrets that may belong to a resource although its status does not record them.
 //!
-//! What holds here: a candidate is known by its owner reference alone. Whether it is an orphan is decided
-//! elsewhere.
+//! What holds here:
+//! - A candidate is known by its owner reference alone. Other code decides whether it is an orphan.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::issue::controlling_uid;
 pub(in crate::engine) struct Orphans(BTreeSet<(Uid, String)>);
 
 impl Orphans {
-    /// Those of one resource. It is asked at each plan: nothing is allocated where there are none.
+    /// The candidates of one resource. It is called for each plan, and allocates nothing if there are none.
     pub(in crate::engine) fn of(&self, uid: &Uid) -> Vec<(Uid, String)> {
         let candidates = self.0.range((uid.clone(), String::new())..);
         candidates
@@ -28,12 +28,12 @@ impl Orphans {
         self.0.insert((uid.clone(), name.to_owned()));
     }
 
-    /// It is none, or its removal is planned.
+    /// The candidate is no orphan, or its removal is planned.
     pub(in crate::engine) fn remove(&mut self, candidate: &(Uid, String)) {
         self.0.remove(candidate);
     }
 
-    /// The resource is gone; its Secrets go with it.
+    /// The resource is gone, and its Secrets with it.
     pub(in crate::engine) fn forget_all(&mut self, uid: &Uid) {
         for candidate in self.of(uid) {
             self.0.remove(&candidate);
@@ -42,8 +42,8 @@ impl Orphans {
 }
 
 impl Index {
-    /// Takes up whose a Secret is. At a start a Secret may be told before its owner is; whose owner never
-    /// came is forgotten by [`Self::drop_unknown_owners`].
+    /// Notes the owner of a Secret. At a start a Secret may be reported before its owner;
+    /// [`Self::drop_unknown_owners`] forgets candidates whose owner never came.
     pub(in crate::engine) fn note_candidate(&mut self, seen: &SecretMetaSeen) -> Vec<ObjectKey> {
         let Some(uid) = controlling_uid(&seen.owners) else {
             return Vec::new();
@@ -64,7 +64,7 @@ impl Index {
         vec![ObjectKey::Resource(uid)]
     }
 
-    /// Every first list is complete: who is not known now is not there.
+    /// Every first list is complete: an owner that is not known now does not exist.
     pub(in crate::engine) fn drop_unknown_owners(&mut self) {
         let resources = &self.resources;
         self.orphans

@@ -1,21 +1,21 @@
-//! Lists as they come in: what a change of one kind means for the objects that are known.
+//! Lists as they arrive: what a change of one kind means for the known objects.
 //!
 //! What holds here:
 //! - A kind is watched as a whole, or namespace by namespace; each such scope has lists of its own.
-//! - A kind is synced once every scope that is expected had a complete list.
-//! - An object that was known and is not in a complete list is gone, if it lies within the scope of that
-//!   list. A list of one namespace says nothing of the objects of another.
+//! - A kind is synced once every expected scope had a complete list.
+//! - A known object that is not in a complete list is gone if it lies within the scope of that list. A list
+//!   of one namespace says nothing about the objects of another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::cache::index::Watched;
 use crate::engine::protocol::{Change, ListScope, SecretAccess};
 
-/// What tells an object of a kind from others: the namespace that its list is limited to, and a name or a
-/// uid. A kind that is watched as a whole alone has no namespace here.
+/// The identity of an object within its kind: the namespace that its list is limited to, and a name or a uid.
+/// A kind that is only watched as a whole has no namespace here.
 pub(in crate::engine) type NamespacedName = (String, String);
 
-/// What is known of each kind's lists.
+/// The state of each kind's lists.
 #[derive(Debug)]
 pub(in crate::engine) struct Relists(BTreeMap<Watched, Relist>);
 
@@ -24,21 +24,21 @@ pub(in crate::engine) struct Relists(BTreeMap<Watched, Relist>);
 struct Relist {
     /// The scopes whose first list is not complete.
     awaited: BTreeSet<ListScope>,
-    /// The lists that are coming in, and what each has named so far.
+    /// The incomplete lists, and the objects that each has named so far.
     listed: BTreeMap<ListScope, BTreeSet<NamespacedName>>,
 }
 
-/// What a change says of objects.
+/// The meaning of a change for the known objects.
 pub(in crate::engine) enum Delta<T> {
-    /// One is there.
+    /// One object exists.
     Present(T),
-    /// One is gone.
+    /// One object is gone.
     Removed(T),
-    /// These are gone: a complete list does not hold them.
+    /// These objects are gone: a complete list does not contain them.
     Absent(Vec<NamespacedName>),
 }
 
-/// The place of an object that has only a name.
+/// The identity of an object that has only a name.
 pub(in crate::engine) fn named(name: &(impl AsRef<str> + ?Sized)) -> NamespacedName {
     (String::new(), name.as_ref().to_owned())
 }
@@ -59,7 +59,7 @@ impl Default for Relists {
 }
 
 impl Relists {
-    /// No list has come in. Expects lists of these namespaces, or of the whole cluster.
+    /// No list has arrived. Expects lists of these namespaces, or of the whole cluster.
     pub(in crate::engine) fn expecting(
         namespaces: Option<&BTreeSet<String>>,
         secret_access: SecretAccess,
@@ -88,7 +88,7 @@ impl Relists {
         relist.is_some_and(|relist| relist.awaited.is_empty())
     }
 
-    /// Applies a change of a kind of which these objects are known.
+    /// Applies a change of a kind whose known objects are given.
     pub(in crate::engine) fn apply<T>(
         &mut self,
         kind: Watched,
@@ -147,7 +147,7 @@ mod tests {
         (namespace.to_owned(), name.to_owned())
     }
 
-    /// What is gone after these changes, if these objects are known.
+    /// The objects that are gone after these changes, if these objects are known.
     fn gone(
         changes: Vec<Change<(&'static str, &'static str)>>,
         known: &[(&'static str, &'static str)],
@@ -194,7 +194,7 @@ mod tests {
             Change::InitApply(("b", "x")),
             Change::InitApply(("a", "y")),
             Change::InitDone { scope: scope("a") },
-            // News of one namespace while the list of the other is under way.
+            // A change in one namespace while the list of the other is incomplete.
             Change::Apply(("a", "z")),
             Change::InitDone { scope: scope("b") },
         ];

@@ -1,4 +1,4 @@
-//! What the operator remembers of a resource while it runs, beyond the resource itself.
+//! The state of a resource that the operator keeps while it runs, beyond the resource itself.
 //!
 //! What holds here:
 //! - A restart may lose all of it. The status is the record.
@@ -24,7 +24,7 @@ use crate::issue::signing_job::Signed;
 use crate::request::Key;
 use crate::time::later;
 
-/// The least time between two renewals, or two attempts at what failed, that the annotation asks for.
+/// The least time between two renewals, or two attempts after a failure, that the annotation can request.
 pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The result of a write that the status does not record yet.
@@ -32,25 +32,25 @@ pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 pub(in crate::engine) enum Unrecorded {
     /// A Secret was written.
     Written(Box<Issued>),
-    /// The Secret was removed, and what it held.
+    /// The Secret was removed, with the content that it held.
     Removed(Option<Box<Issued>>),
 }
 
-/// What an inspection of a Secret's name found.
+/// The result of an inspection of the Secret's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Inspected {
-    /// No Secret.
+    /// No Secret has the name.
     Nothing,
-    /// A Secret.
+    /// This Secret has the name.
     Found(Box<ObservedSecret>),
 }
 
-/// The state of a resource, which takes memory only while there is something to remember: nearly all
-/// resources have nothing. It reads as an empty [`ReconcileState`] then, and a change makes one.
+/// The state of a resource. It takes memory only while there is something to remember: nearly all resources
+/// have nothing. Without memory it reads as an empty [`ReconcileState`], and a change allocates one.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct StateCell(Option<Box<ReconcileState>>);
 
-/// What is remembered of a resource.
+/// The operator's state of a resource.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct ReconcileState {
     /// The result of a write that the status does not record yet.
@@ -68,81 +68,81 @@ pub(in crate::engine) struct ReconcileState {
     pub(in crate::engine) waiting_since: Option<Timestamp>,
 }
 
-/// What is known of the Secret beyond its version.
+/// The state of the Secret beyond its version.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct SecretState {
-    /// A version that holds what was written, though its resourceVersion differs.
+    /// A version whose content is what was written, though its resourceVersion differs.
     pub(in crate::engine) verified_version: Option<SecretVersion>,
-    /// The Secret was found changed and is to be written again.
+    /// The Secret was found changed and must be written again.
     pub(in crate::engine) drifted: bool,
     /// The last inspection of a suspicious version failed: the next waits for the end of the pause.
     pub(in crate::engine) inspection_failed: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
-    /// What an inspection of the Secret's name found: the base of the write that follows at once.
+    /// The result of an inspection of the Secret's name: the base of the write that follows at once.
     pub(in crate::engine) inspected: Option<Inspected>,
     /// A Secret of the name exists, so a create would fail.
     pub(in crate::engine) name_taken: bool,
-    /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created anew.
+    /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created again.
     pub(in crate::engine) recreate: bool,
-    /// What a step signed for the write that follows.
+    /// The content that a step signed for the write that follows.
     pub(in crate::engine) signed: Option<Box<Signed>>,
-    /// Since when an orphan of the name that is wanted waits for a write that takes it over.
+    /// Since when an orphan with the Secret's current name waits for a write that takes it over.
     pub(in crate::engine) orphan_since: Option<Timestamp>,
-    /// The old Secret that is removed once the new one is written.
+    /// The old Secret, to be removed once the new one is written.
     pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
 }
 
-/// What stands in the way of an issue.
+/// The problem that blocks an issue.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct IssueState {
     pub(in crate::engine) problem: Option<Problem>,
     pub(in crate::engine) retry: RetryState,
 }
 
-/// What stands in the way of a removal: of the Secret, or of the resource after its end.
+/// The problem that blocks a removal: of the Secret, or of the resource after its end.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct RemovalState {
     pub(in crate::engine) retry: RetryState,
-    /// A removal met another version of the Secret than was known: it is inspected first.
+    /// A removal met another version of the Secret than the known one: it is inspected first.
     pub(in crate::engine) in_doubt: bool,
     /// Why the resource could not be deleted after its end.
     pub(in crate::engine) undeleted: Option<ApiError>,
 }
 
-/// What is known of the objects under the prefix.
+/// The state of the objects under the prefix.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct ListingState {
-    /// What a listing found, until it is written or proves to be no news.
+    /// The result of a listing, until it is written or changes nothing.
     pub(in crate::engine) found: Option<Arc<FoundObjects>>,
-    /// When they were last listed; `None` lists before long: the policies or the namespace changed, or nobody
-    /// listed yet.
+    /// When the objects were last listed; `None` lists soon: the policies or the namespace changed, or
+    /// nothing was listed yet.
     pub(in crate::engine) listed_at: Option<Timestamp>,
-    /// Keys of the last listing, for the verification of what was written.
+    /// Keys of the last listing, for the verification of the written URLs.
     pub(in crate::engine) sampled_keys: Vec<Key>,
 }
 
-/// What is known of whether the URLs work.
+/// The state of the verification of the URLs.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct VerificationState {
     pub(in crate::engine) outcome: Option<Box<Verification>>,
     /// Failed attempts in a row.
     pub(in crate::engine) attempts: u32,
-    /// When what did not work is tried again.
+    /// When a failed verification is retried.
     pub(in crate::engine) retry_at: Option<Timestamp>,
 }
 
-/// What a change of the store means for what is issued.
+/// What a change of the store means for the issued content.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct RolloutState {
-    /// When the change is taken up.
+    /// When the content is signed again for the change.
     pub(in crate::engine) due: Option<Timestamp>,
-    /// What is issued was dated by another clock than the store's is by now.
+    /// The issued content was dated by a clock that differs from the store's clock now.
     pub(in crate::engine) signed_by_wrong_clock: bool,
-    /// What is issued was signed for an earlier endpoint, region or key of the store.
+    /// The issued content was signed for an earlier endpoint, region or key of the store.
     pub(in crate::engine) needed: bool,
 }
 
-/// What is read if nothing is remembered.
+/// The state that is read if nothing is remembered.
 static NOTHING: LazyLock<ReconcileState> = LazyLock::new(ReconcileState::default);
 
 impl Deref for StateCell {
@@ -160,7 +160,7 @@ impl DerefMut for StateCell {
 }
 
 impl StateCell {
-    /// The state, if there is any: what forgets something makes none.
+    /// The state, if there is any: a caller that only clears fields allocates none.
     pub(in crate::engine) fn any(&mut self) -> Option<&mut ReconcileState> {
         self.0.as_deref_mut()
     }
@@ -180,7 +180,7 @@ impl From<ReconcileState> for StateCell {
 }
 
 impl ReconcileState {
-    /// What a status tells of failures, so that a restart does not count from zero.
+    /// The failures that a status records, so that a restart does not count from zero.
     pub(in crate::engine) fn of(status: &PresignedUrlStatus) -> Self {
         let failures = status.failed_attempts.unwrap_or_default();
         Self {
@@ -192,14 +192,14 @@ impl ReconcileState {
         }
     }
 
-    /// The spec changed: what stood in the way of the old one is no reason to wait.
+    /// The spec changed: a problem of the old spec is no reason to wait.
     pub(in crate::engine) fn reset_for_generation(&mut self) {
         self.clear_problems();
         self.listing = ListingState::default();
         self.verification = VerificationState::default();
     }
 
-    /// Nothing stands in the way any more.
+    /// No problem remains.
     fn clear_problems(&mut self) {
         self.issue = IssueState::default();
         self.secret.reset_attempt();
@@ -209,8 +209,8 @@ impl ReconcileState {
         self.removal.in_doubt = false;
     }
 
-    /// A person asked for a renewal and may have fixed what stood in the way: the pause after a failure is
-    /// cut to [`REQUEST_PAUSE`], which bounds repeated requests too.
+    /// A person requested a renewal and may have fixed the problem: the pause after a failure is cut to
+    /// [`REQUEST_PAUSE`], which bounds repeated requests too.
     pub(in crate::engine) fn renewal_requested(&mut self) {
         let cut = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
             (Some(failed), Some(again)) => Some(again.min(later(failed, REQUEST_PAUSE))),
@@ -237,7 +237,7 @@ impl ReconcileState {
         self.issue.retry.last_failure = None;
     }
 
-    /// The clock was stepped: no pause becomes longer than it was meant to be.
+    /// The clock was stepped: no pause becomes longer than intended.
     pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
         let latest = later(now, RECHECK);
         let bounded = |time: Option<Timestamp>, end: Timestamp| time.map(|time| time.min(end));
@@ -259,7 +259,7 @@ impl ReconcileState {
         self.rollout = RolloutState::default();
     }
 
-    /// The policies or the namespace changed: what was found under the prefix was evaluated by other rules.
+    /// The policies or the namespace changed: the listing was evaluated by other rules.
     pub(in crate::engine) fn forget_listing(&mut self) {
         self.listing.found = None;
         self.listing.listed_at = None;
@@ -267,7 +267,7 @@ impl ReconcileState {
 }
 
 impl SecretState {
-    /// The next attempt to write begins from nothing.
+    /// The next attempt to write starts without earlier findings.
     fn reset_attempt(&mut self) {
         self.inspected = None;
         self.name_taken = false;

@@ -1,4 +1,7 @@
-//! Whether what was signed works, as far as a store told.
+//! Whether the signed URLs work, as far as a store has shown.
+//!
+//! What holds here:
+//! - An outcome permits a publication under `verify: Require` only while it is younger than [`FRESH`].
 
 use std::time::Duration;
 
@@ -14,19 +17,19 @@ const FRESH: Duration = Duration::from_mins(5);
 /// The outcome of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Verification {
-    /// The hash of what was signed.
+    /// The hash of the signed content.
     pub(in crate::engine) hash: String,
     pub(in crate::engine) verdict: ObjectVerdict,
     pub(in crate::engine) at: Timestamp,
 }
 
 impl Verification {
-    /// Whether S3 accepted it, as far as can be seen.
+    /// Whether S3 accepted it, as far as a read can show.
     pub(in crate::engine) fn is_good(&self) -> bool {
         self.verdict.passes()
     }
 
-    /// Whether it permits the publication of what this hash stands for.
+    /// Whether it permits the publication of the content with this hash.
     pub(in crate::engine) fn permits(&self, hash: &str, now: Timestamp) -> bool {
         self.hash == hash && self.is_good() && self.at <= now && now < later(self.at, FRESH)
     }
@@ -44,7 +47,7 @@ impl Verification {
     }
 }
 
-/// Whether time alone may fix it.
+/// Whether the problem may end without a person.
 const fn ends_by_itself(reason: Reason) -> bool {
     matches!(
         reason,

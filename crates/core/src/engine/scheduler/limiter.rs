@@ -1,40 +1,42 @@
-//! Room for slow steps: at most a few requests of resources are under way to one store at a time.
+//! Slots for slow steps: at most a few requests of resources are in flight to one store at a time.
 //!
-//! What holds here: a store that is slow, or a role's STS, keeps nobody waiting but those that need it, and
-//! is not overrun by them. Who finds no room stands in line by urgency, and is looked at again as soon as
-//! there is some; a place that was offered and is not used goes to the next.
+//! What holds here:
+//! - A slow store, or a slow STS of a role, delays only the resources that need it, and is not overloaded by
+//!   them.
+//! - A resource that finds no slot waits by priority, and is planned again as soon as there is one.
+//! - A slot that was reserved and is not used goes to the next resource.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::protocol::Step;
 use crate::engine::scheduler::queue::Priority;
 
-/// Slow steps of resources under way to one store.
+/// The most slow steps of resources in flight to one store.
 const PER_STORE: usize = 4;
-/// How many of them belong to one namespace while another waits.
+/// The most of them that belong to one namespace while another namespace waits.
 const PER_NAMESPACE: usize = 2;
 
-/// Urgency, rank and arrival.
+/// Priority, rank and arrival.
 type QueuePosition = (Priority, i64, u64);
 
-/// Who waits and who is under way.
+/// The resources that wait for a slot, and those that hold one.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct StoreLimiter {
     stores: BTreeMap<String, Line>,
-    /// The store to which a resource's slow step is under way.
+    /// The store of each resource's slow step in flight.
     under_way: BTreeMap<String, String>,
-    /// The store in whose line a resource stands, or was offered a place.
+    /// The store whose slot a resource waits for, or has reserved.
     lined_up: BTreeMap<String, String>,
-    /// Stores whose line somebody left for another.
+    /// Stores whose queue a resource left for another.
     left: BTreeSet<String>,
     sequence: u64,
 }
 
-/// The line of one store: resources, each with its namespace.
+/// The queue of one store: resources, each with its namespace.
 #[derive(Debug, Default)]
 struct Line {
     under_way: BTreeMap<String, String>,
-    /// Those that are to be looked at, each with a place kept for it.
+    /// Resources that are to be planned, each with a slot reserved for it.
     reserved: BTreeMap<String, String>,
     waiting: BTreeMap<QueuePosition, (String, String)>,
     places: BTreeMap<String, QueuePosition>,
@@ -52,7 +54,7 @@ impl Line {
         }
     }
 
-    /// The first of those whose namespace has not had its share; where all have, the first.
+    /// The first resource whose namespace has a share left; if none has, the first of all.
     fn next(&self) -> Option<QueuePosition> {
         let busy = |namespace: &String| {
             let under_way = self.under_way.values().chain(self.reserved.values());
@@ -68,8 +70,8 @@ impl Line {
 }
 
 impl StoreLimiter {
-    /// Whether a resource may begin a slow step to a store now. If not, it stands in line; who stands there
-    /// already keeps its place unless it became more or less urgent.
+    /// Whether a resource may start a slow step to a store now. If not, it waits for a slot. A resource that
+    /// waits already keeps its position unless its priority changed.
     pub(in crate::engine) fn try_acquire(
         &mut self,
         store: &str,
@@ -101,7 +103,7 @@ impl StoreLimiter {
         false
     }
 
-    /// A resource was planned, with this step or none. Tells who is to be looked at since there is room.
+    /// A resource was planned, with this step or none. Returns the resources to plan because there is a slot.
     pub(in crate::engine) fn planned(&mut self, uid: &str, step: Option<&Step>) -> Vec<String> {
         let to = step.and_then(slow_store);
         let from = self
@@ -127,7 +129,7 @@ impl StoreLimiter {
             .collect()
     }
 
-    /// A step of a resource is done. Tells who is to be looked at since there is room.
+    /// A step of a resource is done. Returns the resources to plan because there is a slot.
     pub(in crate::engine) fn ended(&mut self, uid: &str) -> Vec<String> {
         let Some(store) = self.under_way.remove(uid) else {
             return Vec::new();
@@ -138,7 +140,7 @@ impl StoreLimiter {
         self.offer(&store)
     }
 
-    /// A resource is gone.
+    /// A resource is gone. Returns the resources to plan because there is a slot.
     pub(in crate::engine) fn forget(&mut self, uid: &str) -> Vec<String> {
         let store = self.lined_up.get(uid).cloned();
         self.leave(uid);
@@ -176,7 +178,7 @@ impl StoreLimiter {
     }
 }
 
-/// The store that a slow step talks to, or for which it talks to an STS.
+/// The store that a slow step calls, or for which it calls an STS.
 pub(in crate::engine) fn slow_store(step: &Step) -> Option<&str> {
     match step {
         Step::FetchCredentials { store, .. }
@@ -197,7 +199,7 @@ pub(in crate::engine) fn slow_store(step: &Step) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    //! The line.
+    //! The queue of a store.
 
     use super::*;
 

@@ -2,7 +2,7 @@
 //!
 //! What holds here:
 //! - Nothing here knows what a URL is: there are keys, priorities, times and slots.
-//! - Order is decided by rank and sequence, never by a hash or a dice.
+//! - Rank and sequence decide the order, never a hash or a random number.
 
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod queue;

@@ -1,9 +1,12 @@
-//! What is to be looked at next: two priorities, wall-clock deadlines, and a bound on steps in flight.
+//! The queue of objects to plan: two priorities, wall-clock deadlines, and a bound on steps in flight.
 //!
-//! What holds here: order is decided by rank and sequence, never by a hash. A work is in flight at most once;
-//! what happens to it meanwhile makes it dirty, and it is looked at again when its step is done. A work that
-//! has begun goes on before a new one begins, so the two writes of a renewal stay close together. Some slots
-//! are for urgent work alone, so routine work can never keep a first issue waiting.
+//! What holds here:
+//! - Rank and sequence decide the order, never a hash.
+//! - An object is in flight at most once. A change meanwhile makes it dirty, and it is planned again once its
+//!   step is done.
+//! - An object that has started continues before a new one starts, so the two writes of a renewal stay close
+//!   together.
+//! - Some slots are for urgent objects alone, so routine objects never delay a first issue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::engine::protocol::ObjectKey;
 
-/// How urgent a work is.
+/// How urgent an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// Never issued, little life left, a denial, or a store: others wait for it.
@@ -20,7 +23,7 @@ pub enum Priority {
     Routine,
 }
 
-/// What is waiting, what is due when, and what is in flight.
+/// The objects that wait, their due times, and the objects in flight.
 #[derive(Debug)]
 pub struct Queue {
     limiter: usize,
@@ -38,10 +41,10 @@ pub struct Queue {
 /// Rank within a lane, then arrival.
 type Rank = (i64, u64);
 
-/// A queue of its own for each kind of slot, so that a full one is passed over without a scan.
+/// Each kind of slot has a queue of its own, so a full kind is skipped without a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lane {
-    /// Stores and policies: each has one step at the most, and needs no slot.
+    /// Stores and policies: each has one step at most, and needs no slot.
     Free,
     Urgent,
     Routine,
@@ -64,7 +67,7 @@ impl Lane {
 }
 
 impl Queue {
-    /// A queue of so many steps in flight, some of them for urgent work alone.
+    /// A queue with this many slots for steps in flight, some of them for urgent objects alone.
     #[must_use]
     pub fn new(limiter: usize, urgent_slots: usize) -> Self {
         let limiter = limiter.max(1);
@@ -82,7 +85,7 @@ impl Queue {
         }
     }
 
-    /// Asks for a look at a work. A lower rank goes first within a priority; a work that waits already moves
+    /// Queues an object. A lower rank goes first within a priority; an object that waits already moves
     /// forward, never back.
     pub fn push(&mut self, work: ObjectKey, priority: Priority, rank: i64) {
         if let Some(flight) = self.in_flight.get_mut(&work) {
@@ -102,7 +105,7 @@ impl Queue {
         self.place.insert(work, (lane, rank));
     }
 
-    /// Asks for a look at a time; replaces the time that was asked for earlier. `None` forgets it.
+    /// Queues an object at a time, in place of an earlier requested time. `None` clears the time.
     pub fn at(&mut self, work: &ObjectKey, time: Option<Timestamp>) {
         if let Some(old) = self.timer.remove(work) {
             self.timers.remove(&(old, work.clone()));
@@ -113,14 +116,14 @@ impl Queue {
         }
     }
 
-    /// Asks for a look at a time at the latest: one that was asked for earlier stands.
+    /// Queues an object at a time at the latest: an earlier requested time stays.
     pub fn by(&mut self, work: &ObjectKey, time: Timestamp) {
         if self.timer.get(work).is_none_or(|known| *known > time) {
             self.at(work, Some(time));
         }
     }
 
-    /// Takes the works whose time has come.
+    /// Removes and returns the objects that are due.
     pub fn due(&mut self, now: Timestamp) -> Vec<ObjectKey> {
         let mut due = Vec::new();
         while let Some((time, work)) = self.timers.first().cloned() {
@@ -133,13 +136,13 @@ impl Queue {
         due
     }
 
-    /// The next time at which something is due.
+    /// The next time at which an object is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.timers.first().map(|(time, _)| *time)
     }
 
-    /// Takes the next work that may begin a step now.
+    /// Removes and returns the next object that may start a step now.
     pub fn pop(&mut self) -> Option<(ObjectKey, Priority)> {
         let free = self.limiter - self.resources_in_flight.min(self.limiter);
         let routine = self.limiter - self.urgent_slots > self.routine_in_flight;
@@ -157,7 +160,7 @@ impl Queue {
             })
     }
 
-    /// A step of this work has begun.
+    /// A step of this object has started.
     pub fn begin(&mut self, work: ObjectKey, priority: Priority) {
         if matches!(work, ObjectKey::Resource(_)) {
             self.resources_in_flight += 1;
@@ -172,8 +175,8 @@ impl Queue {
         );
     }
 
-    /// The step is done. Tells the priority that it ran with and whether something happened meanwhile; `None`
-    /// where no such step was under way.
+    /// The step is done. Returns the priority that it ran with and whether the object changed meanwhile;
+    /// `None` if no such step was in flight.
     pub fn end(&mut self, work: &ObjectKey) -> Option<(Priority, bool)> {
         let flight = self.in_flight.remove(work)?;
         if matches!(work, ObjectKey::Resource(_)) {
@@ -183,7 +186,7 @@ impl Queue {
         Some((flight.priority, flight.dirty))
     }
 
-    /// Forgets a work that is gone; a step of it that is in flight still ends.
+    /// Forgets an object that is gone; a step of it that is in flight still ends.
     pub fn forget(&mut self, work: &ObjectKey) {
         self.at(work, None);
         if let Some((lane, rank)) = self.place.remove(work) {
@@ -191,7 +194,7 @@ impl Queue {
         }
     }
 
-    /// How many works wait, urgent and routine.
+    /// How many objects wait, urgent and routine.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
         let [free, urgent, routine] = &self.lanes;

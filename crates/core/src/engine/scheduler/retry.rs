@@ -1,4 +1,4 @@
-//! When something that failed is tried again.
+//! When something that failed is retried.
 //!
 //! What holds here:
 //! - This is the only interpreter of the error table's retry classes.
@@ -13,10 +13,10 @@ use crate::engine::protocol::Retry;
 use crate::issue::backoff;
 use crate::time::later;
 
-/// The pause before a second look at something that only a person can fix.
+/// The pause before a problem that only a person can fix is checked again.
 pub(in crate::engine) const RECHECK: Duration = Duration::from_mins(5);
 
-/// The failures of one thing, and when it is tried again.
+/// The failures of one thing, and when it is retried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) struct RetryState {
     /// Failures in a row.
@@ -24,12 +24,12 @@ pub(in crate::engine) struct RetryState {
     pub(in crate::engine) last_failure: Option<Timestamp>,
     /// Retries without a pause in a row.
     immediate_retries: u32,
-    /// Nothing is tried before this time.
+    /// Nothing is attempted before this time.
     pub(in crate::engine) retry_at: Option<Timestamp>,
 }
 
 impl RetryState {
-    /// What a status tells of earlier failures.
+    /// The earlier failures that a status records.
     pub(in crate::engine) fn restored(failures: u32, last_failure: Option<Timestamp>) -> Self {
         Self {
             failures,
@@ -38,8 +38,8 @@ impl RetryState {
         }
     }
 
-    /// Records a failure of a class. After `immediate` retries without a pause, pauses come between them too.
-    /// A throttled call is no failure of the thing itself: everything pauses together.
+    /// Records a failure of a class. After `immediate` retries without a pause, pauses separate them too. A
+    /// throttled call is no failure of the thing itself: all calls pause together.
     pub(in crate::engine) fn record(
         &mut self,
         class: Retry,
@@ -64,7 +64,7 @@ impl RetryState {
         }
     }
 
-    /// Records a problem that is no answer of the API server.
+    /// Records a problem that is not an error of the API server.
     pub(in crate::engine) fn record_problem(
         &mut self,
         problem: &Problem,
@@ -80,7 +80,7 @@ impl RetryState {
         self.retry_at = Some(later(now, pause));
     }
 
-    /// What stands in the way is known: nothing is tried before this time, or before something changes.
+    /// The problem is known: nothing is attempted before this time, or before something changes.
     pub(in crate::engine) fn wait_until(&mut self, time: Option<Timestamp>) {
         self.retry_at = time;
         self.immediate_retries = 0;
@@ -91,7 +91,7 @@ impl RetryState {
         self.retry_at.filter(|at| *at > now)
     }
 
-    /// It worked, or what is to be done is another thing by now.
+    /// The attempt succeeded, or something else is to be done by now.
     pub(in crate::engine) fn reset(&mut self) {
         *self = Self::default();
     }
