@@ -78,8 +78,8 @@ pub fn expected(
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
     // A link that was refused between its Secret and its first Ready has ended too, and was issued all the same.
-    let ended = spec.renew == Some(Renew::Never)
-        && seen.status.expires_at.is_some_and(|end| end <= now);
+    let ended =
+        spec.renew == Some(Renew::Never) && seen.status.expires_at.is_some_and(|end| end <= now);
     if ended {
         return Expected {
             ready: Some(false),

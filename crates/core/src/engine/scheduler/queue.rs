@@ -26,7 +26,7 @@ pub enum Priority {
 /// The objects that wait, their due times, and the objects in flight.
 #[derive(Debug)]
 pub struct Queue {
-    limiter: usize,
+    slots: usize,
     urgent_slots: usize,
     sequence: u64,
     lanes: [BTreeMap<Rank, ObjectKey>; 3],
@@ -69,11 +69,11 @@ impl Lane {
 impl Queue {
     /// A queue with this many slots for steps in flight, some of them for urgent objects alone.
     #[must_use]
-    pub fn new(limiter: usize, urgent_slots: usize) -> Self {
-        let limiter = limiter.max(1);
+    pub fn new(slots: usize, urgent_slots: usize) -> Self {
+        let slots = slots.max(1);
         Self {
-            limiter,
-            urgent_slots: urgent_slots.min(limiter - 1),
+            slots,
+            urgent_slots: urgent_slots.min(slots - 1),
             sequence: 0,
             lanes: Default::default(),
             place: BTreeMap::new(),
@@ -144,8 +144,8 @@ impl Queue {
 
     /// Removes and returns the next object that may start a step now.
     pub fn pop(&mut self) -> Option<(ObjectKey, Priority)> {
-        let free = self.limiter - self.resources_in_flight.min(self.limiter);
-        let routine = self.limiter - self.urgent_slots > self.routine_in_flight;
+        let free = self.slots - self.resources_in_flight.min(self.slots);
+        let routine = self.slots - self.urgent_slots > self.routine_in_flight;
         let open = [
             (Lane::Free, true, Priority::Urgent),
             (Lane::Urgent, free > 0, Priority::Urgent),
