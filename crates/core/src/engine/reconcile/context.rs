@@ -119,6 +119,12 @@ impl Ctx<'_> {
         *self.throttled_until = Some(self.throttled_until.map_or(until, |old| old.max(until)));
     }
 
+    /// The end of the pause after a failed write of a store's or a policy's status, if there is one.
+    pub(in crate::engine) fn status_paused_until(&self, key: &ObjectKey) -> Option<Timestamp> {
+        let retry = self.cache.status_retries.get(key)?;
+        retry.blocked_until(self.now)
+    }
+
     /// The status of a store or a policy could not be written. Tells whether the plan goes on at once: never,
     /// but something that changed meanwhile (`dirty`) is planned in its turn.
     pub(in crate::engine) fn status_failed(

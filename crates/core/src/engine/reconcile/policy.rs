@@ -42,12 +42,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         return Action::Idle;
     }
     let key = ObjectKey::Policy(name.to_owned());
-    if let Some(at) = ctx
-        .cache
-        .status_retries
-        .get(&key)
-        .and_then(|retry| retry.blocked_until(now))
-    {
+    if let Some(at) = ctx.status_paused_until(&key) {
         ctx.requeue.at(at);
         return Action::Idle;
     }

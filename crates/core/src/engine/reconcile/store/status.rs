@@ -39,12 +39,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         return Action::Idle;
     }
     let key = ObjectKey::Store(name.to_owned());
-    if let Some(at) = ctx
-        .cache
-        .status_retries
-        .get(&key)
-        .and_then(|retry| retry.blocked_until(now))
-    {
+    if let Some(at) = ctx.status_paused_until(&key) {
         ctx.requeue.at(at);
         return Action::Idle;
     }
