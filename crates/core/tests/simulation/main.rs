@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use planted_bugs::Bug;
 use progress::Progress;
 
-/// Seeds of an ordinary run, as many as two cores do in two minutes without optimisation; `make simulate` runs more.
+/// Seeds of an ordinary run: minutes on two cores without optimisation. `make simulate` runs more.
 const SEEDS: u64 = 200;
 
 /// From so many seeds on, a run tells its progress.
