@@ -60,19 +60,19 @@ impl StepExecutor {
                 source,
                 session,
             } => self.fetch(&store, &source, &session, now).await,
-            Step::List { store, order } => {
-                tracing::debug!(store, bucket = order.bucket.as_str(), "listing");
-                StepResult::Listed(self.s3.list(&order).await)
+            Step::List { store, request } => {
+                tracing::debug!(store, bucket = request.bucket.as_str(), "listing");
+                StepResult::Listed(self.s3.list(&request).await)
             }
             Step::SendRequests {
                 store,
-                asks,
+                requests,
                 ca_bundle,
             } => {
-                tracing::debug!(store, requests = asks.len(), "sending requests");
-                let mut answers = Vec::with_capacity(asks.len());
-                for ask in &asks {
-                    answers.push(self.s3.send(ask, ca_bundle.as_deref()).await);
+                tracing::debug!(store, requests = requests.len(), "sending requests");
+                let mut answers = Vec::with_capacity(requests.len());
+                for request in &requests {
+                    answers.push(self.s3.send(request, ca_bundle.as_deref()).await);
                 }
                 StepResult::Responses(answers)
             }

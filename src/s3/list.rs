@@ -54,32 +54,32 @@ const MAX_ETAG: usize = 128;
 /// Lists what `keeps` keeps.
 pub(super) async fn list(
     client: &S3Client,
-    order: &ListRequest,
+    request: &ListRequest,
     keeps: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<ListResponse, ListError> {
     let wire = Wire {
         client: client.clone(),
-        ca_bundle: order.ca_bundle.clone(),
+        ca_bundle: request.ca_bundle.clone(),
         last: Arc::default(),
     };
     // The SDK logs the canonical request, and with it the session token.
-    let pages = pages(order, &wire, keeps).with_subscriber(NoSubscriber::new());
-    match tokio::time::timeout(order.timeout, pages).await {
+    let pages = pages(request, &wire, keeps).with_subscriber(NoSubscriber::new());
+    match tokio::time::timeout(request.timeout, pages).await {
         Ok(listed) => listed,
         Err(_) => Err(ListError::TransportError(TransportError::Timeout)),
     }
 }
 
 async fn pages(
-    order: &ListRequest,
+    request: &ListRequest,
     wire: &Wire,
     keeps: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<ListResponse, ListError> {
-    let sdk = sdk(order, wire);
-    let prefix = order.wanted.prefix.as_str();
+    let sdk = sdk(request, wire);
+    let prefix = request.wanted.prefix.as_str();
     let mut reading = Reading {
         prefix: prefix.to_owned(),
-        most: usize::try_from(order.most).unwrap_or(usize::MAX),
+        most: usize::try_from(request.most).unwrap_or(usize::MAX),
         keeps,
         last: Vec::new(),
         listing: ListResponse::default(),
@@ -88,7 +88,7 @@ async fn pages(
     for _ in 0..PAGES {
         let page = sdk
             .list_objects_v2()
-            .bucket(order.bucket.as_str())
+            .bucket(request.bucket.as_str())
             .prefix(prefix)
             .encoding_type(EncodingType::Url)
             .max_keys(PAGE)
@@ -197,8 +197,8 @@ fn text(key: &[u8]) -> String {
     }
 }
 
-fn sdk(order: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
-    let keys = &order.credentials;
+fn sdk(request: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
+    let keys = &request.credentials;
     let token = keys.session_token.as_ref();
     let credentials = Credentials::new(
         &keys.access_key_id,
@@ -210,14 +210,14 @@ fn sdk(order: &ListRequest, wire: &Wire) -> aws_sdk_s3::Client {
     let connector = SharedHttpConnector::new(wire.clone());
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(order.target.region.clone()))
-        .endpoint_url(order.target.endpoint.to_string())
-        .force_path_style(order.target.style == Style::Path)
+        .region(Region::new(request.target.region.clone()))
+        .endpoint_url(request.target.endpoint.to_string())
+        .force_path_style(request.target.style == Style::Path)
         .credentials_provider(credentials)
         .identity_cache(IdentityCache::no_cache())
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .time_source(StoreTime {
-            signed_at: order.signed_at,
+            signed_at: request.signed_at,
             since: wire.client.clock.instant(),
             clock: wire.client.clock.clone(),
         })

@@ -95,9 +95,9 @@ impl S3Client {
     /// # Errors
     /// If there are too many objects, or the store does not list to the end. Nothing is returned of
     /// a listing that was cut off.
-    pub async fn list(&self, order: &ListRequest) -> Result<ListResponse, ListError> {
-        let wanted = order.wanted.clone();
-        list::list(self, order, move |key| wanted.keeps(key)).await
+    pub async fn list(&self, request: &ListRequest) -> Result<ListResponse, ListError> {
+        let wanted = request.wanted.clone();
+        list::list(self, request, move |key| wanted.keeps(key)).await
     }
 
     fn answer(&self, exchanged: &Exchanged) -> presigned_core::engine::S3Response {

@@ -104,14 +104,14 @@ fn carry_out_all(engine: &mut Engine, written: &mut [String], now: Timestamp) {
                 session_token: None,
                 expires_at: None,
             })),
-            Step::SendRequests { asks, .. } => {
+            Step::SendRequests { requests, .. } => {
                 let found = S3Response {
                     status: 206,
                     code: None,
                     region: None,
                     skew: None,
                 };
-                StepResult::Responses(asks.iter().map(|_| Ok(found.clone())).collect())
+                StepResult::Responses(requests.iter().map(|_| Ok(found.clone())).collect())
             }
             Step::CreateSecret(write) => {
                 StepResult::SecretWritten(Ok(version(secret_uid(&write.name))))

@@ -14,7 +14,7 @@ use presigned_testkit::s3::Trouble;
 use super::super::list::list;
 use super::{answer, bucket, canned, client, credentials, keys, target};
 
-fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListRequest {
+fn request(endpoint: &str, credentials: Credentials, prefix: &str) -> ListRequest {
     ListRequest {
         target: target(endpoint, "eu-west-2"),
         bucket: bucket(),
@@ -35,9 +35,9 @@ fn order(endpoint: &str, credentials: Credentials, prefix: &str) -> ListRequest 
 }
 
 pub(super) fn of(server: &S3Server, prefix: &str) -> ListRequest {
-    let mut order = order(&server.endpoint, keys(server), prefix);
-    order.ca_bundle.clone_from(&server.ca_pem);
-    order
+    let mut request = request(&server.endpoint, keys(server), prefix);
+    request.ca_bundle.clone_from(&server.ca_pem);
+    request
 }
 
 #[tokio::test]
@@ -105,29 +105,32 @@ async fn keys_with_hard_names_are_listed_as_they_are() {
 #[tokio::test]
 async fn a_listing_that_is_refused_says_why() {
     let server = S3Server::versitygw().await.unwrap();
-    let refused = async |order: &ListRequest| match client().list(order).await {
+    let refused = async |request: &ListRequest| match client().list(request).await {
         Err(ListError::Refused(answer)) => (answer.code, answer.region),
         other => panic!("{other:?}"),
     };
-    let mut order = of(&server, "");
-    assert_eq!(refused(&order).await.0, Some(ErrorCode::NoSuchBucket));
+    let mut request = of(&server, "");
+    assert_eq!(refused(&request).await.0, Some(ErrorCode::NoSuchBucket));
     server.create_bucket("models").unwrap();
-    order.credentials = credentials("AKIASTRANGER00000000", "secret");
-    assert_eq!(refused(&order).await.0, Some(ErrorCode::InvalidAccessKeyId));
-    order.credentials = credentials(&server.access_key, "another");
+    request.credentials = credentials("AKIASTRANGER00000000", "secret");
     assert_eq!(
-        refused(&order).await.0,
+        refused(&request).await.0,
+        Some(ErrorCode::InvalidAccessKeyId)
+    );
+    request.credentials = credentials(&server.access_key, "another");
+    assert_eq!(
+        refused(&request).await.0,
         Some(ErrorCode::SignatureDoesNotMatch)
     );
-    order = of(&server, "");
-    order.target.region = "us-east-1".to_owned();
-    let (code, region) = refused(&order).await;
+    request = of(&server, "");
+    request.target.region = "us-east-1".to_owned();
+    let (code, region) = refused(&request).await;
     assert_eq!(code, Some(ErrorCode::WrongRegion));
     assert_eq!(region.as_deref(), Some("eu-west-2"));
-    order = of(&server, "");
-    order.signed_at -= jiff::SignedDuration::from_hours(1);
+    request = of(&server, "");
+    request.signed_at -= jiff::SignedDuration::from_hours(1);
     assert_eq!(
-        refused(&order).await.0,
+        refused(&request).await.0,
         Some(ErrorCode::RequestTimeTooSkewed)
     );
 }
@@ -136,11 +139,11 @@ async fn a_listing_that_is_refused_says_why() {
 async fn a_listing_trusts_the_stores_authority() {
     let server = S3Server::s3s_fs_tls().unwrap();
     server.put_object("models", "a", b"1").unwrap();
-    let mut order = of(&server, "");
-    assert_eq!(client().list(&order).await.unwrap().objects.len(), 1);
-    order.ca_bundle = None;
+    let mut request = of(&server, "");
+    assert_eq!(client().list(&request).await.unwrap().objects.len(), 1);
+    request.ca_bundle = None;
     assert_eq!(
-        client().list(&order).await,
+        client().list(&request).await,
         Err(ListError::TransportError(TransportError::Tls))
     );
 }
@@ -149,20 +152,20 @@ async fn a_listing_trusts_the_stores_authority() {
 async fn a_store_that_hangs_or_is_busy_is_told_apart() {
     let server = S3Server::s3s_fs().unwrap();
     server.create_bucket("models").unwrap();
-    let mut order = of(&server, "");
+    let mut request = of(&server, "");
     server
         .set_trouble(Trouble::Status(http::StatusCode::SERVICE_UNAVAILABLE))
         .unwrap();
-    match client().list(&order).await {
+    match client().list(&request).await {
         Err(ListError::Refused(answer)) => assert_eq!(answer.status, 503),
         other => panic!("{other:?}"),
     }
     // One retry, and no more.
     assert_eq!(server.requests().unwrap().len(), 2);
     server.set_trouble(Trouble::Hang).unwrap();
-    order.timeout = Duration::from_millis(200);
+    request.timeout = Duration::from_millis(200);
     assert_eq!(
-        client().list(&order).await,
+        client().list(&request).await,
         Err(ListError::TransportError(TransportError::Timeout))
     );
 }
@@ -189,8 +192,8 @@ fn page_of(contents: &str, next: Option<&str>) -> String {
 
 async fn listed(answers: Vec<String>) -> Result<Vec<String>, ListError> {
     let endpoint = canned(answers).await;
-    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
-    let listing = client().list(&order).await?;
+    let request = request(&endpoint, credentials("AKIA", "secret"), "p/");
+    let listing = client().list(&request).await?;
     Ok(listing
         .objects
         .into_iter()
@@ -233,14 +236,14 @@ async fn what_an_object_takes_is_bounded() {
 #[tokio::test]
 async fn a_key_that_is_too_long_meets_no_glob() {
     let endpoint = canned(vec![page(&[&format!("p/{}", "a".repeat(8_000))], None)]).await;
-    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let request = request(&endpoint, credentials("AKIA", "secret"), "p/");
     let looked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&looked);
     let keeps = move |_: &str| {
         count.fetch_add(1, Ordering::Relaxed);
         false
     };
-    let listing = list(&client(), &order, keeps).await;
+    let listing = list(&client(), &request, keeps).await;
     assert_eq!(listing, Err(ListError::Malformed));
     assert_eq!(looked.load(Ordering::Relaxed), 0);
 }
@@ -249,10 +252,10 @@ async fn a_key_that_is_too_long_meets_no_glob() {
 async fn globs_are_matched_off_the_thread_on_which_everything_waits() {
     let pages = vec![page(&["p/a"], Some("t")), page(&["p/b"], None)];
     let endpoint = canned(pages).await;
-    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
+    let request = request(&endpoint, credentials("AKIA", "secret"), "p/");
     let here = std::thread::current().id();
     let keeps = move |_: &str| std::thread::current().id() != here;
-    let listing = list(&client(), &order, keeps).await.unwrap();
+    let listing = list(&client(), &request, keeps).await.unwrap();
     assert_eq!(listing.objects.len(), 2);
 }
 
@@ -275,8 +278,8 @@ async fn a_key_that_is_no_utf_8_is_listed_as_one_that_is_left_out() {
 
     // It meets the globs as any other: what nobody wants is not counted.
     let endpoint = canned(answers).await;
-    let order = order(&endpoint, credentials("AKIA", "secret"), "p/");
-    let listing = list(&client(), &order, |key| key.ends_with("csv")).await;
+    let request = request(&endpoint, credentials("AKIA", "secret"), "p/");
+    let listing = list(&client(), &request, |key| key.ends_with("csv")).await;
     assert_eq!(listing.unwrap().objects.len(), 2);
 }
 
@@ -327,7 +330,7 @@ async fn a_listing_without_end_is_ended() {
         .map(|n| page(&[&format!("p/{n:04}")], Some(&format!("t{n}"))))
         .collect();
     let endpoint = canned(pages).await;
-    let mut order = order(&endpoint, credentials("AKIA", "secret"), "p/");
-    order.most = 1_000;
-    assert_eq!(client().list(&order).await, Err(ListError::TooLong));
+    let mut request = request(&endpoint, credentials("AKIA", "secret"), "p/");
+    request.most = 1_000;
+    assert_eq!(client().list(&request).await, Err(ListError::TooLong));
 }

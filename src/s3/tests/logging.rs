@@ -29,10 +29,10 @@ async fn no_url_signature_or_token_is_logged_at_trace_level() {
         let _ = client
             .send(&signed(&here, &session, "weights.bin", now), ca)
             .await;
-        let mut order = super::listing::of(&server, "");
-        client.list(&order).await.unwrap();
-        order.credentials = session;
-        let _ = client.list(&order).await;
+        let mut request = super::listing::of(&server, "");
+        client.list(&request).await.unwrap();
+        request.credentials = session;
+        let _ = client.list(&request).await;
         // What the tasks of the connections have to say, they say when these are closed.
         drop(client);
         tokio::task::yield_now().await;

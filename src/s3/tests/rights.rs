@@ -53,10 +53,10 @@ async fn a_missing_right_and_a_missing_key_are_told_apart_where_the_server_does(
         assert_eq!(denied.code, Some(ErrorCode::AccessDenied), "{key}");
     }
 
-    let mut order = listing::of(&server, "");
-    assert_eq!(client().list(&order).await.unwrap().objects.len(), 1);
-    order.credentials = reader;
-    let ListError::Refused(denied) = client().list(&order).await.unwrap_err() else {
+    let mut request = listing::of(&server, "");
+    assert_eq!(client().list(&request).await.unwrap().objects.len(), 1);
+    request.credentials = reader;
+    let ListError::Refused(denied) = client().list(&request).await.unwrap_err() else {
         panic!("the server refuses it");
     };
     assert_eq!(denied.code, Some(ErrorCode::AccessDenied));

@@ -118,8 +118,9 @@ fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
             session_token: None,
             expires_at: None,
         })),
-        Step::SendRequests { asks, .. } => StepResult::Responses(
-            asks.iter()
+        Step::SendRequests { requests, .. } => StepResult::Responses(
+            requests
+                .iter()
                 .map(|_| {
                     Ok(S3Response {
                         status: 404,

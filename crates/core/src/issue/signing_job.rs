@@ -43,7 +43,7 @@ struct Fingerprint {
     revision: i64,
     served_request: Option<String>,
     hashes: SignedHashes,
-    asked: RequestedLife,
+    requested_life: RequestedLife,
     one_shot: Option<(FixedTimes, Option<LimitedBy>)>,
     skew: SignedDuration,
     access_key_id: String,
@@ -68,7 +68,7 @@ pub struct SigningJob {
     pub(crate) subject: Subject,
     pub(crate) skipped: Option<u32>,
     pub(crate) options: Options,
-    pub(crate) asked: RequestedLife,
+    pub(crate) requested_life: RequestedLife,
     /// For a one-shot resource that was issued before: its times, and what shortened them.
     pub(crate) one_shot: Option<(FixedTimes, Option<LimitedBy>)>,
     pub(crate) target: Target,
@@ -117,7 +117,7 @@ impl SigningJob {
             revision: self.revision,
             served_request: self.served_request.clone(),
             hashes: self.hashes.clone(),
-            asked: self.asked,
+            requested_life: self.requested_life,
             one_shot: self.one_shot,
             skew: self.skew,
             access_key_id: self.credentials.access_key_id.clone(),
@@ -188,7 +188,7 @@ impl SigningJob {
             Some((fixed, limited_by)) => keep_end(self.now, fixed, creds_expiry, max_age)
                 .map(|life| Life { limited_by, ..life })
                 .map_err(|out| needs_human(out_of_reach(out.limited_by), out.to_string())),
-            None => plan_life(self.now, self.asked, creds_expiry, max_age)
+            None => plan_life(self.now, self.requested_life, creds_expiry, max_age)
                 .map_err(|short| too_short(&short)),
         }
     }
@@ -338,7 +338,10 @@ impl SigningJob {
 
     /// The latest end that policy and credentials allow.
     fn not_after(&self, life: &Life) -> Timestamp {
-        let by_policy = shifted(later(life.issued_at, self.asked.policy_max), self.skew);
+        let by_policy = shifted(
+            later(life.issued_at, self.requested_life.policy_max),
+            self.skew,
+        );
         let end = self.credentials.expires_at;
         end.map_or(by_policy, |end| by_policy.min(end))
     }

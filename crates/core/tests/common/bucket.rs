@@ -30,11 +30,11 @@ impl Cloud {
     }
 
     /// Lists as a server would, and keeps as the operator's client does.
-    pub fn list(&self, order: &ListRequest, now: Timestamp) -> Result<ListResponse, ListError> {
+    pub fn list(&self, request: &ListRequest, now: Timestamp) -> Result<ListResponse, ListError> {
         if let Some(failure) = &self.listings_fail {
             return Err(failure.clone());
         }
-        let origin = order.target.endpoint.to_string();
+        let origin = request.target.endpoint.to_string();
         let server = self.servers.get(origin.trim_end_matches('/'));
         let server = server.cloned().unwrap_or_default();
         if let Some(unreached) = server.down {
@@ -55,29 +55,29 @@ impl Cloud {
         if server
             .region
             .as_ref()
-            .is_some_and(|region| *region != order.target.region)
+            .is_some_and(|region| *region != request.target.region)
         {
             return refused(400, Some(ErrorCode::WrongRegion));
         }
         let its_now = super::at(now.as_second() + server.ahead);
-        let off = order.signed_at.as_second() - its_now.as_second();
+        let off = request.signed_at.as_second() - its_now.as_second();
         if off.abs() > 15 * 60 {
             return refused(403, Some(ErrorCode::RequestTimeTooSkewed));
         }
-        if let Some(code) = self.stops(&order.credentials.access_key_id, its_now) {
+        if let Some(code) = self.stops(&request.credentials.access_key_id, its_now) {
             return refused(403, Some(code));
         }
-        if !self.lists(order) {
+        if !self.lists(request) {
             return refused(403, Some(ErrorCode::AccessDenied));
         }
         let none = Bucket::new();
-        let objects = self.buckets.get(order.bucket.as_str()).unwrap_or(&none);
+        let objects = self.buckets.get(request.bucket.as_str()).unwrap_or(&none);
         let mut kept = Vec::new();
         for (key, (size, etag)) in objects {
-            if !order.wanted.keeps(key) {
+            if !request.wanted.keeps(key) {
                 continue;
             }
-            if kept.len() >= usize::try_from(order.most).unwrap() {
+            if kept.len() >= usize::try_from(request.most).unwrap() {
                 return Err(ListError::TooMany);
             }
             kept.push(ListedObject {
@@ -92,11 +92,11 @@ impl Cloud {
         })
     }
 
-    fn lists(&self, order: &ListRequest) -> bool {
-        let key = self.keys.get(&order.credentials.access_key_id);
+    fn lists(&self, request: &ListRequest) -> bool {
+        let key = self.keys.get(&request.credentials.access_key_id);
         let policy = key.and_then(|key| key.policy.as_ref());
-        let bucket = format!("arn:aws:s3:::{}", order.bucket);
-        let prefix = order.wanted.prefix.as_str();
+        let bucket = format!("arn:aws:s3:::{}", request.bucket);
+        let prefix = request.wanted.prefix.as_str();
         policy.is_none_or(|policy| iam::allows(policy, "s3:ListBucket", &bucket, Some(prefix)))
     }
 }

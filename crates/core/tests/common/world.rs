@@ -34,38 +34,38 @@ pub enum Fault {
 
 /// What a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Fetch,
+pub enum StepKind {
+    FetchCredentials,
     List,
-    S3Request,
+    SendRequests,
     Sign,
-    Inspect,
-    Create,
-    Update,
-    Delete,
+    InspectSecret,
+    CreateSecret,
+    UpdateSecret,
+    DeleteSecret,
     DeleteResource,
-    Status,
-    StoreStatus,
-    PolicyStatus,
-    EventRecord,
+    WriteStatus,
+    WriteStoreStatus,
+    WritePolicyStatus,
+    PublishEvent,
 }
 
-impl Kind {
+impl StepKind {
     pub fn of(step: &Step) -> Self {
         match step {
-            Step::FetchCredentials { .. } => Self::Fetch,
+            Step::FetchCredentials { .. } => Self::FetchCredentials,
             Step::List { .. } => Self::List,
-            Step::SendRequests { .. } => Self::S3Request,
+            Step::SendRequests { .. } => Self::SendRequests,
             Step::Sign(_) => Self::Sign,
-            Step::InspectSecret { .. } => Self::Inspect,
-            Step::CreateSecret(_) => Self::Create,
-            Step::UpdateSecret { .. } => Self::Update,
-            Step::DeleteSecret { .. } => Self::Delete,
+            Step::InspectSecret { .. } => Self::InspectSecret,
+            Step::CreateSecret(_) => Self::CreateSecret,
+            Step::UpdateSecret { .. } => Self::UpdateSecret,
+            Step::DeleteSecret { .. } => Self::DeleteSecret,
             Step::DeleteResource { .. } => Self::DeleteResource,
-            Step::WriteStatus { .. } => Self::Status,
-            Step::WriteStoreStatus { .. } => Self::StoreStatus,
-            Step::WritePolicyStatus { .. } => Self::PolicyStatus,
-            Step::PublishEvent(_) => Self::EventRecord,
+            Step::WriteStatus { .. } => Self::WriteStatus,
+            Step::WriteStoreStatus { .. } => Self::WriteStoreStatus,
+            Step::WritePolicyStatus { .. } => Self::WritePolicyStatus,
+            Step::PublishEvent(_) => Self::PublishEvent,
         }
     }
 
@@ -73,7 +73,11 @@ impl Kind {
     pub const fn writes(self) -> bool {
         !matches!(
             self,
-            Self::Fetch | Self::List | Self::S3Request | Self::Sign | Self::Inspect
+            Self::FetchCredentials
+                | Self::List
+                | Self::SendRequests
+                | Self::Sign
+                | Self::InspectSecret
         )
     }
 }
@@ -105,7 +109,7 @@ pub fn place(step: &Step) -> Option<Place> {
 pub struct Record {
     pub at: Timestamp,
     pub work: ObjectKey,
-    pub kind: Kind,
+    pub kind: StepKind,
     pub place: Option<Place>,
     /// Whether it did what it should.
     pub ok: bool,
@@ -169,10 +173,13 @@ pub fn execute(
         Step::FetchCredentials {
             source, session, ..
         } => StepResult::Credentials(cloud.fetch_session(source, session, now)),
-        Step::List { order, .. } => StepResult::Listed(cloud.list(order, now)),
-        Step::SendRequests { asks, .. } => {
-            StepResult::Responses(asks.iter().map(|ask| cloud.answer(ask, now)).collect())
-        }
+        Step::List { request, .. } => StepResult::Listed(cloud.list(request, now)),
+        Step::SendRequests { requests, .. } => StepResult::Responses(
+            requests
+                .iter()
+                .map(|request| cloud.answer(request, now))
+                .collect(),
+        ),
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         step => cluster.execute(work, step, now),
     }
@@ -451,7 +458,7 @@ impl<M: FaultInjector> World<M> {
             if shown.contains(word) {
                 self.violations.push(format!(
                     "Debug of a step shows {word}: {:?}",
-                    Kind::of(&step)
+                    StepKind::of(&step)
                 ));
             }
         }
@@ -523,7 +530,7 @@ impl<M: FaultInjector> World<M> {
         self.records.push(Record {
             at: self.now,
             work: work.clone(),
-            kind: Kind::of(step),
+            kind: StepKind::of(step),
             place: place(step),
             ok: went_well(&result),
         });
@@ -551,8 +558,8 @@ fn failed(step: &Step, failure: ApiError) -> StepResult {
         Step::List { .. } => {
             StepResult::Listed(Err(ListError::TransportError(TransportError::Connection)))
         }
-        Step::SendRequests { asks, .. } => {
-            StepResult::Responses(vec![Err(TransportError::Connection); asks.len()])
+        Step::SendRequests { requests, .. } => {
+            StepResult::Responses(vec![Err(TransportError::Connection); requests.len()])
         }
         // Nothing outside is asked for it.
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
@@ -599,7 +606,7 @@ fn describe(work: &ObjectKey, step: &Step, result: &StepResult) -> String {
     };
     format!(
         "{work:?} {:?} {:?} {detail}{ok}",
-        Kind::of(step),
+        StepKind::of(step),
         place(step)
     )
 }

@@ -3,7 +3,7 @@
 
 use presigned_core::request::parse_duration;
 
-use crate::common::world::Kind;
+use crate::common::world::StepKind;
 use crate::scene::Scene;
 
 const EIGHT_HOURS: i64 = 8 * 3600;
@@ -57,7 +57,7 @@ fn the_budget_is_that_of_the_url_with_the_least() {
 fn a_budget_that_stays_the_same_is_not_written() {
     let mut scene = Scene::issued("dl");
     let writes = scene.writes(|scene| scene.run(2 * 3600));
-    assert_eq!(writes, Vec::<Kind>::new());
+    assert_eq!(writes, Vec::<StepKind>::new());
 }
 
 #[test]
@@ -67,6 +67,6 @@ fn renewals_do_not_make_the_budget_tremble() {
     scene.run(60);
     assert_eq!(budget(&scene), EIGHT_HOURS);
     let writes = scene.writes(|scene| scene.run(40 * 3600));
-    assert!(writes.contains(&Kind::Update), "it was renewed");
-    assert!(!writes.contains(&Kind::StoreStatus), "{writes:?}");
+    assert!(writes.contains(&StepKind::UpdateSecret), "it was renewed");
+    assert!(!writes.contains(&StepKind::WriteStoreStatus), "{writes:?}");
 }

@@ -2,7 +2,7 @@
 
 use presigned_core::engine::ApiError;
 
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::Scene;
 
 fn refuse(scene: &mut Scene) {
@@ -31,7 +31,7 @@ fn a_refusal_that_is_taken_back_within_the_grace_removes_nothing() {
     scene.run(300);
     scene.allow("12h");
     let steps = scene.steps(|scene| scene.run(3600));
-    assert_eq!(steps, [Kind::Status, Kind::EventRecord]);
+    assert_eq!(steps, [StepKind::WriteStatus, StepKind::PublishEvent]);
     assert_eq!(scene.url("dl"), old);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }
@@ -87,10 +87,10 @@ fn a_policy_edit_that_changes_nothing_writes_no_resource() {
 fn a_secret_that_changed_before_its_removal_is_read_again_and_then_removed() {
     let mut scene = Scene::issued("dl");
     refuse(&mut scene);
-    scene.plan(Kind::Delete, Fault::Lost(ApiError::Conflict));
+    scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Conflict));
     let steps = scene.steps(|scene| scene.run(700));
     // The first delete never landed.
-    let (look, removal) = (Kind::Inspect, Kind::Delete);
+    let (look, removal) = (StepKind::InspectSecret, StepKind::DeleteSecret);
     assert!(
         steps.windows(2).any(|steps| steps == [look, removal]),
         "{steps:?}"
@@ -121,7 +121,7 @@ fn a_removal_that_is_forbidden_is_tried_every_five_minutes() {
     let mut scene = Scene::issued("dl");
     refuse(&mut scene);
     for _ in 0..4 {
-        scene.plan(Kind::Delete, Fault::Lost(ApiError::Forbidden));
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
     }
     scene.run(600 + 14 * 60);
     assert!(scene.secret("dl").is_some(), "tries are five minutes apart");

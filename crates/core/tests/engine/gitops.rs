@@ -11,7 +11,7 @@ use presigned_core::{api::Reason, engine::Settings};
 use serde_json::{Value, json};
 
 use crate::common::specs;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 /// A kind, an object of it, and what Argo CD is to say.
@@ -116,7 +116,7 @@ fn renewed(cases: &mut Vec<Case>) {
     scene.apply("dl", |_| {});
     cases.push(case("a new one", kind, psu(&scene, "dl"), "Progressing"));
     for _ in 0..3 {
-        scene.plan(Kind::Create, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(1);
     assert_eq!(scene.ready("dl").1, "ApiError");
@@ -149,8 +149,8 @@ fn renewed(cases: &mut Vec<Case>) {
 
     let mut scene = Scene::issued("dl");
     for _ in 0..400 {
-        scene.plan(Kind::Update, Fault::Lost(ApiError::Unavailable));
-        scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(13 * 3600);
     assert_eq!(scene.ready("dl").1, "Expired");
@@ -207,7 +207,7 @@ fn stores_and_policies(cases: &mut Vec<Case>) {
             reason: Reason::CredentialsUnavailable,
             message: "the provider did not answer; it is tried again".to_owned(),
         };
-        scene.plan(Kind::Fetch, Fault::NoCredentials(failure));
+        scene.plan(StepKind::FetchCredentials, Fault::NoCredentials(failure));
     }
     scene.apply("dl", |_| {});
     scene.run(2);

@@ -3,7 +3,7 @@
 use presigned_core::engine::ApiError;
 
 use crate::common::at;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 #[test]
@@ -13,7 +13,14 @@ fn a_first_issue_is_one_secret_one_status_and_one_event() {
         scene.apply("dl", |_| {});
         scene.run(30);
     });
-    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::EventRecord]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::CreateSecret,
+            StepKind::WriteStatus,
+            StepKind::PublishEvent
+        ]
+    );
     assert!(scene.works(&scene.url("dl")));
     assert_eq!(scene.status("dl").revision, Some(1));
 }
@@ -25,7 +32,14 @@ fn a_renewal_is_one_secret_and_one_status_and_the_old_url_lives_on() {
     let wait = scene.until_renewal("dl");
     assert!(wait <= 4 * 3600, "two thirds of 12h are left: {wait}");
     let steps = scene.steps(|scene| scene.run(wait));
-    assert_eq!(steps, [Kind::Inspect, Kind::Update, Kind::Status]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::InspectSecret,
+            StepKind::UpdateSecret,
+            StepKind::WriteStatus
+        ]
+    );
     assert!(scene.works(&old) && scene.works(&scene.url("dl")));
     assert_ne!(old, scene.url("dl"));
 }
@@ -43,18 +57,18 @@ fn a_restart_is_silent() {
 #[test]
 fn a_crash_between_the_two_writes_costs_one_reissue() {
     let mut scene = Scene::new();
-    scene.plan(Kind::Create, Fault::CrashAfter(5));
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(5));
     let steps = scene.steps(|scene| {
         scene.apply("dl", |_| {});
         scene.run(60);
     });
     let expected = [
-        Kind::Create,
-        Kind::Create,
-        Kind::Inspect,
-        Kind::Update,
-        Kind::Status,
-        Kind::EventRecord,
+        StepKind::CreateSecret,
+        StepKind::CreateSecret,
+        StepKind::InspectSecret,
+        StepKind::UpdateSecret,
+        StepKind::WriteStatus,
+        StepKind::PublishEvent,
     ];
     assert_eq!(steps, expected);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -63,7 +77,7 @@ fn a_crash_between_the_two_writes_costs_one_reissue() {
 #[test]
 fn a_create_that_timed_out_after_it_landed_is_found_again() {
     let mut scene = Scene::new();
-    scene.plan(Kind::Create, Fault::Landed(ApiError::Timeout));
+    scene.plan(StepKind::CreateSecret, Fault::Landed(ApiError::Timeout));
     scene.apply("dl", |_| {});
     scene.run(60);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -78,7 +92,14 @@ fn the_renew_annotation_renews_once() {
     let now = scene.0.now;
     scene.0.cluster.annotate(NS, "dl", "please", now);
     let steps = scene.steps(|scene| scene.run(600));
-    assert_eq!(steps, [Kind::Inspect, Kind::Update, Kind::Status]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::InspectSecret,
+            StepKind::UpdateSecret,
+            StepKind::WriteStatus
+        ]
+    );
     assert_ne!(old, scene.url("dl"));
     assert_eq!(
         scene.status("dl").last_renew_request.as_deref(),
@@ -115,8 +136,8 @@ fn at_its_end_ready_turns_false_and_the_secret_goes() {
     // Nothing can be written for as long as the URL lives, and an hour longer.
     let end = scene.status("dl").expires_at.unwrap();
     for _ in 0..400 {
-        scene.plan(Kind::Update, Fault::Lost(ApiError::Unavailable));
-        scene.plan(Kind::Create, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(end.as_second() - now.as_second() - 1);
     assert!(scene.ready("dl").0);
@@ -131,7 +152,7 @@ fn a_pause_that_the_api_server_asks_for_pauses_all() {
     let mut scene = Scene::new();
     let retry_after = Some(std::time::Duration::from_secs(20));
     scene.plan(
-        Kind::Create,
+        StepKind::CreateSecret,
         Fault::Lost(ApiError::TooManyRequests { retry_after }),
     );
     for name in ["one", "two", "three"] {

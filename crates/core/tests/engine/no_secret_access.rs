@@ -1,6 +1,6 @@
 //! Without any right to read Secrets: the uid in the answer to a create is the only proof of ownership.
 
-use crate::common::world::Kind;
+use crate::common::world::StepKind;
 use crate::scene::Scene;
 
 #[test]
@@ -13,11 +13,11 @@ fn nothing_is_read_and_renewals_work() {
         scene.run(wait);
     });
     let expected = [
-        Kind::Create,
-        Kind::Status,
-        Kind::EventRecord,
-        Kind::Update,
-        Kind::Status,
+        StepKind::CreateSecret,
+        StepKind::WriteStatus,
+        StepKind::PublishEvent,
+        StepKind::UpdateSecret,
+        StepKind::WriteStatus,
     ];
     assert_eq!(steps, expected);
     assert!(scene.works(&scene.url("dl")));

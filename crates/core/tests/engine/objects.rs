@@ -4,7 +4,7 @@ use presigned_core::api::{ListOptions, PolicyMethod};
 use presigned_core::engine::{ListError, TransportError};
 
 use crate::common::specs;
-use crate::common::world::Kind;
+use crate::common::world::StepKind;
 use crate::scene::{NS, Scene};
 
 /// A namespace that may list and read its folder, with three objects in it.
@@ -65,7 +65,14 @@ fn each_named_key_gets_a_url_that_works() {
         });
         scene.run(30);
     });
-    assert_eq!(steps, [Kind::Create, Kind::Status, Kind::EventRecord]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::CreateSecret,
+            StepKind::WriteStatus,
+            StepKind::PublishEvent
+        ]
+    );
     assert_eq!(keys(&scene), ["team-a/b", "team-a/a"]);
     for (_, url) in urls(&scene) {
         assert!(scene.works(&url));
@@ -95,7 +102,12 @@ fn a_prefix_gets_a_url_for_each_object_under_it() {
     });
     assert_eq!(
         steps,
-        [Kind::List, Kind::Create, Kind::Status, Kind::EventRecord]
+        [
+            StepKind::List,
+            StepKind::CreateSecret,
+            StepKind::WriteStatus,
+            StepKind::PublishEvent
+        ]
     );
     let wanted = ["team-a/in/a.bin", "team-a/in/b.bin", "team-a/in/deep/c.bin"];
     assert_eq!(keys(&scene), wanted);
@@ -140,7 +152,12 @@ fn a_new_object_appears_at_the_refresh_and_no_news_writes_nothing() {
     let steps = scene.steps(|scene| scene.run(16 * 60));
     assert_eq!(
         steps,
-        [Kind::List, Kind::Inspect, Kind::Update, Kind::Status]
+        [
+            StepKind::List,
+            StepKind::InspectSecret,
+            StepKind::UpdateSecret,
+            StepKind::WriteStatus
+        ]
     );
     assert_eq!(keys(&scene).len(), 4);
 }
@@ -235,11 +252,11 @@ fn many_objects_are_signed_by_a_step_of_their_own() {
     assert_eq!(
         steps,
         [
-            Kind::List,
-            Kind::Sign,
-            Kind::Create,
-            Kind::Status,
-            Kind::EventRecord
+            StepKind::List,
+            StepKind::Sign,
+            StepKind::CreateSecret,
+            StepKind::WriteStatus,
+            StepKind::PublishEvent
         ]
     );
     assert_eq!(scene.status("dl").objects, Some(503));
@@ -275,7 +292,12 @@ fn a_longer_life_of_another_rule_is_not_signed_for_what_is_listed() {
     });
     assert_eq!(
         steps,
-        [Kind::List, Kind::Create, Kind::Status, Kind::EventRecord]
+        [
+            StepKind::List,
+            StepKind::CreateSecret,
+            StepKind::WriteStatus,
+            StepKind::PublishEvent
+        ]
     );
     let status = scene.status("dl");
     let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
@@ -287,7 +309,7 @@ fn a_listing_that_was_made_for_another_spec_signs_nothing() {
     let mut scene = folder();
     scene.0.cloud.put_object("data", "team-a/out/x.bin");
     apply_prefix(&mut scene, |_| {});
-    scene.slow(Kind::List, 20);
+    scene.slow(StepKind::List, 20);
     scene.run(10);
     scene.apply("dl", |spec| spec.prefix = Some("team-a/out/".to_owned()));
     scene.run(60);
@@ -321,7 +343,7 @@ fn an_expired_url_does_not_stay_ready_while_its_store_is_asked() {
     // The operator is away until every URL has died, and then each listing takes a minute.
     scene.0.crash(13 * 3600);
     for _ in 0..30 {
-        scene.slow(Kind::List, 60);
+        scene.slow(StepKind::List, 60);
     }
     scene.run(13 * 3600 + 30);
     for at in 0..30 {
@@ -342,7 +364,7 @@ fn a_shorter_policy_applies_to_a_url_that_was_signed_a_moment_ago() {
         scene.0.cloud.put_object("data", &format!("team-a/in/{at}"));
     }
     apply_prefix(&mut scene, |_| {});
-    scene.slow(Kind::Sign, 20);
+    scene.slow(StepKind::Sign, 20);
     scene.run(10);
     let now = scene.0.now;
     let mut rule = specs::rule(&["data"], &["{namespace}/"], "1h");
@@ -358,7 +380,7 @@ fn a_shorter_policy_applies_to_a_url_that_was_signed_a_moment_ago() {
 fn a_first_issue_that_stands_in_line_for_long_says_so() {
     let mut scene = folder();
     for _ in 0..30 {
-        scene.slow(Kind::List, 60);
+        scene.slow(StepKind::List, 60);
     }
     for at in 0..9 {
         scene.apply(&format!("dl-{at}"), |spec| {

@@ -7,7 +7,7 @@ use presigned_core::engine::ApiError;
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::specs;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 fn never(duration: &str) -> impl FnOnce(&mut PresignedUrlSpec) {
@@ -356,7 +356,7 @@ fn a_link_that_is_refused_ends_all_the_same() {
     assert!(!stalled(&scene));
     update_policy(&mut scene, &[NS], Some("12h"));
     let steps = scene.steps(|scene| scene.run(24 * 3600));
-    assert!(!steps.contains(&Kind::Create), "{steps:?}");
+    assert!(!steps.contains(&StepKind::CreateSecret), "{steps:?}");
 }
 
 #[test]
@@ -402,13 +402,16 @@ fn a_link_without_a_status_is_issued_anew() {
 fn a_link_whose_status_could_not_be_written_before_its_end_is_not_issued_twice() {
     let mut scene = Scene::new();
     for _ in 0..40 {
-        scene.plan(Kind::Status, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::WriteStatus, Fault::Lost(ApiError::Unavailable));
     }
     let steps = scene.steps(|scene| {
         scene.apply("link", never("1m"));
         scene.run(3 * 3600);
     });
-    let created = steps.iter().filter(|kind| **kind == Kind::Create).count();
+    let created = steps
+        .iter()
+        .filter(|kind| **kind == StepKind::CreateSecret)
+        .count();
     assert_eq!(created, 1, "{steps:?}");
     assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
 }
@@ -437,7 +440,7 @@ fn after_its_time_a_link_that_ended_is_deleted() {
     let farewell = scene.condition("link", "Ready").message;
     assert!(farewell.contains("is deleted at"), "{farewell}");
     let steps = scene.steps(|scene| scene.run(10));
-    assert_eq!(steps, [Kind::DeleteResource]);
+    assert_eq!(steps, [StepKind::DeleteResource]);
     assert!(
         !scene
             .0
@@ -478,7 +481,7 @@ fn a_ttl_that_cannot_be_read_deletes_nothing() {
 #[test]
 fn an_ended_link_refuses_a_renewal_whatever_went_wrong_before() {
     let mut scene = issued("2h");
-    scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
+    scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Unavailable));
     run_to_end(&mut scene, 600);
     assert!(scene.secret("link").is_none());
     let now = scene.0.now;
@@ -515,7 +518,7 @@ fn a_forbidden_deletion_is_reported_and_retried() {
     scene.apply("link", never("2h"));
     scene.apply("link", |spec| spec.ttl_after_expiry = Some("1h".to_owned()));
     scene.run(30);
-    scene.plan(Kind::DeleteResource, Fault::Lost(ApiError::Forbidden));
+    scene.plan(StepKind::DeleteResource, Fault::Lost(ApiError::Forbidden));
     run_to_end(&mut scene, 3600 + 60);
     assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
     assert_eq!(scene.condition("link", "Stalled").reason, "Forbidden");

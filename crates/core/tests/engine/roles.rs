@@ -12,7 +12,7 @@ use presigned_core::engine::CredentialsError;
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::Scene;
 
 const HOME: &str = "https://s3.example.test";
@@ -57,7 +57,10 @@ fn given(scene: &Scene) -> BTreeSet<String> {
 /// The URL is of the other endpoint, signed once by what only the second role gave.
 fn moves_to_the_second_role(scene: &mut Scene, before: &BTreeSet<String>) {
     let steps = scene.steps(|scene| scene.run(600));
-    let writes = steps.iter().filter(|kind| **kind == Kind::Update).count();
+    let writes = steps
+        .iter()
+        .filter(|kind| **kind == StepKind::UpdateSecret)
+        .count();
     assert_eq!(writes, 1, "{steps:?}");
     let parts = Parts::of(&scene.url("dl")).unwrap();
     assert_eq!(parts.origin, OTHER);
@@ -91,7 +94,7 @@ fn a_session_of_the_earlier_role_signs_nothing_if_the_new_role_gave_none() {
         reason: Reason::CredentialsInvalid,
         message: "the STS says no".to_owned(),
     };
-    scene.plan(Kind::Fetch, Fault::NoCredentials(failure));
+    scene.plan(StepKind::FetchCredentials, Fault::NoCredentials(failure));
     scene.run(5);
     scene.apply("dl", |_| {});
     scene.run(60);

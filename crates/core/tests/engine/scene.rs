@@ -11,29 +11,29 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::cluster::{Place, Secret};
 use crate::common::specs;
-use crate::common::world::{Fault, FaultInjector, Kind, World};
+use crate::common::world::{Fault, FaultInjector, StepKind, World};
 
 /// The faults of a scenario.
 #[derive(Default)]
 pub struct Script {
     /// Faults that were planned, each for the next step of its kind.
-    pub planned: Vec<(Kind, Fault)>,
+    pub planned: Vec<(StepKind, Fault)>,
     /// Seconds that steps of a kind take.
-    pub slow: BTreeMap<Kind, i64>,
+    pub slow: BTreeMap<StepKind, i64>,
     /// By how many seconds the next answers of a kind are late.
-    late: Vec<(Kind, i64)>,
+    late: Vec<(StepKind, i64)>,
 }
 
 impl FaultInjector for Script {
     fn fault(&mut self, _work: &ObjectKey, step: &Step, _now: Timestamp) -> Option<Fault> {
-        let kind = Kind::of(step);
+        let kind = StepKind::of(step);
         let mut planned = self.planned.iter();
         let at = planned.position(|(planned, _)| *planned == kind)?;
         Some(self.planned.remove(at).1)
     }
 
     fn latency(&mut self, step: &Step) -> (i64, i64) {
-        let kind = Kind::of(step);
+        let kind = StepKind::of(step);
         let late = self.late.iter().position(|(planned, _)| *planned == kind);
         let late = late.map_or(0, |at| self.late.remove(at).1);
         (self.slow.get(&kind).copied().unwrap_or(0), late)
@@ -154,17 +154,17 @@ impl Scene {
         self.0.second();
     }
 
-    pub fn plan(&mut self, kind: Kind, fault: Fault) {
+    pub fn plan(&mut self, kind: StepKind, fault: Fault) {
         self.0.faults.planned.push((kind, fault));
     }
 
     /// The next step of this kind is answered so many seconds late.
-    pub fn slow(&mut self, kind: Kind, seconds: i64) {
+    pub fn slow(&mut self, kind: StepKind, seconds: i64) {
         self.0.faults.late.push((kind, seconds));
     }
 
     /// What reached the servers for resources while something was done.
-    pub fn steps(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<Kind> {
+    pub fn steps(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<StepKind> {
         let before = self.0.records.len();
         doing(self);
         self.0.records[before..]
@@ -175,7 +175,7 @@ impl Scene {
     }
 
     /// Everything that was written while something was done, for stores and policies too.
-    pub fn writes(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<Kind> {
+    pub fn writes(&mut self, doing: impl FnOnce(&mut Self)) -> Vec<StepKind> {
         let before = self.0.records.len();
         doing(self);
         self.0.records[before..]

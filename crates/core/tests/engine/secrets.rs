@@ -5,7 +5,7 @@ use std::time::Duration;
 use presigned_core::api::Verify;
 use presigned_core::engine::{ApiError, TransportError};
 
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 #[test]
@@ -41,7 +41,7 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
             });
         }
         // An inspection that fails is repeated after the pause, and not at once.
-        scene.plan(Kind::Inspect, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::InspectSecret, Fault::Lost(ApiError::Unavailable));
         let steps = scene.steps(|scene| scene.run(100));
         assert!(steps.len() < 15, "{steps:?}");
         assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
@@ -67,7 +67,10 @@ fn an_edited_secret_is_healed_at_most_once_a_minute() {
             scene.run(3);
         }
     });
-    let heals = steps.iter().filter(|kind| **kind == Kind::Update).count();
+    let heals = steps
+        .iter()
+        .filter(|kind| **kind == StepKind::UpdateSecret)
+        .count();
     assert!((3..=4).contains(&heals), "in three minutes: {heals}");
     scene.run(120);
     assert!(scene.works(&scene.url("dl")));
@@ -152,7 +155,14 @@ fn a_rename_writes_the_new_before_the_old_goes() {
         scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
         scene.run(30);
     });
-    assert_eq!(steps, [Kind::Create, Kind::Delete, Kind::Status]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::CreateSecret,
+            StepKind::DeleteSecret,
+            StepKind::WriteStatus
+        ]
+    );
     assert!(scene.secret("dl").is_none());
     assert!(scene.works(&scene.url("new")));
 }
@@ -175,11 +185,11 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     let mut scene = Scene::issued("dl");
     let old = scene.url("dl");
     for _ in 0..100 {
-        scene.plan(Kind::Update, Fault::Lost(ApiError::Invalid));
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Invalid));
     }
     let wait = scene.until_renewal("dl");
     let steps = scene.steps(|scene| scene.run(wait + 600));
-    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert!(!steps.contains(&StepKind::DeleteSecret), "{steps:?}");
     assert_eq!(scene.url("dl"), old);
     assert!(scene.ready("dl").0);
     assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
@@ -190,7 +200,7 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
 fn renamed_without_status() -> Scene {
     let mut scene = Scene::issued("dl");
     scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
-    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
     assert!(scene.secret("new").is_some() && scene.secret("dl").is_some());
     scene
@@ -200,7 +210,10 @@ fn renamed_without_status() -> Scene {
 fn a_secret_that_no_status_tells_of_is_taken_over() {
     let mut scene = renamed_without_status();
     let steps = scene.steps(|scene| scene.run(60));
-    let deleted = steps.iter().filter(|kind| **kind == Kind::Delete).count();
+    let deleted = steps
+        .iter()
+        .filter(|kind| **kind == StepKind::DeleteSecret)
+        .count();
     assert_eq!(deleted, 1, "{steps:?}");
     assert!(scene.secret("dl").is_none());
     assert!(scene.works(&scene.url("new")));
@@ -247,7 +260,7 @@ fn a_stray_that_was_disowned_is_let_go() {
 fn refused_without_status() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});
-    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
     let now = scene.0.now;
     scene.0.cluster.delete_policy("base", now);
@@ -263,7 +276,7 @@ fn a_refused_first_secret_that_no_status_tells_of_goes() {
 
 fn forbid_removals(scene: &mut Scene) {
     for _ in 0..1000 {
-        scene.plan(Kind::Delete, Fault::Lost(ApiError::Forbidden));
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
     }
 }
 
@@ -296,7 +309,7 @@ fn without_the_right_to_read_secrets_no_orphan_is_checked() {
     scene.apply("dl", |_| {});
     scene.run(30);
     for _ in 0..200 {
-        scene.plan(Kind::Delete, Fault::Lost(ApiError::Unavailable));
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Unavailable));
     }
     for name in ["b", "c"] {
         scene.apply("dl", |spec| spec.secret_name = Some(name.to_owned()));
@@ -304,7 +317,7 @@ fn without_the_right_to_read_secrets_no_orphan_is_checked() {
     }
     scene.0.faults.planned.clear();
     let steps = scene.steps(|scene| scene.run(3600));
-    assert!(!steps.contains(&Kind::Inspect), "{steps:?}");
+    assert!(!steps.contains(&StepKind::InspectSecret), "{steps:?}");
     let left: Vec<&str> = scene
         .0
         .cluster
@@ -322,7 +335,7 @@ fn what_was_to_be_removed_and_is_written_again_stays() {
     let slow = ApiError::TooManyRequests {
         retry_after: Some(Duration::from_secs(1)),
     };
-    scene.plan(Kind::Inspect, Fault::Lost(slow));
+    scene.plan(StepKind::InspectSecret, Fault::Lost(slow));
     while !scene.0.faults.planned.is_empty() {
         scene.run(1);
     }
@@ -330,7 +343,7 @@ fn what_was_to_be_removed_and_is_written_again_stays() {
         scene.allow("12h");
         scene.run(60);
     });
-    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert!(!steps.contains(&StepKind::DeleteSecret), "{steps:?}");
     assert!(scene.ready("dl").0 && scene.works(&scene.url("dl")));
 }
 
@@ -358,7 +371,7 @@ fn a_secret_that_a_status_on_its_way_may_tell_of_is_left_alone() {
 fn untold_while_nothing_can_be_signed() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |spec| spec.duration = Some("15m".to_owned()));
-    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
     assert!(scene.secret("dl").is_some());
     scene.0.cloud.server("https://s3.example.test").ahead = 1000;
@@ -373,7 +386,7 @@ fn a_secret_that_no_status_tells_of_waits_a_while_for_what_stands_in_its_way() {
     assert!(scene.secret("dl").is_some());
     scene.0.cloud.server("https://s3.example.test").ahead = 0;
     let steps = scene.steps(|scene| scene.run(900));
-    assert!(!steps.contains(&Kind::Delete), "{steps:?}");
+    assert!(!steps.contains(&StepKind::DeleteSecret), "{steps:?}");
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }
 
@@ -391,7 +404,7 @@ fn a_secret_that_no_status_tells_of_goes_where_nothing_can_be_signed() {
 fn a_secret_that_no_status_tells_of_goes_where_its_store_is_gone() {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});
-    scene.plan(Kind::Create, Fault::CrashAfter(10));
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
     let now = scene.0.now;
     scene.0.cluster.delete_store("default", now);

@@ -10,7 +10,7 @@ use presigned_core::api::{
 
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
-use crate::common::world::Kind;
+use crate::common::world::StepKind;
 use crate::scene::Scene;
 
 const HOME: &str = "https://s3.example.test";
@@ -71,7 +71,7 @@ fn asked(scene: &Scene, name: &str) -> usize {
 fn fetches(scene: &Scene) -> Vec<i64> {
     let records = scene.0.records.iter();
     records
-        .filter(|record| record.kind == Kind::Fetch)
+        .filter(|record| record.kind == StepKind::FetchCredentials)
         .map(|record| record.at.as_second())
         .collect()
 }
@@ -79,7 +79,7 @@ fn fetches(scene: &Scene) -> Vec<i64> {
 #[test]
 fn a_namespace_shares_one_session_that_is_fetched_once() {
     let mut scene = role(SessionScope::Namespace);
-    scene.0.faults.slow.insert(Kind::Fetch, 5);
+    scene.0.faults.slow.insert(StepKind::FetchCredentials, 5);
     let names = many(&mut scene, 50);
     scene.run(60);
     let first = Parts::of(&scene.url(&names[0])).unwrap().access_key_id;
@@ -183,13 +183,13 @@ fn a_session_that_sts_refuses_blocks_no_other() {
 fn a_thousand_sessions_are_fetched_four_at_a_time() {
     let mut scene = role(SessionScope::Request);
     scene.run(10);
-    scene.0.faults.slow.insert(Kind::Fetch, 1);
+    scene.0.faults.slow.insert(StepKind::FetchCredentials, 1);
     let before = scene.0.records.len();
     let names = many(&mut scene, 1000);
     scene.run(265);
     let landed: Vec<i64> = scene.0.records[before..]
         .iter()
-        .filter(|record| record.kind == Kind::Fetch)
+        .filter(|record| record.kind == StepKind::FetchCredentials)
         .map(|record| record.at.as_second())
         .collect();
     for second in &landed {
@@ -285,7 +285,7 @@ fn a_store_is_watched_though_only_narrowed_sessions_sign() {
 fn what_a_narrowed_session_signs_first_waits_for_the_stores_clock() {
     let mut scene = role(SessionScope::Request);
     scene.0.cloud.server(HOME).ahead = 240;
-    scene.0.faults.slow.insert(Kind::S3Request, 5);
+    scene.0.faults.slow.insert(StepKind::SendRequests, 5);
     // It is the first after a long rest, in which the store's own session ended and the clock was stepped.
     for name in ["first", "second"] {
         scene.apply(name, |_| {});

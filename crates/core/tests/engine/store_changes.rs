@@ -7,7 +7,7 @@ use presigned_core::engine::TransportError;
 
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::common::world::Kind;
+use crate::common::world::StepKind;
 use crate::scene::{NS, Scene};
 
 const HOME: &str = "https://s3.example.test";
@@ -96,7 +96,7 @@ fn a_start_does_not_take_back_that_a_key_was_rejected() {
         scene.restart();
         scene.run(60);
     });
-    assert!(!writes.contains(&Kind::StoreStatus), "{writes:?}");
+    assert!(!writes.contains(&StepKind::WriteStoreStatus), "{writes:?}");
     // Who uses it has it tried.
     scene.0.cloud.keys.get_mut(&key).unwrap().revoked = None;
     scene.apply("new", |_| {});

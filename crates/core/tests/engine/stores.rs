@@ -7,7 +7,7 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::Scene;
 
 fn sessions(scene: &mut Scene, length: i64) {
@@ -46,7 +46,7 @@ fn a_new_key_signs_everything_again_nearest_expiry_first() {
     scene.run(310);
     let order: Vec<(i64, String)> = scene.0.records[before..]
         .iter()
-        .filter(|record| record.kind == Kind::Update)
+        .filter(|record| record.kind == StepKind::UpdateSecret)
         .map(|record| {
             let place = record.place.clone().unwrap();
             (record.at.as_second() - now.as_second(), place.1)
@@ -83,7 +83,7 @@ fn fresh_credentials_are_fetched_where_they_gain_and_once_a_minute_at_most() {
     scene.run(6 * 3600);
     let fetches: Vec<i64> = scene.0.records[before..]
         .iter()
-        .filter(|record| record.kind == Kind::Fetch)
+        .filter(|record| record.kind == StepKind::FetchCredentials)
         .map(|record| record.at.as_second())
         .collect();
     assert!(!fetches.is_empty());
@@ -131,7 +131,10 @@ fn nothing_is_signed_for_a_new_endpoint_with_the_old_key() {
     scene.0.cluster.put_store("default", Ok(store), now);
     let old = signer(&scene, "dl");
     let steps = scene.steps(|scene| scene.run(600));
-    let updates = steps.iter().filter(|kind| **kind == Kind::Update).count();
+    let updates = steps
+        .iter()
+        .filter(|kind| **kind == StepKind::UpdateSecret)
+        .count();
     assert_eq!(updates, 1, "{steps:?}");
     assert_ne!(signer(&scene, "dl"), old);
     assert!(scene.url("dl").starts_with("https://other.example.test/"));
@@ -144,7 +147,7 @@ fn a_clock_that_steps_back_makes_no_pause_longer() {
         reason: Reason::CredentialsUnavailable,
         message: "nobody answers".to_owned(),
     };
-    scene.plan(Kind::Fetch, Fault::NoCredentials(failure));
+    scene.plan(StepKind::FetchCredentials, Fault::NoCredentials(failure));
     scene.run(2);
     scene.0.step_clock(-7200);
     scene.apply("dl", |_| {});

@@ -4,7 +4,7 @@ use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Veri
 use presigned_core::engine::{ApiError, TransportError};
 
 use crate::common::cloud::Server;
-use crate::common::world::{Fault, Kind};
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 fn with(verify: Option<Verify>) -> Scene {
@@ -29,11 +29,11 @@ fn a_first_issue_is_verified_after_its_status_is_written() {
     let mut scene = with(None);
     let steps = scene.steps(|scene| scene.run(30));
     let wanted = [
-        Kind::Create,
-        Kind::Status,
-        Kind::EventRecord,
-        Kind::S3Request,
-        Kind::Status,
+        StepKind::CreateSecret,
+        StepKind::WriteStatus,
+        StepKind::PublishEvent,
+        StepKind::SendRequests,
+        StepKind::WriteStatus,
     ];
     assert_eq!(steps, wanted);
     assert_eq!(
@@ -48,7 +48,14 @@ fn a_renewal_of_the_same_spec_is_not_verified_again_nor_is_it_after_a_restart() 
     scene.run(30);
     let wait = scene.until_renewal("dl");
     let steps = scene.steps(|scene| scene.run(wait));
-    assert_eq!(steps, [Kind::Inspect, Kind::Update, Kind::Status]);
+    assert_eq!(
+        steps,
+        [
+            StepKind::InspectSecret,
+            StepKind::UpdateSecret,
+            StepKind::WriteStatus
+        ]
+    );
     assert_eq!(
         verified(&scene),
         (ConditionStatus::True, "Works".to_owned())
@@ -93,11 +100,11 @@ fn a_url_that_does_not_work_is_retried_with_growing_pauses() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     let tries = scene.steps(|scene| scene.run(3600));
-    let asks = tries
+    let requests = tries
         .iter()
-        .filter(|kind| **kind == Kind::S3Request)
+        .filter(|kind| **kind == StepKind::SendRequests)
         .count();
-    assert!((3..=9).contains(&asks), "{asks}");
+    assert!((3..=9).contains(&requests), "{requests}");
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.run(3700);
     assert_eq!(
@@ -105,7 +112,7 @@ fn a_url_that_does_not_work_is_retried_with_growing_pauses() {
         (ConditionStatus::True, "Works".to_owned())
     );
     let later = scene.steps(|scene| scene.run(3000));
-    assert!(!later.contains(&Kind::S3Request), "{later:?}");
+    assert!(!later.contains(&StepKind::SendRequests), "{later:?}");
 }
 
 #[test]
@@ -151,11 +158,11 @@ fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
             ask(scene, &n.to_string());
         }
     });
-    let asks = steps
+    let requests = steps
         .iter()
-        .filter(|kind| **kind == Kind::S3Request)
+        .filter(|kind| **kind == StepKind::SendRequests)
         .count();
-    assert!((2..=5).contains(&asks), "{asks} in two minutes");
+    assert!((2..=5).contains(&requests), "{requests} in two minutes");
 }
 
 #[test]
@@ -191,7 +198,7 @@ fn signing_works_while_no_store_can_be_reached() {
 fn verify_never_sends_no_request() {
     let mut scene = with(Some(Verify::Never));
     let steps = scene.steps(|scene| scene.run(30));
-    assert!(!steps.contains(&Kind::S3Request), "{steps:?}");
+    assert!(!steps.contains(&StepKind::SendRequests), "{steps:?}");
     let told = |scene: &Scene| {
         let conditions = &scene.status("dl").conditions;
         conditions.iter().any(|c| c.type_ == "Verified")
@@ -281,7 +288,7 @@ fn a_verification_says_nothing_of_a_url_that_is_gone() {
     scene.run(60);
     assert_eq!(verified(&scene).1, "Works");
     for _ in 0..1000 {
-        for kind in [Kind::Create, Kind::Update] {
+        for kind in [StepKind::CreateSecret, StepKind::UpdateSecret] {
             scene.plan(kind, Fault::Lost(ApiError::Forbidden));
         }
     }

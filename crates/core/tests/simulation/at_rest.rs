@@ -6,7 +6,7 @@ use presigned_core::api::{ConditionStatus, KIND, Verify};
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
-use crate::common::world::{Kind, Record, World};
+use crate::common::world::{Record, StepKind, World};
 use crate::expected_status::{Expected, expected};
 use crate::invariants::{InvariantChecker, ready};
 use crate::policy_oracle::seconds;
@@ -15,7 +15,7 @@ use crate::secret_contents::SecretContents;
 /// Whether a write is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     // A create that meets a Secret which cannot be read is a question, not a write.
-    (record.kind == Kind::Create && !record.ok) || stale.contains(&record.work)
+    (record.kind == StepKind::CreateSecret && !record.ok) || stale.contains(&record.work)
 }
 
 /// The unused stores whose status shows the end of a session that is over; a start fetches another session.

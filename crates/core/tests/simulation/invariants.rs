@@ -12,7 +12,7 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen};
 
 use crate::chaos::Chaos;
 use crate::common::at;
-use crate::common::world::{Kind, SECRETS, World};
+use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
 use crate::policy_oracle::{Rules, store};
 use crate::secret_invariants::{Known, usable};
@@ -285,7 +285,7 @@ impl InvariantChecker {
         }
         let new: Vec<ObjectKey> = world.records[self.records_seen.min(world.records.len())..]
             .iter()
-            .filter(|record| record.kind != Kind::EventRecord)
+            .filter(|record| record.kind != StepKind::PublishEvent)
             .map(|record| record.work.clone())
             .collect();
         self.records_seen = world.records.len();

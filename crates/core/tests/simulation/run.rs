@@ -8,7 +8,7 @@ use crate::at_rest;
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::rng::Rng;
-use crate::common::world::{Kind, World};
+use crate::common::world::{StepKind, World};
 use crate::invariants::InvariantChecker;
 use crate::planted_bugs::{Bug, PlantedBug};
 use crate::user_actions;
@@ -155,7 +155,7 @@ impl Run<'_> {
             let written = self.world.records[before..]
                 .iter()
                 .find(|record| record.kind.writes() && !at_rest::excused(record, &stale));
-            if let Some(record) = written.filter(|record| record.kind != Kind::EventRecord) {
+            if let Some(record) = written.filter(|record| record.kind != StepKind::PublishEvent) {
                 let when = if restart {
                     "after a restart"
                 } else {

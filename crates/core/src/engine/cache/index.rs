@@ -214,7 +214,7 @@ impl Index {
 
     /// The resources of a namespace.
     pub(in crate::engine) fn in_namespace(&self, namespace: &str) -> Vec<ObjectKey> {
-        works(self.by_namespace.get(namespace))
+        resource_keys(self.by_namespace.get(namespace))
     }
 
     /// The resources that name a store.
@@ -298,13 +298,13 @@ impl Index {
         let Some(record) = self.unlink(uid) else {
             return Vec::new();
         };
-        let mut concerned = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        let mut affected = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
         self.orphans.forget_all(&record.seen.uid);
         let reserved = self.limiter.forget(uid).into_iter().map(Uid::from);
-        concerned.extend(reserved.map(ObjectKey::Resource));
-        concerned.push(ObjectKey::Resource(uid.into()));
-        concerned.push(ObjectKey::Store(store_name(&record.seen).to_owned()));
-        concerned
+        affected.extend(reserved.map(ObjectKey::Resource));
+        affected.push(ObjectKey::Resource(uid.into()));
+        affected.push(ObjectKey::Store(store_name(&record.seen).to_owned()));
+        affected
     }
 
     fn unlink(&mut self, uid: &str) -> Option<Box<Record>> {
@@ -341,16 +341,16 @@ impl Index {
         if known.is_some_and(|known| older(&seen.resource_version, &known.seen.resource_version)) {
             return Vec::new();
         }
-        let work = ObjectKey::Policy(name.clone());
+        let key = ObjectKey::Policy(name.clone());
         if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
             // If only status or metadata changed, no decision changes.
-            self.status_retries.remove(&work);
+            self.status_retries.remove(&key);
             let broken = self.policies.remove(&name).and_then(|known| known.broken);
             self.policies.insert(name, PolicyRecord { seen, broken });
-            return vec![work];
+            return vec![key];
         }
-        self.status_retries.remove(&work);
-        let mut concerned = self.under_policy(&name);
+        self.status_retries.remove(&key);
+        let mut affected = self.under_policy(&name);
         let compiled = match &seen.spec {
             Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| error.to_string()),
             Err(why) => Err(why.clone()),
@@ -360,28 +360,28 @@ impl Index {
             Ok(compiled) => self.policy_set.insert(compiled),
             Err(_) => self.policy_set.insert_unreadable(&name),
         }
-        concerned.extend(self.under_policy(&name));
-        concerned.push(work);
+        affected.extend(self.under_policy(&name));
+        affected.push(key);
         self.policies.insert(name, PolicyRecord { seen, broken });
-        concerned
+        affected
     }
 
     fn drop_policy(&mut self, name: &str) -> Vec<ObjectKey> {
-        let concerned = self.under_policy(name);
+        let affected = self.under_policy(name);
         self.policies.remove(name);
         self.policy_set.remove(name);
-        concerned
+        affected
     }
 
     /// The resources in the namespaces that the current version of a policy covers.
     fn under_policy(&self, policy: &str) -> Vec<ObjectKey> {
-        let mut concerned = Vec::new();
+        let mut affected = Vec::new();
         for (name, resources) in &self.by_namespace {
             if self.policy_set.affects(policy, &self.namespace_of(name)) {
-                concerned.extend(works(Some(resources)));
+                affected.extend(resource_keys(Some(resources)));
             }
         }
-        concerned
+        affected
     }
 
     /// Applies a change of a namespace.
@@ -425,13 +425,13 @@ impl Index {
         let place = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
         match self.relists.apply(Watched::Secrets, change, place, known) {
             Delta::Present(seen) => {
-                let mut concerned = self.note_candidate(&seen);
+                let mut affected = self.note_candidate(&seen);
                 let version = SecretVersion {
                     uid: seen.uid,
                     resource_version: seen.resource_version,
                 };
-                concerned.extend(self.secret_written(&seen.namespace, &seen.name, version));
-                concerned
+                affected.extend(self.secret_written(&seen.namespace, &seen.name, version));
+                affected
             }
             Delta::Removed(seen) => {
                 let place = place(&seen);
@@ -494,9 +494,9 @@ impl Index {
                 if known.is_some_and(|known| !older(known, &seen.resource_version)) {
                     return Vec::new();
                 }
-                let concerned = self.reading(&seen.name);
+                let affected = self.reading(&seen.name);
                 self.own_secrets.insert(seen.name, seen.resource_version);
-                concerned
+                affected
             }
             Delta::Removed(seen) => self.drop_own_secret(&seen.name),
             Delta::Absent(names) => all(names, |(_, name)| self.drop_own_secret(&name)),
@@ -600,7 +600,7 @@ pub(in crate::engine) fn all(
     gone.into_iter().flat_map(forget).collect()
 }
 
-fn works(uids: Option<&BTreeSet<Uid>>) -> Vec<ObjectKey> {
+fn resource_keys(uids: Option<&BTreeSet<Uid>>) -> Vec<ObjectKey> {
     uids.into_iter()
         .flatten()
         .map(|uid| ObjectKey::Resource(uid.clone()))

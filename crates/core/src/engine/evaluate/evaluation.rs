@@ -49,7 +49,7 @@ pub(in crate::engine) enum Evaluation {
 pub(in crate::engine) struct Authorized {
     pub(in crate::engine) request: Request,
     pub(in crate::engine) grant: Grant,
-    pub(in crate::engine) wishes: IssuanceOptions,
+    pub(in crate::engine) issuance: IssuanceOptions,
     pub(in crate::engine) template: Template,
     pub(in crate::engine) secret_name: String,
     pub(in crate::engine) spec_hash: String,
@@ -64,7 +64,7 @@ pub(in crate::engine) struct SigningInputs {
     pub(in crate::engine) authorized: Authorized,
     pub(in crate::engine) target: Target,
     /// Where the operator itself reaches the bucket.
-    pub(in crate::engine) ask_target: Target,
+    pub(in crate::engine) operator_target: Target,
     pub(in crate::engine) store: String,
     pub(in crate::engine) max_signature_age: Option<Duration>,
     pub(in crate::engine) ca_bundle: Option<String>,
@@ -103,7 +103,7 @@ impl Authorized {
     }
 
     /// The life to aim at.
-    pub(in crate::engine) fn asked(&self) -> RequestedLife {
+    pub(in crate::engine) fn requested_life(&self) -> RequestedLife {
         RequestedLife {
             duration: self.request.duration,
             policy_max: self.grant.max_duration,
@@ -114,7 +114,7 @@ impl Authorized {
 /// The parts of a spec that were parsed.
 struct Parsed {
     request: Request,
-    wishes: IssuanceOptions,
+    issuance: IssuanceOptions,
     template: Template,
     secret_name: String,
 }
@@ -159,7 +159,7 @@ fn parse(
     };
     Ok(Parsed {
         request: Request::parse(spec, &limits)?,
-        wishes: IssuanceOptions::parse(spec)?,
+        issuance: IssuanceOptions::parse(spec)?,
         template: Template::parse(spec.secret_template.as_deref(), reserved)?,
         secret_name: spec.secret_name.as_deref().unwrap_or(name).to_owned(),
     })
@@ -168,7 +168,7 @@ fn parse(
 fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
     let Parsed {
         request,
-        wishes,
+        issuance,
         template,
         secret_name,
     } = parsed;
@@ -182,7 +182,13 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
             requested_duration: request.duration,
         })
     };
-    let one_shot = OneShot::of(record, wishes.renew, &grant.options, &request.options, hash);
+    let one_shot = OneShot::of(
+        record,
+        issuance.renew,
+        &grant.options,
+        &request.options,
+        hash,
+    );
     Authorized {
         spec_hash: hash(&grant.options),
         one_shot,
@@ -190,11 +196,11 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
             secret_name: &secret_name,
             labels: template.labels(),
             annotations: template.annotations(),
-            formats: &wishes.formats,
+            formats: &issuance.formats,
         }),
         request,
         grant,
-        wishes,
+        issuance,
         template,
         secret_name,
     }
@@ -207,7 +213,7 @@ fn with_store(
     authorized: Authorized,
 ) -> Evaluation {
     let store = store_name(&record.seen);
-    let found = reach(index, store, &authorized.request).and_then(|found| {
+    let found = resolve_target(index, store, &authorized.request).and_then(|found| {
         let narrowed = sessions(
             found.0,
             &index.policy_set,
@@ -227,31 +233,31 @@ fn with_store(
             reason,
             message,
         },
-        Ok(((compiled, uid, target, ask_target), sessions)) => {
+        Ok(((config, uid, target, operator_target), sessions)) => {
             Evaluation::Allowed(Box::new(SigningInputs {
                 store_hash: store_hash(&StoreInputs {
                     uid,
                     endpoint: &target.endpoint.to_string(),
                     region: &target.region,
                     style: target.style.as_str(),
-                    max_signature_age: compiled.max_signature_age,
-                    ca_bundle: compiled.ca_bundle.as_deref(),
+                    max_signature_age: config.max_signature_age,
+                    ca_bundle: config.ca_bundle.as_deref(),
                 }),
-                max_signature_age: compiled.max_signature_age,
-                ca_bundle: compiled.ca_bundle.clone(),
+                max_signature_age: config.max_signature_age,
+                ca_bundle: config.ca_bundle.clone(),
                 store: store.to_owned(),
                 session: sessions.signing,
                 list_session: sessions.listing,
                 authorized,
                 target,
-                ask_target,
+                operator_target,
             }))
         }
     }
 }
 
 /// How a request's bucket is reached through a store, or why it is not.
-fn reach<'a>(
+fn resolve_target<'a>(
     index: &'a Index,
     store: &str,
     request: &Request,
@@ -265,8 +271,8 @@ fn reach<'a>(
             ),
         );
     };
-    let compiled = match known.config() {
-        Ok(compiled) => compiled,
+    let config = match known.config() {
+        Ok(config) => config,
         Err(why) => {
             return refuse(
                 Reason::StoreInvalid,
@@ -274,9 +280,9 @@ fn reach<'a>(
             );
         }
     };
-    let by = |endpoint| compiled.target(endpoint, &request.bucket);
+    let by = |endpoint| config.target(endpoint, &request.bucket);
     match (by(request.endpoint.as_deref()), by(None)) {
-        (Some(Ok(target)), Some(Ok(own))) => Ok((compiled, &known.seen.uid, target, own)),
+        (Some(Ok(target)), Some(Ok(own))) => Ok((config, &known.seen.uid, target, own)),
         (Some(Err(error)), _) | (_, Some(Err(error))) => refuse(
             Reason::StoreInvalid,
             format!("the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"),

@@ -139,7 +139,7 @@ pub(in crate::engine) fn is_one_shot(record: &Record) -> bool {
 /// The times that every later signature keeps; `None` before the first issue.
 pub(in crate::engine) fn fixed(authorized: &Authorized, now: Timestamp) -> Option<FixedTimes> {
     let life = authorized.one_shot.as_ref()?.life.as_ref()?;
-    Some(life.bounded(authorized.asked(), now))
+    Some(life.bounded(authorized.requested_life(), now))
 }
 
 /// The one life as a policy of this longest life leaves it; `None` before the first issue.
@@ -151,7 +151,7 @@ pub(in crate::engine) fn fixed_life(
     let life = authorized.one_shot.as_ref()?.life.as_ref()?;
     let asked = RequestedLife {
         policy_max,
-        ..authorized.asked()
+        ..authorized.requested_life()
     };
     Some(FixedLife {
         fixed: life.bounded(asked, now),

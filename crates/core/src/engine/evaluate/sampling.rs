@@ -86,7 +86,7 @@ fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
 }
 
 /// The requests that try these objects; none where nothing can be signed.
-pub(in crate::engine) fn tries(
+pub(in crate::engine) fn verification_requests(
     inputs: &SigningInputs,
     held: &HeldCredentials,
     sample: &[Key],
@@ -109,7 +109,7 @@ pub(in crate::engine) fn tries(
                 key,
                 options: &options,
             };
-            let target = &inputs.ask_target;
+            let target = &inputs.operator_target;
             let presigned = presign(&operation, target, &held.credentials, signed_at, left).ok()?;
             let ask = S3Request {
                 url: presigned.url,
@@ -141,7 +141,7 @@ pub(in crate::engine) fn verification(
         verify_object(
             asked,
             &ObjectSubject {
-                target: &inputs.ask_target,
+                target: &inputs.operator_target,
                 bucket: &request.bucket,
                 key: meant.as_deref().unwrap_or(key.as_str()),
                 options: &request.options,

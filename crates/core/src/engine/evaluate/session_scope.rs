@@ -21,14 +21,14 @@ pub(in crate::engine) struct Sessions {
 
 /// The sessions of a resource; none where the store's scope narrows nothing.
 pub(in crate::engine) fn sessions(
-    compiled: &StoreConfig,
+    config: &StoreConfig,
     policies: &PolicySet,
     namespace: &Namespace<'_>,
     name: &str,
     request: &Request,
     grant: &Grant,
 ) -> Result<Sessions, AccessError> {
-    let dialect = Dialect::of(compiled.default_endpoint.as_ref(), &compiled.region);
+    let dialect = Dialect::of(config.default_endpoint.as_ref(), &config.region);
     let bucket = &request.bucket;
     let lists = matches!(request.objects, Objects::List(_));
     let narrowed = |wanted| {
@@ -37,7 +37,7 @@ pub(in crate::engine) fn sessions(
             policy: Some(policy),
         })
     };
-    match compiled.scope {
+    match config.scope {
         SessionScope::Store => Ok(Sessions {
             signing: None,
             listing: None,

@@ -50,7 +50,7 @@ pub(in crate::engine) fn signing_job(
         subject,
         skipped: found.map(|found| found.skipped),
         options: grant.options.clone(),
-        asked: RequestedLife {
+        requested_life: RequestedLife {
             duration: request.duration,
             policy_max: grant.max_duration,
         },
@@ -59,7 +59,7 @@ pub(in crate::engine) fn signing_job(
         max_signature_age: inputs.max_signature_age,
         ca_bundle: inputs.ca_bundle.clone(),
         template: authorized.template.clone(),
-        formats: authorized.wishes.formats.clone(),
+        formats: authorized.issuance.formats.clone(),
         secret_name: authorized.secret_name.clone(),
         hashes: SignedHashes {
             spec: authorized.spec_hash.clone(),

@@ -35,15 +35,15 @@ pub enum Step {
     List {
         /// The store, for its limit of slow steps.
         store: String,
-        /// The listing to make.
-        order: Box<ListRequest>,
+        /// What to list.
+        request: Box<ListRequest>,
     },
     /// Request the first byte of some URLs from a store, one after the other.
     SendRequests {
         /// The store, for its limit of slow steps.
         store: String,
         /// The requests.
-        asks: Vec<S3Request>,
+        requests: Vec<S3Request>,
         /// PEM certificates that are trusted in addition to the system's.
         ca_bundle: Option<String>,
     },

@@ -77,7 +77,7 @@ pub(in crate::engine) enum InFlight {
         name: String,
     },
     /// Removes what has the name that is to be written, and may be removed.
-    MakeRoom {
+    FreeName {
         /// The Secret's name.
         name: String,
     },
@@ -140,7 +140,7 @@ impl InFlight {
             Self::Create(_) => "Create",
             Self::Update(_) => "Update",
             Self::Remove { .. } => "Remove",
-            Self::MakeRoom { .. } => "MakeRoom",
+            Self::FreeName { .. } => "MakeRoom",
             Self::List { .. } => "List",
             Self::Sign => "Sign",
             Self::Verify { .. } => "Verify",

@@ -78,7 +78,7 @@ impl Ctx<'_> {
     }
 
     /// A resource waits for something that its store fetches or probes: the store is planned at once.
-    pub(in crate::engine) fn hurry_store(&mut self, uid: &str) {
+    pub(in crate::engine) fn enqueue_store(&mut self, uid: &str) {
         if let Some(record) = self.cache.resources.get(uid) {
             let store = store_name(&record.seen).to_owned();
             self.queue

@@ -349,7 +349,7 @@ fn no_sentence_holds_a_url() {
             Ok(answer) => ListError::Refused(answer.clone()),
             Err(why) => ListError::TransportError(*why),
         };
-        messages.push(listing::apply(&failure, &listing::order()).message);
+        messages.push(listing::apply(&failure, &listing::request()).message);
         for message in messages {
             let hosts = message.replace("https:// instead of http://", "");
             assert!(!hosts.contains("://"), "{message}");

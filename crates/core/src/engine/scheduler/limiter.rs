@@ -22,50 +22,50 @@ type QueuePosition = (Priority, i64, u64);
 /// The resources that wait for a slot, and those that hold one.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct StoreLimiter {
-    stores: BTreeMap<String, Line>,
+    stores: BTreeMap<String, StoreQueue>,
     /// The store of each resource's slow step in flight.
-    under_way: BTreeMap<String, String>,
+    in_flight: BTreeMap<String, String>,
     /// The store whose slot a resource waits for, or has reserved.
-    lined_up: BTreeMap<String, String>,
+    queued_at: BTreeMap<String, String>,
     /// Stores whose queue a resource left for another.
-    left: BTreeSet<String>,
+    abandoned: BTreeSet<String>,
     sequence: u64,
 }
 
 /// The queue of one store: resources, each with its namespace.
 #[derive(Debug, Default)]
-struct Line {
-    under_way: BTreeMap<String, String>,
+struct StoreQueue {
+    in_flight: BTreeMap<String, String>,
     /// Resources that are to be planned, each with a slot reserved for it.
     reserved: BTreeMap<String, String>,
     waiting: BTreeMap<QueuePosition, (String, String)>,
-    places: BTreeMap<String, QueuePosition>,
+    positions: BTreeMap<String, QueuePosition>,
 }
 
-impl Line {
-    fn free(&self) -> usize {
-        PER_STORE.saturating_sub(self.under_way.len() + self.reserved.len())
+impl StoreQueue {
+    fn available(&self) -> usize {
+        PER_STORE.saturating_sub(self.in_flight.len() + self.reserved.len())
     }
 
-    fn leave(&mut self, uid: &str) {
+    fn remove(&mut self, uid: &str) {
         self.reserved.remove(uid);
-        if let Some(place) = self.places.remove(uid) {
-            self.waiting.remove(&place);
+        if let Some(position) = self.positions.remove(uid) {
+            self.waiting.remove(&position);
         }
     }
 
     /// The first resource whose namespace has a share left; if none has, the first of all.
-    fn next(&self) -> Option<QueuePosition> {
+    fn next_position(&self) -> Option<QueuePosition> {
         let busy = |namespace: &String| {
-            let under_way = self.under_way.values().chain(self.reserved.values());
-            under_way.filter(|other| *other == namespace).count()
+            let in_flight = self.in_flight.values().chain(self.reserved.values());
+            in_flight.filter(|other| *other == namespace).count()
         };
         let fair = self
             .waiting
             .iter()
             .find(|(_, (_, namespace))| busy(namespace) < PER_NAMESPACE)
             .or_else(|| self.waiting.first_key_value());
-        fair.map(|(place, _)| *place)
+        fair.map(|(position, _)| *position)
     }
 }
 
@@ -77,29 +77,30 @@ impl StoreLimiter {
         store: &str,
         uid: &str,
         namespace: &str,
-        urgency: (Priority, i64),
+        priority: (Priority, i64),
     ) -> bool {
-        if let Some(known) = self.lined_up.get(uid).filter(|known| *known != store) {
-            self.left.insert(known.clone());
-            self.leave(uid);
+        if let Some(known) = self.queued_at.get(uid).filter(|known| *known != store) {
+            self.abandoned.insert(known.clone());
+            self.remove(uid);
         }
-        self.lined_up.insert(uid.to_owned(), store.to_owned());
-        let line = self.stores.entry(store.to_owned()).or_default();
-        if line.reserved.contains_key(uid) || (line.waiting.is_empty() && line.free() > 0) {
-            line.reserved.insert(uid.to_owned(), namespace.to_owned());
+        self.queued_at.insert(uid.to_owned(), store.to_owned());
+        let queue = self.stores.entry(store.to_owned()).or_default();
+        if queue.reserved.contains_key(uid) || (queue.waiting.is_empty() && queue.available() > 0) {
+            queue.reserved.insert(uid.to_owned(), namespace.to_owned());
             return true;
         }
-        if let Some(place) = line.places.get(uid)
-            && (place.0, place.1) == urgency
+        if let Some(position) = queue.positions.get(uid)
+            && (position.0, position.1) == priority
         {
             return false;
         }
-        line.leave(uid);
+        queue.remove(uid);
         self.sequence += 1;
-        let place = (urgency.0, urgency.1, self.sequence);
-        line.places.insert(uid.to_owned(), place);
-        line.waiting
-            .insert(place, (uid.to_owned(), namespace.to_owned()));
+        let position = (priority.0, priority.1, self.sequence);
+        queue.positions.insert(uid.to_owned(), position);
+        queue
+            .waiting
+            .insert(position, (uid.to_owned(), namespace.to_owned()));
         false
     }
 
@@ -107,71 +108,75 @@ impl StoreLimiter {
     pub(in crate::engine) fn planned(&mut self, uid: &str, step: Option<&Step>) -> Vec<String> {
         let to = step.and_then(slow_store);
         let from = self
-            .lined_up
+            .queued_at
             .get(uid)
             .and_then(|store| Some((store.clone(), self.stores.get(store)?)))
-            .map(|(store, line)| (store, line.reserved.get(uid).cloned()))
+            .map(|(store, queue)| (store, queue.reserved.get(uid).cloned()))
             .filter(|(_, reserved)| to.is_some() || reserved.is_some());
         if from.is_some() {
-            self.leave(uid);
+            self.remove(uid);
         }
         let (from, namespace) = from.unzip();
         if let Some(to) = to {
-            let line = self.stores.entry(to.to_owned()).or_default();
+            let queue = self.stores.entry(to.to_owned()).or_default();
             let namespace = namespace.flatten().unwrap_or_default();
-            line.under_way.insert(uid.to_owned(), namespace);
-            self.under_way.insert(uid.to_owned(), to.to_owned());
+            queue.in_flight.insert(uid.to_owned(), namespace);
+            self.in_flight.insert(uid.to_owned(), to.to_owned());
         }
-        let left = std::mem::take(&mut self.left);
+        let abandoned = std::mem::take(&mut self.abandoned);
         from.into_iter()
-            .chain(left)
-            .flat_map(|store| self.offer(&store))
+            .chain(abandoned)
+            .flat_map(|store| self.reserve_free_slots(&store))
             .collect()
     }
 
     /// A step of a resource is done. Returns the resources to plan because there is a slot.
     pub(in crate::engine) fn ended(&mut self, uid: &str) -> Vec<String> {
-        let Some(store) = self.under_way.remove(uid) else {
+        let Some(store) = self.in_flight.remove(uid) else {
             return Vec::new();
         };
-        if let Some(line) = self.stores.get_mut(&store) {
-            line.under_way.remove(uid);
+        if let Some(queue) = self.stores.get_mut(&store) {
+            queue.in_flight.remove(uid);
         }
-        self.offer(&store)
+        self.reserve_free_slots(&store)
     }
 
     /// A resource is gone. Returns the resources to plan because there is a slot.
     pub(in crate::engine) fn forget(&mut self, uid: &str) -> Vec<String> {
-        let store = self.lined_up.get(uid).cloned();
-        self.leave(uid);
-        store.map(|store| self.offer(&store)).unwrap_or_default()
+        let store = self.queued_at.get(uid).cloned();
+        self.remove(uid);
+        store
+            .map(|store| self.reserve_free_slots(&store))
+            .unwrap_or_default()
     }
 
-    fn leave(&mut self, uid: &str) {
-        if let Some(line) = self
-            .lined_up
+    fn remove(&mut self, uid: &str) {
+        if let Some(queue) = self
+            .queued_at
             .remove(uid)
             .and_then(|store| self.stores.get_mut(&store))
         {
-            line.leave(uid);
+            queue.remove(uid);
         }
     }
 
-    fn offer(&mut self, store: &str) -> Vec<String> {
-        let Some(line) = self.stores.get_mut(store) else {
+    fn reserve_free_slots(&mut self, store: &str) -> Vec<String> {
+        let Some(queue) = self.stores.get_mut(store) else {
             return Vec::new();
         };
         let mut reserved = Vec::new();
-        while line.free() > 0 {
-            let Some((uid, namespace)) = line.next().and_then(|place| line.waiting.remove(&place))
+        while queue.available() > 0 {
+            let Some((uid, namespace)) = queue
+                .next_position()
+                .and_then(|position| queue.waiting.remove(&position))
             else {
                 break;
             };
-            line.places.remove(&uid);
-            line.reserved.insert(uid.clone(), namespace);
+            queue.positions.remove(&uid);
+            queue.reserved.insert(uid.clone(), namespace);
             reserved.push(uid);
         }
-        if line.under_way.is_empty() && line.reserved.is_empty() {
+        if queue.in_flight.is_empty() && queue.reserved.is_empty() {
             self.stores.remove(store);
         }
         reserved
@@ -206,14 +211,14 @@ mod tests {
     const URGENT: (Priority, i64) = (Priority::Urgent, 0);
     const ROUTINE: (Priority, i64) = (Priority::Routine, 0);
 
-    fn ask() -> Step {
-        ask_of("default")
+    fn request() -> Step {
+        request_to("default")
     }
 
-    fn ask_of(store: &str) -> Step {
+    fn request_to(store: &str) -> Step {
         Step::SendRequests {
             store: store.to_owned(),
-            asks: Vec::new(),
+            requests: Vec::new(),
             ca_bundle: None,
         }
     }
@@ -223,7 +228,7 @@ mod tests {
         for at in 0..PER_STORE {
             let uid = format!("u{at}");
             assert!(limiter.try_acquire("default", &uid, "a", ROUTINE));
-            limiter.planned(&uid, Some(&ask()));
+            limiter.planned(&uid, Some(&request()));
         }
         limiter
     }
@@ -236,23 +241,23 @@ mod tests {
     }
 
     #[test]
-    fn the_urgent_one_goes_first_and_nobody_overtakes_the_line() {
+    fn the_urgent_one_goes_first_and_nobody_overtakes_the_queue() {
         let mut limiter = full();
         assert!(!limiter.try_acquire("default", "routine", "b", ROUTINE));
         assert!(!limiter.try_acquire("default", "urgent", "b", URGENT));
         assert_eq!(limiter.ended("u0"), ["urgent"]);
         assert!(
             !limiter.try_acquire("default", "new", "b", URGENT),
-            "the place is kept"
+            "the position is kept"
         );
         assert!(limiter.try_acquire("default", "urgent", "b", URGENT));
-        limiter.planned("urgent", Some(&ask()));
+        limiter.planned("urgent", Some(&request()));
         assert_eq!(limiter.ended("u1"), ["new"]);
         assert_eq!(limiter.ended("urgent"), ["routine"]);
     }
 
     #[test]
-    fn a_place_that_is_not_used_goes_to_the_next() {
+    fn a_slot_that_is_not_used_goes_to_the_next() {
         let mut limiter = full();
         assert!(!limiter.try_acquire("default", "first", "b", ROUTINE));
         assert!(!limiter.try_acquire("default", "second", "b", ROUTINE));
@@ -269,19 +274,22 @@ mod tests {
             assert!(!limiter.try_acquire("default", uid, "a", URGENT));
         }
         assert!(!limiter.try_acquire("default", "b1", "b", ROUTINE));
-        assert_eq!(limiter.ended("u0"), ["b1"], "a has three under way");
-        assert_eq!(limiter.planned("b1", Some(&ask())), [""; 0]);
+        assert_eq!(limiter.ended("u0"), ["b1"], "a has three in flight");
+        assert_eq!(limiter.planned("b1", Some(&request())), [""; 0]);
         assert_eq!(limiter.ended("u1"), ["a1"], "nobody else waits");
     }
 
     #[test]
-    fn who_moves_to_another_store_leaves_its_place_to_the_next() {
+    fn a_resource_that_moves_to_another_store_leaves_its_slot_to_the_next() {
         let mut limiter = full();
         for uid in ["first", "second"] {
             assert!(!limiter.try_acquire("default", uid, "b", ROUTINE));
         }
         assert_eq!(limiter.ended("u0"), ["first"]);
         assert!(limiter.try_acquire("other", "first", "b", ROUTINE));
-        assert_eq!(limiter.planned("first", Some(&ask_of("other"))), ["second"]);
+        assert_eq!(
+            limiter.planned("first", Some(&request_to("other"))),
+            ["second"]
+        );
     }
 }

@@ -30,7 +30,7 @@ pub struct Queue {
     urgent_slots: usize,
     sequence: u64,
     lanes: [BTreeMap<Rank, ObjectKey>; 3],
-    place: BTreeMap<ObjectKey, (Lane, Rank)>,
+    waiting: BTreeMap<ObjectKey, (Lane, Rank)>,
     timers: BTreeSet<(Timestamp, ObjectKey)>,
     timer: BTreeMap<ObjectKey, Timestamp>,
     in_flight: BTreeMap<ObjectKey, Flight>,
@@ -57,8 +57,8 @@ struct Flight {
 }
 
 impl Lane {
-    fn of(work: &ObjectKey, priority: Priority) -> Self {
-        match (work, priority) {
+    fn of(key: &ObjectKey, priority: Priority) -> Self {
+        match (key, priority) {
             (ObjectKey::Store(_) | ObjectKey::Policy(_), _) => Self::Free,
             (ObjectKey::Resource(_), Priority::Urgent) => Self::Urgent,
             (ObjectKey::Resource(_), Priority::Routine) => Self::Routine,
@@ -76,7 +76,7 @@ impl Queue {
             urgent_slots: urgent_slots.min(slots - 1),
             sequence: 0,
             lanes: Default::default(),
-            place: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
             timer: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -87,13 +87,13 @@ impl Queue {
 
     /// Queues an object. A lower rank goes first within a priority; an object that waits already moves
     /// forward, never back.
-    pub fn push(&mut self, work: ObjectKey, priority: Priority, rank: i64) {
-        if let Some(flight) = self.in_flight.get_mut(&work) {
+    pub fn push(&mut self, key: ObjectKey, priority: Priority, rank: i64) {
+        if let Some(flight) = self.in_flight.get_mut(&key) {
             flight.dirty = true;
             return;
         }
-        let lane = Lane::of(&work, priority);
-        if let Some((old_lane, old)) = self.place.get(&work) {
+        let lane = Lane::of(&key, priority);
+        if let Some((old_lane, old)) = self.waiting.get(&key) {
             if (*old_lane, old.0) <= (lane, rank) {
                 return;
             }
@@ -101,37 +101,37 @@ impl Queue {
         }
         self.sequence += 1;
         let rank = (rank, self.sequence);
-        self.lanes[lane as usize].insert(rank, work.clone());
-        self.place.insert(work, (lane, rank));
+        self.lanes[lane as usize].insert(rank, key.clone());
+        self.waiting.insert(key, (lane, rank));
     }
 
     /// Queues an object at a time, in place of an earlier requested time. `None` clears the time.
-    pub fn at(&mut self, work: &ObjectKey, time: Option<Timestamp>) {
-        if let Some(old) = self.timer.remove(work) {
-            self.timers.remove(&(old, work.clone()));
+    pub fn at(&mut self, key: &ObjectKey, time: Option<Timestamp>) {
+        if let Some(old) = self.timer.remove(key) {
+            self.timers.remove(&(old, key.clone()));
         }
         if let Some(time) = time {
-            self.timers.insert((time, work.clone()));
-            self.timer.insert(work.clone(), time);
+            self.timers.insert((time, key.clone()));
+            self.timer.insert(key.clone(), time);
         }
     }
 
     /// Queues an object at a time at the latest: an earlier requested time stays.
-    pub fn by(&mut self, work: &ObjectKey, time: Timestamp) {
-        if self.timer.get(work).is_none_or(|known| *known > time) {
-            self.at(work, Some(time));
+    pub fn by(&mut self, key: &ObjectKey, time: Timestamp) {
+        if self.timer.get(key).is_none_or(|known| *known > time) {
+            self.at(key, Some(time));
         }
     }
 
     /// Removes and returns the objects that are due.
     pub fn due(&mut self, now: Timestamp) -> Vec<ObjectKey> {
         let mut due = Vec::new();
-        while let Some((time, work)) = self.timers.first().cloned() {
+        while let Some((time, key)) = self.timers.first().cloned() {
             if time > now {
                 break;
             }
-            self.at(&work, None);
-            due.push(work);
+            self.at(&key, None);
+            due.push(key);
         }
         due
     }
@@ -154,20 +154,20 @@ impl Queue {
         open.into_iter()
             .filter(|(_, open, _)| *open)
             .find_map(|(lane, _, priority)| {
-                let (_, work) = self.lanes[lane as usize].pop_first()?;
-                self.place.remove(&work);
-                Some((work, priority))
+                let (_, key) = self.lanes[lane as usize].pop_first()?;
+                self.waiting.remove(&key);
+                Some((key, priority))
             })
     }
 
     /// A step of this object has started.
-    pub fn begin(&mut self, work: ObjectKey, priority: Priority) {
-        if matches!(work, ObjectKey::Resource(_)) {
+    pub fn begin(&mut self, key: ObjectKey, priority: Priority) {
+        if matches!(key, ObjectKey::Resource(_)) {
             self.resources_in_flight += 1;
             self.routine_in_flight += usize::from(priority == Priority::Routine);
         }
         self.in_flight.insert(
-            work,
+            key,
             Flight {
                 priority,
                 dirty: false,
@@ -177,9 +177,9 @@ impl Queue {
 
     /// The step is done. Returns the priority that it ran with and whether the object changed meanwhile;
     /// `None` if no such step was in flight.
-    pub fn end(&mut self, work: &ObjectKey) -> Option<(Priority, bool)> {
-        let flight = self.in_flight.remove(work)?;
-        if matches!(work, ObjectKey::Resource(_)) {
+    pub fn end(&mut self, key: &ObjectKey) -> Option<(Priority, bool)> {
+        let flight = self.in_flight.remove(key)?;
+        if matches!(key, ObjectKey::Resource(_)) {
             self.resources_in_flight -= 1;
             self.routine_in_flight -= usize::from(flight.priority == Priority::Routine);
         }
@@ -187,9 +187,9 @@ impl Queue {
     }
 
     /// Forgets an object that is gone; a step of it that is in flight still ends.
-    pub fn forget(&mut self, work: &ObjectKey) {
-        self.at(work, None);
-        if let Some((lane, rank)) = self.place.remove(work) {
+    pub fn forget(&mut self, key: &ObjectKey) {
+        self.at(key, None);
+        if let Some((lane, rank)) = self.waiting.remove(key) {
             self.lanes[lane as usize].remove(&rank);
         }
     }
@@ -214,105 +214,104 @@ mod tests {
 
     use super::*;
 
-    fn work(name: &str) -> ObjectKey {
+    fn key(name: &str) -> ObjectKey {
         ObjectKey::Resource(name.into())
     }
 
     fn drain(queue: &mut Queue) -> Vec<ObjectKey> {
-        std::iter::from_fn(|| queue.pop().map(|(work, _)| work)).collect()
+        std::iter::from_fn(|| queue.pop().map(|(key, _)| key)).collect()
     }
 
     #[test]
     fn urgent_goes_first_then_rank_then_arrival() {
         let mut queue = Queue::new(8, 2);
-        queue.push(work("routine"), Priority::Routine, 0);
-        queue.push(work("late"), Priority::Urgent, 2);
-        queue.push(work("early"), Priority::Urgent, 1);
-        queue.push(work("early-too"), Priority::Urgent, 1);
-        let order = [
-            work("early"),
-            work("early-too"),
-            work("late"),
-            work("routine"),
-        ];
+        queue.push(key("routine"), Priority::Routine, 0);
+        queue.push(key("late"), Priority::Urgent, 2);
+        queue.push(key("early"), Priority::Urgent, 1);
+        queue.push(key("early-too"), Priority::Urgent, 1);
+        let order = [key("early"), key("early-too"), key("late"), key("routine")];
         assert_eq!(drain(&mut queue), order);
     }
 
     #[test]
-    fn routine_work_never_takes_the_urgent_slots() {
+    fn routine_objects_never_take_the_urgent_slots() {
         let mut queue = Queue::new(4, 2);
         for at in 0..3 {
-            queue.push(work(&format!("routine-{at}")), Priority::Routine, 0);
+            queue.push(key(&format!("routine-{at}")), Priority::Routine, 0);
         }
         for _ in 0..2 {
-            let (work, priority) = queue.pop().unwrap();
-            queue.begin(work, priority);
+            let (key, priority) = queue.pop().unwrap();
+            queue.begin(key, priority);
         }
-        assert_eq!(queue.pop(), None, "two of four slots are for urgent work");
-        queue.push(work("urgent"), Priority::Urgent, 0);
+        assert_eq!(
+            queue.pop(),
+            None,
+            "two of four slots are for urgent objects"
+        );
+        queue.push(key("urgent"), Priority::Urgent, 0);
         let (next, priority) = queue.pop().unwrap();
-        assert_eq!(next, work("urgent"));
+        assert_eq!(next, key("urgent"));
         queue.begin(next, priority);
-        queue.end(&work("routine-0")).unwrap();
-        assert_eq!(queue.pop().unwrap().0, work("routine-2"));
+        queue.end(&key("routine-0")).unwrap();
+        assert_eq!(queue.pop().unwrap().0, key("routine-2"));
     }
 
     #[test]
     fn what_waits_is_counted_by_how_urgent_it_is() {
         let mut queue = Queue::new(4, 1);
         queue.push(ObjectKey::Policy("free".into()), Priority::Urgent, 0);
-        queue.push(work("urgent"), Priority::Urgent, 0);
+        queue.push(key("urgent"), Priority::Urgent, 0);
         for name in ["one", "two", "three"] {
-            queue.push(work(name), Priority::Routine, 0);
+            queue.push(key(name), Priority::Routine, 0);
         }
         assert_eq!(queue.depth(), (2, 3));
-        queue.begin(work("begun"), Priority::Urgent);
+        queue.begin(key("begun"), Priority::Urgent);
         assert_eq!(queue.in_flight(), 1);
-        queue.forget(&work("two"));
+        queue.forget(&key("two"));
         assert_eq!(queue.depth(), (2, 2));
     }
 
     #[test]
     fn a_store_needs_no_slot() {
         let mut queue = Queue::new(1, 0);
-        queue.begin(work("only"), Priority::Urgent);
-        queue.push(work("waits"), Priority::Urgent, i64::MIN);
+        queue.begin(key("only"), Priority::Urgent);
+        queue.push(key("waits"), Priority::Urgent, i64::MIN);
         let store = ObjectKey::Store("default".into());
         queue.push(store.clone(), Priority::Urgent, i64::MIN);
-        assert_eq!(queue.pop().map(|(work, _)| work), Some(store));
+        assert_eq!(queue.pop().map(|(key, _)| key), Some(store));
         assert_eq!(queue.pop(), None);
     }
 
     #[test]
     fn what_happens_during_a_step_makes_it_dirty() {
         let mut queue = Queue::new(4, 1);
-        queue.begin(work("a"), Priority::Urgent);
-        queue.push(work("a"), Priority::Routine, 0);
+        queue.begin(key("a"), Priority::Urgent);
+        queue.push(key("a"), Priority::Routine, 0);
         assert_eq!(queue.pop(), None);
-        assert_eq!(queue.end(&work("a")), Some((Priority::Urgent, true)));
-        assert_eq!(queue.end(&work("a")), None);
+        assert_eq!(queue.end(&key("a")), Some((Priority::Urgent, true)));
+        assert_eq!(queue.end(&key("a")), None);
     }
 
     #[test]
-    fn a_waiting_work_moves_forward_and_never_back() {
+    fn an_object_that_waits_moves_forward_and_never_back() {
         let mut queue = Queue::new(4, 1);
-        queue.push(work("a"), Priority::Routine, 5);
-        queue.push(work("b"), Priority::Routine, 3);
-        queue.push(work("a"), Priority::Urgent, 9);
-        queue.push(work("a"), Priority::Routine, 1);
-        assert_eq!(drain(&mut queue), [work("a"), work("b")]);
+        queue.push(key("a"), Priority::Routine, 5);
+        queue.push(key("b"), Priority::Routine, 3);
+        queue.push(key("a"), Priority::Urgent, 9);
+        queue.push(key("a"), Priority::Routine, 1);
+        assert_eq!(drain(&mut queue), [key("a"), key("b")]);
     }
 
     #[test]
-    fn the_last_time_that_was_asked_for_counts() {
+    fn the_last_requested_time_counts() {
         let time = |s| Timestamp::from_second(s).unwrap();
         let mut queue = Queue::new(4, 1);
-        queue.at(&work("a"), Some(time(10)));
-        queue.at(&work("b"), Some(time(5)));
-        queue.at(&work("a"), Some(time(20)));
+        queue.at(&key("a"), Some(time(10)));
+        queue.at(&key("b"), Some(time(5)));
+        queue.at(&key("a"), Some(time(20)));
         assert_eq!(queue.next_due(), Some(time(5)));
-        assert_eq!(queue.due(time(10)), [work("b")]);
-        assert_eq!(queue.due(time(20)), [work("a")]);
+        assert_eq!(queue.due(time(10)), [key("b")]);
+        assert_eq!(queue.due(time(20)), [key("a")]);
         assert_eq!(queue.next_due(), None);
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn completed(
         ),
         Err(failure) => {
             let subject = ListSubject {
-                target: &inputs.ask_target,
+                target: &inputs.operator_target,
                 bucket: &inputs.authorized.request.bucket,
                 prefix: &list.prefix,
                 most: most(list, &inputs.authorized.grant),
@@ -181,7 +181,7 @@ fn request(
     now: Timestamp,
 ) -> ListRequest {
     ListRequest {
-        target: inputs.ask_target.clone(),
+        target: inputs.operator_target.clone(),
         bucket: inputs.authorized.request.bucket.clone(),
         wanted: list.clone(),
         most: most(list, &inputs.authorized.grant),
@@ -268,7 +268,7 @@ fn select(
 fn without_unfit(objects: Vec<ListedKey>, inputs: &SigningInputs) -> Vec<ListedKey> {
     let authorized = &inputs.authorized;
     let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
-    let unfit: BTreeSet<String> = unfit_keys(&authorized.wishes.formats, Method::Get, &keys)
+    let unfit: BTreeSet<String> = unfit_keys(&authorized.issuance.formats, Method::Get, &keys)
         .into_iter()
         .map(ToOwned::to_owned)
         .collect();

@@ -59,7 +59,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
     match plan_secret(ctx, uid, &evaluation, doubted) {
         Action::AwaitStore => {
-            ctx.hurry_store(uid);
+            ctx.enqueue_store(uid);
             wait(ctx, uid, &evaluation)
         }
         Action::AwaitSlot => wait(ctx, uid, &evaluation),
@@ -232,7 +232,7 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     }
     match verification {
         Some(Action::AwaitStore) => {
-            ctx.hurry_store(uid);
+            ctx.enqueue_store(uid);
             Action::Idle
         }
         Some(action) => action,
@@ -286,8 +286,8 @@ pub(in crate::engine) fn completed(
         (InFlight::Remove { name }, StepResult::SecretDeleted(result)) => {
             removal::completed(ctx, uid, &name, result);
         }
-        (InFlight::MakeRoom { name }, StepResult::SecretDeleted(result)) => {
-            secret::room_made(ctx, uid, &name, result);
+        (InFlight::FreeName { name }, StepResult::SecretDeleted(result)) => {
+            secret::name_freed(ctx, uid, &name, result);
         }
         (InFlight::List { identity }, StepResult::Listed(result)) => {
             listing::completed(ctx, uid, &identity, result);

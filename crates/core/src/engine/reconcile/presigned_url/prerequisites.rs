@@ -41,7 +41,7 @@ pub(super) fn obtain(
 ) -> Result<(Box<HeldCredentials>, Option<Arc<FoundObjects>>), Action> {
     let found = listing::obtain(ctx, uid, inputs)?;
     let need = CredentialNeed {
-        life: inputs.authorized.asked().effective(),
+        life: inputs.authorized.requested_life().effective(),
         living,
     };
     let held = credentials(ctx, uid, inputs, inputs.session.as_ref(), need);
@@ -161,19 +161,19 @@ pub(super) fn acquire_slot(
         return Action::AwaitSlot;
     }
     match slow {
-        SlowStep::List(order) => {
+        SlowStep::List(request) => {
             let identity = listing::identity(inputs);
-            Action::start(Step::List { store, order }, InFlight::List { identity })
+            Action::start(Step::List { store, request }, InFlight::List { identity })
         }
         SlowStep::Verify {
             requests,
             hash,
             gates_issue,
         } => {
-            let (keys, asks) = requests.into_iter().unzip();
+            let (keys, requests) = requests.into_iter().unzip();
             let step = Step::SendRequests {
                 store,
-                asks,
+                requests,
                 ca_bundle: inputs.ca_bundle.clone(),
             };
             let in_flight = InFlight::Verify {

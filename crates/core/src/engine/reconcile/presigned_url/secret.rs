@@ -216,13 +216,13 @@ fn existing(
                 },
             };
             let name = name.clone();
-            Err(Action::start(step, InFlight::MakeRoom { name }))
+            Err(Action::start(step, InFlight::FreeName { name }))
         }
     }
 }
 
 /// What had the name was removed, or was not.
-pub(super) fn room_made(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
+pub(super) fn name_freed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
     match result {
         Ok(()) => {
             ctx.cache.forget_secret(uid, name);

@@ -36,7 +36,7 @@ pub(super) fn obtain(
     held: &HeldCredentials,
     found: Option<&FoundObjects>,
 ) -> Result<(), Action> {
-    if inputs.authorized.wishes.verify != Verify::Require {
+    if inputs.authorized.issuance.verify != Verify::Require {
         return Ok(());
     }
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
@@ -46,7 +46,7 @@ pub(super) fn obtain(
         return Ok(());
     }
     let keys = sampling::sample(&inputs.authorized.request, found);
-    let requests = sampling::tries(inputs, held, &keys, ctx.now);
+    let requests = sampling::verification_requests(inputs, held, &keys, ctx.now);
     if requests.is_empty() {
         // Nothing can be tried, and nothing speaks against it.
         return Ok(());
@@ -69,7 +69,7 @@ pub(super) fn plan(
         return None;
     };
     let record = ctx.cache.resources.get(uid)?;
-    if inputs.authorized.wishes.verify == Verify::Never
+    if inputs.authorized.issuance.verify == Verify::Never
         || !is_current(ctx.cache, record, evaluation, issued, ctx.now)
     {
         return None;
@@ -125,7 +125,7 @@ fn of_issued(
         Objects::List(_) => record.state.listing.sampled_keys.clone(),
         _ => sampling::sample(&inputs.authorized.request, None),
     };
-    let requests = sampling::tries(inputs, &held, &keys, ctx.now);
+    let requests = sampling::verification_requests(inputs, &held, &keys, ctx.now);
     if requests.is_empty() {
         return Action::Idle;
     }

@@ -214,10 +214,10 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
             version_adopted(ctx, name, looked);
             return None;
         };
-        if let Some((asks, ca_bundle)) = store.begin_probe(&bucket, now) {
+        if let Some((requests, ca_bundle)) = store.begin_probe(&bucket, now) {
             let step = Step::SendRequests {
                 store: name.to_owned(),
-                asks,
+                requests,
                 ca_bundle,
             };
             return Some(Action::start(step, InFlight::Probe));

@@ -9,17 +9,17 @@ use crate::engine::protocol::ListRequest;
 use crate::request::{ListSelection, Prefix};
 use crate::signing::Credentials;
 
-pub(super) fn apply(failure: &ListError, order: &ListRequest) -> crate::api::Problem {
+pub(super) fn apply(failure: &ListError, request: &ListRequest) -> crate::api::Problem {
     let subject = ListSubject {
-        target: &order.target,
-        bucket: &order.bucket,
-        prefix: &order.wanted.prefix,
-        most: order.most,
+        target: &request.target,
+        bucket: &request.bucket,
+        prefix: &request.wanted.prefix,
+        most: request.most,
     };
     listing_problem(failure, &subject)
 }
 
-pub(super) fn order() -> ListRequest {
+pub(super) fn request() -> ListRequest {
     ListRequest {
         target: target(None, "eu-west-1"),
         bucket: bucket(),
@@ -47,7 +47,7 @@ pub(super) fn order() -> ListRequest {
 #[test]
 fn each_fault_of_a_listing_is_told_apart() {
     for (failure, reason, needs_human, words) in faults() {
-        let problem = apply(&failure, &order());
+        let problem = apply(&failure, &request());
         let given = (problem.reason, problem.needs_human);
         assert_eq!(given, (reason, needs_human), "{failure:?}");
         contains(&problem.message, &[words]);
@@ -83,15 +83,15 @@ fn faults() -> Vec<(ListError, Reason, bool, &'static str)> {
 #[test]
 fn the_right_to_list_is_asked_for_the_prefix_or_for_the_bucket() {
     let denied = ListError::Refused(answer(403, Some(ErrorCode::AccessDenied)));
-    let mut order = order();
-    let ends = |order: &ListRequest, end: &str| {
-        let message = apply(&denied, order).message;
+    let mut request = request();
+    let ends = |request: &ListRequest, end: &str| {
+        let message = apply(&denied, request).message;
         assert!(message.ends_with(end), "{message}");
     };
     ends(
-        &order,
+        &request,
         "arn:aws:s3:::models, for the prefix llama/ at least",
     );
-    order.wanted.prefix = Prefix::parse("").unwrap();
-    ends(&order, "arn:aws:s3:::models");
+    request.wanted.prefix = Prefix::parse("").unwrap();
+    ends(&request, "arn:aws:s3:::models");
 }
