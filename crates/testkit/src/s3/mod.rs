@@ -7,6 +7,7 @@
 pub mod client;
 mod faulty_s3_proxy;
 mod minio;
+mod odd_s3;
 mod s3s_fs;
 pub mod unreachable;
 mod versitygw;
@@ -26,6 +27,7 @@ use client::{Keys, Signer};
 use s3s_fs::Shared;
 
 pub use faulty_s3_proxy::{FaultyS3Proxy, ProxiedRequest, RequestKind, S3Fault};
+pub use odd_s3::{KEY as ODD_KEY, ODD_ANSWERS, ODD_LISTINGS, OddS3};
 
 /// The region that the servers say they are in.
 pub const REGION: &str = "eu-west-2";
