@@ -5,6 +5,7 @@
 mod answers;
 mod listing;
 mod logging;
+mod odd;
 mod requests;
 mod rights;
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use aws_sdk_s3::primitives::SdkBody;
 use aws_sdk_sts::config::{HttpClient as _, SharedHttpClient};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -15,6 +14,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 use presigned_core::api::Reason;
 use presigned_core::engine::CredentialsError;

@@ -31,7 +31,7 @@ pub use protocol::{
     ApiError, Cause, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
     ErrorCode, Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
     NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent, ObservedSecret,
-    PolicySeen, PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess,
+    PageError, PolicySeen, PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess,
     SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
     TransportError, Uid, classify,
 };

@@ -2,7 +2,8 @@
 //! what was allowed.
 //!
 //! What holds here: everything is a function of values; the same values give the same URL, byte for byte the
-//! one that aws-sdk-s3 would presign. `query` signs URLs and `form` signs forms; `check` takes the finished
+//! one that aws-sdk-s3 would presign. `query` signs URLs, `form` signs forms and `listing` the
+//! operator's own listings; `check` takes the finished
 //! result apart again and shares no code with them, so that one fault cannot make and excuse the same wrong
 //! URL. What holds a URL or a key prints itself redacted.
 //!
@@ -15,6 +16,7 @@ mod check;
 mod credentials;
 mod endpoint;
 mod form;
+mod listing;
 mod presigned;
 mod query;
 mod target;
@@ -25,6 +27,7 @@ pub use check::{ExpectedForm, ExpectedSignature, ExpectedUrl, Mismatch, check, c
 pub use credentials::Credentials;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use form::{Form, FormField, FormKey, FormOperation, sign_form};
+pub use listing::{ListPage, SignedPage, sign_page};
 pub use presigned::{Presigned, SecretUrl};
 pub use query::{Operation, SignError, presign};
 pub use target::{Style, Target};

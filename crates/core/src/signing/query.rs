@@ -201,14 +201,14 @@ pub(super) fn sign_url(
 }
 
 /// The query of a URL that is being written.
-struct Query<'a>(&'a mut String);
+pub(super) struct Query<'a>(&'a mut String);
 
 impl<'a> Query<'a> {
-    const fn of(url: &'a mut String) -> Self {
+    pub(super) const fn of(url: &'a mut String) -> Self {
         Self(url)
     }
 
-    fn push(&mut self, name: &str, value: &str) {
+    pub(super) fn push(&mut self, name: &str, value: &str) {
         // A path never holds a raw '?': it would have been encoded.
         let separator = if self.0.contains('?') { '&' } else { '?' };
         self.0.push(separator);
@@ -362,7 +362,7 @@ pub(super) fn start_of(life: Life, creds: &Credentials) -> Result<SystemTime, Si
     Ok(signed_at.into())
 }
 
-fn identity(creds: &Credentials) -> Result<Identity, SignError> {
+pub(super) fn identity(creds: &Credentials) -> Result<Identity, SignError> {
     let Usable { id, secret, token } = usable(creds)?;
     let keys = aws_credential_types::Credentials::new(
         id,

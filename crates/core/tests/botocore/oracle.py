@@ -1,4 +1,4 @@
-"""What botocore signs: reads cases as JSON lines, and answers each with a line.
+"""What botocore signs, and what it lists: reads cases as JSON lines, and answers each with a line.
 
 It is asked as its users ask it, through a client; only the clock is replaced, and `x-id`, which botocore leaves out and
 aws-sdk-s3 writes, is added to the request before it is signed.
@@ -67,10 +67,29 @@ def presigned_post(s3, case):
     return post | {"signature": auth.signature(case["policy"], request)}
 
 
+def listed(s3, case):
+    """The keys of a listing to its end, or the name of what botocore raises."""
+    keys = []
+    pages = s3.get_paginator("list_objects_v2")
+    try:
+        for page in pages.paginate(Bucket=case["bucket"], Prefix=case["list"]):
+            keys += [content["Key"] for content in page.get("Contents", [])]
+    except Exception as error:
+        return {"error": type(error).__name__}
+    return keys
+
+
+def answer(s3, case):
+    if "list" in case:
+        return listed(s3, case)
+    if "fields" in case:
+        return presigned_post(s3, case)
+    return presigned_url(s3, case)
+
+
 for line in sys.stdin:
     case = json.loads(line)
     now = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=case["signed_at"])
     place = ("endpoint", "region", "style", "access_key", "secret_key", "token")
     s3 = client(*(case[name] for name in place))
-    answer = presigned_post(s3, case) if "fields" in case else presigned_url(s3, case)
-    print(json.dumps(answer))
+    print(json.dumps(answer(s3, case)))

@@ -2,7 +2,7 @@
 //! that is down, objects that come and go.
 
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, ListError, S3Response, TransportError};
+use presigned_core::engine::{ErrorCode, ListError, PageError, S3Response, TransportError};
 
 use crate::chaos::Chaos;
 use crate::common::at;
@@ -103,7 +103,7 @@ fn listing_failure(rng: &mut Rng) -> ListError {
         0 => refused(403, ErrorCode::AccessDenied),
         1 => refused(503, ErrorCode::Unavailable),
         2 => ListError::TooLong,
-        3 => ListError::Malformed,
+        3 => ListError::BadPage(PageError::KeyRepeated),
         _ => ListError::TransportError(TransportError::Timeout),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::request::{Bucket, ListSelection};
-use crate::signing::{Credentials, SecretUrl, Target};
+use crate::signing::{Credentials, SecretUrl, SignError, Target};
 
 /// One request for the first byte of a presigned URL.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ pub struct ListedObject {
 /// The result of a listing: every object that `include` and `exclude` keep, by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListResponse {
-    /// The objects, sorted by the bytes of their keys.
+    /// The objects, sorted by the bytes of their keys, whatever the order of the store.
     pub objects: Vec<ListedObject>,
     /// The store's clock minus the operator's.
     pub skew: Option<SignedDuration>,
@@ -129,14 +129,41 @@ pub struct ListResponse {
 pub enum ListError {
     /// There are more objects than may be kept.
     TooMany,
-    /// The listing read as many keys as it may, and did not reach the limit of objects to keep.
+    /// The listing read as many pages or keys as it may, and the bucket goes on.
     TooLong,
     /// The store refused a page.
     Refused(S3Response),
     /// The store could not be reached, at the first page or a later one.
     TransportError(TransportError),
-    /// A page was no answer of `ListObjectsV2`, or keys came out of order.
-    Malformed,
+    /// A page cannot be used.
+    BadPage(PageError),
+    /// Its request could not be signed.
+    NotSigned(SignError),
+}
+
+/// Why a page of a listing cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PageError {
+    /// It is no XML of a `ListBucketResult`.
+    NotAListing,
+    /// It is larger than a page of so many keys can be.
+    TooLarge,
+    /// It declares that its keys are percent-encoded, and a key is not.
+    NotEncoded,
+    /// It does not say whether more pages follow.
+    NoEnd,
+    /// More pages follow, and it names no token for the next: an answer of version 1 of the API.
+    NoToken,
+    /// The token for the next page is one that led here already.
+    TokenRepeated,
+    /// A key that was listed before.
+    KeyRepeated,
+    /// A key that does not begin with the prefix.
+    KeyOutsidePrefix,
+    /// A key of more than 1,024 bytes.
+    KeyTooLong,
+    /// A size that is no number, or an `ETag` that is none.
+    BadObject,
 }
 
 /// An answer, for tests that build on answers.

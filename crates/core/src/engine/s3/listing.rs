@@ -3,7 +3,7 @@
 use super::messages::{Subject, bucket_arn, clock_hint, describe};
 use super::{Diagnosis, diagnose};
 use crate::api::{Problem, Reason};
-use crate::engine::protocol::ListError;
+use crate::engine::protocol::{ListError, PageError};
 use crate::request::{Bucket, Prefix};
 use crate::signing::Target;
 
@@ -54,12 +54,13 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
             );
             return problem(Reason::ListFailed, message, true);
         }
-        ListError::Malformed => {
-            let message = format!(
-                "the answer to a listing of {name} is not one of ListObjectsV2, or its keys are out of order: look for \
-                 a proxy in between, and check that the server is an S3 server"
-            );
-            return problem(Reason::ListFailed, message, false);
+        ListError::BadPage(error) => {
+            let message = format!("{} was not listed: {}", name, bad_page(*error));
+            return problem(Reason::ListFailed, message, stays(*error));
+        }
+        ListError::NotSigned(error) => {
+            let message = format!("{name} was not listed: {error}");
+            return problem(Reason::CredentialsInvalid, message, true);
         }
         ListError::TransportError(error) => Diagnosis::Unreachable(*error),
         ListError::Refused(response) => diagnose(&Ok(response.clone())),
@@ -98,5 +99,61 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
             let passes = matches!(other, Diagnosis::Unavailable { .. });
             problem(reason, message, !passes)
         }
+    }
+}
+
+/// What is wrong with a page, and what to do.
+const fn bad_page(error: PageError) -> &'static str {
+    match error {
+        PageError::NotAListing => {
+            "the answer is no XML of ListObjectsV2: look for a proxy in between, and check that \
+             spec.s3.endpoint of the ClusterObjectStore is an S3 server's"
+        }
+        PageError::TooLarge => {
+            "a page is larger than 8 MiB, which a thousand keys never are: look for a proxy in between, and read the \
+             server's log"
+        }
+        PageError::NotEncoded => {
+            "the store declares that keys are percent-encoded (EncodingType), and writes a key that is not, so no key of \
+             the page can be read for certain: update the server, or name the objects in spec.keys"
+        }
+        PageError::NoEnd => {
+            "a page does not say whether more pages follow (IsTruncated), so nobody knows if the listing is whole: \
+             update the server, or name the objects in spec.keys"
+        }
+        PageError::NoToken => {
+            "more pages follow, and the store names no NextContinuationToken: it answers in version 1 of the API and the \
+             operator asks for ListObjectsV2; update the server, or narrow spec.prefix to fewer than 1000 objects"
+        }
+        PageError::TokenRepeated => {
+            "the store names a NextContinuationToken that led to an earlier page, so the listing does not move on: update \
+             the server, or narrow spec.prefix"
+        }
+        PageError::KeyRepeated => {
+            "a key came twice, so the store lost its place and other keys may be missing; it is listed again"
+        }
+        PageError::KeyOutsidePrefix => {
+            "a key came that does not begin with the prefix: the server ignores the prefix, or a proxy changes the query"
+        }
+        PageError::KeyTooLong => {
+            "a key came that is longer than the 1024 bytes that S3 allows: update the server, or narrow spec.prefix"
+        }
+        PageError::BadObject => {
+            "the size or the ETag of an object is none: read the server's log, or name the objects in spec.keys"
+        }
+    }
+}
+
+/// Whether another listing would end in the same way, since the server works so.
+const fn stays(error: PageError) -> bool {
+    match error {
+        PageError::NotEncoded
+        | PageError::NoEnd
+        | PageError::NoToken
+        | PageError::TokenRepeated
+        | PageError::KeyOutsidePrefix
+        | PageError::KeyTooLong
+        | PageError::BadObject => true,
+        PageError::NotAListing | PageError::TooLarge | PageError::KeyRepeated => false,
     }
 }

@@ -163,7 +163,8 @@ const fn clock_of_refusal(failure: &ListError) -> Option<SignedDuration> {
         ListError::TooMany
         | ListError::TooLong
         | ListError::TransportError(_)
-        | ListError::Malformed => None,
+        | ListError::BadPage(_)
+        | ListError::NotSigned(_) => None,
     }
 }
 

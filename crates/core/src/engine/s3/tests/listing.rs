@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::protocol::ListRequest;
+use crate::engine::protocol::{ListRequest, PageError};
 use crate::request::{ListSelection, Prefix};
-use crate::signing::Credentials;
+use crate::signing::{Credentials, SignError};
 
 pub(super) fn apply(failure: &ListError, request: &ListRequest) -> crate::api::Problem {
     let subject = ListSubject {
@@ -57,12 +57,22 @@ fn each_fault_of_a_listing_is_told_apart() {
 #[rustfmt::skip]
 fn faults() -> Vec<(ListError, Reason, bool, &'static str)> {
     use ErrorCode as Code;
-    use ListError::TransportError as Not;
+    use ListError::{BadPage as Bad, TransportError as Not};
     let refused = |status, code| ListError::Refused(answer(status, code));
     vec![
         (ListError::TooMany, Reason::TooManyObjects, true, "more than 1000 objects"),
         (ListError::TooLong, Reason::ListFailed, true, "narrow spec.prefix"),
-        (ListError::Malformed, Reason::ListFailed, false, "ListObjectsV2"),
+        (Bad(PageError::NotAListing), Reason::ListFailed, false, "no XML of ListObjectsV2"),
+        (Bad(PageError::TooLarge), Reason::ListFailed, false, "larger than 8 MiB"),
+        (Bad(PageError::NotEncoded), Reason::ListFailed, true, "declares that keys are percent-encoded"),
+        (Bad(PageError::NoEnd), Reason::ListFailed, true, "IsTruncated"),
+        (Bad(PageError::NoToken), Reason::ListFailed, true, "version 1 of the API"),
+        (Bad(PageError::TokenRepeated), Reason::ListFailed, true, "does not move on"),
+        (Bad(PageError::KeyRepeated), Reason::ListFailed, false, "a key came twice"),
+        (Bad(PageError::KeyOutsidePrefix), Reason::ListFailed, true, "does not begin with the prefix"),
+        (Bad(PageError::KeyTooLong), Reason::ListFailed, true, "1024 bytes"),
+        (Bad(PageError::BadObject), Reason::ListFailed, true, "the size or the ETag"),
+        (ListError::NotSigned(SignError::AccessKeyId), Reason::CredentialsInvalid, true, "the access key ID is empty"),
         (refused(403, Some(Code::AccessDenied)), Reason::ListFailed, true, "s3:ListBucket on arn:aws:s3:::models, "),
         (refused(404, Some(Code::NoSuchBucket)), Reason::NoSuchBucket, true, "no bucket models"),
         (refused(400, Some(Code::WrongRegion)), Reason::WrongRegion, true, "eu-west-1"),
