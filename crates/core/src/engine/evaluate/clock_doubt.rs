@@ -1,9 +1,9 @@
-//! Whether the operator's clock may declare a URL expired.
+//! Whether the operator's clock is trusted enough to remove something because its time is over.
 //!
 //! What holds here:
-//! - A clock that was stepped a moment ago declares nothing expired until the API server confirms it, or 15
-//!   minutes pass.
-//! - A clock that differs from the API server's by more than 5 minutes declares nothing expired.
+//! - After a step of the clock nothing is removed until the API server's clock confirms it, or 15 minutes
+//!   pass.
+//! - Nothing is removed while the clock differs from the API server's by more than 5 minutes.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::time::later;
 
-/// How long nothing is deleted by the clock after it was stepped: one step may be followed by its correction.
+/// How long nothing is removed after a step of the clock: a second step may correct the first.
 const DOUBT: Duration = Duration::from_mins(15);
-/// By how much the API server's clock may differ before nothing is deleted by the operator's.
+/// The largest difference from the API server's clock at which the operator's clock is trusted.
 const MAX_DIFFERENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What is known of the operator's clock.
+/// What is known about the operator's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::engine) struct ClockDoubt {
-    /// After a step of the clock: what is deleted by the clock alone waits until then.
+    /// Until when nothing is removed after a step of the clock.
     pub(in crate::engine) doubted_until: Option<Timestamp>,
-    /// The API server's clock less the operator's.
+    /// The API server's clock minus the operator's.
     pub(in crate::engine) api_clock: Option<SignedDuration>,
 }
 
@@ -33,20 +33,20 @@ impl ClockDoubt {
         self.api_clock = None;
     }
 
-    /// The API server's clock was measured. Tells whether that changes what may be declared expired.
+    /// The API server's clock was measured. Returns whether that changes what may be removed.
     pub(in crate::engine) fn measured(&mut self, difference: SignedDuration) -> bool {
         let before = *self;
         self.api_clock = Some(difference);
         before.api_clock.is_none() || before.contradicted() != self.contradicted()
     }
 
-    /// Whether the API server's clock says that the operator's is wrong.
+    /// Whether the API server's clock shows that the operator's is wrong.
     pub(in crate::engine) fn contradicted(&self) -> bool {
         self.api_clock
             .is_some_and(|difference| difference.abs() > MAX_DIFFERENCE)
     }
 
-    /// Whether no URL may be declared expired now. If the doubt ends by itself, that time is noted.
+    /// Whether nothing may be removed for its expiry now. The time at which the doubt ends goes to `requeue`.
     pub(in crate::engine) fn is_doubted(&self, now: Timestamp, requeue: &mut RequeueAt) -> bool {
         match (
             self.api_clock,

@@ -1,7 +1,7 @@
-//! When a refused resource loses its Secret.
+//! When the Secret of a denied resource is removed.
 //!
-//! What holds here: the refusal is recorded before anything is removed on its account, and stands for the
-//! whole grace.
+//! What holds here:
+//! - The grace begins with the denial that the status records, and nothing is removed before it is recorded.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::engine::cache::index::Record;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
 
-/// When a refused resource's Secret is removed; `None` if it is left to expire.
+/// When the Secret of a denied resource is removed; `None` if it stays until its URLs expire.
 pub(in crate::engine) fn removal_at(
     record: &Record,
     settings: &Settings,
@@ -25,7 +25,7 @@ pub(in crate::engine) fn removal_at(
     }
 }
 
-/// Whether a refused resource's Secret is removed now. If it is removed later, that time is noted.
+/// Whether the Secret of a denied resource is removed now. A later time goes to `requeue`.
 pub(in crate::engine) fn grace_is_over(
     record: &Record,
     settings: &Settings,

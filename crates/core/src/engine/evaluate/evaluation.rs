@@ -1,50 +1,56 @@
-//! What the spec, the policies and the store say of a resource: everything that is decided without looking at
-//! what was issued before.
+//! Whether a resource may be issued, and what is signed for it: from the spec, the policies and the store.
 //!
-//! What holds here: the policies are asked before the store, so a namespace that may ask for nothing learns
-//! nothing of which stores exist.
+//! What holds here:
+//! - The policies decide before the store is looked up, so a namespace without rights does not learn which
+//!   stores exist.
+//! - Of earlier issues only those of one-shot resources count, since they fix the time of expiry.
+//! - The result is [`SigningInputs`]. [`SigningInputs::job`] adds credentials and the time: that is all a
+//!   signature and a Secret are made of.
 
 use std::time::Duration;
 
-use crate::api::{PresignedUrlSpec, Reason};
+use jiff::Timestamp;
+
+use crate::api::{PresignedUrlSpec, Reason, SignedHashes};
 use crate::engine::cache::index::{Index, Record, store_name};
-use crate::engine::evaluate::one_shot::OneShot;
+use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::session_scope::sessions;
-use crate::engine::protocol::Session;
-use crate::engine::protocol::Settings;
-use crate::engine::store::StoreConfig;
+use crate::engine::protocol::{PresignedUrlSeen, Session, Settings};
+use crate::engine::store::{HeldCredentials, StoreConfig};
 use crate::issue::issued::Issued;
+use crate::issue::listed::{FoundObjects, ListedKey};
+use crate::issue::signing_job::{SigningJob, Subject};
 use crate::issue::{
     RenderInputs, RequestedLife, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash,
     spec_hash, store_hash,
 };
 use crate::policy::{Decision, Grant, Namespace};
-use crate::request::{InvalidSpec, IssuanceOptions, Limits, Options, Request};
+use crate::request::{InvalidSpec, IssuanceOptions, Key, Limits, Objects, Options, Request};
 use crate::signing::Target;
 
-/// What may be done for a resource.
+/// Whether a resource may be issued.
 #[derive(Debug)]
 pub(in crate::engine) enum Evaluation {
     /// The spec can never be signed.
     Invalid(String),
     /// No policy allows it.
     Denied(String),
-    /// A policy that might allow it cannot be read.
+    /// No readable policy allows it, and one that cannot be read might.
     Undetermined(String),
-    /// It is allowed, and its store cannot be signed for.
+    /// The policies allow it, and its store cannot be used.
     StoreUnusable {
-        /// What is allowed.
+        /// What the policies allow.
         authorized: Box<Authorized>,
-        /// Why not.
+        /// Why the store cannot be used.
         reason: Reason,
-        /// The sentence.
+        /// The same as a sentence.
         message: String,
     },
-    /// It may be issued.
+    /// The policies allow it, and its store can be used.
     Allowed(Box<SigningInputs>),
 }
 
-/// What the policies allow, and how it is to be rendered.
+/// A request that the policies allow, and how its Secret is rendered.
 #[derive(Debug)]
 pub(in crate::engine) struct Authorized {
     pub(in crate::engine) request: Request,
@@ -54,29 +60,29 @@ pub(in crate::engine) struct Authorized {
     pub(in crate::engine) secret_name: String,
     pub(in crate::engine) spec_hash: String,
     pub(in crate::engine) render_hash: String,
-    /// Where it is issued once.
+    /// `None` if the resource is renewed.
     pub(in crate::engine) one_shot: Option<OneShot>,
 }
 
-/// All that a signature and a Secret are made of, but credentials and time.
+/// Everything that a signature and a Secret are made of, except credentials and the time.
 #[derive(Debug)]
 pub(in crate::engine) struct SigningInputs {
     pub(in crate::engine) authorized: Authorized,
     pub(in crate::engine) target: Target,
-    /// Where the operator itself reaches the bucket.
+    /// The endpoint at which the operator itself reaches the bucket.
     pub(in crate::engine) operator_target: Target,
     pub(in crate::engine) store: String,
     pub(in crate::engine) max_signature_age: Option<Duration>,
     pub(in crate::engine) ca_bundle: Option<String>,
     pub(in crate::engine) store_hash: String,
-    /// What a session of the store's role is narrowed to, where the store narrows them.
+    /// The session that signs, if the store narrows the sessions of its role.
     pub(in crate::engine) session: Option<Session>,
-    /// The same for a listing.
+    /// The session that lists, if the store narrows the sessions of its role.
     pub(in crate::engine) list_session: Option<Session>,
 }
 
 impl Evaluation {
-    /// What the policies allow, where they do.
+    /// What the policies allow, if they allow it.
     pub(in crate::engine) fn authorized(&self) -> Option<&Authorized> {
         match self {
             Self::StoreUnusable { authorized, .. } => Some(authorized),
@@ -84,10 +90,41 @@ impl Evaluation {
             Self::Invalid(_) | Self::Denied(_) | Self::Undetermined(_) => None,
         }
     }
+
+    /// When a one-shot resource expired, if it has expired. Without a permission now, the recorded time counts.
+    pub(in crate::engine) fn expired_at(
+        &self,
+        record: &Record,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let expires_at = match self.authorized() {
+            Some(authorized) => authorized.one_shot_expiry(now)?,
+            None if is_one_shot(record) => FixedLife::last(record)?.times.expires_at,
+            None => return None,
+        };
+        Some(expires_at).filter(|expires_at| *expires_at <= now)
+    }
+
+    /// What the status of a one-shot resource keeps although its Secret is gone. A spec that cannot be read
+    /// loses nothing.
+    pub(in crate::engine) fn retained_life(
+        &self,
+        record: &Record,
+        now: Timestamp,
+    ) -> Option<FixedLife> {
+        if record.seen.spec.is_ok() && !is_one_shot(record) {
+            return None;
+        }
+        let mut life = FixedLife::last(record)?;
+        if let Some(expired_at) = self.expired_at(record, now) {
+            life.times.expires_at = expired_at;
+        }
+        Some(life)
+    }
 }
 
 impl Authorized {
-    /// Whether what was issued is what is asked for now, whatever the store and the life are.
+    /// Whether the issued content is what is requested now. The store and the life are not compared.
     pub(in crate::engine) fn matches(&self, issued: &Issued) -> bool {
         issued.hashes.spec == self.spec_hash
             && !self
@@ -97,21 +134,107 @@ impl Authorized {
             && issued.hashes.render == self.render_hash
     }
 
-    /// Whether the policies allow a shorter life only than was issued.
+    /// Whether the policies allow only a shorter life than was issued.
     pub(in crate::engine) fn shortens(&self, issued: &Issued) -> bool {
         u64::try_from(issued.life()).is_ok_and(|life| life > self.grant.max_duration.as_secs())
     }
 
-    /// The life to aim at.
+    /// The requested life, and the longest that the policies allow.
     pub(in crate::engine) fn requested_life(&self) -> RequestedLife {
         RequestedLife {
             duration: self.request.duration,
             policy_max: self.grant.max_duration,
         }
     }
+
+    /// Whether nothing is signed any more: a one-shot resource has expired, or was edited after its issue.
+    pub(in crate::engine) fn is_closed(&self, now: Timestamp) -> bool {
+        let edited = self
+            .one_shot
+            .as_ref()
+            .is_some_and(|one_shot| one_shot.edited);
+        let expires_at = self.one_shot_expiry(now);
+        edited || expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
+    /// When a one-shot resource expires; `None` before its first issue, or if it is renewed.
+    fn one_shot_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        let one_shot = self.one_shot.as_ref()?;
+        one_shot.expires_at(self.requested_life(), now)
+    }
 }
 
-/// The parts of a spec that were parsed.
+impl SigningInputs {
+    /// The signatures to make now. Under a prefix, `found` holds the listed objects and the grant for them.
+    pub(in crate::engine) fn job(
+        &self,
+        held: &HeldCredentials,
+        seen: &PresignedUrlSeen,
+        found: Option<&FoundObjects>,
+        revision: i64,
+        now: Timestamp,
+    ) -> SigningJob {
+        let authorized = &self.authorized;
+        let request = &authorized.request;
+        let grant = found.map_or(&authorized.grant, |found| &found.grant);
+        let requested_life = RequestedLife {
+            policy_max: grant.max_duration,
+            ..authorized.requested_life()
+        };
+        let one_shot = authorized.one_shot.as_ref();
+        let fixed_life = one_shot.and_then(|one_shot| one_shot.fixed_life(requested_life, now));
+        let served_request = fixed_life
+            .as_ref()
+            .map_or(&seen.renew_request, |life| &life.served_request);
+        SigningJob {
+            name: seen.name.clone(),
+            revision,
+            served_request: served_request.clone(),
+            bucket: request.bucket.clone(),
+            subject: subject(&request.objects, &grant.options, found),
+            skipped: found.map(|found| found.skipped),
+            options: grant.options.clone(),
+            requested_life,
+            one_shot: fixed_life.map(|life| (life.times, life.limited_by)),
+            target: self.target.clone(),
+            max_signature_age: self.max_signature_age,
+            ca_bundle: self.ca_bundle.clone(),
+            template: authorized.template.clone(),
+            formats: authorized.issuance.formats.clone(),
+            secret_name: authorized.secret_name.clone(),
+            hashes: SignedHashes {
+                spec: authorized.spec_hash.clone(),
+                store: self.store_hash.clone(),
+                render: authorized.render_hash.clone(),
+                credential: held.hash.clone(),
+                objects: found.map(|found| found.hash.clone()),
+                verified: None,
+            },
+            credentials: held.credentials.clone(),
+            skew: held.skew,
+            now,
+        }
+    }
+}
+
+/// The URLs or the form to sign.
+fn subject(objects: &Objects, options: &Options, found: Option<&FoundObjects>) -> Subject {
+    let unlisted = |key: &Key| ListedKey {
+        key: key.clone(),
+        listed: None,
+    };
+    match objects {
+        Objects::Key(key) if matches!(options, Options::Post(_)) => Subject::FormOf(key.clone()),
+        Objects::Key(key) => Subject::One(key.clone()),
+        Objects::Keys(keys) => Subject::Many(keys.iter().map(unlisted).collect()),
+        Objects::List(_) => {
+            Subject::Many(found.map_or_else(Vec::new, |found| found.objects.clone()))
+        }
+        Objects::Under(prefix) => Subject::FormUnder(prefix.clone()),
+    }
+}
+
+/// A parsed spec.
 struct Parsed {
     request: Request,
     issuance: IssuanceOptions,
@@ -119,7 +242,7 @@ struct Parsed {
     secret_name: String,
 }
 
-/// Judges a resource.
+/// Evaluates a resource.
 pub(in crate::engine) fn evaluate(
     index: &Index,
     settings: &Settings,
@@ -256,7 +379,8 @@ fn with_store(
     }
 }
 
-/// How a request's bucket is reached through a store, or why it is not.
+/// The addresses of a request's bucket at a store: the endpoint that is signed, and the one that the operator
+/// uses itself.
 fn resolve_target<'a>(
     index: &'a Index,
     store: &str,
@@ -288,11 +412,11 @@ fn resolve_target<'a>(
             format!("the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"),
         ),
         (None, _) | (_, None) => {
-            let named = request.endpoint.as_deref().unwrap_or_default();
+            let name = request.endpoint.as_deref().unwrap_or_default();
             refuse(
                 Reason::EndpointNotFound,
                 format!(
-                    "the ClusterObjectStore \"{store}\" has no endpoint \"{named}\": name one of its endpoints in \
+                    "the ClusterObjectStore \"{store}\" has no endpoint \"{name}\": name one of its endpoints in \
                      spec.endpoint, or leave it out"
                 ),
             )

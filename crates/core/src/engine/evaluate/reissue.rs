@@ -1,9 +1,9 @@
-//! Whether the Secret of a resource is to be written again, why, and when.
+//! Whether the Secret of a resource is written again, why, and when.
 //!
 //! What holds here:
-//! - [`CHECKS`] is the one ordered list of reasons. The plan takes the first that is due.
-//! - `Ready`, the roll-out of a store and the count of its URLs ask the same checks, so they cannot disagree
-//!   with the plan.
+//! - [`CHECKS`] is the one ordered list of causes. The plan takes the first that is due.
+//! - `Ready`, the rollout of a store and the count of its URLs use the same checks, so they cannot contradict
+//!   the plan.
 
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER};
 use crate::engine::cache::index::{Index, Record, SecretVersion, store_name};
 use crate::engine::cache::state::{REQUEST_PAUSE, Unrecorded};
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation, SigningInputs};
-use crate::engine::evaluate::one_shot;
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
@@ -25,7 +24,7 @@ use crate::time::later;
 /// The least time between two heals of one resource.
 const HEAL_PAUSE: Duration = Duration::from_mins(1);
 
-/// What a check looks at.
+/// The input of a check.
 struct Facts<'a> {
     index: &'a Index,
     record: &'a Record,
@@ -36,16 +35,16 @@ struct Facts<'a> {
     now: Timestamp,
 }
 
-/// One reason to write a Secret again.
+/// One cause to write a Secret again.
 struct Check {
     cause: Cause,
-    /// Whether what is issued is not what the resource promises while this reason stands: `Ready` is False.
+    /// Whether `Ready` is False while the cause exists: the Secret is not what the resource promises.
     breaks_ready: bool,
-    /// When it is due; `None` if the reason does not stand.
+    /// When the Secret is written for this cause; `None` if the cause does not exist.
     due: fn(&Facts<'_>) -> Option<Timestamp>,
 }
 
-/// The reasons, first come first.
+/// The checks, in their order.
 const CHECKS: [Check; 9] = [
     Check {
         cause: Cause::Shortened,
@@ -94,7 +93,7 @@ const CHECKS: [Check; 9] = [
     },
 ];
 
-/// Why the Secret is to be written now, if it is. If it is to be written later, that time is noted.
+/// Why the Secret is written now; `None` if it is not. Later times go to `requeue`.
 pub(in crate::engine) fn reissue(
     index: &Index,
     record: &Record,
@@ -124,7 +123,7 @@ pub(in crate::engine) fn reissue(
     None
 }
 
-/// Whether what is issued is what may be issued now.
+/// Whether the Secret is what the spec, the policies and the store promise now: `Ready` is True.
 pub(in crate::engine) fn is_current(
     index: &Index,
     record: &Record,
@@ -134,11 +133,12 @@ pub(in crate::engine) fn is_current(
 ) -> bool {
     let (authorized, inputs) = match evaluation {
         Evaluation::Invalid(_) | Evaluation::Denied(_) => return false,
-        // What might be allowed cannot be told: what was true stays so.
+        // The policies cannot decide now: `Ready` stays as it was.
         Evaluation::Undetermined(_) => {
             return issued.alive(now) && !record.state.secret.drifted && was_current(record);
         }
-        // A change of the store is taken up within --resign-within; what was signed before it still works.
+        // URLs that were signed before a change of the store still work. They are replaced within
+        // --resign-within.
         Evaluation::StoreUnusable { authorized, .. } => (&**authorized, None),
         Evaluation::Allowed(inputs) => (&inputs.authorized, Some(&**inputs)),
     };
@@ -155,7 +155,7 @@ pub(in crate::engine) fn is_current(
         .any(|check| check.breaks_ready && (check.due)(&facts).is_some())
 }
 
-/// Whether a rollout of the store reaches what is issued later.
+/// Whether the URLs are signed again by a rollout of the store: its clock, its location or its key changed.
 pub(in crate::engine) fn awaits_rollout(
     index: &Index,
     record: &Record,
@@ -167,7 +167,7 @@ pub(in crate::engine) fn awaits_rollout(
         || signed_with_another_key(index, inputs, issued)
 }
 
-/// Whether what is issued works, and was signed for an earlier location of the store.
+/// Whether the URLs are current, except that they were signed for an earlier location of the store.
 pub(in crate::engine) fn needs_rollout(
     index: &Index,
     record: &Record,
@@ -184,15 +184,19 @@ pub(in crate::engine) fn needs_rollout(
     }
 }
 
-/// Whether a resource counts as one that holds a working URL of its store, and whether it is up to date with
-/// it.
-pub(in crate::engine) fn counts(index: &Index, record: &Record, now: Timestamp) -> Option<bool> {
-    // Nothing is cloned here: a store's count looks at every one of its resources.
+/// How a resource counts in the status of its store: `None` if it holds no working URL, else whether its URLs
+/// are signed with the store's current key and location.
+pub(in crate::engine) fn counts_as_current(
+    index: &Index,
+    record: &Record,
+    now: Timestamp,
+) -> Option<bool> {
+    // Nothing is cloned here: a store counts all of its resources.
     let status = &record.seen.status;
     let (expires_at, credential) = match &record.state.unrecorded {
         Some(Unrecorded::Written(issued)) => (issued.expires_at, &issued.hashes.credential),
         Some(Unrecorded::Removed(_)) => return None,
-        // The times of a one-shot resource outlive its Secret.
+        // The status of a one-shot resource keeps its times after the Secret is gone.
         None if status.secret_ref.is_none() => return None,
         None => (status.expires_at?, &status.hashes.as_ref()?.credential),
     };
@@ -204,7 +208,7 @@ pub(in crate::engine) fn counts(index: &Index, record: &Record, now: Timestamp) 
     Some(held.hash == *credential && !record.state.rollout.needed)
 }
 
-/// What is issued: what a write just made, else what the status tells.
+/// What is issued: from a write that no status records yet, else from the status.
 pub(in crate::engine) fn issued(record: &Record) -> Option<Issued> {
     match &record.state.unrecorded {
         Some(Unrecorded::Written(issued)) => Some((**issued).clone()),
@@ -213,23 +217,21 @@ pub(in crate::engine) fn issued(record: &Record) -> Option<Issued> {
     }
 }
 
-/// What may be issued now.
+/// The inputs of an issue, if one may start now.
 pub(in crate::engine) fn may_issue<'a>(
     record: &Record,
     evaluation: &'a Evaluation,
     now: Timestamp,
 ) -> Option<&'a SigningInputs> {
     match evaluation {
-        Evaluation::Allowed(inputs)
-            if !record.suspended() && !one_shot::closed(&inputs.authorized, now) =>
-        {
+        Evaluation::Allowed(inputs) if !record.suspended() && !inputs.authorized.is_closed(now) => {
             Some(inputs)
         }
         _ => None,
     }
 }
 
-/// Whether the Secret may differ from what was written: it is to be inspected.
+/// Whether the Secret has another version than the one that was written or verified: it must be inspected.
 pub(in crate::engine) fn is_suspicious(index: &Index, record: &Record, issued: &Issued) -> bool {
     let secret = &issued.secret;
     let key = (record.seen.namespace.clone(), secret.name.clone());
@@ -240,7 +242,7 @@ pub(in crate::engine) fn is_suspicious(index: &Index, record: &Record, issued: &
     !written && record.state.secret.verified_version.as_ref() != Some(version)
 }
 
-/// The version of a Secret that is as it was written; `None` if it is to be written anew.
+/// The version of a Secret that holds what was written; `None` if somebody changed or removed it.
 pub(in crate::engine) fn intact(
     record: &Record,
     issued: &Issued,
@@ -266,7 +268,7 @@ pub(in crate::engine) fn intact(
     })
 }
 
-/// Whether the status says that the Secret holds what this generation of the spec asks for.
+/// Whether the status reports `Ready` for this generation of the spec.
 fn was_current(record: &Record) -> bool {
     condition(&record.seen.status.conditions, ConditionType::Ready).is_some_and(|ready| {
         ready.status == ConditionStatus::True
@@ -298,7 +300,7 @@ fn rule_of_objects_shortens_life(facts: &Facts<'_>) -> Option<Timestamp> {
     shortens.then_some(facts.now)
 }
 
-/// A one-shot resource keeps what was found when it was issued.
+/// A one-shot resource keeps the objects of its first listing.
 fn objects_changed(facts: &Facts<'_>) -> Option<Timestamp> {
     let found = facts.record.state.listing.found.as_ref()?;
     let changed = facts.authorized.one_shot.is_none()
@@ -339,12 +341,12 @@ fn renewal_requested(facts: &Facts<'_>) -> Option<Timestamp> {
     unserved.then(|| later(facts.issued.issued_at, REQUEST_PAUSE))
 }
 
-/// Whether what is issued is for another endpoint, region or addressing style than the store has by now.
+/// Whether the URLs are for another endpoint, region or addressing style than the store's current one.
 fn at_another_location(inputs: &SigningInputs, issued: &Issued) -> bool {
     issued.hashes.store != inputs.store_hash
 }
 
-/// Whether the store's credentials are known to come from another source than those that signed.
+/// Whether the URLs were signed with another key than the store's current one.
 fn signed_with_another_key(index: &Index, inputs: &SigningInputs, issued: &Issued) -> bool {
     let held = index
         .stores

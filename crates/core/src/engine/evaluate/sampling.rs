@@ -1,10 +1,10 @@
-//! Trying what was signed: which objects are asked for, and what the condition `Verified` says of the
-//! answers.
+//! The requests that verify URLs, and the outcome that their answers give.
 //!
-//! What holds here: a try is a GET of the first byte through the operator's own endpoint, so nothing is ever
-//! written by it; what an upload or a removal would meet is told as far as a read shows it. A try never holds
-//! up a Secret unless `verify: Require` asks for it, and an outcome is remembered by what was signed, so that
-//! a restart tries nothing again.
+//! What holds here:
+//! - A request is a GET of the first byte at the operator's own endpoint, so it changes nothing at the store.
+//!   For an upload or a removal it shows only what a read can show.
+//! - An outcome carries the hash of the signed content. The status records that hash, so a restart verifies
+//!   nothing again.
 
 use std::time::Duration;
 
@@ -20,54 +20,54 @@ use crate::issue::listed::FoundObjects;
 use crate::issue::verification_hash;
 use crate::request::{Key, Objects, Options, Request};
 use crate::signing::{Operation, presign};
-use crate::time::shifted;
+use crate::time::{between, shifted};
 
-/// How many objects of a resource are tried.
+/// The most objects of a resource that are requested.
 const SAMPLE: usize = 4;
-/// The life of a URL that is only tried.
+/// The life of a URL that only verifies.
 const LIFE: Duration = Duration::from_mins(2);
-/// The last segment of a key that is asked for where a form's sender will choose one.
+/// The last segment of a key that should not exist.
 const PROBE_KEY: &str = "presigned-url-operator-verify";
 
-/// The hash of what a proof speaks of.
+/// The hash of issued content, as an outcome carries it.
 pub(in crate::engine) fn hash_of(hashes: &SignedHashes) -> String {
     verification_hash(&hashes.spec, &hashes.store, &hashes.credential)
 }
 
-/// The same for what is not signed yet.
+/// The same hash for content that is not signed yet.
 pub(in crate::engine) fn hash_of_next(inputs: &SigningInputs, held: &HeldCredentials) -> String {
     verification_hash(&inputs.authorized.spec_hash, &inputs.store_hash, &held.hash)
 }
 
-/// The objects that are tried: all of a few, else some from the first to the last.
+/// The keys to request: all of a few, else some between the first and the last.
 ///
-/// What is no read is tried beside the object: whoever may only write or remove is not told whether it
-/// exists.
+/// For an upload or a removal it is a key beside the object that should not exist: a tenant who may only write
+/// or remove an object does not learn from `Verified` whether it exists.
 pub(in crate::engine) fn sample(request: &Request, found: Option<&FoundObjects>) -> Vec<Key> {
-    let reads = reads(request);
+    let is_read = is_read(request);
     let folder = |key: &Key| {
         let folder = key.as_str().rsplit_once('/');
         folder.map_or(String::new(), |(folder, _)| format!("{folder}/"))
     };
     match &request.objects {
-        Objects::Key(key) if reads => vec![key.clone()],
-        Objects::Keys(keys) if reads => spread(keys, Clone::clone),
+        Objects::Key(key) if is_read => vec![key.clone()],
+        Objects::Keys(keys) if is_read => evenly_spaced(keys, Clone::clone),
         Objects::Key(key) => sibling_probe_key(&folder(key)),
         Objects::Keys(keys) => keys
             .first()
             .map_or_else(Vec::new, |key| sibling_probe_key(&folder(key))),
         Objects::List(_) => found.map_or_else(Vec::new, |found| {
-            spread(&found.objects, |object| object.key.clone())
+            evenly_spaced(&found.objects, |object| object.key.clone())
         }),
         Objects::Under(prefix) => sibling_probe_key(prefix.as_str()),
     }
 }
 
-fn reads(request: &Request) -> bool {
+fn is_read(request: &Request) -> bool {
     matches!(request.options, Options::Get(_) | Options::Head(_))
 }
 
-/// A key that nobody has, as near as the length of keys allows.
+/// A key under this prefix that should not exist; a short one if the prefix leaves little room.
 fn sibling_probe_key(prefix: &str) -> Vec<Key> {
     [PROBE_KEY, "0"]
         .iter()
@@ -76,7 +76,7 @@ fn sibling_probe_key(prefix: &str) -> Vec<Key> {
         .collect()
 }
 
-fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
+fn evenly_spaced<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
     let last = all.len().saturating_sub(1);
     let count = SAMPLE.min(all.len());
     (0..count)
@@ -85,7 +85,7 @@ fn spread<T>(all: &[T], key: impl Fn(&T) -> Key) -> Vec<Key> {
         .collect()
 }
 
-/// The requests that try these objects; none where nothing can be signed.
+/// A request for each key; none for a key that cannot be signed.
 pub(in crate::engine) fn verification_requests(
     inputs: &SigningInputs,
     held: &HeldCredentials,
@@ -97,10 +97,10 @@ pub(in crate::engine) fn verification_requests(
         Options::Put(_) | Options::Delete | Options::Post(_) => GetOptions::default(),
     });
     let signed_at = shifted(now, held.skew);
-    let left = held
+    let life = held
         .credentials
         .expires_at
-        .map_or(LIFE, |end| LIFE.min(crate::time::between(signed_at, end)));
+        .map_or(LIFE, |end| LIFE.min(between(signed_at, end)));
     sample
         .iter()
         .filter_map(|key| {
@@ -110,17 +110,17 @@ pub(in crate::engine) fn verification_requests(
                 options: &options,
             };
             let target = &inputs.operator_target;
-            let presigned = presign(&operation, target, &held.credentials, signed_at, left).ok()?;
-            let ask = S3Request {
+            let presigned = presign(&operation, target, &held.credentials, signed_at, life).ok()?;
+            let request = S3Request {
                 url: presigned.url,
                 headers: Vec::new(),
             };
-            Some((key.clone(), ask))
+            Some((key.clone(), request))
         })
         .collect()
 }
 
-/// What the answers come to: the first that is not good, else that all were.
+/// The outcome of a verification: the worst answer decides, and the first of equally bad ones.
 pub(in crate::engine) fn verification(
     inputs: &SigningInputs,
     sample: &[Key],
@@ -129,21 +129,21 @@ pub(in crate::engine) fn verification(
     now: Timestamp,
 ) -> Option<Verification> {
     let request = &inputs.authorized.request;
-    // What is tried beside its object is told by the object; a form's sender chooses it.
-    let meant = match &request.objects {
+    // The message names the object of the spec, not the key beside it that was requested.
+    let named = match &request.objects {
         Objects::Under(prefix) => Some(format!("{prefix}*")),
-        _ if reads(request) => None,
+        _ if is_read(request) => None,
         Objects::Key(key) => Some(key.to_string()),
         Objects::Keys(keys) => keys.first().map(ToString::to_string),
         Objects::List(_) => None,
     };
-    let verdicts = sample.iter().zip(answers).map(|(key, asked)| {
+    let verdicts = sample.iter().zip(answers).map(|(key, answer)| {
         verify_object(
-            asked,
+            answer,
             &ObjectSubject {
                 target: &inputs.operator_target,
                 bucket: &request.bucket,
-                key: meant.as_deref().unwrap_or(key.as_str()),
+                key: named.as_deref().unwrap_or(key.as_str()),
                 options: &request.options,
             },
         )

@@ -1,7 +1,9 @@
-//! What the sessions of a store's role are narrowed to for a resource.
+//! The sessions of a store's role that sign and list for a resource.
 //!
-//! What holds here: a session allows what is signed with it and, by the scope's own measure, as little else
-//! as can be said. What cannot be said is an error for people, never a wider session.
+//! What holds here:
+//! - A session allows what is signed with it and, within the store's `sessionScope`, as little else as IAM can
+//!   express.
+//! - What IAM cannot express is an error for people, never a wider session.
 
 use crate::access::{
     AccessError, Dialect, SessionSubject, namespace_policy, namespace_session_name, request_policy,
@@ -13,13 +15,13 @@ use crate::engine::store::StoreConfig;
 use crate::policy::{Grant, Namespace, PolicySet};
 use crate::request::{Objects, Request};
 
-/// The session that signs, and the one that lists where a prefix is listed.
+/// The session that signs, and the one that lists a prefix.
 pub(in crate::engine) struct Sessions {
     pub(in crate::engine) signing: Option<Session>,
     pub(in crate::engine) listing: Option<Session>,
 }
 
-/// The sessions of a resource; none where the store's scope narrows nothing.
+/// The sessions of a resource; none if the store does not narrow its sessions.
 pub(in crate::engine) fn sessions(
     config: &StoreConfig,
     policies: &PolicySet,
@@ -31,8 +33,8 @@ pub(in crate::engine) fn sessions(
     let dialect = Dialect::of(config.default_endpoint.as_ref(), &config.region);
     let bucket = &request.bucket;
     let lists = matches!(request.objects, Objects::List(_));
-    let narrowed = |wanted| {
-        request_policy(dialect, bucket, wanted, &grant.options).map(|policy| Session {
+    let narrowed = |subject| {
+        request_policy(dialect, bucket, subject, &grant.options).map(|policy| Session {
             name: session_name(namespace.name, name),
             policy: Some(policy),
         })
@@ -54,14 +56,14 @@ pub(in crate::engine) fn sessions(
             })
         }
         SessionScope::Request => {
-            let wanted = SessionSubject::from(&request.objects);
-            let (signing, listing) = match wanted {
-                // What a listing finds lies under its prefix: one session signs it whatever is found.
+            let subject = SessionSubject::from(&request.objects);
+            let (signing, listing) = match subject {
+                // Listed objects lie under the prefix, so one session signs all of them.
                 SessionSubject::Listing(prefix) => (
                     narrowed(SessionSubject::Under(prefix))?,
-                    Some(narrowed(wanted)?),
+                    Some(narrowed(subject)?),
                 ),
-                SessionSubject::Keys(_) | SessionSubject::Under(_) => (narrowed(wanted)?, None),
+                SessionSubject::Keys(_) | SessionSubject::Under(_) => (narrowed(subject)?, None),
             };
             Ok(Sessions {
                 signing: Some(signing),

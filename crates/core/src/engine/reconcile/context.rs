@@ -13,7 +13,7 @@ use crate::engine::cache::index::{Index, Record, store_name};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::evaluate::clock_doubt::ClockDoubt;
 use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
-use crate::engine::evaluate::priority::priority;
+use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, Uid, classify};
 use crate::engine::scheduler::queue::{Priority, Queue};
@@ -184,8 +184,27 @@ impl Ctx<'_> {
     }
 }
 
-/// What conditions tell of a failure; `None` for a conflict, which ends by itself, and while everything
-/// pauses.
+/// The priority of a resource, and its rank within that priority: one that was never issued goes before all
+/// others, then the remaining life decides.
+pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority, i64) {
+    let status = &record.seen.status;
+    let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
+        return (Priority::Urgent, i64::MIN);
+    };
+    if reports_expiry(record, status) {
+        return (Priority::Routine, i64::MAX);
+    }
+    let remaining = expires.as_second() - now.as_second();
+    let life = expires.as_second() - issued.as_second();
+    if remaining.saturating_mul(4) < life {
+        (Priority::Urgent, remaining)
+    } else {
+        (Priority::Routine, remaining)
+    }
+}
+
+/// The problem that the conditions report after a failure; `None` for a conflict, which the next attempt
+/// solves, and while all calls pause.
 pub(in crate::engine) fn problem_of(class: &ErrorClass) -> Option<Problem> {
     let needs_human = match class.retry {
         Retry::Immediately | Retry::ThrottleAll(_) => return None,

@@ -11,7 +11,6 @@ use crate::api::{
 };
 use crate::engine::cache::index::{Index, Record};
 use crate::engine::evaluate::evaluation::Evaluation;
-use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::reissue::{is_current, may_issue};
 use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::Settings;
@@ -62,7 +61,7 @@ impl ConditionDraft {
 pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec<Condition> {
     let old = &facts.record.seen.status.conditions;
     let generation = Some(facts.record.seen.generation);
-    let drafts = match one_shot::ended(facts.record, facts.evaluation, facts.now) {
+    let drafts = match facts.evaluation.expired_at(facts.record, facts.now) {
         Some(end) => after_the_end(facts, end),
         None => before_the_end(facts),
     };

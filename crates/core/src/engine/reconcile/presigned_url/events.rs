@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::{Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
 use crate::api::{condition, is_ready};
 use crate::engine::cache::index::Record;
-use crate::engine::evaluate::one_shot;
+use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::EventRecord;
 
 /// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
@@ -33,7 +33,7 @@ pub(super) fn of_transition(
             continue;
         }
         let good = after.status == ConditionStatus::True;
-        let over = type_ == ConditionType::Ready && one_shot::is_over(record, new);
+        let over = type_ == ConditionType::Ready && reports_expiry(record, new);
         let silent = match type_ {
             // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone
             // as well.

@@ -27,7 +27,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
         return None;
     }
     let ttl = one_shot::ttl(record)?;
-    if !one_shot::is_over(record, &seen.status)
+    if !one_shot::reports_expiry(record, &seen.status)
         || seen.status.secret_ref.is_some()
         || ctx.clock.contradicted()
     {

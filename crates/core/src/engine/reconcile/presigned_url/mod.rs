@@ -27,7 +27,6 @@ use jiff::SignedDuration;
 use crate::api::is_ready;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
-use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::reissue::{awaits_rollout, is_suspicious, issued, may_issue, reissue};
 use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, Uid};
 use crate::engine::reconcile::action::{Action, InFlight};
@@ -179,7 +178,7 @@ fn is_to_be_removed(
     {
         return true;
     }
-    let expired = !issued.alive(ctx.now) || one_shot::ended(record, evaluation, ctx.now).is_some();
+    let expired = !issued.alive(ctx.now) || evaluation.expired_at(record, ctx.now).is_some();
     expired && !doubted
 }
 

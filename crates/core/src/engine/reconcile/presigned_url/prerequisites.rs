@@ -12,12 +12,11 @@ use jiff::Timestamp;
 use crate::api::{Problem, Reason, is_ready};
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::evaluation::SigningInputs;
-use crate::engine::evaluate::priority::priority;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{CredentialSource, CredentialsError, Session, Step};
 use crate::engine::reconcile::action::{Action, InFlight, SlowStep};
-use crate::engine::reconcile::context::Ctx;
+use crate::engine::reconcile::context::{Ctx, priority};
 use crate::engine::reconcile::presigned_url::{listing, verification};
 use crate::engine::scheduler::queue::Priority;
 use crate::engine::store::{

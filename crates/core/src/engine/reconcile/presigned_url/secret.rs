@@ -15,7 +15,6 @@ use crate::engine::cache::state::{Inspected, Unrecorded};
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling;
-use crate::engine::evaluate::signing::signing_job;
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
@@ -86,7 +85,7 @@ fn next_step(
         return Err(Action::Idle);
     };
     let revision = next_revision(record, issued);
-    let job = signing_job(inputs, &held, &record.seen, found.as_deref(), revision, now);
+    let job = inputs.job(&held, &record.seen, found.as_deref(), revision, now);
     let signed = &record.state.secret.signed;
     if job.is_long() && !signed.as_ref().is_some_and(|s| job.is_served_by(s)) {
         return Err(Action::start(Step::Sign(Box::new(job)), InFlight::Sign));

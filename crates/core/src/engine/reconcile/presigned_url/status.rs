@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use crate::api::{PresignedUrlStatus, SignedHashes, denied_since};
 use crate::engine::cache::index::{Index, Record, store_name, take_newer};
 use crate::engine::evaluate::evaluation::Evaluation;
-use crate::engine::evaluate::one_shot;
 use crate::engine::evaluate::reissue::needs_rollout;
 use crate::engine::protocol::{
     ApiError, EventRecord, ObjectKey, ObjectVersion, Observation, Settings, Step,
@@ -142,7 +141,7 @@ fn desired(
     let policies = policies.iter().take(MAX_POLICY_REFS).cloned().collect();
     let retained = match issued {
         Some(_) => None,
-        None => one_shot::retained(record, evaluation, now),
+        None => evaluation.retained_life(record, now),
     };
     let retained = retained.as_ref();
     let asked = seen
@@ -159,10 +158,10 @@ fn desired(
         secret_ref: issued.map(|issued| issued.secret.clone()),
         issued_at: issued
             .map(|issued| issued.issued_at)
-            .or(retained.map(|fixed_life| fixed_life.fixed.issued_at)),
+            .or(retained.map(|fixed_life| fixed_life.times.issued_at)),
         expires_at: issued
             .map(|issued| issued.expires_at)
-            .or(retained.map(|fixed_life| fixed_life.fixed.expires_at)),
+            .or(retained.map(|fixed_life| fixed_life.times.expires_at)),
         renew_at: renews.flatten(),
         limited_by: issued
             .and_then(|issued| issued.limited_by)

@@ -117,7 +117,7 @@ pub(super) fn renewed(record: &Record) -> Option<ConditionDraft> {
 /// What Renewed says if a one-shot resource was asked for a renewal.
 pub(super) fn renewal_refused(record: &Record) -> Option<ConditionDraft> {
     let asked = record.seen.renew_request.as_ref()?;
-    let served = FixedLife::last(record)?.served;
+    let served = FixedLife::last(record)?.served_request;
     (served.as_ref() != Some(asked)).then(|| {
         let sentence = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
              create another PresignedURL where one is needed";

@@ -15,7 +15,7 @@ use crate::api::{
     set_condition,
 };
 use crate::engine::cache::index::take_newer;
-use crate::engine::evaluate::reissue::counts;
+use crate::engine::evaluate::reissue::counts_as_current;
 use crate::engine::protocol::{ApiError, ObjectKey, ObjectVersion, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
@@ -191,7 +191,7 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
         .of_store(&store.seen.name)
         .filter_map(|uid| ctx.cache.resources.get(uid));
     for record in records {
-        let Some(current) = counts(ctx.cache, record, now) else {
+        let Some(current) = counts_as_current(ctx.cache, record, now) else {
             continue;
         };
         urls.total += 1;
