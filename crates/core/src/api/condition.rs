@@ -179,8 +179,10 @@ reasons! {
     InForce => "Nothing.",
     /// The policy cannot be read and allows nothing.
     PolicyInvalid => "Fix the field that the message names.",
-    /// The store can sign.
+    /// The store accepted what the credentials sign.
     CredentialsReady => "Nothing.",
+    /// Credentials are at hand, and no PresignedURL uses the store yet, so they were not tried.
+    NotProbed => "Nothing: they are tried when a PresignedURL uses the store.",
     /// Fewer objects were found under the prefix than are asked for.
     NoObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
     /// More objects were found under the prefix than are allowed.
@@ -216,6 +218,8 @@ reasons! {
     ClockSkewed => "Set the clock of the operator's node or of the store.",
     /// The clocks agree.
     ClockAgrees => "Nothing.",
+    /// The store's clock was not read yet, or could not be.
+    ClockNotRead => "Let the operator reach the store; it is read when a PresignedURL uses the store.",
     /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any
     /// object.
     UnsignedHeadersAccepted => "Set scope: Request on the store's role, or unsignedHeaders: Accept once you have read what it means.",

@@ -14,6 +14,7 @@ mod common;
 mod absence_budget;
 mod clocks;
 mod denial;
+mod first_probe;
 mod gitops;
 mod issue;
 mod no_secret_access;

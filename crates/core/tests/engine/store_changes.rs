@@ -2,7 +2,7 @@
 //! settings stay.
 
 use presigned_core::api::ClusterObjectStoreStatus;
-use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::engine::TransportError;
 
 use crate::common::specs;
@@ -149,7 +149,7 @@ fn a_failed_fetch_that_works_after_a_start_is_no_rejection_by_the_store() {
     ready.message = "the Secret \"s3\" has no key accessKeyID".to_owned();
     scene.restart();
     scene.run(60);
-    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert_eq!(scene.store_says("Ready"), says(True, "NotProbed"));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_rejection_before_a_restart_says_nothing_of_another_endpoint() {
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.restart();
     scene.run(60);
-    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert_eq!(scene.store_says("Ready"), says(True, "NotProbed"));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_store_that_never_answered_is_not_held_back() {
     scene.apply("dl", |_| {});
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    assert_eq!(scene.store_says("Ready"), says(Unknown, "StoreUnavailable"));
     let key = scene.rotate();
     scene.run(310);
     assert_eq!(signer(&scene, "dl"), key);

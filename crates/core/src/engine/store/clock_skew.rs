@@ -104,10 +104,9 @@ impl ClockSkew {
         })
     }
 
-    /// What the condition says: whether the clocks are apart, and the sentence; `None` if nothing was
-    /// measured.
+    /// What the condition says: whether the clocks are apart, and the sentence; `None` if the store's clock was
+    /// not read, and the API server's does not differ.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
-        self.store.or(self.api)?;
         let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
         if let Some(too_far_apart) = self.too_far_apart() {
             return Some((true, too_far_apart.reason, too_far_apart.message));
@@ -126,6 +125,7 @@ impl ClockSkew {
             );
             return Some((true, Reason::ClockSkewed, message));
         }
+        self.store?;
         let message = "the clocks of the store and of the operator agree within 15s".to_owned();
         Some((false, Reason::ClockAgrees, message))
     }
@@ -199,6 +199,8 @@ mod tests {
     fn the_stores_word_counts_before_the_api_servers() {
         let mut clocks = ClockSkew::default();
         assert_eq!(clocks.condition(), None);
+        clocks.read_api(SignedDuration::from_secs(3));
+        assert_eq!(clocks.condition(), None, "the store's clock was not read");
         clocks.read_api(SignedDuration::from_secs(-90));
         assert_eq!(clocks.offset().as_secs(), -90);
         let (_, _, message) = clocks.condition().unwrap();

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 
 use super::config::StoreConfig;
+use super::probe_verdict::ProbeVerdict;
 use super::version::Candidate;
 use super::{MIN_REMAINING, RECHECK, REFRESH_PAUSE, Store};
 use crate::api::Reason;
@@ -129,6 +130,11 @@ impl HeldCredentials {
             session_length,
             skew: SignedDuration::ZERO,
         }
+    }
+
+    /// Whether they are those of a session, of which the source may give another one.
+    pub(super) const fn is_session(&self) -> bool {
+        self.credentials.expires_at.is_some()
     }
 
     /// Whether something can still be signed with them.
@@ -309,8 +315,12 @@ impl Store {
             }
             None => {}
         }
+        let rejected = matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)));
+        let known = self.active.credentials.as_ref();
+        let another_session = known
+            .is_some_and(|known| known.credentials.access_key_id != held.credentials.access_key_id);
         self.active.credentials = Some(held);
-        if !same || self.active.probe.at.is_none() {
+        if !same || self.active.probe.at.is_none() || (rejected && another_session) {
             self.active.probe.at = Some(now);
         }
         !same

@@ -2,7 +2,7 @@
 //!
 //! What holds here:
 //! - nothing is signed while a candidate may be about to replace what would sign it, nor by a clock that is
-//!   known to be wrong;
+//!   known to be wrong, nor with what the store rejected;
 //! - fresh credentials are fetched first if that gains a quarter of the life, or if those at hand would only
 //!   give a living URL the same end again; once a minute at most;
 //! - while none can be fetched, a living URL is not signed again for the same end: that would hide the
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::probe_verdict::ProbeVerdict;
 use super::sts_sessions::SessionLease;
 use super::{HeldCredentials, MIN_REMAINING, Store, ended, shifted};
 use crate::api::SessionScope;
@@ -90,6 +91,10 @@ impl Store {
         }
         if self.needs_measurement(now) {
             return Lease::Wait;
+        }
+        if let Some(ProbeVerdict::Rejected(reason, message)) = &self.active.probe.verdict {
+            let (reason, message) = (*reason, message.clone());
+            return Lease::Failed(CredentialsError { reason, message }, None);
         }
         let narrowed = session.and_then(|session| {
             let form = self.active.config.as_ref().ok()?;

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{ConditionStatus, ConditionType, SessionScope};
+use crate::api::{ConditionStatus, ConditionType, SessionScope, condition};
 use crate::engine::protocol::StoreSeen;
 use crate::engine::protocol::{CredentialSource, Uid};
 use crate::time::later;
@@ -90,17 +90,19 @@ pub(super) enum SpecUpdate {
 impl Store {
     pub(super) fn new(seen: StoreSeen) -> Self {
         let config = compile(&seen);
-        let measured = seen.status.conditions.iter().any(|condition| {
-            condition.type_ == ConditionType::ClockSkewed.as_str()
-                && condition.status != ConditionStatus::Unknown
-        });
+        let accepted = probe_verdict::was_accepted(&seen.status, seen.generation);
+        let clock = condition(&seen.status.conditions, ConditionType::ClockSkewed);
+        let answered =
+            accepted || clock.is_some_and(|clock| clock.status == ConditionStatus::False);
         let rejected = probe_verdict::recover_rejection(&seen.status, seen.generation);
         let rejected = rejected.filter(|_| config.is_ok());
         let unsigned = UnsignedHeaderCheck::of(config.as_ref().ok(), &seen.status, seen.generation);
+        let mut active = Version::new(config, unsigned, ClockSkew::default());
+        active.proven = accepted;
         Self {
-            active: Version::new(config, unsigned, ClockSkew::default()),
+            active,
             candidate: None,
-            probing: Probing::new(measured, rejected),
+            probing: Probing::new(answered, rejected),
             seen,
             fetching: None,
             stale: false,
@@ -125,7 +127,7 @@ impl Store {
             *self = Self::new(seen);
             self.fetching = fetching;
             self.waiting = waiting;
-            self.active.skew = skew;
+            self.active.skew = skew.of_another_endpoint();
             return SpecUpdate::Changed;
         }
         let config = compile(&seen);
@@ -151,6 +153,9 @@ impl Store {
                 });
                 self.candidate = None;
                 self.active.config = new;
+                self.active.probe.verdict = None;
+                self.active.proven = false;
+                self.active.skew = self.active.skew.of_another_endpoint();
                 return SpecUpdate::Changed;
             }
         };

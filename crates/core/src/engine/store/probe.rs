@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::credentials::ended;
 use super::inconclusive_buckets::InconclusiveBuckets;
-use super::probe_verdict::{self, ProbeVerdict};
+use super::probe_verdict::{self, Location, ProbeVerdict};
 use super::unsigned_headers::UnsignedHeaderCheck;
 use super::version::Version;
-use super::{RECHECK, Store};
+use super::{HeldCredentials, RECHECK, Store};
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
 use crate::engine::protocol::{S3Request, S3Result};
@@ -219,7 +219,12 @@ impl Store {
                 Some((requests, ca_bundle))
             }
             Err((reason, why)) => {
-                self.record(slot, ProbeVerdict::Rejected(reason, why), now);
+                // One bucket whose name does not fit takes nothing from the others.
+                let verdict = match slot {
+                    Slot::Active => ProbeVerdict::Undecided(reason, why),
+                    Slot::Candidate => ProbeVerdict::Rejected(reason, why),
+                };
+                self.record(slot, verdict, now);
                 if slot == Slot::Active && self.active.unsigned == UnsignedHeaderCheck::Untested {
                     self.active.unsigned = UnsignedHeaderCheck::Unclear;
                 }
@@ -269,7 +274,12 @@ impl Store {
             self.probing.answered |= !moved;
         }
         let counted = self.probing.inconclusive.counts(plain);
-        let mut verdict = probe_verdict::verdict(&counted, &config, moved, offset);
+        let location = match (moved, self.active.proven) {
+            (true, _) => Location::Moved,
+            (false, true) => Location::Proven,
+            (false, false) => Location::New,
+        };
+        let mut verdict = probe_verdict::verdict(&counted, &config, location, offset);
         if verdict == ProbeVerdict::SignedByWrongClock {
             // The second measure of another clock counts, and the third probe is signed by it.
             self.probing.redated += 1;
@@ -286,10 +296,12 @@ impl Store {
             version.unsigned = version.unsigned.after(plain, with_header);
         }
         let never_answered = matches!(verdict, ProbeVerdict::Inconclusive(..)) && !answered;
+        let permits = matches!(
+            verdict,
+            ProbeVerdict::Accepted | ProbeVerdict::Undecided(..)
+        );
         if slot == Slot::Candidate
-            && (verdict == ProbeVerdict::Accepted
-                || never_answered
-                || self.active_is_no_better(&verdict, now))
+            && (permits || never_answered || self.active_is_no_better(&verdict, now))
         {
             return self.adopt(Some(verdict), now);
         }
@@ -324,15 +336,35 @@ impl Store {
         let watch = self.watch();
         self.probing.clock_read |= slot == Slot::Active;
         let uid = self.seen.uid.clone();
-        let Some(Version { probe, .. }) = self.version_mut(slot) else {
+        if slot == Slot::Active
+            && matches!(
+                verdict,
+                ProbeVerdict::Rejected(Reason::CredentialsInvalid, _)
+            )
+            && self
+                .active
+                .credentials
+                .as_ref()
+                .is_some_and(HeldCredentials::is_session)
+            && !self.active.fetch.recently(now)
+        {
+            // Another session of the same source may work.
+            self.active.fetch.want();
+        }
+        let Some(Version { probe, proven, .. }) = self.version_mut(slot) else {
             return;
         };
-        let pause = if verdict == ProbeVerdict::Accepted {
-            probe.failures = 0;
-            watch
-        } else {
-            probe.failures = probe.failures.saturating_add(1);
-            backoff(probe.failures, &uid)
+        let pause = match verdict {
+            ProbeVerdict::Accepted => {
+                *proven = true;
+                probe.failures = 0;
+                watch
+            }
+            ProbeVerdict::Undecided(..) => RECHECK,
+            _ => {
+                probe.failures = probe.failures.saturating_add(1);
+                backoff(probe.failures, &uid)
+            }
         };
         probe.verdict = Some(verdict);
         probe.at = Some(later(now, pause));

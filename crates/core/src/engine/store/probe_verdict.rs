@@ -5,6 +5,8 @@
 //! - the key is made from a hash, in a bucket that a dependent may use, so no object of anybody is read;
 //! - a version is rejected only if the answer names the signature, the key, the session or the region, or is
 //!   not S3's; missing rights reject nothing;
+//! - the first probe of a location binds as the probe of a change does;
+//! - a version is accepted only if the answer shows that the store checked the signature;
 //! - the meaning of the answer and the sentence are those of `s3/`, and a sentence decides nothing.
 
 use std::time::Duration;
@@ -15,7 +17,10 @@ use super::HeldCredentials;
 use super::clock_skew::shifted;
 use super::config::StoreConfig;
 use super::unsigned_headers;
-use crate::api::{ClusterObjectStoreStatus, ConditionType, GetOptions, Reason};
+use crate::api::{
+    ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, GetOptions, Reason,
+    condition,
+};
 use crate::engine::protocol::{S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, Subject, describe, diagnose};
 use crate::issue::data_hash;
@@ -31,14 +36,27 @@ const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
 /// What a probe says of the version that signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum ProbeVerdict {
-    /// The store took the signature.
+    /// The store accepts the signature.
     Accepted,
-    /// It can't work.
+    /// The store answers by an error that neither accepts nor rejects the signature.
+    Undecided(Reason, String),
+    /// The version cannot work: nothing is signed with it.
     Rejected(Reason, String),
-    /// No answer, or one that says nothing of the version.
+    /// No answer came, or one that every version would get now.
     Inconclusive(Reason, String),
     /// The clock that dated the signature was wrong: the probe is made again by the right one.
     SignedByWrongClock,
+}
+
+/// What was known of the location (endpoint, region, addressing style) before the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    /// Nothing: the store is new.
+    New,
+    /// It replaces another one that is in use.
+    Moved,
+    /// The store accepted a signature there before.
+    Proven,
 }
 
 /// The requests of a probe: a plain one, and the same with a header that is not signed.
@@ -94,19 +112,16 @@ pub(super) fn requests(
     Ok(vec![plain, with_header])
 }
 
-/// Says what the answer to the plain request means. `moved` if another endpoint, region or style is tried;
-/// `offset` is what was added to the operator's time for the signature.
+/// Says what the answer to the plain request means. `offset` is what was added to the operator's time for the
+/// signature.
 pub(super) fn verdict(
     result: &S3Result,
     config: &StoreConfig,
-    moved: bool,
+    location: Location,
     offset: SignedDuration,
 ) -> ProbeVerdict {
     let diagnosis = diagnose(result);
-    let (code, skew) = match result {
-        Ok(answer) => (answer.code, answer.skew),
-        Err(_) => (None, None),
-    };
+    let skew = result.as_ref().ok().and_then(|answer| answer.skew);
     let wrong_clock = skew.is_some_and(|skew| (skew - offset).abs() > MAX_DATE_ERROR);
     let sentence = || {
         let host = config.host();
@@ -135,32 +150,66 @@ pub(super) fn verdict(
             let (reason, why) = sentence();
             ProbeVerdict::Inconclusive(reason, why)
         }
-        Diagnosis::WrongRegion { .. } if moved => {
+        // Each of AWS's endpoints is of one region, and only the bucket can be in another one.
+        Diagnosis::WrongRegion { .. }
+            if location == Location::Moved || (location == Location::New && !config.is_aws()) =>
+        {
             let (reason, why) = sentence();
             ProbeVerdict::Rejected(reason, why)
         }
         // A server that answers without S3's errors, or that has an object of every key, is not an S3 server.
-        _ if moved && code.is_none() => {
-            ProbeVerdict::Rejected(Reason::UnexpectedAnswer, sentence().1)
+        // If one answered there before, something stands in front of it now.
+        Diagnosis::Readable { .. } | Diagnosis::NotS3 { .. } | Diagnosis::Redirected { .. } => {
+            match location {
+                Location::Proven => {
+                    ProbeVerdict::Inconclusive(Reason::UnexpectedAnswer, sentence().1)
+                }
+                Location::New | Location::Moved => {
+                    ProbeVerdict::Rejected(Reason::UnexpectedAnswer, sentence().1)
+                }
+            }
         }
-        // Rights, objects, buckets: the store accepts the signature.
-        _ => ProbeVerdict::Accepted,
+        // A store looks for rights, objects and versions once it has accepted the signature.
+        Diagnosis::AccessDenied { .. }
+        | Diagnosis::NoSuchKey { .. }
+        | Diagnosis::NoSuchVersion { .. }
+        | Diagnosis::Archived { .. } => ProbeVerdict::Accepted,
+        // It may look for the bucket and its region, or find another fault, before it checks the signature.
+        _ => {
+            let (reason, why) = sentence();
+            ProbeVerdict::Undecided(reason, why)
+        }
     }
 }
 
-/// The rejection of credentials that the status tells of this generation. Its sentence is kept as it stands
-/// and decides nothing.
+/// The rejection that the status reports of this generation. Its sentence is kept as it stands and decides
+/// nothing.
 pub(super) fn recover_rejection(
     status: &ClusterObjectStoreStatus,
     generation: i64,
 ) -> Option<ProbeVerdict> {
-    let ready = status.conditions.iter().find(|condition| {
-        condition.type_ == ConditionType::Ready.as_str()
-            && condition.observed_generation == Some(generation)
-            && condition.reason == Reason::CredentialsInvalid.as_str()
-    })?;
-    (status.credentials_rejected == Some(true))
-        .then(|| ProbeVerdict::Rejected(Reason::CredentialsInvalid, ready.message.clone()))
+    let ready = recorded_ready(status, generation)?;
+    if ready.status != ConditionStatus::False {
+        return None;
+    }
+    // Only a probe gives the first two; credentials that were fetched can be invalid by themselves.
+    let mut reasons = [Reason::WrongRegion, Reason::UnexpectedAnswer]
+        .into_iter()
+        .chain((status.credentials_rejected == Some(true)).then_some(Reason::CredentialsInvalid));
+    let reason = reasons.find(|reason| reason.as_str() == ready.reason)?;
+    Some(ProbeVerdict::Rejected(reason, ready.message.clone()))
+}
+
+/// Whether the status reports that the store accepted a signature by this generation of the spec.
+pub(super) fn was_accepted(status: &ClusterObjectStoreStatus, generation: i64) -> bool {
+    recorded_ready(status, generation).is_some_and(|ready| {
+        ready.status == ConditionStatus::True && ready.reason == Reason::CredentialsReady.as_str()
+    })
+}
+
+fn recorded_ready(status: &ClusterObjectStoreStatus, generation: i64) -> Option<&Condition> {
+    let ready = condition(&status.conditions, ConditionType::Ready);
+    ready.filter(|ready| ready.observed_generation == Some(generation))
 }
 
 #[cfg(test)]

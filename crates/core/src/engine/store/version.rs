@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Store;
 use super::clock_skew::ClockSkew;
 use super::config::StoreConfig;
 use super::credentials::{Fetch, HeldCredentials};
 use super::probe::ProbeOutcome;
 use super::probe_verdict::ProbeVerdict;
 use super::unsigned_headers::UnsignedHeaderCheck;
+use super::{RECHECK, Store};
 use crate::api::Reason;
 use crate::issue::backoff;
 use crate::time::{between, later};
@@ -41,6 +41,8 @@ pub(super) struct Version {
     pub(super) unsigned: UnsignedHeaderCheck,
     /// What the clock of its endpoint showed.
     pub(super) skew: ClockSkew,
+    /// Whether the store ever accepted a signature at its endpoint, in its region and by its style.
+    pub(super) proven: bool,
 }
 
 /// When a version is probed, and what the last probe said.
@@ -74,6 +76,7 @@ impl Version {
             probe: ProbeState::default(),
             unsigned,
             skew,
+            proven: false,
         }
     }
 
@@ -202,6 +205,7 @@ impl Candidate {
                     probe,
                     unsigned,
                     skew,
+                    proven,
                 },
             own_source,
             since: _,
@@ -217,6 +221,7 @@ impl Candidate {
             probe,
             unsigned: if moved { unsigned } else { active.unsigned },
             skew: if moved { skew } else { active.skew },
+            proven: if moved { proven } else { active.proven },
         }
     }
 
@@ -227,7 +232,11 @@ impl Candidate {
             self.own_fetch().and_then(|fetch| fetch.failure.as_ref()),
         ) {
             (
-                Some(ProbeVerdict::Rejected(reason, why) | ProbeVerdict::Inconclusive(reason, why)),
+                Some(
+                    ProbeVerdict::Rejected(reason, why)
+                    | ProbeVerdict::Inconclusive(reason, why)
+                    | ProbeVerdict::Undecided(reason, why),
+                ),
                 _,
             ) => Some((*reason, why.clone())),
             (_, Some(failure)) => Some((failure.reason, failure.message.clone())),
@@ -318,8 +327,10 @@ impl Store {
         self.active.probe.failures = 0;
         self.probing.answered |= verdict == Some(ProbeVerdict::Accepted);
         self.probing.clock_read |= verdict.is_some();
+        self.active.proven |= verdict == Some(ProbeVerdict::Accepted);
         let pause = match verdict {
             Some(ProbeVerdict::Accepted) => self.watch(),
+            Some(ProbeVerdict::Undecided(..)) => RECHECK,
             Some(_) => backoff(1, &self.seen.uid),
             None => Duration::ZERO,
         };

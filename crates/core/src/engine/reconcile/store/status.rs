@@ -3,7 +3,8 @@
 //! What holds here:
 //! - It is a function of what is known. What was not probed since the start leaves what the status says as it
 //!   stands.
-//! - A store is Ready unless something is known that keeps what it signs from working.
+//! - A store is Ready unless something is known that keeps what it signs from working. If a probe found
+//!   nothing out, `Ready` is Unknown.
 //! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{
-    ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, Reason, UrlCounts,
+    ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, UrlCounts, condition,
     set_condition,
 };
 use crate::engine::cache::index::take_newer;
@@ -116,7 +117,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
             now,
         );
     };
-    put(ConditionType::Ready, ready.into(), reason, message);
+    put(ConditionType::Ready, ready, reason, message);
     let counted = store.credentials().is_some();
     let (urls, budget) = if counted {
         count(ctx, store)
@@ -155,8 +156,20 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
             message.to_owned(),
         );
     }
-    if let Some((apart, reason, message)) = store.clock_skew().condition() {
-        put(ConditionType::ClockSkewed, apart.into(), reason, message);
+    match store.clock_skew().condition() {
+        Some((apart, reason, message)) => {
+            put(ConditionType::ClockSkewed, apart.into(), reason, message);
+        }
+        // What was read before the start stands.
+        None if agreed(store) => {}
+        None => put(
+            ConditionType::ClockSkewed,
+            ConditionStatus::Unknown,
+            Reason::ClockNotRead,
+            "the store's clock was not read: a probe reads it once a PresignedURL uses the store and the store can be \
+             reached"
+                .to_owned(),
+        ),
     }
     let end = store
         .credentials()
@@ -213,10 +226,20 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     (urls, budget)
 }
 
-/// What Ready says; `None` where nothing was fetched yet and what the status says stands.
-fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
+/// Whether the status says of this generation that the clocks agree.
+fn agreed(store: &Store) -> bool {
+    let recorded = condition(&store.seen.status.conditions, ConditionType::ClockSkewed);
+    recorded.is_some_and(|recorded| {
+        recorded.status == ConditionStatus::False
+            && recorded.observed_generation == Some(store.seen.generation)
+    })
+}
+
+/// What `Ready` says; `None` if nothing was fetched yet and what the status says stands.
+fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, String)> {
+    use ConditionStatus::{False, True, Unknown};
     if let Err(why) = store.config() {
-        return Some((false, Reason::StoreInvalid, why.to_owned()));
+        return Some((False, Reason::StoreInvalid, why.to_owned()));
     }
     if let Some((of_change, reason, why)) = store.problem() {
         let and = match (of_change, store.has_living_credentials(now)) {
@@ -224,33 +247,44 @@ fn ready(store: &Store, now: Timestamp) -> Option<(bool, Reason, String)> {
             (false, true) => "; the credentials that were fetched before are still used",
             (_, false) => "",
         };
-        return Some((false, reason, format!("{why}{and}")));
+        return Some((False, reason, format!("{why}{and}")));
     }
     store.credentials()?;
-    let old = store.seen.status.conditions.iter().find(|condition| {
-        condition.type_ == ConditionType::Ready.as_str()
-            && condition.observed_generation == Some(store.seen.generation)
-    });
-    let message = match store.verdict() {
-        Some(ProbeVerdict::Accepted) => "the store took a signature of the credentials".to_owned(),
-        Some(ProbeVerdict::Rejected(reason, why)) => return Some((false, *reason, why.clone())),
-        Some(ProbeVerdict::Inconclusive(_, why)) => format!(
-            "credentials are at hand, and could not be tried: {why}; a signature needs no answer, so URLs are issued"
-        ),
-        // Not tried since the start.
-        Some(ProbeVerdict::SignedByWrongClock) | None => {
-            let recorded =
-                |condition: &&Condition| condition.reason == Reason::CredentialsReady.as_str();
-            old.filter(recorded).map_or_else(
-                || {
-                    "credentials are at hand; they are tried when a PresignedURL uses them"
-                        .to_owned()
-                },
-                |condition| condition.message.clone(),
-            )
+    match store.verdict() {
+        Some(ProbeVerdict::Accepted) => Some((
+            True,
+            Reason::CredentialsReady,
+            "the store accepts what the credentials sign".to_owned(),
+        )),
+        Some(ProbeVerdict::Rejected(reason, why)) => Some((False, *reason, why.clone())),
+        Some(ProbeVerdict::Inconclusive(reason, why) | ProbeVerdict::Undecided(reason, why)) => {
+            let message = format!(
+                "{why}; credentials are at hand and could not be tried, and a signature needs no answer, so URLs are \
+                 issued"
+            );
+            Some((Unknown, *reason, message))
         }
-    };
-    Some((true, Reason::CredentialsReady, message))
+        Some(ProbeVerdict::SignedByWrongClock) | None => Some(recorded(store).unwrap_or((
+            True,
+            Reason::NotProbed,
+            "credentials are at hand; they are tried when a PresignedURL uses them".to_owned(),
+        ))),
+    }
+}
+
+/// What an earlier probe left in the status of this generation.
+fn recorded(store: &Store) -> Option<(ConditionStatus, Reason, String)> {
+    let ready = condition(&store.seen.status.conditions, ConditionType::Ready)?;
+    let reason = Reason::ALL
+        .iter()
+        .find(|reason| reason.as_str() == ready.reason)?;
+    let probed = ready.observed_generation == Some(store.seen.generation)
+        && match ready.status {
+            ConditionStatus::True => *reason == Reason::CredentialsReady,
+            ConditionStatus::Unknown => true,
+            ConditionStatus::False => false,
+        };
+    probed.then(|| (ready.status, *reason, ready.message.clone()))
 }
 
 /// To the nearest minute, below ten minutes to the nearest ten seconds: what it is reckoned from is good to
