@@ -138,10 +138,8 @@ can yes team-a get customresourcedefinitions.apiextensions.k8s.io/presignedurls.
 can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
 can no team-a list customresourcedefinitions.apiextensions.k8s.io
 for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
-# Tokens of its own account, for stores' webIdentity.audience, and of no other.
-can yes $namespace create serviceaccounts/psu-presigned-url-operator:token
-can no $namespace create serviceaccounts/default:token
-can no $namespace create serviceaccounts:token
+# Tokens are for stores' webIdentity.audience, and these values name none.
+can no $namespace create serviceaccounts/psu-presigned-url-operator:token
 
 echo "== users"
 kubectl create rolebinding viewer --clusterrole view --user viewer -n team-a >/dev/null
@@ -164,22 +162,30 @@ spec: {bucket: data, key: report.csv}
 Y
 kubectl create -f "$tmp/psu.yaml" >/dev/null
 uid=$(kubectl get presignedurls.presigned.dev report -n team-b -o 'jsonpath={.metadata.uid}')
-secret() { # name; type=, label=, owner=, uid=, controller= replace what is right
-  local name=$1 type=Opaque label=presigned-url-operator owner=report owner_uid=$uid controller=true setting
+secret() { # name; namespace=, type=, label=, version=, owner=, uid=, controller= replace what is right, the others add
+  local name=$1 where=team-b type=Opaque label=presigned-url-operator version=v1alpha1 owner=report owner_uid=$uid controller=true
+  local labels="" annotations="" owners="" finalizers="" setting
   shift
   for setting in "$@"; do
     case $setting in
+    namespace=*) where=${setting#*=} ;;
     type=*) type=${setting#*=} ;;
     label=*) label=${setting#*=} ;;
+    version=*) version=${setting#*=} ;;
     owner=*) owner=${setting#*=} ;;
     uid=*) owner_uid=${setting#*=} ;;
     controller=*) controller=${setting#*=} ;;
+    labels=*) labels=${setting#*=} ;;
+    annotations=*) annotations=${setting#*=} ;;
+    owners=*) owners=${setting#*=} ;;
+    finalizers=*) finalizers=${setting#*=} ;;
     esac
   done
-  echo "{apiVersion: v1, kind: Secret, type: $type, data: {url: eA==, username: eA==, password: eA==}, metadata: {name: $name, namespace: team-b,"
-  echo "labels: {presigned.dev/managed-by: $label}, ownerReferences: ["
+  echo "{apiVersion: v1, kind: Secret, type: $type, data: {url: eA==, username: eA==, password: eA==}, metadata: {name: $name, namespace: $where,"
+  echo "labels: {presigned.dev/managed-by: $label, $labels}, annotations: {presigned.dev/presigned-url: report, $annotations},"
+  echo "finalizers: [$finalizers], ownerReferences: [$owners"
   if [[ -n $owner ]]; then
-    echo "{apiVersion: presigned.dev/v1alpha1, kind: PresignedURL, name: $owner, uid: $owner_uid, controller: $controller, blockOwnerDeletion: false}"
+    echo "{apiVersion: presigned.dev/$version, kind: PresignedURL, name: $owner, uid: $owner_uid, controller: $controller, blockOwnerDeletion: false}"
   fi
   echo "]}}"
 }
@@ -224,11 +230,127 @@ annotations: {kubernetes.io/service-account.name: default}}}
 Y
 refused "adopting a foreign one" "a PresignedURL controls" operator_kubectl replace -f <(secret foreign)
 refused "deleting a foreign one" "a PresignedURL controls" operator_kubectl delete secret foreign -n team-b
+# What would keep a Secret after its PresignedURL is gone.
+refused "creating one whose owner is of a version that is not served" "as its controller" operator_kubectl create -f <(secret new version=v1)
+refused "giving it an owner of a version that is not served" "as its controller" operator_kubectl replace -f <(secret own version=v1)
+living="{apiVersion: v1, kind: Secret, name: foreign, uid: $(kubectl get secret foreign -n team-b -o 'jsonpath={.metadata.uid}')},"
+refused "creating one with a further owner" "a further owner" operator_kubectl create -f <(secret new owners="$living")
+refused "giving it a further owner" "a further owner" operator_kubectl replace -f <(secret own owners="$living")
+refused "creating one with a finalizer" "a finalizer" operator_kubectl create -f <(secret new finalizers=example.com/stay)
+refused "giving it a finalizer" "a finalizer" operator_kubectl replace -f <(secret own finalizers=example.com/stay)
+# What makes other tools act.
+for key in argocd.argoproj.io/secret-type app.kubernetes.io/managed-by x.k8s.io/y presigned.dev/x meta.helm.sh/x; do
+  refused "creating one with the label $key" "a label of a reserved domain" operator_kubectl create -f <(secret new labels="$key: cluster")
+  refused "giving it the label $key" "a label of a reserved domain" operator_kubectl replace -f <(secret own labels="$key: cluster")
+done
+for key in meta.helm.sh/release-name Argocd.ArgoProj.io/x kubernetes.io/x presigned.dev/renew; do
+  refused "giving it the annotation $key" "an annotation of a reserved domain" \
+    operator_kubectl replace -f <(secret own annotations="$key: x")
+done
+passes "labels and annotations of a template" operator_kubectl replace -f <(secret own labels='example.com/a: b, kind: c' annotations='x: z')
+# What others added goes with it, and in no other form.
+kubectl label secret own app.kubernetes.io/part-of=theirs -n team-b >/dev/null
+kubectl annotate secret own meta.helm.sh/release-name=theirs -n team-b >/dev/null
+kubectl patch secret own -n team-b --type merge -p '{"metadata": {"finalizers": ["example.com/stay"]}}' >/dev/null
+theirs=(labels='app.kubernetes.io/part-of: theirs' annotations='meta.helm.sh/release-name: theirs' finalizers=example.com/stay)
+passes "keeping what others added" operator_kubectl replace -f <(secret own "${theirs[@]}")
+refused "changing what others added" "a label of a reserved domain" \
+  operator_kubectl replace -f <(secret own "${theirs[@]}" labels='app.kubernetes.io/part-of: mine')
+kubectl replace -f <(secret own) >/dev/null
+# Its own Secret whose owner another tool dropped.
+kubectl replace -f <(secret own owner=) >/dev/null
+refused "handing a Secret whose owner was dropped to another" "hand a Secret to another" operator_kubectl replace -f <(secret own owner=other)
+passes "putting back an owner that was dropped" operator_kubectl replace -f <(secret own)
+kubectl replace -f <(secret own owner= label=x) >/dev/null
+refused "adopting one without owner and label" "a PresignedURL controls" operator_kubectl replace -f <(secret own)
+kubectl replace -f <(secret own) >/dev/null
+# The stores' credentials.
+refused "creating one beside the stores' credentials" "of its own namespace" operator_kubectl create -f <(secret new namespace=$namespace)
+sed "s/team-b/$namespace/" "$tmp/psu.yaml" | kubectl create -f - >/dev/null
+own_uid=$(kubectl get presignedurls.presigned.dev report -n $namespace -o 'jsonpath={.metadata.uid}')
+kubectl create -f <(secret planted namespace=$namespace uid="$own_uid") >/dev/null
+refused "changing one beside the stores' credentials" "of its own namespace" \
+  operator_kubectl replace -f <(secret planted namespace=$namespace uid="$own_uid")
+refused "deleting one beside the stores' credentials" "of its own namespace" operator_kubectl delete secret planted -n $namespace
+kubectl delete secret/planted presignedurls.presigned.dev/report -n $namespace >/dev/null
 refused "reading one by an empty patch" "cannot patch" operator_kubectl patch secret foreign -n team-b --type merge -p '{}'
 passes "deleting its own" operator_kubectl delete secret own -n team-b
 kubectl create -f <(secret own type=kubernetes.io/basic-auth label=x) >/dev/null
 passes "deleting its own after someone changed its type" operator_kubectl delete secret own -n team-b
 passes "anyone else's writes, untouched" kubectl delete secret foreign -n team-b
+
+echo "== what else it lets the operator do"
+psu() { # name, further fields of the spec
+  echo "{apiVersion: presigned.dev/v1alpha1, kind: PresignedURL, metadata: {name: $1, namespace: team-b}, spec: {bucket: data, key: x, ${2:-}}}"
+}
+kubectl create -f <(psu link 'renew: Never') >/dev/null
+kubectl create -f <(psu passing 'renew: Never, ttlAfterExpiry: 1h') >/dev/null
+for what in report link; do
+  refused "deleting a PresignedURL that asks for no removal ($what)" "renew: Never and ttlAfterExpiry" \
+    operator_kubectl delete presignedurls.presigned.dev "$what" -n team-b
+done
+passes "deleting one that asks for its removal" operator_kubectl delete presignedurls.presigned.dev passing -n team-b
+passes "anyone else's deletions, untouched" kubectl delete presignedurls.presigned.dev link -n team-b
+event() { # apiVersion and kind of what it is about, who reports
+  echo "{apiVersion: events.k8s.io/v1, kind: Event, metadata: {name: told, namespace: team-b}, eventTime: 2026-01-01T00:00:00.000000Z,"
+  echo "type: Normal, reason: Told, action: Tell, note: x, reportingController: $2, reportingInstance: x,"
+  echo "regarding: {${1%,*}, ${1#*,}, name: report, namespace: team-b}}"
+}
+about='apiVersion: presigned.dev/v1alpha1,kind: PresignedURL'
+passes "an Event about a PresignedURL" operator_kubectl create -f <(event "$about" presigned-url-operator)
+refused "an Event about a Pod" "about objects of presigned.dev" \
+  operator_kubectl create -f <(event 'apiVersion: v1,kind: Pod' presigned-url-operator)
+refused "an Event in another's name" "in its own name" operator_kubectl create -f <(event "$about" kubelet)
+
+echo "== tokens, for stores' webIdentity.audience"
+release upgrade --set 'webIdentity.audiences={sts.example.com}'
+can yes $namespace create serviceaccounts/psu-presigned-url-operator:token
+can no $namespace create serviceaccounts/default:token
+can no $namespace create serviceaccounts:token
+can no team-a create serviceaccounts/psu-presigned-url-operator:token
+# It runs in a pod of its own, and there is another of the same account.
+kubectl create -n "$namespace" -f - >/dev/null <<Y
+{apiVersion: v1, kind: Pod, metadata: {name: other}, spec: {serviceAccountName: psu-presigned-url-operator, containers: [{name: x, image: x,
+securityContext: {allowPrivilegeEscalation: false, runAsNonRoot: true, runAsUser: 1, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}}]}}
+Y
+running_pod() {
+  pod=$(kubectl get pods -n "$namespace" -l app.kubernetes.io/name=presigned-url-operator -o 'jsonpath={.items[0].metadata.name}') &&
+    pod_uid=$(kubectl get pod "$pod" -n "$namespace" -o 'jsonpath={.metadata.uid}')
+}
+until_true running_pod
+other_uid=$(kubectl get pod other -n "$namespace" -o 'jsonpath={.metadata.uid}')
+in_pod=(--as-user-extra "authentication.kubernetes.io/pod-name=$pod" --as-user-extra "authentication.kubernetes.io/pod-uid=$pod_uid")
+token() { # flags; the token goes nowhere
+  operator_kubectl create token psu-presigned-url-operator -n "$namespace" "$@" >/dev/null
+}
+bound=(--bound-object-kind Pod --bound-object-name "$pod" --bound-object-uid "$pod_uid")
+for_store=(--audience sts.example.com --duration 10m)
+token_policy_holds() { ! token "${in_pod[@]}" "${bound[@]}" --audience unheard.of; }
+until_true token_policy_holds
+takes_the_audience() { token "${in_pod[@]}" "${bound[@]}" "${for_store[@]}"; }
+until_true takes_the_audience
+passes "a token for a store's audience, bound to its pod" token "${in_pod[@]}" "${bound[@]}" "${for_store[@]}"
+passes "one of an hour" token "${in_pod[@]}" "${bound[@]}" --audience sts.example.com --duration 1h
+refused "one of a second more" "for at most an hour" token "${in_pod[@]}" "${bound[@]}" --audience sts.example.com --duration 3601s
+refused "one of a year" "for at most an hour" token "${in_pod[@]}" "${bound[@]}" --audience sts.example.com --duration 8760h
+refused "one for the API server" "for the audiences" token "${in_pod[@]}" "${bound[@]}" --duration 10m
+refused "one for the API server too" "for the audiences" token "${in_pod[@]}" "${bound[@]}" "${for_store[@]}" \
+  --audience https://kubernetes.default.svc.cluster.local
+refused "one for another audience" "for the audiences" token "${in_pod[@]}" "${bound[@]}" --audience vault
+refused "one that is bound to nothing" "bound to its own pod" token "${in_pod[@]}" "${for_store[@]}"
+refused "one that is bound to its pod's name alone" "bound to its own pod" \
+  token "${in_pod[@]}" "${for_store[@]}" --bound-object-kind Pod --bound-object-name "$pod"
+refused "one that is bound to another pod" "bound to its own pod" \
+  token "${in_pod[@]}" "${for_store[@]}" --bound-object-kind Pod --bound-object-name other --bound-object-uid "$other_uid"
+refused "one by who shows a token without a pod" "bound to its own pod" token "${bound[@]}" "${for_store[@]}"
+kubectl create rolebinding too-much --clusterrole cluster-admin --serviceaccount "$namespace:psu-presigned-url-operator" -n "$namespace" >/dev/null
+may_make_any() { kubectl auth can-i create serviceaccounts/default --subresource=token -n "$namespace" "${as_operator[@]}"; }
+until_true may_make_any
+refused "one of another account, whatever RBAC says" "of its own service account" \
+  operator_kubectl create token default -n "$namespace" "${in_pod[@]}" "${for_store[@]}"
+kubectl delete rolebinding too-much -n "$namespace" >/dev/null
+passes "anyone else's tokens, untouched" kubectl create token default -n "$namespace" --duration 8760h --audience any
+release upgrade --reset-values
 
 echo "== stores and policies: a hook's objects are taken over by the next upgrade"
 helm template psu "$chart" --namespace "$namespace" --values "$tmp/both.yaml" --kube-version "$(
@@ -263,6 +385,19 @@ can no team-b update presignedurls.presigned.dev:status
 can yes team-a create events.events.k8s.io
 can no team-b create events.events.k8s.io
 can yes team-b update clusterobjectstores.presigned.dev:status
+
+echo "== a Secret that the operator may not see"
+# An operator that can't read Secrets can't tell whether a Secret is still its own: the fence does.
+kubectl create -f <(psu short | sed 's/team-b/team-a/') >/dev/null
+uid=$(kubectl get presignedurls.presigned.dev short -n team-a -o 'jsonpath={.metadata.uid}')
+mine() { secret mine namespace=team-a owner=short "$@"; }
+kubectl create -f <(mine) >/dev/null
+passes "renewing its own unseen" operator_kubectl replace -f <(mine)
+kubectl replace -f <(mine owner=) >/dev/null
+unseen_policy_holds() { ! operator_kubectl replace --dry-run=server -f <(mine); }
+until_true unseen_policy_holds
+refused "overwriting one whose owner is gone" "a PresignedURL controls" operator_kubectl replace -f <(mine)
+refused "deleting one whose owner is gone" "a PresignedURL controls" operator_kubectl delete secret mine -n team-a
 
 echo "== uninstall"
 helm uninstall psu --namespace "$namespace" >/dev/null 2>&1

@@ -35,9 +35,14 @@ pub struct RunArgs {
     #[arg(long, env = "POD_SERVICE_ACCOUNT", value_name = "NAME")]
     pod_service_account: Option<String>,
 
-    /// The pod's name, for Events. Left out: the host's name.
+    /// The pod's name, for Events and tokens. Left out: the host's name.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
+
+    /// The pod's uid: tokens for a store's webIdentity.audience are bound to the pod of this name and uid. The
+    /// chart sets both.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pod_uid: Option<String>,
 
     /// Serve these namespaces only, separated by commas. Left out: all.
     #[arg(long, env = "PSU_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
@@ -139,6 +144,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         pod_namespace,
         pod_service_account,
         pod_name,
+        pod_uid,
         namespaces,
         class,
         denial_grace,
@@ -157,6 +163,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         kubeconfig,
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
         own_service_account: pod_service_account.filter(|name| !name.is_empty()),
+        own_pod_uid: pod_uid.filter(|uid| !uid.is_empty()),
         instance: pod_name.unwrap_or_else(host_name),
         health_addr,
         metrics_addr,

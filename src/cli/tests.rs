@@ -26,7 +26,7 @@ fn every_flag_of_run_is_also_an_environment_variable() {
         let name = flag.get_long().unwrap().replace('-', "_").to_uppercase();
         let expected = match name.as_str() {
             // Kubernetes' own names for what the downward API tells a pod.
-            "POD_NAMESPACE" | "POD_NAME" | "POD_SERVICE_ACCOUNT" => name.clone(),
+            "POD_NAMESPACE" | "POD_NAME" | "POD_UID" | "POD_SERVICE_ACCOUNT" => name.clone(),
             _ => format!("PSU_{name}"),
         };
         let env = flag.get_env().unwrap().to_str().unwrap();

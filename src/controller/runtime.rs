@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use presigned_core::engine::{self, Engine, Event};
+use presigned_core::engine::{self, Engine, Event, SecretAccess};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{SharedEngine, StepExecutor};
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
-use crate::kube::{Cluster, Scope, ServerClock, connect, watch_all};
+use crate::kube::{Cluster, Pod, Scope, ServerClock, connect, watch_all};
 use crate::s3::S3Client;
 use crate::telemetry::{Metrics, Readiness, bind, health_router, metrics_router, serve};
 
@@ -32,7 +32,9 @@ pub struct Settings {
     pub own_namespace: String,
     /// The operator's own service account, if it is known.
     pub own_service_account: Option<String>,
-    /// The pod's name, for Events.
+    /// The uid of the operator's own pod, if it is known.
+    pub own_pod_uid: Option<String>,
+    /// The pod's name, for Events and tokens.
     pub instance: String,
     /// The address of `/livez` and `/readyz`.
     pub health_addr: SocketAddr,
@@ -69,6 +71,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         kubeconfig,
         own_namespace,
         own_service_account,
+        own_pod_uid,
         instance,
         health_addr,
         metrics_addr,
@@ -96,12 +99,28 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let clock = Clock::start();
     let server_clock = ServerClock::new(clock.clone());
     let client = connect(kubeconfig.as_deref(), &server_clock).await?;
+    let own_pod = own_pod_uid.map(|uid| Pod {
+        name: instance.clone(),
+        uid,
+    });
+    let cluster = Cluster::new(client.clone(), metrics.clone(), instance);
+    if scope.secrets == SecretAccess::None {
+        let writable = scope.namespaces.iter().flatten().cloned().collect::<Vec<_>>();
+        let writable = if writable.is_empty() {
+            vec![own_namespace.clone()]
+        } else {
+            writable
+        };
+        tokio::select! {
+            () = cluster.until_fenced(&writable, &readiness) => {}
+            () = stop.cancelled() => {}
+        }
+    }
     let (sender, events) = mpsc::channel(EVENTS);
     let watches = watch_all(&client, &scope, &sender, &readiness);
-
-    let cluster = Cluster::new(client, metrics.clone(), instance);
     let credentials = CredentialsFetcher::new(cluster.clone(), own_namespace)
-        .with_service_account(own_service_account);
+        .with_service_account(own_service_account)
+        .with_pod(own_pod);
     let s3 = S3Client::new(clock.clone());
     let executor = StepExecutor::new(cluster, credentials, s3, metrics.clone(), clock.clone());
     Ok(Runtime {

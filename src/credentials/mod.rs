@@ -17,7 +17,7 @@ use presigned_core::engine::{ApiError, CredentialSource, CredentialsError, Sessi
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
-use crate::kube::Cluster;
+use crate::kube::{Cluster, Pod};
 
 /// How long a provider may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,6 +32,8 @@ pub struct CredentialsFetcher {
     namespace: String,
     /// The operator's own service account, if it is known.
     service_account: Option<String>,
+    /// The operator's own pod, if it is known.
+    pod: Option<Pod>,
 }
 
 impl CredentialsFetcher {
@@ -42,6 +44,7 @@ impl CredentialsFetcher {
             cluster,
             namespace,
             service_account: None,
+            pod: None,
         }
     }
 
@@ -53,6 +56,12 @@ impl CredentialsFetcher {
             service_account,
             ..self
         }
+    }
+
+    /// Binds these tokens to this pod, the operator's own.
+    #[must_use]
+    pub fn with_pod(self, pod: Option<Pod>) -> Self {
+        Self { pod, ..self }
     }
 
     /// Fetches credentials that are valid at `now`. `session` is the name and the policy of a role's session;
@@ -140,7 +149,7 @@ impl CredentialsFetcher {
         };
         let token = self
             .cluster
-            .service_account_token(&self.namespace, account, audience)
+            .service_account_token(&self.namespace, account, audience, self.pod.as_ref())
             .await;
         token.map_err(|failure| CredentialsError {
             reason: Reason::CredentialsUnavailable,
@@ -148,7 +157,8 @@ impl CredentialsFetcher {
                 "no token of the operator's service account {account} could be had for the store's audience: {}",
                 match &failure {
                     ApiError::Forbidden =>
-                        "the API server forbids it; give the operator create on serviceaccounts/token, as the chart does",
+                        "the API server forbids it; name the audience in the chart's webIdentity.audiences, or give the \
+                         operator create on serviceaccounts/token and its pod's POD_NAME and POD_UID, as the chart does",
                     ApiError::NotFound =>
                         "it does not exist; let POD_SERVICE_ACCOUNT name the one that the operator runs as",
                     _ => classify(&failure).sentence,

@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod delete;
 mod events;
+mod fence;
 mod http;
 mod secrets;
 mod server_clock;
@@ -20,6 +21,7 @@ pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
 pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;
+pub use tokens::Pod;
 pub use watch::{Scope, watch_all};
 
 use kube::Client;

@@ -1,6 +1,7 @@
 //! Tokens of the operator's own service account, for an audience that is not the API server.
 //!
-//! What holds here: the answer is parsed here and not by the client, which logs a body that it cannot parse.
+//! What holds here: a token is bound to the operator's pod if that is known, so that it ends with the pod; the
+//! chart's admission policy refuses any other. The answer is parsed here and not by the client, which logs a body that it cannot parse.
 
 use std::time::Duration;
 
@@ -18,6 +19,15 @@ use super::http::{JSON, request, segment};
 const LIFE: Duration = Duration::from_mins(10);
 const TOKENS: Target = Target("serviceaccounts/token");
 
+/// The pod that the operator runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
 /// The answer. No Debug: it holds the token.
 #[derive(Deserialize)]
 struct TokenResponse {
@@ -30,7 +40,7 @@ struct Issued {
 }
 
 impl Cluster {
-    /// A token of a service account for one audience.
+    /// A token of a service account for one audience, bound to `pod`.
     ///
     /// # Errors
     /// The failure's class.
@@ -39,11 +49,16 @@ impl Cluster {
         namespace: &str,
         account: &str,
         audience: &str,
+        pod: Option<&Pod>,
     ) -> Result<SecretString, ApiError> {
-        let body = json!({
+        let mut body = json!({
             "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
             "spec": { "audiences": [audience], "expirationSeconds": LIFE.as_secs() },
         });
+        if let Some(Pod { name, uid }) = pod {
+            body["spec"]["boundObjectRef"] =
+                json!({ "kind": "Pod", "apiVersion": "v1", "name": name, "uid": uid });
+        }
         let path = format!(
             "/api/v1/namespaces/{}/serviceaccounts/{}/token",
             segment(namespace)?,

@@ -46,6 +46,12 @@ impl Readiness {
         }
     }
 
+    /// Waits for one thing no longer.
+    pub fn forget(&self, name: &str) {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        states.remove(name);
+    }
+
     /// What is still waited for, one sentence each; empty means ready.
     #[must_use]
     pub fn waits_for(&self) -> Vec<String> {

@@ -11,7 +11,7 @@ use presigned_testkit::aws::{
 use serde_json::{Value, json};
 
 use crate::sessions::believe;
-use crate::support::{Operator, World, condition, http, says, store_condition, store_says};
+use crate::support::{Operator, Setup, World, condition, http, says, store_condition, store_says};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
 const IRSA: &str = "sts.amazonaws.com";
@@ -78,10 +78,14 @@ async fn started(world: &World, environment: &[(&str, &str)], flags: &[&str]) ->
 
 /// A world with objects, whose store has no source of credentials yet.
 async fn world(short: &str, s3: &S3Server) -> World {
+    world_with(short, s3, Setup::default()).await
+}
+
+async fn world_with(short: &str, s3: &S3Server, setup: Setup) -> World {
     for name in ["one", "two", "three"] {
         s3.put_object("data", name, name).unwrap();
     }
-    let world = World::new(short).await;
+    let world = World::with(short, setup).await;
     world.policy(&json!([world.rule(&json!({}))])).await;
     world
 }
@@ -110,7 +114,12 @@ fn keys(s3: &S3Server, id: &str) -> Keys {
 async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged() {
     let s3 = S3Server::s3s_fs().unwrap();
     believe(&s3);
-    let world = world("audience", &s3).await;
+    let setup = Setup {
+        values: &["webIdentity.audiences={minio-of-this-test,somebody-else}"],
+        in_pod: true,
+        ..Setup::default()
+    };
+    let world = world_with("audience", &s3, setup).await;
     let sts = sts(&world, "minio-of-this-test");
     let role = json!({ "audience": "minio-of-this-test", "duration": "12h", "scope": "Namespace" });
     world.store(&s3, &web_identity(&sts, &role)).await;
@@ -151,6 +160,16 @@ async fn a_token_for_the_stores_audience_comes_from_kubernetes_and_is_exchanged(
         "{message}"
     );
     issues(&world, "two", "ASIASTANDIN").await;
+
+    let unnamed = json!({ "audience": "of-no-value", "duration": "12h", "scope": "Namespace" });
+    world.store(&s3, &web_identity(&sts, &unnamed)).await;
+    let store = world
+        .until_store("is refused the token", |store| {
+            store_says(store, "Ready", "False", "CredentialsUnavailable")
+        })
+        .await;
+    let message = &store_condition(&store, "Ready").unwrap().message;
+    assert!(message.contains("webIdentity.audiences"), "{message}");
     world.finish().await;
     operator.kill();
 }

@@ -15,6 +15,7 @@ mod drift;
 mod environment;
 mod examples;
 mod faults;
+mod fence;
 mod form_uploads;
 mod forms;
 mod issuing;

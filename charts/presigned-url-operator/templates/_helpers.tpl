@@ -121,3 +121,61 @@ spec:
   {{- toYaml .spec | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/*
+A ValidatingAdmissionPolicy of the operator's account and its binding, without what the policy says. Takes root, name, group, resource
+and operations; variables and validations follow.
+*/}}
+{{- define "psu.fence" -}}
+{{- $name := printf "%s-%s" (include "psu.fullname" .root) .name -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "psu.labels" .root | nindent 4 }}
+spec:
+  policyName: {{ $name }}
+  validationActions: [Deny]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "psu.labels" .root | nindent 4 }}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+      - apiGroups: [{{ .group | quote }}]
+        apiVersions: ["*"]
+        operations: {{ toJson .operations }}
+        resources: [{{ .resource | quote }}]
+  matchConditions:
+    - name: by-the-operator
+      expression: >-
+        request.userInfo.username == 'system:serviceaccount:{{ .root.Release.Namespace }}:{{ include "psu.serviceAccountName" .root }}'
+{{- end -}}
+
+{{/*
+Domains whose labels and annotations no Secret of the operator gets: those that a secretTemplate can't set (RESERVED in
+crates/core/src/issue/template.rs), and the installation's own. JSON.
+*/}}
+{{- define "psu.reservedDomains" -}}
+{{- concat (list "presigned.dev" "kubernetes.io" "k8s.io" "meta.helm.sh" "argocd.argoproj.io") .Values.operator.secretTemplateDeny | uniq | toJson -}}
+{{- end -}}
+
+{{/* The audiences that the operator may ask for tokens for: the value's, and those of this release's own stores. JSON. */}}
+{{- define "psu.audiences" -}}
+{{- $all := .Values.webIdentity.audiences -}}
+{{- range .Values.stores -}}
+{{- $all = append $all (dig "s3" "credentials" "webIdentity" "audience" "" .spec) -}}
+{{- end -}}
+{{- range $all -}}
+{{- if hasPrefix "https://kubernetes.default.svc" . -}}
+{{- fail (printf "webIdentity.audience %q: a token for the API server's own audience would act in the operator's name" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $all | compact | uniq | toJson -}}
+{{- end -}}

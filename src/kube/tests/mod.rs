@@ -4,6 +4,7 @@
 
 mod calls;
 mod events;
+mod fence;
 mod parsing;
 mod secrets;
 mod server_clock;

@@ -4,10 +4,11 @@ use presigned_core::engine::ApiError;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::super::Pod;
 use super::{Mock, failed};
 
 #[tokio::test]
-async fn a_token_is_asked_for_one_audience_and_for_the_shortest_life() {
+async fn a_token_is_asked_for_one_audience_for_the_shortest_life_and_bound_to_the_pod() {
     let issued =
         json!({ "kind": "TokenRequest", "status": { "token": "header.claims.signature" } });
     let mock = Mock::answering([
@@ -16,7 +17,12 @@ async fn a_token_is_asked_for_one_audience_and_for_the_shortest_life() {
         (201, json!({ "kind": "TokenRequest" })),
     ]);
     let cluster = mock.cluster.clone();
-    let ask = || cluster.service_account_token("presigned", "operator", "sts.example.com");
+    let pod = Pod {
+        name: "operator-0".to_owned(),
+        uid: "uid-0".to_owned(),
+    };
+    let ask =
+        || cluster.service_account_token("presigned", "operator", "sts.example.com", Some(&pod));
     assert_eq!(
         ask().await.unwrap().expose_secret(),
         "header.claims.signature"
@@ -32,6 +38,10 @@ async fn a_token_is_asked_for_one_audience_and_for_the_shortest_life() {
     );
     assert_eq!(
         asked[0].body["spec"],
-        json!({ "audiences": ["sts.example.com"], "expirationSeconds": 600 })
+        json!({
+            "audiences": ["sts.example.com"],
+            "expirationSeconds": 600,
+            "boundObjectRef": { "kind": "Pod", "apiVersion": "v1", "name": "operator-0", "uid": "uid-0" },
+        })
     );
 }

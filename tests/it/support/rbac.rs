@@ -25,12 +25,12 @@ pub(crate) async fn tool(name: &'static str) -> PathBuf {
         .expect("hack/tools.sh provides it")
 }
 
-/// Renders the chart as release `name` and keeps the rights, as YAML documents.
+/// Renders the chart as release `name` with some values, and keeps the rights, as YAML documents.
 pub(crate) async fn render(
     name: &str,
     system: &str,
     served: &[String],
-    secret_access: &str,
+    values: &[String],
     folder: &Path,
 ) -> Result<String> {
     let helm = tool("helm").await;
@@ -41,7 +41,6 @@ pub(crate) async fn render(
         .arg(chart)
         .args(["--namespace", system])
         .args(["--set", &format!("fullnameOverride={name}")])
-        .args(["--set", &format!("operator.secretAccess={secret_access}")])
         .args([
             "--set",
             "crds.enabled=false",
@@ -49,6 +48,9 @@ pub(crate) async fn render(
             "rbac.aggregate=false",
         ])
         .env("KUBECONFIG", "/dev/null");
+    for value in values {
+        command.args(["--set", value]);
+    }
     if !served.is_empty() {
         let list = served.join(",");
         command.args(["--set", &format!("operator.namespaces={{{list}}}")]);

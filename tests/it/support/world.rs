@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -30,6 +31,10 @@ pub(crate) const BUCKET: &str = "data";
 pub(crate) struct Setup {
     /// The chart's `operator.secretAccess`, and the flag.
     pub(crate) secret_access: &'static str,
+    /// Further values of the chart, as `helm --set` takes them.
+    pub(crate) values: &'static [&'static str],
+    /// Whether the operator's token is bound to a pod, as those are that pods mount.
+    pub(crate) in_pod: bool,
     /// A control plane of its own; left out: the shared one.
     pub(crate) plane: Option<&'static ControlPlane>,
 }
@@ -38,6 +43,8 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             secret_access: "watch",
+            values: &[],
+            in_pod: false,
             plane: None,
         }
     }
@@ -55,6 +62,8 @@ pub(crate) struct World {
     pub(crate) folder: PathBuf,
     pub(crate) secrets_seen: SecretWatcher,
     secret_access: &'static str,
+    /// The pod that the operator seems to run in; no kubelet runs it.
+    pod: Option<ObjectReference>,
     operators: Mutex<Vec<Ran>>,
     finished: bool,
 }
@@ -80,7 +89,7 @@ impl World {
         let name = format!("{short}-{}-{turn}", std::process::id());
         let folder = plane.folder().join(&name);
         std::fs::create_dir_all(&folder).expect("make the test's folder");
-        let world = Self {
+        let mut world = Self {
             system: format!("{name}-system"),
             tenant: format!("{name}-team"),
             client: plane.admin().expect("the admin's client"),
@@ -88,6 +97,7 @@ impl World {
             folder,
             secrets_seen: SecretWatcher::default(),
             secret_access: setup.secret_access,
+            pod: None,
             operators: Mutex::default(),
             finished: false,
             name,
@@ -99,17 +109,16 @@ impl World {
                 .await;
         }
         let served = [world.tenant.clone()];
-        let yaml = rbac::render(
-            &world.name,
-            &world.system,
-            &served,
-            setup.secret_access,
-            &world.folder,
-        );
+        let mut values = vec![format!("operator.secretAccess={}", setup.secret_access)];
+        values.extend(setup.values.iter().map(|value| (*value).to_owned()));
+        let yaml = rbac::render(&world.name, &world.system, &served, &values, &world.folder);
         let yaml = yaml.await.expect("render the chart");
         apply_yaml(&world.client, &yaml)
             .await
             .expect("apply the rights");
+        if setup.in_pod {
+            world.pod = Some(world.make_pod().await);
+        }
         world
             .secrets_seen
             .follow(world.client.clone(), &world.tenant);
@@ -133,10 +142,33 @@ impl World {
 
     /// The identity that the chart gives the operator.
     pub(crate) async fn account(&self) -> Kubeconfig {
-        self.plane
-            .service_account(&self.system, &self.name)
-            .await
-            .expect("a token of the operator's account")
+        let account = match &self.pod {
+            None => self.plane.service_account(&self.system, &self.name).await,
+            Some(pod) => {
+                self.plane
+                    .service_account_in_pod(&self.system, &self.name, pod)
+                    .await
+            }
+        };
+        account.expect("a token of the operator's account")
+    }
+
+    /// A pod for the operator's token to be bound to.
+    async fn make_pod(&self) -> ObjectReference {
+        let containers = json!([{ "name": "operator", "image": "operator" }]);
+        let pod = json!({ "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": self.name, "namespace": self.system },
+            "spec": { "serviceAccountName": self.name, "containers": containers } });
+        self.apply(pod).await;
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.system);
+        let pod = pods.get(&self.name).await.expect("the pod");
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            name: pod.metadata.name,
+            uid: pod.metadata.uid,
+            ..ObjectReference::default()
+        }
     }
 
     /// An operator of this world that is ready.
@@ -175,6 +207,9 @@ impl World {
             format!("--namespaces={}", self.tenant),
             format!("--secret-access={}", self.secret_access),
         ];
+        if let Some(uid) = self.pod.as_ref().and_then(|pod| pod.uid.as_ref()) {
+            all.push(format!("--pod-uid={uid}"));
+        }
         if !flags
             .iter()
             .any(|flag| flag.starts_with("--min-renewed-duration"))

@@ -11,7 +11,7 @@ use crate::api::SecretTemplate;
 use crate::request::InvalidSpec;
 
 /// The domains whose keys no template may set.
-const RESERVED: [&str; 5] = [
+pub(super) const RESERVED: [&str; 5] = [
     "presigned.dev",
     "kubernetes.io",
     "k8s.io",

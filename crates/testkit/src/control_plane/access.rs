@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{ObjectReference, ServiceAccount};
 use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig as KubeconfigFile};
 use kube::{Api, Client, Config};
@@ -133,10 +133,36 @@ impl ControlPlane {
     /// The service account's identity, with a token that the API server issued. Namespace and account must be
     /// there.
     pub async fn service_account(&self, namespace: &str, name: &str) -> Result<Kubeconfig> {
+        self.token_for(namespace, name, None).await
+    }
+
+    /// As [`Self::service_account`], with a token that is bound to a pod, as those are that pods mount.
+    pub async fn service_account_in_pod(
+        &self,
+        namespace: &str,
+        name: &str,
+        pod: &ObjectReference,
+    ) -> Result<Kubeconfig> {
+        self.token_for(namespace, name, Some(pod)).await
+    }
+
+    async fn token_for(
+        &self,
+        namespace: &str,
+        name: &str,
+        pod: Option<&ObjectReference>,
+    ) -> Result<Kubeconfig> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin()?, namespace);
+        let bound_object_ref = pod.map(|pod| BoundObjectReference {
+            api_version: pod.api_version.clone(),
+            kind: pod.kind.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+        });
         let request = TokenRequest {
             metadata: ObjectMeta::default(),
             spec: TokenRequestSpec {
+                bound_object_ref,
                 expiration_seconds: Some(TOKEN_SECONDS),
                 ..TokenRequestSpec::default()
             },

@@ -50,6 +50,17 @@ fn reserved_keys_are_refused_in_every_subdomain() {
 }
 
 #[test]
+fn the_charts_fence_reserves_the_same_domains() {
+    let chart = include_str!("../../../../../charts/presigned-url-operator/templates/_helpers.tpl");
+    let named: Vec<String> = crate::issue::template::RESERVED
+        .iter()
+        .map(|domain| format!("\"{domain}\""))
+        .collect();
+    let list = format!("(list {})", named.join(" "));
+    assert!(chart.contains(&list), "{list} is not in the chart");
+}
+
+#[test]
 fn a_key_in_another_case_does_not_slip_by() {
     for key in [
         "Kubernetes.io/x",
