@@ -140,6 +140,7 @@ can no team-a list customresourcedefinitions.apiextensions.k8s.io
 for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
 # Tokens are for stores' webIdentity.audience, and these values name none.
 can no $namespace create serviceaccounts/psu-presigned-url-operator:token
+for what in tokenreviews.authentication.k8s.io subjectaccessreviews.authorization.k8s.io; do can no team-a create $what; done
 
 echo "== users"
 kubectl create rolebinding viewer --clusterrole view --user viewer -n team-a >/dev/null
@@ -385,6 +386,17 @@ can no team-b update presignedurls.presigned.dev:status
 can yes team-a create events.events.k8s.io
 can no team-b create events.events.k8s.io
 can yes team-b update clusterobjectstores.presigned.dev:status
+
+echo "== /metrics for those whom the API server allows it"
+release upgrade --set operator.metricsAuth=token
+may_review() { kubectl auth can-i create tokenreviews.authentication.k8s.io "${as_operator[@]}"; }
+until_true may_review
+can yes team-a create subjectaccessreviews.authorization.k8s.io
+kubectl create clusterrolebinding scraper --clusterrole psu-presigned-url-operator-metrics-reader --user scraper >/dev/null
+may_scrape() { kubectl auth can-i get /metrics --as scraper; }
+until_true may_scrape
+kubectl delete clusterrolebinding scraper >/dev/null
+release upgrade --set 'operator.namespaces={team-a}' --set operator.secretAccess=none --set operator.metricsAuth=none
 
 echo "== a Secret that the operator may not see"
 # An operator that can't read Secrets can't tell whether a Secret is still its own: the fence does.

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 pub use crds::CrdsArgs;
 pub use run::RunArgs;
-pub use values::AccessFlag;
+pub use values::{AccessFlag, AuthFlag};
 
 /// A Kubernetes operator that issues S3 presigned URLs as resources.
 #[derive(Debug, Parser)]

@@ -12,7 +12,7 @@ use clap::Args;
 use presigned_core::engine::{self, DenialGrace};
 
 use super::shutdown;
-use super::values::{AccessFlag, denial_grace, namespace, pause};
+use super::values::{AccessFlag, AuthFlag, denial_grace, namespace, pause};
 use crate::controller::{self, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
@@ -108,6 +108,16 @@ pub struct RunArgs {
     )]
     metrics_addr: SocketAddr,
 
+    /// Who may read /metrics. token: those whose bearer token the API server allows to get the nonResourceURL
+    /// /metrics.
+    #[arg(
+        long,
+        env = "PSU_METRICS_AUTH",
+        value_name = "AUTH",
+        default_value = "none"
+    )]
+    metrics_auth: AuthFlag,
+
     /// How much is logged.
     #[arg(
         long,
@@ -155,6 +165,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         secret_access,
         health_addr,
         metrics_addr,
+        metrics_auth,
         log_level,
         log_format,
     } = args;
@@ -167,6 +178,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         instance: pod_name.unwrap_or_else(host_name),
         health_addr,
         metrics_addr,
+        metrics_auth: metrics_auth == AuthFlag::Token,
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),

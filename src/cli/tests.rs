@@ -45,6 +45,7 @@ fn wrong_values_end_the_start_with_what_to_give() {
         ("--namespaces", "Team", "names of namespaces"),
         ("--log-format", "xml", "json"),
         ("--secret-access", "all", "watch"),
+        ("--metrics-auth", "yes", "token"),
         ("--health-addr", "8081", "--health-addr"),
     ] {
         let arguments = ["presigned-url-operator", "run", &format!("{flag}={value}")];

@@ -24,6 +24,16 @@ impl From<AccessFlag> for SecretAccess {
     }
 }
 
+/// `--metrics-auth`: who may read `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AuthFlag {
+    /// Everybody who reaches the port.
+    #[default]
+    None,
+    /// Those whose bearer token the API server allows it.
+    Token,
+}
+
 /// `--denial-grace`.
 pub(super) fn denial_grace(text: &str) -> Result<DenialGrace, String> {
     match text {

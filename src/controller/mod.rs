@@ -22,7 +22,7 @@ pub use executor::StepExecutor;
 pub use runtime::{Runtime, Settings, build};
 
 use crate::clock::{Clock, StepDetector};
-use crate::telemetry::{Expiry, Metrics};
+use crate::telemetry::{Metrics, Soonest};
 
 /// How often due steps are taken and metrics updated.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,19 +44,18 @@ impl SharedEngine {
         Self(Arc::new(Mutex::new(engine)))
     }
 
-    /// When each URL dies and is replaced, as of now.
+    /// The soonest times of the URLs that will be replaced, as of now.
     #[must_use]
-    pub fn expiries(&self) -> Vec<Expiry> {
+    pub fn soonest(&self) -> Soonest {
         let engine = self.lock();
-        let figures = engine.figures().filter_map(|figures| {
-            Some(Expiry {
-                namespace: figures.namespace.to_owned(),
-                name: figures.name.to_owned(),
-                expires_at: figures.expires_at?,
-                renew_at: figures.renew_at,
-            })
-        });
-        figures.collect()
+        let mut soonest = Soonest::default();
+        for figures in engine.figures() {
+            if let (Some(expiry), Some(renewal)) = (figures.expires_at, figures.renew_at) {
+                soonest.expiry = Some(soonest.expiry.map_or(expiry, |other| other.min(expiry)));
+                soonest.renewal = Some(soonest.renewal.map_or(renewal, |other| other.min(renewal)));
+            }
+        }
+        soonest
     }
 
     fn lock(&self) -> MutexGuard<'_, Engine> {

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use presigned_core::engine::{self, Engine, Event, SecretAccess};
@@ -16,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::{SharedEngine, StepExecutor};
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
-use crate::kube::{Cluster, Pod, Scope, ServerClock, connect, watch_all};
+use crate::kube::{Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watch_all};
 use crate::s3::S3Client;
-use crate::telemetry::{Metrics, Readiness, bind, health_router, metrics_router, serve};
+use crate::telemetry::{Metrics, Readiness, Reviewer, bind, health_router, metrics_router, serve};
 
 /// How many events may wait for the engine before the watches wait too.
 const EVENTS: usize = 1024;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub health_addr: SocketAddr,
     /// The address of `/metrics`.
     pub metrics_addr: SocketAddr,
+    /// Whether `/metrics` is for those alone whom the API server allows it.
+    pub metrics_auth: bool,
     /// What the engine decides by.
     pub engine: engine::Settings,
 }
@@ -59,7 +62,7 @@ pub struct Runtime {
     /// Cancelled when the operator is asked to stop.
     pub(super) stop: CancellationToken,
     /// The servers of health and metrics; they end when `stop` is cancelled.
-    pub(super) servers: JoinSet<std::io::Result<()>>,
+    pub(super) servers: JoinSet<()>,
 }
 
 /// Starts the servers, connects to the API server, and starts the watches.
@@ -75,6 +78,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         instance,
         health_addr,
         metrics_addr,
+        metrics_auth,
         engine,
     } = settings;
     let scope = Scope {
@@ -84,7 +88,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     };
     let engine = SharedEngine::new(Engine::new(engine).map_err(anyhow::Error::msg)?);
     let scraped = engine.clone();
-    let metrics = Metrics::new(move || scraped.expiries());
+    let metrics = Metrics::new(move || scraped.soonest());
     let readiness = Readiness::default();
 
     // Both addresses are taken before anything is served.
@@ -93,8 +97,6 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let mut servers = JoinSet::new();
     let health_routes = health_router(readiness.clone());
     servers.spawn(serve(health, health_routes, stop.clone()));
-    let metrics_routes = metrics_router(metrics.clone());
-    servers.spawn(serve(scrape, metrics_routes, stop.clone()));
 
     let clock = Clock::start();
     let server_clock = ServerClock::new(clock.clone());
@@ -104,8 +106,19 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         uid,
     });
     let cluster = Cluster::new(client.clone(), metrics.clone(), instance);
+    let reviewer: Option<Arc<dyn Reviewer>> = metrics_auth.then(|| {
+        let reviews = ScrapeReviews::new(cluster.clone(), clock.clone());
+        Arc::new(reviews) as Arc<dyn Reviewer>
+    });
+    let metrics_routes = metrics_router(metrics.clone(), reviewer);
+    servers.spawn(serve(scrape, metrics_routes, stop.clone()));
     if scope.secrets == SecretAccess::None {
-        let writable = scope.namespaces.iter().flatten().cloned().collect::<Vec<_>>();
+        let writable = scope
+            .namespaces
+            .iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>();
         let writable = if writable.is_empty() {
             vec![own_namespace.clone()]
         } else {
@@ -140,9 +153,9 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
 ///
 /// # Errors
 /// If one of them broke.
-pub(super) async fn join(mut servers: JoinSet<std::io::Result<()>>) -> anyhow::Result<()> {
+pub(super) async fn join(mut servers: JoinSet<()>) -> anyhow::Result<()> {
     while let Some(ended) = servers.join_next().await {
-        ended.context("a server of /metrics or health broke")??;
+        ended.context("a server of /metrics or health broke")?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod delete;
 mod events;
 mod fence;
 mod http;
+mod reviews;
 mod secrets;
 mod server_clock;
 mod status;
@@ -19,6 +20,7 @@ mod watch;
 
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
+pub use reviews::ScrapeReviews;
 pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;
 pub use tokens::Pod;

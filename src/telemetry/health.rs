@@ -4,19 +4,17 @@
 //! that comes later does not take readiness back, because a pod that restarts would know even less.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
+use super::access::{Reviewer, admit};
 
 /// How far a watch has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,35 +69,6 @@ impl Readiness {
     }
 }
 
-/// Why a server could not start.
-#[derive(Debug, Error)]
-#[error("cannot listen on {address} for {what}: {error}; set {flag} to a free address")]
-pub struct ServeError {
-    what: &'static str,
-    flag: &'static str,
-    address: SocketAddr,
-    error: std::io::Error,
-}
-
-/// Takes an address, so that a wrong one ends the start at once.
-///
-/// # Errors
-/// If the address is taken or not this machine's; the message names the flag to change.
-pub async fn bind(
-    address: SocketAddr,
-    what: &'static str,
-    flag: &'static str,
-) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| ServeError {
-            what,
-            flag,
-            address,
-            error,
-        })
-}
-
 /// `/livez` and `/readyz`.
 pub fn health_router(readiness: Readiness) -> Router {
     Router::new()
@@ -108,25 +77,15 @@ pub fn health_router(readiness: Readiness) -> Router {
         .with_state(readiness)
 }
 
-/// `/metrics`.
-pub fn metrics_router(metrics: Metrics) -> Router {
-    Router::new()
+/// `/metrics`; with a reviewer, for those whose bearer token it allows.
+pub fn metrics_router(metrics: Metrics, reviewer: Option<Arc<dyn Reviewer>>) -> Router {
+    let routes = Router::new()
         .route("/metrics", get(scrape))
-        .with_state(metrics)
-}
-
-/// Serves until the token is cancelled.
-///
-/// # Errors
-/// If the listener breaks.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-) -> Result<(), std::io::Error> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+        .with_state(metrics);
+    match reviewer {
+        Some(reviewer) => routes.layer(from_fn_with_state(reviewer, admit)),
+        None => routes,
+    }
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {

@@ -1,7 +1,7 @@
 //! Metrics: counters of what was done, and times that are read at the scrape.
 //!
-//! What holds here: a label's value is a word of ours (a reason, a verb, a step) or the name of a resource
-//! that exists at the scrape, so that the number of series is bounded by what the cluster holds.
+//! What holds here: a label's value is a word of ours (a reason, a verb, a step), so that the number of series
+//! is bounded whatever the cluster holds, and `/metrics` tells nobody the name of a namespace or a resource.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,17 +18,13 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// When the URLs of a resource end and are replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// The resource's namespace.
-    pub namespace: String,
-    /// The resource's name.
-    pub name: String,
-    /// When the first of its URLs dies.
-    pub expires_at: Timestamp,
-    /// When they will be replaced; `None` where they will not.
-    pub renew_at: Option<Timestamp>,
+/// The soonest times among the URLs that will be replaced; URLs that end on purpose do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Soonest {
+    /// When the first of them dies.
+    pub expiry: Option<Timestamp>,
+    /// When the first of them is due to be replaced.
+    pub renewal: Option<Timestamp>,
 }
 
 /// Everything that `/metrics` shows. Cheap to clone; all clones count together.
@@ -75,9 +71,9 @@ struct ReadyLabels {
 }
 
 impl Metrics {
-    /// All metrics, at zero. `expiries` is called at each scrape and must be quick.
+    /// All metrics, at zero. `soonest` is called at each scrape and must be quick.
     #[must_use]
-    pub fn new(expiries: impl Fn() -> Vec<Expiry> + Send + Sync + 'static) -> Self {
+    pub fn new(soonest: impl Fn() -> Soonest + Send + Sync + 'static) -> Self {
         let mut registry = Registry::with_prefix("presigned");
         let issued = Counter::default();
         registry.register(
@@ -136,7 +132,7 @@ impl Metrics {
             "Steps of the wall clock that were seen",
             clock_steps.clone(),
         );
-        registry.register_collector(Box::new(Expiries(Box::new(expiries))));
+        registry.register_collector(Box::new(SoonestTimes(Box::new(soonest))));
         Self {
             registry: Arc::new(registry),
             issued,
@@ -229,7 +225,7 @@ impl Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::new(Vec::new)
+        Self::new(Soonest::default)
     }
 }
 
@@ -238,45 +234,36 @@ fn gauge(number: usize) -> i64 {
 }
 
 /// The two gauges that are computed at the scrape.
-struct Expiries(Box<dyn Fn() -> Vec<Expiry> + Send + Sync>);
+struct SoonestTimes(Box<dyn Fn() -> Soonest + Send + Sync>);
 
-impl fmt::Debug for Expiries {
+impl fmt::Debug for SoonestTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Expiries")
+        f.write_str("SoonestTimes")
     }
 }
 
-impl Collector for Expiries {
+impl Collector for SoonestTimes {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let expiries = (self.0)();
-        let mut family = encoder.encode_descriptor(
-            "url_expiry_timestamp_seconds",
-            "When the first URL of a resource dies",
-            None,
-            MetricType::Gauge,
-        )?;
-        for expiry in &expiries {
-            let labels = labels(expiry);
-            ConstGauge::new(expiry.expires_at.as_second())
-                .encode(family.encode_family(&labels)?)?;
-        }
-        let mut family = encoder.encode_descriptor(
-            "url_renewal_timestamp_seconds",
-            "When the URLs of a resource will be replaced",
-            None,
-            MetricType::Gauge,
-        )?;
-        for expiry in &expiries {
-            let Some(renew_at) = expiry.renew_at else {
-                continue;
-            };
-            let labels = labels(expiry);
-            ConstGauge::new(renew_at.as_second()).encode(family.encode_family(&labels)?)?;
+        let Soonest { expiry, renewal } = (self.0)();
+        let gauges = [
+            (
+                "next_expiry_timestamp_seconds",
+                "When the first of the URLs dies that are to be replaced before",
+                expiry,
+            ),
+            (
+                "next_renewal_timestamp_seconds",
+                "When the next URL is due to be replaced; in the past, it is late",
+                renewal,
+            ),
+        ];
+        for (name, help, at) in gauges {
+            if let Some(at) = at {
+                let gauge = ConstGauge::new(at.as_second());
+                let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                gauge.encode(metric)?;
+            }
         }
         Ok(())
     }
-}
-
-fn labels(expiry: &Expiry) -> [(&'static str, &str); 2] {
-    [("namespace", &expiry.namespace), ("name", &expiry.name)]
 }

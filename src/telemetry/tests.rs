@@ -2,14 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use presigned_core::api::Reason;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::logs::filter;
+use super::serve::{CONNECTIONS, HEADER_TIME};
 use super::*;
 
 #[test]
@@ -54,13 +61,9 @@ fn a_quiet_log_is_quiet_for_all() {
 
 #[test]
 fn every_metric_is_there_under_its_name() {
-    let metrics = Metrics::new(|| {
-        vec![Expiry {
-            namespace: "team-a".to_owned(),
-            name: "model".to_owned(),
-            expires_at: Timestamp::from_second(2_000_000_000).unwrap(),
-            renew_at: Some(Timestamp::from_second(1_999_990_000).unwrap()),
-        }]
+    let metrics = Metrics::new(|| Soonest {
+        expiry: Timestamp::from_second(2_000_000_000).ok(),
+        renewal: Timestamp::from_second(1_999_990_000).ok(),
     });
     metrics.issued();
     metrics.renewed();
@@ -82,12 +85,18 @@ fn every_metric_is_there_under_its_name() {
         "presigned_queue_depth{priority=\"urgent\"} 2",
         "presigned_sign_duration_seconds_count 1",
         "presigned_resources{ready=\"True\"} 7",
-        "presigned_url_expiry_timestamp_seconds{namespace=\"team-a\",name=\"model\"} 2000000000",
-        "presigned_url_renewal_timestamp_seconds{namespace=\"team-a\",name=\"model\"} 1999990000",
+        "presigned_next_expiry_timestamp_seconds 2000000000",
+        "presigned_next_renewal_timestamp_seconds 1999990000",
         "# EOF",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
     }
+}
+
+#[test]
+fn a_time_that_there_is_not_is_no_series() {
+    let text = Metrics::default().encode().unwrap();
+    assert!(!text.contains("timestamp_seconds "), "{text}");
 }
 
 #[test]
@@ -129,7 +138,7 @@ async fn readyz_names_what_it_waits_for() {
 
 #[tokio::test]
 async fn metrics_are_served_as_openmetrics() {
-    let server = Server::start(metrics_router(Metrics::default())).await;
+    let server = Server::start(metrics_router(Metrics::default(), None)).await;
     let answer = server.get("/metrics").await;
     assert!(
         answer.contains("content-type: application/openmetrics-text"),
@@ -153,10 +162,141 @@ async fn an_address_in_use_names_the_flag_to_change() {
     assert!(message.contains("--metrics-addr"), "{message}");
 }
 
+#[tokio::test]
+async fn a_hundred_unfinished_requests_keep_no_probe_out_and_do_not_stay() {
+    let readiness = Readiness::default();
+    let server = Server::start(health_router(readiness)).await;
+    let mut unfinished = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nX: ")
+            .await
+            .unwrap();
+        unfinished.push(stream);
+    }
+    assert!(server.get("/livez").await.starts_with("HTTP/1.1 200"));
+    // The oldest made room for the newest at once; the rest have a few seconds.
+    let rest = unfinished.split_off(unfinished.len() - CONNECTIONS + 1);
+    within(HEADER_TIME / 2, closed(unfinished)).await;
+    within(HEADER_TIME * 2, closed(rest)).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_drips_in_is_cut_off() {
+    let server = Server::start(health_router(Readiness::default())).await;
+    let (mut answer, mut drip) = TcpStream::connect(server.address)
+        .await
+        .unwrap()
+        .into_split();
+    let dripping = tokio::spawn(async move {
+        while drip.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let mut text = Vec::new();
+    let ended = async { answer.read_to_end(&mut text).await.map(drop) };
+    let _ = within(HEADER_TIME * 2, ended).await;
+    dripping.abort();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_larger_than_the_buffer_is_refused_and_each_connection_carries_one() {
+    let server = Server::start(health_router(Readiness::default())).await;
+    let large = format!("/livez?{}", "x".repeat(64 * 1024));
+    let answer = server.get(&large).await;
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let two = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(two).await.unwrap();
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text).await;
+    assert_eq!(text.matches("200 OK").count(), 1, "{text}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_unfinished_request_does_not_hold_up_the_stop() {
+    let server = Server::start(health_router(Readiness::default())).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    within(HEADER_TIME / 2, server.stop()).await;
+}
+
+/// A reviewer that knows three tokens, and counts.
+struct Known(std::sync::atomic::AtomicUsize);
+
+impl Reviewer for Known {
+    fn review<'a>(&'a self, token: &'a SecretString) -> BoxFuture<'a, Verdict> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let verdict = match token.expose_secret() {
+            "prometheus" => Verdict::Allowed,
+            "tenant" => Verdict::Forbidden,
+            "lost" => Verdict::Unavailable,
+            _ => Verdict::Unauthenticated,
+        };
+        std::future::ready(verdict).boxed()
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_shown_to_whom_the_api_server_allows_it_and_to_nobody_else() {
+    let reviewer = Arc::new(Known(0.into()));
+    let routes = metrics_router(Metrics::default(), Some(reviewer.clone()));
+    let server = Server::start(routes).await;
+    for (authorization, status) in [
+        ("Authorization: Bearer prometheus\r\n", "200"),
+        ("authorization: bearer  prometheus\r\n", "200"),
+        ("Authorization: Bearer tenant\r\n", "403"),
+        ("Authorization: Bearer lost\r\n", "503"),
+        ("Authorization: Bearer guess\r\n", "401"),
+    ] {
+        let answer = server.ask("/metrics", authorization).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{authorization}: {answer}"
+        );
+        assert_eq!(answer.contains("# EOF"), status == "200", "{answer}");
+    }
+    let before = reviewer.0.load(std::sync::atomic::Ordering::Relaxed);
+    for authorization in [
+        "",
+        "Authorization: Bearer\r\n",
+        "Authorization: Bearer \r\n",
+        "Authorization: Basic prometheus\r\n",
+        "Authorization: prometheus\r\n",
+    ] {
+        let answer = server.ask("/metrics", authorization).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 401"),
+            "{authorization}: {answer}"
+        );
+        assert!(answer.contains("www-authenticate: Bearer"), "{answer}");
+    }
+    let now = reviewer.0.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(now, before, "what is no token is not reviewed");
+    server.stop().await;
+}
+
+async fn within<T>(time: Duration, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(time, future).await.expect("in time")
+}
+
+/// Waits until the server has closed each connection.
+async fn closed(streams: Vec<TcpStream>) {
+    for mut stream in streams {
+        let mut rest = Vec::new();
+        // Cut off or ended: either is closed.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+}
+
 struct Server {
     address: std::net::SocketAddr,
     stop: CancellationToken,
-    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
@@ -175,16 +315,22 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> String {
+        self.ask(path, "").await
+    }
+
+    /// As [`Self::get`], with a line of a header.
+    async fn ask(&self, path: &str, header: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n");
+        let mut answer = Vec::new();
+        // A request that is refused early is neither written nor read to its end.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
     }
 
     async fn stop(self) {
         self.stop.cancel();
-        self.task.await.unwrap().unwrap();
+        self.task.await.unwrap();
     }
 }

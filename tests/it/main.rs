@@ -25,6 +25,7 @@ mod observability;
 mod own_cluster;
 mod ownership;
 mod policies;
+mod ports;
 mod programs;
 mod rotation;
 mod sessions;

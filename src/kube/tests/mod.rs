@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod fence;
 mod parsing;
+mod reviews;
 mod secrets;
 mod server_clock;
 mod status;

@@ -51,6 +51,10 @@ impl Operator {
         self.metrics
     }
 
+    pub(crate) fn health_address(&self) -> SocketAddr {
+        self.health
+    }
+
     pub(crate) fn log_file(&self) -> &Path {
         &self.log
     }

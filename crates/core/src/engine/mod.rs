@@ -68,11 +68,7 @@ pub struct Engine {
 
 /// The figures of one resource, for metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct ResourceFigures<'a> {
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its name.
-    pub name: &'a str,
+pub struct ResourceFigures {
     /// Whether its Ready condition is True.
     pub ready: bool,
     /// When its URLs expire.
@@ -266,10 +262,8 @@ impl Engine {
     }
 
     /// The figures of each resource, for metrics.
-    pub fn figures(&self) -> impl Iterator<Item = ResourceFigures<'_>> {
+    pub fn figures(&self) -> impl Iterator<Item = ResourceFigures> {
         self.index.resources.values().map(|record| ResourceFigures {
-            namespace: &record.seen.namespace,
-            name: &record.seen.name,
             ready: is_ready(&record.seen.status.conditions),
             // The status of a one-shot resource keeps its times after the URL has expired.
             expires_at: record
