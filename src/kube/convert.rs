@@ -13,9 +13,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy, RENEW_ANNOTATION};
 use presigned_core::engine::{
-    NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen, StoreSeen,
+    NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen, StoreSeen, UnreadablePolicy,
 };
 use presigned_core::issue::Owner;
+use presigned_core::policy::SelectableNamespaces;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -131,7 +132,7 @@ pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
         name: meta.name.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),
         generation: meta.generation.unwrap_or_default(),
-        spec: spec(raw.spec),
+        spec: spec(&raw.spec),
         status: Box::new(status(raw.status)),
     }
 }
@@ -144,7 +145,10 @@ pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
         uid: meta.uid.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),
         generation: meta.generation.unwrap_or_default(),
-        spec: spec(raw.spec),
+        spec: spec(&raw.spec).map_err(|why| UnreadablePolicy {
+            why,
+            namespaces: SelectableNamespaces::read(&raw.spec),
+        }),
         status: status(raw.status),
     }
 }
@@ -157,7 +161,7 @@ pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
         uid: meta.uid.unwrap_or_default(),
         resource_version: meta.resource_version.unwrap_or_default(),
         generation: meta.generation.unwrap_or_default(),
-        spec: spec(raw.spec),
+        spec: spec(&raw.spec),
         status: status(raw.status),
     }
 }
@@ -198,11 +202,11 @@ pub(super) fn owners(meta: &ObjectMeta) -> Vec<Owner> {
         .collect()
 }
 
-fn spec<S: DeserializeOwned>(value: Value) -> Result<Box<S>, String> {
+fn spec<S: DeserializeOwned>(value: &Value) -> Result<Box<S>, String> {
     if value.is_null() {
         return Err("there is no spec".to_owned());
     }
-    serde_json::from_value(value)
+    S::deserialize(value)
         .map(Box::new)
         .map_err(|e| cut(&e.to_string(), WHY_LIMIT).to_owned())
 }

@@ -85,6 +85,44 @@ async fn a_denial_removes_the_secret_after_the_grace_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_typo_in_another_teams_policy_keeps_no_withdrawn_url_alive() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("typo", &s3).await;
+    let operator = world.operator(&["--denial-grace=3s"]).await;
+    world.psu("doomed", &json!({})).await;
+    world.ready("doomed").await;
+    // It is about nobody's namespaces, so that the tests beside this one do not notice.
+    let theirs = format!("{}-theirs", world.name);
+    let namespaces = json!({ "names": [format!("{theirs}-*")] });
+    let rule = json!({ "bukets": ["data"], "methods": ["GET"], "maxDuration": "1h" });
+    world
+        .policy_named(&theirs, &namespaces, &json!([rule]))
+        .await;
+    let policies: Api<PresignedUrlPolicy> = Api::all(world.client.clone());
+    eventually("the typo is told", async || {
+        let policy = policies.get(&theirs).await.unwrap();
+        let status = policy.status.unwrap_or_default();
+        let told = status
+            .conditions
+            .iter()
+            .any(|c| c.reason == "PolicyInvalid");
+        if told { Ok(()) } else { Err(status) }
+    })
+    .await;
+    world.policy(&json!([])).await;
+    let message = world.unready("doomed", "PolicyDenied").await;
+    assert!(!message.contains(&theirs), "{message}");
+    let psu = world.psus().get("doomed").await.unwrap();
+    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
+    world.gone("doomed").await;
+    world.unready("doomed", "PolicyDenied").await;
+    let gone = kube::api::DeleteParams::default();
+    policies.delete(&theirs, &gone).await.unwrap();
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
 async fn without_a_grace_a_denial_removes_the_secret_at_once() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::on("nograce", &s3).await;

@@ -136,8 +136,8 @@ reasons! {
     InvalidSpec => "Fix the field that the message names.",
     /// No policy allows the request.
     PolicyDenied => "Ask for less, or ask an admin for a rule; the message says what the closest rules allow.",
-    /// A policy that might allow the request cannot be read.
-    PolicyUnknown => "An admin must fix the PresignedURLPolicy that the message names.",
+    /// A policy that might allow the request cannot be read, or the operator has not seen the namespace yet.
+    PolicyUnknown => "An admin must fix the PresignedURLPolicy that the message names; an unseen namespace needs nothing.",
     /// The resource is suspended: nothing new is issued.
     Suspended => "Set spec.suspend to false to go on.",
     /// The store that the spec names does not exist.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::schema;
 use super::{Condition, Method};
 
+/// The most policies that the status names.
+pub(crate) const MAX_POLICY_REFS: usize = 64;
+
 /// The record of what was issued. Written by the operator alone; it is believed on restart.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +49,8 @@ pub struct PresignedUrlStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LimitedBy")]
     pub limited_by: Option<LimitedBy>,
-    /// The names of the policies that allow this resource.
+    /// The names of the policies that allow this resource; where none does, of those that allowed what the
+    /// Secret still holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
     pub policy_refs: Vec<String>,

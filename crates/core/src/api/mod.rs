@@ -24,6 +24,7 @@ pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
     set_condition,
 };
+pub(crate) use issued::MAX_POLICY_REFS;
 pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
 pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,

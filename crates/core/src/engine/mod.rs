@@ -33,7 +33,7 @@ pub use protocol::{
     NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent, ObservedSecret,
     PageError, PolicySeen, PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess,
     SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
-    TransportError, Uid, classify,
+    TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::queue::Priority;
 

@@ -24,6 +24,8 @@ pub(crate) struct Issued {
     pub(crate) hashes: SignedHashes,
     pub(crate) revision: i64,
     pub(crate) served_request: Option<String>,
+    /// The names of the policies that allowed it.
+    pub(crate) policies: Vec<String>,
 }
 
 impl Issued {
@@ -40,6 +42,7 @@ impl Issued {
             hashes: status.hashes.clone()?,
             revision: status.revision?,
             served_request: status.last_renew_request.clone(),
+            policies: status.policy_refs.clone(),
         })
     }
 

@@ -64,6 +64,8 @@ pub struct SigningJob {
     pub(crate) name: String,
     pub(crate) revision: i64,
     pub(crate) served_request: Option<String>,
+    /// The names of the policies that allow it.
+    pub(crate) policies: Vec<String>,
     pub(crate) bucket: Bucket,
     pub(crate) subject: Subject,
     pub(crate) skipped: Option<u32>,
@@ -171,6 +173,7 @@ impl SigningJob {
             hashes: self.hashes.clone(),
             revision: self.revision,
             served_request: self.served_request.clone(),
+            policies: self.policies.clone(),
         };
         Ok(Signed {
             content,

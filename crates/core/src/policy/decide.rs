@@ -1,8 +1,8 @@
 //! The decision: every policy that is known, one namespace, one request.
 //!
 //! What holds here: "allowed" means that for each object one rule allows the whole of it. The decision
-//! depends on the policies, not on the order in which they came. A request is denied only if every policy can
-//! be read.
+//! depends on the policies, not on the order in which they came. A request is denied only if every policy that
+//! can select the namespace can be read.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +13,22 @@ use super::denial_message;
 use super::namespace::Namespace;
 use super::pattern::ExpandedPrefix;
 use super::rule_check::Subject;
+use super::selectable::SelectableNamespaces;
 use crate::api::{IfNoneMatch, PutOptions};
 use crate::request::{Key, Objects, Options, Request};
 
 /// Every policy of the cluster, by name.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
-    /// `None` stands for a policy that cannot be read.
-    pub(super) policies: BTreeMap<String, Option<CompiledPolicy>>,
+    policies: BTreeMap<String, Known>,
+}
+
+/// A policy of the cluster.
+#[derive(Clone, Debug)]
+enum Known {
+    InForce(CompiledPolicy),
+    /// It cannot be read; these are the namespaces that it can select.
+    Unreadable(SelectableNamespaces),
 }
 
 /// What the policies decide about one request.
@@ -28,14 +36,16 @@ pub struct PolicySet {
 pub enum Decision {
     /// For each object, one rule allows the whole of it.
     Allowed(Box<Grant>),
-    /// No rule allows an object, and every policy can be read.
+    /// No rule allows an object, and every policy that can select the namespace can be read.
     Denied(Refusal),
     /// No readable rule allows an object, and a policy that cannot be read might.
     Unknown {
-        /// The names of the policies that cannot be read, in their order.
+        /// The names of the policies that cannot be read and can select the namespace, in their order.
         policies: Vec<String>,
         /// A sentence for the condition, at most 1 KiB.
         message: String,
+        /// What the policies that can be read say.
+        refusal: Refusal,
     },
 }
 
@@ -76,12 +86,14 @@ pub struct Refusal {
 impl PolicySet {
     /// Puts a policy in force, in place of one of the same name.
     pub fn insert(&mut self, policy: CompiledPolicy) {
-        self.policies.insert(policy.name.clone(), Some(policy));
+        self.policies
+            .insert(policy.name.clone(), Known::InForce(policy));
     }
 
-    /// Records that the policy of this name cannot be read.
-    pub fn insert_unreadable(&mut self, name: &str) {
-        self.policies.insert(name.to_owned(), None);
+    /// Records that the policy of this name cannot be read, and which namespaces it can select.
+    pub fn insert_unreadable(&mut self, name: &str, namespaces: SelectableNamespaces) {
+        self.policies
+            .insert(name.to_owned(), Known::Unreadable(namespaces));
     }
 
     /// Removes the policy of this name; true if there was one.
@@ -89,14 +101,13 @@ impl PolicySet {
         self.policies.remove(name).is_some()
     }
 
-    /// Whether the policy of this name applies to this namespace. A policy that cannot be read may apply to
-    /// any.
+    /// Whether the policy of this name applies to this namespace, or can apply if it cannot be read.
     #[must_use]
     pub fn affects(&self, name: &str, namespace: &Namespace<'_>) -> bool {
         match self.policies.get(name) {
             None => false,
-            Some(None) => true,
-            Some(Some(policy)) => policy.namespaces.selects(namespace),
+            Some(Known::Unreadable(namespaces)) => namespaces.contains(namespace),
+            Some(Known::InForce(policy)) => policy.namespaces.selects(namespace),
         }
     }
 
@@ -137,13 +148,15 @@ impl PolicySet {
                 }
             }
         };
-        let unreadable = self.all_unreadable();
+        let refusal = Refusal { message: denied };
+        let unreadable = self.unreadable(namespace);
         if unreadable.is_empty() {
-            return Decision::Denied(Refusal { message: denied });
+            return Decision::Denied(refusal);
         }
         Decision::Unknown {
             message: denial_message::unknown(&unreadable, namespace, request),
             policies: unreadable,
+            refusal,
         }
     }
 
@@ -161,26 +174,30 @@ impl PolicySet {
         let found = ByKey::of((&*selecting, namespace, request), keys);
         let allowed: Vec<bool> = found.chosen.iter().map(Option::is_some).collect();
         Listed {
-            unknown: allowed.contains(&false) && self.policies.values().any(Option::is_none),
+            unknown: allowed.contains(&false) && !self.unreadable(namespace).is_empty(),
             grant: found.grant(),
             allowed,
         }
     }
 
-    fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
-        self.policies
-            .values()
-            .flatten()
+    /// The policies in force that select the namespace.
+    pub(super) fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
+        let in_force = self.policies.values().filter_map(|policy| match policy {
+            Known::InForce(policy) => Some(policy),
+            Known::Unreadable(_) => None,
+        });
+        in_force
             .filter(|policy| policy.namespaces.selects(namespace))
             .collect()
     }
 
-    fn all_unreadable(&self) -> Vec<String> {
-        self.policies
-            .iter()
-            .filter(|(_, policy)| policy.is_none())
-            .map(|(name, _)| name.clone())
-            .collect()
+    /// The names of the policies that cannot be read and can select the namespace.
+    fn unreadable(&self, namespace: &Namespace<'_>) -> Vec<String> {
+        let unreadable = self.policies.iter().filter(|(_, policy)| match policy {
+            Known::InForce(_) => false,
+            Known::Unreadable(namespaces) => namespaces.contains(namespace),
+        });
+        unreadable.map(|(name, _)| name.clone()).collect()
     }
 }
 

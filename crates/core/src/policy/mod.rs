@@ -2,7 +2,8 @@
 //!
 //! What holds here: nothing is allowed that no rule allows whole, one rule for the whole of one object. A
 //! request is taken apart field by field, so that a new field that no rule checks does not compile. A policy
-//! that cannot be read allows nothing and refuses nothing: what it might have allowed is unknown.
+//! that cannot be read allows nothing and refuses nothing: what it might have allowed is unknown, in the
+//! namespaces that it can select and in no others.
 
 mod compile;
 mod decide;
@@ -12,12 +13,14 @@ mod namespace_scope;
 mod pattern;
 mod redirect_pattern;
 mod rule_check;
+mod selectable;
 mod selector;
 
 pub use compile::{CompiledPolicy, PolicyError};
 pub use decide::{Decision, Grant, Listed, PolicySet, Refusal};
 pub use namespace::Namespace;
 pub use namespace_scope::NamespaceScope;
+pub use selectable::SelectableNamespaces;
 
 #[cfg(test)]
 mod tests;

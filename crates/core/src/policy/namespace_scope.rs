@@ -39,10 +39,8 @@ impl PolicySet {
         namespace: &Namespace<'_>,
         store: &str,
     ) -> BTreeSet<NamespaceScope> {
-        self.policies
-            .values()
-            .flatten()
-            .filter(|policy| policy.namespaces.selects(namespace))
+        self.selecting(namespace)
+            .into_iter()
             .flat_map(|policy| &policy.rules)
             .filter(|rule| rule.stores.iter().any(|glob| glob.matches(store)))
             .flat_map(|rule| scopes_of(rule, namespace))

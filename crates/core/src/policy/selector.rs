@@ -1,7 +1,8 @@
 //! Which namespaces a policy applies to.
 //!
 //! What holds here: an empty selector selects nothing, unlike Kubernetes' own. A requirement that cannot be
-//! read is an error: without it the policy would apply to more namespaces.
+//! read is an error: without it the policy would apply to more namespaces. Which namespaces a policy *can*
+//! select although some of it cannot be read is said by `selectable.rs`.
 
 use super::namespace::Namespace;
 use super::pattern::Glob;
@@ -10,19 +11,20 @@ use crate::request::is_dns_subdomain;
 use crate::text::quoted;
 
 /// The namespaces of one policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NamespaceSelector {
     names: Option<Vec<Glob>>,
     labels: Option<Vec<Requirement>>,
 }
 
-#[derive(Clone, Debug)]
-struct Requirement {
+/// A requirement on one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Requirement {
     key: String,
     test: Test,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
     In(Vec<String>),
     NotIn(Vec<String>),
@@ -64,7 +66,50 @@ impl NamespaceSelector {
 }
 
 impl Requirement {
-    fn holds(&self, namespace: &Namespace<'_>) -> bool {
+    /// The requirement of `matchLabels` that this label has this value.
+    pub(super) fn equals(key: &str, value: &str) -> Result<Self, String> {
+        checked_key(key)?;
+        checked_value(value)?;
+        Ok(Self {
+            key: key.to_owned(),
+            test: Test::In(vec![value.to_owned()]),
+        })
+    }
+
+    /// Reads one of `matchExpressions`.
+    pub(super) fn parse(expression: &LabelRequirement) -> Result<Self, String> {
+        let LabelRequirement {
+            key,
+            operator,
+            values,
+        } = expression;
+        checked_key(key)?;
+        let values = values.as_deref().unwrap_or_default();
+        values.iter().try_for_each(|value| checked_value(value))?;
+        let test = match (operator, values) {
+            (LabelOperator::In | LabelOperator::NotIn, []) => {
+                return Err(format!(
+                    "{operator:?} is given without values; list at least one"
+                ));
+            }
+            (LabelOperator::In, values) => Test::In(values.to_vec()),
+            (LabelOperator::NotIn, values) => Test::NotIn(values.to_vec()),
+            (LabelOperator::Exists, []) => Test::Exists,
+            (LabelOperator::DoesNotExist, []) => Test::DoesNotExist,
+            (LabelOperator::Exists | LabelOperator::DoesNotExist, _) => {
+                return Err(format!(
+                    "{operator:?} is given with values, which it ignores; remove them"
+                ));
+            }
+        };
+        Ok(Self {
+            key: key.clone(),
+            test,
+        })
+    }
+
+    /// Whether the namespace meets it.
+    pub(super) fn holds(&self, namespace: &Namespace<'_>) -> bool {
         let value = namespace.labels.get(&self.key);
         match &self.test {
             Test::In(values) => value.is_some_and(|value| values.contains(value)),
@@ -82,53 +127,16 @@ fn requirements(selector: &NamespaceLabels) -> Result<Vec<Requirement>, (String,
         match_expressions,
     } = selector;
     let labels = match_labels.iter().flatten().map(|(key, value)| {
-        let at = || "selector.matchLabels".to_owned();
-        checked_key(key).map_err(|why| (at(), why))?;
-        checked_value(value).map_err(|why| (at(), why))?;
-        Ok(Requirement {
-            key: key.clone(),
-            test: Test::In(vec![value.clone()]),
-        })
+        Requirement::equals(key, value).map_err(|why| ("selector.matchLabels".to_owned(), why))
     });
     let expressions = match_expressions
         .iter()
         .flatten()
         .enumerate()
         .map(|(at, e)| {
-            requirement(e).map_err(|why| (format!("selector.matchExpressions[{at}]"), why))
+            Requirement::parse(e).map_err(|why| (format!("selector.matchExpressions[{at}]"), why))
         });
     labels.chain(expressions).collect()
-}
-
-fn requirement(expression: &LabelRequirement) -> Result<Requirement, String> {
-    let LabelRequirement {
-        key,
-        operator,
-        values,
-    } = expression;
-    checked_key(key)?;
-    let values = values.as_deref().unwrap_or_default();
-    values.iter().try_for_each(|value| checked_value(value))?;
-    let test = match (operator, values) {
-        (LabelOperator::In | LabelOperator::NotIn, []) => {
-            return Err(format!(
-                "{operator:?} is given without values; list at least one"
-            ));
-        }
-        (LabelOperator::In, values) => Test::In(values.to_vec()),
-        (LabelOperator::NotIn, values) => Test::NotIn(values.to_vec()),
-        (LabelOperator::Exists, []) => Test::Exists,
-        (LabelOperator::DoesNotExist, []) => Test::DoesNotExist,
-        (LabelOperator::Exists | LabelOperator::DoesNotExist, _) => {
-            return Err(format!(
-                "{operator:?} is given with values, which it ignores; remove them"
-            ));
-        }
-    };
-    Ok(Requirement {
-        key: key.clone(),
-        test,
-    })
 }
 
 fn checked_key(key: &str) -> Result<(), String> {

@@ -14,9 +14,11 @@ use presigned_core::api::{
 use presigned_core::engine::{
     ApiError, Change, Event, NamespaceSeen, ObjectKey, ObjectVersion, ObservedContent,
     ObservedSecret, PolicySeen, PresignedUrlSeen, SecretMetaSeen, SecretWrite, Step, StepResult,
-    StoreSeen, Watched,
+    StoreSeen, UnreadablePolicy, Watched,
 };
 use presigned_core::issue::{Owner, data_hash};
+use presigned_core::policy::SelectableNamespaces;
+use serde_json::{Value, json};
 
 /// A Secret in a tenant's namespace.
 #[derive(Clone, Debug)]
@@ -260,14 +262,36 @@ impl Cluster {
         }
     }
 
+    /// A policy is applied; one that cannot be read may be about any namespace.
     pub fn put_policy(
         &mut self,
         name: &str,
         spec: Result<PresignedUrlPolicySpec, String>,
         now: Timestamp,
     ) {
+        let spec = spec.map(Box::new).map_err(|why| UnreadablePolicy {
+            why,
+            namespaces: SelectableNamespaces::default(),
+        });
+        self.put_seen_policy(name, spec, now);
+    }
+
+    /// A policy that cannot be read but for its `spec.namespaces`, or parts of that.
+    pub fn put_unreadable_policy(&mut self, name: &str, namespaces: &Value, now: Timestamp) {
+        let unreadable = UnreadablePolicy {
+            why: "unknown field bukets".to_owned(),
+            namespaces: SelectableNamespaces::read(&json!({ "namespaces": namespaces })),
+        };
+        self.put_seen_policy(name, Err(unreadable), now);
+    }
+
+    fn put_seen_policy(
+        &mut self,
+        name: &str,
+        spec: Result<Box<PresignedUrlPolicySpec>, UnreadablePolicy>,
+        now: Timestamp,
+    ) {
         let version = self.version();
-        let spec = spec.map(Box::new);
         let seen = if let Some(known) = self.policies.get_mut(name) {
             if known.spec == spec {
                 return;

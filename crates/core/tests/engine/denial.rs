@@ -1,9 +1,12 @@
-//! Refusals: the grace, its end, and policies that cannot be read.
+//! Refusals: the grace, its end, policies that cannot be read, and namespaces that come late.
 
-use presigned_core::engine::ApiError;
+use presigned_core::api::{LabelOperator, LabelRequirement, NamespaceLabels};
+use presigned_core::engine::{ApiError, Watched};
+use serde_json::json;
 
+use crate::common::specs;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::Scene;
+use crate::scene::{NS, Scene};
 
 fn refuse(scene: &mut Scene) {
     let now = scene.0.now;
@@ -127,4 +130,155 @@ fn a_removal_that_is_forbidden_is_tried_every_five_minutes() {
     assert!(scene.secret("dl").is_some(), "tries are five minutes apart");
     scene.run(15 * 60);
     assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_fault_in_one_teams_policy_keeps_no_withdrawn_url_of_another_team_alive() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    let namespaces = json!({ "names": ["team-b"] });
+    scene
+        .0
+        .cluster
+        .put_unreadable_policy("theirs", &namespaces, now);
+    refuse(&mut scene);
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+    let conditions = &scene.status("dl").conditions;
+    assert!(conditions.iter().all(|c| !c.message.contains("theirs")));
+    scene.run(600);
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_stops_no_removal_of_what_another_policys_end_refused() {
+    // It breaks before the other ends, within the grace, and the operator starts anew between.
+    for (before, restart) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut scene = Scene::issued("dl");
+        let break_one = |scene: &mut Scene| {
+            let now = scene.0.now;
+            let nothing = json!("can be read");
+            scene.0.cluster.put_unreadable_policy("late", &nothing, now);
+        };
+        if before {
+            break_one(&mut scene);
+        }
+        refuse(&mut scene);
+        scene.run(60);
+        if !before {
+            break_one(&mut scene);
+        }
+        if restart {
+            scene.restart();
+        }
+        scene.run(500);
+        assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
+        assert_eq!(scene.status("dl").policy_refs, ["base"]);
+        assert!(scene.secret("dl").is_some(), "the grace");
+        scene.run(60);
+        assert!(scene.secret("dl").is_none());
+        assert!(scene.status("dl").policy_refs.is_empty());
+        // What might be allowed from now on is unknown.
+        assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
+    }
+}
+
+#[test]
+fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it() {
+    let mut scene = Scene::issued("dl");
+    // Another policy allows another object, and the status of its first issue is late.
+    let now = scene.0.now;
+    let rule = specs::rule(&["other"], &["{namespace}/"], "12h");
+    scene
+        .0
+        .cluster
+        .put_policy("other", Ok(specs::policy(&[NS], vec![rule])), now);
+    scene.run(5);
+    for _ in 0..3 {
+        scene.plan(StepKind::WriteStatus, Fault::Lost(ApiError::Unavailable));
+    }
+    scene.apply("dl", |spec| spec.bucket = "other".to_owned());
+    scene.run(2);
+    assert_eq!(scene.status("dl").policy_refs, ["base"], "it is late");
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .put_policy("other", Err("unknown field bukets".to_owned()), now);
+    scene.run(3600);
+    assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
+    assert_eq!(scene.status("dl").policy_refs, ["other"]);
+    assert!(scene.secret("dl").is_some());
+}
+
+/// A namespace that the policy would allow if it had no labels, whose event is a minute late, and a resource
+/// in it.
+fn in_a_late_namespace() -> Scene {
+    let mut scene = Scene::new();
+    scene.run(30);
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    let mut policy = specs::policy(&["late"], vec![rule]);
+    policy.namespaces.selector = Some(NamespaceLabels {
+        match_labels: None,
+        match_expressions: Some(vec![LabelRequirement {
+            key: "quarantine".to_owned(),
+            operator: LabelOperator::DoesNotExist,
+            values: None,
+        }]),
+    });
+    scene.0.cluster.put_policy("open", Ok(policy), now);
+    let streams = &mut scene.0.streams;
+    let namespaces = streams.iter_mut().find(|s| s.kind == Watched::Namespaces);
+    namespaces.expect("namespaces are watched").lag = 60;
+    scene
+}
+
+fn apply_late(scene: &mut Scene) {
+    let now = scene.0.now;
+    let spec = specs::get("data", "late/file.bin");
+    scene.0.cluster.put_resource("late", "dl", Ok(spec), now);
+}
+
+fn late_allowed(scene: &Scene) -> Option<String> {
+    let seen = &scene.0.cluster.resources[&("late".to_owned(), "dl".to_owned())];
+    let mut conditions = seen.status.conditions.iter();
+    let allowed = conditions.find(|c| c.type_ == "Allowed");
+    allowed.map(|c| format!("{}: {}", c.reason, c.message))
+}
+
+#[test]
+fn a_namespace_that_was_not_seen_yet_is_not_one_without_labels() {
+    let mut scene = in_a_late_namespace();
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .put_namespace("late", &[("quarantine", "yes")], now);
+    apply_late(&mut scene);
+    scene.run(9);
+    assert_eq!(late_allowed(&scene), None, "nothing is said at once");
+    scene.run(10);
+    let said = late_allowed(&scene).expect("who waits for long is told");
+    assert!(
+        said.starts_with("PolicyUnknown: it is not known yet what namespace \"late\" may ask for"),
+        "{said}"
+    );
+    assert!(scene.0.cluster.secrets.is_empty());
+    scene.run(60);
+    let said = late_allowed(&scene).expect("its namespace was seen");
+    assert!(said.starts_with("PolicyDenied: "), "{said}");
+    assert!(scene.0.cluster.secrets.is_empty());
+}
+
+#[test]
+fn a_namespace_that_comes_late_has_its_url_as_soon_as_it_is_seen() {
+    let mut scene = in_a_late_namespace();
+    let now = scene.0.now;
+    scene.0.cluster.put_namespace("late", &[], now);
+    apply_late(&mut scene);
+    scene.run(70);
+    let said = late_allowed(&scene).expect("it is told");
+    assert!(said.starts_with("Allowed: "), "{said}");
+    assert_eq!(scene.0.cluster.secrets.len(), 1);
 }

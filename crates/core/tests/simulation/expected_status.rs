@@ -96,7 +96,15 @@ pub fn expected(
     let most = match say {
         None => return failed("InvalidSpec", ConditionStatus::Unknown),
         Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
-        Some(PolicyAnswer::Unknown) => return lives_on(ConditionStatus::Unknown),
+        Some(PolicyAnswer::Unknown) => {
+            // What other policies allowed goes as they have ended, whatever cannot be read.
+            let refs = &seen.status.policy_refs;
+            let issued = seen.status.secret_ref.is_some();
+            if issued && !refs.is_empty() && !refs.iter().any(|name| rules.is_unreadable(name)) {
+                return failed("PolicyDenied", ConditionStatus::False);
+            }
+            return lives_on(ConditionStatus::Unknown);
+        }
         Some(PolicyAnswer::Allowed(_, most)) => most,
     };
     let allowed = ConditionStatus::True;

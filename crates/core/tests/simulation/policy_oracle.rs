@@ -53,7 +53,10 @@ pub struct PolicyQuery<'a> {
 
 impl Rules {
     pub fn of(cluster: &Cluster) -> Self {
-        let spec = |seen: &PolicySeen| seen.spec.clone().map(|spec| *spec);
+        let spec = |seen: &PolicySeen| match &seen.spec {
+            Ok(spec) => Ok((**spec).clone()),
+            Err(unreadable) => Err(unreadable.why.clone()),
+        };
         let labels = |seen: &NamespaceSeen| seen.labels.clone();
         Self {
             policies: cluster
@@ -69,9 +72,14 @@ impl Rules {
         }
     }
 
+    /// Whether a policy of this name is there and cannot be read.
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.policies.get(name).is_some_and(Result::is_err)
+    }
+
     pub fn answer(&self, ask: &PolicyQuery<'_>) -> PolicyAnswer {
         let Some(labels) = self.labels.get(ask.namespace) else {
-            return PolicyAnswer::Denied;
+            return PolicyAnswer::Unknown;
         };
         let readable = self
             .policies

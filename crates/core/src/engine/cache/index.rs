@@ -18,18 +18,17 @@ use crate::engine::cache::relist::{Delta, NamespacedName, Relists, named};
 use crate::engine::cache::state::{ReconcileState, StateCell};
 use crate::engine::protocol::{
     Change, NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretAccess, SecretMetaSeen,
+    UnreadablePolicy,
 };
 use crate::engine::protocol::{ObjectKey, ObjectVersion, Uid};
 use crate::engine::scheduler::limiter::StoreLimiter;
 use crate::engine::scheduler::retry::RetryState;
 use crate::engine::store::Store;
 use crate::issue::data_hash;
-use crate::policy::{CompiledPolicy, Namespace, PolicySet};
+use crate::policy::{CompiledPolicy, Namespace, PolicySet, SelectableNamespaces};
 
 /// The longest renewal request that the status holds unchanged, in bytes.
 const MAX_REQUEST: usize = 128;
-
-static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
 
 /// A PresignedURL, and the operator's state of it.
 #[derive(Debug)]
@@ -203,13 +202,13 @@ impl Index {
         self.status_retries.clear();
     }
 
-    /// A namespace as policies evaluate it: without labels if it is unknown.
-    pub(in crate::engine) fn namespace_of<'a>(&'a self, name: &'a str) -> Namespace<'a> {
-        let known = self.namespaces.get(name);
-        Namespace {
-            name,
-            labels: known.map_or(&NO_LABELS, |known| &known.labels),
-        }
+    /// A namespace as policies evaluate it; `None` if it was not seen yet, so that its labels are unknown.
+    pub(in crate::engine) fn namespace_of(&self, name: &str) -> Option<Namespace<'_>> {
+        let known = self.namespaces.get(name)?;
+        Some(Namespace {
+            name: &known.name,
+            labels: &known.labels,
+        })
     }
 
     /// The resources of a namespace.
@@ -352,14 +351,22 @@ impl Index {
         self.status_retries.remove(&key);
         let mut affected = self.under_policy(&name);
         let compiled = match &seen.spec {
-            Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| error.to_string()),
-            Err(why) => Err(why.clone()),
+            Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| UnreadablePolicy {
+                why: error.to_string(),
+                namespaces: SelectableNamespaces::of(&spec.namespaces),
+            }),
+            Err(unreadable) => Err(unreadable.clone()),
         };
-        let broken = compiled.as_ref().err().cloned();
-        match compiled {
-            Ok(compiled) => self.policy_set.insert(compiled),
-            Err(_) => self.policy_set.insert_unreadable(&name),
-        }
+        let broken = match compiled {
+            Ok(compiled) => {
+                self.policy_set.insert(compiled);
+                None
+            }
+            Err(UnreadablePolicy { why, namespaces }) => {
+                self.policy_set.insert_unreadable(&name, namespaces);
+                Some(why)
+            }
+        };
         affected.extend(self.under_policy(&name));
         affected.push(key);
         self.policies.insert(name, PolicyRecord { seen, broken });
@@ -373,11 +380,13 @@ impl Index {
         affected
     }
 
-    /// The resources in the namespaces that the current version of a policy covers.
+    /// The resources in the namespaces that the current version of a policy covers. No policy decides for a
+    /// namespace that was not seen yet.
     fn under_policy(&self, policy: &str) -> Vec<ObjectKey> {
         let mut affected = Vec::new();
         for (name, resources) in &self.by_namespace {
-            if self.policy_set.affects(policy, &self.namespace_of(name)) {
+            let namespace = self.namespace_of(name);
+            if namespace.is_some_and(|namespace| self.policy_set.affects(policy, &namespace)) {
                 affected.extend(resource_keys(Some(resources)));
             }
         }

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{PresignedUrlSpec, Reason, SignedHashes};
+use crate::api::{MAX_POLICY_REFS, PresignedUrlSpec, Reason, SignedHashes};
 use crate::engine::cache::index::{Index, Record, store_name};
+use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::protocol::{PresignedUrlSeen, Session, Settings};
@@ -27,6 +28,7 @@ use crate::issue::{
 use crate::policy::{Decision, Grant, Namespace};
 use crate::request::{InvalidSpec, IssuanceOptions, Key, Limits, Objects, Options, Request};
 use crate::signing::Target;
+use crate::text::quoted;
 
 /// Whether a resource may be issued.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub(in crate::engine) enum Evaluation {
     Invalid(String),
     /// No policy allows it.
     Denied(String),
-    /// No readable policy allows it, and one that cannot be read might.
+    /// No readable policy allows it, and one that cannot be read might; or its namespace was not seen yet.
     Undetermined(String),
     /// The policies allow it, and its store cannot be used.
     StoreUnusable {
@@ -190,6 +192,7 @@ impl SigningInputs {
             name: seen.name.clone(),
             revision,
             served_request: served_request.clone(),
+            policies: authorized.grant.policies.clone(),
             bucket: request.bucket.clone(),
             subject: subject(&request.objects, &grant.options, found),
             skipped: found.map(|found| found.skipped),
@@ -258,9 +261,14 @@ pub(in crate::engine) fn evaluate(
         Ok(parsed) => parsed,
         Err(error) => return Evaluation::Invalid(error.to_string()),
     };
-    let namespace = index.namespace_of(&seen.namespace);
+    let Some(namespace) = index.namespace_of(&seen.namespace) else {
+        return Evaluation::Undetermined(unseen(&seen.namespace));
+    };
     match index.policy_set.decide(&namespace, &parsed.request) {
         Decision::Denied(refusal) => Evaluation::Denied(refusal.message),
+        Decision::Unknown {
+            policies, refusal, ..
+        } if refused_by_another(record, &policies) => Evaluation::Denied(refusal.message),
         Decision::Unknown { message, .. } => Evaluation::Undetermined(message),
         Decision::Allowed(grant) => with_store(
             index,
@@ -269,6 +277,28 @@ pub(in crate::engine) fn evaluate(
             authorized(record, parsed, *grant),
         ),
     }
+}
+
+/// Whether what is issued was allowed by other policies than these, which cannot be read: their faults say
+/// nothing of it, and it goes as the policies that allowed it have ended.
+fn refused_by_another(record: &Record, unreadable: &[String]) -> bool {
+    let issued = match &record.state.unrecorded {
+        Some(Unrecorded::Written(issued)) => &issued.policies,
+        Some(Unrecorded::Removed(_)) => return false,
+        None if record.seen.status.secret_ref.is_none() => return false,
+        None => &record.seen.status.policy_refs,
+    };
+    // A list that is full may be cut off.
+    let complete = !issued.is_empty() && issued.len() < MAX_POLICY_REFS;
+    complete && !unreadable.iter().any(|policy| issued.contains(policy))
+}
+
+fn unseen(namespace: &str) -> String {
+    format!(
+        "it is not known yet what namespace {} may ask for, since the operator has not seen that namespace; until \
+         then nothing new is issued, and nothing is removed because of it",
+        quoted(namespace)
+    )
 }
 
 fn parse(

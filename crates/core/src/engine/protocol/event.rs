@@ -15,6 +15,7 @@ use crate::api::{
 };
 use crate::engine::protocol::Uid;
 use crate::issue::Owner;
+use crate::policy::SelectableNamespaces;
 
 /// Something that happened outside the engine.
 #[derive(Clone, Debug)]
@@ -103,9 +104,18 @@ pub struct PolicySeen {
     /// Its generation.
     pub generation: i64,
     /// Its spec, or why it cannot be read.
-    pub spec: Result<Box<PresignedUrlPolicySpec>, String>,
+    pub spec: Result<Box<PresignedUrlPolicySpec>, UnreadablePolicy>,
     /// Its status.
     pub status: PresignedUrlPolicyStatus,
+}
+
+/// What is known of a policy that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadablePolicy {
+    /// Why it cannot be read.
+    pub why: String,
+    /// The namespaces that it can select.
+    pub namespaces: SelectableNamespaces,
 }
 
 /// A ClusterObjectStore.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::{Decision, Namespace, PolicySet};
+use super::super::{Decision, Namespace, PolicySet, SelectableNamespaces};
 use super::{
     Labels, compile, decide, decide_for, granted, is_allowed, labels, policies, refused, request,
     rule,
@@ -203,8 +203,8 @@ fn of_several_rules_one_without_a_condition_is_chosen_then_the_longest_then_the_
 #[test]
 fn a_policy_that_cannot_be_read_makes_a_denial_unknown_and_removes_no_right() {
     let mut set = policies(&[rule(&json!({}))]);
-    set.insert_unreadable("zz");
-    set.insert_unreadable("aa");
+    set.insert_unreadable("zz", SelectableNamespaces::default());
+    set.insert_unreadable("aa", SelectableNamespaces::default());
     assert!(
         is_allowed(&decide(&set, &request(&json!({})))),
         "what another policy allows is allowed"
@@ -230,7 +230,7 @@ fn a_policy_that_cannot_be_read_makes_a_denial_unknown_and_removes_no_right() {
 #[test]
 fn a_policy_that_breaks_stops_to_allow() {
     let mut set = policies(&[rule(&json!({}))]);
-    set.insert_unreadable("p0");
+    set.insert_unreadable("p0", SelectableNamespaces::default());
     assert!(matches!(
         decide(&set, &request(&json!({}))),
         Decision::Unknown { .. }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Decision, PolicySet};
+use super::super::{Decision, PolicySet, SelectableNamespaces};
 use super::{Labels, compile, decide, decide_for, labels, policies, refused, request, rule};
 
 #[test]
@@ -367,7 +367,7 @@ fn prefixes_and_forms_are_named_for_what_they_are() {
 #[test]
 fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
     let mut set = policies(&[rule(&json!({"buckets": ["logs"]}))]);
-    set.insert_unreadable("x");
+    set.insert_unreadable("x", SelectableNamespaces::default());
     let Decision::Unknown { message, .. } = decide(&set, &request(&json!({}))) else {
         panic!("not unknown")
     };
@@ -378,9 +378,12 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
          and nothing is removed because of it."
     );
     for name in ["y", "z", "zz"] {
-        set.insert_unreadable(name);
+        set.insert_unreadable(name, SelectableNamespaces::default());
     }
-    let Decision::Unknown { message, policies } = decide(&set, &request(&json!({}))) else {
+    let Decision::Unknown {
+        message, policies, ..
+    } = decide(&set, &request(&json!({})))
+    else {
         panic!("not unknown")
     };
     assert_eq!(policies, ["x", "y", "z", "zz"]);
@@ -441,10 +444,10 @@ proptest! {
         prop_assert!(message.contains(" Closest: policy \"p"), "{}", message);
         prop_assert!(message.ends_with(". Ask for what a rule allows, or ask an admin for a rule."), "{}", message);
 
-        set.insert_unreadable(&"q".repeat(253));
-        set.insert_unreadable(&"r".repeat(253));
-        set.insert_unreadable(&"s".repeat(253));
-        set.insert_unreadable(&"t".repeat(253));
+        set.insert_unreadable(&"q".repeat(253), SelectableNamespaces::default());
+        set.insert_unreadable(&"r".repeat(253), SelectableNamespaces::default());
+        set.insert_unreadable(&"s".repeat(253), SelectableNamespaces::default());
+        set.insert_unreadable(&"t".repeat(253), SelectableNamespaces::default());
         let Decision::Unknown { message, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
             panic!("not unknown")
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Decision, Listed, Namespace, PolicySet};
+use super::super::{Decision, Listed, Namespace, PolicySet, SelectableNamespaces};
 use super::{Labels, decide, granted, is_allowed, policies, refused, request, rule};
 use crate::api::IfNoneMatch;
 use crate::request::{Key, Options};
@@ -78,7 +78,7 @@ fn there_are_no_more_keys_than_a_rule_for_one_of_them_allows() {
          larger maxObjects."
     );
     let mut unread = set;
-    unread.insert_unreadable("x");
+    unread.insert_unreadable("x", SelectableNamespaces::default());
     assert!(
         matches!(decide(&unread, &three), Decision::Unknown { .. }),
         "what cannot be read may allow more"
@@ -198,7 +198,7 @@ fn a_listed_key_is_checked_like_a_requested_key() {
 fn a_listed_key_that_an_unreadable_policy_may_allow_is_not_removed() {
     let list = json!({"key": null, "prefix": "a/"});
     let mut set = policies(&[rule(&json!({"prefixes": ["a/x/"]}))]);
-    set.insert_unreadable("b");
+    set.insert_unreadable("b", SelectableNamespaces::default());
     assert!(listed(&set, &list, &["a/x/1", "a/y"]).unknown);
     assert!(
         !listed(&set, &list, &["a/x/1"]).unknown,

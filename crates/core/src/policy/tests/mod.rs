@@ -12,6 +12,7 @@ mod many;
 mod prefixes;
 mod redirect_pattern;
 mod rule_check;
+mod selectable;
 
 use std::collections::BTreeMap;
 

@@ -154,7 +154,15 @@ fn obstacle(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
     match facts.evaluation {
         Evaluation::Invalid(why) => needs_human(Reason::InvalidSpec, why),
         Evaluation::Denied(why) => needs_human(Reason::PolicyDenied, why),
-        Evaluation::Undetermined(why) => needs_human(Reason::PolicyUnknown, why),
+        Evaluation::Undetermined(why) => Some(Problem {
+            reason: Reason::PolicyUnknown,
+            message: why.clone(),
+            // A namespace that was not seen yet is on its way.
+            needs_human: facts
+                .index
+                .namespace_of(&facts.record.seen.namespace)
+                .is_some(),
+        }),
         Evaluation::StoreUnusable {
             reason, message, ..
         } => needs_human(*reason, message),

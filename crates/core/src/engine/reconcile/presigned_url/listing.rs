@@ -122,7 +122,9 @@ pub(super) fn completed(
     if identity(&inputs) != made_for {
         return;
     }
-    let namespace = ctx.cache.namespace_of(&record.seen.namespace);
+    let Some(namespace) = ctx.cache.namespace_of(&record.seen.namespace) else {
+        return;
+    };
     let skew = result
         .as_ref()
         .map_or_else(clock_of_refusal, |found| found.skew);

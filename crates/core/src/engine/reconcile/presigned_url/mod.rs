@@ -62,6 +62,8 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
             wait(ctx, uid, &evaluation)
         }
         Action::AwaitSlot => wait(ctx, uid, &evaluation),
+        // Its namespace is on its way.
+        Action::Idle if is_new_in_unseen_namespace(ctx, uid) => wait(ctx, uid, &evaluation),
         Action::Idle => settle(ctx, uid, &evaluation),
         action => action,
     }
@@ -180,6 +182,15 @@ fn is_to_be_removed(
     }
     let expired = !issued.alive(ctx.now) || evaluation.expired_at(record, ctx.now).is_some();
     expired && !doubted
+}
+
+/// Whether nothing was told of the resource yet, and its namespace was not seen yet.
+fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
+    let record = ctx.cache.resources.get(uid);
+    record.is_some_and(|record| {
+        record.seen.status.conditions.is_empty()
+            && ctx.cache.namespace_of(&record.seen.namespace).is_none()
+    })
 }
 
 /// Something outside comes first. The status reports a URL that has expired meanwhile, and tells whoever

@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{PresignedUrlStatus, SignedHashes, denied_since};
+use crate::api::{MAX_POLICY_REFS, PresignedUrlStatus, SignedHashes, denied_since};
 use crate::engine::cache::index::{Index, Record, store_name, take_newer};
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::needs_rollout;
@@ -21,9 +21,6 @@ use crate::engine::reconcile::presigned_url::{RECOUNT, events};
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
 use crate::time::later;
-
-/// The most policies that the status names.
-const MAX_POLICY_REFS: usize = 64;
 
 /// Plans the write of the status, if it differs from what is recorded.
 pub(super) fn plan(
@@ -136,8 +133,12 @@ fn desired(
     let verified = conditions::verified(&facts);
     let generation = Some(seen.generation);
     let conditions = conditions::desired(&facts, verified.as_ref());
-    let authorized = evaluation.authorized();
-    let policies = authorized.map_or(&[][..], |authorized| &authorized.grant.policies);
+    // What is issued keeps the names of the policies that allowed it, whatever they say now.
+    let policies = match (evaluation.authorized(), issued) {
+        (Some(authorized), _) => &authorized.grant.policies[..],
+        (None, Some(issued)) => &issued.policies,
+        (None, None) => &[],
+    };
     let policies = policies.iter().take(MAX_POLICY_REFS).cloned().collect();
     let retained = match issued {
         Some(_) => None,
