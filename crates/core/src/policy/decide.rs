@@ -180,13 +180,26 @@ impl PolicySet {
         }
     }
 
-    /// The policies in force that select the namespace.
-    pub(super) fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
-        let in_force = self.policies.values().filter_map(|policy| match policy {
+    /// The policy of this name, if it is in force.
+    #[must_use]
+    pub fn in_force(&self, name: &str) -> Option<&CompiledPolicy> {
+        match self.policies.get(name)? {
             Known::InForce(policy) => Some(policy),
             Known::Unreadable(_) => None,
-        });
-        in_force
+        }
+    }
+
+    /// The policies in force.
+    pub(super) fn all_in_force(&self) -> impl Iterator<Item = &CompiledPolicy> {
+        self.policies.values().filter_map(|policy| match policy {
+            Known::InForce(policy) => Some(policy),
+            Known::Unreadable(_) => None,
+        })
+    }
+
+    /// The policies in force that select the namespace.
+    pub(super) fn selecting(&self, namespace: &Namespace<'_>) -> Vec<&CompiledPolicy> {
+        self.all_in_force()
             .filter(|policy| policy.namespaces.selects(namespace))
             .collect()
     }

@@ -8,8 +8,10 @@
 mod compile;
 mod decide;
 mod denial_message;
+mod emptiness;
 mod namespace;
 mod namespace_scope;
+mod overlap;
 mod pattern;
 mod redirect_pattern;
 mod rule_check;

@@ -1,9 +1,9 @@
 //! Patterns of names: globs, and templates that expand to what a namespace is called.
 //!
 //! What holds here: if two namespaces differ in a value that a template names, neither's expanded name
-//! reaches the other's data. So a template never touches a `*`, a segment holds one template at most (else
-//! namespace `a` with a label `b-c` reads like namespace `a-b` with the label `c`), and a value never holds
-//! `/`, `*` or `..`.
+//! reaches the other's data. So a template never touches a `*`, a value never holds `/`, `*` or `..`, and in a
+//! prefix a template is a whole segment: `{namespace}-archive/` would be the folder of a namespace that is
+//! called so. A bucket's name has no segments; `overlap.rs` finds patterns whose names can meet.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ pub(super) struct ExpandedPrefix<'a> {
 pub(super) struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Text(String),
     Name,
     Label(String),
@@ -146,6 +146,14 @@ impl BucketPattern {
         }
     }
 
+    /// The pattern as it was written.
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Glob(glob) => glob.0.clone(),
+            Self::Template(template) => template.written(),
+        }
+    }
+
     /// The pattern as it stands for this namespace.
     pub(super) fn shown(&self, namespace: &Namespace<'_>) -> String {
         match self {
@@ -194,6 +202,13 @@ impl PrefixPattern {
         }
         if template.has_two_values_in_a_segment() {
             return Err(two_in_a_segment(text, "put / between them"));
+        }
+        if template.has_value_within_a_segment() {
+            return fault(
+                "holds a template beside other characters, so that it can be the folder of another namespace \
+                 (\"{namespace}-archive/\" is that of namespace \"X-archive\"); write it alone between slashes, as in \
+                 {namespace}/ or a/{namespace}/b/",
+            );
         }
         Ok(Self { template, raw })
     }
@@ -303,6 +318,19 @@ impl Template {
             .collect()
     }
 
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    fn written(&self) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Name => "{namespace}".to_owned(),
+            Part::Label(label) => format!("{{namespace.labels['{label}']}}"),
+        });
+        parts.collect()
+    }
+
     fn written_with(&self, stand_in: &str) -> String {
         self.0
             .iter()
@@ -324,6 +352,21 @@ impl Template {
             .rev()
             .take_while(|part| !matches!(part, Part::Text(text) if text.contains('/')))
             .any(Part::is_value)
+    }
+
+    /// Whether a value is less than a whole segment.
+    fn has_value_within_a_segment(&self) -> bool {
+        let bounds = |part: Option<&Part>, at_edge: fn(&str) -> bool| match part {
+            None => true,
+            Some(Part::Text(text)) => at_edge(text),
+            Some(Part::Name | Part::Label(_)) => false,
+        };
+        self.0.iter().enumerate().any(|(at, part)| {
+            let before = at.checked_sub(1).and_then(|before| self.0.get(before));
+            part.is_value()
+                && !(bounds(before, |text| text.ends_with('/'))
+                    && bounds(self.0.get(at + 1), |text| text.starts_with('/')))
+        })
     }
 
     fn has_two_values_in_a_segment(&self) -> bool {

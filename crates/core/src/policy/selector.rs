@@ -49,6 +49,23 @@ impl NamespaceSelector {
         })
     }
 
+    /// The names of the namespaces, where the policy gives any.
+    pub(super) fn names(&self) -> Option<&[Glob]> {
+        self.names.as_deref()
+    }
+
+    /// Whether no namespace can ever be selected.
+    pub(super) fn selects_nothing(&self) -> bool {
+        let Self { names, labels } = self;
+        match (names, labels) {
+            (None, None) => true,
+            (names, labels) => {
+                names.as_ref().is_some_and(Vec::is_empty)
+                    || labels.as_ref().is_some_and(Vec::is_empty)
+            }
+        }
+    }
+
     /// Whether the policy applies to this namespace.
     pub(super) fn selects(&self, namespace: &Namespace<'_>) -> bool {
         let Self { names, labels } = self;

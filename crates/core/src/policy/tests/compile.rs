@@ -246,6 +246,21 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
             "two templates side by side",
         ),
         (
+            json!({"prefixes": ["{namespace}-archive/"]}),
+            "prefixes[0]",
+            "\"{namespace}-archive/\" holds a template beside other characters",
+        ),
+        (
+            json!({"prefixes": ["a/x{namespace}"]}),
+            "prefixes[0]",
+            "write it alone between slashes, as in {namespace}/ or a/{namespace}/b/",
+        ),
+        (
+            json!({"prefixes": ["a/{namespace.labels['x']}.d/b*"]}),
+            "prefixes[0]",
+            "holds a template beside other characters",
+        ),
+        (
             json!({"acls": ["*"]}),
             "acls[0]",
             "is compared as it stands",
@@ -344,7 +359,7 @@ fn every_good_form_compiles() {
         "buckets": ["data", "logs-*", "*", "{namespace}", "x-{namespace.labels['team']}-y", "{namespace}.data"],
         "prefixes": [
             "*", "models", "models/", "models*", "models/*", "a/b/{namespace}", "{namespace}/*", "{namespace}/x-*",
-            "{namespace.labels['presigned.dev/team']}/{namespace}/", "x-{namespace}-y", "...", "a/..*", "a b/ü",
+            "{namespace.labels['presigned.dev/team']}/{namespace}/", "x-y/{namespace}/z", "...", "a/..*", "a b/ü",
         ],
         "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"], "maxDuration": "168h", "maxUploadBytes": 0,
         "maxObjects": 10_000, "minRefreshInterval": "1m", "redirects": ["https://a.b:1/c?d=*", "http://a"],

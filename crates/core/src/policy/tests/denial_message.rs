@@ -84,9 +84,9 @@ fn each_closed_gate_has_its_own_words() {
         ),
         (rule(&json!({"buckets": []})), json!({}), "names no bucket."),
         (
-            rule(&json!({"prefixes": ["{namespace}-x", "raw*"]})),
+            rule(&json!({"prefixes": ["x/{namespace}/", "raw*"]})),
             json!({}),
-            "is for keys under \"team-a-x/\" or \"raw*\".",
+            "is for keys under \"x/team-a/\" or \"raw*\".",
         ),
         (
             rule(&json!({"prefixes": []})),

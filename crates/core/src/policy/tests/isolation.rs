@@ -20,8 +20,8 @@ fn team_a_and_team_ab_never_meet() {
         "{namespace}/",
         "{namespace}/*",
         "data/{namespace}/",
-        "x{namespace}",
-        "{namespace}x",
+        "x/{namespace}",
+        "{namespace}/x",
     ] {
         let set = policies(&[rule(&json!({"prefixes": [prefix]}))]);
         let own = prefix

@@ -6,9 +6,11 @@
 mod compile;
 mod decide;
 mod denial_message;
+mod emptiness;
 mod every_field;
 mod isolation;
 mod many;
+mod overlap;
 mod prefixes;
 mod redirect_pattern;
 mod rule_check;
