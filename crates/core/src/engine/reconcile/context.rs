@@ -184,8 +184,11 @@ impl Ctx<'_> {
     }
 }
 
-/// The priority of a resource, and its rank within that priority: one that was never issued goes before all
-/// others, then the remaining life decides.
+/// Seconds before the expiry in which a renewal goes before others' first issues.
+const EXPIRES_SOON: i64 = 600;
+
+/// The priority of a resource, and its rank within that priority: what is about to expire goes first, then
+/// what was never issued, then the remaining life decides.
 pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let status = &record.seen.status;
     let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
@@ -197,6 +200,9 @@ pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority,
     let remaining = expires.as_second() - now.as_second();
     let life = expires.as_second() - issued.as_second();
     if remaining.saturating_mul(4) < life {
+        if remaining < EXPIRES_SOON {
+            return (Priority::Expiring, remaining);
+        }
         (Priority::Urgent, remaining)
     } else {
         (Priority::Routine, remaining)

@@ -4,6 +4,8 @@
 //! - A slow store, or a slow STS of a role, delays only the resources that need it, and is not overloaded by
 //!   them.
 //! - A resource that finds no slot waits by priority, and is planned again as soon as there is one.
+//! - Within a priority the slots go round by namespace: however much one namespace asks for, another waits for
+//!   one step of each at most.
 //! - A slot that was reserved and is not used goes to the next resource.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,8 +40,13 @@ struct StoreQueue {
     in_flight: BTreeMap<String, String>,
     /// Resources that are to be planned, each with a slot reserved for it.
     reserved: BTreeMap<String, String>,
-    waiting: BTreeMap<QueuePosition, (String, String)>,
-    positions: BTreeMap<String, QueuePosition>,
+    /// The resources that wait, by namespace.
+    waiting: BTreeMap<String, BTreeMap<QueuePosition, String>>,
+    /// The namespace and position of each of them.
+    positions: BTreeMap<String, (String, QueuePosition)>,
+    /// When each namespace last got a slot, counted in slots, for as long as it waits or holds one.
+    turns: BTreeMap<String, u64>,
+    turn: u64,
 }
 
 impl StoreQueue {
@@ -47,25 +54,75 @@ impl StoreQueue {
         PER_STORE.saturating_sub(self.in_flight.len() + self.reserved.len())
     }
 
+    fn reserve(&mut self, uid: &str, namespace: &str) {
+        self.turn += 1;
+        self.turns.insert(namespace.to_owned(), self.turn);
+        self.reserved.insert(uid.to_owned(), namespace.to_owned());
+    }
+
+    fn wait(&mut self, uid: &str, namespace: &str, position: QueuePosition) {
+        let place = (namespace.to_owned(), position);
+        self.positions.insert(uid.to_owned(), place);
+        self.waiting
+            .entry(namespace.to_owned())
+            .or_default()
+            .insert(position, uid.to_owned());
+    }
+
     fn remove(&mut self, uid: &str) {
         self.reserved.remove(uid);
-        if let Some(position) = self.positions.remove(uid) {
-            self.waiting.remove(&position);
+        let Some((namespace, position)) = self.positions.remove(uid) else {
+            return;
+        };
+        if let Some(waiting) = self.waiting.get_mut(&namespace) {
+            waiting.remove(&position);
+            if waiting.is_empty() {
+                self.waiting.remove(&namespace);
+            }
         }
     }
 
-    /// The first resource whose namespace has a share left; if none has, the first of all.
-    fn next_position(&self) -> Option<QueuePosition> {
-        let busy = |namespace: &String| {
-            let in_flight = self.in_flight.values().chain(self.reserved.values());
-            in_flight.filter(|other| *other == namespace).count()
-        };
-        let fair = self
-            .waiting
-            .iter()
-            .find(|(_, (_, namespace))| busy(namespace) < PER_NAMESPACE)
-            .or_else(|| self.waiting.first_key_value());
-        fair.map(|(position, _)| *position)
+    /// How many slots a namespace holds.
+    fn held(&self, namespace: &str) -> usize {
+        let held = self.in_flight.values().chain(self.reserved.values());
+        held.filter(|other| *other == namespace).count()
+    }
+
+    /// Whose turn it is: a namespace within its share, then the higher priority, then the namespace that got a
+    /// slot the longest ago.
+    fn next(&self) -> Option<(String, String)> {
+        let first = self.waiting.iter().filter_map(|(namespace, waiting)| {
+            let (position, uid) = waiting.first_key_value()?;
+            let over = self.held(namespace) >= PER_NAMESPACE;
+            let turn = self.turns.get(namespace);
+            Some(((over, position.0, turn, position), uid, namespace))
+        });
+        let (_, uid, namespace) = first.min_by_key(|(order, ..)| *order)?;
+        Some((uid.clone(), namespace.clone()))
+    }
+
+    /// Reserves each free slot for whose turn it is. Returns these resources.
+    fn reserve_free_slots(&mut self) -> Vec<String> {
+        let mut reserved = Vec::new();
+        while self.available() > 0
+            && let Some((uid, namespace)) = self.next()
+        {
+            self.remove(&uid);
+            self.reserve(&uid, &namespace);
+            reserved.push(uid);
+        }
+        let Self {
+            in_flight,
+            reserved: held,
+            waiting,
+            turns,
+            ..
+        } = self;
+        turns.retain(|namespace, _| {
+            let mut holders = in_flight.values().chain(held.values());
+            waiting.contains_key(namespace) || holders.any(|other| other == namespace)
+        });
+        reserved
     }
 }
 
@@ -86,10 +143,10 @@ impl StoreLimiter {
         self.queued_at.insert(uid.to_owned(), store.to_owned());
         let queue = self.stores.entry(store.to_owned()).or_default();
         if queue.reserved.contains_key(uid) || (queue.waiting.is_empty() && queue.available() > 0) {
-            queue.reserved.insert(uid.to_owned(), namespace.to_owned());
+            queue.reserve(uid, namespace);
             return true;
         }
-        if let Some(position) = queue.positions.get(uid)
+        if let Some((_, position)) = queue.positions.get(uid)
             && (position.0, position.1) == priority
         {
             return false;
@@ -97,10 +154,7 @@ impl StoreLimiter {
         queue.remove(uid);
         self.sequence += 1;
         let position = (priority.0, priority.1, self.sequence);
-        queue.positions.insert(uid.to_owned(), position);
-        queue
-            .waiting
-            .insert(position, (uid.to_owned(), namespace.to_owned()));
+        queue.wait(uid, namespace, position);
         false
     }
 
@@ -164,18 +218,7 @@ impl StoreLimiter {
         let Some(queue) = self.stores.get_mut(store) else {
             return Vec::new();
         };
-        let mut reserved = Vec::new();
-        while queue.available() > 0 {
-            let Some((uid, namespace)) = queue
-                .next_position()
-                .and_then(|position| queue.waiting.remove(&position))
-            else {
-                break;
-            };
-            queue.positions.remove(&uid);
-            queue.reserved.insert(uid.clone(), namespace);
-            reserved.push(uid);
-        }
+        let reserved = queue.reserve_free_slots();
         if queue.in_flight.is_empty() && queue.reserved.is_empty() {
             self.stores.remove(store);
         }
@@ -291,5 +334,38 @@ mod tests {
             limiter.planned("first", Some(&request_to("other"))),
             ["second"]
         );
+    }
+
+    #[test]
+    fn the_slots_go_round_by_namespace() {
+        let mut limiter = StoreLimiter::default();
+        let mut place = |uid: &str, namespace: &str| {
+            let free = limiter.try_acquire("default", uid, namespace, URGENT);
+            if free {
+                limiter.planned(uid, Some(&request()));
+            }
+            free
+        };
+        for at in 0..12 {
+            for namespace in ["a", "b"] {
+                place(&format!("{namespace}{at}"), namespace);
+            }
+        }
+        assert!(!place("c0", "c"));
+        assert_eq!(limiter.ended("a0"), ["c0"], "c had no slot yet");
+        limiter.planned("c0", Some(&request()));
+        assert_eq!(limiter.ended("b0"), ["a2"], "a and b in turn");
+        limiter.planned("a2", Some(&request()));
+        assert_eq!(limiter.ended("a1"), ["b2"]);
+    }
+
+    #[test]
+    fn what_is_about_to_expire_goes_before_first_issues_of_others() {
+        let mut limiter = full();
+        for uid in ["first1", "first2"] {
+            assert!(!limiter.try_acquire("default", uid, "b", (Priority::Urgent, i64::MIN)));
+        }
+        assert!(!limiter.try_acquire("default", "renewal", "c", (Priority::Expiring, 90)));
+        assert_eq!(limiter.ended("u0"), ["renewal"]);
     }
 }

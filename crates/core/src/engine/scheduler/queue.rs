@@ -7,6 +7,8 @@
 //! - An object that has started continues before a new one starts, so the two writes of a renewal stay close
 //!   together.
 //! - Some slots are for urgent objects alone, so routine objects never delay a first issue.
+//! - What is about to expire goes before what was never issued: nobody's first issue costs another a URL that
+//!   pods use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,8 @@ use crate::engine::protocol::ObjectKey;
 /// How urgent an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
+    /// What is issued expires within minutes.
+    Expiring,
     /// Never issued, little life left, a denial, or a store: others wait for it.
     Urgent,
     /// Everything else.
@@ -38,14 +42,15 @@ pub struct Queue {
     resources_in_flight: usize,
 }
 
-/// Rank within a lane, then arrival.
-type Rank = (i64, u64);
+/// Priority, rank within it, then arrival.
+type Rank = (Priority, i64, u64);
 
 /// Each kind of slot has a queue of its own, so a full kind is skipped without a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Lane {
     /// Stores and policies: each has one step at most, and needs no slot.
     Free,
+    /// What is about to expire, and what is urgent.
     Urgent,
     Routine,
 }
@@ -60,7 +65,7 @@ impl Lane {
     fn of(key: &ObjectKey, priority: Priority) -> Self {
         match (key, priority) {
             (ObjectKey::Store(_) | ObjectKey::Policy(_), _) => Self::Free,
-            (ObjectKey::Resource(_), Priority::Urgent) => Self::Urgent,
+            (ObjectKey::Resource(_), Priority::Expiring | Priority::Urgent) => Self::Urgent,
             (ObjectKey::Resource(_), Priority::Routine) => Self::Routine,
         }
     }
@@ -94,13 +99,13 @@ impl Queue {
         }
         let lane = Lane::of(&key, priority);
         if let Some((old_lane, old)) = self.waiting.get(&key) {
-            if (*old_lane, old.0) <= (lane, rank) {
+            if (old.0, old.1) <= (priority, rank) {
                 return;
             }
             self.lanes[*old_lane as usize].remove(old);
         }
         self.sequence += 1;
-        let rank = (rank, self.sequence);
+        let rank = (priority, rank, self.sequence);
         self.lanes[lane as usize].insert(rank, key.clone());
         self.waiting.insert(key, (lane, rank));
     }
@@ -147,14 +152,14 @@ impl Queue {
         let free = self.slots - self.resources_in_flight.min(self.slots);
         let routine = self.slots - self.urgent_slots > self.routine_in_flight;
         let open = [
-            (Lane::Free, true, Priority::Urgent),
-            (Lane::Urgent, free > 0, Priority::Urgent),
-            (Lane::Routine, free > 0 && routine, Priority::Routine),
+            (Lane::Free, true),
+            (Lane::Urgent, free > 0),
+            (Lane::Routine, free > 0 && routine),
         ];
         open.into_iter()
-            .filter(|(_, open, _)| *open)
-            .find_map(|(lane, _, priority)| {
-                let (_, key) = self.lanes[lane as usize].pop_first()?;
+            .filter(|(_, open)| *open)
+            .find_map(|(lane, _)| {
+                let ((priority, ..), key) = self.lanes[lane as usize].pop_first()?;
                 self.waiting.remove(&key);
                 Some((key, priority))
             })
@@ -231,6 +236,15 @@ mod tests {
         queue.push(key("early-too"), Priority::Urgent, 1);
         let order = [key("early"), key("early-too"), key("late"), key("routine")];
         assert_eq!(drain(&mut queue), order);
+    }
+
+    #[test]
+    fn what_is_about_to_expire_goes_before_what_was_never_issued() {
+        let mut queue = Queue::new(4, 1);
+        queue.push(key("first"), Priority::Urgent, i64::MIN);
+        queue.push(key("expires"), Priority::Expiring, 90);
+        assert_eq!(queue.pop(), Some((key("expires"), Priority::Expiring)));
+        assert_eq!(queue.pop(), Some((key("first"), Priority::Urgent)));
     }
 
     #[test]
