@@ -190,20 +190,20 @@ impl Engine {
                 ctx.enqueue(ObjectKey::Resource(uid.into()));
             }
         }
-        let goes_on = match key {
+        let continues = match key {
             ObjectKey::Resource(uid) => {
-                let goes_on = presigned_url::completed(&mut ctx, uid, in_flight, result);
-                if !goes_on {
+                let continues = presigned_url::completed(&mut ctx, uid, in_flight, result);
+                if !continues {
                     ctx.enqueue(key.clone());
                 }
-                goes_on
+                continues
             }
             ObjectKey::Store(name) => {
                 cluster_store::completed(&mut ctx, name, in_flight, result, dirty)
             }
             ObjectKey::Policy(name) => policy::completed(&mut ctx, name, in_flight, result, dirty),
         };
-        if goes_on && self.index.contains(key) {
+        if continues && self.index.contains(key) {
             // An object that has started continues before another one starts.
             self.queue.push(key.clone(), priority, i64::MIN);
         }

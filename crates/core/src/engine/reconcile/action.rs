@@ -1,58 +1,42 @@
-//! What a plan decides, and what a step in flight needs for its completion.
+//! The outcome of a plan, and what the completion of a step in flight needs.
 //!
-//! What holds here: [`InFlight`] has one variant for each kind of step, so a result is never understood by
-//! guess.
+//! What holds here:
+//! - [`InFlight`] has one variant for each kind of step, so a result always belongs to one of them.
 
 use jiff::Timestamp;
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Problem};
-use crate::engine::protocol::Cause;
-use crate::engine::protocol::{
-    CredentialSource, EventRecord, ListRequest, S3Request, Session, Step,
-};
+use crate::engine::protocol::{Cause, CredentialSource, EventRecord, Session, Step};
 use crate::issue::issued::Issued;
 use crate::request::Key;
 
-/// What comes next for an object.
+/// The outcome of a plan.
 #[derive(Debug)]
 pub(in crate::engine) enum Action {
     /// This step starts now.
     Start(Box<Step>, Box<InFlight>),
-    /// This step starts as soon as the store has a slot for it.
-    AcquireSlot(Box<SlowStep>),
-    /// The store fetches something first. The object is planned again after that.
+    /// This step is slow: it starts once its store has a slot for it.
+    StartInSlot(Box<Step>, Box<InFlight>),
+    /// The store fetches or probes something first. The object is planned again after that.
     AwaitStore,
-    /// The store has no slot for a slow step yet. The object is planned again when there is one.
+    /// The store has no slot for a slow step. The object is planned again when there is one.
     AwaitSlot,
-    /// Something stands in the way until this time, or until something that concerns it changes.
+    /// A problem blocks the object until this time, or until a change that affects it.
     Blocked(Problem, Option<Timestamp>),
-    /// Nothing to do until the times that were noted.
+    /// There is nothing to do before the requested requeue.
     Idle,
 }
 
 impl Action {
-    /// This step starts now.
+    /// A slow step.
+    pub(in crate::engine) fn start_in_slot(step: Step, in_flight: InFlight) -> Self {
+        Self::StartInSlot(Box::new(step), Box::new(in_flight))
+    }
+
+    /// A step that starts now.
     pub(in crate::engine) fn start(step: Step, in_flight: InFlight) -> Self {
         Self::Start(Box::new(step), Box::new(in_flight))
     }
-}
-
-/// A step that keeps a store or its STS busy.
-#[derive(Debug)]
-pub(in crate::engine) enum SlowStep {
-    /// Fetch a session that is narrowed to what is signed.
-    FetchSession(Box<CredentialSource>, Box<Session>),
-    /// List a prefix.
-    List(Box<ListRequest>),
-    /// Try some objects.
-    Verify {
-        /// Each key with its request.
-        requests: Vec<(Key, S3Request)>,
-        /// The hash of what they are signed for.
-        hash: String,
-        /// Whether something is published only if they work.
-        gates_issue: bool,
-    },
 }
 
 /// A step in flight, with what its completion needs.
@@ -63,38 +47,38 @@ pub(in crate::engine) enum InFlight {
         /// The Secret's name.
         name: String,
     },
-    /// Inspects what has the name that is to be written.
+    /// Inspects the Secret that has the name to write.
     InspectName,
-    /// Inspects a Secret that is to be removed.
+    /// Inspects a Secret before its removal.
     InspectRemoval,
     /// Creates the Secret.
     Create(Box<SecretInFlight>),
     /// Updates the Secret.
     Update(Box<SecretInFlight>),
-    /// Removes the Secret, or the Secret of an earlier name.
+    /// Removes the Secret, or a Secret of an earlier name.
     Remove {
         /// The Secret's name.
         name: String,
     },
-    /// Removes what has the name that is to be written, and may be removed.
+    /// Removes the Secret that has the name to write, so that a new one can be created.
     FreeName {
         /// The Secret's name.
         name: String,
     },
     /// Lists a prefix.
     List {
-        /// What the listing was made for.
-        identity: String,
+        /// The hash of the request that the listing is for.
+        request_hash: String,
     },
-    /// Signs many objects.
+    /// Signs a long job.
     Sign,
-    /// Tries some objects.
+    /// Requests some objects, to verify URLs.
     Verify {
         /// The objects.
         keys: Vec<Key>,
-        /// The hash of what they were signed for.
+        /// The hash of the content that is verified.
         hash: String,
-        /// Whether something is published only if they work.
+        /// Whether the Secret is written only if they work.
         gates_issue: bool,
     },
     /// Fetches a session of a store's role.
@@ -106,19 +90,19 @@ pub(in crate::engine) enum InFlight {
         /// The session.
         session: Box<Session>,
     },
-    /// Writes the status of a PresignedURL. The Events are made when the write begins: a watch may bring the
-    /// new status before the write is answered, and then nothing would seem to have changed.
+    /// Writes the status of a PresignedURL. The Events are made when the write starts: the watch may report the
+    /// new status before the answer arrives, and then there is no change to see.
     WriteStatus {
         /// The status.
         status: Box<PresignedUrlStatus>,
-        /// The Events that tell of the change.
+        /// The Events that report the change.
         events: Vec<EventRecord>,
-        /// Whether the policies refuse what they did not refuse before.
+        /// Whether the policies deny what they did not deny before.
         newly_denied: bool,
     },
     /// Publishes an Event.
     PublishEvent,
-    /// Deletes a PresignedURL after its end.
+    /// Deletes a PresignedURL after its `ttlAfterExpiry`.
     DeleteResource,
     /// Fetches the credentials of a store.
     FetchCredentials,
@@ -161,7 +145,7 @@ impl InFlight {
 pub(in crate::engine) struct SecretInFlight {
     /// The Secret's name.
     pub(in crate::engine) name: String,
-    /// What it holds once it is written; uid and resourceVersion are still empty.
+    /// What it holds once it is written. The uid and the resourceVersion are still empty.
     pub(in crate::engine) issued: Issued,
     /// Why it is written.
     pub(in crate::engine) cause: Cause,

@@ -1,11 +1,13 @@
-//! What every plan and every completion works with.
+//! The context of one turn of the engine: what every plan and every completion reads and changes.
 //!
-//! What holds here: it borrows the engine's parts for one turn, and its time does not change meanwhile.
+//! What holds here:
+//! - It borrows the parts of the engine for one turn, and `now` does not change during the turn.
+//! - Objects are queued here, each by its priority.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Problem;
 use crate::api::Reason;
@@ -21,12 +23,14 @@ use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::ReservedKeys;
 use crate::time::later;
 
-/// Retries without a pause that may follow each other; then pauses come between.
+/// The most retries in a row without a pause between them.
 pub(in crate::engine) const IMMEDIATE_RETRIES: u32 = 5;
-/// The pause of everything if the API server asks for one and does not say how long.
+/// The pause of all calls if the API server requests one and names no time.
 const DEFAULT_THROTTLE: Duration = Duration::from_secs(5);
-/// The longest pause of everything: a server's word is not believed beyond it.
+/// The longest pause of all calls, whatever time the API server names.
 const MAX_THROTTLE: Duration = Duration::from_mins(1);
+/// The least time between two counts of a store's URLs.
+const RECOUNT: Duration = Duration::from_secs(1);
 
 /// One turn of the engine.
 pub(in crate::engine) struct Ctx<'a> {
@@ -38,12 +42,12 @@ pub(in crate::engine) struct Ctx<'a> {
     pub(in crate::engine) observations: &'a mut Vec<Observation>,
     pub(in crate::engine) throttled_until: &'a mut Option<Timestamp>,
     pub(in crate::engine) now: Timestamp,
-    /// When the object of this turn is looked at again.
+    /// When the object of this turn is planned again.
     pub(in crate::engine) requeue: RequeueAt,
 }
 
 impl Ctx<'_> {
-    /// What a resource is allowed.
+    /// Whether a resource may be issued.
     pub(in crate::engine) fn evaluate(&self, record: &Record) -> Evaluation {
         evaluate(self.cache, self.settings, self.reserved, record)
     }
@@ -53,11 +57,11 @@ impl Ctx<'_> {
         Some(&mut *self.cache.resources.get_mut(uid)?.state)
     }
 
-    /// Whether a resource is this instance's.
+    /// Whether a resource belongs to this instance, by its class.
     pub(in crate::engine) fn serves(&self, record: &Record) -> bool {
         match &record.seen.spec {
             Ok(spec) => spec.class == self.settings.class,
-            // Whose it is cannot be told. The instance without a class says what is wrong with it.
+            // The class of an unreadable spec is unknown. The instance without a class reports the error.
             Err(_) => self.settings.class.is_none(),
         }
     }
@@ -77,7 +81,7 @@ impl Ctx<'_> {
         self.queue.push(key, priority, rank);
     }
 
-    /// A resource waits for something that its store fetches or probes: the store is planned at once.
+    /// Queues the store of a resource that waits for it.
     pub(in crate::engine) fn enqueue_store(&mut self, uid: &str) {
         if let Some(record) = self.cache.resources.get(uid) {
             let store = store_name(&record.seen).to_owned();
@@ -86,8 +90,28 @@ impl Ctx<'_> {
         }
     }
 
-    /// Those that waited for a store go on.
-    pub(in crate::engine) fn wake(&mut self, waiting: BTreeSet<Uid>) {
+    /// Plans a store soon, because the count of its URLs may have changed: once a second, not once a resource.
+    pub(in crate::engine) fn requeue_store(&mut self, store: String) {
+        if self.cache.stores.contains_key(&store) {
+            let at = later(self.now, RECOUNT);
+            self.queue.by(&ObjectKey::Store(store), at);
+        }
+    }
+
+    /// A store answered a resource, and the answer may have shown the store's clock.
+    pub(in crate::engine) fn store_clock_read(
+        &mut self,
+        store: &str,
+        skew: Option<SignedDuration>,
+    ) {
+        if let (Some(skew), Some(known)) = (skew, self.cache.stores.get_mut(store)) {
+            known.store_clock_read(skew, self.now);
+            self.requeue_store(store.to_owned());
+        }
+    }
+
+    /// Queues the resources that waited for a store.
+    pub(in crate::engine) fn requeue_waiting(&mut self, waiting: BTreeSet<Uid>) {
         for uid in waiting {
             if let Some(record) = self.cache.resources.get_mut(&uid)
                 && let Some(state) = record.state.any()
@@ -98,11 +122,11 @@ impl Ctx<'_> {
         }
     }
 
-    /// Classifies a failure, pauses everything if the server asks for it, and counts it.
+    /// Classifies a failure of the API server and counts it. If the server requests a pause, all calls pause.
     pub(in crate::engine) fn classify(&mut self, error: &ApiError) -> ErrorClass {
         let class = classify(error);
-        if let Retry::ThrottleAll(asked) = class.retry {
-            self.throttle(asked);
+        if let Retry::ThrottleAll(pause) = class.retry {
+            self.throttle(pause);
         }
         if class.retry != Retry::Immediately {
             self.observations.push(Observation::Failed(class.reason));
@@ -110,9 +134,9 @@ impl Ctx<'_> {
         class
     }
 
-    /// Calls the API server no more until then.
-    fn throttle(&mut self, asked: Option<Duration>) {
-        let pause = asked
+    /// No step calls the API server during the requested pause.
+    fn throttle(&mut self, requested: Option<Duration>) {
+        let pause = requested
             .unwrap_or(DEFAULT_THROTTLE)
             .clamp(Duration::from_secs(1), MAX_THROTTLE);
         let until = later(self.now, pause);
@@ -125,8 +149,8 @@ impl Ctx<'_> {
         retry.blocked_until(self.now)
     }
 
-    /// The status of a store or a policy could not be written. Tells whether the plan goes on at once: never,
-    /// but something that changed meanwhile (`dirty`) is planned in its turn.
+    /// The status of a store or a policy could not be written. Returns false: the next plan does not follow at
+    /// once. If the object changed during the write (`dirty`), it is queued.
     pub(in crate::engine) fn status_failed(
         &mut self,
         key: ObjectKey,
@@ -141,7 +165,7 @@ impl Ctx<'_> {
         let retry = self.cache.status_retries.entry(key.clone()).or_default();
         retry.record(class.retry, 0, &seed, self.now);
         if dirty {
-            // What changed meanwhile may be the newer version that the conflict speaks of.
+            // The change may be the newer version that caused the conflict.
             retry.retry_at = None;
             self.enqueue(key);
         } else {
@@ -151,7 +175,7 @@ impl Ctx<'_> {
         false
     }
 
-    /// A call to the API server failed: nothing is issued before the next attempt, and what is issued stays.
+    /// A call to the API server failed: nothing is issued before the retry, and the issued Secret stays.
     pub(in crate::engine) fn record_failure(&mut self, uid: &str, error: &ApiError) {
         let class = self.classify(error);
         let now = self.now;
@@ -166,7 +190,7 @@ impl Ctx<'_> {
         }
     }
 
-    /// Something outside did not do what it should: it is tried again, and what is issued stays.
+    /// A store or an STS failed: nothing is issued before the retry, and the issued Secret stays.
     pub(in crate::engine) fn record_problem(&mut self, uid: &str, problem: Problem) {
         self.observations.push(Observation::Failed(problem.reason));
         let now = self.now;
@@ -175,8 +199,8 @@ impl Ctx<'_> {
         state.issue.problem = Some(problem);
     }
 
-    /// A result that does not belong to the step in flight: a fault of the program. Nothing is taken for
-    /// done.
+    /// The result does not belong to the step in flight. That is a bug: it is logged and counted, and the step
+    /// counts as not done.
     pub(in crate::engine) fn unexpected(&mut self, key: &ObjectKey, what: &'static str) {
         tracing::error!(object = ?key, step = what, "the result does not belong to the step");
         self.observations

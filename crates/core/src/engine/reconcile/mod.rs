@@ -1,9 +1,9 @@
-//! What happens next, and what a finished step changes, side by side.
+//! Planning the next step of an object, and applying the result of a step.
 //!
 //! What holds here:
 //! - Each step is planned and completed in one file.
-//! - A plan is made again after each step and looks at facts only, so a crash between two steps is no special
-//!   case.
+//! - A plan depends on the cache alone and is made again after each step, so a crash between two steps is no
+//!   special case.
 //! - `presigned_url` and `store` meet in the cache and by a requeue, never by an import.
 
 pub(in crate::engine) mod action;

@@ -1,4 +1,4 @@
-//! What comes next for a PresignedURLPolicy: its status says whether it can be used.
+//! Reconciling a PresignedURLPolicy: its status reports whether it can be used.
 
 use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, set_condition};
 use crate::engine::cache::index::take_newer;
@@ -6,7 +6,7 @@ use crate::engine::protocol::{ObjectKey, ObjectVersion, Step, StepResult};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 
-/// What comes next for a policy.
+/// Plans the next step of a policy.
 pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let now = ctx.now;
     let Some(policy) = ctx.cache.policies.get(name) else {
@@ -57,7 +57,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     Action::start(step, InFlight::WritePolicyStatus(Box::new(desired)))
 }
 
-/// A step of a policy is done. Tells whether the plan goes on at once.
+/// A step of a policy is done. Returns whether its next plan comes before those of other objects.
 pub(in crate::engine) fn completed(
     ctx: &mut Ctx<'_>,
     name: &str,

@@ -1,8 +1,8 @@
 //! The conditions of a PresignedURL.
 //!
 //! What holds here:
-//! - `Ready` is True only if the Secret holds what is allowed now, and has not expired.
-//! - A condition is drafted from facts. Its transition time lives on in the condition that it replaces.
+//! - `Ready` is True only if the Secret is current and its URLs have not expired.
+//! - A condition is drafted from facts. It keeps its transition time while its status stays.
 
 use jiff::Timestamp;
 
@@ -11,22 +11,23 @@ use crate::api::{
 };
 use crate::engine::cache::index::{Index, Record};
 use crate::engine::evaluate::evaluation::Evaluation;
+use crate::engine::evaluate::one_shot::FixedLife;
 use crate::engine::evaluate::reissue::{is_current, may_issue};
 use crate::engine::evaluate::sampling::hash_of;
-use crate::engine::protocol::Settings;
+use crate::engine::protocol::{Settings, classify};
 use crate::engine::reconcile::presigned_url::status_messages::{
-    EDITED, allowed_by, denied, expired_message, holds, renewal_refused, renewed, undeleted,
+    EDITED, NEVER_RENEWED, allowed_message, denied_message, expired_message, issued_message,
 };
 use crate::engine::s3::ObjectVerdict;
 use crate::issue::issued::Issued;
 
-/// What the conditions are drafted from.
+/// The facts from which conditions are drafted.
 pub(super) struct Facts<'a> {
     pub(super) index: &'a Index,
     pub(super) record: &'a Record,
     pub(super) evaluation: &'a Evaluation,
     pub(super) issued: Option<&'a Issued>,
-    /// When what is issued is renewed.
+    /// When the URLs are renewed.
     pub(super) renewal: Option<Timestamp>,
     pub(super) settings: &'a Settings,
     pub(super) now: Timestamp,
@@ -39,16 +40,16 @@ pub(super) struct ConditionDraft {
     message: String,
 }
 
-/// What `Verified` speaks of.
+/// The verification that the condition `Verified` reports.
 pub(super) struct Verified<'a> {
-    /// The hash of what is issued, if that was tried. What kept something from being issued has none.
+    /// The hash of the issued content; `None` if the verification blocks the issue.
     pub(super) hash: Option<String>,
-    /// What came of it; `None` if the status says it already.
+    /// The result; `None` if the status records it already.
     verdict: Option<&'a ObjectVerdict>,
 }
 
 impl ConditionDraft {
-    pub(super) fn new(status: impl Into<ConditionStatus>, reason: Reason, message: String) -> Self {
+    fn new(status: impl Into<ConditionStatus>, reason: Reason, message: String) -> Self {
         Self {
             status: status.into(),
             reason,
@@ -62,11 +63,11 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
     let old = &facts.record.seen.status.conditions;
     let generation = Some(facts.record.seen.generation);
     let drafts = match facts.evaluation.expired_at(facts.record, facts.now) {
-        Some(end) => after_the_end(facts, end),
-        None => before_the_end(facts),
+        Some(expired_at) => after_expiry(facts, expired_at),
+        None => before_expiry(facts),
     };
     let [ready, allowed, renewed, stalled] = drafts;
-    // Nearly all resources have all five, and they are kept.
+    // Nearly all resources have all five.
     let mut conditions = Vec::with_capacity(5);
     for (type_, draft) in [
         (ConditionType::Ready, ready),
@@ -76,7 +77,7 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
         (ConditionType::Stalled, stalled),
     ] {
         let Some(draft) = draft else { continue };
-        // Transition times live on in the old conditions; the order is made anew.
+        // The old condition brings its transition time along.
         conditions.extend(condition(old, type_).cloned());
         set_condition(
             &mut conditions,
@@ -90,9 +91,10 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
     conditions
 }
 
-/// A one-shot resource ends as it was asked to: nothing is wrong, whatever else could be said.
-fn after_the_end(facts: &Facts<'_>, end: Timestamp) -> [Option<ConditionDraft>; 4] {
-    let message = expired_message(facts.record, end);
+/// The conditions of a one-shot resource that has expired as it was meant to: an earlier problem no longer
+/// matters.
+fn after_expiry(facts: &Facts<'_>, expired_at: Timestamp) -> [Option<ConditionDraft>; 4] {
+    let message = expired_message(facts.record, expired_at);
     let problem = undeleted(facts.record);
     [
         Some(ConditionDraft::new(false, Reason::Expired, message)),
@@ -102,11 +104,12 @@ fn after_the_end(facts: &Facts<'_>, end: Timestamp) -> [Option<ConditionDraft>; 
     ]
 }
 
-fn before_the_end(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
+/// The conditions of a resource that is renewed, or has not expired.
+fn before_expiry(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
     let authorized = facts.evaluation.authorized();
     let one_shot = authorized.and_then(|authorized| authorized.one_shot.as_ref());
-    let obstacle = obstacle(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
-    let renewed = facts.issued.and_then(|_| match &obstacle {
+    let problem = blocking_problem(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
+    let renewed = facts.issued.and_then(|_| match &problem {
         _ if one_shot.is_some() => renewed(facts.record),
         Some(problem) => Some(ConditionDraft::new(
             false,
@@ -119,9 +122,9 @@ fn before_the_end(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
             "renewals work, or none was due yet".to_owned(),
         )),
     });
-    let stalled = stalled(obstacle.as_ref().filter(|problem| problem.needs_human));
+    let stalled = stalled(problem.as_ref().filter(|problem| problem.needs_human));
     [
-        Some(ready(facts, obstacle)),
+        Some(ready(facts, problem)),
         Some(allowed(facts.evaluation)),
         renewed,
         Some(stalled),
@@ -130,7 +133,8 @@ fn before_the_end(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
 
 /// What the policies decided.
 fn allowed(evaluation: &Evaluation) -> ConditionDraft {
-    let by = |policies: &[String]| ConditionDraft::new(true, Reason::Allowed, allowed_by(policies));
+    let by =
+        |policies: &[String]| ConditionDraft::new(true, Reason::Allowed, allowed_message(policies));
     let unknown =
         |reason, why: &String| ConditionDraft::new(ConditionStatus::Unknown, reason, why.clone());
     match evaluation {
@@ -142,8 +146,8 @@ fn allowed(evaluation: &Evaluation) -> ConditionDraft {
     }
 }
 
-/// What stands in the way of an issue, if anything does.
-fn obstacle(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
+/// The problem that blocks an issue, if there is one.
+fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
     let needs_human = |reason, message: &str| {
         Some(Problem {
             reason,
@@ -176,7 +180,7 @@ fn obstacle(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
     }
 }
 
-fn ready(facts: &Facts<'_>, obstacle: Option<Problem>) -> ConditionDraft {
+fn ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
     let &Facts {
         index,
         record,
@@ -188,14 +192,14 @@ fn ready(facts: &Facts<'_>, obstacle: Option<Problem>) -> ConditionDraft {
     } = facts;
     let current = issued.filter(|issued| is_current(index, record, evaluation, issued, now));
     if let Some(issued) = current {
-        let message = holds(record, issued, facts.renewal);
+        let message = issued_message(record, issued, facts.renewal);
         return ConditionDraft::new(true, Reason::Issued, message);
     }
     let expired = issued.is_some_and(|issued| !issued.alive(now));
-    let (reason, message) = match obstacle {
+    let (reason, message) = match problem {
         Some(problem) if problem.reason == Reason::PolicyDenied => (
             problem.reason,
-            denied(problem.message, record, issued, settings, now),
+            denied_message(problem.message, record, issued, settings, now),
         ),
         Some(problem)
             if expired
@@ -216,6 +220,37 @@ fn ready(facts: &Facts<'_>, obstacle: Option<Problem>) -> ConditionDraft {
     ConditionDraft::new(false, reason, message)
 }
 
+/// What `Renewed` says of a one-shot resource: False if it cannot be signed again, or if somebody requested a
+/// renewal.
+fn renewed(record: &Record) -> Option<ConditionDraft> {
+    if let Some(Problem {
+        reason, message, ..
+    }) = &record.state.issue.problem
+    {
+        return Some(ConditionDraft::new(false, *reason, message.clone()));
+    }
+    renewal_refused(record)
+}
+
+/// What `Renewed` says of a one-shot resource if somebody requested a renewal.
+fn renewal_refused(record: &Record) -> Option<ConditionDraft> {
+    let requested = record.seen.renew_request.as_ref()?;
+    let served = FixedLife::last(record)?.served_request;
+    (served.as_ref() != Some(requested))
+        .then(|| ConditionDraft::new(false, Reason::NeverRenewed, NEVER_RENEWED.to_owned()))
+}
+
+/// The problem that blocks the deletion of a one-shot resource.
+fn undeleted(record: &Record) -> Option<Problem> {
+    let class = classify(record.state.removal.undeleted.as_ref()?);
+    let why = class.sentence;
+    Some(Problem {
+        reason: class.reason,
+        message: format!("the resource is to be deleted after spec.ttlAfterExpiry: {why}"),
+        needs_human: true,
+    })
+}
+
 fn stalled(problem: Option<&Problem>) -> ConditionDraft {
     match problem {
         Some(problem) => ConditionDraft::new(true, problem.reason, problem.message.clone()),
@@ -228,7 +263,7 @@ fn verification(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Option<Co
         let message = verdict.message.clone();
         return Some(ConditionDraft::new(verdict.status, verdict.reason, message));
     }
-    // What the status says of it stands.
+    // Without a new result the recorded condition stays.
     let old = &facts.record.seen.status.conditions;
     let recorded = condition(old, ConditionType::Verified)?;
     let reason = Reason::ALL
@@ -238,7 +273,7 @@ fn verification(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Option<Co
     Some(ConditionDraft::new(recorded.status, *reason, message))
 }
 
-/// What `Verified` speaks of; `None` if there is nothing to say.
+/// The verification to report; `None` if there is none.
 pub(super) fn verified<'a>(facts: &Facts<'a>) -> Option<Verified<'a>> {
     let record = facts.record;
     let spec = record.seen.spec.as_ref().ok()?;
@@ -247,9 +282,9 @@ pub(super) fn verified<'a>(facts: &Facts<'a>) -> Option<Verified<'a>> {
     }
     let outcome = record.state.verification.outcome.as_ref();
     let Some(issued) = facts.issued else {
-        // If nothing may be issued either, there is nothing that it could speak of.
+        // Without an issue in progress there is nothing that a verification could block.
         may_issue(record, facts.evaluation, facts.now)?;
-        // Only what did not work can have kept something back.
+        // A recorded success does not block an issue, so it belongs to earlier content.
         let old = &record.seen.status.conditions;
         let recorded = condition(old, ConditionType::Verified).is_some_and(|recorded| {
             recorded.observed_generation == Some(record.seen.generation)

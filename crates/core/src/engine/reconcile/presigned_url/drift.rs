@@ -1,8 +1,8 @@
-//! Inspecting a Secret that may differ from what was written.
+//! Drift: a Secret whose version is not the one that was written.
 //!
 //! What holds here:
-//! - Another resourceVersion is a suspicion, and only an inspection turns it into drift.
-//! - What holds up a renewal does not hold up the inspection: `Ready` may be False by now.
+//! - Another resourceVersion is a suspicion. Only an inspection of the Secret confirms drift.
+//! - A problem that blocks a renewal does not block the inspection, since drift sets `Ready` to False.
 
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::reissue::{intact, issued};
@@ -11,7 +11,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::issue::issued::Issued;
 
-/// Plans the inspection.
+/// Plans the inspection of the Secret.
 pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
     let name = issued.secret.name.clone();
     let step = Step::InspectSecret {
@@ -22,7 +22,7 @@ pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
     Action::start(step, InFlight::InspectDrift { name })
 }
 
-/// The Secret was inspected.
+/// The Secret was inspected, or was not.
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -43,7 +43,7 @@ pub(super) fn completed(
     let key = (record.seen.namespace.clone(), name.to_owned());
     if let Some(version) = intact(record, &issued, found.as_ref()) {
         record.state.secret.verified_version = Some(version.clone());
-        // An edit that the watch told of meanwhile is newer than what was found, and is inspected next.
+        // If the watch reported a newer version meanwhile, that one stays known and is inspected next.
         ctx.cache.secret_written(&key.0, &key.1, version);
         return;
     }

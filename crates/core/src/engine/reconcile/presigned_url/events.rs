@@ -1,6 +1,7 @@
-//! Events that tell of a change of status.
+//! Kubernetes Events for changes of the status.
 //!
-//! What holds here: one Event for each transition, and none for a renewal that went as planned.
+//! What holds here:
+//! - Each transition of a condition has one Event. A renewal that succeeds has none.
 
 use jiff::Timestamp;
 
@@ -10,7 +11,7 @@ use crate::engine::cache::index::Record;
 use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::EventRecord;
 
-/// What Events tell of a change of status: one for each transition, none for a renewal that went as planned.
+/// The Events for the change from the recorded status to this one.
 pub(super) fn of_transition(
     record: &Record,
     new: &PresignedUrlStatus,
@@ -33,16 +34,15 @@ pub(super) fn of_transition(
             continue;
         }
         let good = after.status == ConditionStatus::True;
-        let over = type_ == ConditionType::Ready && reports_expiry(record, new);
+        let expired = type_ == ConditionType::Ready && reports_expiry(record, new);
         let silent = match type_ {
-            // A good start of renewals, or a new one, is told by Ready; so is their end where the URL is gone
-            // as well.
+            // The Event of Ready reports that renewals work again, and also that the URL is gone.
             ConditionType::Renewed => {
                 let ready = |status: &PresignedUrlStatus| is_ready(&status.conditions);
                 let refused = after.reason == Reason::NeverRenewed.as_str();
                 !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
             }
-            // That it works is as it should be, and that it was not tried is no news.
+            // Only a failed verification, and the end of one, are news.
             ConditionType::Verified => {
                 let failed = |condition: &Condition| condition.status == ConditionStatus::False;
                 !failed(after) && !before.is_some_and(failed)
@@ -63,7 +63,7 @@ pub(super) fn of_transition(
             name: record.seen.name.clone(),
             uid: record.seen.uid.to_string(),
             version: record.seen.resource_version.clone(),
-            warning: !(good || over),
+            warning: !(good || expired),
             reason: *reason,
             action,
             note: after.message.clone(),

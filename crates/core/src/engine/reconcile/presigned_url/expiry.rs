@@ -1,8 +1,8 @@
-//! Deleting a one-shot resource whose end has passed for as long as `ttlAfterExpiry` says.
+//! Deleting a one-shot resource `ttlAfterExpiry` after its URLs expired.
 //!
 //! What holds here:
-//! - The end is recorded and the Secret removed before the resource is deleted.
-//! - A clock in doubt deletes nothing.
+//! - The resource is deleted after its status reports the expiry and its Secret is removed.
+//! - Nothing is deleted while the operator's clock is doubted.
 
 use jiff::Timestamp;
 
@@ -13,17 +13,17 @@ use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::time::later;
 
-/// Plans the deletion, if its time has come.
+/// Plans the deletion, if it is due.
 pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     let seen = &record.seen;
-    let end = seen.status.expires_at?;
+    let expires_at = seen.status.expires_at?;
     if !one_shot::is_one_shot(record) {
         return None;
     }
-    if end > ctx.now {
-        // A resource whose Secret was removed before its end has no other timer.
-        ctx.requeue.at(end);
+    if expires_at > ctx.now {
+        // If the Secret was removed before the expiry, the resource has no other timer.
+        ctx.requeue.at(expires_at);
         return None;
     }
     let ttl = one_shot::ttl(record)?;
@@ -36,7 +36,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let at = [ctx.clock.doubted_until, record.state.removal.retry.retry_at]
         .into_iter()
         .flatten()
-        .fold(later(end, ttl), Timestamp::max);
+        .fold(later(expires_at, ttl), Timestamp::max);
     if at > ctx.now {
         ctx.requeue.at(at);
         return None;
@@ -59,7 +59,7 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, result: Result<(), ApiErro
         Ok(()) => {
             if let Some(state) = ctx.state(uid) {
                 state.removal.undeleted = None;
-                // The watch tells that it is gone. A finalizer may keep it for a while.
+                // The watch reports the removal. A finalizer may delay it.
                 state.removal.retry.retry_at = Some(later(now, RECHECK));
             }
         }

@@ -1,10 +1,10 @@
 //! Listing the objects under a prefix, and which of them get a URL.
 //!
 //! What holds here:
-//! - Each listed key is parsed and evaluated like a key that somebody asked for. What cannot be signed
-//!   safely, or is not allowed, is left out and counted.
-//! - A listing is never cut off silently: too many objects are refused.
-//! - A listing is not believed after a policy or the namespace changed, nor after a restart.
+//! - Each listed key is parsed and evaluated like a key of a spec. A key that cannot be signed safely, or that no
+//!   policy allows, is left out and counted.
+//! - A listing is never cut off silently: too many objects are an error.
+//! - After a change of a policy or the namespace, and after a restart, the prefix is listed again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,11 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::api::{Method, Problem, Reason};
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::sampling::sample;
-use crate::engine::protocol::{ListError, ListRequest, ListResponse};
-use crate::engine::reconcile::action::{Action, SlowStep};
+use crate::engine::protocol::{ListError, ListRequest, ListResponse, Step};
+use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::reconcile::presigned_url::prerequisites::{MOMENT, acquire_slot, credentials};
-use crate::engine::reconcile::presigned_url::store_answered;
+use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
 use crate::engine::s3::{ListSubject, listing_problem};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
@@ -32,13 +31,13 @@ use crate::time::{later, shifted};
 /// How long all pages together may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a listing is made for: if something else is wanted by the time that it comes in, it says nothing.
-pub(super) fn identity(inputs: &SigningInputs) -> String {
+/// The hash of the request that a listing is for. If the spec or the store changed before the answer arrived,
+/// the answer is dropped.
+fn request_hash(inputs: &SigningInputs) -> String {
     format!("{} {}", inputs.authorized.spec_hash, inputs.store_hash)
 }
 
-/// The objects under the prefix, if the request has one. If none were listed a moment ago, a listing comes
-/// first.
+/// The objects under the prefix, if the request lists one. An `Err` is the listing that comes first.
 pub(super) fn obtain(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -55,17 +54,21 @@ pub(super) fn obtain(
 }
 
 fn plan(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs, list: &ListSelection) -> Action {
-    match credentials(ctx, uid, inputs, inputs.list_session.as_ref(), MOMENT) {
+    match credentials(ctx, uid, inputs, inputs.list_session.as_ref(), AT_ONCE) {
         Ok(held) => {
-            let request = request(inputs, list, &held, ctx.now);
-            Action::AcquireSlot(Box::new(SlowStep::List(Box::new(request))))
+            let step = Step::List {
+                store: inputs.store.clone(),
+                request: Box::new(request(inputs, list, &held, ctx.now)),
+            };
+            let request_hash = request_hash(inputs);
+            Action::start_in_slot(step, InFlight::List { request_hash })
         }
         Err(action) => action,
     }
 }
 
-/// Plans another listing for what is issued already, if one is due. What was found and is no news is
-/// forgotten.
+/// Plans a listing for URLs that are issued already, if `refreshInterval` has passed. A listing that changed
+/// nothing is forgotten.
 pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs) -> Option<Action> {
     let Objects::List(list) = &inputs.authorized.request.objects else {
         return None;
@@ -88,9 +91,8 @@ pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs)
         return None;
     }
     Some(match plan(ctx, uid, inputs, list) {
-        Action::AcquireSlot(slow) => acquire_slot(ctx, uid, inputs, *slow),
         Action::Blocked(problem, again) => {
-            // What is issued stays. The condition tells that its objects are not listed.
+            // The issued URLs stay. The conditions report that the objects cannot be listed.
             let again = again.unwrap_or_else(|| later(ctx.now, RECHECK));
             if let Some(state) = ctx.state(uid) {
                 state.issue.problem = Some(problem);
@@ -102,32 +104,30 @@ pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs)
     })
 }
 
-/// A listing came in, or failed.
+/// The prefix was listed, or was not.
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     uid: &str,
-    made_for: &str,
+    sent_for: &str,
     result: Result<ListResponse, ListError>,
 ) {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return;
     };
-    // What is no longer allowed needs no listing; the plan that follows says so.
+    // Without a permission the answer has no use. The plan that follows reports the denial.
     let Evaluation::Allowed(inputs) = ctx.evaluate(record) else {
         return;
     };
     let Objects::List(list) = &inputs.authorized.request.objects else {
         return;
     };
-    if identity(&inputs) != made_for {
+    if request_hash(&inputs) != sent_for {
         return;
     }
     let Some(namespace) = ctx.cache.namespace_of(&record.seen.namespace) else {
         return;
     };
-    let skew = result
-        .as_ref()
-        .map_or_else(clock_of_refusal, |found| found.skew);
+    let skew = result.as_ref().map_or_else(skew_of, |found| found.skew);
     let found = match result {
         Ok(found) => select(
             &ctx.cache.policy_set,
@@ -147,7 +147,7 @@ pub(super) fn completed(
             Err(listing_problem(&failure, &subject))
         }
     };
-    store_answered(ctx, &inputs.store, skew);
+    ctx.store_clock_read(&inputs.store, skew);
     match found {
         Ok(found) => {
             if let Some(state) = ctx.state(uid) {
@@ -158,8 +158,8 @@ pub(super) fn completed(
     }
 }
 
-/// What the store's clock showed as it refused a listing.
-const fn clock_of_refusal(failure: &ListError) -> Option<SignedDuration> {
+/// The store's clock minus the operator's, from the answer that refused a listing.
+const fn skew_of(failure: &ListError) -> Option<SignedDuration> {
     match failure {
         ListError::Refused(answer) => answer.skew,
         ListError::TooMany
@@ -195,7 +195,7 @@ fn request(
     }
 }
 
-/// Selects what gets a URL of what was listed.
+/// The listed objects that get a URL.
 fn select(
     policies: &PolicySet,
     namespace: &Namespace<'_>,
@@ -209,7 +209,7 @@ fn select(
     let objects: Vec<ListedKey> = listing
         .objects
         .into_iter()
-        // The spec may ask for less than it did when this was listed.
+        // `include` or `exclude` of the spec may have changed since the request.
         .filter(|listed| list.keeps(&listed.key))
         .filter_map(|listed| {
             Some(ListedKey {
@@ -250,24 +250,23 @@ fn select(
             .map_or((0, ""), |(size, etag)| (*size, etag.as_str()));
         (object.key.as_str(), size, etag)
     }));
-    let right = &inputs.authorized.grant;
-    // Without an object nothing is signed, and the right to list is all there is. What is signed never
-    // outlives it.
-    let grant = listed.grant.unwrap_or_else(|| right.clone());
+    // Without an object nothing is signed, and the grant to list is the only one. No URL outlives it.
+    let to_list = &inputs.authorized.grant;
+    let grant = listed.grant.unwrap_or_else(|| to_list.clone());
     Ok(FoundObjects {
         objects,
         skipped,
         hash,
         grant: Grant {
-            max_duration: grant.max_duration.min(right.max_duration),
+            max_duration: grant.max_duration.min(to_list.max_duration),
             ..grant
         },
         at: now,
     })
 }
 
-/// Leaves out what the files that are asked for cannot hold: whoever may upload must not be able to end a
-/// listing.
+/// Leaves out keys that a file of `spec.formats` cannot hold. If they were an error, anyone who may upload could
+/// block the issue.
 fn without_unfit(objects: Vec<ListedKey>, inputs: &SigningInputs) -> Vec<ListedKey> {
     let authorized = &inputs.authorized;
     let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();

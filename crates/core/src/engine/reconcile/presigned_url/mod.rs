@@ -1,28 +1,26 @@
-//! What comes next for a PresignedURL: its Secret, then the status that records it, then what follows from
-//! that.
+//! Reconciling a PresignedURL: first its Secret, then its status, then Events, deletion and verification.
 //!
 //! What holds here:
-//! - New before old: the new Secret is written before the old one of another name is removed, and the status
-//!   last.
-//! - The status is written once the Secret is as it should be, or cannot be now.
-//! - A URL that expires while something outside is awaited is reported all the same.
+//! - The new Secret is written before the old one of another name is removed, and the status last.
+//! - The status is written when there is nothing to do for the Secret, or nothing can be done now.
+//! - A URL that expires during a wait for a store is reported and removed all the same.
 
 mod conditions;
+mod credentials;
 mod drift;
 mod events;
 mod expiry;
 mod listing;
 mod orphans;
-mod prerequisites;
 mod removal;
 mod secret;
+mod secret_name;
+mod slots;
 mod status;
 mod status_messages;
 mod verification;
 
 use std::time::Duration;
-
-use jiff::SignedDuration;
 
 use crate::api::is_ready;
 use crate::engine::evaluate::denial::grace_is_over;
@@ -34,12 +32,10 @@ use crate::engine::reconcile::context::Ctx;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// Whoever waits longer than this for the first issue is told what it waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The least time between two counts of a store's URLs.
-const RECOUNT: Duration = Duration::from_secs(1);
+/// How long a first issue may wait before the status reports what it waits for.
+const SILENT_WAIT: Duration = Duration::from_secs(10);
 
-/// What comes next for a resource.
+/// Plans the next step of a resource.
 pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
@@ -49,7 +45,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         .namespaces
         .get(&record.seen.namespace)
         .is_some_and(|namespace| namespace.deleting);
-    // The garbage collector removes the Secret of what is being deleted, by its owner reference.
+    // The garbage collector removes the Secret of a deleted resource, by its owner reference.
     if record.seen.deleting || terminating || !ctx.serves(record) {
         ctx.cache.orphans.forget_all(&record.seen.uid);
         return Action::Idle;
@@ -69,7 +65,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     }
 }
 
-/// Plans the Secret. Nothing is removed for its end while the operator's clock is `doubted`.
+/// Plans the next step of the Secret. No expired Secret is removed while the operator's clock is `doubted`.
 fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: bool) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get(uid) else {
@@ -81,8 +77,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         ctx.requeue.at(at);
     }
     if let (Some(old), None) = (&record.state.secret.previous_secret, removal_blocked) {
-        // A Secret whose name is wanted again is taken over by what is issued next, if nothing is in the way
-        // of that.
+        // If the spec names the old Secret again, the next issue takes it over, unless a problem blocks it.
         let taken_over = record.state.issue.problem.is_none()
             && may_issue(record, evaluation, now)
                 .is_some_and(|inputs| inputs.authorized.secret_name == old.name);
@@ -107,7 +102,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         {
             return drift::plan(record, issued);
         }
-        // An expiry is reported and acted on by this timer, not when somebody happens to look.
+        // This timer reports the expiry and removes the Secret.
         if issued.alive(now) {
             ctx.requeue.at(issued.expires_at);
         }
@@ -117,14 +112,18 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         let requeue = &mut ctx.requeue;
         match reissue(ctx.cache, record, inputs, issued.as_ref(), now, requeue) {
             None => {
-                if let Some(action) = listing::plan_refresh(ctx, uid, inputs) {
-                    return action;
+                match listing::plan_refresh(ctx, uid, inputs) {
+                    Some(Action::StartInSlot(step, in_flight)) => {
+                        return slots::acquire(ctx, uid, step, in_flight);
+                    }
+                    Some(action) => return action,
+                    None => {}
                 }
                 let record = ctx.cache.resources.get(uid);
                 let scheduled = record.zip(issued.as_ref()).is_some_and(|(record, issued)| {
                     awaits_rollout(ctx.cache, record, inputs, issued)
                 });
-                // Nothing is to be done, so nothing stands in the way of it any more.
+                // There is nothing to write, so no problem blocks it any more.
                 if let Some(state) = ctx
                     .cache
                     .resources
@@ -135,18 +134,26 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
                 }
                 return Action::Idle;
             }
-            Some(cause) => match secret::plan(ctx, uid, inputs, issued.as_ref(), cause) {
-                Action::Idle => {}
-                // Even while it waits for a slot, an expired Secret is removed below.
-                Action::AwaitSlot => awaits_slot = true,
-                action => return action,
-            },
+            Some(cause) => {
+                let action = match secret::plan(ctx, uid, inputs, issued.as_ref(), cause) {
+                    Action::StartInSlot(step, in_flight) => {
+                        slots::acquire(ctx, uid, step, in_flight)
+                    }
+                    action => action,
+                };
+                match action {
+                    Action::Idle => {}
+                    // Even during a wait for a slot, an expired Secret is removed below.
+                    Action::AwaitSlot => awaits_slot = true,
+                    action => return action,
+                }
+            }
         }
     }
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };
-    // `secret::plan` may have set a pause: requeue for its end.
+    // `secret::plan` may have set a pause.
     if let Some(at) = record.state.issue.retry.blocked_until(now) {
         ctx.requeue.at(at);
     }
@@ -164,7 +171,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     }
 }
 
-/// Whether a Secret that cannot be replaced now is removed: it has expired, or was refused for long enough.
+/// Whether a Secret that is not replaced now is removed: it has expired, or the grace of a denial is over.
 fn is_to_be_removed(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -184,7 +191,7 @@ fn is_to_be_removed(
     expired && !doubted
 }
 
-/// Whether nothing was told of the resource yet, and its namespace was not seen yet.
+/// Whether the status reports nothing yet, and the namespace of the resource is not known yet.
 fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
     let record = ctx.cache.resources.get(uid);
     record.is_some_and(|record| {
@@ -193,8 +200,8 @@ fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
     })
 }
 
-/// Something outside comes first. The status reports a URL that has expired meanwhile, and tells whoever
-/// waits for long.
+/// The resource waits for its store. The status reports a URL that expires meanwhile, and the reason for a long
+/// wait.
 fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
@@ -203,17 +210,17 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let silent = record.seen.status.conditions.is_empty();
     let alive = issued(record).is_some_and(|issued| issued.alive(now));
     let since = *record.state.waiting_since.get_or_insert(now);
-    let patience = later(since, PATIENCE);
-    if (is_ready(&record.seen.status.conditions) && !alive) || (silent && patience <= now) {
+    let report_at = later(since, SILENT_WAIT);
+    if (is_ready(&record.seen.status.conditions) && !alive) || (silent && report_at <= now) {
         return settle(ctx, uid, evaluation);
     }
     if silent {
-        ctx.requeue.at(patience);
+        ctx.requeue.at(report_at);
     }
     Action::Idle
 }
 
-/// The Secret is as it should be, or cannot be now: the status, then its Events, then what may wait for them.
+/// There is nothing to do for the Secret now: the status, then its Events, then what may come after them.
 fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
@@ -235,7 +242,7 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     if let Some(action) = expiry::plan(ctx, uid) {
         return action;
     }
-    // Last of all: a slow store delays nothing that others wait for.
+    // The verification comes last: a slow store must not delay the status.
     let verification = verification::plan(ctx, uid, evaluation, issued.as_ref());
     if let Some(record) = ctx.cache.resources.get_mut(uid) {
         record.state.tidy();
@@ -245,19 +252,25 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
             ctx.enqueue_store(uid);
             Action::Idle
         }
+        Some(Action::StartInSlot(step, in_flight)) => {
+            match slots::acquire(ctx, uid, step, in_flight) {
+                Action::AwaitSlot => Action::Idle,
+                action => action,
+            }
+        }
         Some(action) => action,
         None => Action::Idle,
     }
 }
 
-/// A step of a resource is done. Tells whether the plan goes on at once, before anything else starts.
+/// A step of a resource is done. Returns whether its next plan comes before those of other objects.
 pub(in crate::engine) fn completed(
     ctx: &mut Ctx<'_>,
     uid: &Uid,
     in_flight: InFlight,
     result: StepResult,
 ) -> bool {
-    let mut goes_on = true;
+    let mut continues = true;
     match (in_flight, result) {
         (
             InFlight::FetchSession {
@@ -266,8 +279,8 @@ pub(in crate::engine) fn completed(
                 session,
             },
             StepResult::Credentials(result),
-        ) => prerequisites::session_fetched(ctx, &store, &source, &session, Some(result)),
-        // The store must not wait for an answer that never comes.
+        ) => credentials::session_fetched(ctx, &store, &source, &session, Some(result)),
+        // The store must not wait for an answer that never arrives.
         (
             InFlight::FetchSession {
                 store,
@@ -276,13 +289,13 @@ pub(in crate::engine) fn completed(
             },
             _,
         ) => {
-            prerequisites::session_fetched(ctx, &store, &source, &session, None);
+            credentials::session_fetched(ctx, &store, &source, &session, None);
         }
         (InFlight::InspectDrift { name }, StepResult::Inspected(result)) => {
             drift::completed(ctx, uid, &name, result);
         }
         (InFlight::InspectName, StepResult::Inspected(result)) => {
-            secret::name_inspected(ctx, uid, result);
+            secret_name::inspected(ctx, uid, result);
         }
         (InFlight::InspectRemoval, StepResult::Inspected(result)) => {
             removal::inspected(ctx, uid, result);
@@ -297,10 +310,10 @@ pub(in crate::engine) fn completed(
             removal::completed(ctx, uid, &name, result);
         }
         (InFlight::FreeName { name }, StepResult::SecretDeleted(result)) => {
-            secret::name_freed(ctx, uid, &name, result);
+            secret_name::freed(ctx, uid, &name, result);
         }
-        (InFlight::List { identity }, StepResult::Listed(result)) => {
-            listing::completed(ctx, uid, &identity, result);
+        (InFlight::List { request_hash }, StepResult::Listed(result)) => {
+            listing::completed(ctx, uid, &request_hash, result);
         }
         (InFlight::Sign, StepResult::Signed(job)) => secret::signed(ctx, uid, *job),
         (
@@ -321,22 +334,22 @@ pub(in crate::engine) fn completed(
             },
             StepResult::StatusWritten(result),
         ) => {
-            // What is left of it, an Event perhaps, waits until others have their first URL.
-            goes_on = result.is_err();
+            // After a success only Events remain. They wait until other resources have their first URL.
+            continues = result.is_err();
             status::completed(ctx, uid, *status, events, newly_denied, result);
         }
         (InFlight::DeleteResource, StepResult::ResourceDeleted(result)) => {
             expiry::completed(ctx, uid, result);
         }
         (InFlight::PublishEvent, StepResult::Published) => {}
-        // The plan is made afresh, on nothing that was found before.
+        // The next plan starts without earlier findings.
         (_, StepResult::NotRun) => forget_inspection(ctx, uid),
         (in_flight, _) => {
             ctx.unexpected(&ObjectKey::Resource(uid.clone()), in_flight.name());
             forget_inspection(ctx, uid);
         }
     }
-    goes_on
+    continues
 }
 
 fn forget_inspection(ctx: &mut Ctx<'_>, uid: &str) {
@@ -347,14 +360,5 @@ fn forget_inspection(ctx: &mut Ctx<'_>, uid: &str) {
         .and_then(|record| record.state.any())
     {
         state.secret.inspected = None;
-    }
-}
-
-/// A store answered a resource, and its clock may have been measured.
-fn store_answered(ctx: &mut Ctx<'_>, store: &str, skew: Option<SignedDuration>) {
-    if let (Some(skew), Some(known)) = (skew, ctx.cache.stores.get_mut(store)) {
-        known.store_clock_read(skew, ctx.now);
-        let key = ObjectKey::Store(store.to_owned());
-        ctx.queue.by(&key, later(ctx.now, RECOUNT));
     }
 }

@@ -1,9 +1,9 @@
-//! Removing a Secret of a resource that no status records: whoever wrote it died before the status was
-//! written.
+//! Orphans: Secrets that the operator wrote and no status records, because it stopped between the two writes.
 //!
 //! What holds here:
-//! - The next write of the same name takes it over. It is removed if no such write comes within [`TAKEOVER`].
-//! - A candidate is known by its owner reference alone, and is inspected before it is removed.
+//! - The next write of the same name takes an orphan over. Without such a write within [`TAKEOVER`] it is
+//!   removed.
+//! - A candidate is known by its owner reference alone, so it is inspected before it is removed.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ use crate::engine::reconcile::presigned_url::removal;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// How long an orphan of the name that is wanted waits for a write that takes it over, while nothing can be
-/// signed: longer than the pause before what stands in the way is looked at again.
+/// How long an orphan with the Secret's current name waits for a write that takes it over, while a problem blocks
+/// the issue. It is longer than the pause before the problem is checked again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
-/// Plans the removal of an orphan, if there is one whose time has come.
+/// Plans the removal of an orphan, if one is due.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -53,7 +53,7 @@ pub(super) fn plan(
             continue;
         };
         let version = version.clone();
-        // What is issued next takes it over.
+        // If the spec names the Secret, the next issue takes it over.
         let (wanted, unusable) = match evaluation {
             Evaluation::Allowed(inputs) => (
                 may_issue(record, evaluation, ctx.now).is_some()
@@ -63,7 +63,7 @@ pub(super) fn plan(
             Evaluation::StoreUnusable { authorized, .. } => (authorized.secret_name == *name, true),
             _ => (false, false),
         };
-        // A status that is newer than the Secret may be on its way, and record it.
+        // The watch may still report a status that is newer than the Secret and records it.
         if !wanted && older(&record.seen.resource_version, &version.resource_version) {
             continue;
         }

@@ -1,8 +1,9 @@
-//! Removing a Secret: the current one, or the one of an earlier name.
+//! Removing a Secret: the current one, or one of an earlier name.
 //!
 //! What holds here:
-//! - Nothing is removed that was not found to be this resource's own a moment ago.
-//! - A removal that fails holds up nothing that is to be written.
+//! - The delete names the uid and the resourceVersion that were last known to belong to the resource. If the
+//!   Secret has another version, it is inspected first.
+//! - A failed removal blocks no write.
 
 use crate::api::SecretRef;
 use crate::engine::cache::index::{Record, SecretVersion};
@@ -15,7 +16,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, problem_of};
 use crate::issue::{OwnerId, Ownership, ownership};
 
-/// Plans the removal of a Secret that was ours when it was last seen.
+/// Plans the removal of a Secret that belonged to the resource when it was last seen.
 pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> Action {
     if record.state.removal.in_doubt {
         let step = Step::InspectSecret {
@@ -51,8 +52,8 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result
             ctx.cache.forget_secret(uid, name);
             removed(ctx, uid);
         }
-        // Another version than was known. Without the right to read, the uid alone was asked for: it is
-        // another Secret.
+        // Without the right to read Secrets, the delete names the uid alone, so a conflict means another
+        // Secret.
         Err(ApiError::Conflict) if ctx.settings.secret_access == SecretAccess::None => {
             removed(ctx, uid);
         }
@@ -65,8 +66,7 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result
     }
 }
 
-/// A Secret that is to be removed was inspected: it is removed if it is still ours, and left alone if it is
-/// not.
+/// The Secret was inspected before its removal. It is removed if it still belongs to the resource.
 pub(super) fn inspected(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -80,7 +80,7 @@ pub(super) fn inspected(
         return;
     };
     record.state.removal.in_doubt = false;
-    let meant = record
+    let planned = record
         .state
         .secret
         .previous_secret
@@ -91,11 +91,11 @@ pub(super) fn inspected(
         uid: &record.seen.uid,
         name: &record.seen.name,
     };
-    let ours = found.filter(|found| {
-        meant.is_some_and(|meant| meant.uid == found.uid)
+    let own_secret = found.filter(|found| {
+        planned.is_some_and(|planned| planned.uid == found.uid)
             && ownership(&found.owners, owner, &found.labels) == Ownership::Owned
     });
-    match ours {
+    match own_secret {
         Some(found) => {
             record.state.secret.verified_version = Some(SecretVersion {
                 uid: found.uid,
@@ -112,7 +112,7 @@ fn removed(ctx: &mut Ctx<'_>, uid: &str) {
     };
     record.state.removal.retry.reset();
     record.state.removal.in_doubt = false;
-    // What stood in the way of an update is gone with what was to be updated.
+    // An issue that failed to update this Secret is retried at once.
     record.state.issue.retry.retry_at = None;
     if record.state.secret.previous_secret.take().is_none() {
         let was = issued(record).map(Box::new);

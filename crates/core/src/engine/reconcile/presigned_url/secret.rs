@@ -1,50 +1,39 @@
-//! Writing the Secret: whose it is, the signature, the write, and its result.
+//! Writing the Secret: what comes first, the signature, the write, and its result.
 //!
 //! What holds here:
-//! - What is signed is signed at the last moment, on what was found a moment ago.
-//! - Ownership decides before content: a third party's Secret ends the way.
-//! - A Secret that was written is the truth from then on, and the status follows.
+//! - The prerequisites come in this order: the listing, credentials, the permission to upload, the
+//!   verification. Each that is missing is a step of its own, and the plan is made again after it.
+//! - The signature is made last, from facts of a moment ago.
+//! - A written Secret counts at once, and the status follows.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
 use crate::engine::cache::index::{Record, SecretVersion};
-use crate::engine::cache::state::{Inspected, Unrecorded};
+use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling;
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::Observation;
-use crate::engine::protocol::{
-    ApiError, ObjectVersion, ObservedSecret, SecretAccess, SecretWrite, Settings, Step,
-};
+use crate::engine::protocol::{ApiError, ObjectVersion, SecretAccess, SecretWrite, Step};
 use crate::engine::reconcile::action::{Action, InFlight, SecretInFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::reconcile::presigned_url::prerequisites;
+use crate::engine::reconcile::presigned_url::credentials::credentials;
+use crate::engine::reconcile::presigned_url::secret_name::{Base, base, kept_metadata, owner};
+use crate::engine::reconcile::presigned_url::{listing, verification};
 use crate::engine::scheduler::retry::RECHECK;
+use crate::engine::store::{CredentialNeed, HeldCredentials, UploadPermission};
 use crate::issue::issued::Issued;
-use crate::issue::{
-    OwnerId, Ownership, SecretMeta, SignedJob, SigningJob, WantedMeta, merge, ownership,
-};
+use crate::issue::listed::FoundObjects;
+use crate::issue::{SecretMeta, SignedJob, SigningJob, WantedMeta, merge};
+use crate::request::Options;
 use crate::time::later;
 
-/// The pause before a Secret that is being deleted is inspected again.
-const DELETION_PAUSE: Duration = Duration::from_secs(5);
-
-/// What a write replaces.
-enum Base {
-    /// Nothing has the name.
-    Nothing,
-    /// What was read a moment ago.
-    Read(Box<ObservedSecret>),
-    /// What cannot be read. The uid that our own create answered with tells it from others'.
-    Unread(ObjectVersion),
-}
-
-/// Plans the next step towards a new Secret. [`Action::Idle`] means that something stands in the way, and the
-/// state says what.
+/// Plans the next step towards a new Secret. [`Action::Idle`] means that a problem blocks it, which is in the
+/// state.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -53,13 +42,12 @@ pub(super) fn plan(
     cause: Cause,
 ) -> Action {
     match next_step(ctx, uid, inputs, issued, cause) {
-        Err(Action::AcquireSlot(slow)) => prerequisites::acquire_slot(ctx, uid, inputs, *slow),
         Err(Action::Blocked(problem, retry_at)) => {
             if let Some(state) = ctx.state(uid) {
                 state.issue.problem = Some(problem);
                 state.issue.retry.wait_until(retry_at);
                 state.secret.inspected = None;
-                // Working URLs are not kept for a Secret that cannot be written.
+                // Signed URLs are not kept for a Secret that cannot be written.
                 state.secret.signed = None;
                 state.listing.found = None;
             }
@@ -79,7 +67,7 @@ fn next_step(
     let now = ctx.now;
     let renewed = issued.filter(|issued| cause == Cause::Due && issued.alive(now));
     let living = renewed.map(|issued| issued.expires_at);
-    let (held, found) = prerequisites::obtain(ctx, uid, inputs, living)?;
+    let (held, found) = prerequisites(ctx, uid, inputs, living)?;
     let settings = ctx.settings;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return Err(Action::Idle);
@@ -97,8 +85,63 @@ fn next_step(
         issued,
         now,
     )?;
-    let existing = existing(record, inputs, &base, now)?;
-    write(record, inputs, &job, cause, &base, &existing, now)
+    let kept = kept_metadata(record, inputs, &base, now)?;
+    write(record, inputs, &job, cause, &base, &kept, now)
+}
+
+/// What a signature needs: credentials, and under a prefix the listed objects. An `Err` is what comes first.
+/// `living` is the expiry that the new URL must outlive.
+fn prerequisites(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+    living: Option<Timestamp>,
+) -> Result<(Box<HeldCredentials>, Option<Arc<FoundObjects>>), Action> {
+    let found = listing::obtain(ctx, uid, inputs)?;
+    let need = CredentialNeed {
+        life: inputs.authorized.requested_life().effective(),
+        living,
+    };
+    let held = credentials(ctx, uid, inputs, inputs.session.as_ref(), need);
+    // Without credentials the store cannot be probed, so the permission would never be known.
+    if matches!(held, Ok(_) | Err(Action::StartInSlot(..))) {
+        check_upload_permission(ctx, uid, inputs)?;
+    }
+    let held = held?;
+    verification::obtain(ctx, uid, inputs, &held, found.as_deref())?;
+    Ok((held, found))
+}
+
+/// Whether an upload may be signed for the store at all. An `Err` is what comes first, or why it may not.
+fn check_upload_permission(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+) -> Result<(), Action> {
+    let store = ctx
+        .cache
+        .stores
+        .get_mut(&inputs.store)
+        .ok_or(Action::AwaitStore)?;
+    if !matches!(inputs.authorized.grant.options, Options::Put(_)) {
+        return Ok(());
+    }
+    match store.upload_permission(inputs.session.is_some(), ctx.now) {
+        UploadPermission::Allowed => Ok(()),
+        UploadPermission::Wait => {
+            store.waiting.insert(uid.into());
+            Err(Action::AwaitStore)
+        }
+        UploadPermission::Refused(reason, message) => {
+            store.waiting.insert(uid.into());
+            let problem = Problem {
+                needs_human: reason == Reason::UnsignedHeadersAccepted,
+                reason,
+                message,
+            };
+            Err(Action::Blocked(problem, None))
+        }
+    }
 }
 
 fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {
@@ -108,154 +151,14 @@ fn next_revision(record: &Record, issued: Option<&Issued>) -> i64 {
     last.unwrap_or(0) + 1
 }
 
-/// What the write replaces, if that is known well enough.
-fn base(
-    record: &mut Record,
-    settings: &Settings,
-    name: &str,
-    issued: Option<&Issued>,
-    now: Timestamp,
-) -> Result<Base, Action> {
-    let known = issued
-        .map(|issued| &issued.secret)
-        .filter(|secret| secret.name == name);
-    match record.state.secret.inspected.take() {
-        Some(Inspected::Nothing) => return Ok(Base::Nothing),
-        Some(Inspected::Found(found)) => return Ok(Base::Read(found)),
-        None => {}
-    }
-    let state = &mut record.state.secret;
-    if settings.secret_access == SecretAccess::Watch {
-        if known.is_none() && !state.name_taken {
-            return Ok(Base::Nothing);
-        }
-        let step = Step::InspectSecret {
-            namespace: record.seen.namespace.clone(),
-            name: name.to_owned(),
-            data: state.recreate,
-        };
-        return Err(Action::start(step, InFlight::InspectName));
-    }
-    if let Some(secret) = known.filter(|_| !state.drifted) {
-        return Ok(Base::Unread(ObjectVersion {
-            uid: secret.uid.clone(),
-            resource_version: None,
-        }));
-    }
-    if std::mem::take(&mut state.name_taken) {
-        let message = format!(
-            "a Secret \"{name}\" exists and the operator may not read Secrets here, so it cannot tell whose it is: choose \
-             another spec.secretName, or delete that Secret"
-        );
-        return Err(conflict(message, now));
-    }
-    Ok(Base::Nothing)
-}
-
-/// What had the name was inspected.
-pub(super) fn name_inspected(
-    ctx: &mut Ctx<'_>,
-    uid: &str,
-    result: Result<Option<ObservedSecret>, ApiError>,
-) {
-    match result {
-        Ok(found) => {
-            if let Some(state) = ctx.state(uid) {
-                state.secret.name_taken = found.is_some();
-                state.secret.inspected = Some(match found {
-                    Some(found) => Inspected::Found(Box::new(found)),
-                    None => Inspected::Nothing,
-                });
-            }
-        }
-        Err(error) => ctx.record_failure(uid, &error),
-    }
-}
-
-/// The metadata that is kept of what has the name, if it is ours to write.
-fn existing(
-    record: &Record,
-    inputs: &SigningInputs,
-    base: &Base,
-    now: Timestamp,
-) -> Result<SecretMeta, Action> {
-    let Base::Read(found) = base else {
-        return Ok(SecretMeta::default());
-    };
-    let name = &inputs.authorized.secret_name;
-    if found.deleting {
-        let problem = Problem {
-            reason: Reason::Progressing,
-            message: format!(
-                "the Secret \"{name}\" is being deleted; a new one is written after that"
-            ),
-            needs_human: false,
-        };
-        return Err(Action::Blocked(problem, Some(later(now, DELETION_PAUSE))));
-    }
-    match ownership(&found.owners, owner(record), &found.labels) {
-        Ownership::Foreign { what } => Err(conflict(
-            format!(
-                "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret"
-            ),
-            now,
-        )),
-        Ownership::Owned if !record.state.secret.recreate || updatable(found) => Ok(SecretMeta {
-            labels: found.labels.clone(),
-            annotations: found.annotations.clone(),
-            owners: found.owners.clone(),
-        }),
-        Ownership::Owned | Ownership::Abandoned => {
-            let step = Step::DeleteSecret {
-                namespace: record.seen.namespace.clone(),
-                name: name.clone(),
-                target: ObjectVersion {
-                    uid: found.uid.clone(),
-                    resource_version: Some(found.resource_version.clone()),
-                },
-            };
-            let name = name.clone();
-            Err(Action::start(step, InFlight::FreeName { name }))
-        }
-    }
-}
-
-/// What had the name was removed, or was not.
-pub(super) fn name_freed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
-    match result {
-        Ok(()) => {
-            ctx.cache.forget_secret(uid, name);
-            if let Some(state) = ctx.state(uid) {
-                state.secret.inspected = Some(Inspected::Nothing);
-                state.secret.name_taken = false;
-                state.secret.recreate = false;
-            }
-        }
-        Err(error) => ctx.record_failure(uid, &error),
-    }
-}
-
-/// Many objects were signed by a step of their own.
-pub(super) fn signed(ctx: &mut Ctx<'_>, uid: &str, job: SignedJob) {
-    let now = ctx.now;
-    let Some(state) = ctx.state(uid) else { return };
-    match job.0 {
-        Ok(signed) => state.secret.signed = Some(Box::new(signed)),
-        Err(problem) => {
-            state.issue.problem = Some(problem);
-            state.issue.retry.wait_until(Some(later(now, RECHECK)));
-        }
-    }
-}
-
-/// Signs, if that was not done before, and makes the step.
+/// Signs, unless a step signed before, and makes the step that writes the Secret.
 fn write(
     record: &mut Record,
     inputs: &SigningInputs,
     job: &SigningJob,
     cause: Cause,
     base: &Base,
-    existing: &SecretMeta,
+    kept: &SecretMeta,
     now: Timestamp,
 ) -> Result<Action, Action> {
     let before = record.state.secret.signed.take();
@@ -280,10 +183,10 @@ fn write(
         labels,
         annotations,
         owners,
-    } = merge(existing, wanted);
+    } = merge(kept, wanted);
     let finalizers = match base {
-        Base::Read(found) => found.finalizers.clone(),
-        Base::Nothing | Base::Unread(_) => Vec::new(),
+        Base::Inspected(found) => found.finalizers.clone(),
+        Base::Nothing | Base::ByUid(_) => Vec::new(),
     };
     let write = Box::new(SecretWrite {
         namespace: seen.namespace.clone(),
@@ -306,8 +209,8 @@ fn write(
                 InFlight::Create(in_flight),
             ));
         }
-        Base::Unread(target) => target.clone(),
-        Base::Read(found) => ObjectVersion {
+        Base::ByUid(target) => target.clone(),
+        Base::Inspected(found) => ObjectVersion {
             uid: found.uid.clone(),
             resource_version: Some(found.resource_version.clone()),
         },
@@ -316,6 +219,19 @@ fn write(
         Step::UpdateSecret { write, target },
         InFlight::Update(in_flight),
     ))
+}
+
+/// A job that had a step of its own was signed, or failed.
+pub(super) fn signed(ctx: &mut Ctx<'_>, uid: &str, job: SignedJob) {
+    let now = ctx.now;
+    let Some(state) = ctx.state(uid) else { return };
+    match job.0 {
+        Ok(signed) => state.secret.signed = Some(Box::new(signed)),
+        Err(problem) => {
+            state.issue.problem = Some(problem);
+            state.issue.retry.wait_until(Some(later(now, RECHECK)));
+        }
+    }
 }
 
 /// A Secret was created, or was not.
@@ -372,7 +288,7 @@ pub(super) fn updated(
     ctx.record_failure(uid, &error);
 }
 
-/// The Secret is the truth from now on, and the status follows.
+/// The Secret was written. It counts from now on, and the status follows.
 fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: ObjectVersion) {
     let SecretInFlight {
         name,
@@ -397,7 +313,7 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
         state.secret.healed_at = Some(now);
     }
     state.secret.previous_secret.take_if(|old| old.name == name);
-    // One whose removal is blocked makes room, and is not forgotten.
+    // One slot holds the previous Secret: an older one, whose removal is blocked, becomes an orphan.
     if let Some(before) = before
         && let Some(blocked) = state.secret.previous_secret.replace(Box::new(before))
     {
@@ -414,29 +330,4 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
         resource_version,
     };
     ctx.cache.secret_written(&namespace, &name, written);
-}
-
-/// Whether nothing about the Secret itself forbids an update. If an update is refused all the same, somebody
-/// else refuses it, who may refuse a new Secret too: the old one must stay.
-fn updatable(found: &ObservedSecret) -> bool {
-    found
-        .content
-        .as_ref()
-        .is_some_and(|content| content.opaque && !content.immutable)
-}
-
-fn owner(record: &Record) -> OwnerId<'_> {
-    OwnerId {
-        uid: &record.seen.uid,
-        name: &record.seen.name,
-    }
-}
-
-fn conflict(message: String, now: Timestamp) -> Action {
-    let problem = Problem {
-        reason: Reason::SecretConflict,
-        message,
-        needs_human: true,
-    };
-    Action::Blocked(problem, Some(later(now, RECHECK)))
 }

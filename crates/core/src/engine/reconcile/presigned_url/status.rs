@@ -1,9 +1,8 @@
-//! Writing the status: what a person, `kubectl wait` and the next start of the operator read.
+//! Writing the status: people, `kubectl wait` and the next start of the operator read it.
 //!
 //! What holds here:
-//! - A status is a function of what is issued, what was evaluated and what is in the way. The same facts make
-//!   the same status, so a plan that finds nothing new writes nothing.
-//! - `Ready` is True only if the Secret holds what is allowed now, and has not expired.
+//! - The status is a function of the issued content, the evaluation and the state. The same facts make the same
+//!   status, so a plan without news writes nothing.
 
 use jiff::Timestamp;
 
@@ -11,16 +10,13 @@ use crate::api::{MAX_POLICY_REFS, PresignedUrlStatus, SignedHashes, denied_since
 use crate::engine::cache::index::{Index, Record, store_name, take_newer};
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::needs_rollout;
-use crate::engine::protocol::{
-    ApiError, EventRecord, ObjectKey, ObjectVersion, Observation, Settings, Step,
-};
+use crate::engine::protocol::{ApiError, EventRecord, ObjectVersion, Observation, Settings, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::conditions::{self, Facts};
-use crate::engine::reconcile::presigned_url::{RECOUNT, events};
+use crate::engine::reconcile::presigned_url::events;
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
-use crate::time::later;
 
 /// Plans the write of the status, if it differs from what is recorded.
 pub(super) fn plan(
@@ -80,7 +76,7 @@ pub(super) fn completed(
             let class = ctx.classify(&error);
             let now = ctx.now;
             if let Some(state) = ctx.state(uid) {
-                // After a conflict the newer version is on its way; its arrival ends the pause.
+                // After a conflict the watch reports the newer version, which ends the pause.
                 state.status.record(class.retry, 0, uid, now);
             }
             return;
@@ -102,14 +98,10 @@ pub(super) fn completed(
     *record.seen.status = new;
     take_newer(&mut record.seen.resource_version, version);
     let store = store_name(&record.seen).to_owned();
-    // A store counts all of its URLs at each plan: once a second, not once a resource.
-    if ctx.cache.stores.contains_key(&store) {
-        ctx.queue
-            .by(&ObjectKey::Store(store), later(ctx.now, RECOUNT));
-    }
+    ctx.requeue_store(store);
 }
 
-/// The status that tells the truth now.
+/// The status as it should be now.
 fn desired(
     index: &Index,
     record: &Record,
@@ -186,7 +178,7 @@ fn desired(
     }
 }
 
-/// When what is issued will be replaced; `None` if it will not be.
+/// When the URLs are renewed; `None` if they are not.
 fn renewal(record: &Record, evaluation: &Evaluation, issued: &Issued) -> Option<Timestamp> {
     match evaluation {
         Evaluation::Allowed(inputs)

@@ -1,24 +1,29 @@
-//! Messages of a PresignedURL's conditions.
+//! The messages of a PresignedURL's conditions.
 //!
-//! What holds here: a message says what is so and what comes of it, and is a function of the facts that it
-//! names.
+//! What holds here:
+//! - A message says what is so, what follows, and what a person can do.
+//! - Nothing is decided here, and no decision reads a message.
 
 use jiff::Timestamp;
 
-use crate::api::{Method, Problem, Reason};
+use crate::api::Method;
 use crate::engine::cache::index::Record;
 use crate::engine::evaluate::denial::removal_at;
-use crate::engine::evaluate::one_shot::{FixedLife, ttl};
-use crate::engine::protocol::{Settings, classify};
-use crate::engine::reconcile::presigned_url::conditions::ConditionDraft;
+use crate::engine::evaluate::one_shot::ttl;
+use crate::engine::protocol::Settings;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// What is said of a one-shot spec that was edited past admission.
+/// A one-shot spec was edited past admission.
 pub(super) const EDITED: &str = "with renew: Never what is signed is fixed for good, and the spec asks for something else than was issued: put it \
      back, or create another PresignedURL; what was issued stays until its end";
 
-pub(super) fn allowed_by(policies: &[String]) -> String {
+/// The annotation requests a renewal of a one-shot resource.
+pub(super) const NEVER_RENEWED: &str = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
+     create another PresignedURL where one is needed";
+
+/// The policies allow the request.
+pub(super) fn allowed_message(policies: &[String]) -> String {
     let (word, verb) = match policies {
         [_] => ("PresignedURLPolicy", "allows"),
         _ => ("PresignedURLPolicies", "allow"),
@@ -27,7 +32,12 @@ pub(super) fn allowed_by(policies: &[String]) -> String {
     format!("the {word} {} {verb} it", names.join(", "))
 }
 
-pub(super) fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>) -> String {
+/// The Secret is current.
+pub(super) fn issued_message(
+    record: &Record,
+    issued: &Issued,
+    renews: Option<Timestamp>,
+) -> String {
     let spec = record.seen.spec.as_ref().ok();
     let many = spec.is_some_and(|spec| {
         spec.keys.is_some() || spec.prefix.is_some() && issued.method != Method::Post
@@ -56,7 +66,8 @@ pub(super) fn holds(record: &Record, issued: &Issued, renews: Option<Timestamp>)
     )
 }
 
-pub(super) fn denied(
+/// The policies deny the request. `why` is a sentence, and what happens to the Secret follows it.
+pub(super) fn denied_message(
     why: String,
     record: &Record,
     issued: Option<&Issued>,
@@ -64,7 +75,6 @@ pub(super) fn denied(
     now: Timestamp,
 ) -> String {
     let Some(issued) = issued else { return why };
-    // The refusal is a sentence of its own; here it goes on.
     let why = why.strip_suffix('.').unwrap_or(&why);
     let secret = &issued.secret.name;
     match removal_at(record, settings, now) {
@@ -80,7 +90,7 @@ pub(super) fn denied(
     }
 }
 
-/// What Ready says after the end of a one-shot resource.
+/// A one-shot resource has expired.
 pub(super) fn expired_message(record: &Record, end: Timestamp) -> String {
     let next = match ttl(record) {
         Some(ttl) => format!("; this resource is deleted at {}", later(end, ttl)),
@@ -89,38 +99,4 @@ pub(super) fn expired_message(record: &Record, end: Timestamp) -> String {
     format!(
         "the link ended at {end}, as it was issued to, and is never renewed: create another PresignedURL where one is needed{next}"
     )
-}
-
-/// What stands in the way of the deletion of a one-shot resource.
-pub(super) fn undeleted(record: &Record) -> Option<Problem> {
-    let class = classify(record.state.removal.undeleted.as_ref()?);
-    let why = class.sentence;
-    Some(Problem {
-        reason: class.reason,
-        message: format!("the resource is to be deleted after spec.ttlAfterExpiry: {why}"),
-        needs_human: true,
-    })
-}
-
-/// What Renewed says of a one-shot resource: False if it was asked for what it never does, or cannot be
-/// signed again.
-pub(super) fn renewed(record: &Record) -> Option<ConditionDraft> {
-    if let Some(Problem {
-        reason, message, ..
-    }) = &record.state.issue.problem
-    {
-        return Some(ConditionDraft::new(false, *reason, message.clone()));
-    }
-    renewal_refused(record)
-}
-
-/// What Renewed says if a one-shot resource was asked for a renewal.
-pub(super) fn renewal_refused(record: &Record) -> Option<ConditionDraft> {
-    let asked = record.seen.renew_request.as_ref()?;
-    let served = FixedLife::last(record)?.served_request;
-    (served.as_ref() != Some(asked)).then(|| {
-        let sentence = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
-             create another PresignedURL where one is needed";
-        ConditionDraft::new(false, Reason::NeverRenewed, sentence.to_owned())
-    })
 }

@@ -12,11 +12,10 @@ use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::reissue::is_current;
 use crate::engine::evaluate::sampling;
-use crate::engine::protocol::S3Result;
-use crate::engine::reconcile::action::{Action, SlowStep};
+use crate::engine::protocol::{S3Request, S3Result, Step};
+use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::reconcile::presigned_url::prerequisites::{MOMENT, acquire_slot, credentials};
-use crate::engine::reconcile::presigned_url::store_answered;
+use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::backoff;
@@ -51,11 +50,7 @@ pub(super) fn obtain(
         // Nothing can be tried, and nothing speaks against it.
         return Ok(());
     }
-    Err(Action::AcquireSlot(Box::new(SlowStep::Verify {
-        requests,
-        hash,
-        gates_issue: true,
-    })))
+    Err(send(inputs, requests, hash, true))
 }
 
 /// Plans the verification of what is issued, if it is due.
@@ -94,7 +89,7 @@ pub(super) fn plan(
         }
     }
     match of_issued(ctx, uid, inputs, issued, hash) {
-        Action::AwaitSlot | Action::Idle => None,
+        Action::Idle => None,
         action => Some(action),
     }
 }
@@ -107,10 +102,9 @@ fn of_issued(
     issued: &Issued,
     hash: String,
 ) -> Action {
-    let held = match credentials(ctx, uid, inputs, inputs.session.as_ref(), MOMENT) {
+    let held = match credentials(ctx, uid, inputs, inputs.session.as_ref(), AT_ONCE) {
         Ok(held) if held.hash == issued.hashes.credential => held,
         Ok(_) => return Action::Idle,
-        Err(Action::AcquireSlot(slow)) => return acquire_slot(ctx, uid, inputs, *slow),
         Err(Action::Blocked(_, again)) => {
             ctx.requeue
                 .at(again.unwrap_or_else(|| later(ctx.now, RECHECK)));
@@ -129,12 +123,28 @@ fn of_issued(
     if requests.is_empty() {
         return Action::Idle;
     }
-    let slow = SlowStep::Verify {
+    send(inputs, requests, hash, false)
+}
+
+/// The step that sends the requests.
+fn send(
+    inputs: &SigningInputs,
+    requests: Vec<(Key, S3Request)>,
+    hash: String,
+    gates_issue: bool,
+) -> Action {
+    let (keys, requests) = requests.into_iter().unzip();
+    let step = Step::SendRequests {
+        store: inputs.store.clone(),
         requests,
-        hash,
-        gates_issue: false,
+        ca_bundle: inputs.ca_bundle.clone(),
     };
-    acquire_slot(ctx, uid, inputs, slow)
+    let in_flight = InFlight::Verify {
+        keys,
+        hash,
+        gates_issue,
+    };
+    Action::start_in_slot(step, in_flight)
 }
 
 /// Objects were tried.
@@ -153,7 +163,7 @@ pub(super) fn completed(
         return;
     };
     let mut skews = answers.iter().flatten().filter_map(|answer| answer.skew);
-    store_answered(ctx, &inputs.store, skews.next_back());
+    ctx.store_clock_read(&inputs.store, skews.next_back());
     let now = ctx.now;
     let Some(outcome) = sampling::verification(&inputs, keys, answers, hash, now) else {
         return;

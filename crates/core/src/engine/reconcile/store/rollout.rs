@@ -101,5 +101,5 @@ fn wake_waiting(ctx: &mut Ctx<'_>, name: &str) {
         return;
     };
     let waiting = std::mem::take(&mut store.waiting);
-    ctx.wake(waiting);
+    ctx.requeue_waiting(waiting);
 }

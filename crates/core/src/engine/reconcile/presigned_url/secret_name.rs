@@ -1,0 +1,190 @@
+//! Whose is the Secret's name: what has it now, and whether the resource may write it.
+//!
+//! What holds here:
+//! - Ownership decides before content: another owner's Secret is never changed.
+//! - A Secret is inspected before it is replaced, unless the operator may not read Secrets. Then the uid that
+//!   the API server returned at its creation identifies it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{Problem, Reason};
+use crate::engine::cache::index::Record;
+use crate::engine::cache::state::Inspected;
+use crate::engine::evaluate::evaluation::SigningInputs;
+use crate::engine::protocol::{
+    ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
+};
+use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::context::Ctx;
+use crate::engine::scheduler::retry::RECHECK;
+use crate::issue::issued::Issued;
+use crate::issue::{OwnerId, Ownership, SecretMeta, ownership};
+use crate::time::later;
+
+/// The pause before a Secret that is being deleted is inspected again.
+const DELETION_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a write replaces.
+pub(super) enum Base {
+    /// No Secret has the name.
+    Nothing,
+    /// The Secret that was inspected a moment ago.
+    Inspected(Box<ObservedSecret>),
+    /// A Secret that the operator created and may not read.
+    ByUid(ObjectVersion),
+}
+
+/// What the write replaces. An `Err` is the step that finds it out, or why it cannot be found out.
+pub(super) fn base(
+    record: &mut Record,
+    settings: &Settings,
+    name: &str,
+    issued: Option<&Issued>,
+    now: Timestamp,
+) -> Result<Base, Action> {
+    let known = issued
+        .map(|issued| &issued.secret)
+        .filter(|secret| secret.name == name);
+    match record.state.secret.inspected.take() {
+        Some(Inspected::Nothing) => return Ok(Base::Nothing),
+        Some(Inspected::Found(found)) => return Ok(Base::Inspected(found)),
+        None => {}
+    }
+    let state = &mut record.state.secret;
+    if settings.secret_access == SecretAccess::Watch {
+        if known.is_none() && !state.name_taken {
+            return Ok(Base::Nothing);
+        }
+        let step = Step::InspectSecret {
+            namespace: record.seen.namespace.clone(),
+            name: name.to_owned(),
+            data: state.recreate,
+        };
+        return Err(Action::start(step, InFlight::InspectName));
+    }
+    if let Some(secret) = known.filter(|_| !state.drifted) {
+        return Ok(Base::ByUid(ObjectVersion {
+            uid: secret.uid.clone(),
+            resource_version: None,
+        }));
+    }
+    if std::mem::take(&mut state.name_taken) {
+        let message = format!(
+            "a Secret \"{name}\" exists and the operator may not read Secrets here, so it cannot tell whose it is: choose \
+             another spec.secretName, or delete that Secret"
+        );
+        return Err(conflict(message, now));
+    }
+    Ok(Base::Nothing)
+}
+
+/// The Secret with the name was inspected.
+pub(super) fn inspected(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    result: Result<Option<ObservedSecret>, ApiError>,
+) {
+    match result {
+        Ok(found) => {
+            if let Some(state) = ctx.state(uid) {
+                state.secret.name_taken = found.is_some();
+                state.secret.inspected = Some(match found {
+                    Some(found) => Inspected::Found(Box::new(found)),
+                    None => Inspected::Nothing,
+                });
+            }
+        }
+        Err(error) => ctx.record_failure(uid, &error),
+    }
+}
+
+/// The metadata that the write keeps, if the Secret belongs to the resource. An `Err` frees the name, or says why
+/// it stays taken.
+pub(super) fn kept_metadata(
+    record: &Record,
+    inputs: &SigningInputs,
+    base: &Base,
+    now: Timestamp,
+) -> Result<SecretMeta, Action> {
+    let Base::Inspected(found) = base else {
+        return Ok(SecretMeta::default());
+    };
+    let name = &inputs.authorized.secret_name;
+    if found.deleting {
+        let problem = Problem {
+            reason: Reason::Progressing,
+            message: format!(
+                "the Secret \"{name}\" is being deleted; a new one is written after that"
+            ),
+            needs_human: false,
+        };
+        return Err(Action::Blocked(problem, Some(later(now, DELETION_PAUSE))));
+    }
+    match ownership(&found.owners, owner(record), &found.labels) {
+        Ownership::Foreign { what } => Err(conflict(
+            format!(
+                "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret"
+            ),
+            now,
+        )),
+        Ownership::Owned if !record.state.secret.recreate || updatable(found) => Ok(SecretMeta {
+            labels: found.labels.clone(),
+            annotations: found.annotations.clone(),
+            owners: found.owners.clone(),
+        }),
+        Ownership::Owned | Ownership::Abandoned => {
+            let step = Step::DeleteSecret {
+                namespace: record.seen.namespace.clone(),
+                name: name.clone(),
+                target: ObjectVersion {
+                    uid: found.uid.clone(),
+                    resource_version: Some(found.resource_version.clone()),
+                },
+            };
+            let name = name.clone();
+            Err(Action::start(step, InFlight::FreeName { name }))
+        }
+    }
+}
+
+/// The Secret with the name was removed, or was not.
+pub(super) fn freed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(), ApiError>) {
+    match result {
+        Ok(()) => {
+            ctx.cache.forget_secret(uid, name);
+            if let Some(state) = ctx.state(uid) {
+                state.secret.inspected = Some(Inspected::Nothing);
+                state.secret.name_taken = false;
+                state.secret.recreate = false;
+            }
+        }
+        Err(error) => ctx.record_failure(uid, &error),
+    }
+}
+
+/// Whether the Secret itself allows an update. If an update is refused all the same, an admission webhook refuses
+/// it, and it may refuse a new Secret too: then the old one must stay.
+fn updatable(found: &ObservedSecret) -> bool {
+    found
+        .content
+        .as_ref()
+        .is_some_and(|content| content.opaque && !content.immutable)
+}
+
+pub(super) fn owner(record: &Record) -> OwnerId<'_> {
+    OwnerId {
+        uid: &record.seen.uid,
+        name: &record.seen.name,
+    }
+}
+
+fn conflict(message: String, now: Timestamp) -> Action {
+    let problem = Problem {
+        reason: Reason::SecretConflict,
+        message,
+        needs_human: true,
+    };
+    Action::Blocked(problem, Some(later(now, RECHECK)))
+}
