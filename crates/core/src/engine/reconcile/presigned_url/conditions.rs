@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::api::{
     Condition, ConditionStatus, ConditionType, Problem, Reason, Verify, condition, set_condition,
 };
-use crate::engine::cache::index::{Index, Record};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::Record;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot::FixedLife;
 use crate::engine::evaluate::reissue::{is_current, may_issue};

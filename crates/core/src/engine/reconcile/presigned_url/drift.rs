@@ -4,7 +4,7 @@
 //! - Another resourceVersion is a suspicion. Only an inspection of the Secret confirms drift.
 //! - A problem that blocks a renewal does not block the inspection, since drift sets `Ready` to False.
 
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::evaluate::reissue::{intact, issued};
 use crate::engine::protocol::{ApiError, ObservedSecret, Step};
 use crate::engine::reconcile::action::{Action, InFlight};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::api::{Condition, ConditionStatus, ConditionType, PresignedUrlStatus, Reason};
 use crate::api::{condition, is_ready};
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::EventRecord;
 

@@ -112,12 +112,8 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         let requeue = &mut ctx.requeue;
         match reissue(ctx.cache, record, inputs, issued.as_ref(), now, requeue) {
             None => {
-                match listing::plan_refresh(ctx, uid, inputs) {
-                    Some(Action::StartInSlot(step, in_flight)) => {
-                        return slots::acquire(ctx, uid, step, in_flight);
-                    }
-                    Some(action) => return action,
-                    None => {}
+                if let Some(action) = listing::plan_refresh(ctx, uid, inputs) {
+                    return slots::acquire(ctx, uid, action);
                 }
                 let record = ctx.cache.resources.get(uid);
                 let scheduled = record.zip(issued.as_ref()).is_some_and(|(record, issued)| {
@@ -135,13 +131,8 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
                 return Action::Idle;
             }
             Some(cause) => {
-                let action = match secret::plan(ctx, uid, inputs, issued.as_ref(), cause) {
-                    Action::StartInSlot(step, in_flight) => {
-                        slots::acquire(ctx, uid, step, in_flight)
-                    }
-                    action => action,
-                };
-                match action {
+                let action = secret::plan(ctx, uid, inputs, issued.as_ref(), cause);
+                match slots::acquire(ctx, uid, action) {
                     Action::Idle => {}
                     // Even during a wait for a slot, an expired Secret is removed below.
                     Action::AwaitSlot => awaits_slot = true,
@@ -243,23 +234,18 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
         return action;
     }
     // The verification comes last: a slow store must not delay the status.
-    let verification = verification::plan(ctx, uid, evaluation, issued.as_ref());
+    let verification =
+        verification::plan(ctx, uid, evaluation, issued.as_ref()).unwrap_or(Action::Idle);
     if let Some(record) = ctx.cache.resources.get_mut(uid) {
         record.state.tidy();
     }
-    match verification {
-        Some(Action::AwaitStore) => {
+    match slots::acquire(ctx, uid, verification) {
+        Action::AwaitStore => {
             ctx.enqueue_store(uid);
             Action::Idle
         }
-        Some(Action::StartInSlot(step, in_flight)) => {
-            match slots::acquire(ctx, uid, step, in_flight) {
-                Action::AwaitSlot => Action::Idle,
-                action => action,
-            }
-        }
-        Some(action) => action,
-        None => Action::Idle,
+        Action::AwaitSlot => Action::Idle,
+        action => action,
     }
 }
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::api::SecretRef;
-use crate::engine::cache::index::older;
+use crate::engine::cache::version::older;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::may_issue;

@@ -6,8 +6,9 @@
 //! - A failed removal blocks no write.
 
 use crate::api::SecretRef;
-use crate::engine::cache::index::{Record, SecretVersion};
+use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
+use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
-use crate::engine::cache::index::{Record, SecretVersion};
+use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
+use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling;

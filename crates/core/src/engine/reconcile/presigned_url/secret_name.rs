@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{Problem, Reason};
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Inspected;
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::protocol::{

@@ -6,22 +6,19 @@
 use jiff::Timestamp;
 
 use crate::api::is_ready;
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::evaluate::reissue::issued;
-use crate::engine::protocol::Step;
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, priority};
 use crate::engine::reconcile::presigned_url::credentials::session_fetch_started;
 use crate::engine::scheduler::limiter::slow_store;
 use crate::engine::scheduler::queue::Priority;
 
-/// Starts a slow step if its store has a slot. If not, the resource waits for one.
-pub(super) fn acquire(
-    ctx: &mut Ctx<'_>,
-    uid: &str,
-    step: Box<Step>,
-    in_flight: Box<InFlight>,
-) -> Action {
+/// Starts a slow step if its store has a slot; if not, the resource waits for one. Any other action stays.
+pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
+    let Action::StartInSlot(step, in_flight) = action else {
+        return action;
+    };
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };

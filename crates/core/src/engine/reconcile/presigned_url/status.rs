@@ -7,7 +7,9 @@
 use jiff::Timestamp;
 
 use crate::api::{MAX_POLICY_REFS, PresignedUrlStatus, SignedHashes, denied_since};
-use crate::engine::cache::index::{Index, Record, store_name, take_newer};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::{Record, store_name};
+use crate::engine::cache::version::take_newer;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::needs_rollout;
 use crate::engine::protocol::{ApiError, EventRecord, ObjectVersion, Observation, Settings, Step};

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::api::Method;
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::evaluate::denial::removal_at;
 use crate::engine::evaluate::one_shot::ttl;
 use crate::engine::protocol::Settings;
