@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use crate::issue::{SignedJob, SigningJob};
-pub use cache::index::Watched;
+pub use cache::relist::Watched;
 pub use protocol::{
     ApiError, Cause, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
     ErrorCode, Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
@@ -107,9 +107,9 @@ impl Engine {
         let was_synced = self.synced();
         let mut ctx = self.ctx(now);
         let affected = match event {
-            Event::Resource(change) => ctx.cache.resource(change),
-            Event::Policy(change) => ctx.cache.rules_changed(|cache| cache.policy(change)),
-            Event::Namespace(change) => ctx.cache.rules_changed(|cache| cache.namespace(change)),
+            Event::Resource(change) => ctx.cache.resource_changed(change),
+            Event::Policy(change) => ctx.cache.policy_changed(change),
+            Event::Namespace(change) => ctx.cache.namespace_changed(change),
             Event::Secret(change) => ctx.cache.secret_changed(change),
             Event::OwnSecret(change) => ctx.cache.credentials_changed(change),
             Event::Store(change) => cluster_store::on_event(&mut ctx, change),

@@ -5,7 +5,12 @@
 //! - Nothing older replaces a known version.
 
 pub(in crate::engine) mod index;
-pub(in crate::engine) mod orphans;
+mod orphans;
+pub(in crate::engine) mod record;
 pub(in crate::engine) mod relist;
+mod resources;
+mod rules;
+mod secrets;
 pub(in crate::engine) mod state;
 pub(in crate::engine) mod verification;
+pub(in crate::engine) mod version;

@@ -8,12 +8,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::cache::index::Watched;
-use crate::engine::protocol::{Change, ListScope, SecretAccess};
+use crate::engine::protocol::{Change, ListScope, ObjectKey, SecretAccess};
 
 /// The identity of an object within its kind: the namespace that its list is limited to, and a name or a uid.
 /// A kind that is only watched as a whole has no namespace here.
 pub(in crate::engine) type NamespacedName = (String, String);
+
+/// The watched kinds. Nothing is decided before each has one complete list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// PresignedURLs.
+    Resources,
+    /// PresignedURLPolicies.
+    Policies,
+    /// ClusterObjectStores.
+    Stores,
+    /// Namespaces.
+    Namespaces,
+    /// The operator's Secrets in tenants' namespaces.
+    Secrets,
+    /// Secrets in the operator's own namespace.
+    OwnSecrets,
+}
+
+impl Watched {
+    /// Every kind.
+    pub(in crate::engine) const ALL: [Self; 6] = [
+        Self::Resources,
+        Self::Policies,
+        Self::Stores,
+        Self::Namespaces,
+        Self::Secrets,
+        Self::OwnSecrets,
+    ];
+}
 
 /// The state of each kind's lists.
 #[derive(Debug)]
@@ -36,6 +64,14 @@ pub(in crate::engine) enum Delta<T> {
     Removed(T),
     /// These objects are gone: a complete list does not contain them.
     Absent(Vec<NamespacedName>),
+}
+
+/// Drops objects that are gone. Returns all keys that this affects.
+pub(in crate::engine) fn drop_all(
+    gone: Vec<NamespacedName>,
+    drop: impl FnMut(NamespacedName) -> Vec<ObjectKey>,
+) -> Vec<ObjectKey> {
+    gone.into_iter().flat_map(drop).collect()
 }
 
 /// The identity of an object that has only a name.
@@ -93,7 +129,7 @@ impl Relists {
         &mut self,
         kind: Watched,
         change: Change<T>,
-        place: impl Fn(&T) -> NamespacedName,
+        identity: impl Fn(&T) -> NamespacedName,
         known: impl Iterator<Item = NamespacedName>,
     ) -> Delta<T> {
         let relist = self.0.entry(kind).or_default();
@@ -105,21 +141,21 @@ impl Relists {
             Change::InitDone { scope } => {
                 relist.awaited.remove(&scope);
                 let listed = relist.listed.remove(&scope).unwrap_or_default();
-                let gone = known.filter(|place| scope.covers(place) && !listed.contains(place));
+                let gone = known.filter(|known| scope.covers(known) && !listed.contains(known));
                 Delta::Absent(gone.collect())
             }
             Change::InitApply(seen) | Change::Apply(seen) => {
                 for (scope, listed) in &mut relist.listed {
-                    let place = place(&seen);
-                    if scope.covers(&place) {
-                        listed.insert(place);
+                    let identity = identity(&seen);
+                    if scope.covers(&identity) {
+                        listed.insert(identity);
                     }
                 }
                 Delta::Present(seen)
             }
             Change::Delete(seen) => {
                 for listed in relist.listed.values_mut() {
-                    listed.remove(&place(&seen));
+                    listed.remove(&identity(&seen));
                 }
                 Delta::Removed(seen)
             }
@@ -132,8 +168,6 @@ mod tests {
     //! Lists of some namespaces.
 
     use super::*;
-    use crate::engine::cache::index::Index;
-    use crate::engine::protocol::{NamespaceSeen, PresignedUrlSeen, SecretMetaSeen};
 
     fn scope(namespace: &str) -> ListScope {
         ListScope::Namespace(namespace.to_owned())
@@ -186,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn two_lists_that_come_in_at_once_are_kept_apart() {
+    fn two_lists_at_the_same_time_are_kept_apart() {
         let known = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")];
         let changes = vec![
             Change::Init { scope: scope("a") },
@@ -236,68 +270,5 @@ mod tests {
         assert!(!list(Watched::Resources, scope("a")), "the same one again");
         assert!(list(Watched::Resources, scope("b")));
         assert!(list(Watched::Stores, ListScope::Cluster));
-    }
-
-    #[test]
-    fn a_list_of_one_namespace_keeps_what_the_index_knows_of_another() {
-        let mut index = Index::expecting(Some(&served()), SecretAccess::Watch);
-        for namespace in ["a", "b"] {
-            index.namespace(Change::Apply(NamespaceSeen {
-                name: namespace.to_owned(),
-                resource_version: "1".to_owned(),
-                labels: BTreeMap::new(),
-                deleting: false,
-            }));
-            index.secret(Change::Apply(SecretMetaSeen {
-                namespace: namespace.to_owned(),
-                name: "s".to_owned(),
-                uid: namespace.to_owned(),
-                resource_version: "1".to_owned(),
-                owners: Vec::new(),
-            }));
-            index.resource(Change::Apply(PresignedUrlSeen {
-                uid: namespace.into(),
-                namespace: namespace.to_owned(),
-                name: "r".to_owned(),
-                resource_version: "1".to_owned(),
-                generation: 1,
-                deleting: false,
-                renew_request: None,
-                spec: Err("a spec is not needed here".to_owned()),
-                status: Box::default(),
-            }));
-        }
-        let list = || {
-            [
-                Change::Init { scope: scope("a") },
-                Change::InitDone { scope: scope("a") },
-            ]
-        };
-        let [begin, end] = list();
-        index.namespace(begin);
-        index.namespace(end);
-        assert_eq!(index.namespaces.keys().collect::<Vec<_>>(), ["b"]);
-        let [begin, end] = list().map(retyped);
-        index.secret(begin);
-        index.secret(end);
-        let secrets = index.secrets.keys().map(|(namespace, _)| namespace);
-        assert_eq!(secrets.collect::<Vec<_>>(), ["b"]);
-        let [begin, end] = list().map(retyped);
-        index.resource(begin);
-        index.resource(end);
-        let resources = index
-            .resources
-            .values()
-            .map(|record| &record.seen.namespace);
-        assert_eq!(resources.collect::<Vec<_>>(), ["b"]);
-    }
-
-    /// The beginning or end of a list, for another kind.
-    fn retyped<T>(change: Change<NamespaceSeen>) -> Change<T> {
-        match change {
-            Change::Init { scope } => Change::Init { scope },
-            Change::InitDone { scope } => Change::InitDone { scope },
-            other => panic!("{other:?} frames no list"),
-        }
     }
 }

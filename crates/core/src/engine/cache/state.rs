@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::index::SecretVersion;
-use super::verification::Verification;
 use crate::api::{PresignedUrlStatus, Problem, SecretRef};
+use crate::engine::cache::verification::Verification;
+use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{ApiError, EventRecord, ObservedSecret};
 use crate::engine::scheduler::retry::{RECHECK, RetryState};
 use crate::issue::issued::Issued;

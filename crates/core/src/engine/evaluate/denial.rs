@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::api::denied_since;
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{MAX_POLICY_REFS, PresignedUrlSpec, Reason, SignedHashes};
-use crate::engine::cache::index::{Index, Record, store_name};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::{Record, store_name};
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::session_scope::sessions;

@@ -15,7 +15,7 @@ use crate::api::{
     ConditionType, IfNoneMatch, LimitedBy, PresignedUrlStatus, PutOptions, Reason, Renew,
     SignedHashes,
 };
-use crate::engine::cache::index::Record;
+use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::issue::issued::{Issued, ahead};
 use crate::issue::{FixedTimes, RequestedLife};

@@ -11,8 +11,10 @@ use jiff::Timestamp;
 
 use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER};
-use crate::engine::cache::index::{Index, Record, SecretVersion, store_name};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::{Record, store_name};
 use crate::engine::cache::state::{REQUEST_PAUSE, Unrecorded};
+use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation, SigningInputs};
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
+use super::key::Uid;
 use crate::api::{
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, PresignedUrlPolicySpec,
     PresignedUrlPolicyStatus, PresignedUrlSpec, PresignedUrlStatus,
 };
-use crate::engine::protocol::Uid;
 use crate::issue::Owner;
 use crate::policy::SelectableNamespaces;
 

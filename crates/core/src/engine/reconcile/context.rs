@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Problem;
 use crate::api::Reason;
-use crate::engine::cache::index::{Index, Record, store_name};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::{Record, store_name};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::evaluate::clock_doubt::ClockDoubt;
 use crate::engine::evaluate::evaluation::{Evaluation, evaluate};

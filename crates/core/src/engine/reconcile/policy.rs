@@ -1,7 +1,7 @@
 //! Reconciling a PresignedURLPolicy: its status reports whether it can be used.
 
 use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, set_condition};
-use crate::engine::cache::index::take_newer;
+use crate::engine::cache::version::take_newer;
 use crate::engine::protocol::{ObjectKey, ObjectVersion, Step, StepResult};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;

@@ -14,8 +14,10 @@ use jiff::SignedDuration;
 
 use self::rollout::{config_adopted, sign_again_if_clock_moved, version_adopted};
 use crate::access::store_session_name;
-use crate::engine::cache::index::{Record, Watched, all, older};
+use crate::engine::cache::record::Record;
 use crate::engine::cache::relist::{Delta, named};
+use crate::engine::cache::relist::{Watched, drop_all};
+use crate::engine::cache::version::older;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::Observation;
@@ -39,7 +41,7 @@ pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) 
     match index.relists.apply(Watched::Stores, change, place, known) {
         Delta::Present(seen) => put_store(ctx, seen),
         Delta::Removed(seen) => drop_store(ctx, &seen.name),
-        Delta::Absent(names) => all(names, |(_, name)| drop_store(ctx, &name)),
+        Delta::Absent(names) => drop_all(names, |(_, name)| drop_store(ctx, &name)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, UrlCounts, condition,
     set_condition,
 };
-use crate::engine::cache::index::take_newer;
+use crate::engine::cache::version::take_newer;
 use crate::engine::evaluate::reissue::counts_as_current;
 use crate::engine::protocol::{ApiError, ObjectKey, ObjectVersion, Step};
 use crate::engine::reconcile::action::{Action, InFlight};

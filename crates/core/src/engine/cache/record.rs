@@ -1,0 +1,48 @@
+//! The records of the cache: an object as it was last seen, and what the operator knows beyond it.
+
+use crate::engine::cache::state::StateCell;
+use crate::engine::protocol::{PolicySeen, PresignedUrlSeen};
+
+/// A PresignedURL, and the operator's state of it.
+#[derive(Debug)]
+pub(in crate::engine) struct Record {
+    pub(in crate::engine) seen: PresignedUrlSeen,
+    pub(in crate::engine) state: StateCell,
+}
+
+impl Record {
+    /// Whether the spec suspends new issues.
+    pub(in crate::engine) fn suspended(&self) -> bool {
+        let spec = self.seen.spec.as_ref();
+        spec.is_ok_and(|spec| spec.suspend == Some(true))
+    }
+}
+
+/// A policy as last seen, and whether it can be used.
+#[derive(Debug)]
+pub(in crate::engine) struct PolicyRecord {
+    pub(in crate::engine) seen: PolicySeen,
+    pub(in crate::engine) broken: Option<String>,
+}
+
+/// The name of the store that a spec refers to.
+pub(in crate::engine) fn store_name(seen: &PresignedUrlSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.store_ref.as_ref());
+    named
+        .and_then(|store| store.name.as_deref())
+        .unwrap_or("default")
+}
+
+/// The name of the Secret that a spec refers to.
+pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
+    let named = seen
+        .spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| spec.secret_name.as_deref());
+    named.unwrap_or(&seen.name)
+}
