@@ -1,6 +1,6 @@
-//! Foreign text in messages: names, labels and keys that others wrote, made fit for one readable line.
+//! Foreign text: names, labels and keys that others wrote, made fit for a message or a policy document.
 //!
-//! What holds here: whatever comes in, what comes out holds no control character and has a bound.
+//! What holds here: in a message, foreign text holds no control character and has a bound.
 
 use std::fmt::Write as _;
 
@@ -82,6 +82,23 @@ pub fn cut(text: &str, max: usize) -> &str {
         .take_while(|&end| end <= max)
         .last();
     &text[..end.unwrap_or(0)]
+}
+
+/// JSON text in which every character is ASCII: S3 and IAM accept other characters of a policy document only as
+/// `\u` escapes.
+#[must_use]
+pub fn ascii_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
 }
 
 fn joined(names: &[impl AsRef<str>], last: &str) -> String {

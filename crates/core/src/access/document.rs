@@ -4,11 +4,11 @@
 //! refuses a policy that holds a character beyond Latin 1 and JSON can say each of them otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use super::actions::{Action, ResourceKind};
+use crate::text::ascii_json;
 
 /// The longest inline session policy in characters (`Policy` of `AssumeRole` in the STS API reference).
 pub const MAX_POLICY: usize = 2048;
@@ -104,7 +104,7 @@ impl Document {
             let conditions = listings.conditions().into_iter();
             statements.extend(conditions.map(|condition| statement(&action, &buckets, condition)));
         }
-        ascii(&json!({"Version": VERSION, "Statement": statements}).to_string())
+        ascii_json(&json!({"Version": VERSION, "Statement": statements}).to_string())
     }
 }
 
@@ -178,20 +178,5 @@ fn short(values: &[&str]) -> Value {
 
 /// How long a resource is among others in the text, with the comma.
 pub(super) fn length(resource: &str) -> usize {
-    ascii(&json!(resource).to_string()).len() + 1
-}
-
-/// JSON text in which every character is ASCII.
-fn ascii(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c.is_ascii() {
-            out.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        }
-    }
-    out
+    ascii_json(&json!(resource).to_string()).len() + 1
 }

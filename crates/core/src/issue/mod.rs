@@ -34,11 +34,3 @@ pub use template::{ReservedKeys, Template};
 
 #[cfg(test)]
 mod tests;
-
-/// Foreign text for a message: cut to a bounded length, control characters escaped.
-fn shown(text: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    let cut: String = text.chars().take(MAX_CHARS).collect();
-    let more = if cut.len() < text.len() { "..." } else { "" };
-    format!("{}{more}", cut.escape_debug())
-}

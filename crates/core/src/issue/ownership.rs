@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::shown;
 use crate::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER};
+use crate::text::{escaped, quoted};
 
 /// An owner reference as it stands on a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,9 +143,9 @@ fn controller(owners: &[Owner]) -> Option<&Owner> {
 fn no_controller(owners: &[Owner], labelled: bool) -> String {
     match owners.first() {
         Some(owner) => format!(
-            "belongs to {} \"{}\"",
-            shown(&owner.kind),
-            shown(&owner.name)
+            "belongs to {} {}",
+            escaped(&owner.kind),
+            quoted(&owner.name)
         ),
         None if labelled => {
             format!(
@@ -165,14 +165,14 @@ fn controlled_by(controller: &Owner, owner_id: OwnerId<'_>) -> String {
     } = controller;
     if controller.is_namesake(owner_id) {
         return format!(
-            "names an earlier {KIND} \"{}\" as its owner but lacks the label {MANAGED_BY_LABEL}={MANAGER}",
-            shown(name)
+            "names an earlier {KIND} {} as its owner but lacks the label {MANAGED_BY_LABEL}={MANAGER}",
+            quoted(name)
         );
     }
     format!(
-        "is controlled by {} \"{}\" ({})",
-        shown(kind),
-        shown(name),
-        shown(api_version)
+        "is controlled by {} {} ({})",
+        escaped(kind),
+        quoted(name),
+        escaped(api_version)
     )
 }

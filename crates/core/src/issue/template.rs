@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::shown;
 use crate::api::SecretTemplate;
-use crate::request::InvalidSpec;
+use crate::request::{InvalidSpec, is_dns_subdomain};
+use crate::text::quoted;
 
 /// The domains whose keys no template may set.
 pub(super) const RESERVED: [&str; 5] = [
@@ -24,8 +24,6 @@ const MAX_ENTRIES: usize = 32;
 const MAX_ANNOTATION: usize = 4096;
 /// The longest label value and the longest name part of a key.
 const MAX_NAME: usize = 63;
-/// The longest DNS subdomain: the prefix of a key.
-const MAX_SUBDOMAIN: usize = 253;
 
 /// The domains that are closed to templates: those above, and an installation's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +52,11 @@ impl ReservedKeys {
         let mut all = Self::default();
         for domain in denied {
             let domain = domain.as_ref();
-            if !is_subdomain(domain) {
+            if !is_dns_subdomain(domain) {
                 return Err(format!(
-                    "--secret-template-deny: \"{}\" is not a domain: give the part of a key before its slash, for \
+                    "--secret-template-deny: {} is not a domain: give the part of a key before its slash, for \
                      example example.com",
-                    shown(domain)
+                    quoted(domain)
                 ));
             }
             all.0.push(domain.to_owned());
@@ -137,13 +135,13 @@ fn checked(
         if let Some(wrong) = key_problem(key, reserved) {
             return Err(InvalidSpec::new(
                 field,
-                format!("the key \"{}\" {wrong}", shown(key)),
+                format!("the key {} {wrong}", quoted(key)),
             ));
         }
         if let Some(wrong) = problem(value) {
             return Err(InvalidSpec::new(
                 field,
-                format!("the value of \"{}\" {wrong}", shown(key)),
+                format!("the value of {} {wrong}", quoted(key)),
             ));
         }
     }
@@ -156,7 +154,7 @@ fn key_problem(key: &str, reserved: &ReservedKeys) -> Option<String> {
         Some((prefix, name)) => {
             // Annotations are compared as they are, but Kubernetes accepts their prefixes in any case: only
             // one is let in.
-            if !is_subdomain(prefix) {
+            if !is_dns_subdomain(prefix) {
                 return Some(
                     "has a prefix that is no lower-case DNS name: write it as in example.com/name"
                         .to_owned(),
@@ -200,17 +198,6 @@ fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-/// RFC 1123 subdomain.
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= MAX_SUBDOMAIN
-        && text.split('.').all(|label| {
-            bounded_by_alphanumerics(label)
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        })
 }
 
 fn bounded_by_alphanumerics(text: &str) -> bool {

@@ -7,7 +7,6 @@
 //! of a prefix, if the request has one.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
@@ -15,7 +14,6 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
 use super::credentials::Credentials;
@@ -24,6 +22,7 @@ use super::query::{Life, SignError, Usable, bucket_url, start_of, usable};
 use super::target::{Style, Target};
 use crate::api::{ContentLengthRange, PostOptions};
 use crate::request::{Bucket, Key, Prefix};
+use crate::text::ascii_json;
 
 /// What S3 replaces, in any field of a form, by the name of the file that is sent.
 const FILE_NAME: &str = "${filename}";
@@ -137,7 +136,8 @@ pub fn sign_form(
         expiration: end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         conditions,
     };
-    let policy = BASE64_STANDARD.encode(ascii_json(&document)?);
+    let json = serde_json::to_string(&document).map_err(|_| SignError::Signer)?;
+    let policy = BASE64_STANDARD.encode(ascii_json(&json));
     let signature = signature(&policy, secret, signed_at, &target.region);
     fields.push(FormField::new("policy", policy));
     fields.push(FormField::new("x-amz-signature", signature));
@@ -248,35 +248,4 @@ fn literal(value: &str) -> Result<(), SignError> {
         return Err(SignError::FileName);
     }
     Ok(())
-}
-
-/// JSON of ASCII alone: S3 wants other characters of a policy document as `\u` escapes.
-fn ascii_json(document: &Document) -> Result<Vec<u8>, SignError> {
-    let mut out = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut out, Ascii);
-    document
-        .serialize(&mut serializer)
-        .map_err(|_| SignError::Signer)?;
-    Ok(out)
-}
-
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: io::Write + ?Sized>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        for c in fragment.chars() {
-            if c.is_ascii() {
-                write!(writer, "{c}")?;
-                continue;
-            }
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::files::Path;
 use crate::api::{Format, Method};
-use crate::issue::shown;
+use crate::text::escaped;
 
 /// The longest name of a file or folder on Linux's file systems, in bytes.
 const MAX_NAME: usize = 255;
@@ -126,7 +126,7 @@ pub(super) fn problem<'a>(
             .into_iter()
             .take(SHOWN)
             .map(|(key, problem)| InvalidName {
-                key: shown(key),
+                key: escaped(key),
                 problem,
             })
             .collect(),
@@ -183,7 +183,7 @@ fn unfit<'a>(
     }
     if let Some(suffix) = rules.control_file {
         for key in &good {
-            let of = shown(key);
+            let of = escaped(key);
             if let Some(other) = taken.insert(format!("{key}{suffix}"), key) {
                 bad.push((other, NameProblem::ControlFile { of }));
             }
@@ -195,9 +195,9 @@ fn unfit<'a>(
             let folder = key.get(..end).unwrap_or_default();
             match taken.remove(folder) {
                 Some(file) if file == folder => {
-                    bad.push((file, NameProblem::Folder { of: shown(key) }));
+                    bad.push((file, NameProblem::Folder { of: escaped(key) }));
                 }
-                Some(file) => bad.push((key, NameProblem::ControlFile { of: shown(file) })),
+                Some(file) => bad.push((key, NameProblem::ControlFile { of: escaped(file) })),
                 None => {}
             }
         }
