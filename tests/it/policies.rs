@@ -279,6 +279,50 @@ async fn each_class_is_served_by_its_own_operator_and_denied_template_keys_by_no
 }
 
 #[tokio::test]
+async fn a_key_that_makes_other_tools_act_needs_a_rule_that_names_it() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("templatekeys", &s3).await;
+    world
+        .policy(&json!([world.rule(&json!({ "templateKeys": null }))]))
+        .await;
+    let operator = world.operator(&[]).await;
+    let replicate = json!({ "replicator.v1.mittwald.de/replicate-to": "*" });
+    let template = json!({ "labels": { "app": "web" }, "annotations": replicate });
+    world
+        .psu("spread", &json!({ "secretTemplate": template }))
+        .await;
+    let message = world.unready("spread", "PolicyDenied").await;
+    assert!(
+        message.contains("does not allow the key \"app\" in secretTemplate"),
+        "{message}"
+    );
+    assert!(world.secrets().get_opt("spread").await.unwrap().is_none());
+    world
+        .policy(&json!([world.rule(&json!({ "templateKeys": ["app"] }))]))
+        .await;
+    world
+        .until("spread", "is refused for the other key", |psu| {
+            let ready = condition(psu, "Ready").unwrap();
+            ready.message.contains(
+                "\"replicator.v1.mittwald.de/replicate-to\" in secretTemplate, only \"app\"",
+            )
+        })
+        .await;
+    let edit = json!({ "spec": { "secretTemplate": { "annotations": null } } });
+    world.edit("spread", edit).await;
+    world.ready("spread").await;
+    let labels = world.secret("spread").await.metadata.labels.unwrap();
+    assert_eq!(labels["app"], "web");
+    // What is withdrawn from the policy goes with the grace, as any other option.
+    world
+        .policy(&json!([world.rule(&json!({ "templateKeys": null }))]))
+        .await;
+    world.unready("spread", "PolicyDenied").await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
 async fn a_grace_of_never_leaves_the_secret_to_expire() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::on("never", &s3).await;

@@ -28,10 +28,7 @@ fn allow(changes: &Value) -> Value {
 #[tokio::test]
 async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
     let life = &["spec.allow[0].maxDuration", "between 1m and 168h"][..];
-    let prefix = &[
-        "spec.allow[0].prefixes",
-        "a template needs '/' before that *",
-    ][..];
+    let prefix = &["spec.allow[0].prefixes", "a template is a whole segment"][..];
     policy()
         .refuses(&[
             (
@@ -84,6 +81,16 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
                 allow(&json!({ "prefixes": ["a/{namespace}-x*"] })),
                 prefix,
             ),
+            (
+                "a template within a segment",
+                allow(&json!({ "prefixes": ["{namespace}-archive/"] })),
+                &["spec.allow[0].prefixes", "a template is a whole segment"],
+            ),
+            (
+                "a template at the end of a segment",
+                allow(&json!({ "prefixes": ["a/x-{namespace.labels['a.b/c']}/b"] })),
+                prefix,
+            ),
             ("* within", allow(&json!({ "prefixes": ["a*/b"] })), prefix),
             (
                 "a leading slash",
@@ -94,6 +101,11 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
                 "a store's name",
                 allow(&json!({ "stores": ["A b"] })),
                 &["each of stores must be a resource's name"],
+            ),
+            (
+                "a key of a label",
+                allow(&json!({ "templateKeys": ["a b"] })),
+                &["each of templateKeys must be the key of a label"],
             ),
             (
                 "a namespace's name",
@@ -190,7 +202,7 @@ async fn rules_for_teams_by_name_label_and_template_are_let_through() {
                 "templates",
                 allow(&json!({
                     "buckets": ["{namespace}-data", "shared-*", "{namespace.labels['team']}"],
-                    "prefixes": ["{namespace}/", "{namespace}/raw-*", "*", "models*", "{namespace.labels['example.com/team']}"],
+                    "prefixes": ["{namespace}/", "{namespace}/raw-*", "*", "models*", "{namespace.labels['example.com/team']}", "a/{namespace}/b/"],
                 })),
             ),
             (
@@ -202,6 +214,7 @@ async fn rules_for_teams_by_name_label_and_template_are_let_through() {
                     "allowMetadata": true, "createOnly": true,
                     "redirects": ["https://app.example.com/done", "http://localhost:8080/*"],
                     "maxObjects": 10_000, "minRefreshInterval": "1m",
+                    "templateKeys": ["*", "app", "Team_1", "example.com/*"],
                 })),
             ),
         ])

@@ -92,7 +92,7 @@ impl World {
             "stores": [self.name], "buckets": [BUCKET], "prefixes": ["*"],
             "methods": ["GET", "HEAD", "PUT", "DELETE"], "maxDuration": "12h",
             "maxUploadBytes": 1_000_000, "allowUnsizedPut": true, "allowMetadata": true,
-            "allowResponseOverrides": true,
+            "allowResponseOverrides": true, "templateKeys": ["*"],
         });
         merge(&mut rule, changes);
         rule

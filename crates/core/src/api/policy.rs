@@ -198,6 +198,11 @@ pub struct AllowRule {
     /// A PUT or POST may set user metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_metadata: Option<bool>,
+    /// Keys of labels and annotations that `secretTemplate` may set on the Secret; `*` stands for any run of
+    /// characters. Other tools act on such keys. Left out: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 317), regex(pattern = schema::KEY_PATTERN)))]
+    pub template_keys: Vec<String>,
     /// Each PUT signs `If-None-Match: *`: objects can be created and never replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_only: Option<bool>,

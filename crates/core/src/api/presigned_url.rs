@@ -245,7 +245,7 @@ pub struct PresignedUrlSpec {
     #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
     pub secret_name: Option<String>,
 
-    /// Labels and annotations for the Secret.
+    /// Labels and annotations for the Secret. Each key needs `templateKeys` in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_template: Option<Box<SecretTemplate>>,
 

@@ -38,6 +38,8 @@ pub(super) const EXTERNAL_ID: &str = "^[A-Za-z0-9+=,.@:/_-]+$";
 pub(super) const SECRET_KEY: &str = "^[A-Za-z0-9._-]+$";
 /// A namespace's name with `*`.
 pub(super) const NAMESPACE_PATTERN: &str = "^[a-z0-9*-]+$";
+/// The key of a label or annotation with `*`.
+pub(super) const KEY_PATTERN: &str = "^[A-Za-z0-9._/*-]+$";
 /// A resource's name with `*`.
 pub(super) const NAME_PATTERN: &str = "^[a-z0-9.*-]+$";
 /// The value of a label.
@@ -84,6 +86,7 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         EXTERNAL_ID => "letters, digits and + = , . @ : / _ -",
         SECRET_KEY => "a key of a Secret: letters, digits, dots, hyphens and underscores",
         NAMESPACE_PATTERN => "a namespace's name, in which * stands for any run of characters",
+        KEY_PATTERN => "the key of a label, in which * stands for any run of characters",
         NAME_PATTERN => "a resource's name, in which * stands for any run of characters",
         LABEL_VALUE => {
             "a label value: letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
@@ -194,9 +197,9 @@ pub(super) fn no_wide_templates() -> Rule {
 /// The rule of a policy's prefixes, as far as it can be told without taking a template apart.
 pub(super) fn prefix_forms() -> Rule {
     rule(
-        "!self.exists(p, p.startsWith('/') || p.matches(r'[*].|[}][^/]*[*]$'))".to_owned(),
-        "prefixes begin without '/', hold * as their last character only, and a template needs '/' before that *, as in \
-         {namespace}/*",
+        "!self.exists(p, p.startsWith('/') || p.matches(r'[*].|[}][^/]|[^/][{]'))".to_owned(),
+        "prefixes begin without '/', hold * as their last character only, and a template is a whole segment, as in \
+         {namespace}/ and a/{namespace}/*",
     )
 }
 

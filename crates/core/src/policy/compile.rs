@@ -49,6 +49,8 @@ pub(super) struct Rule {
     pub(super) response_overrides: bool,
     pub(super) max_objects: u32,
     pub(super) min_refresh_interval: Duration,
+    /// Keys that `secretTemplate` may set.
+    pub(super) template_keys: Vec<Glob>,
 }
 
 /// What a PUT or POST may fix about the upload.
@@ -144,6 +146,7 @@ impl Rule {
             create_only,
             max_objects,
             min_refresh_interval,
+            template_keys,
         } = rule;
         let upload = UploadRule {
             max_bytes: max_upload_bytes.unwrap_or_default(),
@@ -177,6 +180,7 @@ impl Rule {
             max_objects: objects(*max_objects).map_err(|why| ("maxObjects".to_owned(), why))?,
             min_refresh_interval: refresh(min_refresh_interval.as_deref())
                 .map_err(|why| ("minRefreshInterval".to_owned(), why))?,
+            template_keys: each("templateKeys", template_keys, Glob::parse_key)?,
         })
     }
 }

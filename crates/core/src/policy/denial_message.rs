@@ -163,6 +163,7 @@ fn requested_objects(objects: &str, request: &Request) -> String {
         duration,
         renew_before: _,
         options,
+        template_keys: _, // A clause names the key that is not allowed.
     } = request;
     let listing = if matches!(requested, Objects::List(_)) {
         "LIST and "
@@ -369,6 +370,11 @@ fn clause(
                 &urls,
             )
         }
+        Violation::TemplateKey(key) => format!(
+            "does not allow the key {} in secretTemplate{}",
+            quoted(key),
+            only(", only", "", &globs(&rule.template_keys))
+        ),
         Violation::CreateOnly => {
             "takes no form, since it is createOnly (use method PUT)".to_owned()
         }

@@ -84,6 +84,19 @@ impl Glob {
         }
     }
 
+    /// A pattern of keys of labels and annotations.
+    pub(super) fn parse_key(text: &str) -> Result<Self, String> {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '*');
+        if !text.is_empty() && text.chars().all(known) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "{} matches no key of a label or annotation; give letters, digits, dots, hyphens, underscores, / and *, for \
+             example example.com/*",
+            quoted(text)
+        ))
+    }
+
     /// Whether the whole name matches.
     pub(super) fn matches(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');

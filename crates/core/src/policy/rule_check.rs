@@ -1,4 +1,4 @@
-//! Checks a request against one rule: each field that reaches the signature.
+//! Checks a request against one rule: each field that reaches the signature, or what others act on in the Secret.
 //!
 //! What holds here: [`Rule::check`] is the only way to pass a rule, for decisions and for messages of denials
 //! alike. It takes the request and its options apart without `..`, so that a new field that no rule checks
@@ -50,6 +50,8 @@ pub(super) enum Violation<'a> {
     Metadata,
     Tag(&'a str),
     Redirect,
+    /// `secretTemplate` sets a key that other tools may act on.
+    TemplateKey(&'a str),
     /// The rule lets nothing be replaced, and a form cannot carry that condition.
     CreateOnly,
 }
@@ -99,6 +101,7 @@ impl Rule {
             duration,
             renew_before: _, // It says when to sign again, and what is signed then is checked then.
             options,
+            template_keys,
         } = request;
         let list = match (subject, objects) {
             (Subject::Whole, Objects::List(list)) => Some(list),
@@ -143,6 +146,12 @@ impl Rule {
             Violation::Duration,
         )?;
         list.map_or(Continue(()), |list| self.check_list(list, &mut require))?;
+        let unlisted = template_keys
+            .iter()
+            .find(|key| !self.template_keys.iter().any(|glob| glob.matches(key)));
+        unlisted.map_or(Continue(()), |key| {
+            require(false, Violation::TemplateKey(key))
+        })?;
         match options {
             Options::Get(get) | Options::Head(get) => self.check_get(get, &mut require),
             Options::Put(put) => self.upload.check_put(put, &mut require),

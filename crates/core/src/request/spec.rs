@@ -1,9 +1,10 @@
 //! The spec of a `PresignedURL`, parsed: the only form in which a request reaches policies and signatures.
 //!
 //! What holds here: everything that admission refuses is refused again, since a schema can be edited and a
-//! stored object can be older than it. A [`Request`] holds every field that reaches the signature, and no
+//! stored object can be older than it. A [`Request`] holds every field that policies decide about, and no
 //! field that does not parse.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::duration::{format_duration, parse_duration};
@@ -12,7 +13,7 @@ use super::fields;
 use super::names::Bucket;
 use super::objects::{Fields, Objects, named};
 use super::options::Options;
-use crate::api::{Method, PresignedUrlSpec, Renew, StoreKind};
+use crate::api::{Method, PresignedUrlSpec, Renew, SecretTemplate, StoreKind};
 use crate::text::quoted;
 
 /// The signature's limit for the life of a URL: seven days.
@@ -39,6 +40,8 @@ pub struct Request {
     pub renew_before: Option<RenewBefore>,
     /// The method, and what else is signed for it.
     pub options: Options,
+    /// The keys of the labels and annotations that `secretTemplate` sets, in their order, each once.
+    pub template_keys: Vec<String>,
 }
 
 /// How much of the life is left when a URL is renewed.
@@ -58,7 +61,7 @@ pub struct Limits {
 }
 
 impl Request {
-    /// Parses a spec. `secretTemplate` is checked elsewhere, by the room that renders the Secret.
+    /// Parses a spec. Of `secretTemplate` the keys are read; it is checked by the room that renders the Secret.
     ///
     /// # Errors
     /// The first field, in the order of the API, that can never be signed.
@@ -83,8 +86,8 @@ impl Request {
             formats: _,
             verify: _,
             secret_name,
-            secret_template: _, // Checked where the Secret is rendered.
-            suspend: _,         // Any value can be acted on.
+            secret_template,
+            suspend: _, // Any value can be acted on.
             class,
         } = spec;
         // There is one kind of store; a second kind does not compile until it is handled here.
@@ -121,6 +124,7 @@ impl Request {
             duration,
             renew_before,
             options,
+            template_keys: template_keys(secret_template.as_deref()),
         })
     }
 
@@ -129,6 +133,19 @@ impl Request {
     pub const fn method(&self) -> Method {
         self.options.method()
     }
+}
+
+fn template_keys(template: Option<&SecretTemplate>) -> Vec<String> {
+    let Some(SecretTemplate {
+        labels,
+        annotations,
+    }) = template
+    else {
+        return Vec::new();
+    };
+    let maps = [labels, annotations].into_iter().flatten();
+    let keys: BTreeSet<&String> = maps.flat_map(BTreeMap::keys).collect();
+    keys.into_iter().cloned().collect()
 }
 
 fn checked(

@@ -276,6 +276,21 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
             "name each value",
         ),
         (
+            json!({"templateKeys": [""]}),
+            "templateKeys[0]",
+            "\"\" matches no key of a label or annotation; give",
+        ),
+        (
+            json!({"templateKeys": ["a", "b c"]}),
+            "templateKeys[1]",
+            "matches no key of a label or annotation",
+        ),
+        (
+            json!({"templateKeys": ["{namespace}"]}),
+            "templateKeys[0]",
+            "for example example.com/*",
+        ),
+        (
             json!({"tagKeys": ["{namespace}"]}),
             "tagKeys[0]",
             "without * and templates",

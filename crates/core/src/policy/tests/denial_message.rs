@@ -94,6 +94,16 @@ fn each_closed_gate_has_its_own_words() {
             "names no prefix.",
         ),
         (
+            rule(&json!({})),
+            json!({"secretTemplate": {"labels": {"grafana_dashboard": "1"}}}),
+            "does not allow the key \"grafana_dashboard\" in secretTemplate.",
+        ),
+        (
+            rule(&json!({"templateKeys": ["app", "example.com/*"]})),
+            json!({"secretTemplate": {"labels": {"app": "x"}, "annotations": {"reflect": "y"}}}),
+            "does not allow the key \"reflect\" in secretTemplate, only \"app\" or \"example.com/*\".",
+        ),
+        (
             rule(&json!({"methods": ["HEAD"]})),
             json!({}),
             "allows only HEAD.",

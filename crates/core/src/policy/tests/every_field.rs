@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{decide, granted, is_allowed, policies, refused, request, rule, with};
 use crate::api::{
     AllowRule, ContentLengthRange, GetOptions, IfNoneMatch, ListOptions, PolicyMethod, PostOptions,
-    PutOptions, ServerSideEncryption,
+    PutOptions, SecretTemplate, ServerSideEncryption,
 };
 
 /// Every field of a value that has them all.
@@ -52,6 +52,7 @@ fn whole_rule() -> AllowRule {
         create_only: None,
         max_objects: Some(2),
         min_refresh_interval: Some("1h".to_owned()),
+        template_keys: one("example.com/*"),
     }
 }
 
@@ -126,6 +127,16 @@ fn every_field_of_a_rule_decides_something() {
         ("maxObjects", json!(1), list(json!({"maxObjects": 2}))),
         ("maxObjects", json!(1), list(json!({"minObjects": 2}))),
         (
+            "templateKeys",
+            json!(["example.org/*"]),
+            json!({"secretTemplate": {"labels": {"example.com/team": "a"}}}),
+        ),
+        (
+            "templateKeys",
+            json!([]),
+            json!({"secretTemplate": {"annotations": {"example.com/team": "a"}}}),
+        ),
+        (
             "minRefreshInterval",
             json!("61m"),
             list(json!({"refreshInterval": "1h"})),
@@ -159,6 +170,50 @@ fn every_field_of_a_rule_decides_something() {
         ..whole_rule()
     };
     assert_eq!(seen, fields(&whole));
+}
+
+#[test]
+fn every_key_of_a_secrets_labels_and_annotations_needs_a_right() {
+    let one = |key: &str| Some([(key.to_owned(), "v".to_owned())].into());
+    let whole = SecretTemplate {
+        labels: one("l"),
+        annotations: one("a"),
+    };
+    let values = serde_json::to_value(&whole).expect("it serializes");
+    let decided = |keys: Value, template: Value| {
+        let set = policies(&[rule(&json!({"templateKeys": keys}))]);
+        is_allowed(&decide(
+            &set,
+            &request(&json!({"secretTemplate": template})),
+        ))
+    };
+    for field in fields(&whole) {
+        let template = json!({&field: values[&field]});
+        assert!(!decided(json!([]), template.clone()), "{field}");
+        assert!(decided(json!(["*"]), template), "{field}");
+    }
+    assert!(!decided(json!(["l"]), values.clone()), "each key by itself");
+    assert!(decided(json!(["l", "a"]), values));
+    assert!(decided(
+        json!([]),
+        json!({"labels": {}, "annotations": null})
+    ));
+    for (pattern, key, expected) in [
+        ("example.com/*", "example.com/team", true),
+        ("example.com/*", "sub.example.com/team", false),
+        ("*example.com/*", "sub.example.com/team", true),
+        ("team", "Team", false),
+        ("Team_1.x-y", "Team_1.x-y", true),
+        ("*", "replicator.v1.mittwald.de/replicate-to", true),
+        ("team*", "x-team", false),
+    ] {
+        let template = json!({"annotations": {key: "v"}});
+        assert_eq!(
+            decided(json!([pattern]), template),
+            expected,
+            "{pattern} {key}"
+        );
+    }
 }
 
 #[test]
