@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 use presigned_core::engine::{
-    CredentialSource, EventRecord, Session, SigningJob, Step, StepResult,
+    CredentialSource, ErrorCode, EventRecord, ListError, S3Response, Session, SigningJob, Step,
+    StepResult,
 };
 
 use crate::clock::Clock;
@@ -62,7 +63,11 @@ impl StepExecutor {
             } => self.fetch(&store, &source, &session, now).await,
             Step::List { store, request } => {
                 tracing::debug!(store, bucket = request.bucket.as_str(), "listing");
-                StepResult::Listed(self.s3.list(&request).await)
+                let listed = self.s3.list(&request).await;
+                if let Err(ListError::Refused(answer)) = &listed {
+                    log_other_code(&store, answer);
+                }
+                StepResult::Listed(listed)
             }
             Step::SendRequests {
                 store,
@@ -72,7 +77,11 @@ impl StepExecutor {
                 tracing::debug!(store, requests = requests.len(), "sending requests");
                 let mut answers = Vec::with_capacity(requests.len());
                 for request in &requests {
-                    answers.push(self.s3.send(request, ca_bundle.as_deref()).await);
+                    let answer = self.s3.send(request, ca_bundle.as_deref()).await;
+                    if let Ok(answer) = &answer {
+                        log_other_code(&store, answer);
+                    }
+                    answers.push(answer);
                 }
                 StepResult::Responses(answers)
             }
@@ -177,6 +186,14 @@ impl StepExecutor {
             }
         }
         StepResult::Credentials(result)
+    }
+}
+
+/// Logs the name of an error code that the operator has no meaning for.
+fn log_other_code(store: &str, answer: &S3Response) {
+    if let Some(ErrorCode::Other(Some(code))) = answer.code {
+        let status = answer.status;
+        tracing::info!(store, status, %code, "the store answers with this error code");
     }
 }
 

@@ -8,6 +8,7 @@ mod chain;
 mod secret;
 mod sts;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -156,11 +157,13 @@ impl CredentialsFetcher {
             message: format!(
                 "no token of the operator's service account {account} could be had for the store's audience: {}",
                 match &failure {
-                    ApiError::Forbidden =>
+                    ApiError::Forbidden => Cow::Borrowed(
                         "the API server forbids it; name the audience in the chart's webIdentity.audiences, or give the \
                          operator create on serviceaccounts/token and its pod's POD_NAME and POD_UID, as the chart does",
-                    ApiError::NotFound =>
+                    ),
+                    ApiError::NotFound => Cow::Borrowed(
                         "it does not exist; let POD_SERVICE_ACCOUNT name the one that the operator runs as",
+                    ),
                     _ => classify(&failure).sentence,
                 }
             ),
@@ -185,8 +188,9 @@ impl CredentialsFetcher {
                 "Secret {name} in the operator's namespace {} could not be read: {}",
                 self.namespace,
                 match failure {
-                    ApiError::Forbidden =>
+                    ApiError::Forbidden => Cow::Borrowed(
                         "the API server forbids it; compare the operator's RBAC with the chart's",
+                    ),
                     _ => classify(failure).sentence,
                 }
             ),

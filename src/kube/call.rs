@@ -1,13 +1,14 @@
 //! One call: a time limit, a class for each failure, and a count.
 //!
-//! What holds here: [`failure`] and [`class`] are total, and no text of the server gets past them.
+//! What holds here: [`failure`] and [`class`] are total. No text of the server gets past them but the name of a quota, an
+//! admission policy or a webhook, if it has the form of one.
 
 use std::time::Duration;
 
 use kube::Error;
 use kube::core::Status;
 use kube::core::response::reason;
-use presigned_core::engine::ApiError;
+use presigned_core::engine::{ApiError, Refuser};
 
 use crate::telemetry::Metrics;
 
@@ -111,6 +112,7 @@ pub(super) fn class(status: &Status) -> ApiError {
         403 if has_cause(status, |c| c.reason == "NamespaceTerminating") => {
             ApiError::NamespaceTerminating
         }
+        400..=403 | 413 | 422 if let Some(by) = refuser(&status.message) => ApiError::Refused(by),
         401 | 403 => ApiError::Forbidden,
         422 if has_cause(status, |c| {
             c.reason == "FieldValueTooLong" && c.field == "data"
@@ -129,6 +131,32 @@ pub(super) fn class(status: &Status) -> ApiError {
         0 => ApiError::Other(None),
         code => ApiError::Other(Some(code)),
     }
+}
+
+/// What refused a write, by the sentence of the API server. Only what stands before anybody's own words is compared:
+/// the sentence begins with the kind and the quoted name of the object.
+fn refuser(message: &str) -> Option<Refuser> {
+    let rest = match message.split_once(" is forbidden: ") {
+        Some((_, rest)) => rest,
+        None => message,
+    };
+    if let Some(rest) = rest.strip_prefix("exceeded quota: ") {
+        return name(rest, ',').map(Refuser::Quota);
+    }
+    if let Some(rest) = rest.strip_prefix("ValidatingAdmissionPolicy '") {
+        return name(rest, '\'').map(Refuser::Policy);
+    }
+    let rest = rest.strip_prefix("admission webhook \"")?;
+    name(rest, '"').map(Refuser::Webhook)
+}
+
+/// The name of an object that stands before `end`.
+fn name(text: &str, end: char) -> Option<String> {
+    let (name, _) = text.split_once(end)?;
+    let of_a_name =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let fits = (1..=253).contains(&name.len()) && name.bytes().all(of_a_name);
+    fits.then(|| name.to_owned())
 }
 
 fn has_cause(status: &Status, is: impl Fn(&kube::core::response::StatusCause) -> bool) -> bool {
@@ -154,7 +182,7 @@ const fn outcome(failure: &ApiError) -> &'static str {
         ApiError::Conflict => "conflict",
         ApiError::NotFound => "not_found",
         ApiError::NamespaceTerminating => "namespace_terminating",
-        ApiError::Forbidden => "forbidden",
+        ApiError::Forbidden | ApiError::Refused(_) => "forbidden",
         ApiError::Invalid => "invalid",
         ApiError::TooLarge => "too_large",
         ApiError::TooManyRequests { retry_after: _ } => "too_many_requests",

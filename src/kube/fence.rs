@@ -93,7 +93,7 @@ impl Cluster {
                 }
             }
             Ok(Err(Error::Api(status))) if status.code == 404 => unclear("it does not exist"),
-            Ok(Err(error)) => unclear(presigned_core::engine::classify(&failure(&error)).sentence),
+            Ok(Err(error)) => unclear(&presigned_core::engine::classify(&failure(&error)).sentence),
             Err(_) => unclear("the API server does not answer"),
             Ok(Ok(_)) => Fence::NotSeen(
                 "--secret-access=none needs the chart's admission policy, and a Secret without an owner was let through: \

@@ -1,14 +1,15 @@
 //! From bytes to an [`S3Response`]: the status, a code out of a fixed list, a region that has the form of
 //! one, and the clock.
 //!
-//! What holds here: nothing else of a body or a header leaves this file, so that no text of a server can
-//! reach a condition or a log.
+//! What holds here: nothing else of a body or a header leaves this file, but the name of a code that is not in the
+//! list, and of that only letters, digits and dots. No other text of a server can reach a condition or a log.
 
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, S3Response};
+use presigned_core::engine::{CodeName, ErrorCode, KmsError, S3Response};
+use presigned_core::signing::is_region;
 
 use crate::clock::skew;
 
@@ -26,7 +27,12 @@ pub(super) fn parse(
     let success = status.is_success();
     let body = if success { &[] } else { body };
     let text = String::from_utf8_lossy(body);
-    let error = Error { text: &text };
+    let marker = headers.get("x-amz-delete-marker");
+    let error = Error {
+        text: &text,
+        status: status.as_u16(),
+        delete_marker: marker.is_some_and(|marker| marker == "true"),
+    };
     let region = headers
         .get("x-amz-bucket-region")
         .and_then(|region| region.to_str().ok())
@@ -44,6 +50,9 @@ pub(super) fn parse(
 /// attributes, and a body that is no XML has none of them.
 struct Error<'a> {
     text: &'a str,
+    status: u16,
+    /// Whether the answer is about a delete marker. A HEAD is told so by a header alone.
+    delete_marker: bool,
 }
 
 impl<'a> Error<'a> {
@@ -72,7 +81,12 @@ impl<'a> Error<'a> {
     }
 
     fn code(&self, region: Option<&str>) -> Option<ErrorCode> {
-        Some(match self.element("Code")? {
+        if self.delete_marker && self.status == 405 {
+            return Some(ErrorCode::DeleteMarker);
+        }
+        let name = self.element("Code")?;
+        Some(match name {
+            "AccessDenied" if self.cap_exceeded() => ErrorCode::CapExceeded,
             "AccessDenied" if self.unsigned() => ErrorCode::HeadersNotSigned,
             "AccessDenied" if self.out_of_time() => ErrorCode::RequestTimeTooSkewed,
             // Garage has one code for all that it refuses.
@@ -82,13 +96,16 @@ impl<'a> Error<'a> {
             "AccessDenied" if self.message_begins(&["Forbidden: Invalid signature"]) => {
                 ErrorCode::SignatureDoesNotMatch
             }
-            "AccessDenied" | "AllAccessDisabled" => ErrorCode::AccessDenied,
+            "AccessDenied" => ErrorCode::AccessDenied,
+            "NoSuchKey" if self.delete_marker => ErrorCode::Deleted,
             "NoSuchKey" => ErrorCode::NoSuchKey,
             "NoSuchVersion" => ErrorCode::NoSuchVersion,
             "NoSuchBucket" => ErrorCode::NoSuchBucket,
             "SignatureDoesNotMatch" => ErrorCode::SignatureDoesNotMatch,
             // versitygw's own word for it is the second.
-            "InvalidAccessKeyId" | "XAdminUserNotFound" => ErrorCode::InvalidAccessKeyId,
+            "InvalidAccessKeyId" | "XAdminUserNotFound" | "InvalidSecurity" => {
+                ErrorCode::InvalidAccessKeyId
+            }
             "ExpiredToken" | "InvalidToken" | "InvalidTokenId" | "TokenRefreshRequired" => {
                 ErrorCode::InvalidToken
             }
@@ -110,11 +127,39 @@ impl<'a> Error<'a> {
             | "ServiceUnavailable"
             | "InternalError"
             | "RequestTimeout"
+            | "TooManyRequests"
+            | "KMS.ThrottlingException"
+            | "BandwidthLimitExceeded"
             | "Throttling"
             | "ThrottlingException"
             | "RequestLimitExceeded" => ErrorCode::Unavailable,
-            _ => ErrorCode::Other,
+            "InvalidArgument" => ErrorCode::InvalidArgument,
+            "InvalidRequest" if self.customer_key() => ErrorCode::CustomerKey,
+            "KMS.DisabledException" => ErrorCode::Kms(KmsError::Disabled),
+            "KMS.KMSInvalidStateException" => ErrorCode::Kms(KmsError::InvalidState),
+            "KMS.NotFoundException" => ErrorCode::Kms(KmsError::NotFound),
+            "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" => ErrorCode::AccountProblem,
+            "UserProjectMissing" | "InvalidPayer" => ErrorCode::RequesterPays,
+            "NotImplemented" => ErrorCode::NotImplemented,
+            "KeyTooLongError" => ErrorCode::KeyTooLong,
+            "InvalidBucketName" => ErrorCode::InvalidBucketName,
+            name => ErrorCode::Other(CodeName::parse(name)),
         })
+    }
+
+    fn cap_exceeded(&self) -> bool {
+        self.message_begins(&[
+            "Cannot download file, download bandwidth or transaction",
+            "Cannot download file, transaction cap exceeded",
+            "Transaction cap exceeded",
+        ])
+    }
+
+    fn customer_key(&self) -> bool {
+        self.message_begins(&[
+            "The object was stored using a form of Server Side Encryption",
+            "The encryption method specified is not supported",
+        ])
     }
 
     fn names_a_region(&self) -> bool {
@@ -138,11 +183,4 @@ impl<'a> Error<'a> {
             "Request is not yet valid",
         ])
     }
-}
-
-fn is_region(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

@@ -1,6 +1,6 @@
 //! Requests to stores: for the first byte of an object, and for the list of a bucket.
 //!
-//! What holds here: every request is a GET, so that none changes anything. A request has a time limit and a
+//! What holds here: every request is a GET or a HEAD, so that none changes anything. A request has a time limit and a
 //! size limit; no redirect is followed; and no URL, signature or text of a server leaves this module, at no
 //! level of the log.
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, header};
 use presigned_core::engine::{
-    ListError, ListRequest, ListResponse, S3Request, S3Result, TransportError,
+    ListError, ListRequest, ListResponse, S3Method, S3Request, S3Result, TransportError,
 };
 
 use exchange::{Connections, Exchanged};
@@ -62,19 +62,23 @@ impl S3Client {
         self
     }
 
-    /// Requests the first byte behind a URL. `ca_bundle` holds PEM certificates that are trusted besides the
+    /// Requests the first byte behind a URL, or its head. `ca_bundle` holds PEM certificates that are trusted besides the
     /// system's.
     ///
     /// # Errors
     /// Why there was no answer; an answer that refuses is not an error.
     pub async fn send(&self, request: &S3Request, ca_bundle: Option<&str>) -> S3Result {
-        let S3Request { url, headers } = request;
+        let S3Request {
+            method,
+            url,
+            headers,
+        } = request;
+        let builder = match method {
+            S3Method::Get => Request::get(url.expose()).header(header::RANGE, "bytes=0-0"),
+            S3Method::Head => Request::head(url.expose()),
+        };
         // A URL that does not parse names no host.
-        let mut request = Request::get(url.expose())
-            .body(())
-            .map_err(|_| TransportError::Host)?;
-        let range = HeaderValue::from_static("bytes=0-0");
-        request.headers_mut().insert(header::RANGE, range);
+        let mut request = builder.body(()).map_err(|_| TransportError::Host)?;
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
-use presigned_core::engine::{S3Request, S3Result};
+use presigned_core::engine::{S3Method, S3Request, S3Result};
 use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, SecretUrl, Target, presign};
 use presigned_testkit::S3Server;
@@ -61,6 +61,7 @@ fn signed(target: &Target, credentials: &Credentials, key: &str, at: Timestamp) 
     let at = Timestamp::from_second(at.as_second()).unwrap();
     let signed = presign(&op, target, credentials, at, Duration::from_mins(5)).unwrap();
     S3Request {
+        method: S3Method::Get,
         url: signed.url,
         headers: signed.headers,
     }
@@ -75,6 +76,7 @@ async fn get(server: &S3Server, key: &str) -> S3Result {
 
 fn plain(url: String) -> S3Request {
     S3Request {
+        method: S3Method::Get,
         url: SecretUrl::new(url),
         headers: Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presigned_core::engine::ApiError;
+use presigned_core::engine::{ApiError, Refuser};
 use serde_json::{Value, json};
 
 use super::{Mock, failed, this};
@@ -93,6 +93,68 @@ async fn a_server_that_is_silent_is_left_after_the_time_limit() {
     let line =
         "presigned_api_calls_total{verb=\"create\",resource=\"secrets\",outcome=\"timeout\"} 1";
     assert!(text.contains(line), "{text}");
+}
+
+#[tokio::test]
+async fn what_refuses_a_write_beside_rbac_is_named_if_it_has_the_form_of_a_name() {
+    let quota = "secrets \"x\" is forbidden: exceeded quota: team-quota, requested: count/secrets=1, used: count/secrets=5, limited: count/secrets=5";
+    let policy = "secrets \"x\" is forbidden: ValidatingAdmissionPolicy 'no-urls.example.com' with binding 'b' denied request: failed expression: false";
+    let webhook = "admission webhook \"vault.example.com\" denied the request: no, exceeded quota: other, stop";
+    let long = format!("exceeded quota: {}, requested: x", "a".repeat(254));
+    let names = |name: &str| name.to_owned();
+    for (code, reason, message, class) in [
+        (
+            403,
+            "Forbidden",
+            quota,
+            ApiError::Refused(Refuser::Quota(names("team-quota"))),
+        ),
+        (
+            403,
+            "Forbidden",
+            policy,
+            ApiError::Refused(Refuser::Policy(names("no-urls.example.com"))),
+        ),
+        // What such a policy answers unless it names another reason.
+        (
+            422,
+            "Invalid",
+            policy,
+            ApiError::Refused(Refuser::Policy(names("no-urls.example.com"))),
+        ),
+        (
+            400,
+            "BadRequest",
+            webhook,
+            ApiError::Refused(Refuser::Webhook(names("vault.example.com"))),
+        ),
+        (
+            403,
+            "Forbidden",
+            "exceeded quota: <b>Evil</b>, requested: x",
+            ApiError::Forbidden,
+        ),
+        (403, "Forbidden", &long, ApiError::Forbidden),
+        // A user's name is not the server's word.
+        (
+            403,
+            "Forbidden",
+            "User \"exceeded quota: q, r\" cannot create resource",
+            ApiError::Forbidden,
+        ),
+        (
+            422,
+            "Invalid",
+            "Secret \"x\" is invalid: data: exceeded quota: q, r",
+            ApiError::Invalid,
+        ),
+    ] {
+        let (code, mut status) = failed(code, reason);
+        status["message"] = json!(message);
+        let mock = Mock::answering([(code, status)]);
+        let result = mock.cluster.delete_secret("ns", "name", &this("1")).await;
+        assert_eq!(result, Err(class), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, S3Response};
+use presigned_core::engine::{CodeName, ErrorCode, KmsError, S3Response};
 use std::time::Duration;
 
 use crate::s3::answer::parse;
@@ -33,34 +33,91 @@ fn code(inner: &str) -> Option<ErrorCode> {
     read(403, None, &error(inner)).code
 }
 
+fn other(name: &str) -> ErrorCode {
+    ErrorCode::Other(CodeName::parse(name))
+}
+
 #[test]
 fn each_code_of_s3_has_its_class() {
     use ErrorCode as Is;
     for (name, class) in [
         ("AccessDenied", Is::AccessDenied),
+        ("AccountProblem", Is::AccountProblem),
+        ("AllAccessDisabled", Is::AccountProblem),
+        ("NotSignedUp", Is::AccountProblem),
         ("NoSuchKey", Is::NoSuchKey),
         ("NoSuchVersion", Is::NoSuchVersion),
         ("NoSuchBucket", Is::NoSuchBucket),
+        ("InvalidBucketName", Is::InvalidBucketName),
+        ("KeyTooLongError", Is::KeyTooLong),
         ("SignatureDoesNotMatch", Is::SignatureDoesNotMatch),
         ("XAdminUserNotFound", Is::InvalidAccessKeyId),
         ("InvalidAccessKeyId", Is::InvalidAccessKeyId),
+        ("InvalidSecurity", Is::InvalidAccessKeyId),
         ("ExpiredToken", Is::InvalidToken),
         ("InvalidToken", Is::InvalidToken),
         ("TokenRefreshRequired", Is::InvalidToken),
         ("RequestTimeTooSkewed", Is::RequestTimeTooSkewed),
+        ("RequestExpired", Is::RequestTimeTooSkewed),
         ("PermanentRedirect", Is::WrongRegion),
         ("InvalidObjectState", Is::InvalidObjectState),
+        ("InvalidArgument", Is::InvalidArgument),
+        ("KMS.DisabledException", Is::Kms(KmsError::Disabled)),
+        (
+            "KMS.KMSInvalidStateException",
+            Is::Kms(KmsError::InvalidState),
+        ),
+        ("KMS.NotFoundException", Is::Kms(KmsError::NotFound)),
+        ("UserProjectMissing", Is::RequesterPays),
+        ("InvalidPayer", Is::RequesterPays),
+        ("NotImplemented", Is::NotImplemented),
         ("SlowDown", Is::Unavailable),
         ("ServiceUnavailable", Is::Unavailable),
         ("InternalError", Is::Unavailable),
-        ("AuthorizationQueryParametersError", Is::Other),
-        ("AuthorizationHeaderMalformed", Is::Other),
-        ("TemporaryRedirect", Is::Other),
-        ("NotImplemented", Is::Other),
-        ("", Is::Other),
+        ("RequestTimeout", Is::Unavailable),
+        ("BandwidthLimitExceeded", Is::Unavailable),
+        ("TooManyRequests", Is::Unavailable),
+        ("TemporaryRedirect", other("TemporaryRedirect")),
+        ("Teapot.Short", other("Teapot.Short")),
+        ("", Is::Other(None)),
+        ("&lt;b&gt;", Is::Other(None)),
+        (&"a".repeat(65), Is::Other(None)),
     ] {
         let inner = format!("<Code>{name}</Code><Message>m</Message>");
         assert_eq!(code(&inner), Some(class), "{name}");
+    }
+}
+
+/// What "Error responses" in the S3 API reference lists beside those above. None of them answers a read of an object
+/// or a listing, but they are told by their names if one does.
+#[test]
+fn every_other_code_of_the_documentation_is_shown_by_its_name() {
+    for name in "AccessControlListNotSupported AccessPointAlreadyOwnedByYou AmbiguousGrantByEmailAddress \
+        AuthorizationHeaderMalformed AuthorizationQueryParametersError BadDigest BucketAlreadyExists \
+        BucketAlreadyOwnedByYou BucketHasAccessPointsAttached BucketNotEmpty ClientTokenConflict \
+        ConnectionClosedByRequester ConditionalRequestConflict CredentialsNotSupported CrossLocationLoggingProhibited \
+        DeviceNotActiveError EndpointNotFound EntityTooLarge EntityTooSmall IncompleteBody \
+        IncorrectNumberOfFilesInPostRequest InlineDataTooLarge InvalidAccessPoint InvalidAccessPointAliasError \
+        InvalidAddressingHeader InvalidBucketAclWithObjectOwnership InvalidBucketOwnerAWSAccountID InvalidBucketState \
+        InvalidDigest InvalidEncryptionAlgorithmError InvalidHostHeader InvalidHttpMethod \
+        InvalidLocationConstraint InvalidPart InvalidPartOrder InvalidPolicyDocument InvalidRange InvalidRegion \
+        InvalidRequest InvalidSOAPRequest InvalidStorageClass InvalidTag InvalidTargetBucketForLogging InvalidURI \
+        KMS.InvalidKeyUsageException MalformedACLError MalformedPOSTRequest MalformedXML MaxMessageLengthExceeded \
+        MaxPostPreDataLengthExceededError MetadataTooLarge MethodNotAllowed MissingAttachment MissingAuthenticationToken \
+        MissingContentLength MissingRequestBodyError MissingSecurityElement MissingSecurityHeader \
+        NoLoggingStatusForKey NoSuchAccessPoint NoSuchBucketPolicy NoSuchCORSConfiguration \
+        NoSuchLifecycleConfiguration NoSuchMultiRegionAccessPoint NoSuchTagSet NoSuchUpload \
+        NoSuchWebsiteConfiguration NotDeviceOwnerError NotModified OperationAborted OwnershipControlsNotFoundError \
+        PreconditionFailed RequestHeaderSectionTooLarge RequestIsNotMultiPartContent \
+        RequestTorrentOfBucketError ResponseInterrupted RestoreAlreadyInProgress \
+        ServerSideEncryptionConfigurationNotFoundError TooManyBuckets TooManyMultiRegionAccessPointregionsError \
+        UnauthorizedAccess UnexpectedContent UnexpectedIPError UnresolvableGrantByEmailAddress UnsupportedArgument \
+        UnsupportedSignature UserKeyMustBeSpecified"
+        .split_whitespace()
+    {
+        let inner = format!("<Code>{name}</Code><Message>m</Message>");
+        assert_eq!(code(&inner), Some(other(name)));
+        assert!(matches!(code(&inner), Some(ErrorCode::Other(Some(_)))), "{name}");
     }
 }
 
@@ -82,6 +139,14 @@ fn refusals_of_one_code_are_told_apart() {
     assert_eq!(unknown, Some(ErrorCode::InvalidAccessKeyId));
     let forged = denied("<Message>Forbidden: Invalid signature</Message>");
     assert_eq!(forged, Some(ErrorCode::SignatureDoesNotMatch));
+    // Backblaze B2's.
+    let cap = "Cannot download file, download bandwidth or transaction (Class B) cap exceeded.";
+    let capped = denied(&format!("<Message>{cap}</Message>"));
+    assert_eq!(capped, Some(ErrorCode::CapExceeded));
+    let encrypted = "The object was stored using a form of Server Side Encryption. The correct parameters must be \
+                     provided to retrieve the object.";
+    let encrypted = format!("<Code>InvalidRequest</Code><Message>{encrypted}</Message>");
+    assert_eq!(code(&encrypted), Some(ErrorCode::CustomerKey));
     // What a tenant writes into a key decides nothing.
     for words in ["Request has expired", "Forbidden: Invalid signature"] {
         let message = format!("not authorized to perform: s3:GetObject on resource: a/{words}");
@@ -111,6 +176,13 @@ fn the_region_is_read_where_it_has_the_form_of_one() {
         assert_eq!(answer.region.as_deref(), Some("us-east-2"), "{body}");
         assert_eq!(answer.code, Some(ErrorCode::WrongRegion));
     }
+    // One grammar with spec.s3.region.
+    for region in ["RegionOne", "NL", "us_east.1", &"a".repeat(64)] {
+        let body = error(&format!("{code}<Region>{region}</Region>"));
+        for answer in [read(400, None, &body), read(301, Some(region), "")] {
+            assert_eq!(answer.region.as_deref(), Some(region));
+        }
+    }
     let answer = read(301, Some("us-east-2"), "");
     assert_eq!(
         (answer.region.as_deref(), answer.code),
@@ -121,7 +193,9 @@ fn the_region_is_read_where_it_has_the_form_of_one() {
         "https://evil.example/?x=y",
         "a b",
         "<b>",
-        &"a".repeat(64),
+        "-a",
+        "ü",
+        &"a".repeat(65),
     ] {
         let body = error(&format!("{code}<Region>{text}</Region>"));
         assert_eq!(read(400, Some(text), &body).region, None, "{text}");
@@ -146,4 +220,22 @@ fn a_body_that_is_no_error_has_no_code() {
         (None, None),
         "an object is no error"
     );
+}
+
+#[test]
+fn a_delete_marker_is_told_by_a_header_to_a_head_too() {
+    let marked = |status, body: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+        let status = StatusCode::from_u16(status).unwrap();
+        let (sent, took) = (Timestamp::UNIX_EPOCH, Duration::ZERO);
+        parse(status, &headers, body.as_bytes(), sent, took).code
+    };
+    let not_allowed = error("<Code>MethodNotAllowed</Code>");
+    for body in ["", &not_allowed] {
+        assert_eq!(marked(405, body), Some(ErrorCode::DeleteMarker));
+    }
+    let missing = error("<Code>NoSuchKey</Code>");
+    assert_eq!(marked(404, &missing), Some(ErrorCode::Deleted));
+    assert_eq!(marked(404, ""), None);
 }

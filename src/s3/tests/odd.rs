@@ -1,12 +1,18 @@
-//! Servers with odd habits: what is listed of them is what botocore lists.
+//! Servers with odd habits: what is listed of them is what botocore lists, and each answer has its meaning.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use presigned_core::engine::{ListError, PageError};
-use presigned_core::request::Bucket;
-use presigned_testkit::s3::{ODD_LISTINGS, OddS3};
+use jiff::Timestamp;
+use presigned_core::api::{AddressingStyle, GetOptions};
+use presigned_core::engine::{
+    CodeName, ErrorCode, KmsError, ListError, PageError, S3Method, S3Request, S3Result,
+};
+use presigned_core::request::{Bucket, Key, Options};
+use presigned_core::signing::{Endpoint, Operation, Target, presign};
+use presigned_testkit::s3::{ODD_KEY, ODD_LISTINGS, OddS3};
 use serde_json::{Value, json};
 
 use super::listing::request;
@@ -81,4 +87,90 @@ async fn odd_servers_are_listed_as_botocore_lists_them() {
         theirs.sort_unstable();
         assert_eq!(ours, theirs, "{bucket}");
     }
+}
+
+async fn asked(server: &OddS3, bucket: &str, method: S3Method) -> S3Result {
+    let endpoint = Endpoint::parse(&server.endpoint).unwrap();
+    let bucket = Bucket::parse(bucket).unwrap();
+    let target =
+        Target::resolve(Some(&endpoint), "eu-west-2", AddressingStyle::Path, &bucket).unwrap();
+    let options = match method {
+        S3Method::Get => Options::Get(GetOptions::default()),
+        S3Method::Head => Options::Head(GetOptions::default()),
+    };
+    let operation = Operation {
+        bucket: &bucket,
+        key: &Key::parse(ODD_KEY).unwrap(),
+        options: &options,
+    };
+    let at = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let keys = credentials("AKIA", "secret");
+    let signed = presign(&operation, &target, &keys, at, Duration::from_mins(5)).unwrap();
+    let request = S3Request {
+        method,
+        url: signed.url,
+        headers: signed.headers,
+    };
+    client().send(&request, None).await
+}
+
+#[tokio::test]
+async fn odd_answers_have_their_meaning() {
+    use ErrorCode as Is;
+    let shown = |name| Some(Is::Other(CodeName::parse(name)));
+    let server = OddS3::start().unwrap();
+    for (bucket, code) in [
+        ("accountproblem", Some(Is::AccountProblem)),
+        ("archived", Some(Is::InvalidObjectState)),
+        ("badversion", Some(Is::InvalidArgument)),
+        ("bucketnamebad", Some(Is::InvalidBucketName)),
+        ("capexceeded", Some(Is::CapExceeded)),
+        ("deletemarker", Some(Is::Deleted)),
+        ("empty403", None),
+        ("html403", None),
+        ("infected", Some(Is::AccessDenied)),
+        ("ipblocked", Some(Is::AccessDenied)),
+        ("keytoolong", Some(Is::KeyTooLong)),
+        ("kmsdisabled", Some(Is::Kms(KmsError::Disabled))),
+        ("kmsgone", Some(Is::Kms(KmsError::InvalidState))),
+        ("markerversion", Some(Is::DeleteMarker)),
+        ("notimplemented", Some(Is::NotImplemented)),
+        ("r2unauth", shown("Unauthorized")),
+        ("redirect301", Some(Is::WrongRegion)),
+        ("redirect307", Some(Is::WrongRegion)),
+        ("requesterpays", Some(Is::AccessDenied)),
+        ("requesterpays-gcs", Some(Is::RequesterPays)),
+        ("sigv2", shown("InvalidRequest")),
+        ("sse-only-https", shown("InsecureTransport")),
+        ("ssec", Some(Is::CustomerKey)),
+        ("toomany", Some(Is::Unavailable)),
+        ("unknowncode", shown("Teapot.Short")),
+    ] {
+        let answer = asked(&server, bucket, S3Method::Get).await.unwrap();
+        assert_eq!(answer.code, code, "{bucket}");
+    }
+    for (bucket, status) in [("norange", 200), ("nodate", 206), ("olddate", 206)] {
+        let answer = asked(&server, bucket, S3Method::Get).await.unwrap();
+        assert_eq!((answer.status, answer.code), (status, None), "{bucket}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_sent_as_a_head() {
+    let server = OddS3::start().unwrap();
+    let of = async |bucket, method| asked(&server, bucket, method).await.unwrap().status;
+    assert_eq!(of("normal", S3Method::Get).await, 404);
+    assert_eq!(of("nohead", S3Method::Get).await, 206);
+    assert_eq!(of("nohead", S3Method::Head).await, 400);
+    assert_eq!(of("noetag", S3Method::Head).await, 200);
+    let heads = server.requests();
+    let heads = heads
+        .iter()
+        .filter(|request| request.method == http::Method::HEAD);
+    assert_eq!(heads.count(), 2);
+    // What only a header tells.
+    let marker = asked(&server, "markerversion", S3Method::Head)
+        .await
+        .unwrap();
+    assert_eq!(marker.code, Some(ErrorCode::DeleteMarker));
 }

@@ -37,7 +37,8 @@ async fn real_servers_give_the_first_byte_and_tell_each_fault() {
         assert_eq!(
             code(&get(&server, "empty").await)
                 .1
-                .filter(|code| *code != ErrorCode::Other),
+                // The range of an empty object is none.
+                .filter(|code| !matches!(code, ErrorCode::Other(_))),
             None
         );
         let missing = code(&get(&server, "none").await);

@@ -28,12 +28,12 @@ use jiff::Timestamp;
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::relist::Watched;
 pub use protocol::{
-    ApiError, Cause, Change, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
-    ErrorCode, Event, EventRecord, ListError, ListRequest, ListResponse, ListScope, ListedObject,
-    NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent, ObservedSecret,
-    PageError, PolicySeen, PresignedUrlSeen, Retry, S3Request, S3Response, S3Result, SecretAccess,
-    SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
-    TransportError, Uid, UnreadablePolicy, classify,
+    ApiError, Cause, Change, CodeName, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
+    ErrorCode, Event, EventRecord, KmsError, ListError, ListRequest, ListResponse, ListScope,
+    ListedObject, NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent,
+    ObservedSecret, PageError, PolicySeen, PresignedUrlSeen, Refuser, Retry, S3Method, S3Request,
+    S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings, Step,
+    StepResult, StoreSeen, Sts, TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::queue::Priority;
 

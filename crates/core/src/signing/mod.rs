@@ -30,4 +30,4 @@ pub use form::{Form, FormField, FormKey, FormOperation, sign_form};
 pub use listing::{ListPage, SignedPage, sign_page};
 pub use presigned::{Presigned, SecretUrl};
 pub use query::{Operation, SignError, presign};
-pub use target::{Style, Target};
+pub use target::{Style, Target, is_region};

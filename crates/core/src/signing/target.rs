@@ -83,8 +83,14 @@ fn fits_a_host(bucket: &str, scheme: Scheme) -> bool {
         || (scheme == Scheme::Http && bucket.split('.').all(|label| label.len() >= 3))
 }
 
-fn is_region(region: &str) -> bool {
+/// Whether a text is a region's name, in a spec or in a server's answer: up to 64 letters, digits, `.`, `_` and `-`
+/// between a letter or digit at each end. Servers that are not AWS's have names such as `RegionOne`.
+#[must_use]
+pub fn is_region(region: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    region.bytes().all(inner) && edge(region.as_bytes().first()) && edge(region.as_bytes().last())
+    region.len() <= 64
+        && region.bytes().all(inner)
+        && edge(region.as_bytes().first())
+        && edge(region.as_bytes().last())
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::Reason;
 use presigned_core::engine::{
-    CredentialSource, CredentialsError, ErrorCode, ListError, S3Request, S3Response, S3Result,
-    Session, TransportError,
+    CredentialSource, CredentialsError, ErrorCode, ListError, S3Method, S3Request, S3Response,
+    S3Result, Session, TransportError,
 };
 use presigned_core::signing::Credentials;
 
@@ -58,6 +58,8 @@ pub struct Server {
     pub region: Option<String>,
     /// Another program answers, not an S3 server.
     pub foreign: bool,
+    /// A proxy in front of the server refuses HEAD.
+    pub no_head: bool,
     /// Buckets that it does not have.
     pub missing: Vec<String>,
     /// Buckets that it has in another region.
@@ -144,6 +146,9 @@ impl Cloud {
         if server.foreign {
             return answer(404, None);
         }
+        if server.no_head && ask.method == S3Method::Head {
+            return answer(405, None);
+        }
         if server
             .region
             .as_ref()
@@ -168,10 +173,14 @@ impl Cloud {
         } else {
             ask.headers.clone()
         };
-        match self.refuses(url, "GET", &sent, its_now) {
-            None if self.has(&parts.path) => answer(206, None),
-            None => answer(404, Some(ErrorCode::NoSuchKey)),
-            Some(code) => answer(403, Some(code)),
+        let head = ask.method == S3Method::Head;
+        let method = if head { "HEAD" } else { "GET" };
+        // The answer to a HEAD has no body, and so no code.
+        let refused = |status, code| answer(status, (!head).then_some(code));
+        match self.refuses(url, method, &sent, its_now) {
+            None if self.has(&parts.path) => answer(if head { 200 } else { 206 }, None),
+            None => refused(404, ErrorCode::NoSuchKey),
+            Some(code) => refused(403, code),
         }
     }
 

@@ -43,6 +43,29 @@ fn a_first_issue_is_verified_after_its_status_is_written() {
 }
 
 #[test]
+fn what_is_signed_for_head_is_verified_by_head() {
+    let refused = (ConditionStatus::False, "UnexpectedAnswer".to_owned());
+    for (method, words) in [
+        (Method::Get, "url works and head-url does not"),
+        (Method::Head, "the URL does not work"),
+    ] {
+        let mut scene = with(None);
+        server(&mut scene).no_head = true;
+        scene.apply("dl", |spec| spec.method = Some(method));
+        scene.run(30);
+        assert_eq!(verified(&scene), refused, "{method:?}");
+        let message = scene.condition("dl", "Verified").message;
+        assert!(message.contains(words), "{message}");
+    }
+    // Uploads are no business of HEAD.
+    let mut scene = with(None);
+    server(&mut scene).no_head = true;
+    scene.apply("dl", |spec| spec.method = Some(Method::Put));
+    scene.run(30);
+    assert_eq!(verified(&scene).1, "NotTried");
+}
+
+#[test]
 fn a_renewal_of_the_same_spec_is_not_verified_again_nor_is_it_after_a_restart() {
     let mut scene = with(None);
     scene.run(30);

@@ -55,6 +55,7 @@ const fn ends_by_itself(reason: Reason) -> bool {
             | Reason::ConnectionFailed
             | Reason::HostNotFound
             | Reason::UnexpectedAnswer
+            | Reason::ObjectArchived
             // An object that is uploaded later exists then.
             | Reason::NoSuchKey
     )

@@ -1,9 +1,11 @@
 //! Failures as the core sees them, and the one total function that classifies them.
 //!
 //! What holds here:
-//! - A failure carries a class, never a server's text, so no server can put text into a condition.
+//! - A failure carries a class and at most the name of an object, never a server's text, so no server can put text into
+//!   a condition.
 //! - [`classify`] is the only place that chooses reason, retry and metric label.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::api::Reason;
@@ -19,8 +21,10 @@ pub enum ApiError {
     NotFound,
     /// 403 because the namespace is being deleted.
     NamespaceTerminating,
-    /// 403 of RBAC, an admission policy or a quota, and 401.
+    /// 403 of RBAC, and 401.
     Forbidden,
+    /// A quota, an admission policy or an admission webhook refuses the write.
+    Refused(Refuser),
     /// 400 and 422: the object is not valid.
     Invalid,
     /// 413: the object is larger than the server accepts.
@@ -38,6 +42,38 @@ pub enum ApiError {
     Other(Option<u16>),
 }
 
+/// What refuses a write beside RBAC.
+///
+/// Each holds a name that the API server's answer gave: it has the form of an object's name, so it is no text of
+/// somebody's choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refuser {
+    /// A `ResourceQuota` of the namespace is used up.
+    Quota(String),
+    /// A `ValidatingAdmissionPolicy`.
+    Policy(String),
+    /// A webhook of a `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
+    Webhook(String),
+}
+
+impl Refuser {
+    fn sentence(&self) -> String {
+        match self {
+            Self::Quota(name) => format!(
+                "the namespace's ResourceQuota \"{name}\" is used up: delete what is not needed, or ask an admin for more"
+            ),
+            Self::Policy(name) => format!(
+                "the ValidatingAdmissionPolicy \"{name}\" refuses the operator this write: ask an admin to let it pass, or \
+                 ask for what the policy allows"
+            ),
+            Self::Webhook(name) => format!(
+                "the admission webhook \"{name}\" refuses the operator this write: ask an admin to let it pass, or ask for \
+                 what the webhook allows"
+            ),
+        }
+    }
+}
+
 /// When a failed call is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
@@ -53,19 +89,19 @@ pub enum Retry {
 }
 
 /// The class of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorClass {
     /// The reason in conditions and metrics.
     pub reason: Reason,
     /// When the call is retried.
     pub retry: Retry,
     /// The sentence for conditions.
-    pub sentence: &'static str,
+    pub sentence: Cow<'static, str>,
 }
 
 /// The one table of failures.
 #[must_use]
-pub const fn classify(failure: &ApiError) -> ErrorClass {
+pub fn classify(failure: &ApiError) -> ErrorClass {
     let (reason, retry, sentence) = match failure {
         ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound => (
             Reason::ApiError,
@@ -77,10 +113,17 @@ pub const fn classify(failure: &ApiError) -> ErrorClass {
             Retry::OnChange,
             "the namespace is being deleted",
         ),
+        ApiError::Refused(by) => {
+            return ErrorClass {
+                reason: Reason::Forbidden,
+                retry: Retry::OnChange,
+                sentence: Cow::Owned(by.sentence()),
+            };
+        }
         ApiError::Forbidden => (
             Reason::Forbidden,
             Retry::OnChange,
-            "the API server forbids the operator this write: compare its RBAC with the chart's, and look for admission policies and quotas",
+            "the API server forbids the operator this write: compare its RBAC with the chart's, and look for admission controllers",
         ),
         ApiError::Invalid => (
             Reason::ApiError,
@@ -116,6 +159,6 @@ pub const fn classify(failure: &ApiError) -> ErrorClass {
     ErrorClass {
         reason,
         retry,
-        sentence,
+        sentence: Cow::Borrowed(sentence),
     }
 }

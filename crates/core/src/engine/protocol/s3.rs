@@ -2,8 +2,10 @@
 //!
 //! What holds here:
 //! - Every request of the operator to a store is a GET or a HEAD, so none changes anything there.
-//! - An answer carries only the fields that decisions need, so no server can put text into a condition.
+//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition than the
+//!   name of an error code: letters, digits and dots.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,13 +13,24 @@ use jiff::{SignedDuration, Timestamp};
 use crate::request::{Bucket, ListSelection};
 use crate::signing::{Credentials, SecretUrl, SignError, Target};
 
-/// One request for the first byte of a presigned URL.
+/// One request for a presigned URL: a GET of the first byte, or a HEAD.
 #[derive(Clone, Debug)]
 pub struct S3Request {
-    /// The URL, signed for GET.
+    /// The method that the URL is signed for.
+    pub method: S3Method,
+    /// The URL.
     pub url: SecretUrl,
-    /// Headers to send in addition to `Range`, signed or not.
+    /// Headers to send in addition to a GET's `Range`, signed or not.
     pub headers: Vec<(String, String)>,
+}
+
+/// The methods that change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum S3Method {
+    /// GET, of the first byte.
+    Get,
+    /// HEAD. An answer that refuses it has no body, and so no error code.
+    Head,
 }
 
 /// The result of a request.
@@ -28,7 +41,7 @@ pub type S3Result = Result<S3Response, TransportError>;
 pub struct S3Response {
     /// The HTTP status.
     pub status: u16,
-    /// The error code of the body, if the status is no success.
+    /// The error code of the body, if the status is no success and the body is an error document of S3.
     pub code: Option<ErrorCode>,
     /// The region of the bucket, if the answer names it (`x-amz-bucket-region`, or the body's `Region`) and
     /// it has the form of a region.
@@ -66,8 +79,89 @@ pub enum ErrorCode {
     InvalidObjectState,
     /// `SlowDown`, `ServiceUnavailable`, `InternalError`
     Unavailable,
-    /// Any other.
-    Other,
+    /// A version that is a delete marker was requested: 405 with `x-amz-delete-marker`.
+    DeleteMarker,
+    /// `NoSuchKey` with `x-amz-delete-marker`: the newest version is a delete marker.
+    Deleted,
+    /// `InvalidArgument`: usually a version ID that is none.
+    InvalidArgument,
+    /// `InvalidRequest` of an object that SSE-C encrypts: whoever reads it must send the key.
+    CustomerKey,
+    /// A key of KMS cannot be used.
+    Kms(KmsError),
+    /// `AccountProblem`, `AllAccessDisabled`, `NotSignedUp`: the account behind the bucket is closed or not paid.
+    AccountProblem,
+    /// A cap of the account is exceeded: an `AccessDenied` of Backblaze B2 that says so.
+    CapExceeded,
+    /// `UserProjectMissing`, `InvalidPayer`: the requester pays.
+    RequesterPays,
+    /// `NotImplemented`
+    NotImplemented,
+    /// `KeyTooLongError`
+    KeyTooLong,
+    /// `InvalidBucketName`
+    InvalidBucketName,
+    /// Any other; its name, if it can be shown.
+    Other(Option<CodeName>),
+}
+
+/// Why a key of KMS cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KmsError {
+    /// `KMS.DisabledException`
+    Disabled,
+    /// `KMS.KMSInvalidStateException`: for example, it is pending deletion.
+    InvalidState,
+    /// `KMS.NotFoundException`
+    NotFound,
+}
+
+/// The name of an error code that can be shown as a server wrote it: 1 to 64 letters, digits and dots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CodeName {
+    bytes: [u8; CodeName::MAX],
+    len: usize,
+}
+
+impl CodeName {
+    /// The longest name.
+    const MAX: usize = 64;
+
+    /// The name, if it can be shown.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let of_a_name = |b: u8| b.is_ascii_alphanumeric() || b == b'.';
+        if text.is_empty() || !text.bytes().all(of_a_name) {
+            return None;
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        Some(Self {
+            bytes,
+            len: text.len(),
+        })
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for CodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for CodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Why there was no answer.

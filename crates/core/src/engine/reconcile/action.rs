@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Problem};
-use crate::engine::protocol::{Cause, CredentialSource, EventRecord, Session, Step};
+use crate::engine::protocol::{Cause, CredentialSource, EventRecord, S3Method, Session, Step};
 use crate::issue::issued::Issued;
 use crate::request::Key;
 
@@ -74,8 +74,8 @@ pub(in crate::engine) enum InFlight {
     Sign,
     /// Requests some objects, to verify URLs.
     Verify {
-        /// The objects.
-        keys: Vec<Key>,
+        /// The objects, and how each is requested.
+        keys: Vec<(Key, S3Method)>,
         /// The hash of the content that is verified.
         hash: String,
         /// Whether the Secret is written only if they work.

@@ -244,7 +244,7 @@ pub(in crate::engine) fn problem_of(class: &ErrorClass) -> Option<Problem> {
     };
     Some(Problem {
         reason: class.reason,
-        message: class.sentence.to_owned(),
+        message: class.sentence.clone().into_owned(),
         needs_human,
     })
 }

@@ -4,7 +4,9 @@
 
 use jiff::SignedDuration;
 
-use crate::engine::protocol::{ErrorCode, S3Response, S3Result, TransportError};
+use crate::engine::protocol::{
+    CodeName, ErrorCode, KmsError, S3Response, S3Result, TransportError,
+};
 
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +39,30 @@ pub(in crate::engine) enum Diagnosis {
     Unavailable { status: u16 },
     /// The store redirects, and not to another region.
     Redirected { status: u16 },
-    /// The answer is an error of S3 that decides nothing here.
-    OtherError { status: u16 },
+    /// The store accepts the signature, and the version is a delete marker.
+    DeleteMarker { status: u16 },
+    /// The store accepts the signature, and the newest version of the object is a delete marker.
+    Deleted { status: u16 },
+    /// The store refuses a parameter of the request.
+    InvalidArgument { status: u16 },
+    /// The store accepts the signature, and the object is encrypted with a key that the client must send.
+    CustomerKey { status: u16 },
+    /// The store accepts the signature, and cannot use the key of KMS that encrypts the object.
+    Kms { status: u16, error: KmsError },
+    /// The account behind the bucket or the signer has a problem.
+    AccountProblem,
+    /// A cap of the account is exceeded.
+    CapExceeded,
+    /// The requester is to pay.
+    RequesterPays,
+    /// The store does not know this operation.
+    NotImplemented { status: u16 },
+    /// The key is longer than the store takes.
+    KeyTooLong,
+    /// The store takes no bucket of this name.
+    InvalidBucketName,
+    /// The answer is an error of S3 that has no meaning here but its name.
+    OtherError { status: u16, code: Option<CodeName> },
     /// The answer holds no error of S3.
     NotS3 { status: u16 },
     /// No answer came.
@@ -80,12 +104,30 @@ pub(in crate::engine) fn diagnose(result: &S3Result) -> Diagnosis {
         (_, Some(ErrorCode::RequestTimeTooSkewed)) => Diagnosis::ClockSkewed { skew },
         (_, Some(ErrorCode::WrongRegion)) => Diagnosis::WrongRegion { region: region() },
         (_, Some(ErrorCode::InvalidObjectState)) => Diagnosis::Archived { status },
+        (_, Some(ErrorCode::DeleteMarker)) => Diagnosis::DeleteMarker { status },
+        (_, Some(ErrorCode::Deleted)) => Diagnosis::Deleted { status },
+        (_, Some(ErrorCode::InvalidArgument)) => Diagnosis::InvalidArgument { status },
+        (_, Some(ErrorCode::CustomerKey)) => Diagnosis::CustomerKey { status },
+        (_, Some(ErrorCode::Kms(error))) => {
+            let error = *error;
+            Diagnosis::Kms { status, error }
+        }
+        (_, Some(ErrorCode::AccountProblem)) => Diagnosis::AccountProblem,
+        (_, Some(ErrorCode::CapExceeded)) => Diagnosis::CapExceeded,
+        (_, Some(ErrorCode::RequesterPays)) => Diagnosis::RequesterPays,
+        (_, Some(ErrorCode::KeyTooLong)) => Diagnosis::KeyTooLong,
+        (_, Some(ErrorCode::InvalidBucketName)) => Diagnosis::InvalidBucketName,
+        // It will not do tomorrow what it cannot do today.
+        (501, _) | (_, Some(ErrorCode::NotImplemented)) => Diagnosis::NotImplemented { status },
         (_, Some(ErrorCode::Unavailable)) | (408 | 429 | 500..=599, _) => {
             Diagnosis::Unavailable { status }
         }
         (300..=399, _) if response.region.is_some() => Diagnosis::WrongRegion { region: region() },
         (300..=399, _) => Diagnosis::Redirected { status },
-        (_, Some(ErrorCode::Other)) => Diagnosis::OtherError { status },
+        (_, Some(ErrorCode::Other(code))) => Diagnosis::OtherError {
+            status,
+            code: *code,
+        },
         (_, None) => Diagnosis::NotS3 { status },
     }
 }

@@ -76,24 +76,26 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
                 prefix => format!(", for the prefix {prefix} at least"),
             };
             let message = format!(
-                "the store refuses to list {name}: give the signer s3:ListBucket on {}{prefix}{}",
+                "the store refuses to list {name}: give the signer s3:ListBucket on {}{prefix}; a bucket policy, a VPC \
+                 endpoint, a rule on source addresses or requester pays may refuse it too{}",
                 bucket_arn(target, bucket),
                 clock_hint(*skew)
             );
             problem(Reason::ListFailed, message, true)
         }
         // They are answers about one object, so they are none to a listing.
-        Diagnosis::Readable { status, .. }
-        | Diagnosis::NoSuchKey { status }
-        | Diagnosis::NoSuchVersion { status }
-        | Diagnosis::Archived { status } => {
-            let (_, message) = describe(&Diagnosis::NotS3 { status: *status }, &subject);
+        Diagnosis::Readable { .. }
+        | Diagnosis::NoSuchKey { .. }
+        | Diagnosis::NoSuchVersion { .. }
+        | Diagnosis::Archived { .. } => {
+            let (_, message) = describe(&diagnosis, &subject);
             problem(Reason::ListFailed, message, false)
         }
         other => {
             let (reason, message) = describe(other, &subject);
             let reason = match reason {
                 Reason::UnexpectedAnswer => Reason::ListFailed,
+                Reason::AccessDenied => Reason::ListFailed,
                 reason => reason,
             };
             let passes = matches!(other, Diagnosis::Unavailable { .. });

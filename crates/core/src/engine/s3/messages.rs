@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::Diagnosis;
 use crate::access::{self, Action, Dialect, RequestKind, ResourceKind};
 use crate::api::Reason;
-use crate::engine::protocol::TransportError;
+use crate::engine::protocol::{KmsError, TransportError};
 use crate::request::{Bucket, Options, format_duration};
 use crate::signing::{Style, Target};
 
@@ -149,12 +149,64 @@ pub(in crate::engine) fn describe(
             Reason::AccessDenied,
             format!("{server} accepts the signature of {what}, and the signer may not do this"),
         ),
-        Diagnosis::Readable { status, .. }
-        | Diagnosis::NoSuchKey { status }
+        Diagnosis::AccountProblem => (
+            Reason::AccountProblem,
+            format!(
+                "{server} says that the account behind {} or the signer's has a problem, for example an unpaid bill: look \
+                 at the account there",
+                subject.bucket()
+            ),
+        ),
+        Diagnosis::CapExceeded => (
+            Reason::AccountProblem,
+            format!(
+                "{server} refuses {what} since a cap of the account is exceeded: raise the cap there, or wait until it is \
+                 counted anew"
+            ),
+        ),
+        Diagnosis::RequesterPays => (
+            Reason::AccessDenied,
+            format!(
+                "{server} refuses {what} since the requester pays for {}, and the request does not say that it does: use a \
+                 bucket whose owner pays",
+                subject.bucket()
+            ),
+        ),
+        Diagnosis::NotImplemented { status } => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "{server} does not implement {what} (status {status}): update the server, or check that spec.s3.endpoint of \
+                 the ClusterObjectStore is an S3 server's"
+            ),
+        ),
+        Diagnosis::KeyTooLong => (
+            Reason::UnexpectedAnswer,
+            format!("{server} takes no key as long as that of {what}: shorten the key"),
+        ),
+        Diagnosis::InvalidBucketName => (
+            Reason::NoSuchBucket,
+            format!(
+                "{server} takes no bucket of the name that {what} has: fix spec.bucket, or the addressingStyle of the \
+                 ClusterObjectStore"
+            ),
+        ),
+        Diagnosis::NoSuchKey { status }
         | Diagnosis::NoSuchVersion { status }
         | Diagnosis::Archived { status }
-        | Diagnosis::OtherError { status }
-        | Diagnosis::NotS3 { status } => (
+        | Diagnosis::DeleteMarker { status }
+        | Diagnosis::Deleted { status }
+        | Diagnosis::InvalidArgument { status }
+        | Diagnosis::CustomerKey { status }
+        | Diagnosis::Kms { status, .. }
+        | Diagnosis::OtherError { status, .. } => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "{server} answers {what} with {} (status {status}): read what the S3 API reference or the server's own \
+                 documentation says of it, and the server's log",
+                error_name(diagnosis)
+            ),
+        ),
+        Diagnosis::Readable { status, .. } | Diagnosis::NotS3 { status } => (
             Reason::UnexpectedAnswer,
             format!(
                 "{server} answers {what} with status {status}, which is not an answer that the S3 API describes for it: \
@@ -162,6 +214,30 @@ pub(in crate::engine) fn describe(
             ),
         ),
     }
+}
+
+/// The error of an answer, by the name of its code.
+fn error_name(diagnosis: &Diagnosis) -> String {
+    let name = match diagnosis {
+        Diagnosis::OtherError { code: None, .. } => {
+            return "an error whose code cannot be shown".to_owned();
+        }
+        Diagnosis::OtherError {
+            code: Some(code), ..
+        } => code.as_str(),
+        Diagnosis::NoSuchKey { .. } | Diagnosis::Deleted { .. } => "NoSuchKey",
+        Diagnosis::NoSuchVersion { .. } => "NoSuchVersion",
+        Diagnosis::Archived { .. } => "InvalidObjectState",
+        Diagnosis::DeleteMarker { .. } => "MethodNotAllowed",
+        Diagnosis::InvalidArgument { .. } => "InvalidArgument",
+        Diagnosis::Kms { error, .. } => match error {
+            KmsError::Disabled => "KMS.DisabledException",
+            KmsError::InvalidState => "KMS.KMSInvalidStateException",
+            KmsError::NotFound => "KMS.NotFoundException",
+        },
+        _ => "InvalidRequest",
+    };
+    format!("the error {name}")
 }
 
 fn unreachable(error: TransportError, subject: &Subject<'_>) -> (Reason, String) {

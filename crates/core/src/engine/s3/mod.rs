@@ -14,7 +14,7 @@ mod object;
 pub(in crate::engine) use diagnosis::{Diagnosis, diagnose};
 pub(in crate::engine) use listing::{ListSubject, listing_problem};
 pub(in crate::engine) use messages::{Subject, describe};
-pub(in crate::engine) use object::{ObjectSubject, ObjectVerdict, verify_object};
+pub(in crate::engine) use object::{ObjectSubject, ObjectVerdict, verify_head, verify_object};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::messages::{Subject, actions, bucket_arn, clock_hint, describe, object_arn};
 use super::{Diagnosis, diagnose};
 use crate::api::{ConditionStatus, Reason};
-use crate::engine::protocol::S3Result;
+use crate::engine::protocol::{KmsError, S3Result};
 use crate::request::{Bucket, Options};
 use crate::signing::Target;
 
@@ -59,6 +59,10 @@ pub(in crate::engine) fn verify_object(
         | Diagnosis::NoSuchVersion { .. }
         | Diagnosis::AccessDenied { .. }
         | Diagnosis::Archived { .. }
+        | Diagnosis::DeleteMarker { .. }
+        | Diagnosis::Deleted { .. }
+        | Diagnosis::CustomerKey { .. }
+        | Diagnosis::Kms { .. }
             if !matches!(options, Options::Get(_) | Options::Head(_)) =>
         {
             not_tried(tried, &object)
@@ -91,7 +95,8 @@ pub(in crate::engine) fn verify_object(
             let message = format!(
                 "the store refuses a GET of {object}: give the signer {} on {} (and kms:Decrypt on its key, if KMS \
                  encrypts the object), or create the object: without s3:ListBucket on {} a store answers the same for a \
-                 missing object{}",
+                 missing object; a bucket policy, a VPC endpoint, a rule on source addresses or requester pays may refuse \
+                 it too{}",
                 actions(options),
                 object_arn(target, bucket, key),
                 bucket_arn(target, bucket),
@@ -101,11 +106,60 @@ pub(in crate::engine) fn verify_object(
         }
         Diagnosis::Archived { .. } => verdict(
             ConditionStatus::False,
-            Reason::UnexpectedAnswer,
+            Reason::ObjectArchived,
             format!(
                 "the store accepts the signature, and the object {object} is archived: restore it, and it can be read"
             ),
         ),
+        Diagnosis::Deleted { .. } => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store accepts the signature, and the object {object} was deleted: its newest version is a delete \
+                 marker; upload it, remove the marker, or name an older version in spec.get.versionId"
+            ),
+        ),
+        Diagnosis::DeleteMarker { .. } => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store accepts the signature, and the version of {object} that spec.get.versionId names is a delete \
+                 marker, which has no content: name another version"
+            ),
+        ),
+        Diagnosis::InvalidArgument { .. } if has_version(options) => verdict(
+            ConditionStatus::False,
+            Reason::NoSuchKey,
+            format!(
+                "the store refuses an argument of a GET of {object}, most likely the version ID: fix spec.get.versionId"
+            ),
+        ),
+        Diagnosis::CustomerKey { .. } => verdict(
+            ConditionStatus::False,
+            Reason::EncryptionKeyUnavailable,
+            format!(
+                "the store accepts the signature, and the object {object} is encrypted with a key that whoever reads it \
+                 must send (SSE-C), which a URL cannot do: store the object with SSE-S3 or SSE-KMS"
+            ),
+        ),
+        Diagnosis::Kms { error, .. } => {
+            let (state, remedy) = match error {
+                KmsError::Disabled => ("is disabled", "enable it"),
+                KmsError::InvalidState => (
+                    "is pending deletion, or in another state in which it decrypts nothing",
+                    "cancel its deletion",
+                ),
+                KmsError::NotFound => ("does not exist", "restore it, or upload the object again"),
+            };
+            let message = format!(
+                "the store accepts the signature, and the KMS key that encrypts {object} {state}: {remedy}"
+            );
+            verdict(
+                ConditionStatus::False,
+                Reason::EncryptionKeyUnavailable,
+                message,
+            )
+        }
         other => {
             let what = format!("a GET of {object}");
             let subject = Subject::Request {
@@ -123,6 +177,64 @@ pub(in crate::engine) fn verify_object(
                 Diagnosis::Unavailable { .. } => verdict(ConditionStatus::Unknown, reason, message),
                 _ => verdict(ConditionStatus::False, reason, message),
             }
+        }
+    }
+}
+
+fn has_version(options: &Options) -> bool {
+    match options {
+        Options::Get(get) | Options::Head(get) => get.version_id.is_some(),
+        Options::Put(_) | Options::Delete | Options::Post(_) => false,
+    }
+}
+
+/// Says what the answers to a GET and to a HEAD of one object mean, for a resource whose URLs are signed for both or
+/// for HEAD alone. The answer that refuses a HEAD has no error code: the one to the GET tells why.
+pub(in crate::engine) fn verify_head(
+    get: &S3Result,
+    head: &S3Result,
+    tried: &ObjectSubject<'_>,
+) -> ObjectVerdict {
+    let object = format!("{}/{}", tried.bucket, tried.key);
+    let of_get = verify_object(get, tried);
+    let diagnosis = diagnose(head);
+    let head_only = matches!(tried.options, Options::Head(_));
+    match &diagnosis {
+        Diagnosis::Readable { .. } if head_only => verdict(
+            ConditionStatus::True,
+            Reason::Works,
+            format!("a HEAD of {object} was answered"),
+        ),
+        _ if of_get.status != ConditionStatus::True => of_get,
+        Diagnosis::Readable { .. } => ObjectVerdict {
+            message: format!("{}, and so was a HEAD", of_get.message),
+            ..of_get
+        },
+        Diagnosis::Unreachable(_) | Diagnosis::Unavailable { .. } => {
+            let what = format!("a HEAD of {object}");
+            let subject = Subject::Request {
+                target: tried.target,
+                bucket: tried.bucket,
+                what: &what,
+            };
+            let (reason, message) = describe(&diagnosis, &subject);
+            verdict(ConditionStatus::Unknown, reason, message)
+        }
+        _ => {
+            let status = head.as_ref().map_or(0, |answer| answer.status);
+            let urls = if head_only {
+                "the URL does not work"
+            } else {
+                "url works and head-url does not"
+            };
+            verdict(
+                ConditionStatus::False,
+                Reason::UnexpectedAnswer,
+                format!(
+                    "the store answers a GET of {object}, and refuses a HEAD of it (status {status}), so {urls}: look for \
+                     a proxy that refuses HEAD or turns it into a GET, and read the server's log"
+                ),
+            )
         }
     }
 }

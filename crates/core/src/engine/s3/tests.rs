@@ -8,7 +8,9 @@ use super::*;
 use crate::api::{
     AddressingStyle, ConditionStatus, GetOptions, IfNoneMatch, PostOptions, PutOptions, Reason,
 };
-use crate::engine::protocol::{ErrorCode, ListError, S3Result, TransportError, answer};
+use crate::engine::protocol::{
+    CodeName, ErrorCode, KmsError, ListError, S3Result, TransportError, answer,
+};
 use crate::request::{Bucket, Options};
 use crate::signing::{Endpoint, Target};
 
@@ -61,7 +63,7 @@ fn contains(message: &str, words: &[&str]) {
     assert!(!message.ends_with('.'), "{message}");
 }
 
-const ALL: [ErrorCode; 13] = [
+const ALL: [ErrorCode; 26] = [
     ErrorCode::AccessDenied,
     ErrorCode::HeadersNotSigned,
     ErrorCode::NoSuchKey,
@@ -74,7 +76,20 @@ const ALL: [ErrorCode; 13] = [
     ErrorCode::WrongRegion,
     ErrorCode::InvalidObjectState,
     ErrorCode::Unavailable,
-    ErrorCode::Other,
+    ErrorCode::DeleteMarker,
+    ErrorCode::Deleted,
+    ErrorCode::InvalidArgument,
+    ErrorCode::CustomerKey,
+    ErrorCode::Kms(KmsError::Disabled),
+    ErrorCode::Kms(KmsError::InvalidState),
+    ErrorCode::Kms(KmsError::NotFound),
+    ErrorCode::AccountProblem,
+    ErrorCode::CapExceeded,
+    ErrorCode::RequesterPays,
+    ErrorCode::NotImplemented,
+    ErrorCode::KeyTooLong,
+    ErrorCode::InvalidBucketName,
+    ErrorCode::Other(None),
 ];
 const NOWHERE: [TransportError; 4] = [
     TransportError::Host,
@@ -94,7 +109,7 @@ fn a_download_that_is_answered_works_and_so_does_an_empty_one() {
             &["first byte of models/llama/weights.bin"],
         );
     }
-    for code in [None, Some(ErrorCode::Other)] {
+    for code in [None, Some(ErrorCode::Other(None))] {
         says(
             &on(&Ok(answer(416, code)), &get()),
             True,
@@ -116,6 +131,7 @@ fn a_refused_download_names_the_right_and_the_object_that_may_be_missing() {
             "create the object",
             "without s3:ListBucket on arn:aws:s3:::models a store",
             "kms:Decrypt",
+            "a bucket policy, a VPC endpoint, a rule on source addresses or requester pays may refuse it too",
         ],
     );
     let version = Options::Head(GetOptions {
@@ -179,19 +195,176 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
         (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
         (400, Some(Code::InvalidToken), False, Reason::CredentialsInvalid, "session token"),
         (403, Some(Code::HeadersNotSigned), False, Reason::UnexpectedAnswer, "proxy that adds headers"),
-        (403, Some(Code::InvalidObjectState), False, Reason::UnexpectedAnswer, "archived"),
+        (403, Some(Code::InvalidObjectState), False, Reason::ObjectArchived, "archived"),
+        (405, Some(Code::DeleteMarker), False, Reason::NoSuchKey, "is a delete marker, which has no content"),
+        (404, Some(Code::Deleted), False, Reason::NoSuchKey, "its newest version is a delete marker"),
+        (400, Some(Code::InvalidArgument), False, Reason::UnexpectedAnswer, "the error InvalidArgument"),
+        (400, Some(Code::CustomerKey), False, Reason::EncryptionKeyUnavailable, "SSE-C"),
+        (400, Some(Code::Kms(KmsError::Disabled)), False, Reason::EncryptionKeyUnavailable, "is disabled: enable it"),
+        (400, Some(Code::Kms(KmsError::InvalidState)), False, Reason::EncryptionKeyUnavailable, "is pending deletion"),
+        (400, Some(Code::Kms(KmsError::NotFound)), False, Reason::EncryptionKeyUnavailable, "does not exist"),
+        (403, Some(Code::AccountProblem), False, Reason::AccountProblem, "an unpaid bill"),
+        (403, Some(Code::CapExceeded), False, Reason::AccountProblem, "a cap of the account is exceeded"),
+        (400, Some(Code::RequesterPays), False, Reason::AccessDenied, "the requester pays for bucket models"),
+        (501, Some(Code::NotImplemented), False, Reason::UnexpectedAnswer, "does not implement"),
+        (501, None, False, Reason::UnexpectedAnswer, "does not implement"),
+        (400, Some(Code::KeyTooLong), False, Reason::UnexpectedAnswer, "shorten the key"),
+        (400, Some(Code::InvalidBucketName), False, Reason::NoSuchBucket, "fix spec.bucket"),
         (400, Some(Code::WrongRegion), False, Reason::WrongRegion, "another region than eu-west-1"),
         (503, Some(Code::Unavailable), Unknown, Reason::StoreUnavailable, "status 503"),
         (503, None, Unknown, Reason::StoreUnavailable, "busy"),
-        (500, Some(Code::Other), Unknown, Reason::StoreUnavailable, "status 500"),
+        (500, Some(Code::Other(None)), Unknown, Reason::StoreUnavailable, "status 500"),
         (429, None, Unknown, Reason::StoreUnavailable, "status 429"),
         (301, None, False, Reason::UnexpectedAnswer, "https:// instead of http://"),
         (404, None, False, Reason::UnexpectedAnswer, "status 404"),
         (403, None, False, Reason::UnexpectedAnswer, "status 403"),
-        (403, Some(Code::Other), False, Reason::UnexpectedAnswer, "status 403"),
+        (403, Some(Code::Other(None)), False, Reason::UnexpectedAnswer, "an error whose code cannot be shown (status 403)"),
         (204, None, False, Reason::UnexpectedAnswer, "status 204"),
     ]
 };
+
+#[test]
+fn an_error_document_is_always_one_of_the_answers_that_s3_describes() {
+    for code in ALL {
+        for status in [400, 403, 404, 405, 409, 418] {
+            for options in [&get(), &put()] {
+                let message = on(&Ok(answer(status, Some(code))), options).message;
+                assert!(!message.contains("not an answer"), "{code:?}: {message}");
+            }
+            let refused = ListError::Refused(answer(status, Some(code)));
+            let message = listing::apply(&refused, &listing::request()).message;
+            assert!(!message.contains("not an answer"), "{code:?}: {message}");
+        }
+    }
+}
+
+#[test]
+fn an_argument_that_is_refused_is_the_version_if_there_is_one() {
+    let version = Options::Get(GetOptions {
+        version_id: Some("v1".to_owned()),
+        ..GetOptions::default()
+    });
+    let refused = Ok(answer(400, Some(ErrorCode::InvalidArgument)));
+    says(
+        &on(&refused, &version),
+        ConditionStatus::False,
+        Reason::NoSuchKey,
+        &["fix spec.get.versionId"],
+    );
+}
+
+#[test]
+fn the_name_of_a_code_is_shown_only_if_it_is_plain_and_short() {
+    let teapot = ErrorCode::Other(CodeName::parse("Teapot.Short"));
+    says(
+        &on(&Ok(answer(418, Some(teapot))), &get()),
+        ConditionStatus::False,
+        Reason::UnexpectedAnswer,
+        &["the error Teapot.Short (status 418)"],
+    );
+    for name in ["Teapot", "KMS.DisabledException", &"a".repeat(64)] {
+        assert_eq!(CodeName::parse(name).unwrap().as_str(), name);
+    }
+    for name in ["", "a b", "a-b", "<b>", "ü", "a\n", &"a".repeat(65)] {
+        assert_eq!(CodeName::parse(name), None, "{name}");
+    }
+}
+
+#[test]
+fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
+    use ConditionStatus::{False, True, Unknown};
+    let head_only = Options::Head(GetOptions::default());
+    let ok = |status| Ok(answer(status, None));
+    let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
+    let nobody = Err(TransportError::Timeout);
+    let head = |get: &S3Result, head: &S3Result, options: &Options| {
+        let tried = ObjectSubject {
+            target: &target(None, "eu-west-1"),
+            bucket: &bucket(),
+            key: KEY,
+            options,
+        };
+        verify_head(get, head, &tried)
+    };
+    for (of_get, of_head, options, status, reason, words) in [
+        (
+            ok(206),
+            ok(200),
+            &get(),
+            True,
+            Reason::Works,
+            "and so was a HEAD",
+        ),
+        (
+            ok(206),
+            ok(200),
+            &head_only,
+            True,
+            Reason::Works,
+            "a HEAD of models/",
+        ),
+        // It is the HEAD that was signed for.
+        (
+            ok(400),
+            ok(200),
+            &head_only,
+            True,
+            Reason::Works,
+            "a HEAD of models/",
+        ),
+        (
+            ok(206),
+            ok(400),
+            &get(),
+            False,
+            Reason::UnexpectedAnswer,
+            "url works and head-url does not",
+        ),
+        (
+            ok(206),
+            ok(400),
+            &head_only,
+            False,
+            Reason::UnexpectedAnswer,
+            "the URL does not work",
+        ),
+        (
+            missing.clone(),
+            ok(404),
+            &head_only,
+            False,
+            Reason::NoSuchKey,
+            "there is no object",
+        ),
+        (
+            missing.clone(),
+            ok(404),
+            &get(),
+            False,
+            Reason::NoSuchKey,
+            "there is no object",
+        ),
+        (
+            ok(206),
+            nobody.clone(),
+            &get(),
+            Unknown,
+            Reason::StoreUnavailable,
+            "in time",
+        ),
+        (
+            ok(206),
+            ok(503),
+            &head_only,
+            Unknown,
+            Reason::StoreUnavailable,
+            "a HEAD of models/",
+        ),
+    ] {
+        let given = head(&of_get, &of_head, options);
+        says(&given, status, reason, &[words]);
+    }
+}
 
 #[test]
 fn the_right_region_is_named() {
@@ -295,6 +468,10 @@ fn an_upload_says_that_it_was_not_tried_and_not_whether_the_object_exists() {
         (206, None),
         (416, None),
         (403, Some(ErrorCode::InvalidObjectState)),
+        (405, Some(ErrorCode::DeleteMarker)),
+        (404, Some(ErrorCode::Deleted)),
+        (400, Some(ErrorCode::CustomerKey)),
+        (400, Some(ErrorCode::Kms(KmsError::Disabled))),
         (404, Some(ErrorCode::NoSuchKey)),
         (403, Some(ErrorCode::AccessDenied)),
     ] {

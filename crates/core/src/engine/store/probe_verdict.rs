@@ -21,7 +21,7 @@ use crate::api::{
     ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, GetOptions, Reason,
     condition,
 };
-use crate::engine::protocol::{S3Request, S3Result};
+use crate::engine::protocol::{S3Method, S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, Subject, describe, diagnose};
 use crate::issue::data_hash;
 use crate::request::{Bucket, Key, Options};
@@ -98,6 +98,7 @@ pub(super) fn requests(
     let presigned = presign(&operation, &target, &held.credentials, signed_at, expires)
         .map_err(|error| (Reason::CredentialsInvalid, error.to_string()))?;
     let plain = S3Request {
+        method: S3Method::Get,
         url: presigned.url,
         headers: Vec::new(),
     };
@@ -169,11 +170,16 @@ pub(super) fn verdict(
                 }
             }
         }
-        // A store looks for rights, objects and versions once it has accepted the signature.
+        // A store looks for rights, objects, their versions and their keys once it has accepted the signature.
         Diagnosis::AccessDenied { .. }
         | Diagnosis::NoSuchKey { .. }
         | Diagnosis::NoSuchVersion { .. }
-        | Diagnosis::Archived { .. } => ProbeVerdict::Accepted,
+        | Diagnosis::Archived { .. }
+        | Diagnosis::Deleted { .. }
+        | Diagnosis::DeleteMarker { .. }
+        | Diagnosis::CustomerKey { .. }
+        | Diagnosis::Kms { .. }
+        | Diagnosis::CapExceeded => ProbeVerdict::Accepted,
         // It may look for the bucket and its region, or find another fault, before it checks the signature.
         _ => {
             let (reason, why) = sentence();

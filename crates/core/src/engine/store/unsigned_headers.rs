@@ -222,7 +222,7 @@ mod tests {
             ),
             (
                 missing(),
-                Ok(answer(400, Some(ErrorCode::Other))),
+                Ok(answer(400, Some(ErrorCode::Other(None)))),
                 UnsignedHeaderCheck::RefusedOnce { accepted: false },
             ),
             (

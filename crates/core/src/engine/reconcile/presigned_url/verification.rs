@@ -12,7 +12,7 @@ use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::reissue::is_current;
 use crate::engine::evaluate::sampling;
-use crate::engine::protocol::{S3Request, S3Result, Step};
+use crate::engine::protocol::{S3Method, S3Request, S3Result, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
@@ -129,7 +129,7 @@ fn of_issued(
 /// The step that sends the requests.
 fn send(
     inputs: &SigningInputs,
-    requests: Vec<(Key, S3Request)>,
+    requests: Vec<((Key, S3Method), S3Request)>,
     hash: String,
     gates_issue: bool,
 ) -> Action {
@@ -151,7 +151,7 @@ fn send(
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     uid: &str,
-    keys: &[Key],
+    keys: &[(Key, S3Method)],
     hash: String,
     gates_issue: bool,
     answers: &[S3Result],

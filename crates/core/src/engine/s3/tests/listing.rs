@@ -100,8 +100,13 @@ fn the_right_to_list_is_asked_for_the_prefix_or_for_the_bucket() {
     };
     ends(
         &request,
-        "arn:aws:s3:::models, for the prefix llama/ at least",
+        "arn:aws:s3:::models, for the prefix llama/ at least; a bucket policy, a VPC endpoint, a rule on source \
+         addresses or requester pays may refuse it too",
     );
     request.wanted.prefix = Prefix::parse("").unwrap();
-    ends(&request, "arn:aws:s3:::models");
+    ends(
+        &request,
+        "arn:aws:s3:::models; a bucket policy, a VPC endpoint, a rule on source addresses or requester pays may refuse \
+         it too",
+    );
 }

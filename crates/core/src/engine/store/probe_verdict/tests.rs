@@ -85,7 +85,7 @@ fn a_version_is_accepted_only_where_the_answer_shows_that_the_signature_was_chec
         for (status, code, reason) in [
             (404, Code::NoSuchBucket, Reason::NoSuchBucket),
             (403, Code::HeadersNotSigned, Reason::UnexpectedAnswer),
-            (400, Code::Other, Reason::UnexpectedAnswer),
+            (400, Code::Other(None), Reason::UnexpectedAnswer),
         ] {
             let asked = Ok(answer(status, Some(code)));
             undecided(&said(&asked, location), reason);
@@ -148,7 +148,7 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
             ),
             (503, Some(ErrorCode::Unavailable), Reason::StoreUnavailable),
             (500, None, Reason::StoreUnavailable),
-            (500, Some(ErrorCode::Other), Reason::StoreUnavailable),
+            (500, Some(ErrorCode::Other(None)), Reason::StoreUnavailable),
             (429, None, Reason::StoreUnavailable),
         ] {
             inconclusive(&said(&Ok(answer(status, code)), location), reason);
@@ -170,7 +170,7 @@ fn a_refusal_of_a_signature_with_a_wrong_date_says_nothing_of_the_rest() {
     for (code, seconds, wrong_clock) in [
         (Code::AccessDenied, 61, true),
         (Code::RequestTimeTooSkewed, -61, true),
-        (Code::Other, 61, true),
+        (Code::Other(None), 61, true),
         (Code::AccessDenied, 60, false),
         (Code::NoSuchKey, 3600, false),
         (Code::InvalidAccessKeyId, 3600, false),
