@@ -1,10 +1,11 @@
-//! Hashes of meaning: two differ if something that was signed or rendered differs, and only then.
+//! Hashes of what is signed and rendered: two hashes differ exactly if their content differs.
 //!
-//! What holds here: the encoding is written by hand and versioned, since the hashes live in the status across
-//! upgrades. A field that is absent encodes as nothing, so that a new optional field changes nobody's hash;
-//! every part carries its length, so that no two inputs share an encoding. Options are taken apart
-//! exhaustively: a new field of the API does not compile until it is placed here. A changed encoding
-//! re-issues every URL of every installation at its upgrade.
+//! What holds here:
+//! - The encoding is written by hand and versioned, since the status keeps the hashes across upgrades. Another
+//!   encoding would issue every URL of every installation again.
+//! - An absent field encodes as nothing, so a new optional field changes no existing hash. Every part carries
+//!   its length, so no two inputs have the same encoding.
+//! - Options are destructured exhaustively: a new field of the API does not compile until it is encoded here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,16 +27,16 @@ pub struct SpecInputs<'a> {
     pub endpoint: Option<&'a str>,
     /// The bucket.
     pub bucket: &'a str,
-    /// The objects, as they are asked for.
+    /// The requested objects.
     pub objects: &'a Objects,
     /// Method and effective options: what the grant gave, `createOnly` applied.
     pub options: &'a Options,
-    /// `spec.duration` as the tenant wrote it; `None` where it is left out, whatever was issued then.
+    /// `spec.duration` as the tenant wrote it; `None` if it is left out.
     pub requested_duration: Option<Duration>,
 }
 
-/// The part of a store that reaches the signature. An admin's change here re-signs all its URLs, one after
-/// the other.
+/// The part of a store that reaches the signature. If an admin changes it, a rollout signs all URLs of the store
+/// again.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreInputs<'a> {
     /// The UID of the store: another store of the same name is another store.
@@ -52,7 +53,7 @@ pub struct StoreInputs<'a> {
     pub ca_bundle: Option<&'a str>,
 }
 
-/// Everything that shapes the Secret beside what was signed.
+/// Everything that shapes the Secret, except what is signed.
 #[derive(Clone, Copy, Debug)]
 pub struct RenderInputs<'a> {
     /// The Secret's name.
@@ -68,7 +69,7 @@ pub struct RenderInputs<'a> {
 /// The identity of a set of credentials.
 #[derive(Clone, Copy)]
 pub enum CredentialInputs<'a> {
-    /// Keys without an end.
+    /// Keys that do not expire.
     Static {
         /// The access key ID.
         access_key_id: &'a str,
@@ -187,8 +188,7 @@ pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
 /// credentials.
 ///
 /// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and
-/// nobody guesses it from here; against a key that somebody made up, each guess is made to cost some thousand
-/// rounds.
+/// nobody guesses it from here. If somebody made the key up, each guess costs some thousand rounds.
 #[must_use]
 pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
     let mut out = Encoding::new("presigned.dev/credential/v1");
@@ -292,8 +292,7 @@ impl Encoding {
             Objects::List(list) => {
                 let ListSelection {
                     prefix,
-                    // Bounds and times of the listing: what they lead to is told by the hash of what was
-                    // found.
+                    // Bounds and times of the listing: the hash of the listed objects shows their effect.
                     min_objects: _,
                     max_objects: _,
                     refresh_interval: _,

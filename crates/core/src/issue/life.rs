@@ -1,9 +1,12 @@
 //! How long a URL lives: promise 1.
 //!
-//! What holds here: `expiresAt` is counted from the signature's own date, which lies 30 s in the past because
-//! some clocks are slow. It is never later than the requested life, the credentials' end, the store's
-//! `maxSignatureAge` and `SigV4` allow. A life under a minute is not issued. A link keeps its end to the
-//! second however often it is signed; if that end is out of reach, nothing is signed.
+//! What holds here:
+//! - `expiresAt` is counted from the date of the signature, which is 30 s in the past because some clocks are
+//!   slow. It is never later than the requested life, the expiry of the credentials, the store's
+//!   `maxSignatureAge` and `SigV4` allow.
+//! - A life under a minute is not issued.
+//! - A one-shot URL keeps its expiry to the second however often it is signed. If a signature cannot live that
+//!   long, nothing is signed.
 
 use std::time::Duration;
 

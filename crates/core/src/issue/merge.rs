@@ -1,8 +1,9 @@
-//! A Secret's metadata over what stands there already: the half of promise 6 that keeps what others added.
+//! A Secret's new metadata, merged with the metadata that it has: promise 6 keeps what others added.
 //!
-//! What holds here: a PUT replaces the object whole, so what is to be kept must be written again. Our keys
-//! win; keys of an earlier template that is no longer asked for go; all else stays as it is. Merging the
-//! result again changes nothing.
+//! What holds here:
+//! - A PUT replaces the whole object, so everything to keep is written again.
+//! - The operator's own keys win, keys of an earlier template are removed, and everything else stays.
+//! - Merging the result again changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,8 @@ use super::ownership::{Owner, OwnerId};
 /// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by
 /// commas.
 ///
-/// It is used for one thing: to take those keys away once the template no longer names them. Who forges it on
-/// a Secret takes away labels that he could have taken away himself.
+/// It has one use: those keys are removed once the template no longer names them. A person who forges it on a
+/// Secret can remove only labels that the same person could remove directly.
 pub(super) const TEMPLATE_KEYS: &str = "presigned.dev/template-keys";
 
 /// The metadata of a Secret that others may share.
@@ -70,8 +71,8 @@ pub(super) fn template_keys(
     (!keys.is_empty()).then(|| keys.join(","))
 }
 
-/// The labels and annotations that an earlier template set; what is not in the form of [`template_keys`] says
-/// nothing.
+/// The labels and annotations that an earlier template set. An entry without the form of [`template_keys`] is
+/// ignored.
 fn remembered(annotations: &BTreeMap<String, String>) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let entries = || {
         annotations
@@ -113,7 +114,7 @@ fn owners(existing: &[Owner], owner_id: OwnerId<'_>) -> Vec<Owner> {
         .filter(|owner| !owned_or_abandoned(owner))
         .cloned()
         .collect();
-    // Those before the first of ours were all kept, so its place is the same in the new list.
+    // All references before the first of ours were kept, so its position is the same in the new list.
     all.insert(at.min(all.len()), ours);
     all
 }

@@ -1,7 +1,9 @@
 //! What is issued: how long it lives, when it is renewed, what its Secret holds, and who owns the Secret.
 //!
-//! What holds here: functions of values alone. A time comes in as an argument, a jitter is a hash of the
-//! resource's UID, and the same inputs render the same bytes. A type that holds a URL redacts its Debug.
+//! What holds here:
+//! - Everything is a function of its arguments: times are arguments, a jitter is a hash of the resource's UID,
+//!   and the same inputs render the same bytes.
+//! - A type that holds a URL redacts its Debug.
 
 mod hash;
 pub(crate) mod issued;

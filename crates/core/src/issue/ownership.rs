@@ -1,7 +1,7 @@
 //! Who owns a Secret: promise 4.
 //!
-//! What holds here: one pure predicate over owner references, a UID and labels. Nothing is written, adopted
-//! or deleted on any other ground than its answer.
+//! What holds here: one pure predicate over owner references, a UID and labels. Its answer is the only reason
+//! for which a Secret is written, adopted or deleted.
 
 use std::collections::BTreeMap;
 
@@ -41,9 +41,9 @@ pub enum Ownership {
     Owned,
     /// A deleted `PresignedURL` of the same name controlled it.
     Abandoned,
-    /// Another owner's, or nobody's. The operator never changes, adopts or deletes it.
+    /// Another owner controls it, or none does. The operator never changes, adopts or deletes it.
     Foreign {
-        /// What it is, fit to follow "the Secret NAME":
+        /// A phrase that follows "the Secret NAME":
         /// `is controlled by Certificate "web" (cert-manager.io/v1)`.
         what: String,
     },
@@ -129,7 +129,7 @@ pub fn ownership(
     }
 }
 
-/// The uid of the `PresignedURL` that controls what has these owners.
+/// The uid of the `PresignedURL` that controls an object with these owners.
 #[must_use]
 pub fn controlling_uid(owners: &[Owner]) -> Option<&str> {
     let controller = controller(owners).filter(|owner| owner.is_presigned_url())?;

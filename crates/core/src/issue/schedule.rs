@@ -1,7 +1,8 @@
 //! When a URL is renewed and when a failure is retried: promises 2, 7 and 9.
 //!
-//! What holds here: a jitter is a hash of the resource's UID, never a random number, so that a restart plans
-//! the same times; and a jitter only ever makes a thing earlier.
+//! What holds here:
+//! - A jitter is a hash of the resource's UID, never a random number, so a restart plans the same times.
+//! - A jitter only makes a time earlier.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause after a failure.
 const MAX_PAUSE: Duration = Duration::from_mins(5);
 
-/// When to renew a URL that was issued at `issued_at` and dies at `expires_at`: whole seconds.
+/// When to renew a URL that was issued at `issued_at` and expires at `expires_at`, in whole seconds.
 ///
 /// # Guarantees
 /// - Left out, `renew` means: when two thirds of the real life are left.

@@ -1,8 +1,10 @@
-//! What a tenant may add to the Secret: `secretTemplate`, checked.
+//! `secretTemplate`: the labels and annotations that a tenant adds to the Secret, checked.
 //!
-//! What holds here: a label or annotation is an instruction to whoever acts on it. Keys of Kubernetes, of
-//! this operator and of tools that prune or adopt by them are refused, in any subdomain; an installation adds
-//! its own with `--secret-template-deny`. What admission refuses is refused here again.
+//! What holds here:
+//! - A label or annotation can instruct a controller. Keys of Kubernetes, of this operator and of tools that
+//!   prune or adopt by them are refused, in any subdomain. An installation adds domains with
+//!   `--secret-template-deny`.
+//! - Everything that admission refuses is refused here again.
 
 use std::collections::BTreeMap;
 
@@ -25,11 +27,11 @@ const MAX_ANNOTATION: usize = 4096;
 /// The longest label value and the longest name part of a key.
 const MAX_NAME: usize = 63;
 
-/// The domains that are closed to templates: those above, and an installation's own.
+/// The domains whose keys no template may set: [`RESERVED`], and those of the installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservedKeys(Vec<String>);
 
-/// A template that passed: nothing in it is reserved or malformed.
+/// A checked template: no key is reserved or malformed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     labels: BTreeMap<String, String>,
@@ -43,7 +45,7 @@ impl Default for ReservedKeys {
 }
 
 impl ReservedKeys {
-    /// The built-in domains and those of `--secret-template-deny`: `example.com` closes `example.com/x` and
+    /// The built-in domains and those of `--secret-template-deny`: `example.com` refuses `example.com/x` and
     /// `team.example.com/x`.
     ///
     /// # Errors
@@ -64,8 +66,8 @@ impl ReservedKeys {
         Ok(all)
     }
 
-    /// The domain that closes a key's prefix.
-    fn closing(&self, prefix: &str) -> Option<&str> {
+    /// The reserved domain that contains a key's prefix.
+    fn containing(&self, prefix: &str) -> Option<&str> {
         self.0.iter().map(String::as_str).find(|domain| {
             prefix
                 .strip_suffix(domain)
@@ -152,15 +154,14 @@ fn key_problem(key: &str, reserved: &ReservedKeys) -> Option<String> {
     let name = match key.split_once('/') {
         None => key,
         Some((prefix, name)) => {
-            // Annotations are compared as they are, but Kubernetes accepts their prefixes in any case: only
-            // one is let in.
+            // Kubernetes accepts prefixes of annotations in any case, and domains are compared in lower case.
             if !is_dns_subdomain(prefix) {
                 return Some(
                     "has a prefix that is no lower-case DNS name: write it as in example.com/name"
                         .to_owned(),
                 );
             }
-            if let Some(domain) = reserved.closing(prefix) {
+            if let Some(domain) = reserved.containing(prefix) {
                 return Some(format!(
                     "is reserved: keys under {domain} mean something to the cluster's own tools, so choose another"
                 ));

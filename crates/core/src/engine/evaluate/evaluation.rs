@@ -38,7 +38,7 @@ pub(in crate::engine) enum Evaluation {
     Invalid(String),
     /// No policy allows it.
     Denied(String),
-    /// No readable policy allows it, and one that cannot be read might; or its namespace was not seen yet.
+    /// No readable policy allows it, and one that cannot be read might; or its namespace is not known yet.
     Undetermined(String),
     /// The policies allow it, and its store cannot be used.
     StoreUnusable {
@@ -280,8 +280,8 @@ pub(in crate::engine) fn evaluate(
     }
 }
 
-/// Whether what is issued was allowed by other policies than these, which cannot be read: their faults say
-/// nothing of it, and it goes as the policies that allowed it have ended.
+/// Whether other policies than these unreadable ones allowed the issued URLs. Then the denial stands: the
+/// policies that allowed the URLs no longer do, and the unreadable ones never did.
 fn refused_by_another(record: &Record, unreadable: &[String]) -> bool {
     let issued = match &record.state.unrecorded {
         Some(Unrecorded::Written(issued)) => &issued.policies,
@@ -289,7 +289,7 @@ fn refused_by_another(record: &Record, unreadable: &[String]) -> bool {
         None if record.seen.status.secret_ref.is_none() => return false,
         None => &record.seen.status.policy_refs,
     };
-    // A list that is full may be cut off.
+    // A full list may be incomplete.
     let complete = !issued.is_empty() && issued.len() < MAX_POLICY_REFS;
     complete && !unreadable.iter().any(|policy| issued.contains(policy))
 }
