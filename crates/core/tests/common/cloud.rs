@@ -78,9 +78,9 @@ pub struct Cloud {
     pub listings_fail: Option<ListError>,
     /// By scheme and authority; those that are not here do their work.
     pub servers: BTreeMap<String, Server>,
-    /// What was asked of servers: where, and with which headers.
-    pub asked: Vec<(String, Vec<(String, String)>)>,
-    /// The roles' sessions that were asked for, with their session policies.
+    /// The requests to servers: where, and with which headers.
+    pub requests: Vec<(String, Vec<(String, String)>)>,
+    /// The requested sessions of roles, with their session policies.
     pub sessions: Vec<Session>,
     /// The names of sessions that STS refuses, and why.
     pub refused: BTreeMap<String, Reason>,
@@ -127,10 +127,11 @@ impl Cloud {
     }
 
     /// What a server answers.
-    pub fn answer(&mut self, ask: &S3Request, now: Timestamp) -> S3Result {
-        let url = ask.url.expose();
+    pub fn answer(&mut self, request: &S3Request, now: Timestamp) -> S3Result {
+        let url = request.url.expose();
         let parts = Parts::of(url).expect("a presigned URL is asked for");
-        self.asked.push((parts.origin.clone(), ask.headers.clone()));
+        self.requests
+            .push((parts.origin.clone(), request.headers.clone()));
         let server = self.servers.get(&parts.origin).cloned().unwrap_or_default();
         if let Some(unreached) = server.down {
             return Err(unreached);
@@ -146,7 +147,7 @@ impl Cloud {
         if server.foreign {
             return answer(404, None);
         }
-        if server.no_head && ask.method == S3Method::Head {
+        if server.no_head && request.method == S3Method::Head {
             return answer(405, None);
         }
         if server
@@ -163,7 +164,7 @@ impl Cloud {
         if server.missing.iter().any(|name| name == bucket) {
             return answer(404, Some(ErrorCode::NoSuchBucket));
         }
-        if !ask.headers.is_empty() && server.limits > 0 {
+        if !request.headers.is_empty() && server.limits > 0 {
             self.server(&parts.origin).limits -= 1;
             return answer(403, None);
         }
@@ -171,9 +172,9 @@ impl Cloud {
         let sent: Vec<(String, String)> = if server.accepts_unsigned {
             Vec::new()
         } else {
-            ask.headers.clone()
+            request.headers.clone()
         };
-        let head = ask.method == S3Method::Head;
+        let head = request.method == S3Method::Head;
         let method = if head { "HEAD" } else { "GET" };
         // The answer to a HEAD has no body, and so no code.
         let refused = |status, code| answer(status, (!head).then_some(code));

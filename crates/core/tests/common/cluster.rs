@@ -102,7 +102,7 @@ impl Cluster {
         format!("uid-{}", self.counter)
     }
 
-    fn tell(&mut self, kind: Watched, event: Event, now: Timestamp) {
+    fn report(&mut self, kind: Watched, event: Event, now: Timestamp) {
         self.log.entry(kind).or_default().push((now, event));
     }
 
@@ -126,7 +126,7 @@ impl Cluster {
             deleting: false,
         };
         self.namespaces.insert(name.to_owned(), seen.clone());
-        self.tell(
+        self.report(
             Watched::Namespaces,
             Event::Namespace(Change::Apply(seen)),
             now,
@@ -142,7 +142,7 @@ impl Cluster {
         seen.deleting = true;
         seen.resource_version = version;
         let seen = seen.clone();
-        self.tell(
+        self.report(
             Watched::Namespaces,
             Event::Namespace(Change::Apply(seen)),
             now,
@@ -170,7 +170,7 @@ impl Cluster {
         }
         if let Some(mut seen) = self.namespaces.remove(name) {
             seen.resource_version = self.version();
-            self.tell(
+            self.report(
                 Watched::Namespaces,
                 Event::Namespace(Change::Delete(seen)),
                 now,
@@ -211,7 +211,7 @@ impl Cluster {
             self.resources.insert(place, seen.clone());
             seen
         };
-        self.tell(
+        self.report(
             Watched::Resources,
             Event::Resource(Change::Apply(seen)),
             now,
@@ -227,7 +227,7 @@ impl Cluster {
         known.renew_request = Some(renew.to_owned());
         known.resource_version = version;
         let seen = known.clone();
-        self.tell(
+        self.report(
             Watched::Resources,
             Event::Resource(Change::Apply(seen)),
             now,
@@ -254,7 +254,7 @@ impl Cluster {
         if let Some(mut seen) = self.resources.remove(&place) {
             seen.resource_version = self.version();
             seen.deleting = true;
-            self.tell(
+            self.report(
                 Watched::Resources,
                 Event::Resource(Change::Delete(seen)),
                 now,
@@ -312,13 +312,13 @@ impl Cluster {
             self.policies.insert(name.to_owned(), seen.clone());
             seen
         };
-        self.tell(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
+        self.report(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
     }
 
     pub fn delete_policy(&mut self, name: &str, now: Timestamp) {
         if let Some(mut seen) = self.policies.remove(name) {
             seen.resource_version = self.version();
-            self.tell(Watched::Policies, Event::Policy(Change::Delete(seen)), now);
+            self.report(Watched::Policies, Event::Policy(Change::Delete(seen)), now);
         }
     }
 
@@ -350,13 +350,13 @@ impl Cluster {
             self.stores.insert(name.to_owned(), seen.clone());
             seen
         };
-        self.tell(Watched::Stores, Event::Store(Change::Apply(seen)), now);
+        self.report(Watched::Stores, Event::Store(Change::Apply(seen)), now);
     }
 
     pub fn delete_store(&mut self, name: &str, now: Timestamp) {
         if let Some(mut seen) = self.stores.remove(name) {
             seen.resource_version = self.version();
-            self.tell(Watched::Stores, Event::Store(Change::Delete(seen)), now);
+            self.report(Watched::Stores, Event::Store(Change::Delete(seen)), now);
         }
     }
 
@@ -370,7 +370,7 @@ impl Cluster {
             owners: Vec::new(),
         };
         self.own_secrets.insert(name.to_owned(), seen.clone());
-        self.tell(
+        self.report(
             Watched::OwnSecrets,
             Event::OwnSecret(Change::Apply(seen)),
             now,
@@ -420,7 +420,7 @@ impl Cluster {
             secret.resource_version = self.version();
             if secret.labelled() {
                 let event = Event::Secret(Change::Delete(secret.meta(&place.0, &place.1)));
-                self.tell(Watched::Secrets, event, now);
+                self.report(Watched::Secrets, event, now);
             }
         }
     }
@@ -437,7 +437,7 @@ impl Cluster {
             (true, false) => Change::Delete(meta),
             (false, false) => return,
         };
-        self.tell(Watched::Secrets, Event::Secret(change), now);
+        self.report(Watched::Secrets, Event::Secret(change), now);
     }
 
     /// Deletes the Secrets of which every owner is gone.
@@ -509,7 +509,7 @@ impl Cluster {
                 }
                 StepResult::StatusWritten(written.map(|seen| {
                     let answer = answer(&seen.uid, &seen.resource_version);
-                    self.tell(
+                    self.report(
                         Watched::Resources,
                         Event::Resource(Change::Apply(seen)),
                         now,
@@ -535,7 +535,7 @@ impl Cluster {
                     });
                 StepResult::StatusWritten(written.map(|seen| {
                     let answer = answer(&seen.uid, &seen.resource_version);
-                    self.tell(Watched::Stores, Event::Store(Change::Apply(seen)), now);
+                    self.report(Watched::Stores, Event::Store(Change::Apply(seen)), now);
                     answer
                 }))
             }
@@ -557,7 +557,7 @@ impl Cluster {
                     });
                 StepResult::StatusWritten(written.map(|seen| {
                     let answer = answer(&seen.uid, &seen.resource_version);
-                    self.tell(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
+                    self.report(Watched::Policies, Event::Policy(Change::Apply(seen)), now);
                     answer
                 }))
             }
@@ -572,7 +572,7 @@ impl Cluster {
     fn inspect(&mut self, namespace: &str, name: &str, data: bool) -> Option<ObservedSecret> {
         if self.blind {
             self.violations.push(format!(
-                "the Secret {namespace}/{name} was looked at without the right to"
+                "the Secret {namespace}/{name} was read without the right to"
             ));
         }
         let secret = self.secrets.get(&(namespace.to_owned(), name.to_owned()))?;

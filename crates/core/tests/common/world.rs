@@ -332,7 +332,7 @@ impl<M: FaultInjector> World<M> {
     }
 
     /// Delivers an event that no watch carries.
-    pub fn tell(&mut self, event: Event) {
+    pub fn report(&mut self, event: Event) {
         if let Some(engine) = &mut self.engine {
             engine.on(event, self.now);
         }
@@ -342,7 +342,7 @@ impl<M: FaultInjector> World<M> {
         format!("{:?}", self.engine)
     }
 
-    /// When the engine wants to be asked again.
+    /// When the engine is due next.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.engine.as_ref().and_then(Engine::next_due)
     }
@@ -540,13 +540,13 @@ impl<M: FaultInjector> World<M> {
         result
     }
 
-    /// The garbage collector looks after so many seconds.
+    /// The garbage collector runs after so many seconds.
     pub fn collect_garbage_in(&mut self, seconds: i64) {
         self.garbage_at = Some(at(self.now.as_second() + seconds));
     }
 }
 
-/// Words that stand in every secret of the model and in every signature.
+/// Words that every secret of the model and every signature contain.
 pub const SECRETS: [&str; 3] = ["X-Amz-Signature", "SIMSECRET", "SIMTOKEN"];
 
 fn failed(step: &Step, failure: ApiError) -> StepResult {
@@ -579,7 +579,7 @@ fn failed(step: &Step, failure: ApiError) -> StepResult {
 fn went_well(result: &StepResult) -> bool {
     match result {
         StepResult::Credentials(result) => result.is_ok(),
-        StepResult::Responses(asked) => asked.iter().all(Result::is_ok),
+        StepResult::Responses(answers) => answers.iter().all(Result::is_ok),
         StepResult::Inspected(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
         StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),

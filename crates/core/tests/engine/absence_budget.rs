@@ -10,7 +10,10 @@ const EIGHT_HOURS: i64 = 8 * 3600;
 
 fn budget(scene: &Scene) -> i64 {
     let status = &scene.0.cluster.stores["default"].status;
-    let budget = status.absence_budget.as_deref().expect("it is told");
+    let budget = status
+        .absence_budget
+        .as_deref()
+        .expect("the status reports it");
     i64::try_from(parse_duration(budget).unwrap().as_secs()).unwrap()
 }
 
@@ -31,7 +34,7 @@ fn absence_is_survived_for_eight_hours() {
     scene.0.crash(EIGHT_HOURS);
     scene.run(EIGHT_HOURS - 1);
     for (name, url) in names.iter().zip(&urls) {
-        assert_eq!(scene.url(name), *url, "nobody was there to renew it");
+        assert_eq!(scene.url(name), *url, "no operator ran to renew it");
         assert!(scene.works(url), "{name}");
     }
     scene.run(600);

@@ -16,7 +16,7 @@ const HOME: &str = "https://s3.example.test";
 fn issued_at_a_store_that_is_ahead_by(seconds: i64) -> Scene {
     let mut scene = Scene::new();
     scene.0.cloud.server(HOME).ahead = seconds;
-    // The first look measures; what is issued after it is corrected.
+    // The first probe measures the clock, and later issues are corrected.
     scene.apply("first", |_| {});
     scene.run(30);
     scene.apply("dl", |_| {});
@@ -102,18 +102,20 @@ fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
     scene.run(5);
     scene
         .0
-        .tell(Event::ApiClock(SignedDuration::from_secs(-400)));
+        .report(Event::ApiClock(SignedDuration::from_secs(-400)));
     scene.apply("dl", |_| {});
     scene.run(60);
     assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
     scene
         .0
-        .tell(Event::ApiClock(SignedDuration::from_secs(-100)));
+        .report(Event::ApiClock(SignedDuration::from_secs(-100)));
     scene.run(30);
     let parts = Parts::of(&scene.url("dl")).unwrap();
     let issued_at = scene.status("dl").issued_at.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at - 130);
-    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene
+        .0
+        .report(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
     let not_read = (Unknown, "ClockNotRead".to_owned());
     assert_eq!(scene.store_says("ClockSkewed"), not_read);
@@ -146,7 +148,7 @@ fn boots_a_day_ahead() -> Scene {
     scene.0.start();
     scene
         .0
-        .tell(Event::ApiClock(SignedDuration::from_secs(-DAY)));
+        .report(Event::ApiClock(SignedDuration::from_secs(-DAY)));
     scene.run(1200);
     scene
 }
@@ -178,14 +180,16 @@ fn a_clock_that_the_api_server_contradicts_takes_nothing_away() {
 fn an_expired_secret_is_removed_as_soon_as_the_clocks_agree() {
     let mut scene = boots_a_day_ahead();
     // It was the API server's clock that was behind.
-    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene
+        .0
+        .report(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
     assert!(scene.secret("link").is_none());
     let resources = &scene.0.cluster.resources;
     assert!(!resources.contains_key(&Scene::place("link")));
 }
 
-/// Something that may not be signed anew, at an operator whose clock was just stepped back by more than an
+/// Something that may not be signed again, at an operator whose clock was just stepped back by more than an
 /// hour.
 fn steps_back() -> Scene {
     let mut scene = Scene::issued("dl");
@@ -209,7 +213,9 @@ fn a_step_of_the_clock_that_is_taken_back_takes_nothing_away() {
 #[test]
 fn a_secret_that_expired_by_a_stepped_clock_goes_once_the_api_servers_clock_agrees() {
     let mut scene = steps_back();
-    scene.0.tell(Event::ApiClock(SignedDuration::from_secs(0)));
+    scene
+        .0
+        .report(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(10);
     assert!(scene.secret("dl").is_none());
 }
@@ -243,7 +249,10 @@ fn a_signature_by_a_clock_that_was_fixed_since_is_replaced() {
     assert_ne!(scene.url("dl"), url);
     let parts = Parts::of(&scene.url("dl")).unwrap();
     let expires_at = scene.status("dl").expires_at.unwrap();
-    assert_eq!(parts.end, expires_at, "it lives as long as is told");
+    assert_eq!(
+        parts.end, expires_at,
+        "it lives as long as the status reports"
+    );
     let settled = scene.url("dl");
     scene.run(900);
     assert_eq!(scene.url("dl"), settled, "once");

@@ -93,9 +93,9 @@ fn a_secret_that_changed_before_its_removal_is_read_again_and_then_removed() {
     scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Conflict));
     let steps = scene.steps(|scene| scene.run(700));
     // The first delete never landed.
-    let (look, removal) = (StepKind::InspectSecret, StepKind::DeleteSecret);
+    let (inspection, removal) = (StepKind::InspectSecret, StepKind::DeleteSecret);
     assert!(
-        steps.windows(2).any(|steps| steps == [look, removal]),
+        steps.windows(2).any(|steps| steps == [inspection, removal]),
         "{steps:?}"
     );
     assert!(scene.secret("dl").is_none());
@@ -127,7 +127,10 @@ fn a_removal_that_is_forbidden_is_tried_every_five_minutes() {
         scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
     }
     scene.run(600 + 14 * 60);
-    assert!(scene.secret("dl").is_some(), "tries are five minutes apart");
+    assert!(
+        scene.secret("dl").is_some(),
+        "attempts are five minutes apart"
+    );
     scene.run(15 * 60);
     assert!(scene.secret("dl").is_none());
 }

@@ -21,7 +21,7 @@ fn case(what: &str, kind: &'static str, object: Value, health: &'static str) -> 
     (what.to_owned(), kind, object, health)
 }
 
-/// The resource as it stands in the model's cluster.
+/// The resource as the model's API server holds it.
 fn psu(scene: &Scene, name: &str) -> Value {
     let seen = &scene.0.cluster.resources[&Scene::place(name)];
     json!({
@@ -42,7 +42,7 @@ fn policy(scene: &Scene) -> Value {
 }
 
 /// What the scripts say: each a status and a message.
-fn ask(cases: &[Case]) -> Vec<(String, String)> {
+fn evaluate(cases: &[Case]) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = root.join("docs/gitops.md");
     let mut lua = Command::new("go")
@@ -103,7 +103,7 @@ fn links(cases: &mut Vec<Case>) {
     ));
     scene.apply("dl", |spec| spec.method = Some(Method::Head));
     cases.push(case(
-        "an edit that nobody looked at",
+        "an edit that is not reconciled yet",
         "PresignedURL",
         psu(&scene, "dl"),
         "Progressing",
@@ -225,7 +225,7 @@ fn the_documented_health_scripts_tell_each_state() {
     links(&mut cases);
     renewed(&mut cases);
     stores_and_policies(&mut cases);
-    let answers = ask(&cases);
+    let answers = evaluate(&cases);
     assert_eq!(answers.len(), cases.len());
     for ((what, kind, object, wanted), (health, message)) in cases.iter().zip(answers) {
         assert_eq!(health, *wanted, "{kind}, {what}: {object:#}");

@@ -147,7 +147,7 @@ fn a_new_object_appears_at_the_refresh_and_no_news_writes_nothing() {
     });
     scene.run(30);
     let writes = scene.writes(|scene| scene.run(3600));
-    assert_eq!(writes, [], "the same objects are no news");
+    assert_eq!(writes, [], "the same objects need no write");
     scene.0.cloud.put_object("data", "team-a/in/new.bin");
     let steps = scene.steps(|scene| scene.run(16 * 60));
     assert_eq!(

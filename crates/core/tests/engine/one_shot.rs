@@ -85,7 +85,7 @@ fn a_link_is_issued_once_and_ends_without_anything_being_wrong() {
     assert_eq!(times(&scene).1, end, "the status keeps the end");
     assert!(!scene.works(&url));
     let last = scene.0.notices.last().unwrap();
-    assert!(!last.warning, "an end that was asked for worries nobody");
+    assert!(!last.warning, "a requested expiry is no warning");
     let steps = scene.steps(|scene| {
         scene.restart();
         scene.run(30 * 24 * 3600);
@@ -189,7 +189,7 @@ fn credentials_that_end_before_the_link_sign_nothing_shorter() {
 fn a_refused_renew_annotation_is_one_event() {
     let mut scene = issued("2h");
     let url = scene.url("link");
-    let told = scene.0.notices.len();
+    let reported = scene.0.notices.len();
     for request in ["please", "now"] {
         let now = scene.0.now;
         scene.0.cluster.annotate(NS, "link", request, now);
@@ -203,7 +203,7 @@ fn a_refused_renew_annotation_is_one_event() {
     assert!(renewed.message.contains("presigned.dev/renew"));
     assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
     assert_eq!(scene.url("link"), url);
-    assert_eq!(scene.0.notices.len(), told + 1);
+    assert_eq!(scene.0.notices.len(), reported + 1);
     // A heal does not pass for an answer.
     delete_secret(&mut scene);
     scene.run(60);
@@ -218,12 +218,12 @@ fn a_refused_renew_annotation_is_one_event() {
 fn a_renewal_requested_after_the_end_is_refused_with_an_event() {
     let mut scene = issued("2h");
     run_to_end(&mut scene, 5);
-    let told = scene.0.notices.len();
+    let reported = scene.0.notices.len();
     let now = scene.0.now;
     scene.0.cluster.annotate(NS, "link", "please", now);
     scene.run(600);
     assert_eq!(scene.condition("link", "Renewed").reason, "NeverRenewed");
-    assert_eq!(scene.0.notices.len(), told + 1);
+    assert_eq!(scene.0.notices.len(), reported + 1);
     assert!(scene.secret("link").is_none());
 }
 

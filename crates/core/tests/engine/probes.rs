@@ -73,8 +73,8 @@ fn aws_is_believed_and_not_probed() {
     scene.apply("up", |spec| spec.method = Some(Method::Put));
     scene.run(30);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
-    assert!(!scene.0.cloud.asked.is_empty());
-    for (_, headers) in &scene.0.cloud.asked {
+    assert!(!scene.0.cloud.requests.is_empty());
+    for (_, headers) in &scene.0.cloud.requests {
         assert_eq!(headers, &[]);
     }
     assert_eq!(scene.store_says("UnsignedHeadersRejected").0, True);
@@ -146,8 +146,11 @@ fn a_bucket_that_is_created_later_is_listed_within_minutes() {
     scene.run(30);
     let reason = "UnsignedHeadersUnknown".to_owned();
     assert_eq!(scene.ready("typo"), (false, reason));
-    let asked = scene.0.cloud.asked.len();
-    assert!(asked <= 4, "one bucket is not asked over and over: {asked}");
+    let requests = scene.0.cloud.requests.len();
+    assert!(
+        requests <= 4,
+        "one bucket is not probed over and over: {requests}"
+    );
     scene.apply("up", |spec| spec.method = Some(Method::Put));
     scene.run(310);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));

@@ -111,7 +111,7 @@ impl Scene {
     pub fn store_says(&self, type_: &str) -> (ConditionStatus, String) {
         let conditions = &self.0.cluster.stores["default"].status.conditions;
         let found = conditions.iter().find(|c| c.type_ == type_);
-        let found = found.expect("the condition is told");
+        let found = found.expect("the status has the condition");
         (found.status, found.reason.clone())
     }
 
@@ -210,7 +210,7 @@ impl Scene {
     pub fn condition(&self, name: &str, type_: &str) -> Condition {
         let conditions = &self.status(name).conditions;
         let found = conditions.iter().find(|c| c.type_ == type_);
-        found.expect("the condition is told").clone()
+        found.expect("the status has the condition").clone()
     }
 
     pub fn ready(&self, name: &str) -> (bool, String) {

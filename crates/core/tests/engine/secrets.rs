@@ -256,7 +256,7 @@ fn a_stray_that_was_disowned_is_let_go() {
     assert!(scene.secret("new").is_some());
 }
 
-/// A first Secret that no status tells of, of a resource that is refused by now.
+/// A first Secret that no status records, of a resource that is denied by now.
 fn refused_without_status() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});
@@ -367,7 +367,7 @@ fn a_secret_that_a_status_on_its_way_may_tell_of_is_left_alone() {
     assert!(scene.secret("new").is_some());
 }
 
-/// A first Secret that no status tells of, of a resource for which nothing can be signed by then.
+/// A first Secret that no status records, of a resource for which nothing can be signed by then.
 fn untold_while_nothing_can_be_signed() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |spec| spec.duration = Some("15m".to_owned()));

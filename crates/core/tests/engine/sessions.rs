@@ -1,7 +1,7 @@
 //! Roles whose sessions are narrowed: to the namespace or to what is signed.
 //!
 //! What holds here: equal requests share one session. An STS that is down or refuses one session takes no URL
-//! away from others, and it is not asked more often than a new session gains something.
+//! away from others, and it is called only if a new session gains something.
 
 use presigned_core::api::ConditionStatus::{False, True};
 use presigned_core::api::{
@@ -62,8 +62,8 @@ fn many(scene: &mut Scene, count: usize) -> Vec<String> {
     names
 }
 
-/// How often a session of this name was asked for.
-fn asked(scene: &Scene, name: &str) -> usize {
+/// How often a session of this name was requested.
+fn session_requests(scene: &Scene, name: &str) -> usize {
     let sessions = scene.0.cloud.sessions.iter();
     sessions.filter(|session| session.name == name).count()
 }
@@ -91,7 +91,7 @@ fn a_namespace_shares_one_session_that_is_fetched_once() {
             "{name}"
         );
     }
-    assert_eq!(asked(&scene, "namespace=team-a"), 1);
+    assert_eq!(session_requests(&scene, "namespace=team-a"), 1);
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
         scene.run(60);
         let before: Vec<String> = names.iter().map(|name| scene.url(name)).collect();
         cut(&mut scene);
-        let asked = scene.0.cloud.sessions.len();
+        let sessions_before = scene.0.cloud.sessions.len();
         // Renewals have been due for a while, and the URLs live.
         scene.run(40 * 60);
         for name in &names {
             assert!(scene.works(&scene.url(name)), "{scope:?}: {name}");
             assert!(scene.ready(name).0, "{scope:?}: {name}");
         }
-        let storm = scene.0.cloud.sessions.len() - asked;
+        let storm = scene.0.cloud.sessions.len() - sessions_before;
         assert!((3..60).contains(&storm), "{scope:?}: {storm} calls");
         for (name, before) in names.iter().zip(&before) {
             let renewed = scene.condition(name, "Renewed");
@@ -146,10 +146,10 @@ fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
         for (name, before) in names.iter().zip(&before) {
             assert_ne!(scene.url(name), *before, "{scope:?}: {name}");
             assert!(scene.works(&scene.url(name)), "{scope:?}: {name}");
-            let told = &scene.status(name).conditions;
-            let fails = told
+            let reported = &scene.status(name).conditions;
+            let fails = reported
                 .iter()
-                .any(|told| told.type_ == "Renewed" && told.status == False);
+                .any(|reported| reported.type_ == "Renewed" && reported.status == False);
             assert!(!fails, "{scope:?}: {name}");
         }
     }
@@ -173,7 +173,11 @@ fn a_session_that_sts_refuses_blocks_no_other() {
     }
     scene.run(HOUR);
     // Retried every five minutes, in case somebody fixed the role.
-    assert!(asked(&scene, &refused) <= 14, "{}", asked(&scene, &refused));
+    assert!(
+        session_requests(&scene, &refused) <= 14,
+        "{}",
+        session_requests(&scene, &refused)
+    );
     scene.0.cloud.refused.clear();
     scene.run(5 * 60 + 5);
     assert_eq!(scene.ready(&names[0]), (true, "Issued".to_owned()));
@@ -209,9 +213,9 @@ fn a_session_of_an_hour_under_a_request_for_twelve_makes_no_storm() {
         let mut scene = role(scope);
         let names = many(&mut scene, 100);
         scene.run(60);
-        let (asked, start) = (scene.0.cloud.sessions.len(), fetches(&scene).len());
+        let (before, start) = (scene.0.cloud.sessions.len(), fetches(&scene).len());
         scene.run(6 * HOUR);
-        let calls = scene.0.cloud.sessions.len() - asked;
+        let calls = scene.0.cloud.sessions.len() - before;
         assert!(calls > 0, "{scope:?}");
         let per_minute = fetches(&scene)[start..].iter().fold(
             std::collections::BTreeMap::new(),
@@ -237,7 +241,7 @@ fn sessions_for_requests_are_fetched_once_for_each_renewal() {
     scene.run(6 * HOUR);
     for name in &names {
         let revision = scene.status(name).revision.unwrap();
-        let calls = asked(&scene, &format!("team-a@{name}"));
+        let calls = session_requests(&scene, &format!("team-a@{name}"));
         assert!(
             u64::try_from(calls).unwrap() <= u64::try_from(revision).unwrap() + 1,
             "{name}: {calls} calls for revision {revision}"
@@ -272,8 +276,8 @@ fn a_store_is_watched_though_only_narrowed_sessions_sign() {
         scene.0.cloud.server(HOME).ahead = -200;
         scene.0.cloud.server(HOME).accepts_unsigned = true;
         scene.run(2 * HOUR);
-        let told = scene.store_says("ClockSkewed");
-        assert_eq!(told, (True, "ClockSkewed".to_owned()), "{scope:?}");
+        let reported = scene.store_says("ClockSkewed");
+        assert_eq!(reported, (True, "ClockSkewed".to_owned()), "{scope:?}");
         assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
         let parts = Parts::of(&scene.url("dl")).unwrap();
         let issued_at = scene.status("dl").issued_at.unwrap().as_second();

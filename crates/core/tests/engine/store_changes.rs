@@ -1,4 +1,4 @@
-//! Changes of a store are tried before they are used: one that cannot work is not used, and the working
+//! Changes of a store are probed before they are used: one that cannot work is not used, and the working
 //! settings stay.
 
 use presigned_core::api::ClusterObjectStoreStatus;
@@ -117,19 +117,22 @@ fn a_reworded_message_in_the_status_changes_nothing_after_a_start() {
     for condition in &mut store.status.conditions {
         condition.message = format!("as an earlier release said it: {}", condition.type_);
     }
-    let told = store.status.clone();
+    let reported = store.status.clone();
     let writes = scene.writes(|scene| {
         scene.restart();
         scene.run(60);
     });
     assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
-    let now_told = &scene.0.cluster.stores["default"].status;
-    assert_eq!(now_told.credentials_rejected, told.credentials_rejected);
+    let now_reported = &scene.0.cluster.stores["default"].status;
+    assert_eq!(
+        now_reported.credentials_rejected,
+        reported.credentials_rejected
+    );
     let message = |status: &ClusterObjectStoreStatus| {
         let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
         ready.unwrap().message.clone()
     };
-    assert_eq!(message(now_told), message(&told), "{writes:?}");
+    assert_eq!(message(now_reported), message(&reported), "{writes:?}");
 }
 
 #[test]
@@ -288,7 +291,7 @@ fn a_change_of_an_unused_store_is_not_tried() {
     scene.0.cloud.server(OTHER).down = Some(TransportError::Host);
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.run(60);
-    assert_eq!(scene.0.cloud.asked, []);
+    assert_eq!(scene.0.cloud.requests, []);
     scene.apply("dl", |_| {});
     scene.run(30);
     assert!(scene.url("dl").starts_with(OTHER));
@@ -299,7 +302,7 @@ fn a_resource_that_is_allowed_nothing_does_not_choose_the_bucket_of_a_probe() {
     let mut scene = Scene::new();
     scene.apply("denied", |spec| spec.bucket = "elsewhere".to_owned());
     scene.run(60);
-    assert_eq!(scene.0.cloud.asked, []);
+    assert_eq!(scene.0.cloud.requests, []);
 }
 
 #[test]

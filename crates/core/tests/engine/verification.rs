@@ -1,4 +1,4 @@
-//! `verify`: which URLs are tried, when, and what follows from the result.
+//! `verify`: which URLs are requested, when, and what follows from the result.
 
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
 use presigned_core::engine::{ApiError, TransportError};
@@ -105,7 +105,7 @@ fn a_changed_spec_is_verified_again() {
 fn a_url_that_does_not_work_is_one_event_and_so_is_its_recovery() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
-    let told = |scene: &mut Scene, seconds| {
+    let reported = |scene: &mut Scene, seconds| {
         let before = scene.0.notices.len();
         scene.run(seconds);
         let new = scene.0.notices[before..].iter();
@@ -113,17 +113,17 @@ fn a_url_that_does_not_work_is_one_event_and_so_is_its_recovery() {
             .map(|notice| (notice.warning, notice.reason.as_str()))
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&mut scene, 3600), [(true, "NoSuchKey")]);
+    assert_eq!(reported(&mut scene, 3600), [(true, "NoSuchKey")]);
     scene.0.cloud.put_object("data", "team-a/file.bin");
-    assert_eq!(told(&mut scene, 3700), [(false, "Works")]);
+    assert_eq!(reported(&mut scene, 3700), [(false, "Works")]);
 }
 
 #[test]
 fn a_url_that_does_not_work_is_retried_with_growing_pauses() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
-    let tries = scene.steps(|scene| scene.run(3600));
-    let requests = tries
+    let steps = scene.steps(|scene| scene.run(3600));
+    let requests = steps
         .iter()
         .filter(|kind| **kind == StepKind::SendRequests)
         .count();
@@ -165,20 +165,20 @@ fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
     assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
     server(&mut scene).down = None;
     scene.run(60);
-    assert!(!scene.ready("dl").0, "it looks every five minutes");
-    let ask = |scene: &mut Scene, value: &str| {
+    assert!(!scene.ready("dl").0, "it is checked every five minutes");
+    let request_renewal = |scene: &mut Scene, value: &str| {
         let now = scene.0.now;
         scene.0.cluster.annotate(NS, "dl", value, now);
         scene.run(2);
     };
-    ask(&mut scene, "fixed");
+    request_renewal(&mut scene, "fixed");
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 
     let mut scene = with(Some(Verify::Require));
     server(&mut scene).down = Some(TransportError::Tls);
     let steps = scene.steps(|scene| {
         for n in 0..60 {
-            ask(scene, &n.to_string());
+            request_renewal(scene, &n.to_string());
         }
     });
     let requests = steps
@@ -222,11 +222,11 @@ fn verify_never_sends_no_request() {
     let mut scene = with(Some(Verify::Never));
     let steps = scene.steps(|scene| scene.run(30));
     assert!(!steps.contains(&StepKind::SendRequests), "{steps:?}");
-    let told = |scene: &Scene| {
+    let reported = |scene: &Scene| {
         let conditions = &scene.status("dl").conditions;
         conditions.iter().any(|c| c.type_ == "Verified")
     };
-    assert!(!told(&scene));
+    assert!(!reported(&scene));
 }
 
 #[test]
@@ -241,8 +241,8 @@ fn an_upload_says_that_it_was_not_tried() {
         }));
     });
     scene.run(30);
-    let told = (ConditionStatus::Unknown, "NotTried".to_owned());
-    assert_eq!(verified(&scene), told);
+    let reported = (ConditionStatus::Unknown, "NotTried".to_owned());
+    assert_eq!(verified(&scene), reported);
 }
 
 #[test]
@@ -287,22 +287,22 @@ fn a_verification_stays_in_the_status_while_issuing_is_allowed_and_a_restart_is_
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     scene.run(30);
     assert_eq!(verified(&scene).1, "NoSuchKey");
-    let told = |scene: &Scene| {
+    let reported = |scene: &Scene| {
         let conditions = &scene.status("dl").conditions;
         conditions.iter().any(|c| c.type_ == "Verified")
     };
     scene.restart();
     scene.run(1);
-    assert!(told(&scene));
+    assert!(reported(&scene));
     let now = scene.0.now;
     scene.0.cluster.delete_policy("base", now);
     scene.run(30);
-    assert!(!told(&scene));
+    assert!(!reported(&scene));
     let writes = scene.writes(|scene| {
         scene.restart();
         scene.run(60);
     });
-    assert_eq!((writes, told(&scene)), (Vec::new(), false));
+    assert_eq!((writes, reported(&scene)), (Vec::new(), false));
 }
 
 #[test]
