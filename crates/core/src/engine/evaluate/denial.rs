@@ -1,12 +1,13 @@
-//! When the Secret of a denied resource is removed.
+//! Whether a denial stands, and when it removes the Secret.
 //!
 //! What holds here:
 //! - The grace begins with the denial that the status records, and nothing is removed before it is recorded.
 
 use jiff::Timestamp;
 
-use crate::api::denied_since;
+use crate::api::{MAX_POLICY_REFS, denied_since};
 use crate::engine::cache::record::Record;
+use crate::engine::cache::state::Unrecorded;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
 
@@ -39,4 +40,18 @@ pub(in crate::engine) fn grace_is_over(
         }
         at => at.is_some() && denied_since(&record.seen.status.conditions).is_some(),
     }
+}
+
+/// Whether a denial stands although these policies cannot be read: other policies allowed the issued URLs, and
+/// they no longer do.
+pub(in crate::engine) fn denial_stands(record: &Record, unreadable: &[String]) -> bool {
+    let issued = match &record.state.unrecorded {
+        Some(Unrecorded::Written(issued)) => &issued.policies,
+        Some(Unrecorded::Removed(_)) => return false,
+        None if record.seen.status.secret_ref.is_none() => return false,
+        None => &record.seen.status.policy_refs,
+    };
+    // A full list may be incomplete.
+    let complete = !issued.is_empty() && issued.len() < MAX_POLICY_REFS;
+    complete && !unreadable.iter().any(|policy| issued.contains(policy))
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{MAX_POLICY_REFS, PresignedUrlSpec, Reason, SignedHashes};
+use crate::api::{PresignedUrlSpec, Reason, SignedHashes};
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
-use crate::engine::cache::state::Unrecorded;
+use crate::engine::evaluate::denial::denial_stands;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::protocol::{PresignedUrlSeen, Session, Settings};
@@ -269,7 +269,7 @@ pub(in crate::engine) fn evaluate(
         Decision::Denied(refusal) => Evaluation::Denied(refusal.message),
         Decision::Unknown {
             policies, refusal, ..
-        } if refused_by_another(record, &policies) => Evaluation::Denied(refusal.message),
+        } if denial_stands(record, &policies) => Evaluation::Denied(refusal.message),
         Decision::Unknown { message, .. } => Evaluation::Undetermined(message),
         Decision::Allowed(grant) => with_store(
             index,
@@ -278,20 +278,6 @@ pub(in crate::engine) fn evaluate(
             authorized(record, parsed, *grant),
         ),
     }
-}
-
-/// Whether other policies than these unreadable ones allowed the issued URLs. Then the denial stands: the
-/// policies that allowed the URLs no longer do, and the unreadable ones never did.
-fn refused_by_another(record: &Record, unreadable: &[String]) -> bool {
-    let issued = match &record.state.unrecorded {
-        Some(Unrecorded::Written(issued)) => &issued.policies,
-        Some(Unrecorded::Removed(_)) => return false,
-        None if record.seen.status.secret_ref.is_none() => return false,
-        None => &record.seen.status.policy_refs,
-    };
-    // A full list may be incomplete.
-    let complete = !issued.is_empty() && issued.len() < MAX_POLICY_REFS;
-    complete && !unreadable.iter().any(|policy| issued.contains(policy))
 }
 
 fn unseen(namespace: &str) -> String {

@@ -61,8 +61,8 @@ impl StoreQueue {
     }
 
     fn wait(&mut self, uid: &str, namespace: &str, position: QueuePosition) {
-        let place = (namespace.to_owned(), position);
-        self.positions.insert(uid.to_owned(), place);
+        let entry = (namespace.to_owned(), position);
+        self.positions.insert(uid.to_owned(), entry);
         self.waiting
             .entry(namespace.to_owned())
             .or_default()
