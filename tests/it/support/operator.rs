@@ -140,6 +140,15 @@ impl Operator {
         self.process.stop().and_then(|status| status.code())
     }
 
+    /// How much memory it holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let pid = self.pid().as_raw_nonzero();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().split(' ').next());
+        number.expect("VmRSS").parse().expect("a number")
+    }
+
     /// The operator's own pid: the child of the shell that guards it.
     fn pid(&self) -> Pid {
         let guard = format!("PPid:\t{}", self.process.pid());
