@@ -152,6 +152,18 @@ for verb in get list watch create update patch delete; do can yes team-a $verb p
 for verb in update patch; do can no team-a $verb presignedurls.presigned.dev:status --as editor; done
 can no team-a get presignedurlpolicies.presigned.dev --as editor
 can no team-a create clusterobjectstores.presigned.dev --as editor
+for verb in update patch; do can no team-a $verb namespaces --as editor; done
+
+echo "== the guard of a label, as docs/security.md has it"
+awk '/^```yaml$/ {inside = 1; text = ""; next} /^```$/ {if (inside && text ~ /guard-team-label/) printf "%s", text; inside = 0}
+  inside {text = text $0 "\n"}' "$root/docs/security.md" | kubectl create -f - >/dev/null
+kubectl create clusterrole namespaces --verb get,update,patch --resource namespaces >/dev/null
+kubectl create clusterrolebinding namespaces --clusterrole namespaces --user portal --group platform-admins >/dev/null
+label() { kubectl label namespace team-b --overwrite "$@"; }
+may_label() { label tried=x --as portal; }
+until_true may_label
+guard_holds() { ! label example.com/team=x --dry-run=server --as portal; }
+until_true guard_holds
 
 echo "== what the admission policy lets the operator write"
 # No controller knows this owner, and no garbage collector looks at Secrets in team-b before the end: it has one owner that lives.
@@ -207,6 +219,11 @@ refused() { # what, words of the refusal, command...
     report "refused: $what" no "$why"
   fi
 }
+refused "a team label that somebody else sets" "only platform-admins" label example.com/team=theirs --as portal
+passes "a team label that an admin sets" label example.com/team=ours --as admin --as-group platform-admins
+refused "a team label that somebody else removes" "only platform-admins" label example.com/team- --as portal
+passes "another label of the same namespace" label tried=y --as portal
+
 # A policy takes effect a moment after it is created.
 secret probe owner= >"$tmp/probe.yaml"
 policy_holds() { ! operator_kubectl create --dry-run=server -f "$tmp/probe.yaml"; }
@@ -274,6 +291,11 @@ refused "changing one beside the stores' credentials" "of its own namespace" \
   operator_kubectl replace -f <(secret planted namespace=$namespace uid="$own_uid")
 refused "deleting one beside the stores' credentials" "of its own namespace" operator_kubectl delete secret planted -n $namespace
 kubectl delete secret/planted presignedurls.presigned.dev/report -n $namespace >/dev/null
+passes "reading any Secret where it may read" operator_kubectl get secret foreign -n team-b
+invented() { ! kubectl get secret invented -n team-b; }
+passes "creating one whose owner it invents" operator_kubectl create -f <(secret invented uid=00000000-0000-0000-0000-000000000002)
+until_true invented
+is "a Secret with an invented owner is collected" "" "$(kubectl get secret invented -n team-b --ignore-not-found -o name)"
 refused "reading one by an empty patch" "cannot patch" operator_kubectl patch secret foreign -n team-b --type merge -p '{}'
 passes "deleting its own" operator_kubectl delete secret own -n team-b
 kubectl create -f <(secret own type=kubernetes.io/basic-auth label=x) >/dev/null
@@ -343,6 +365,13 @@ refused "one that is bound to its pod's name alone" "bound to its own pod" \
   token "${in_pod[@]}" "${for_store[@]}" --bound-object-kind Pod --bound-object-name "$pod"
 refused "one that is bound to another pod" "bound to its own pod" \
   token "${in_pod[@]}" "${for_store[@]}" --bound-object-kind Pod --bound-object-name other --bound-object-uid "$other_uid"
+held=$(kubectl create token psu-presigned-url-operator -n "$namespace" --duration 1h \
+  --bound-object-kind Pod --bound-object-name other --bound-object-uid "$other_uid")
+passes "a token while its pod is there" kubectl auth whoami --token "$held"
+kubectl delete pod other -n "$namespace" --grace-period 0 --force >/dev/null 2>&1
+token_has_ended() { ! kubectl auth whoami --token "$held"; }
+until_true token_has_ended
+refused "a token whose pod is gone" "Unauthorized" kubectl auth whoami --token "$held"
 refused "one by who shows a token without a pod" "bound to its own pod" token "${bound[@]}" "${for_store[@]}"
 kubectl create rolebinding too-much --clusterrole cluster-admin --serviceaccount "$namespace:psu-presigned-url-operator" -n "$namespace" >/dev/null
 may_make_any() { kubectl auth can-i create serviceaccounts/default --subresource=token -n "$namespace" "${as_operator[@]}"; }

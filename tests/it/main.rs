@@ -28,6 +28,7 @@ mod policies;
 mod ports;
 mod programs;
 mod rotation;
+mod security;
 mod sessions;
 mod statuses;
 mod store_changes;

@@ -92,8 +92,8 @@ async fn uploads(server: &S3Server) -> Vec<String> {
     all
 }
 
-/// What a DELETE with the bypass header, signed by `keys`, does to an object under governance retention.
-async fn bypass(server: &S3Server, keys: Keys) -> String {
+/// The URL of an object under governance retention, and that of its version if the server has versions.
+async fn retained(server: &S3Server) -> (String, Option<String>) {
     let (signer, bucket) = (server.signer(), format!("{}/locked", server.endpoint));
     let lock = [("x-amz-bucket-object-lock-enabled", "true")];
     let made = signer.send(Method::PUT, &bucket, &lock, "").await;
@@ -115,10 +115,16 @@ async fn bypass(server: &S3Server, keys: Keys) -> String {
     let put = put.expect("an answer");
     assert_eq!(said(&put), "200 ");
     let version = put.headers().get("x-amz-version-id");
-    let url = match version.and_then(|version| version.to_str().ok()) {
-        Some(version) => format!("{url}?versionId={version}"),
-        None => url,
-    };
+    let version = version.and_then(|version| version.to_str().ok());
+    let version = version.map(|version| format!("{url}?versionId={version}"));
+    (url, version)
+}
+
+/// What a DELETE with the bypass header, signed by `keys`, does to an object under governance retention.
+async fn bypass(server: &S3Server, keys: Keys) -> String {
+    let signer = server.signer();
+    let (url, version) = retained(server).await;
+    let url = version.unwrap_or(url);
     let deleter = server.signer_of(keys);
     let delete = use_url(&deleter, Method::DELETE, &url, None, "").await;
     if delete.status().is_success() {
@@ -223,6 +229,22 @@ async fn minio_refuses_unsigned_metadata_and_takes_all_else() {
     // The bypass takes a right of its own.
     assert_eq!(bypass(&server, session("s3:Delete*").await).await, denied);
     assert_eq!(bypass(&server, session("s3:*").await).await, "deleted");
+}
+
+#[tokio::test]
+async fn a_delete_that_names_no_version_removes_none_whatever_header_goes_along() {
+    let server = S3Server::minio().await.expect("a server");
+    let (url, version) = retained(&server).await;
+    let version = version.expect("a server with versions");
+    let signer = server.signer();
+    let header = ("x-amz-bypass-governance-retention", "true");
+    for header in [None, Some(header)] {
+        use_url(&signer, Method::DELETE, &url, header, "").await;
+        let left = use_url(&signer, Method::GET, &version, None, "").await;
+        assert_eq!(left.status(), StatusCode::OK, "the version is still there");
+    }
+    let gone = use_url(&signer, Method::GET, &url, None, "").await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND, "a marker hides it");
 }
 
 #[tokio::test]
