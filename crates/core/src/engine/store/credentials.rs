@@ -106,7 +106,11 @@ impl HeldCredentials {
         now: Timestamp,
     ) -> Self {
         let session = credentials.session_token.is_some() || credentials.expires_at.is_some();
-        let hash = if session {
+        let same = known.filter(|held| !session && held.holds(&credentials));
+        let hash = if let Some(held) = same {
+            // A static key is hashed slowly, and fetched again and again.
+            held.hash.clone()
+        } else if session {
             credential_hash(CredentialInputs::Session {
                 source: &config.source_name(),
             })
@@ -135,6 +139,15 @@ impl HeldCredentials {
     /// Whether they are those of a session, of which the source may give another one.
     pub(super) const fn is_session(&self) -> bool {
         self.credentials.expires_at.is_some()
+    }
+
+    /// Whether these are the same credentials.
+    fn holds(&self, other: &Credentials) -> bool {
+        let held = &self.credentials;
+        held.access_key_id == other.access_key_id
+            && held.secret_access_key.expose_secret() == other.secret_access_key.expose_secret()
+            && held.session_token.is_none()
+            && held.expires_at.is_none()
     }
 
     /// Whether something can still be signed with them.
