@@ -59,7 +59,7 @@ pub struct Chaos {
 impl Chaos {
     pub fn new(seed: u64, planted_bug: PlantedBug) -> Self {
         Self {
-            rng: Rng::new(seed ^ 0xC4A0_5000),
+            rng: Rng::new(seed, "faults"),
             on: true,
             outage_until: Timestamp::MIN,
             written: Vec::new(),

@@ -26,7 +26,7 @@ pub struct Outcome {
 
 /// Runs one seed.
 pub fn seed(seed: u64, bug: Bug, trace: bool) -> Outcome {
-    let mut rng = Rng::new(seed);
+    let mut rng = Rng::new(seed, "users");
     let settings = Settings {
         secret_access: if rng.permille(150) {
             SecretAccess::None
