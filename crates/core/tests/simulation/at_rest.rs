@@ -8,9 +8,10 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 use crate::chaos::Chaos;
 use crate::common::world::{Record, StepKind, World};
 use crate::expected_status::{Expected, expected};
-use crate::invariants::{InvariantChecker, ready};
+use crate::invariants::InvariantChecker;
 use crate::policy_oracle::seconds;
 use crate::secret_contents::SecretContents;
+use crate::status_facts::ready;
 
 /// Whether a write is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {

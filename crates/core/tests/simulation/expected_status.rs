@@ -1,6 +1,6 @@
 //! The status that a resource must have after a stretch of calm, computed without the engine.
 
-use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, Renew, SessionScope, Verify};
+use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, SessionScope, Verify};
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
@@ -77,22 +77,13 @@ pub fn expected(
     let Ok(spec) = &seen.spec else {
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
-    // A link that was refused between its Secret and its first Ready has ended too, and was issued all the same.
-    let ended =
-        spec.renew == Some(Renew::Never) && seen.status.expires_at.is_some_and(|end| end <= now);
-    if ended {
-        return Expected {
-            ready: Some(false),
-            allowed: None,
-            ..lives_on(ConditionStatus::Unknown)
-        };
-    }
     let keys: Vec<&String> = spec.keys.iter().flatten().chain(&spec.key).collect();
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
-    let rules = Rules::of(&world.cluster);
-    let say = rules
-        .answer_all(&seen.namespace, spec)
-        .filter(|_| !twice && keys.iter().all(|key| safe(key)));
+    let Some((_, rules)) = checker.rules.last() else {
+        return lives_on(ConditionStatus::Unknown);
+    };
+    let say = checker.answers.get(&*seen.uid).cloned().flatten();
+    let say = say.filter(|_| !twice && keys.iter().all(|key| safe(key)));
     let most = match say {
         None => return failed("InvalidSpec", ConditionStatus::Unknown),
         Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
@@ -120,9 +111,7 @@ pub fn expected(
     let unspeakable =
         scope == SessionScope::Request && keys.iter().any(|key| key.contains(['*', '?', '$']));
     // A link that was issued keeps its URL, whatever could be issued now.
-    let begun =
-        spec.renew == Some(Renew::Never) && seen.status.revision.is_some() || link.is_some();
-    if !endpoint || spec.suspend == Some(true) || blind || unspeakable || begun {
+    if !endpoint || spec.suspend == Some(true) || blind || unspeakable || link.is_some() {
         return lives_on(allowed);
     }
     let name = spec.secret_name.as_ref().unwrap_or(&seen.name);
@@ -142,7 +131,7 @@ pub fn expected(
             return failing(world, seen, "UnsignedHeadersAccepted");
         }
     }
-    let listed = match listing(world, &rules, seen, spec, most) {
+    let listed = match listing(world, rules, seen, spec, most) {
         Ok(listed) => listed,
         Err(reason) => return failing(world, seen, reason),
     };

@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use presigned_core::api::{ConditionStatus, KIND, PresignedUrlSpec, PresignedUrlStatus};
-use presigned_core::engine::{ObjectKey, PresignedUrlSeen};
+use presigned_core::api::{KIND, PresignedUrlSpec};
+use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
-use crate::policy_oracle::{Rules, store};
+use crate::policy_oracle::{PolicyAnswer, Rules, store};
 use crate::secret_invariants::{Known, usable};
+use crate::status_facts::{allowed_true, conflicts, ready, renewed_false, suspended};
 
 /// Seconds in which the operator reacts without faults: drift is repaired once a minute, a watch lags, steps
 /// take seconds.
@@ -30,6 +31,8 @@ pub const POLICY_STALENESS: i64 = 300;
 const DOUBT: i64 = 900;
 /// Calls for one work in one minute.
 const CALLS: u32 = 40;
+/// So many of the last records tell when a resource was last acted on.
+const RECENT: usize = 50;
 
 /// The checker, and what it remembers.
 #[derive(Default)]
@@ -38,7 +41,10 @@ pub struct InvariantChecker {
     pub violations: Vec<String>,
     /// From this time on no faults are injected.
     pub calm_since: Option<Timestamp>,
-    pub specs: BTreeMap<(String, i64), Result<PresignedUrlSpec, String>>,
+    /// The spec of each generation, by uid.
+    specs: BTreeMap<Uid, BTreeMap<i64, Result<PresignedUrlSpec, String>>>,
+    /// What the rules in force say of each resource's spec.
+    pub answers: BTreeMap<Uid, Option<PolicyAnswer>>,
     pub rules: Vec<(Timestamp, Rules)>,
     pub stores: BTreeMap<String, Vec<(Timestamp, Option<presigned_core::engine::StoreSeen>)>>,
     /// Every offset that a server's clock ever had.
@@ -47,13 +53,21 @@ pub struct InvariantChecker {
     pub clocks_set: BTreeMap<String, (Timestamp, i64)>,
     /// Since when a server accepts unsigned headers.
     pub accepts_unsigned_since: BTreeMap<String, Timestamp>,
-    /// When each link ends, by its status.
+    /// When each link ends, as its status recorded what was written.
     pub links: BTreeMap<String, Timestamp>,
-    pub secrets: BTreeMap<(String, String), Known>,
+    /// The latest end of what was ever written for a resource.
+    pub written_until: BTreeMap<String, Timestamp>,
+    /// The findings about each Secret's last version, by uid.
+    pub secrets: BTreeMap<String, Known>,
     records_seen: usize,
+    /// The last record of each resource and store.
+    acted: BTreeMap<ObjectKey, usize>,
     minute: i64,
     calls: BTreeMap<ObjectKey, u32>,
-    read: BTreeMap<String, String>,
+    /// The versions of resources whose words were read.
+    read: BTreeMap<Uid, String>,
+    /// The versions of stores whose words were read.
+    read_stores: BTreeMap<String, String>,
     /// When a user last did something.
     last_action: Option<Timestamp>,
     notices_seen: usize,
@@ -98,7 +112,9 @@ impl InvariantChecker {
         self.last_action = Some(world.now);
         for seen in world.cluster.resources.values() {
             self.specs
-                .entry((seen.uid.to_string(), seen.generation))
+                .entry(seen.uid.clone())
+                .or_default()
+                .entry(seen.generation)
                 .or_insert_with(|| seen.spec.clone().map(|spec| *spec));
         }
         for (endpoint, server) in &world.cloud.servers {
@@ -120,6 +136,14 @@ impl InvariantChecker {
         let rules = Rules::of(&world.cluster);
         if self.rules.last().is_none_or(|(_, last)| *last != rules) {
             self.rules.push((world.now, rules));
+        }
+        self.answers.clear();
+        for seen in world.cluster.resources.values() {
+            let (Ok(spec), Some((_, rules))) = (&seen.spec, self.rules.last()) else {
+                continue;
+            };
+            let answer = rules.answer_all(&seen.namespace, spec);
+            self.answers.insert(seen.uid.clone(), answer);
         }
         for name in ["default", "backup"] {
             let now = world.cluster.stores.get(name);
@@ -148,17 +172,35 @@ impl InvariantChecker {
             self.removed(world, &removed);
         }
         self.count_calls(world);
-        let resources: Vec<PresignedUrlSeen> = world.cluster.resources.values().cloned().collect();
-        for seen in &resources {
+        let world = &*world;
+        for seen in world.cluster.resources.values() {
             if held_back(world, seen) {
-                self.held_back.insert(seen.uid.to_string(), world.now);
+                match self.held_back.get_mut(&*seen.uid) {
+                    Some(last) => *last = world.now,
+                    None => drop(self.held_back.insert(seen.uid.to_string(), world.now)),
+                }
             }
             self.link(world, seen);
             self.resource(world, seen);
             self.first_issue(world, seen);
         }
         self.expired_secrets(world);
-        self.words(world, &resources);
+        self.words(world);
+    }
+
+    /// The spec of a generation.
+    pub fn spec(&self, uid: &str, generation: i64) -> Option<&Result<PresignedUrlSpec, String>> {
+        self.specs.get(uid)?.get(&generation)
+    }
+
+    /// The specs of all generations up to one, first come first.
+    pub fn specs(
+        &self,
+        uid: &str,
+        until: i64,
+    ) -> impl DoubleEndedIterator<Item = &Result<PresignedUrlSpec, String>> {
+        let specs = self.specs.get(uid).into_iter();
+        specs.flat_map(move |specs| specs.range(1..=until).map(|(_, spec)| spec))
     }
 
     /// Whether the operator had `time` seconds to react for a resource to an event at `since`.
@@ -168,6 +210,10 @@ impl InvariantChecker {
         since: Timestamp,
         time: i64,
     ) -> bool {
+        let now = world.now.as_second();
+        if !world.running() || now <= since.as_second() + time {
+            return false;
+        }
         let store = seen.spec.as_ref().map_or("default", |spec| store(spec));
         let works = [
             ObjectKey::Resource(seen.uid.clone()),
@@ -181,8 +227,7 @@ impl InvariantChecker {
             .chain([world.faults.store_faults_until, world.faults.sts_down_until])
             .max()
             .unwrap_or(world.now);
-        let now = world.now.as_second();
-        world.running() && now > since.as_second() + time && now > trouble.as_second() + RECOVERY
+        now > trouble.as_second() + RECOVERY
     }
 
     /// Whether what is issued could be signed anew for so long: nobody can act in the second in which the last obstacle goes.
@@ -236,18 +281,16 @@ impl InvariantChecker {
         if ending || !ready(&seen.status) {
             return;
         }
-        let who = format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
+        let who = || format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
         let Some(secret_ref) = &seen.status.secret_ref else {
-            return self.report(world, format!("{who} is Ready without a Secret"));
+            return self.report(world, format!("{} is Ready without a Secret", who()));
         };
         let place = (seen.namespace.clone(), secret_ref.name.clone());
-        let acted = world
-            .records
-            .iter()
-            .rev()
-            .take(50)
-            .find(|record| record.work == ObjectKey::Resource(seen.uid.clone()))
-            .map_or(Timestamp::MIN, |record| record.at);
+        let acted = self
+            .acted
+            .get(&ObjectKey::Resource(seen.uid.clone()))
+            .filter(|which| **which + RECENT >= world.records.len())
+            .map_or(Timestamp::MIN, |which| world.records[*which].at);
         let secret = match world.cluster.secrets.get(&place) {
             Some(secret) if secret.uid == secret_ref.uid => secret,
             // Without the right to read Secrets, the next renewal finds it.
@@ -260,7 +303,7 @@ impl InvariantChecker {
                 if Self::had_time(world, seen, since, REACTION) {
                     self.report(
                         world,
-                        format!("{who} is Ready, and its Secret is not there"),
+                        format!("{} is Ready, and its Secret is not there", who()),
                     );
                 }
                 return;
@@ -272,7 +315,7 @@ impl InvariantChecker {
             return;
         }
         if let Err(why) = self.check_secret(world, seen, secret, acted) {
-            self.report(world, format!("{who} is Ready, but {why}"));
+            self.report(world, format!("{} is Ready, but {why}", who()));
         }
     }
 
@@ -283,13 +326,13 @@ impl InvariantChecker {
             self.minute = minute;
             self.calls.clear();
         }
-        let new: Vec<ObjectKey> = world.records[self.records_seen.min(world.records.len())..]
-            .iter()
-            .filter(|record| record.kind != StepKind::PublishEvent)
-            .map(|record| record.work.clone())
-            .collect();
-        self.records_seen = world.records.len();
-        for work in new {
+        let seen = std::mem::replace(&mut self.records_seen, world.records.len());
+        for (which, record) in world.records.iter().enumerate().skip(seen) {
+            self.acted.insert(record.work.clone(), which);
+            if record.kind == StepKind::PublishEvent {
+                continue;
+            }
+            let work = &record.work;
             let calls = self.calls.entry(work.clone()).or_default();
             *calls += 1;
             if *calls == CALLS {
@@ -305,8 +348,7 @@ impl InvariantChecker {
     fn expired_secrets(&mut self, world: &World<Chaos>) {
         let mut found = Vec::new();
         for ((namespace, name), secret) in &world.cluster.secrets {
-            let contents = self.contents(secret).ok();
-            let Some(contents) = contents.filter(|contents| world.now > contents.ends) else {
+            let Some(ends) = self.ends(secret).filter(|ends| world.now > *ends) else {
                 continue;
             };
             let owner = secret
@@ -334,13 +376,11 @@ impl InvariantChecker {
                 continue;
             }
             // By a clock in doubt nothing has ended for sure: what is dead stays until the doubt is over.
-            let due = self
-                .doubted_until
-                .map_or(contents.ends, |doubt| doubt.max(contents.ends));
+            let due = self.doubted_until.map_or(ends, |doubt| doubt.max(ends));
             if Self::had_time(world, seen, due, 120) {
                 found.push(format!(
-                    "the Secret {namespace}/{name} of {} holds a URL that ended at {}",
-                    seen.name, contents.ends
+                    "the Secret {namespace}/{name} of {} holds a URL that ended at {ends}",
+                    seen.name
                 ));
             }
         }
@@ -350,29 +390,34 @@ impl InvariantChecker {
     }
 
     /// Promise 10: no secret in a message.
-    fn words(&mut self, world: &World<Chaos>, resources: &[PresignedUrlSeen]) {
-        let mut texts: Vec<String> = Vec::new();
-        for seen in resources {
-            let version = self.read.entry(seen.uid.to_string()).or_default();
-            if *version == seen.resource_version {
+    fn words(&mut self, world: &World<Chaos>) {
+        let debug = self
+            .rounds
+            .is_multiple_of(500)
+            .then(|| world.engine_debug());
+        self.rounds += 1;
+        let mut texts: Vec<&str> = debug.iter().map(String::as_str).collect();
+        for seen in world.cluster.resources.values() {
+            let version = self.read.get_mut(&*seen.uid);
+            if version.as_deref() == Some(&seen.resource_version) {
                 continue;
             }
-            version.clone_from(&seen.resource_version);
-            texts.extend(seen.status.conditions.iter().map(|c| c.message.clone()));
+            self.read
+                .insert(seen.uid.clone(), seen.resource_version.clone());
+            texts.extend(seen.status.conditions.iter().map(|c| c.message.as_str()));
         }
         for store in world.cluster.stores.values() {
-            texts.extend(store.status.conditions.iter().map(|c| c.message.clone()));
+            let version = self.read_stores.get(&store.name);
+            if version == Some(&store.resource_version) {
+                continue;
+            }
+            self.read_stores
+                .insert(store.name.clone(), store.resource_version.clone());
+            texts.extend(store.status.conditions.iter().map(|c| c.message.as_str()));
         }
-        texts.extend(
-            world.notices[self.notices_seen..]
-                .iter()
-                .map(|notice| notice.note.clone()),
-        );
+        let notices = &world.notices[self.notices_seen..];
+        texts.extend(notices.iter().map(|notice| notice.note.as_str()));
         self.notices_seen = world.notices.len();
-        self.rounds += 1;
-        if self.rounds.is_multiple_of(500) {
-            texts.push(world.engine_debug());
-        }
         for text in texts {
             if let Some(word) = SECRETS.iter().find(|word| text.contains(**word)) {
                 self.report(world, format!("{word} stands in words for people"));
@@ -387,40 +432,4 @@ fn held_back(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
         || suspended(seen)
         || !allowed_true(&seen.status)
         || renewed_false(&seen.status)
-}
-
-fn condition(status: &PresignedUrlStatus, type_: &str) -> Option<(ConditionStatus, Option<i64>)> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_)
-        .map(|condition| (condition.status, condition.observed_generation))
-}
-
-/// Whether the status says that somebody else's Secret has the name.
-fn conflicts(status: &PresignedUrlStatus) -> bool {
-    let mut conditions = status.conditions.iter();
-    conditions.any(|c| c.type_ == "Ready" && c.reason == "SecretConflict")
-}
-
-pub fn ready(status: &PresignedUrlStatus) -> bool {
-    condition(status, "Ready").is_some_and(|(ready, _)| ready == ConditionStatus::True)
-}
-
-pub fn ready_generation(status: &PresignedUrlStatus) -> Option<i64> {
-    condition(status, "Ready").and_then(|(_, generation)| generation)
-}
-
-fn allowed_true(status: &PresignedUrlStatus) -> bool {
-    condition(status, "Allowed").is_some_and(|(allowed, _)| allowed == ConditionStatus::True)
-}
-
-fn renewed_false(status: &PresignedUrlStatus) -> bool {
-    condition(status, "Renewed").is_some_and(|(renewed, _)| renewed == ConditionStatus::False)
-}
-
-fn suspended(seen: &PresignedUrlSeen) -> bool {
-    seen.spec
-        .as_ref()
-        .is_ok_and(|spec| spec.suspend == Some(true))
 }

@@ -1,7 +1,8 @@
 //! A simulation of days in seconds: the engine against a model of a cluster and of a cloud, with faults of
 //! every kind from a seed.
 //!
-//! `PSU_SIM_SEEDS=n` runs n seeds; `PSU_SIM_SEED=x` runs one and prints each step.
+//! `PSU_SIM_SEEDS=n` runs n seeds, `PSU_SIM_FIRST=x` begins with x, and `PSU_SIM_THREADS=t` takes t cores;
+//! `PSU_SIM_SEED=x` runs one and prints each step.
 
 #![allow(
     missing_docs,
@@ -27,9 +28,11 @@ mod random_specs;
 mod run;
 mod secret_contents;
 mod secret_invariants;
+mod status_facts;
 mod user_actions;
 mod write_invariants;
 
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,17 +50,26 @@ fn from_env(name: &str) -> Option<u64> {
 }
 
 /// Runs seeds on every core until enough violations are found; the failures in order.
-fn failures(seeds: u64, bug: Bug, enough: fn(&[(u64, String)]) -> bool) -> Vec<(u64, String)> {
-    let progress = (seeds >= LONG).then(|| Progress::of(seeds));
-    let next = AtomicU64::new(1);
+fn failures(
+    seeds: RangeInclusive<u64>,
+    bug: Bug,
+    enough: fn(&[(u64, String)]) -> bool,
+) -> Vec<(u64, String)> {
+    let (first, last) = seeds.into_inner();
+    let count = last + 1 - first;
+    let progress = (count >= LONG).then(|| Progress::of(count));
+    let next = AtomicU64::new(first);
     let found = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = from_env("PSU_SIM_THREADS").map_or(cores, |threads| {
+        usize::try_from(threads).map_or(cores, |threads| threads.max(1))
+    });
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > seeds || enough(&found.lock().unwrap()) {
+                    if seed > last || enough(&found.lock().unwrap()) {
                         return;
                     }
                     let outcome = std::panic::catch_unwind(|| run::seed(seed, bug, false));
@@ -89,7 +101,10 @@ fn every_promise_holds_whatever_goes_wrong() {
         return;
     }
     let seeds = from_env("PSU_SIM_SEEDS").unwrap_or(SEEDS);
-    let found = failures(seeds, Bug::None, |found| found.len() >= 10);
+    let first = from_env("PSU_SIM_FIRST").unwrap_or(1);
+    let found = failures(first..=first + seeds - 1, Bug::None, |found| {
+        found.len() >= 10
+    });
     let told: Vec<String> = found
         .iter()
         .map(|(seed, violation)| {
@@ -113,7 +128,7 @@ macro_rules! planted {
             let right = |found: &[(u64, String)]| {
                 found.iter().any(|(_, violation)| violation.contains($words))
             };
-            let found = failures(BUG_SEEDS, Bug::$bug, right);
+            let found = failures(1..=BUG_SEEDS, Bug::$bug, right);
             let right = right(&found);
             assert!(right, "not found by {:?}; instead: {found:#?}", $words);
         })+

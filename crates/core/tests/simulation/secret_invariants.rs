@@ -1,12 +1,14 @@
 //! The invariants of a Secret under `Ready=True`: it holds what the spec asks for, and all of it works now.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use presigned_core::api::{
     ClusterObjectStoreSpec, Format, ListOptions, Method, PostOptions, PresignedUrlSpec,
 };
-use presigned_core::engine::{PresignedUrlSeen, StoreSeen};
+use presigned_core::engine::{PresignedUrlSeen, StoreSeen, Uid};
 use presigned_core::issue::data_hash;
 
 use crate::chaos::Chaos;
@@ -15,17 +17,22 @@ use crate::common::cloud::{Server, Source};
 use crate::common::cluster::Secret;
 use crate::common::iam;
 use crate::common::post_form::Form;
+use crate::common::url::Parts;
 use crate::common::world::World;
-use crate::invariants::{InvariantChecker, REACTION, RECOVERY, RESIGN_WITHIN, ready_generation};
+use crate::invariants::{InvariantChecker, REACTION, RECOVERY, RESIGN_WITHIN};
 use crate::policy_oracle::store;
 use crate::random_specs::PUBLIC;
 use crate::secret_contents::{Call, SecretContents};
+use crate::status_facts::ready_generation;
 
 /// Seconds after which a store's clock is known: the probe runs hourly.
 pub const PROBE_AGE: i64 = 5400;
 
 /// The findings about one version of a Secret.
 pub struct Known {
+    version: String,
+    /// Whether it is what each generation of a resource's spec asks for, as far as that was asked.
+    fits: BTreeMap<(Uid, i64), bool>,
     contents: Result<Rc<SecretContents>, String>,
     hash: String,
     accepted: Option<Result<(), String>>,
@@ -33,12 +40,24 @@ pub struct Known {
 
 impl InvariantChecker {
     fn known(&mut self, secret: &Secret) -> &mut Known {
-        let version = (secret.uid.clone(), secret.resource_version.clone());
-        self.secrets.entry(version).or_insert_with(|| Known {
-            contents: SecretContents::of(&secret.data).map(Rc::new),
-            hash: data_hash(secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice()))),
-            accepted: None,
-        })
+        let known = self.secrets.get(&secret.uid);
+        if known.is_none_or(|known| known.version != secret.resource_version) {
+            let known = Known {
+                version: secret.resource_version.clone(),
+                fits: BTreeMap::new(),
+                contents: SecretContents::of(&secret.data).map(Rc::new),
+                hash: data_hash(secret.data.iter().map(|(k, v)| (k.as_str(), v.as_slice()))),
+                accepted: None,
+            };
+            self.secrets.insert(secret.uid.clone(), known);
+        }
+        self.secrets.get_mut(&secret.uid).unwrap()
+    }
+
+    /// When the URLs of a Secret end, if it holds any.
+    pub fn ends(&mut self, secret: &Secret) -> Option<Timestamp> {
+        let contents = self.known(secret).contents.as_ref();
+        contents.ok().map(|contents| contents.ends)
     }
 
     pub fn contents(&mut self, secret: &Secret) -> Result<Rc<SecretContents>, String> {
@@ -85,7 +104,7 @@ impl InvariantChecker {
         if now < contents.ends {
             self.accepted(world, seen, secret, &contents)?;
         }
-        self.right_object(world, seen, &contents)
+        self.right_object(world, seen, secret, &contents)
     }
 
     /// Whether each part ends when the Secret says, by the clock of the server that it is for.
@@ -95,15 +114,26 @@ impl InvariantChecker {
         seen: &PresignedUrlSeen,
         contents: &SecretContents,
     ) -> Result<(), String> {
+        let mut last: Option<&Parts> = None;
         for entry in &contents.entries {
             let parts = &entry.parts;
+            // Nothing else of an entry is looked at here, and most have it in common.
+            let same = last.is_some_and(|last| {
+                (last.start, last.end, &last.origin) == (parts.start, parts.end, &parts.origin)
+            });
+            if same {
+                continue;
+            }
+            last = Some(parts);
             let correction = parts.end.as_second() - contents.ends.as_second();
-            let told = format!(
-                "expires-at tells {}, and the URL ends {}",
-                contents.ends, parts.end
-            );
+            let told = || {
+                format!(
+                    "expires-at tells {}, and the URL ends {}",
+                    contents.ends, parts.end
+                )
+            };
             if correction != 0 && !self.clock_offsets.contains(&correction) {
-                return Err(told);
+                return Err(told());
             }
             let ahead = clock(world, seen, &parts.origin);
             // A store whose edit cannot work keeps its earlier settings, which are not known here.
@@ -114,6 +144,7 @@ impl InvariantChecker {
                 });
             let right = if ahead.abs() > 15 { ahead } else { 0 };
             if known && correction != right {
+                let told = told();
                 return Err(format!("{told}, and the store's clock is {ahead} s ahead"));
             }
             // What was signed before a probe showed the server's clock is dated by the earlier one.
@@ -147,8 +178,13 @@ impl InvariantChecker {
         secret: &Secret,
         contents: &SecretContents,
     ) -> Result<(), String> {
+        let mut last = None;
         for entry in &contents.entries {
-            let key = world.cloud.keys.get(&entry.parts.access_key_id);
+            let id = &entry.parts.access_key_id;
+            if last.replace(id) == Some(id) {
+                continue;
+            }
+            let key = world.cloud.keys.get(id);
             let Some(revoked) = key.and_then(|key| key.revoked) else {
                 continue;
             };
@@ -171,18 +207,25 @@ impl InvariantChecker {
 
     /// Whether the Secret is what the observed generation, or a later one, asks for.
     fn right_object(
-        &self,
+        &mut self,
         world: &World<Chaos>,
         seen: &PresignedUrlSeen,
+        secret: &Secret,
         contents: &SecretContents,
     ) -> Result<(), String> {
         let observed = ready_generation(&seen.status).ok_or("Ready tells no generation")?;
-        let mut specs = (observed..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
-            .filter_map(|spec| spec.as_ref().ok());
-        if specs.any(|spec| fits(spec, contents) && self.right_origin(world, seen, spec, contents))
-        {
-            return Ok(());
+        for generation in observed..=seen.generation {
+            let asked = (seen.uid.clone(), generation);
+            let known = self.known(secret).fits.get(&asked).copied();
+            let Some(Ok(spec)) = self.spec(&seen.uid, generation) else {
+                continue;
+            };
+            let fits = known.unwrap_or_else(|| fits(spec, contents));
+            if fits && self.right_origin(world, seen, spec, contents) {
+                self.known(secret).fits.insert(asked, fits);
+                return Ok(());
+            }
+            self.known(secret).fits.insert(asked, fits);
         }
         let first = contents.entries.first().map(|entry| &entry.parts);
         Err(format!(
@@ -262,10 +305,11 @@ pub fn store_of<'a>(
 }
 
 /// The server behind a store's endpoint.
-pub fn server(world: &World<Chaos>, store: &ClusterObjectStoreSpec) -> Server {
+pub fn server<'a>(world: &'a World<Chaos>, store: &ClusterObjectStoreSpec) -> &'a Server {
+    static HEALTHY: LazyLock<Server> = LazyLock::new(Server::default);
     let endpoint = store.s3.endpoint.as_ref();
     let known = endpoint.and_then(|endpoint| world.cloud.servers.get(endpoint));
-    known.cloned().unwrap_or_default()
+    known.unwrap_or(&HEALTHY)
 }
 
 /// By how much the clock behind an origin is ahead: all consumers' hosts lead to the store's own server.
@@ -281,17 +325,17 @@ fn clock(world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> i64 {
 }
 
 /// The name under which the cloud knows a store's source.
-pub fn source(store: &ClusterObjectStoreSpec) -> String {
+pub fn source(store: &ClusterObjectStoreSpec) -> &str {
     let credentials = &store.s3.credentials;
     match (
         &credentials.secret_ref,
         &credentials.assume_role,
         &credentials.web_identity,
     ) {
-        (Some(secret), _, _) => secret.name.clone(),
-        (_, Some(contents), _) => contents.role.role_arn.clone(),
-        (_, _, Some(contents)) => contents.role.role_arn.clone(),
-        (None, None, None) => String::new(),
+        (Some(secret), _, _) => &secret.name,
+        (_, Some(contents), _) => &contents.role.role_arn,
+        (_, _, Some(contents)) => &contents.role.role_arn,
+        (None, None, None) => "",
     }
 }
 
@@ -300,7 +344,7 @@ pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
     let Some(store) = store_of(world, seen) else {
         return false;
     };
-    let gives = match world.cloud.sources.get(&source(store)) {
+    let gives = match world.cloud.sources.get(source(store)) {
         Some(Source::Static { key }) => world.cloud.stops(key, world.now).is_none(),
         Some(Source::Sessions { .. }) => true,
         _ => false,

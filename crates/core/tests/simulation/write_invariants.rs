@@ -10,10 +10,11 @@ use presigned_core::engine::PresignedUrlSeen;
 use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
 use crate::common::world::World;
-use crate::invariants::{InvariantChecker, POLICY_STALENESS, RECOVERY, ready, ready_generation};
+use crate::invariants::{InvariantChecker, POLICY_STALENESS, RECOVERY};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, ask};
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, store_of};
+use crate::status_facts::{ready, ready_generation};
 
 /// Seconds after which replaced rules decide nothing: the grace of a denial and more.
 const GRACE: i64 = 1800;
@@ -32,8 +33,13 @@ impl InvariantChecker {
             Ok(contents) => contents,
             Err(why) => return self.report(world, format!("{who}: what was written: {why}")),
         };
-        let specs: Vec<&PresignedUrlSpec> = (1..=seen.generation)
-            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)))
+        let until = self
+            .written_until
+            .entry(written.uid.clone())
+            .or_insert(contents.ends);
+        *until = contents.ends.max(*until);
+        let specs: Vec<&PresignedUrlSpec> = self
+            .specs(&seen.uid, seen.generation)
             .filter_map(|spec| spec.as_ref().ok())
             .collect();
         if let Err(what) = self.allowed(world, written, contents, &specs) {
@@ -160,15 +166,17 @@ impl InvariantChecker {
         }
     }
 
-    /// Records when a link ends, by its status.
+    /// Records when a link ends. A status can only tell of what was written before; it begins with that, whether or
+    /// not the link was ever Ready.
     pub fn link(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let (Some(end), Some(generation)) =
             (seen.status.expires_at, ready_generation(&seen.status))
         else {
             return;
         };
-        let spec = self.specs.get(&(seen.uid.to_string(), generation));
-        let Some(Ok(spec)) = spec else { return };
+        let Some(Ok(spec)) = self.spec(&seen.uid, generation) else {
+            return;
+        };
         if spec.renew != Some(Renew::Never) {
             return;
         }
@@ -181,8 +189,14 @@ impl InvariantChecker {
                     format!("{who}: the link's end moved {moved} s later"),
                 );
             }
-            None if !ready(&seen.status) => {}
+            Some(known) if end == *known => {}
             _ => {
+                let until = self.written_until.get(&*seen.uid);
+                if until.is_none_or(|until| end > *until) {
+                    let who = format!("{}/{}", seen.namespace, seen.name);
+                    let told = format!("{who}: its status tells of a link until {end}");
+                    self.report(world, format!("{told}, and none was written"));
+                }
                 self.links.insert(seen.uid.to_string(), end);
             }
         }
@@ -315,17 +329,14 @@ impl InvariantChecker {
         if seen.status.issued_at.is_some_and(ahead) {
             return;
         }
-        let mut specs = (1..=seen.generation)
-            .rev()
-            .take(3)
-            .filter_map(|generation| self.specs.get(&(seen.uid.to_string(), generation)));
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
         let left = removed.contents.ends.as_second() - removed.at.as_second();
         // The policies bound a link's life from its issue, however often it was signed since.
         let life = seen.status.issued_at.map_or(left, |issued| {
             removed.contents.ends.as_second() - issued.as_second()
         });
-        let right = specs.all(|spec| {
+        let mut last = self.specs(&seen.uid, seen.generation).rev().take(3);
+        let right = last.all(|spec| {
             let Ok(spec) = spec else { return false };
             named(spec)
                 && self.rules.iter().enumerate().all(|(which, (_, rules))| {
@@ -338,6 +349,7 @@ impl InvariantChecker {
                     long || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life <= max && left + GRACE < max)
                 })
         });
+        drop(last);
         if right {
             let who = format!("{}/{}", seen.namespace, seen.name);
             self.report(world, format!("{who}: a Secret that lives was removed"));
