@@ -53,6 +53,24 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
 }
 
 #[test]
+fn a_label_that_is_removed_before_the_write_is_answered_is_put_back() {
+    let mut scene = Scene::new();
+    scene.slow(StepKind::CreateSecret, 10);
+    scene.apply("dl", |_| {});
+    scene.run(5);
+    // The watch selects by the label, so it tells of the Secret's loss, and of no later edit.
+    let (place, now) = (Scene::place("dl"), scene.0.now);
+    scene.0.cluster.edit_secret(&place, now, |secret| {
+        secret.labels.clear();
+        secret.data.remove("url");
+    });
+    scene.run(60);
+    assert!(scene.works(&scene.url("dl")));
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert!(!scene.0.cluster.secrets[&place].labels.is_empty());
+}
+
+#[test]
 fn an_edited_secret_is_healed_at_most_once_a_minute() {
     let mut scene = Scene::issued("dl");
     let place = Scene::place("dl");

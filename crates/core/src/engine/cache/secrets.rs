@@ -69,7 +69,15 @@ impl Index {
                 if self.secrets.get(&name).is_some_and(outlives) {
                     return self.of_secret(&seen.namespace, &seen.name);
                 }
-                self.drop_secret(&name)
+                let affected = self.drop_secret(&name);
+                for key in &affected {
+                    if let ObjectKey::Resource(uid) = key
+                        && let Some(record) = self.resources.get_mut(uid)
+                    {
+                        record.state.secret.lost_version = Some(seen.resource_version.clone());
+                    }
+                }
+                affected
             }
             Delta::Absent(names) => drop_all(names, |name| self.drop_secret(&name)),
         }
@@ -97,6 +105,22 @@ impl Index {
         }
         self.secrets.insert(key, version);
         self.of_secret(namespace, name)
+    }
+
+    /// Takes the version that a step of a resource was answered with. Where the watch has lost the Secret in a later
+    /// one, it will not tell of it again: the Secret stays unknown, and is inspected.
+    pub(in crate::engine) fn secret_answered(
+        &mut self,
+        uid: &str,
+        (namespace, name): (&str, &str),
+        version: SecretVersion,
+    ) {
+        let state = self.resources.get_mut(uid);
+        let state = state.and_then(|record| record.state.any());
+        let lost = state.and_then(|state| state.secret.lost_version.take());
+        if lost.is_none_or(|lost| !older(&version.resource_version, &lost)) {
+            self.secret_written(namespace, name, version);
+        }
     }
 
     /// A Secret was removed.

@@ -88,6 +88,9 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) signed: Option<Box<Signed>>,
     /// Since when an orphan with the Secret's current name waits for a write that takes it over.
     pub(in crate::engine) orphan_since: Option<Timestamp>,
+    /// The version with which the watch lost the Secret, while a write may be under way: what the write is answered
+    /// with may be older than this.
+    pub(in crate::engine) lost_version: Option<String>,
     /// The old Secret, to be removed once the new one is written.
     pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
 }

@@ -44,7 +44,7 @@ pub(super) fn completed(
     if let Some(version) = intact(record, &issued, found.as_ref()) {
         record.state.secret.verified_version = Some(version.clone());
         // If the watch reported a newer version meanwhile, that one stays known and is inspected next.
-        ctx.cache.secret_written(&key.0, &key.1, version);
+        ctx.cache.secret_answered(uid, (&key.0, &key.1), version);
         return;
     }
     record.state.secret.drifted = true;

@@ -226,6 +226,7 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     if let Some(state) = record.state.any() {
         state.unrecorded = None;
         state.waiting_since = None;
+        state.secret.lost_version = None;
         if let Some(event) = state.events.pop_front() {
             return Action::start(Step::PublishEvent(event), InFlight::PublishEvent);
         }

@@ -330,5 +330,5 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
         uid: version.uid,
         resource_version,
     };
-    ctx.cache.secret_written(&namespace, &name, written);
+    ctx.cache.secret_answered(uid, (&namespace, &name), written);
 }
