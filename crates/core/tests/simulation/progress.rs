@@ -46,10 +46,18 @@ impl Progress {
             return;
         }
         state.told = now;
-        let line = line(self.seeds, state.done, state.failed, now - self.begun);
-        // Not by a macro: the test harness would keep back what is told until the end.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        tell(&line(
+            self.seeds,
+            state.done,
+            state.failed,
+            now - self.begun,
+        ));
     }
+}
+
+/// Tells at once, and not by a macro: the test harness would keep that back until the end.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// What is told when so many seeds are done after so long.
