@@ -66,6 +66,8 @@ pub type Place = (String, String);
 pub struct Cluster {
     pub resources: BTreeMap<Place, PresignedUrlSeen>,
     pub policies: BTreeMap<String, PolicySeen>,
+    /// `spec.namespaces` of the policies that cannot be read, as it was written.
+    pub unreadable: BTreeMap<String, Value>,
     pub stores: BTreeMap<String, StoreSeen>,
     pub namespaces: BTreeMap<String, NamespaceSeen>,
     pub secrets: BTreeMap<Place, Secret>,
@@ -269,6 +271,7 @@ impl Cluster {
         spec: Result<PresignedUrlPolicySpec, String>,
         now: Timestamp,
     ) {
+        self.unreadable.remove(name);
         let spec = spec.map(Box::new).map_err(|why| UnreadablePolicy {
             why,
             namespaces: SelectableNamespaces::default(),
@@ -278,6 +281,7 @@ impl Cluster {
 
     /// A policy that cannot be read but for its `spec.namespaces`, or parts of that.
     pub fn put_unreadable_policy(&mut self, name: &str, namespaces: &Value, now: Timestamp) {
+        self.unreadable.insert(name.to_owned(), namespaces.clone());
         let unreadable = UnreadablePolicy {
             why: "unknown field bukets".to_owned(),
             namespaces: SelectableNamespaces::read(&json!({ "namespaces": namespaces })),

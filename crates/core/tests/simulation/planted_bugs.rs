@@ -8,6 +8,7 @@ use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult,
 };
+use presigned_core::policy::SelectableNamespaces;
 
 use crate::common::at;
 use crate::common::cloud::Cloud;
@@ -76,6 +77,10 @@ pub enum Bug {
     WidensSessions,
     /// A start takes a valid URL for an expired one.
     TakesForExpired,
+    /// The engine takes a policy that cannot be read for one of every namespace.
+    UnreadableTouchesAll,
+    /// The engine takes a namespace that comes for one without labels.
+    TakesNewForUnlabelled,
 }
 
 /// A planted bug and its state.
@@ -304,6 +309,16 @@ impl PlantedBug {
     pub fn filter_event(&mut self, event: Event) -> Option<Event> {
         match (self.bug, event) {
             (Bug::IgnoresPolicies, Event::Policy(Change::Apply(_) | Change::Delete(_))) => None,
+            (Bug::UnreadableTouchesAll, Event::Policy(Change::Apply(mut seen))) => {
+                if let Err(unreadable) = &mut seen.spec {
+                    unreadable.namespaces = SelectableNamespaces::default();
+                }
+                Some(Event::Policy(Change::Apply(seen)))
+            }
+            (Bug::TakesNewForUnlabelled, Event::Namespace(Change::Apply(mut seen))) => {
+                seen.labels.remove("quarantine");
+                Some(Event::Namespace(Change::Apply(seen)))
+            }
             (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
                 seen.status = Box::default();
                 Some(Event::Resource(Change::InitApply(seen)))

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use presigned_core::api::{
-    AllowRule, ListOptions, Method, PolicyMethod, PostOptions, PresignedUrlPolicySpec,
-    PresignedUrlSpec,
+    AllowRule, LabelOperator, ListOptions, Method, NamespaceLabels, NamespaceMatch, PolicyMethod,
+    PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec,
 };
 use presigned_core::engine::{NamespaceSeen, PolicySeen};
 use presigned_core::request::parse_duration;
+use serde_json::Value;
 
 use crate::common::cluster::Cluster;
 
 /// The policies and namespaces of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    policies: BTreeMap<String, Result<PresignedUrlPolicySpec, String>>,
+    /// Of what cannot be read: its `spec.namespaces`, as it was written.
+    policies: BTreeMap<String, Result<PresignedUrlPolicySpec, Value>>,
     labels: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -55,7 +57,11 @@ impl Rules {
     pub fn of(cluster: &Cluster) -> Self {
         let spec = |seen: &PolicySeen| match &seen.spec {
             Ok(spec) => Ok((**spec).clone()),
-            Err(unreadable) => Err(unreadable.why.clone()),
+            Err(_) => Err(cluster
+                .unreadable
+                .get(&seen.name)
+                .cloned()
+                .unwrap_or_default()),
         };
         let labels = |seen: &NamespaceSeen| seen.labels.clone();
         Self {
@@ -101,8 +107,20 @@ impl Rules {
             .max();
         match (longest, objects) {
             (Some(longest), Some(objects)) => PolicyAnswer::Allowed(longest, objects),
-            _ if self.policies.values().any(Result::is_err) => PolicyAnswer::Unknown,
-            _ => PolicyAnswer::Denied,
+            _ => self.none_allows(ask.namespace, labels),
+        }
+    }
+
+    /// What is not allowed is refused, unless a policy might allow it that cannot be read.
+    fn none_allows(&self, namespace: &str, labels: &BTreeMap<String, String>) -> PolicyAnswer {
+        let mut unreadable = self
+            .policies
+            .values()
+            .filter_map(|spec| spec.as_ref().err());
+        if unreadable.any(|namespaces| may_select(namespaces, namespace, labels)) {
+            PolicyAnswer::Unknown
+        } else {
+            PolicyAnswer::Denied
         }
     }
 
@@ -136,11 +154,11 @@ impl Rules {
         if keys.len() <= usize::try_from(most).unwrap() {
             return PolicyAnswer::Allowed(longest, most);
         }
-        if self.policies.values().any(Result::is_err) {
-            PolicyAnswer::Unknown
-        } else {
-            PolicyAnswer::Denied
-        }
+        self.labels
+            .get(namespace)
+            .map_or(PolicyAnswer::Unknown, |labels| {
+                self.none_allows(namespace, labels)
+            })
     }
 }
 
@@ -179,26 +197,59 @@ fn selects(
     namespace: &str,
     labels: &BTreeMap<String, String>,
 ) -> bool {
-    let named = policy.namespaces.names.as_ref().map(|names| {
-        names.iter().any(|name| match name.strip_suffix('*') {
-            Some(start) => namespace.starts_with(start),
-            None => name == namespace,
-        })
-    });
-    let labelled = policy
-        .namespaces
-        .selector
+    let NamespaceMatch { names, selector } = &policy.namespaces;
+    let named = names
         .as_ref()
-        .and_then(|selector| selector.match_labels.as_ref())
-        .map(|wanted| {
-            wanted
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
-        });
+        .map(|names| names.iter().any(|name| is_called(name, namespace)));
+    let labelled = selector.as_ref().map(|selector| fits(selector, labels));
     match (named, labelled) {
         (None, None) => false,
         (named, labelled) => named.unwrap_or(true) && labelled.unwrap_or(true),
     }
+}
+
+fn is_called(name: &str, namespace: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(start) => namespace.starts_with(start),
+        None => name == namespace,
+    }
+}
+
+fn fits(selector: &NamespaceLabels, labels: &BTreeMap<String, String>) -> bool {
+    let wanted = selector.match_labels.iter().flatten();
+    let mut required = selector.match_expressions.iter().flatten();
+    wanted
+        .into_iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+        && required.all(|required| {
+            let label = labels.get(&required.key);
+            let listed =
+                label.is_some_and(|label| required.values.iter().flatten().any(|v| v == label));
+            match required.operator {
+                LabelOperator::In => listed,
+                LabelOperator::NotIn => !listed,
+                LabelOperator::Exists => label.is_some(),
+                LabelOperator::DoesNotExist => label.is_none(),
+            }
+        })
+}
+
+/// Whether a policy might select a namespace of which only `spec.namespaces` is known. This simulation misspells no
+/// more of it than whole parts and single names and labels.
+fn may_select(namespaces: &Value, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+    let names = namespaces["names"].as_array().into_iter().flatten();
+    let names: Option<Vec<&str>> = names.map(Value::as_str).collect();
+    let called = names.is_none_or(|names| {
+        names.is_empty() || names.iter().any(|name| is_called(name, namespace))
+    });
+    let wanted = namespaces["selector"]["matchLabels"].as_object();
+    let mut wanted = wanted.into_iter().flatten();
+    called
+        && wanted.all(|(key, value)| {
+            value
+                .as_str()
+                .is_none_or(|value| labels.get(key).map(String::as_str) == Some(value))
+        })
 }
 
 fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {

@@ -2,10 +2,13 @@
 
 use presigned_core::api::{
     AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, ContentLengthRange, Format,
-    ListOptions, Method, NamedEndpoint, PolicyMethod, PostOptions, PresignedUrlPolicySpec,
-    PresignedUrlSpec, PutOptions, Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef,
-    UnsignedHeaders, Verify, WebIdentityCredentials,
+    LabelOperator, LabelRequirement, ListOptions, Method, NamedEndpoint, NamespaceLabels,
+    NamespaceMatch, PolicyMethod, PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec,
+    PutOptions, Renew, SecretTemplate, SessionScope, StoreCredentials, StoreRef, UnsignedHeaders,
+    Verify, WebIdentityCredentials,
 };
+
+use serde_json::{Value, json};
 
 use crate::common::rng::Rng;
 use crate::common::specs;
@@ -123,10 +126,48 @@ pub fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
         }
         allow.push(all);
     }
-    if rng.permille(500) {
-        specs::policy(&["team-*"], allow)
+    match rng.range(0, 6) {
+        0..3 => specs::policy(&["team-*"], allow),
+        3 | 4 => specs::policy_by_label(("team", "x"), allow),
+        _ => PresignedUrlPolicySpec {
+            namespaces: without_quarantine(rng),
+            allow,
+        },
+    }
+}
+
+/// All namespaces but those in quarantine.
+fn without_quarantine(rng: &mut Rng) -> NamespaceMatch {
+    let required = |operator, values| LabelRequirement {
+        key: "quarantine".to_owned(),
+        operator,
+        values,
+    };
+    let required = if rng.permille(500) {
+        required(LabelOperator::DoesNotExist, None)
     } else {
-        specs::policy_by_label(("team", "x"), allow)
+        required(LabelOperator::NotIn, Some(vec!["yes".to_owned()]))
+    };
+    NamespaceMatch {
+        names: None,
+        selector: Some(NamespaceLabels {
+            match_labels: None,
+            match_expressions: Some(vec![required]),
+        }),
+    }
+}
+
+/// `spec.namespaces` of a policy that cannot be read, all or parts of it readable.
+pub fn unreadable_namespaces(rng: &mut Rng) -> Value {
+    match rng.range(0, 8) {
+        0 => Value::Null,
+        1 => json!("team-a"),
+        2 => json!({"names": ["team-a"]}),
+        3 => json!({"names": ["team-a*", "other"]}),
+        4 => json!({"names": ["team-a", 7]}),
+        5 => json!({"selector": {"matchLabels": {"team": "y"}}}),
+        6 => json!({"names": ["team-b"], "selector": {"matchLabels": {"team": 7}}}),
+        _ => json!({"names": 7, "selector": {"matchLabels": {"team": "y"}}}),
     }
 }
 

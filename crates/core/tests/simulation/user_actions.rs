@@ -2,16 +2,18 @@
 
 use jiff::Timestamp;
 use presigned_core::api::{PresignedUrlSpec, Reason, Renew};
+use presigned_core::engine::Watched;
 
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::cluster::Place;
 use crate::common::rng::Rng;
+use crate::common::watch::Stream;
 use crate::common::world::World;
 use crate::fault_schedule;
 use crate::random_specs::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
-use crate::random_specs::{policy, resource, store};
+use crate::random_specs::{policy, resource, store, unreadable_namespaces};
 
 /// The world at the start.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -61,6 +63,10 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
 
 fn apply(world: &mut World<Chaos>, rng: &mut Rng) {
     let namespace = *rng.pick(&NAMESPACES);
+    apply_in(world, rng, namespace);
+}
+
+fn apply_in(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str) {
     if world
         .cluster
         .namespaces
@@ -177,8 +183,8 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
                 world.cluster.put_namespace(name, &[("team", team)], now);
             }
         }
-        44..46 => end_namespace(world, rng),
-        46..56 => edit_store(world, rng),
+        44..47 => end_namespace(world, rng),
+        47..56 => edit_store(world, rng),
         56..62 => edit_credentials(world, rng),
         62..78 => {
             if let Some(place) = some_secret {
@@ -243,10 +249,9 @@ fn edit_policy(world: &mut World<Chaos>, rng: &mut Rng) {
             world.cluster.put_policy(name, Ok(spec), now);
         }
         6 => {
-            world.log(|| format!("policy {name} breaks"));
-            world
-                .cluster
-                .put_policy(name, Err("the model misspelt a field".to_owned()), now);
+            let namespaces = unreadable_namespaces(rng);
+            world.log(|| format!("policy {name} breaks, and is for {namespaces}"));
+            world.cluster.put_unreadable_policy(name, &namespaces, now);
         }
         _ => {
             world.log(|| format!("policy {name} is deleted"));
@@ -264,12 +269,32 @@ fn end_namespace(world: &mut World<Chaos>, rng: &mut Rng) {
         .get(name)
         .map(|namespace| namespace.deleting)
     {
-        None => world.cluster.put_namespace(name, &[("team", "x")], now),
+        None => come_late(world, rng, name),
         Some(false) => {
             world.log(|| format!("namespace {name} begins to end"));
             world.cluster.terminate_namespace(name, now);
         }
         Some(true) => finish(world, name, now),
+    }
+}
+
+/// A namespace comes, and what is applied in it is seen before it is.
+fn come_late(world: &mut World<Chaos>, rng: &mut Rng, name: &str) {
+    let now = world.now;
+    let lag = rng.range(0, 45);
+    let labels: &[(&str, &str)] = if rng.permille(600) {
+        &[("team", "x"), ("quarantine", "yes")]
+    } else {
+        &[("team", "x")]
+    };
+    world.log(|| format!("namespace {name} comes with {labels:?}, seen after {lag} s"));
+    let namespaces = |stream: &&mut Stream| stream.kind == Watched::Namespaces;
+    if let Some(stream) = world.streams.iter_mut().find(namespaces) {
+        stream.lag = lag;
+    }
+    world.cluster.put_namespace(name, labels, now);
+    for _ in 0..4 {
+        apply_in(world, rng, name);
     }
 }
 
