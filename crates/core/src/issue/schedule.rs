@@ -87,7 +87,7 @@ pub fn refresh_gains(requested: Duration, remaining: Duration, session_length: D
 }
 
 /// How long to wait after the given number of failures in a row: 5 s, doubling to 5 minutes, less a hash of
-/// UID and count of up to a fifth, so that what failed together is not tried again together. No failure
+/// UID and count of up to a fifth, so failures at one time have different retries. No failure
 /// counts as the first.
 #[must_use]
 pub fn backoff(failures: u32, uid: &str) -> Duration {

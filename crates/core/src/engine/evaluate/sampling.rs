@@ -185,7 +185,7 @@ pub(in crate::engine) fn verification(
     let gets = sample.iter().zip(answers).enumerate();
     let gets = gets.filter(|(_, ((_, method), _))| *method == S3Method::Get);
     let verdicts = gets.map(|(at, ((key, _), get))| {
-        let tried = ObjectSubject {
+        let subject = ObjectSubject {
             target: &inputs.operator_target,
             bucket: &request.bucket,
             key: named.as_deref().unwrap_or(key.as_str()),
@@ -197,8 +197,8 @@ pub(in crate::engine) fn verification(
             _ => None,
         };
         match head {
-            Some(head) => verify_head(get, head, &tried),
-            None => verify_object(get, &tried),
+            Some(head) => verify_head(get, head, &subject),
+            None => verify_object(get, &subject),
         }
     });
     let rank = |verdict: &ObjectVerdict| match verdict.status {

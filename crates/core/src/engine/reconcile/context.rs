@@ -30,6 +30,8 @@ pub(in crate::engine) const IMMEDIATE_RETRIES: u32 = 5;
 const DEFAULT_THROTTLE: Duration = Duration::from_secs(5);
 /// The longest pause of all calls, whatever time the API server names.
 const MAX_THROTTLE: Duration = Duration::from_mins(1);
+/// Seconds before the expiry in which a renewal goes before others' first issues.
+const EXPIRES_SOON: i64 = 600;
 /// The least time between two counts of a store's URLs.
 const RECOUNT: Duration = Duration::from_secs(1);
 
@@ -208,9 +210,6 @@ impl Ctx<'_> {
             .push(Observation::Failed(Reason::ApiError));
     }
 }
-
-/// Seconds before the expiry in which a renewal goes before others' first issues.
-const EXPIRES_SOON: i64 = 600;
 
 /// The priority of a resource, and its rank within that priority: what is about to expire goes first, then
 /// what was never issued, then the remaining life decides.

@@ -4,7 +4,7 @@
 //! - A slow store, or a slow STS of a role, delays only the resources that need it, and is not overloaded by
 //!   them.
 //! - A resource that finds no slot waits by priority, and is planned again as soon as there is one.
-//! - Within a priority the slots go round by namespace: however much one namespace asks for, another waits for
+//! - Within a priority the slots go round by namespace: however many steps one namespace has, another waits for
 //!   one step of each at most.
 //! - A slot that was reserved and is not used goes to the next resource.
 

@@ -139,7 +139,7 @@ fn desired(
         None => evaluation.retained_life(record, now),
     };
     let retained = retained.as_ref();
-    let asked = seen
+    let requested = seen
         .spec
         .as_ref()
         .ok()
@@ -149,7 +149,7 @@ fn desired(
     PresignedUrlStatus {
         observed_generation: generation,
         conditions,
-        method: issued.map(|issued| issued.method).or(asked),
+        method: issued.map(|issued| issued.method).or(requested),
         secret_ref: issued.map(|issued| issued.secret.clone()),
         issued_at: issued
             .map(|issued| issued.issued_at)

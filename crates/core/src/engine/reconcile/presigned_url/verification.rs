@@ -1,9 +1,9 @@
-//! Trying what was signed: before the issue under `verify: Require`, after the status otherwise.
+//! Verifying URLs: before the issue under `verify: Require`, and after the status otherwise.
 //!
 //! What holds here:
 //! - A verification under `verify: Report` comes after the status that records the issue, so a slow store
 //!   delays nobody.
-//! - What did not work is tried again with growing pauses. What worked is not tried again until it changes.
+//! - A failed verification is retried with growing pauses. A success counts until other content is signed.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::issue::listed::FoundObjects;
 use crate::request::{Key, Objects};
 use crate::time::later;
 
-/// The longest pause between two attempts at what did not work.
+/// The longest pause after a failed verification.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
 
-/// Whether what is to be published was tried, if it must be. An `Err` tries it first.
+/// Whether the content may be issued, under `verify: Require` only once it is verified. An `Err` verifies it first.
 pub(super) fn obtain(
     ctx: &Ctx<'_>,
     uid: &str,
@@ -47,13 +47,13 @@ pub(super) fn obtain(
     let keys = sampling::sample(&inputs.authorized.request, found);
     let requests = sampling::verification_requests(inputs, held, &keys, ctx.now);
     if requests.is_empty() {
-        // Nothing can be tried, and nothing speaks against it.
+        // No request can verify it, so nothing blocks it.
         return Ok(());
     }
     Err(send(inputs, requests, hash, true))
 }
 
-/// Plans the verification of what is issued, if it is due.
+/// Plans the verification of issued URLs, if it is due.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -94,7 +94,7 @@ pub(super) fn plan(
     }
 }
 
-/// The verification of what is issued already, if it can be signed as it was.
+/// The verification of issued URLs, if the credentials that signed them are still in use.
 fn of_issued(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -147,7 +147,7 @@ fn send(
     Action::start_in_slot(step, in_flight)
 }
 
-/// Objects were tried.
+/// The objects were requested.
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     uid: &str,

@@ -101,7 +101,7 @@ impl fmt::Display for InvalidNames {
     }
 }
 
-/// What the reader of a file asks of names.
+/// The names that the reader of a file accepts.
 #[derive(Clone, Copy)]
 struct Rules {
     /// The longest last segment, in bytes.
