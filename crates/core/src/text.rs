@@ -84,8 +84,8 @@ pub fn cut(text: &str, max: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// JSON text in which every character is ASCII: S3 and IAM accept other characters of a policy document only as
-/// `\u` escapes.
+/// JSON text in which every character is ASCII: S3 and IAM accept other characters of a policy document only
+/// as `\u` escapes.
 #[must_use]
 pub fn ascii_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());

@@ -3,8 +3,8 @@
 //! What holds here:
 //! - A room knows only the rooms beside its name below, so there is no import circle. A room is a folder of
 //!   `crates/core/src`, of its engine, or of `src`.
-//! - In most rooms of the engine the files import each other in one direction, so each can be read after those
-//!   that it imports.
+//! - In most rooms of the engine the files import each other in one direction, so each can be read after
+//!   those that it imports.
 //! - The `crate::` and `super::` paths of a file are read, tests left out.
 
 #![allow(
@@ -18,7 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room of the core, and what it may import besides itself. Every room stands below those that import it.
+/// Each room of the core, and what it may import besides itself. Every room stands below those that import
+/// it.
 const CORE: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("text", &[]),
@@ -90,8 +91,8 @@ const SHELL: &[(&str, &[&str])] = &[
     ("cli", &["controller", "telemetry"]),
 ];
 
-/// The rooms of the engine whose files import each other in one direction. `s3` and both folders named `store` are
-/// left out: each is one type or one table in several files.
+/// The rooms of the engine whose files import each other in one direction. `s3` and both folders named
+/// `store` are left out: each is one type or one table in several files.
 const ONE_DIRECTION: [&str; 6] = [
     "engine/protocol",
     "engine/scheduler",
@@ -156,7 +157,8 @@ fn the_shell_imports_downwards_only() {
     check("../../src", SHELL);
 }
 
-/// A list that allows a circle would prove nothing: each room may import rooms that stand above it in the list only.
+/// A list that allows a circle would prove nothing: each room may import rooms that stand above it in the
+/// list only.
 #[test]
 fn the_lists_allow_no_circle() {
     for list in [CORE, SHELL] {

@@ -1,8 +1,8 @@
 //! Hashes of what is signed and rendered: two hashes differ exactly if their content differs.
 //!
 //! What holds here:
-//! - The encoding is written by hand and versioned, since the status keeps the hashes across upgrades. Another
-//!   encoding would issue every URL of every installation again.
+//! - The encoding is written by hand and versioned, since the status keeps the hashes across upgrades.
+//!   Another encoding would issue every URL of every installation again.
 //! - An absent field encodes as nothing, so a new optional field changes no existing hash. Every part carries
 //!   its length, so no two inputs have the same encoding.
 //! - Options are destructured exhaustively: a new field of the API does not compile until it is encoded here.
@@ -35,8 +35,8 @@ pub struct SpecInputs<'a> {
     pub requested_duration: Option<Duration>,
 }
 
-/// The part of a store that reaches the signature. If an admin changes it, a rollout signs all URLs of the store
-/// again.
+/// The part of a store that reaches the signature. If an admin changes it, a rollout signs all URLs of the
+/// store again.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreInputs<'a> {
     /// The UID of the store: another store of the same name is another store.

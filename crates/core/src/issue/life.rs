@@ -5,8 +5,8 @@
 //!   slow. It is never later than the requested life, the expiry of the credentials, the store's
 //!   `maxSignatureAge` and `SigV4` allow.
 //! - A life under a minute is not issued.
-//! - A one-shot URL keeps its expiry to the second however often it is signed. If a signature cannot live that
-//!   long, nothing is signed.
+//! - A one-shot URL keeps its expiry to the second however often it is signed. If a signature cannot live
+//!   that long, nothing is signed.
 
 use std::time::Duration;
 

@@ -42,7 +42,8 @@ pub struct WantedMeta<'a> {
 ///
 /// Foreign owner references stay as they are, the operator's own is corrected in its place, and that of a
 /// deleted namesake is dropped: with it the object would have two controllers. The caller checks
-/// [`ownership`](super::ownership()) first: this function does not remove the reference of another controller.
+/// [`ownership`](super::ownership()) first: this function does not remove the reference of another
+/// controller.
 #[must_use]
 pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
     let (labels, annotations) = remembered(&existing.annotations);

@@ -1,8 +1,8 @@
 //! What is issued: how long it lives, when it is renewed, what its Secret holds, and who owns the Secret.
 //!
 //! What holds here:
-//! - Everything is a function of its arguments: times are arguments, a jitter is a hash of the resource's UID,
-//!   and the same inputs render the same bytes.
+//! - Everything is a function of its arguments: times are arguments, a jitter is a hash of the resource's
+//!   UID, and the same inputs render the same bytes.
 //! - A type that holds a URL redacts its Debug.
 
 mod hash;

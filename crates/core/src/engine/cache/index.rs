@@ -1,8 +1,9 @@
-//! The index: all known objects of the cluster, and the resources that belong to a namespace, a store or a Secret.
+//! The index: all known objects of the cluster, and the resources that belong to a namespace, a store or a
+//! Secret.
 //!
 //! What holds here:
-//! - A change is applied in the file of its kind: `resources`, `rules` (policies and namespaces) and `secrets`.
-//!   Stores are applied in `reconcile/store`, since another spec starts a rollout.
+//! - A change is applied in the file of its kind: `resources`, `rules` (policies and namespaces) and
+//!   `secrets`. Stores are applied in `reconcile/store`, since another spec starts a rollout.
 //! - A change is first applied, and then returns the keys that it affects.
 //! - Only compact values are kept: no managedFields, and no data of any Secret.
 

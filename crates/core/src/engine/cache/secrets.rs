@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - A Secret is known by its version alone; its data are never read here.
-//! - A Secret that a resource controls, and whose name its status does not record, is a candidate for an orphan.
+//! - A Secret that a resource controls, and whose name its status does not record, is a candidate for an
+//!   orphan.
 
 use crate::api::Reason;
 use crate::engine::cache::index::Index;

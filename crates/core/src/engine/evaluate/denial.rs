@@ -42,8 +42,8 @@ pub(in crate::engine) fn grace_is_over(
     }
 }
 
-/// Whether a denial stands although these policies cannot be read: other policies allowed the issued URLs, and
-/// they no longer do.
+/// Whether a denial stands although these policies cannot be read: other policies allowed the issued URLs,
+/// and they no longer do.
 pub(in crate::engine) fn denial_stands(record: &Record, unreadable: &[String]) -> bool {
     let issued = match &record.state.unrecorded {
         Some(Unrecorded::Written(issued)) => &issued.policies,

@@ -94,7 +94,8 @@ impl Evaluation {
         }
     }
 
-    /// When a one-shot resource expired, if it has expired. Without a permission now, the recorded time counts.
+    /// When a one-shot resource expired, if it has expired. Without a permission now, the recorded time
+    /// counts.
     pub(in crate::engine) fn expired_at(
         &self,
         record: &Record,

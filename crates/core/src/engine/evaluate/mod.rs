@@ -1,5 +1,5 @@
-//! Pure answers about one resource: whether it may be issued, why its Secret is written again, when its Secret
-//! is removed.
+//! Pure answers about one resource: whether it may be issued, why its Secret is written again, when its
+//! Secret is removed.
 //!
 //! What holds here:
 //! - Every answer is a function of the cache, the settings and the time.

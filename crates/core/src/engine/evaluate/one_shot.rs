@@ -96,8 +96,8 @@ impl FixedLife {
 }
 
 impl OneShot {
-    /// The state of a one-shot resource; `None` if the resource is renewed. `hash` hashes the request with the
-    /// given options: a policy may have added a condition to the requested ones.
+    /// The state of a one-shot resource; `None` if the resource is renewed. `hash` hashes the request with
+    /// the given options: a policy may have added a condition to the requested ones.
     pub(in crate::engine) fn of(
         record: &Record,
         renew: Renew,

@@ -1,9 +1,11 @@
 //! The requests that verify URLs, and the outcome that their answers give.
 //!
 //! What holds here:
-//! - A request is a GET of the first byte or a HEAD at the operator's own endpoint, so it changes nothing at the store.
-//!   For an upload or a removal it shows only what a read can show. What is signed for HEAD is requested by HEAD.
-//! - Of many objects each shape of key is requested: one that a URL encodes, one that it does not, and the longest.
+//! - A request is a GET of the first byte or a HEAD at the operator's own endpoint, so it changes nothing at
+//!   the store. For an upload or a removal it shows only what a read can show. What is signed for HEAD is
+//!   requested by HEAD.
+//! - Of many objects each shape of key is requested: one that a URL encodes, one that it does not, and the
+//!   longest.
 //! - An outcome carries the hash of the signed content. The status records that hash, so a restart verifies
 //!   nothing again.
 
@@ -44,8 +46,8 @@ pub(in crate::engine) fn hash_of_next(inputs: &SigningInputs, held: &HeldCredent
 
 /// The keys to request: all of a few, else one of each shape, and some from the first to the last.
 ///
-/// For an upload or a removal it is a key beside the object that should not exist: a tenant who may only write
-/// or remove an object does not learn from `Verified` whether it exists.
+/// For an upload or a removal it is a key beside the object that should not exist: a tenant who may only
+/// write or remove an object does not learn from `Verified` whether it exists.
 pub(in crate::engine) fn sample(request: &Request, found: Option<&FoundObjects>) -> Vec<Key> {
     let is_read = is_read(request);
     let folder = |key: &Key| {
@@ -79,8 +81,8 @@ fn sibling_probe_key(prefix: &str) -> Vec<Key> {
         .collect()
 }
 
-/// A key that a URL encodes, one that it does not, the longest, and as many more as there is room for, from the first
-/// to the last. In the order of the keys.
+/// A key that a URL encodes, one that it does not, the longest, and as many more as there is room for, from
+/// the first to the last. In the order of the keys.
 fn each_shape<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<Key> {
     let keys: Vec<&Key> = keys.collect();
     let last = keys.len().saturating_sub(1);
@@ -112,15 +114,16 @@ fn each_shape<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<Key> {
     chosen.map(|key| (*key).clone()).collect()
 }
 
-/// How long a key is in a URL, where what is no letter, digit or one of `-._~/` takes three characters a byte.
+/// How long a key is in a URL, where what is no letter, digit or one of `-._~/` takes three characters a
+/// byte.
 fn encoded_length(key: &Key) -> usize {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     let bytes = key.as_str().bytes();
     bytes.map(|b| if plain(b) { 1 } else { 3 }).sum()
 }
 
-/// The requests for each key: a GET, and a HEAD after it if a URL for HEAD is issued, since a HEAD that is refused does
-/// not say why. None for a key that cannot be signed.
+/// The requests for each key: a GET, and a HEAD after it if a URL for HEAD is issued, since a HEAD that is
+/// refused does not say why. None for a key that cannot be signed.
 pub(in crate::engine) fn verification_requests(
     inputs: &SigningInputs,
     held: &HeldCredentials,

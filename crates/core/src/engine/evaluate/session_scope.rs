@@ -1,8 +1,8 @@
 //! The sessions of a store's role that sign and list for a resource.
 //!
 //! What holds here:
-//! - A session allows what is signed with it and, within the store's `sessionScope`, as little else as IAM can
-//!   express.
+//! - A session allows what is signed with it and, within the store's `sessionScope`, as little else as IAM
+//!   can express.
 //! - What IAM cannot express is an error for people, never a wider session.
 
 use crate::access::{

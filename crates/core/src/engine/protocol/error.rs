@@ -1,8 +1,8 @@
 //! Failures as the core sees them, and the one total function that classifies them.
 //!
 //! What holds here:
-//! - A failure carries a class and at most the name of an object, never a server's text, so no server can put text into
-//!   a condition.
+//! - A failure carries a class and at most the name of an object, never a server's text, so no server can put
+//!   text into a condition.
 //! - [`classify`] is the only place that chooses reason, retry and metric label.
 
 use std::borrow::Cow;
@@ -44,8 +44,8 @@ pub enum ApiError {
 
 /// What refuses a write beside RBAC.
 ///
-/// Each holds a name that the API server's answer gave: it has the form of an object's name, so it is no text of
-/// somebody's choice.
+/// Each holds a name that the API server's answer gave: it has the form of an object's name, so it is no text
+/// of somebody's choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refuser {
     /// A `ResourceQuota` of the namespace is used up.

@@ -2,8 +2,8 @@
 //!
 //! What holds here:
 //! - Every request of the operator to a store is a GET or a HEAD, so none changes anything there.
-//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition than the
-//!   name of an error code: letters, digits and dots.
+//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition
+//!   than the name of an error code: letters, digits and dots.
 
 use std::fmt;
 use std::time::Duration;
@@ -89,7 +89,8 @@ pub enum ErrorCode {
     CustomerKey,
     /// A key of KMS cannot be used.
     Kms(KmsError),
-    /// `AccountProblem`, `AllAccessDisabled`, `NotSignedUp`: the account behind the bucket is closed or not paid.
+    /// `AccountProblem`, `AllAccessDisabled`, `NotSignedUp`: the account behind the bucket is closed or not
+    /// paid.
     AccountProblem,
     /// A cap of the account is exceeded: an `AccessDenied` of Backblaze B2 that says so.
     CapExceeded,

@@ -90,8 +90,8 @@ pub(in crate::engine) enum InFlight {
         /// The session.
         session: Box<Session>,
     },
-    /// Writes the status of a PresignedURL. The Events are made when the write starts: the watch may report the
-    /// new status before the answer arrives, and then there is no change to see.
+    /// Writes the status of a PresignedURL. The Events are made when the write starts: the watch may report
+    /// the new status before the answer arrives, and then there is no change to see.
     WriteStatus {
         /// The status.
         status: Box<PresignedUrlStatus>,

@@ -93,7 +93,8 @@ impl Ctx<'_> {
         }
     }
 
-    /// Plans a store soon, because the count of its URLs may have changed: once a second, not once a resource.
+    /// Plans a store soon, because the count of its URLs may have changed: once a second, not once a
+    /// resource.
     pub(in crate::engine) fn requeue_store(&mut self, store: String) {
         if self.cache.stores.contains_key(&store) {
             let at = later(self.now, RECOUNT);
@@ -152,8 +153,8 @@ impl Ctx<'_> {
         retry.blocked_until(self.now)
     }
 
-    /// The status of a store or a policy could not be written. Returns false: the next plan does not follow at
-    /// once. If the object changed during the write (`dirty`), it is queued.
+    /// The status of a store or a policy could not be written. Returns false: the next plan does not follow
+    /// at once. If the object changed during the write (`dirty`), it is queued.
     pub(in crate::engine) fn status_failed(
         &mut self,
         key: ObjectKey,
@@ -202,8 +203,8 @@ impl Ctx<'_> {
         state.issue.problem = Some(problem);
     }
 
-    /// The result does not belong to the step in flight. That is a bug: it is logged and counted, and the step
-    /// counts as not done.
+    /// The result does not belong to the step in flight. That is a bug: it is logged and counted, and the
+    /// step counts as not done.
     pub(in crate::engine) fn unexpected(&mut self, key: &ObjectKey, what: &'static str) {
         tracing::error!(object = ?key, step = what, "the result does not belong to the step");
         self.observations

@@ -4,8 +4,8 @@
 //! - A slow store, or a slow STS of a role, delays only the resources that need it, and is not overloaded by
 //!   them.
 //! - A resource that finds no slot waits by priority, and is planned again as soon as there is one.
-//! - Within a priority the slots go round by namespace: however many steps one namespace has, another waits for
-//!   one step of each at most.
+//! - Within a priority the slots go round by namespace: however many steps one namespace has, another waits
+//!   for one step of each at most.
 //! - A slot that was reserved and is not used goes to the next resource.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,8 +88,8 @@ impl StoreQueue {
         held.filter(|other| *other == namespace).count()
     }
 
-    /// Whose turn it is: a namespace within its share, then the higher priority, then the namespace that got a
-    /// slot the longest ago.
+    /// Whose turn it is: a namespace within its share, then the higher priority, then the namespace that got
+    /// a slot the longest ago.
     fn next(&self) -> Option<(String, String)> {
         let first = self.waiting.iter().filter_map(|(namespace, waiting)| {
             let (position, uid) = waiting.first_key_value()?;

@@ -19,8 +19,8 @@ use crate::time::later;
 /// The need of a listing or a verification: its requests are sent at once.
 pub(super) const AT_ONCE: CredentialNeed = CredentialNeed::of(Duration::from_mins(5));
 
-/// The store's credentials for a life that begins now, or those of a narrowed `session`. An `Err` is what comes
-/// first.
+/// The store's credentials for a life that begins now, or those of a narrowed `session`. An `Err` is what
+/// comes first.
 pub(super) fn credentials(
     ctx: &mut Ctx<'_>,
     uid: &str,

@@ -1,8 +1,8 @@
 //! Listing the objects under a prefix, and which of them get a URL.
 //!
 //! What holds here:
-//! - Each listed key is parsed and evaluated like a key of a spec. A key that cannot be signed safely, or that no
-//!   policy allows, is left out and counted.
+//! - Each listed key is parsed and evaluated like a key of a spec. A key that cannot be signed safely, or
+//!   that no policy allows, is left out and counted.
 //! - A listing is never cut off silently: too many objects are an error.
 //! - After a change of a policy or the namespace, and after a restart, the prefix is listed again.
 
@@ -265,8 +265,8 @@ fn select(
     })
 }
 
-/// Leaves out keys that a file of `spec.formats` cannot hold. If they were an error, anyone who may upload could
-/// block the issue.
+/// Leaves out keys that a file of `spec.formats` cannot hold. If they were an error, anyone who may upload
+/// could block the issue.
 fn without_unfit(objects: Vec<ListedKey>, inputs: &SigningInputs) -> Vec<ListedKey> {
     let authorized = &inputs.authorized;
     let keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();

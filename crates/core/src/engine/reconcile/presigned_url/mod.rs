@@ -191,8 +191,8 @@ fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
     })
 }
 
-/// The resource waits for its store. The status reports a URL that expires meanwhile, and the reason for a long
-/// wait.
+/// The resource waits for its store. The status reports a URL that expires meanwhile, and the reason for a
+/// long wait.
 fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {

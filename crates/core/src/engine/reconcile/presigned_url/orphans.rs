@@ -19,8 +19,8 @@ use crate::engine::reconcile::presigned_url::removal;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// How long an orphan with the Secret's current name waits for a write that takes it over, while a problem blocks
-/// the issue. It is longer than the pause before the problem is checked again.
+/// How long an orphan with the Secret's current name waits for a write that takes it over, while a problem
+/// blocks the issue. It is longer than the pause before the problem is checked again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
 /// Plans the removal of an orphan, if one is due.

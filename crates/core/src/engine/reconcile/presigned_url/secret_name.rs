@@ -100,8 +100,8 @@ pub(super) fn inspected(
     }
 }
 
-/// The metadata that the write keeps, if the Secret belongs to the resource. An `Err` frees the name, or says why
-/// it stays taken.
+/// The metadata that the write keeps, if the Secret belongs to the resource. An `Err` frees the name, or says
+/// why it stays taken.
 pub(super) fn kept_metadata(
     record: &Record,
     inputs: &SigningInputs,
@@ -164,8 +164,8 @@ pub(super) fn freed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result<(),
     }
 }
 
-/// Whether the Secret itself allows an update. If an update is refused all the same, an admission webhook refuses
-/// it, and it may refuse a new Secret too: then the old one must stay.
+/// Whether the Secret itself allows an update. If an update is refused all the same, an admission webhook
+/// refuses it, and it may refuse a new Secret too: then the old one must stay.
 fn updatable(found: &ObservedSecret) -> bool {
     found
         .content

@@ -38,8 +38,9 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
     Action::Start(step, in_flight)
 }
 
-/// The priority of a resource among those that wait for a slot. A resource that has a listing makes its next slow
-/// step before others start. One that was never issued and has failed goes behind those with working URLs.
+/// The priority of a resource among those that wait for a slot. A resource that has a listing makes its next
+/// slow step before others start. One that was never issued and has failed goes behind those with working
+/// URLs.
 fn slot_priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let state = &record.state;
     let (priority, rank) = priority(record, now);

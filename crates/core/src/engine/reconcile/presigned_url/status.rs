@@ -1,8 +1,8 @@
 //! Writing the status: people, `kubectl wait` and the next start of the operator read it.
 //!
 //! What holds here:
-//! - The status is a function of the issued content, the evaluation and the state. The same facts make the same
-//!   status, so a plan without news writes nothing.
+//! - The status is a function of the issued content, the evaluation and the state. The same facts make the
+//!   same status, so a plan without news writes nothing.
 
 use jiff::Timestamp;
 

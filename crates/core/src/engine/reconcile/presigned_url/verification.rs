@@ -27,7 +27,8 @@ use crate::time::later;
 /// The longest pause after a failed verification.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
 
-/// Whether the content may be issued, under `verify: Require` only once it is verified. An `Err` verifies it first.
+/// Whether the content may be issued, under `verify: Require` only once it is verified. An `Err` verifies it
+/// first.
 pub(super) fn obtain(
     ctx: &Ctx<'_>,
     uid: &str,
