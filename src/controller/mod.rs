@@ -238,5 +238,8 @@ fn report(engine: &SharedEngine, metrics: &Metrics, all: bool) {
         });
         metrics.resources("true", ready);
         metrics.resources("false", other);
+        for (reason, number) in engine.policies() {
+            metrics.policies(reason, number);
+        }
     }
 }

@@ -17,6 +17,7 @@ use presigned_core::engine::{
 };
 use presigned_core::issue::Owner;
 use presigned_core::policy::SelectableNamespaces;
+use presigned_core::text::visible;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -208,7 +209,7 @@ fn spec<S: DeserializeOwned>(value: &Value) -> Result<Box<S>, String> {
     }
     S::deserialize(value)
         .map(Box::new)
-        .map_err(|e| cut(&e.to_string(), WHY_LIMIT).to_owned())
+        .map_err(|e| cut(&visible(&e.to_string()), WHY_LIMIT).to_owned())
 }
 
 /// The status, without the fields that cannot be parsed: one of them must not take the record of what was

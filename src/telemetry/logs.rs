@@ -1,8 +1,12 @@
-//! Logs: one line an event, for machines or for people.
+//! Logs: one line an event, for machines or for people. Characters that cannot be seen or that turn a line
+//! around (Unicode Cf, such as U+202E) are written as JSON escapes them, whoever's text they come in.
 //!
 //! What holds here: the level that a person asks for is given to the operator's own crates alone. Others log
 //! requests, headers and canonical strings below `info`, and one of those strings is a presigned URL; so they
 //! are held at `info` and the AWS ones at `warn`, whatever is asked for and whatever is linked in later.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -54,7 +58,7 @@ pub fn init(
     level: LogLevel,
     format: LogFormat,
 ) -> Result<(), tracing_subscriber::util::TryInitError> {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| VisibleLines(std::io::stderr()));
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.boxed(),
@@ -62,6 +66,40 @@ pub fn init(
     tracing_subscriber::registry()
         .with(lines.with_filter(filter(level)))
         .try_init()
+}
+
+/// A writer of lines without characters that cannot be seen.
+pub(super) struct VisibleLines<W>(pub(super) W);
+
+impl<W: Write> Write for VisibleLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if line.is_ascii() {
+            self.0.write_all(line)?;
+        } else {
+            let text = String::from_utf8_lossy(line);
+            self.0.write_all(visible(&text).as_bytes())?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The text with its invisible characters as JSON escapes them. ASCII is the formatter's own business.
+fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() || c.escape_debug().len() == 1 {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
 }
 
 /// Which targets are logged at a level.

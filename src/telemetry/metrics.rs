@@ -34,17 +34,18 @@ pub struct Metrics {
     issued: Counter,
     renewed: Counter,
     denied: Counter,
-    errors: Family<ErrorLabels, Counter>,
+    errors: Family<ReasonLabels, Counter>,
     api_calls: Family<CallLabels, Counter>,
     steps: Family<StepLabels, Histogram>,
     queue: Family<QueueLabels, Gauge>,
     signing: Histogram,
     resources: Family<ReadyLabels, Gauge>,
+    policies: Family<ReasonLabels, Gauge>,
     clock_steps: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
+struct ReasonLabels {
     reason: &'static str,
 }
 
@@ -126,6 +127,12 @@ impl Metrics {
             "PresignedURLs, by the status of their Ready condition",
             resources.clone(),
         );
+        let policies = Family::default();
+        registry.register(
+            "policies",
+            "PresignedURLPolicies, by the reason of their Ready condition",
+            policies.clone(),
+        );
         let clock_steps = Counter::default();
         registry.register(
             "clock_steps",
@@ -144,6 +151,7 @@ impl Metrics {
             queue,
             signing,
             resources,
+            policies,
             clock_steps,
         }
     }
@@ -170,7 +178,7 @@ impl Metrics {
 
     /// Counts a failed attempt.
     pub fn error(&self, reason: Reason) {
-        let labels = ErrorLabels {
+        let labels = ReasonLabels {
             reason: reason.as_str(),
         };
         self.errors.get_or_create(&labels).inc();
@@ -210,6 +218,14 @@ impl Metrics {
         self.resources
             .get_or_create(&ReadyLabels { ready })
             .set(gauge(number));
+    }
+
+    /// Says how many policies have a reason in their Ready condition.
+    pub fn policies(&self, reason: Reason, number: usize) {
+        let labels = ReasonLabels {
+            reason: reason.as_str(),
+        };
+        self.policies.get_or_create(&labels).set(gauge(number));
     }
 
     /// The text of `/metrics`, in the `OpenMetrics` format.

@@ -74,6 +74,7 @@ fn every_metric_is_there_under_its_name() {
     metrics.queue_depth("urgent", 2);
     metrics.signed(std::time::Duration::from_micros(40));
     metrics.resources("True", 7);
+    metrics.policies(Reason::PolicyInvalid, 3);
     let text = metrics.encode().unwrap();
     for line in [
         "presigned_issued_total 1",
@@ -85,6 +86,7 @@ fn every_metric_is_there_under_its_name() {
         "presigned_queue_depth{priority=\"urgent\"} 2",
         "presigned_sign_duration_seconds_count 1",
         "presigned_resources{ready=\"True\"} 7",
+        "presigned_policies{reason=\"PolicyInvalid\"} 3",
         "presigned_next_expiry_timestamp_seconds 2000000000",
         "presigned_next_renewal_timestamp_seconds 1999990000",
         "# EOF",
@@ -333,4 +335,23 @@ impl Server {
         self.stop.cancel();
         self.task.await.unwrap();
     }
+}
+
+#[test]
+fn a_log_line_holds_no_character_that_turns_it_around() {
+    use std::io::Write as _;
+
+    let mut written = Vec::new();
+    let line = "{\"message\":\"key \\\"a\u{202e}gpj.exe\\\" ü\u{feff}\u{e0001}\"}\n";
+    super::logs::VisibleLines(&mut written)
+        .write_all(line.as_bytes())
+        .unwrap();
+    let text = String::from_utf8(written).unwrap();
+    assert_eq!(
+        text,
+        "{\"message\":\"key \\\"a\\u202egpj.exe\\\" ü\\ufeff\\udb40\\udc01\"}\n"
+    );
+    let sent: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let meant: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(sent, meant, "a machine reads what was meant");
 }

@@ -70,19 +70,22 @@ async fn programs_fetch_from(short: &str, s3: &S3Server) {
     let operator = world.operator(&[]).await;
     let prefix = json!({ "key": null, "prefix": "hard/", "formats": ["urls.txt", "curl.conf"] });
     world.psu("prefix", &prefix).await;
-    let keys: Vec<&String> = hard.iter().filter(|key| !trails(key)).collect();
+    // On Windows a backslash parts folders, so curl.conf holds no key with one.
+    let saved = || hard.iter().filter(|key| !key.contains('\\'));
+    let keys: Vec<&String> = saved().filter(|key| !trails(key)).collect();
     let named = json!({ "key": null, "keys": keys, "formats": ["aria2.txt", "curl.conf"] });
     world.psu("keys", &named).await;
 
     let status = world.ready("prefix").await.status.unwrap();
-    assert_eq!(status.objects.map(|n| n as usize), Some(hard.len()));
-    assert_eq!(status.skipped_objects.unwrap_or_default(), 0);
+    assert_eq!(status.objects.map(|n| n as usize), Some(saved().count()));
+    let skipped = hard.len() - saved().count();
+    assert_eq!(status.skipped_objects.map(|n| n as usize), Some(skipped));
     let mount = world.mount("prefix").await;
-    let every = own(hard.iter().map(String::as_str));
+    let every = own(saved().map(String::as_str));
     assert!(fetched(&mount, "curl", &["-q", "-sS", "-K"], "curl.conf").await == every);
     let arguments = ["--no-config", "-q", "-O", "all", "-i"];
     let one = fetched(&mount, "wget", &arguments, "urls.txt").await;
-    let mut sorted = hard.clone();
+    let mut sorted: Vec<String> = saved().cloned().collect();
     sorted.sort();
     assert_eq!(String::from_utf8_lossy(&one["all"]), sorted.concat());
     for object in listed(&world, "prefix").await {

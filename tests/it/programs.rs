@@ -30,7 +30,9 @@ fn filled(s3: S3Server, keys: &[String]) -> ProgramFixture {
 }
 
 fn hard_keys() -> Vec<String> {
+    // No file holds a key with a backslash.
     HARD.iter()
+        .filter(|key| !key.contains('\\'))
         .map(|&key| key.to_owned())
         .chain([
             // The longest name in a folder that aria2 can take, and the longest key.

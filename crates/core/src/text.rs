@@ -34,6 +34,20 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
+/// The text without characters that cannot be seen or that reorder what can: control and format characters
+/// (Unicode Cc and Cf, such as U+202E) are escaped. For sentences that others made, which quote on their own.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\'' | '"' | '\\' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
 /// A list of quoted names: `"a", "b" or "c"`; a long list ends in `or 4 more`.
 #[must_use]
 pub fn any_of(names: &[impl AsRef<str>]) -> String {

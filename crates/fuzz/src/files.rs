@@ -86,7 +86,7 @@ pub(super) fn headers(data: &[u8]) {
 /// Whether all can be files below one folder at once, with what a program writes beside each.
 fn fit_into_a_folder(keys: &[&str], beside: &str) -> bool {
     let plain = |key: &&str| {
-        !key.chars().any(char::is_control)
+        !key.chars().any(|c| c.is_control() || c == '\\')
             && key
                 .split('/')
                 .all(|part| !matches!(part, "" | "." | "..") && part.len() <= 255)

@@ -65,6 +65,17 @@ fn a_field_of_a_newer_status_takes_no_other_with_it() {
 }
 
 #[test]
+fn why_holds_no_character_that_turns_the_line_around() {
+    let seen = parse(
+        &json!({ "bucket": "models", "key": "a", "method": "\u{202e}YPOC\u{200b}" }),
+        &Value::Null,
+    );
+    let why = seen.spec.unwrap_err();
+    assert!(why.contains("\\u{202e}YPOC\\u{200b}"), "{why}");
+    assert!(!why.contains(['\u{202e}', '\u{200b}']), "{why}");
+}
+
+#[test]
 fn why_is_cut_to_a_sentence() {
     let seen = parse(
         &json!({ "bucket": "models", "key": "a", "method": "ü".repeat(5000) }),

@@ -177,6 +177,8 @@ reasons! {
     RollingOut => "Keep the old credentials until this is True.",
     /// The policy is in force.
     InForce => "Nothing.",
+    /// The policy can be read, and can allow nothing: it selects no namespace, or no rule of it is complete.
+    AllowsNothing => "Add what the message names, or delete the policy.",
     /// The policy cannot be read and allows nothing.
     PolicyInvalid => "Fix the field that the message names.",
     /// The store accepted what the credentials sign.

@@ -37,7 +37,7 @@ pub use protocol::{
 };
 pub use scheduler::queue::Priority;
 
-use crate::api::is_ready;
+use crate::api::{Reason, is_ready};
 use crate::issue::ReservedKeys;
 use crate::time::{ceil, whole};
 use cache::index::Index;
@@ -274,6 +274,21 @@ impl Engine {
                 .and(record.seen.status.expires_at),
             renew_at: record.seen.status.renew_at,
         })
+    }
+
+    /// How many policies there are, by the reason of their Ready condition.
+    #[must_use]
+    pub fn policies(&self) -> BTreeMap<Reason, usize> {
+        let reasons = [
+            Reason::InForce,
+            Reason::AllowsNothing,
+            Reason::PolicyInvalid,
+        ];
+        let mut counts = BTreeMap::from(reasons.map(|reason| (reason, 0)));
+        for policy in self.index.policies.values() {
+            *counts.entry(self.index.reason_of(policy)).or_default() += 1;
+        }
+        counts
     }
 
     fn synced(&self) -> bool {

@@ -104,12 +104,14 @@ impl fmt::Display for Prefix {
 /// Prefixes of names that S3 keeps for itself.
 const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 /// Endings of names that are no general purpose bucket, and what they are.
-const RESERVED_SUFFIXES: [(&str, &str); 5] = [
+const RESERVED_SUFFIXES: [(&str, &str); 7] = [
     ("-s3alias", "an access point alias"),
     ("--ol-s3", "an Object Lambda access point alias"),
     ("--x-s3", "an S3 Express directory bucket"),
     (".mrap", "a Multi-Region Access Point"),
     ("--table-s3", "an S3 table bucket"),
+    ("--xa-s3", "an access point of a directory bucket"),
+    ("--op-s3", "an access point alias of S3 on Outposts"),
 ];
 
 fn bucket_fault(name: &str) -> Option<String> {

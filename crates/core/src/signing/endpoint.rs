@@ -181,6 +181,11 @@ pub enum EndpointError {
          endpoint with a name"
     )]
     VirtualHostOfIp,
+    /// By path a bucket would be a path of the server itself.
+    #[error(
+        "bucket {0:?} in a path is a page of the server itself on MinIO: use another bucket, or addressing style VirtualHost"
+    )]
+    ServersOwnPath(String),
     /// `VirtualHost` with a name that becomes longer than DNS allows.
     #[error(
         "bucket and endpoint together are longer than the 253 characters of a host name: use addressing style Path"

@@ -7,6 +7,9 @@ use super::endpoint::{Endpoint, EndpointError, MAX_HOST, Scheme};
 use crate::api::AddressingStyle;
 use crate::request::Bucket;
 
+/// Buckets whose path is MinIO's own.
+const SERVERS_OWN: [&str; 2] = ["admin", "minio"];
+
 /// Where the bucket stands in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Style {
@@ -56,6 +59,7 @@ impl Target {
             (AddressingStyle::VirtualHost, _) | (AddressingStyle::Auto, None) => true,
             (AddressingStyle::Path, _) | (AddressingStyle::Auto, Some(_)) => false,
         };
+        let is_aws = endpoint.is_none();
         let endpoint = endpoint.map_or_else(|| Endpoint::aws(region), |own| Ok(own.clone()))?;
         if virtual_host && endpoint.is_ip() {
             return Err(EndpointError::VirtualHostOfIp);
@@ -68,6 +72,9 @@ impl Target {
         } else {
             Style::VirtualHost
         };
+        if style == Style::Path && !is_aws && SERVERS_OWN.contains(&bucket) {
+            return Err(EndpointError::ServersOwnPath(bucket.to_owned()));
+        }
         Ok(Self {
             endpoint,
             region: region.to_owned(),

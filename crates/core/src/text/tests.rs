@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{all_of, any_of, bounded, escaped, first_of, quoted};
+use super::{all_of, any_of, bounded, escaped, first_of, quoted, visible};
 
 #[test]
 fn a_long_text_keeps_both_its_ends() {
@@ -16,6 +16,34 @@ fn a_long_text_keeps_both_its_ends() {
 fn what_would_end_the_quote_or_the_line_is_escaped() {
     assert_eq!(quoted("a\"b\\c\nd'e"), "\"a\\\"b\\\\c\\nd'e\"");
     assert_eq!(escaped("a\"b\\c\nd'e"), "a\\\"b\\\\c\\nd'e");
+}
+
+#[test]
+fn what_cannot_be_seen_or_turns_the_line_around_is_escaped() {
+    // Bidirectional and other format characters (Cf), separators of lines, and a byte order mark.
+    for hidden in [
+        '\u{ad}',
+        '\u{61c}',
+        '\u{180e}',
+        '\u{200b}',
+        '\u{200e}',
+        '\u{202a}',
+        '\u{202e}',
+        '\u{2028}',
+        '\u{2066}',
+        '\u{2069}',
+        '\u{feff}',
+        '\u{e0001}',
+        '\u{1b}',
+        '\n',
+    ] {
+        let text = format!("a{hidden}b \"ü\" \\ 'c'");
+        for shown in [quoted(&text), escaped(&text), visible(&text)] {
+            assert!(!shown.contains(hidden), "{shown:?}");
+            assert!(shown.contains("a\\") && shown.contains('ü'), "{shown}");
+        }
+    }
+    assert_eq!(visible("a \"ü\" \\ 'c'"), "a \"ü\" \\ 'c'");
 }
 
 #[test]

@@ -211,7 +211,7 @@ pub struct World<M> {
     /// When the operator was last down or half blind.
     pub blind_at: Timestamp,
     pub streams: Vec<Stream>,
-    engine: Option<Engine>,
+    pub engine: Option<Engine>,
     restart_at: Option<Timestamp>,
     garbage_at: Option<Timestamp>,
     flights: Vec<Flight>,

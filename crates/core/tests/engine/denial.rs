@@ -1,6 +1,6 @@
 //! Refusals: the grace, its end, policies that cannot be read, and namespaces that come late.
 
-use presigned_core::api::{LabelOperator, LabelRequirement, NamespaceLabels};
+use presigned_core::api::{LabelOperator, LabelRequirement, NamespaceLabels, Reason};
 use presigned_core::engine::{ApiError, Watched};
 use serde_json::json;
 
@@ -212,6 +212,8 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
     assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
     assert_eq!(scene.status("dl").policy_refs, ["other"]);
     assert!(scene.secret("dl").is_some());
+    let mut told = scene.0.notices.iter().map(|notice| notice.reason);
+    assert!(told.all(|reason| reason != Reason::PolicyDenied));
 }
 
 /// A namespace that the policy would allow if it had no labels, whose event is a minute late, and a resource

@@ -20,6 +20,7 @@ mod issue;
 mod no_secret_access;
 mod objects;
 mod one_shot;
+mod policies;
 mod probes;
 mod relists;
 mod roles;

@@ -4,6 +4,7 @@
 //! - A changed policy affects the resources in the namespaces that it selects, before and after the change.
 //! - The affected resources forget their listings, since other rules selected the objects.
 
+use crate::api::Reason;
 use crate::engine::cache::index::{Index, resource_keys};
 use crate::engine::cache::record::PolicyRecord;
 use crate::engine::cache::relist::{Delta, Watched, drop_all, named};
@@ -66,15 +67,33 @@ impl Index {
         };
         affected.extend(self.under_policy(&name));
         affected.push(key);
+        affected.extend(self.other_policies(&name));
         self.policies.insert(name, PolicyRecord { seen, broken });
         affected
     }
 
     fn drop_policy(&mut self, name: &str) -> Vec<ObjectKey> {
-        let affected = self.under_policy(name);
+        let mut affected = self.under_policy(name);
         self.policies.remove(name);
         self.policy_set.remove(name);
+        affected.extend(self.other_policies(name));
         affected
+    }
+
+    /// The policies but one: a status tells of buckets that two policies can meet in.
+    fn other_policies(&self, name: &str) -> impl Iterator<Item = ObjectKey> {
+        let others = self.policies.keys().filter(move |other| *other != name);
+        others.cloned().map(ObjectKey::Policy)
+    }
+
+    /// What the policy's Ready condition gives as its reason.
+    pub(in crate::engine) fn reason_of(&self, policy: &PolicyRecord) -> Reason {
+        let compiled = self.policy_set.in_force(&policy.seen.name);
+        match (&policy.broken, compiled.and_then(CompiledPolicy::lacks)) {
+            (Some(_), _) => Reason::PolicyInvalid,
+            (None, Some(_)) => Reason::AllowsNothing,
+            (None, None) => Reason::InForce,
+        }
     }
 
     /// The resources in the namespaces that the current version of a policy covers. No policy decides for a

@@ -1,10 +1,14 @@
-//! Reconciling a PresignedURLPolicy: its status reports whether it can be used.
+//! Reconciling a PresignedURLPolicy: its status reports whether it can be used, and whether it can allow
+//! anything.
 
 use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, set_condition};
+use crate::engine::cache::index::Index;
+use crate::engine::cache::record::PolicyRecord;
 use crate::engine::cache::version::take_newer;
 use crate::engine::protocol::{ObjectKey, ObjectVersion, Step, StepResult};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
+use crate::policy::CompiledPolicy;
 
 /// Plans the next step of a policy.
 pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
@@ -12,18 +16,13 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let Some(policy) = ctx.cache.policies.get(name) else {
         return Action::Idle;
     };
-    let (ready, reason, message) = match &policy.broken {
-        None => (
-            ConditionStatus::True,
-            Reason::InForce,
-            "the policy is in force".to_owned(),
-        ),
-        Some(why) => (
-            ConditionStatus::False,
-            Reason::PolicyInvalid,
-            format!("the policy allows nothing until it can be read: {why}"),
-        ),
+    let reason = ctx.cache.reason_of(policy);
+    let ready = if reason == Reason::InForce {
+        ConditionStatus::True
+    } else {
+        ConditionStatus::False
     };
+    let message = message(ctx.cache, policy);
     let generation = Some(policy.seen.generation);
     let mut conditions = policy.seen.status.conditions.clone();
     set_condition(
@@ -55,6 +54,25 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         status: Box::new(desired.clone()),
     };
     Action::start(step, InFlight::WritePolicyStatus(Box::new(desired)))
+}
+
+/// What the policy's Ready says.
+fn message(index: &Index, policy: &PolicyRecord) -> String {
+    if let Some(why) = &policy.broken {
+        return format!("the policy allows nothing until it can be read: {why}");
+    }
+    let name = &policy.seen.name;
+    let compiled = index.policy_set.in_force(name);
+    if let Some(lacks) = compiled.and_then(CompiledPolicy::lacks) {
+        return format!("the policy can allow nothing: {lacks}");
+    }
+    // What an admin should know of a policy that is in force.
+    let notes = [
+        compiled.and_then(CompiledPolicy::lacking_rule),
+        index.policy_set.shared_bucket(name),
+    ];
+    let notes = notes.into_iter().flatten().map(|note| format!("; {note}"));
+    format!("the policy is in force{}", notes.collect::<String>())
 }
 
 /// A step of a policy is done. Returns whether its next plan comes before those of other objects.

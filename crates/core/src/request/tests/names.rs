@@ -51,6 +51,8 @@ fn whatever_is_no_general_purpose_bucket_is_refused_with_its_reason() {
         ("sthree-data", "begins with \"sthree-\""),
         ("amzn-s3-demo-data", "begins with \"amzn-s3-demo-\""),
         ("data-s3alias", "an access point alias"),
+        ("data--xa-s3", "an access point of a directory bucket"),
+        ("data--op-s3", "an access point alias of S3 on Outposts"),
         ("data--ol-s3", "an Object Lambda access point alias"),
         ("data--use1-az4--x-s3", "an S3 Express directory bucket"),
         ("mfzwi23gnjvgw.mrap", "a Multi-Region Access Point"),

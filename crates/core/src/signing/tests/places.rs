@@ -198,6 +198,31 @@ fn a_bucket_stands_before_the_host_only_where_a_client_can_reach_it_there() {
             Err(E::VirtualHostOfIp),
         ),
         (
+            Some("http://minio:9000"),
+            A::Auto,
+            "minio",
+            Err(E::ServersOwnPath("minio".to_owned())),
+        ),
+        (
+            Some("http://10.0.0.1:9000"),
+            A::Path,
+            "admin",
+            Err(E::ServersOwnPath("admin".to_owned())),
+        ),
+        (
+            Some("https://s3.example.com"),
+            A::VirtualHost,
+            "minio",
+            Ok(Style::VirtualHost),
+        ),
+        (
+            Some("https://s3.example.com"),
+            A::Path,
+            "minio2",
+            Ok(Style::Path),
+        ),
+        (None, A::Path, "minio", Ok(Style::Path)),
+        (
             Some(long.as_str()),
             A::VirtualHost,
             "bucket123",

@@ -1,7 +1,7 @@
 //! Which keys a file cannot hold as names of files below one folder, and why.
 //!
-//! What holds here: a key that passes fits on one line, is a path that stays below the folder, and collides
-//! with no other there. The checks take any text; they do not rely on keys having been parsed.
+//! What holds here: a key that passes fits on one line, is a path that stays below the folder on Linux and on
+//! Windows, and collides with no other there. The checks take any text; they do not rely on keys having been parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -49,6 +49,8 @@ pub enum NameProblem {
         /// How many bytes it may have.
         max: usize,
     },
+    /// It holds a backslash, which parts folders on Windows: `..\\x` lies beside the folder there.
+    Backslash,
     /// It ends in a space, which aria2 leaves out.
     TrailingSpace,
     /// Another object has the same key.
@@ -70,6 +72,7 @@ impl fmt::Display for NameProblem {
         match self {
             Self::Control => f.write_str("holds a control character"),
             Self::NotAPath => f.write_str("is no path below a folder"),
+            Self::Backslash => f.write_str("holds a backslash, which parts folders on Windows"),
             Self::TooLong { max } => write!(f, "has a segment of more than {max} bytes"),
             Self::TrailingSpace => f.write_str("ends in a space, which aria2 leaves out"),
             Self::Duplicate => f.write_str("is there twice"),
@@ -209,6 +212,9 @@ fn unfit<'a>(
 fn by_itself(key: &str, rules: Rules) -> Option<NameProblem> {
     if key.chars().any(char::is_control) {
         return Some(NameProblem::Control);
+    }
+    if key.contains('\\') {
+        return Some(NameProblem::Backslash);
     }
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Some(NameProblem::NotAPath);

@@ -211,7 +211,7 @@ fn a_file_without_use_for_the_method_is_refused() {
 
 #[test]
 fn a_key_that_is_no_file_below_the_folder_is_refused() {
-    use NameProblem::{Control, NotAPath, TooLong};
+    use NameProblem::{Backslash, Control, NotAPath, TooLong};
     let (most, less) = ("é".repeat(127) + "x", "s".repeat(249));
     for format in [Format::Aria2Txt, Format::CurlConf] {
         for (key, trouble) in [
@@ -220,6 +220,9 @@ fn a_key_that_is_no_file_below_the_folder_is_refused() {
             ("a\tb", Control),
             ("a\0b", Control),
             ("a\u{85}b", Control),
+            ("..\\a", Backslash),
+            ("a\\..\\b", Backslash),
+            ("C:\\Windows", Backslash),
             ("/etc/passwd", NotAPath),
             ("../a", NotAPath),
             ("a/../b", NotAPath),
@@ -448,7 +451,7 @@ proptest! {
             at != n && (a == b || b.strip_prefix(a).is_some_and(|rest| rest.starts_with('/')))
         }));
         let plain = keys.iter().all(|key| {
-            !key.chars().any(char::is_control) && key.split('/').all(|s| !matches!(s, "" | "." | "..") && s.len() <= 255)
+            !key.chars().any(|c| c.is_control() || c == '\\') && key.split('/').all(|s| !matches!(s, "" | "." | "..") && s.len() <= 255)
         });
         prop_assert_eq!(get(&keys, &[Format::CurlConf]).is_ok(), plain && !in_the_way);
     }
