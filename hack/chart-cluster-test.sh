@@ -326,7 +326,7 @@ refused "an Event about a Pod" "about objects of presigned.dev" \
 refused "an Event in another's name" "in its own name" operator_kubectl create -f <(event "$about" kubelet)
 
 echo "== tokens, for stores' webIdentity.audience"
-release upgrade --set 'webIdentity.audiences={sts.example.com}'
+release upgrade --set 'webIdentity.audiences={sts.example.com}' --set 'operator.secretTemplateDeny={velero.io,stakater.com,example.com}'
 can yes $namespace create serviceaccounts/psu-presigned-url-operator:token
 can no $namespace create serviceaccounts/default:token
 can no $namespace create serviceaccounts:token
@@ -352,6 +352,10 @@ token_policy_holds() { ! token "${in_pod[@]}" "${bound[@]}" --audience unheard.o
 until_true token_policy_holds
 takes_the_audience() { token "${in_pod[@]}" "${bound[@]}" "${for_store[@]}"; }
 until_true takes_the_audience
+refused "a label that the installation reserves" "a label of a reserved domain" \
+  operator_kubectl create --dry-run=server -f <(secret new labels='team.example.com/a: b')
+passes "the operator's own keys, though the installation reserves their domains" operator_kubectl create --dry-run=server \
+  -f <(secret new labels='velero.io/exclude-from-backup: "true"' annotations='reloader.stakater.com/ignore: "true"')
 passes "a token for a store's audience, bound to its pod" token "${in_pod[@]}" "${bound[@]}" "${for_store[@]}"
 passes "one of an hour" token "${in_pod[@]}" "${bound[@]}" --audience sts.example.com --duration 1h
 refused "one of a second more" "for at most an hour" token "${in_pod[@]}" "${bound[@]}" --audience sts.example.com --duration 3601s
