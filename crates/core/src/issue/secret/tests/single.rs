@@ -102,6 +102,19 @@ fn a_download_as_it_stands_in_the_secret() {
 }
 
 #[test]
+fn the_charts_fence_lets_the_operators_own_keys_through_whatever_an_installation_reserves() {
+    let template = template([("a", "b")], [("c", "d")]);
+    let secret = render(&content(Method::Get, &[], &template)).unwrap();
+    let fence = include_str!(
+        "../../../../../../charts/presigned-url-operator/templates/admission-policy.yaml"
+    );
+    let keys = secret.labels.keys().chain(secret.annotations.keys());
+    for key in keys.filter(|key| key.contains('/')) {
+        assert!(fence.contains(&format!("'{key}'")), "{key}");
+    }
+}
+
+#[test]
 fn an_upload_as_it_stands_in_the_secret() {
     let headers = headers([
         ("content-length", "5"),
