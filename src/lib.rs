@@ -1,9 +1,10 @@
 //! The shell of presigned-url-operator: it watches, makes calls and holds the clock, and decides nothing.
 //!
 //! What holds here: every decision is made in `presigned_core`; every call to the API server goes through
-//! [`kube`]; only [`clock`] reads a clock; what a log line, a metric or a condition may say is bounded in
-//! [`telemetry`] and by the core's own sentences. Imports run one way: [`cli`] -> [`controller`] -> [`kube`],
-//! [`credentials`], [`s3`] and [`telemetry`]; [`credentials`] also imports [`kube`].
+//! [`kube`], and every other request through [`http`]; only [`clock`] reads a clock; what a log line, a
+//! metric or a condition may say is bounded in [`telemetry`] and by the core's own sentences. Imports run one
+//! way: [`cli`] -> [`controller`] -> [`kube`], [`credentials`], [`s3`] and [`telemetry`]; [`credentials`]
+//! also imports [`kube`], and these three import [`http`].
 // Tests stand outside: they may ask the system what time it is.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -11,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod controller;
 pub mod credentials;
+pub mod http;
 pub mod kube;
 pub mod s3;
 pub mod telemetry;

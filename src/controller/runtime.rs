@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{SharedEngine, StepExecutor};
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
+use crate::http::{Connections, Proxies};
 use crate::kube::{Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watch_all};
 use crate::s3::S3Client;
 use crate::telemetry::{Metrics, Readiness, Reviewer, bind, health_router, metrics_router, serve};
@@ -100,7 +101,9 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
 
     let clock = Clock::start();
     let server_clock = ServerClock::new(clock.clone());
-    let client = connect(kubeconfig.as_deref(), &server_clock).await?;
+    let proxies = Proxies::from_env()?;
+    let client = connect(kubeconfig.as_deref(), &server_clock, &proxies).await?;
+    let connections = Connections::new(clock.clone(), proxies);
     let own_pod = own_pod_uid.map(|uid| Pod {
         name: instance.clone(),
         uid,
@@ -131,10 +134,11 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     let (sender, events) = mpsc::channel(EVENTS);
     let watches = watch_all(&client, &scope, &sender, &readiness);
-    let credentials = CredentialsFetcher::new(cluster.clone(), own_namespace)
-        .with_service_account(own_service_account)
-        .with_pod(own_pod);
-    let s3 = S3Client::new(clock.clone());
+    let credentials =
+        CredentialsFetcher::new(cluster.clone(), own_namespace, Arc::clone(&connections))
+            .with_service_account(own_service_account)
+            .with_pod(own_pod);
+    let s3 = S3Client::new(connections, clock.clone());
     let executor = StepExecutor::new(cluster, credentials, s3, metrics.clone(), clock.clone());
     Ok(Runtime {
         engine,

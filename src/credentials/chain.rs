@@ -5,6 +5,7 @@
 //! service gets two short attempts. An end that the metadata service did not say is not believed.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::Region;
@@ -22,16 +23,19 @@ use presigned_core::engine::CredentialsError;
 use presigned_core::signing::Credentials;
 
 use super::{TIMEOUT, check_expiry};
+use crate::http::{Connections, sdk_client};
 
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 const FROM: &str = "the AWS chain of the operator's process";
 
 /// Fetches credentials from the chain.
-pub(super) async fn provide() -> Result<Provided, ProviderError> {
+pub(super) async fn provide(connections: &Arc<Connections>) -> Result<Provided, ProviderError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));
-    let config = ProviderConfig::without_region().with_region(Some(region.clone()));
+    let config = ProviderConfig::without_region()
+        .with_region(Some(region.clone()))
+        .with_http_client(sdk_client(connections, None));
     let metadata_service = aws_config::imds::Client::builder()
         .configure(&config)
         .max_attempts(2)

@@ -10,6 +10,7 @@ mod sts;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use presigned_core::engine::{ApiError, CredentialSource, CredentialsError, Sessi
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
+use crate::http::Connections;
 use crate::kube::{Cluster, Pod};
 
 /// How long a provider may take.
@@ -35,17 +37,20 @@ pub struct CredentialsFetcher {
     service_account: Option<String>,
     /// The operator's own pod, if it is known.
     pod: Option<Pod>,
+    connections: Arc<Connections>,
 }
 
 impl CredentialsFetcher {
-    /// Reads Secrets in `namespace`, the operator's own, through `cluster`.
+    /// Reads Secrets in `namespace`, the operator's own, through `cluster`; asks STS and the AWS chain over
+    /// `connections`.
     #[must_use]
-    pub const fn new(cluster: Cluster, namespace: String) -> Self {
+    pub const fn new(cluster: Cluster, namespace: String, connections: Arc<Connections>) -> Self {
         Self {
             cluster,
             namespace,
             service_account: None,
             pod: None,
+            connections,
         }
     }
 
@@ -77,7 +82,7 @@ impl CredentialsFetcher {
         now: Timestamp,
     ) -> Result<Credentials, CredentialsError> {
         match source {
-            CredentialSource::Default => chain(now).await,
+            CredentialSource::Default => chain(&self.connections, now).await,
             CredentialSource::Secret { name, keys } => {
                 self.secret_credentials(name, keys, now).await
             }
@@ -87,7 +92,15 @@ impl CredentialsFetcher {
                 sts,
             } => {
                 let token = self.token(audience.as_deref()).await?;
-                sts::assume_with_web_identity(role_arn, &token, sts, session, now).await
+                sts::assume_with_web_identity(
+                    &self.connections,
+                    role_arn,
+                    &token,
+                    sts,
+                    session,
+                    now,
+                )
+                .await
             }
             CredentialSource::AssumeRole {
                 role_arn,
@@ -99,7 +112,7 @@ impl CredentialsFetcher {
                     CredentialSource::Secret { name, keys } => {
                         self.secret_credentials(name, keys, now).await?
                     }
-                    CredentialSource::Default => chain(now).await?,
+                    CredentialSource::Default => chain(&self.connections, now).await?,
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
                         return Err(CredentialsError {
                             reason: Reason::CredentialsInvalid,
@@ -108,7 +121,17 @@ impl CredentialsFetcher {
                         });
                     }
                 };
-                sts::assume(role_arn, external_id.as_deref(), &base, sts, session, now).await
+                let external_id = external_id.as_deref();
+                sts::assume(
+                    &self.connections,
+                    role_arn,
+                    external_id,
+                    &base,
+                    sts,
+                    session,
+                    now,
+                )
+                .await
             }
         }
     }
@@ -199,9 +222,12 @@ impl CredentialsFetcher {
 }
 
 /// What the AWS chain of the process gives.
-async fn chain(now: Timestamp) -> Result<Credentials, CredentialsError> {
+async fn chain(
+    connections: &Arc<Connections>,
+    now: Timestamp,
+) -> Result<Credentials, CredentialsError> {
     let variable = |name: &str| std::env::var(name).ok();
-    match tokio::time::timeout(TIMEOUT, chain::provide()).await {
+    match tokio::time::timeout(TIMEOUT, chain::provide(connections)).await {
         Ok(provided) => chain::convert(provided, &variable, now),
         Err(_) => Err(chain::too_slow()),
     }

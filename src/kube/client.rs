@@ -12,6 +12,7 @@ use kube::{Client, config};
 use thiserror::Error;
 
 use super::ServerClock;
+use crate::http::{Proxies, ProxyUrl, ProxyUrlError};
 
 /// Why there is no client. The sentences hold their causes.
 #[derive(Debug, Error)]
@@ -31,21 +32,30 @@ pub enum ClientError {
         "no API server is known: give --kubeconfig FILE or KUBECONFIG, or run in a pod with a service account token ({0})"
     )]
     Nowhere(Box<config::InClusterError>),
+    /// The kubeconfig's proxy cannot be used.
+    #[error("the API server cannot be reached as the kubeconfig says: {0}")]
+    Proxy(#[from] ProxyUrlError),
     /// The settings are there but make no client.
     #[error("the API server's settings make no client: {0}")]
     Build(Box<kube::Error>),
 }
 
 /// A client for `--kubeconfig`, else `KUBECONFIG`, else the pod's service account, else `~/.kube/config`.
-/// `clock` measures by each answer.
+/// `clock` measures by each answer. `proxies` are the environment's.
 ///
 /// # Errors
 /// If none of them can be used; the message says what to do.
 pub async fn connect(
     kubeconfig: Option<&Path>,
     clock: &ServerClock,
+    proxies: &Proxies,
 ) -> Result<Client, ClientError> {
-    let mut config = settings(kubeconfig).await?;
+    let (mut config, named) = settings(kubeconfig).await?;
+    let proxy = match &named {
+        Some(url) => Some(ProxyUrl::parse(url, "its proxy-url")?),
+        None => of_environment(&config.cluster_url, proxies),
+    };
+    config.proxy_url = proxy.and_then(|proxy| proxy.expose().parse().ok());
     config.default_retry = false;
     config.disable_compression = true;
     let agent = concat!("presigned-url-operator/", env!("CARGO_PKG_VERSION"));
@@ -58,7 +68,15 @@ pub async fn connect(
     Ok(builder.with_layer(clock).build())
 }
 
-async fn settings(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {
+/// The proxy of the environment for the API server; kube would ask `NO_PROXY` for the proxy's own name.
+fn of_environment(server: &http::Uri, proxies: &Proxies) -> Option<ProxyUrl> {
+    let tls = server.scheme_str() == Some("https");
+    let port = server.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    proxies.of(tls, server.host()?, port).cloned()
+}
+
+/// The settings, and the proxy that the kubeconfig names.
+async fn settings(kubeconfig: Option<&Path>) -> Result<(Config, Option<String>), ClientError> {
     if let Some(path) = kubeconfig {
         return parse(Kubeconfig::read_from(path), &path.display().to_string()).await;
     }
@@ -66,7 +84,7 @@ async fn settings(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {
         return parse(Kubeconfig::read(), "of KUBECONFIG").await;
     }
     match Config::incluster() {
-        Ok(config) => Ok(config),
+        Ok(config) => Ok((config, None)),
         Err(not_in_pod) => match Kubeconfig::read() {
             Ok(found) => parse(Ok(found), "~/.kube/config").await,
             Err(_) => Err(ClientError::Nowhere(Box::new(not_in_pod))),
@@ -77,13 +95,27 @@ async fn settings(kubeconfig: Option<&Path>) -> Result<Config, ClientError> {
 async fn parse(
     read: Result<Kubeconfig, KubeconfigError>,
     from: &str,
-) -> Result<Config, ClientError> {
+) -> Result<(Config, Option<String>), ClientError> {
     let named = |error| ClientError::Kubeconfig {
         from: from.to_owned(),
         error: Box::new(error),
     };
     let kubeconfig = read.map_err(named)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(named)
+    let proxy = proxy_url(&kubeconfig);
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Ok((config.map_err(named)?, proxy))
+}
+
+/// The `proxy-url` of the cluster that the current context names. As with kubectl, it is used whatever
+/// `NO_PROXY` says.
+fn proxy_url(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_deref()?;
+    let context = kubeconfig.contexts.iter().find(|one| one.name == current)?;
+    let cluster = &context.context.as_ref()?.cluster;
+    let cluster = kubeconfig
+        .clusters
+        .iter()
+        .find(|one| one.name == *cluster)?;
+    let url = cluster.cluster.as_ref()?.proxy_url.clone();
+    url.filter(|url| !url.is_empty())
 }

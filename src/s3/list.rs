@@ -54,7 +54,9 @@ pub(super) async fn list(
 ) -> Result<ListResponse, ListError> {
     match tokio::time::timeout(request.timeout, pages(client, request, keeps)).await {
         Ok(listed) => listed,
-        Err(_) => Err(ListError::TransportError(TransportError::Timeout)),
+        Err(_) => Err(ListError::TransportError(TransportError::Timeout(
+            request.timeout,
+        ))),
     }
 }
 
@@ -129,11 +131,10 @@ impl PageRequest<'_> {
 
     async fn once(&self) -> Result<(Bytes, Option<SignedDuration>), ListError> {
         let request = self.signed()?;
-        let deadline = self.client.clock.instant() + PAGE_TIMEOUT;
         let ca_bundle = self.listing.ca_bundle.as_deref();
         let connections = &self.client.connections;
         let exchanged = connections
-            .exchange(request, ca_bundle, PAGE_LIMIT, deadline)
+            .exchange(request, ca_bundle, PAGE_LIMIT, PAGE_TIMEOUT)
             .await
             .map_err(ListError::TransportError)?;
         let answer = self.client.answer(&exchanged);
@@ -146,7 +147,7 @@ impl PageRequest<'_> {
         Ok((exchanged.body, answer.skew))
     }
 
-    fn signed(&self) -> Result<Request<()>, ListError> {
+    fn signed(&self) -> Result<Request<Bytes>, ListError> {
         let listing = self.listing;
         let page = ListPage {
             bucket: &listing.bucket,
@@ -158,7 +159,7 @@ impl PageRequest<'_> {
             sign_page(&page, &listing.target, &listing.credentials, self.now)
                 .map_err(ListError::NotSigned)?;
         let unsendable = |_| ListError::NotSigned(SignError::Signer);
-        let mut request = Request::get(url).body(()).map_err(unsendable)?;
+        let mut request = Request::get(url).body(Bytes::new()).map_err(unsendable)?;
         for (name, value) in &headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let value = HeaderValue::from_str(value.expose_secret());
@@ -174,7 +175,7 @@ impl PageRequest<'_> {
 /// Whether the same request may be answered a moment later.
 fn may_pass(error: &ListError) -> bool {
     match error {
-        ListError::TransportError(TransportError::Connection | TransportError::Timeout) => true,
+        ListError::TransportError(TransportError::Connection | TransportError::Timeout(_)) => true,
         ListError::Refused(S3Response { status, .. }) => {
             matches!(status, 408 | 429 | 500 | 502..=504)
         }

@@ -3,27 +3,22 @@
 //! What holds here: every request is a GET or a HEAD, so that none changes anything. A request has a time limit and a
 //! size limit; no redirect is followed; and no URL, signature or text of a server leaves this module, at no
 //! level of the log.
-//!
-//! # Limits
-//! Connections go straight to the store: the proxies that `HTTPS_PROXY` names are not used.
 
 mod answer;
-mod connect;
-mod exchange;
 mod list;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 use presigned_core::engine::{
     ListError, ListRequest, ListResponse, S3Method, S3Request, S3Result, TransportError,
 };
 
-use exchange::{Connections, Exchanged};
-
 use crate::clock::Clock;
+use crate::http::{Connections, Exchanged};
 
 /// How long one request may take, from the name's look-up to the end of the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,9 +42,9 @@ impl fmt::Debug for S3Client {
 impl S3Client {
     /// Measures the stores' clocks against `clock`.
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
+    pub const fn new(connections: Arc<Connections>, clock: Clock) -> Self {
         Self {
-            connections: Arc::new(Connections::new(clock.clone())),
+            connections,
             clock,
             timeout: TIMEOUT,
         }
@@ -78,7 +73,9 @@ impl S3Client {
             S3Method::Head => Request::head(url.expose()),
         };
         // A URL that does not parse names no host.
-        let mut request = builder.body(()).map_err(|_| TransportError::Host)?;
+        let mut request = builder
+            .body(Bytes::new())
+            .map_err(|_| TransportError::Host)?;
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes());
             let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
@@ -86,10 +83,9 @@ impl S3Client {
             };
             request.headers_mut().append(name, value);
         }
-        let deadline = self.clock.instant() + self.timeout;
         let exchanged = self
             .connections
-            .exchange(request, ca_bundle, LIMIT, deadline)
+            .exchange(request, ca_bundle, LIMIT, self.timeout)
             .await?;
         Ok(self.answer(&exchanged))
     }

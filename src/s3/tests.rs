@@ -22,11 +22,13 @@ use tokio::net::TcpListener;
 
 use super::S3Client;
 use crate::clock::Clock;
+use crate::http::{Connections, Proxies};
 
 const BUCKET: &str = "models";
 
 fn client() -> S3Client {
-    S3Client::new(Clock::start())
+    let clock = Clock::start();
+    S3Client::new(Connections::new(clock.clone(), Proxies::default()), clock)
 }
 
 fn bucket() -> Bucket {

@@ -81,12 +81,13 @@ const BELOW_RECONCILE: &str = "engine/protocol engine/scheduler engine/s3 engine
 const SHELL: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("telemetry", &[]),
-    ("kube", &["clock", "telemetry"]),
-    ("credentials", &["kube"]),
-    ("s3", &["clock"]),
+    ("http", &["clock"]),
+    ("kube", &["clock", "telemetry", "http"]),
+    ("credentials", &["kube", "http"]),
+    ("s3", &["clock", "http"]),
     (
         "controller",
-        &["clock", "telemetry", "kube", "credentials", "s3"],
+        &["clock", "telemetry", "http", "kube", "credentials", "s3"],
     ),
     ("cli", &["controller", "telemetry"]),
 ];

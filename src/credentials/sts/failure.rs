@@ -5,14 +5,16 @@
 //! code for all of them. The log gets the status and the code, or how the connection failed.
 
 use std::error::Error;
-use std::{fmt, io};
+use std::fmt;
 
 use aws_sdk_sts::config::http::HttpResponse;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{CredentialsError, Sts};
+use presigned_core::engine::{CredentialsError, Sts, TlsError, TransportError};
 use presigned_core::request::format_duration;
+
+use crate::http::Unreached;
 
 /// The longest code of an error that is logged.
 const MAX_CODE: usize = 64;
@@ -56,7 +58,7 @@ impl SessionRequest<'_> {
         tracing::warn!(role, status, why = cause(error), "STS gave no session");
         match error {
             SdkError::TimeoutError(_) => self.unavailable("did not answer in time"),
-            SdkError::DispatchFailure(_) => self.unavailable("could not be reached"),
+            SdkError::DispatchFailure(_) => self.unavailable(no_answer(unreached(error))),
             SdkError::ResponseError(_) => self.unreadable(),
             _ => CredentialsError {
                 reason: Reason::CredentialsInvalid,
@@ -230,21 +232,46 @@ fn logged(code: &str) -> &str {
     if word { code } else { "(no word)" }
 }
 
-/// How it failed, in words of ours and the system's: those of TLS hold names out of the server's certificate.
-fn cause(error: &(dyn Error + 'static)) -> String {
-    let mut kind = None;
+/// Why there was no answer.
+const fn no_answer(why: Option<&TransportError>) -> &'static str {
+    match why {
+        Some(TransportError::Timeout(_)) => "did not answer in time",
+        Some(TransportError::Host) => "has a host name that cannot be resolved",
+        Some(TransportError::NotTls) => "does not speak TLS",
+        Some(TransportError::TlsExpected) => "speaks TLS, and its endpoint says http",
+        Some(TransportError::Proxy(_)) => {
+            "could not be reached through the proxy of the operator's environment"
+        }
+        Some(TransportError::Tls(TlsError::Expired { .. })) => "has a certificate that has expired",
+        Some(TransportError::Tls(TlsError::NotYetValid { .. })) => {
+            "has a certificate that is not valid yet"
+        }
+        Some(TransportError::Tls(TlsError::OtherName { .. })) => {
+            "has a certificate of another host"
+        }
+        Some(TransportError::Tls(TlsError::Other)) => {
+            "could not be reached (its TLS handshake failed)"
+        }
+        Some(TransportError::Tls(_)) => {
+            "has a certificate that neither the system nor the store's caBundle trusts"
+        }
+        Some(TransportError::Connection) | None => "could not be reached",
+    }
+}
+
+/// The failure of the connection that the SDK's error stands for.
+fn unreached<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TransportError> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return "TLS".to_owned();
+        if let Some(Unreached(why)) = error.downcast_ref() {
+            return Some(why);
         }
-        let io = error.downcast_ref::<io::Error>();
-        kind = io.map(io::Error::kind).or(kind);
-        // The source of such an error is the source of what it holds.
-        next = match io.and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
+        next = error.source();
     }
-    kind.map_or_else(|| "no answer".to_owned(), |kind| format!("{kind:?}"))
+    None
+}
+
+/// How it failed, in words of ours alone.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    unreached(error).map_or_else(|| "no answer".to_owned(), |why| format!("{why:?}"))
 }

@@ -4,9 +4,9 @@
 //! engine's. A session without an end is refused. The request is signed by the clock that is passed in.
 
 mod failure;
-mod http;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials as Provided;
@@ -20,17 +20,22 @@ use jiff::Timestamp;
 use presigned_core::api::Reason;
 use presigned_core::engine::{CredentialsError, Session, Sts};
 use presigned_core::signing::Credentials;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use failure::{Base, SessionRequest};
 
+use crate::http::{Connections, sdk_client};
+
 /// The longest token that a file may hold; STS takes 20,000 characters.
 const MAX_TOKEN: usize = 20_000;
-const CONNECT: Duration = Duration::from_secs(3);
 const WHOLE: Duration = Duration::from_secs(5);
 
 /// Exchanges a token of the operator's service account for a session of the role.
 pub(super) async fn assume_with_web_identity(
+    connections: &Arc<Connections>,
     role_arn: &str,
     token: &SecretString,
     sts: &Sts,
@@ -42,7 +47,7 @@ pub(super) async fn assume_with_web_identity(
         sts,
         base: Base::Token,
     };
-    let issued = client(None, sts, now)?
+    let issued = client(connections, None, sts, now)?
         .assume_role_with_web_identity()
         .role_arn(role_arn)
         .role_session_name(&session.name)
@@ -58,6 +63,7 @@ pub(super) async fn assume_with_web_identity(
 
 /// Has other credentials assume the role.
 pub(super) async fn assume(
+    connections: &Arc<Connections>,
     role_arn: &str,
     external_id: Option<&str>,
     base: &Credentials,
@@ -74,7 +80,7 @@ pub(super) async fn assume(
             external_id: external_id.is_some(),
         },
     };
-    let issued = client(Some(base), sts, now)?
+    let issued = client(connections, Some(base), sts, now)?
         .assume_role()
         .role_arn(role_arn)
         .role_session_name(&session.name)
@@ -169,6 +175,7 @@ impl SessionRequest<'_> {
 
 /// A client for one request. `base` signs it; a request with a web identity is not signed.
 fn client(
+    connections: &Arc<Connections>,
     base: Option<&Credentials>,
     sts: &Sts,
     now: Timestamp,
@@ -179,14 +186,19 @@ fn client(
         duration: _,
         ca_bundle,
     } = sts;
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .operation_timeout(WHOLE)
-        .build();
+    // Where no TLS is spoken, no bundle is read.
+    let plain = endpoint
+        .as_deref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let ca_bundle = ca_bundle.as_deref().filter(|_| !plain);
+    if let Some(pem) = ca_bundle {
+        check_bundle(pem)?;
+    }
+    let timeouts = TimeoutConfig::builder().read_timeout(WHOLE).build();
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.clone()))
-        .http_client(http::client(endpoint.as_deref(), ca_bundle.as_deref())?)
+        .http_client(sdk_client(connections, ca_bundle))
         .time_source(StaticTimeSource::new(now.into()))
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts);
@@ -209,4 +221,25 @@ fn client(
 /// The API admits 15m to 12h, and a stored object that is older than its schema is bounded here.
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs().clamp(900, 43_200)).unwrap_or(3600)
+}
+
+/// A bundle of which nothing can be used is a mistake to be told.
+fn check_bundle(pem: &str) -> Result<(), CredentialsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        let certificate = certificate.map_err(|_| unusable())?;
+        roots.add(certificate).map_err(|_| unusable())?;
+    }
+    if roots.is_empty() {
+        return Err(unusable());
+    }
+    Ok(())
+}
+
+fn unusable() -> CredentialsError {
+    CredentialsError {
+        reason: Reason::CredentialsInvalid,
+        message: "the store's caBundle holds no certificate that can be trusted: give PEM certificates of authorities"
+            .to_owned(),
+    }
 }

@@ -14,7 +14,9 @@ use presigned_testkit::aws::{Fault, Role, StsServer, Trust, token};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
+use crate::http::{Connections, Proxies};
 use crate::kube::Cluster;
 use crate::telemetry::Metrics;
 
@@ -34,7 +36,8 @@ pub(super) fn fetcher(answer: Option<(u16, Value)>) -> CredentialsFetcher {
     });
     let client = Client::new(service, "default");
     let cluster = Cluster::new(client, Metrics::default(), "pod-0".to_owned());
-    CredentialsFetcher::new(cluster, "presigned".to_owned())
+    let connections = Connections::new(Clock::start(), Proxies::default());
+    CredentialsFetcher::new(cluster, "presigned".to_owned(), connections)
         .with_service_account(Some("operator".to_owned()))
 }
 
@@ -414,7 +417,7 @@ async fn a_private_authority_is_trusted_where_the_store_names_it() {
     says(
         assumed(static_secret(), &with(None)).await,
         Reason::CredentialsUnavailable,
-        "could not be reached",
+        "neither the system nor the store's caBundle trusts",
     );
     for broken in [
         "",

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, ListError, ListRequest, PageError, TransportError};
+use presigned_core::engine::{
+    ErrorCode, ListError, ListRequest, PageError, TlsError, TransportError,
+};
 use presigned_core::request::{Key, ListSelection, Prefix};
 use presigned_core::signing::Credentials;
 use presigned_testkit::S3Server;
@@ -148,7 +150,9 @@ async fn a_listing_trusts_the_stores_authority() {
     request.ca_bundle = None;
     assert_eq!(
         client().list(&request).await,
-        Err(ListError::TransportError(TransportError::Tls))
+        Err(ListError::TransportError(TransportError::Tls(
+            TlsError::UnknownIssuer { ca_bundle: false }
+        )))
     );
 }
 
@@ -170,7 +174,9 @@ async fn a_store_that_hangs_or_is_busy_is_told_apart() {
     request.timeout = Duration::from_millis(200);
     assert_eq!(
         client().list(&request).await,
-        Err(ListError::TransportError(TransportError::Timeout))
+        Err(ListError::TransportError(TransportError::Timeout(
+            request.timeout
+        )))
     );
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use presigned_core::engine::{ErrorCode, S3Result, TransportError};
+use presigned_core::engine::{ErrorCode, S3Result, TlsError, TransportError};
 use presigned_testkit::S3Server;
 use presigned_testkit::pki::Authority;
 use presigned_testkit::s3::Trouble;
@@ -12,6 +12,8 @@ use presigned_testkit::tls;
 use tokio::net::TcpListener;
 
 use super::{answer, canned, client, credentials, get, keys, plain, signed, target};
+
+const BRIEF: Duration = Duration::from_millis(200);
 
 fn code(asked: &S3Result) -> (u16, Option<ErrorCode>) {
     let answer = asked.as_ref().expect("the server is there");
@@ -90,10 +92,11 @@ async fn a_private_authority_is_trusted_only_where_the_store_names_it() {
 
     let here = target(&server.endpoint, &server.region);
     let ask = signed(&here, &keys(&server), "k", Timestamp::now());
-    assert_eq!(client().send(&ask, None).await, Err(TransportError::Tls));
+    let unknown = |ca_bundle| Err(TransportError::Tls(TlsError::UnknownIssuer { ca_bundle }));
+    assert_eq!(client().send(&ask, None).await, unknown(false));
     let other = S3Server::s3s_fs_tls().unwrap();
     let other = client().send(&ask, other.ca_pem.as_deref()).await;
-    assert_eq!(other, Err(TransportError::Tls));
+    assert_eq!(other, unknown(true));
 
     // The connection of one store is not that of another that trusts somebody else.
     let shared = client();
@@ -101,7 +104,7 @@ async fn a_private_authority_is_trusted_only_where_the_store_names_it() {
         code(&shared.send(&ask, server.ca_pem.as_deref()).await),
         (206, None)
     );
-    assert_eq!(shared.send(&ask, None).await, Err(TransportError::Tls));
+    assert_eq!(shared.send(&ask, None).await, unknown(false));
 }
 
 #[tokio::test]
@@ -116,7 +119,9 @@ async fn a_certificate_of_another_name_is_no_certificate() {
         client().send(&plain(url), Some(&authority.pem())).await
     };
     assert_eq!(code(&ask("127.0.0.1").await), (200, None));
-    assert_eq!(ask("store.example.com").await, Err(TransportError::Tls));
+    let names = vec!["store.example.com".to_owned()];
+    let other = TransportError::Tls(TlsError::OtherName { names });
+    assert_eq!(ask("store.example.com").await, Err(other));
 }
 
 #[tokio::test]
@@ -129,12 +134,12 @@ async fn name_connection_and_time_are_told_apart() {
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let brief = client().with_timeout(Duration::from_millis(200));
+    let brief = client().with_timeout(BRIEF);
     for scheme in ["http", "https"] {
         let silent = plain(format!("{scheme}://127.0.0.1:{port}/models/k"));
         assert_eq!(
             brief.send(&silent, None).await,
-            Err(TransportError::Timeout)
+            Err(TransportError::Timeout(BRIEF))
         );
     }
     drop(listener);
@@ -148,7 +153,10 @@ async fn name_connection_and_time_are_told_apart() {
     hung.set_trouble(Trouble::Hang).unwrap();
     let here = target(&hung.endpoint, &hung.region);
     let ask = signed(&here, &keys(&hung), "k", Timestamp::now());
-    assert_eq!(brief.send(&ask, None).await, Err(TransportError::Timeout));
+    assert_eq!(
+        brief.send(&ask, None).await,
+        Err(TransportError::Timeout(BRIEF))
+    );
 }
 
 #[tokio::test]
@@ -164,7 +172,7 @@ async fn a_server_that_speaks_something_else_is_a_broken_connection() {
     let server = S3Server::s3s_fs().unwrap();
     let url = server.endpoint.replace("http:", "https:") + "/models/k";
     let asked = client().send(&plain(url), None).await;
-    assert_eq!(asked, Err(TransportError::Connection));
+    assert_eq!(asked, Err(TransportError::NotTls));
 }
 
 #[tokio::test]

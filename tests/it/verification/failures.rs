@@ -177,8 +177,8 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
         "the cluster's DNS",
     ];
     let refused = [
-        "127.0.0.1 refused or broke the operator's connection",
-        "fix spec.s3.endpoint",
+        "http://127.0.0.1:",
+        " refused or broke the operator's connection: fix spec.s3.endpoint",
     ];
     let fault = ["busy or has a fault of its own (status 503", "tried again"];
     let clock = [
@@ -200,7 +200,10 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
             at(&silent.endpoint()),
             "Unknown",
             "StoreUnavailable",
-            &["127.0.0.1 did not answer the operator in time"],
+            &[
+                "http://127.0.0.1:",
+                " did not answer the operator in time (5s)",
+            ],
         ),
         (
             "busy",
@@ -246,30 +249,34 @@ async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
     let s3 = S3Server::s3s_fs().unwrap();
     let tls = S3Server::s3s_fs_tls().unwrap();
     tls.put_object("data", "there", "x").unwrap();
-    let (untrusted, other) = (
-        BadTls::untrusted().unwrap(),
-        BadTls::of_another_name().unwrap(),
-    );
+    let untrusted = BadTls::untrusted().unwrap();
+    let other = BadTls::of_another_name().unwrap();
+    let expired = BadTls::expired().unwrap();
+    let between = BadTls::without_its_issuer().unwrap();
+    let itself = BadTls::signed_by_itself().unwrap();
     let world = World::on("untrusted", &s3).await;
     world.allow_all(&json!({})).await;
     let keys = json!({ "accessKeyID": tls.access_key, "secretAccessKey": tls.secret_key });
     world.credentials_data(&keys).await;
     let trusted = json!({ "endpoint": tls.endpoint, "caBundle": tls.ca_pem });
-    let misnamed = json!({ "endpoint": other.endpoint, "caBundle": other.ca_pem });
-    let words = [
-        "the certificate of 127.0.0.1 is not trusted, or names another host",
-        "set spec.s3.caBundle",
-    ];
-    let sick: [Sick<'_>; 4] = [
-        ("no-ca", at(&tls.endpoint), "Unknown", "TlsFailed", &words),
-        (
-            "bad-ca",
-            at(&untrusted.endpoint),
-            "Unknown",
-            "TlsFailed",
-            &words,
-        ),
-        ("name", misnamed, "Unknown", "TlsFailed", &words),
+    let with_ca = |bad: &BadTls| json!({ "endpoint": bad.endpoint, "caBundle": bad.ca_pem });
+    let bad_ca = json!({ "endpoint": untrusted.endpoint, "caBundle": tls.ca_pem });
+    let to_tls = world.plane.api().url.replace("https:", "http:");
+    let to_plain = s3.endpoint.replace("http:", "https:");
+    let (unknown, failed) = ("Unknown", "TlsFailed");
+    #[rustfmt::skip]
+    let sick: [Sick<'_>; 11] = [
+        ("no-ca", at(&tls.endpoint), unknown, failed, &["the certificate of https://127.0.0.1:", "and the store has no caBundle: set"]),
+        ("bad-ca", bad_ca, unknown, failed, &["is not in the store's caBundle, and the server does not send"]),
+        ("name", with_ca(&other), unknown, failed, &["is another host's: it names \"elsewhere.invalid\""]),
+        ("expired", with_ca(&expired), unknown, failed, &["expired at 2021-01-01T00:00:00Z: renew it"]),
+        ("between", with_ca(&between), unknown, failed, &["does not send that authority's certificate: put it into spec.s3.caBundle"]),
+        ("own", at(&itself.endpoint), unknown, failed, &["is signed by itself, and the store has no caBundle"]),
+        ("own-ca", with_ca(&itself), "True", "Works", &["data/there"]),
+        // A server of Go's, which answers in plain text what is plain.
+        ("to-tls", at(&to_tls), unknown, "ConnectionFailed", &["speaks TLS, and the operator spoke plain HTTP to it"]),
+        ("to-plain", at(&to_plain), unknown, "ConnectionFailed", &["does not speak TLS: let spec.s3.endpoint"]),
+        ("refused", at("https://127.0.0.1:1"), unknown, "ConnectionFailed", &["https://127.0.0.1:1 refused or broke"]),
         ("well", trusted, "True", "Works", &["data/there"]),
     ];
     let operator = sick_stores_say(&world, &s3, &sick).await;

@@ -31,9 +31,9 @@ pub use protocol::{
     ApiError, Cause, Change, CodeName, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
     ErrorCode, Event, EventRecord, KmsError, ListError, ListRequest, ListResponse, ListScope,
     ListedObject, NamespaceSeen, ObjectKey, ObjectVersion, Observation, ObservedContent,
-    ObservedSecret, PageError, PolicySeen, PresignedUrlSeen, Refuser, Retry, S3Method, S3Request,
-    S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings, Step,
-    StepResult, StoreSeen, Sts, TransportError, Uid, UnreadablePolicy, classify,
+    ObservedSecret, PageError, PolicySeen, PresignedUrlSeen, ProxyError, Refuser, Retry, S3Method,
+    S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings,
+    Step, StepResult, StoreSeen, Sts, TlsError, TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::queue::Priority;
 

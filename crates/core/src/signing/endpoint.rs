@@ -114,6 +114,12 @@ impl Endpoint {
         self.port
     }
 
+    /// The port, the scheme's own if no other is given.
+    #[must_use]
+    pub fn port_number(&self) -> u16 {
+        self.port.unwrap_or(self.scheme.default_port())
+    }
+
     /// Is the host an address? Then no bucket can stand before it.
     #[must_use]
     pub fn is_ip(&self) -> bool {

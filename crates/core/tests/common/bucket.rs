@@ -37,7 +37,7 @@ impl Cloud {
         let origin = request.target.endpoint.to_string();
         let server = self.servers.get(origin.trim_end_matches('/'));
         let server = server.cloned().unwrap_or_default();
-        if let Some(unreached) = server.down {
+        if let Some(unreached) = server.down.clone() {
             return Err(ListError::TransportError(unreached));
         }
         let skew = Some(SignedDuration::from_secs(server.ahead));

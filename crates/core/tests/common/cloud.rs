@@ -133,7 +133,7 @@ impl Cloud {
         self.requests
             .push((parts.origin.clone(), request.headers.clone()));
         let server = self.servers.get(&parts.origin).cloned().unwrap_or_default();
-        if let Some(unreached) = server.down {
+        if let Some(unreached) = server.down.clone() {
             return Err(unreached);
         }
         let answer = |status, code| {

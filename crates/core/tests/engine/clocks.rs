@@ -1,6 +1,8 @@
 //! Promise 14, the clock is watched: signatures are dated by the store's clock, and nothing is signed if the
 //! clocks are too far apart.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::api::Renew;
@@ -98,7 +100,7 @@ fn beyond_five_minutes_nothing_is_signed_and_living_urls_stay() {
 #[test]
 fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
     let mut scene = Scene::new();
-    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout(Duration::from_secs(5)));
     scene.run(5);
     scene
         .0

@@ -1,11 +1,13 @@
 //! The first probe of a new store binds as the probe of a change does: nothing new is signed with what the
 //! store rejected, and no condition claims what was not measured.
 
+use std::time::Duration;
+
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::api::{
     ContentLengthRange, Method, PolicyMethod, PostOptions, PresignedUrlSpec, Renew, Verify,
 };
-use presigned_core::engine::{Event, TransportError};
+use presigned_core::engine::{Event, TlsError, TransportError};
 
 use crate::common::cloud::Source;
 use crate::common::specs;
@@ -163,8 +165,11 @@ fn a_store_that_cannot_be_reached_says_so_and_signs() {
     for (error, reason) in [
         (TransportError::Host, "HostNotFound"),
         (TransportError::Connection, "ConnectionFailed"),
-        (TransportError::Tls, "TlsFailed"),
-        (TransportError::Timeout, "StoreUnavailable"),
+        (TransportError::Tls(TlsError::Other), "TlsFailed"),
+        (
+            TransportError::Timeout(Duration::from_secs(5)),
+            "StoreUnavailable",
+        ),
     ] {
         let mut scene = Scene::new();
         scene.0.cloud.server(HOME).down = Some(error);
@@ -227,7 +232,7 @@ fn a_store_of_the_same_name_is_another_store() {
     let mut scene = Scene::issued("dl");
     let spec = *scene.0.cluster.stores["default"].spec.clone().unwrap();
     let now = scene.0.now;
-    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout(Duration::from_secs(5)));
     scene.0.cluster.delete_store("default", now);
     scene.0.cluster.put_store("default", Ok(spec), now);
     scene.run(60);

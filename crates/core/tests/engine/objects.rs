@@ -1,5 +1,7 @@
 //! Many objects of one resource: named keys, and what a prefix lists.
 
+use std::time::Duration;
+
 use presigned_core::api::{ListOptions, PolicyMethod};
 use presigned_core::engine::{ListError, TransportError};
 
@@ -194,7 +196,9 @@ fn a_listing_that_fails_takes_no_living_url_away() {
     apply_prefix(&mut scene, |_| {});
     scene.run(30);
     let old = urls(&scene);
-    scene.0.cloud.listings_fail = Some(ListError::TransportError(TransportError::Timeout));
+    scene.0.cloud.listings_fail = Some(ListError::TransportError(TransportError::Timeout(
+        Duration::from_secs(5),
+    )));
     let wait = scene.until_renewal("dl");
     scene.run(wait + 600);
     assert!(scene.ready("dl").0, "it lives");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presigned_core::api::Verify;
-use presigned_core::engine::{ApiError, TransportError};
+use presigned_core::engine::{ApiError, TlsError, TransportError};
 
 use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
@@ -28,7 +28,8 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
         scene.0.cloud.put_object("data", "team-a/file.bin");
         scene.apply("dl", |spec| spec.verify = Some(Verify::Require));
         scene.run(30);
-        scene.0.cloud.server("https://s3.example.test").down = Some(TransportError::Tls);
+        scene.0.cloud.server("https://s3.example.test").down =
+            Some(TransportError::Tls(TlsError::Other));
         let wait = scene.until_renewal("dl");
         scene.run(wait + 60);
         assert!(scene.ready("dl").0, "it lives");

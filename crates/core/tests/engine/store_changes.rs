@@ -1,6 +1,8 @@
 //! Changes of a store are probed before they are used: one that cannot work is not used, and the working
 //! settings stay.
 
+use std::time::Duration;
+
 use presigned_core::api::ClusterObjectStoreStatus;
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::engine::TransportError;
@@ -261,7 +263,7 @@ fn another_source_that_gives_nothing_takes_nothing_away() {
 #[test]
 fn a_store_that_never_answered_is_not_held_back() {
     let mut scene = Scene::new();
-    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout(Duration::from_secs(5)));
     scene.apply("dl", |_| {});
     scene.run(30);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -274,7 +276,7 @@ fn a_store_that_never_answered_is_not_held_back() {
 #[test]
 fn a_store_that_answered_before_must_answer_before_a_new_key_is_used() {
     let mut scene = Scene::issued("dl");
-    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout);
+    scene.0.cloud.server(HOME).down = Some(TransportError::Timeout(Duration::from_secs(5)));
     let key = scene.rotate();
     scene.run(3600);
     assert_eq!(scene.store_says("Ready"), says(False, "StoreUnavailable"));

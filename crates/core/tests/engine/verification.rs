@@ -1,7 +1,9 @@
 //! `verify`: which URLs are requested, when, and what follows from the result.
 
+use std::time::Duration;
+
 use presigned_core::api::{ConditionStatus, IfNoneMatch, Method, PutOptions, Verify};
-use presigned_core::engine::{ApiError, TransportError};
+use presigned_core::engine::{ApiError, TlsError, TransportError};
 
 use crate::common::cloud::Server;
 use crate::common::world::{Fault, StepKind};
@@ -160,7 +162,7 @@ fn under_require_only_a_url_that_worked_is_published() {
 #[test]
 fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
     let mut scene = with(Some(Verify::Require));
-    server(&mut scene).down = Some(TransportError::Tls);
+    server(&mut scene).down = Some(TransportError::Tls(TlsError::Other));
     scene.run(60);
     assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
     server(&mut scene).down = None;
@@ -175,7 +177,7 @@ fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 
     let mut scene = with(Some(Verify::Require));
-    server(&mut scene).down = Some(TransportError::Tls);
+    server(&mut scene).down = Some(TransportError::Tls(TlsError::Other));
     let steps = scene.steps(|scene| {
         for n in 0..60 {
             request_renewal(scene, &n.to_string());
@@ -193,7 +195,7 @@ fn under_require_a_renewal_that_does_not_work_keeps_the_old_url() {
     let mut scene = with(Some(Verify::Require));
     scene.run(30);
     let old = scene.url("dl");
-    server(&mut scene).down = Some(TransportError::Timeout);
+    server(&mut scene).down = Some(TransportError::Timeout(Duration::from_secs(5)));
     let wait = scene.until_renewal("dl");
     scene.run(wait + 60);
     assert_eq!(scene.url("dl"), old);

@@ -1,8 +1,12 @@
 //! Random changes to stores from outside: servers that fail, show a wrong time or change, bad keys, an STS
 //! that is down, objects that come and go.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use presigned_core::engine::{ErrorCode, ListError, PageError, S3Response, TransportError};
+use presigned_core::engine::{
+    ErrorCode, ListError, PageError, S3Response, TlsError, TransportError,
+};
 
 use crate::chaos::Chaos;
 use crate::common::at;
@@ -43,12 +47,14 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
     let soon = at(now.as_second() + rng.range(30, 3000));
     match rng.range(0, 25) {
         0..3 => {
-            let how = *rng.pick(&[
-                TransportError::Host,
-                TransportError::Connection,
-                TransportError::Tls,
-                TransportError::Timeout,
-            ]);
+            let how = rng
+                .pick(&[
+                    TransportError::Host,
+                    TransportError::Connection,
+                    TransportError::Tls(TlsError::Other),
+                    TransportError::Timeout(Duration::from_secs(5)),
+                ])
+                .clone();
             world.log(|| format!("{endpoint} is down until {soon}: {how:?}"));
             world.cloud.server(endpoint).down = Some(how);
             world.faults.repairs.push((soon, endpoint.to_owned()));
@@ -104,7 +110,7 @@ fn listing_failure(rng: &mut Rng) -> ListError {
         1 => refused(503, ErrorCode::Unavailable),
         2 => ListError::TooLong,
         3 => ListError::BadPage(PageError::KeyRepeated),
-        _ => ListError::TransportError(TransportError::Timeout),
+        _ => ListError::TransportError(TransportError::Timeout(Duration::from_secs(5))),
     }
 }
 

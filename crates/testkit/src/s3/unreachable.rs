@@ -87,14 +87,40 @@ impl BadTls {
         Self::start("elsewhere.invalid")
     }
 
+    /// A certificate that expired with the year 2020. A client that trusts [`BadTls::ca_pem`] must refuse it
+    /// too.
+    pub fn expired() -> Result<Self> {
+        let authority = pki::Authority::new("presigned-testkit expired")?;
+        let identity = authority.server_of_years(&["127.0.0.1"], 2020..2021)?;
+        Self::show(&identity, authority.pem())
+    }
+
+    /// A certificate whose issuer is between it and [`BadTls::ca_pem`], and is not sent.
+    pub fn without_its_issuer() -> Result<Self> {
+        let root = pki::Authority::new("presigned-testkit root")?;
+        let between = root.intermediate("presigned-testkit between")?;
+        Self::show(&between.server(&["127.0.0.1"])?, root.pem())
+    }
+
+    /// A certificate that calls itself an authority, as `openssl req -x509` makes it. It is
+    /// [`BadTls::ca_pem`] itself, and a client that is given it trusts it.
+    pub fn signed_by_itself() -> Result<Self> {
+        let identity = pki::Identity::self_signed(&["127.0.0.1"], 2020..2100)?;
+        Self::show(&identity, identity.certificate.clone())
+    }
+
     fn start(name: &str) -> Result<Self> {
         let authority = pki::Authority::new("presigned-testkit untrusted")?;
-        let config = tls::server_config(&authority.server(&[name])?)?;
+        Self::show(&authority.server(&[name])?, authority.pem())
+    }
+
+    fn show(identity: &pki::Identity, ca_pem: String) -> Result<Self> {
+        let config = tls::server_config(identity)?;
         let empty = async |_: Request<Incoming>| Some(Response::new(Full::<Bytes>::default()));
         let server = Background::start("bad TLS", Some(config), empty)?;
         Ok(Self {
             endpoint: format!("https://{}", server.address()),
-            ca_pem: authority.pem(),
+            ca_pem,
             _server: server,
         })
     }

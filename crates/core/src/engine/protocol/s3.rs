@@ -2,8 +2,9 @@
 //!
 //! What holds here:
 //! - Every request of the operator to a store is a GET or a HEAD, so none changes anything there.
-//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition
-//!   than the name of an error code: letters, digits and dots.
+//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition than
+//!   the name of an error code (letters, digits and dots) and the names in its certificate, which have the form
+//!   of hosts.
 
 use std::fmt;
 use std::time::Duration;
@@ -166,16 +167,68 @@ impl fmt::Display for CodeName {
 }
 
 /// Why there was no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TransportError {
     /// The host's name cannot be resolved.
     Host,
     /// The connection was refused, or broke.
     Connection,
-    /// The certificate is not trusted, or names another host.
-    Tls,
-    /// No answer in time.
-    Timeout,
+    /// The proxy of the operator's environment made no connection.
+    Proxy(ProxyError),
+    /// `https` was asked of a server that does not speak TLS.
+    NotTls,
+    /// `http` was asked of a server that speaks TLS.
+    TlsExpected,
+    /// The server's certificate is not trusted, or TLS failed otherwise.
+    Tls(TlsError),
+    /// No answer within this time.
+    Timeout(Duration),
+}
+
+/// Why a proxy made no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProxyError {
+    /// It cannot be reached, or does not speak HTTP.
+    Unreachable,
+    /// It answered with this status.
+    Refused(u16),
+}
+
+/// Why a server's certificate is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsError {
+    /// It, or one that it depends on, has expired.
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// It, or one that it depends on, is not valid yet.
+    NotYetValid {
+        /// From when on it is.
+        from: Timestamp,
+    },
+    /// It is another host's.
+    OtherName {
+        /// The names that it gives, hosts all of them.
+        names: Vec<String>,
+    },
+    /// It was signed by itself, and is not in the store's `caBundle`.
+    SelfSigned {
+        /// The store has a `caBundle`.
+        ca_bundle: bool,
+    },
+    /// The authority that issued it is not trusted.
+    UnknownIssuer {
+        /// The store has a `caBundle`.
+        ca_bundle: bool,
+    },
+    /// Neither is its issuer trusted, nor was the issuer's certificate sent.
+    IntermediateMissing {
+        /// The store has a `caBundle`.
+        ca_bundle: bool,
+    },
+    /// Something else.
+    Other,
 }
 
 /// A listing to make.

@@ -73,7 +73,7 @@ pub(in crate::engine) enum Diagnosis {
 pub(in crate::engine) fn diagnose(result: &S3Result) -> Diagnosis {
     let response = match result {
         Ok(response) => response,
-        Err(error) => return Diagnosis::Unreachable(*error),
+        Err(error) => return Diagnosis::Unreachable(error.clone()),
     };
     let S3Response {
         status,

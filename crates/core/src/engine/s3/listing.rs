@@ -62,7 +62,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
             let message = format!("{name} was not listed: {error}");
             return problem(Reason::CredentialsInvalid, message, true);
         }
-        ListError::TransportError(error) => Diagnosis::Unreachable(*error),
+        ListError::TransportError(error) => Diagnosis::Unreachable(error.clone()),
         ListError::Refused(response) => diagnose(&Ok(response.clone())),
     };
     match &diagnosis {

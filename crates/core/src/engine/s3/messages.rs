@@ -9,9 +9,10 @@
 use jiff::SignedDuration;
 
 use super::Diagnosis;
+use super::unreachable::unreachable;
 use crate::access::{self, Action, Dialect, RequestKind, ResourceKind};
 use crate::api::Reason;
-use crate::engine::protocol::{KmsError, TransportError};
+use crate::engine::protocol::KmsError;
 use crate::request::{Bucket, Options, format_duration};
 use crate::signing::{Style, Target};
 
@@ -29,6 +30,8 @@ pub(in crate::engine) enum Subject<'a> {
     Store {
         /// The store's endpoint, as people know it.
         host: &'a str,
+        /// The same, with its port.
+        address: &'a str,
         region: &'a str,
     },
 }
@@ -42,8 +45,19 @@ impl Subject<'_> {
         }
     }
 
+    /// Scheme, host and port of what the operator connects to.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Request { target, .. } => {
+                let (scheme, port) = (target.endpoint.scheme(), target.endpoint.port_number());
+                format!("{}://{}:{port}", scheme.as_str(), self.host())
+            }
+            Self::Store { address, .. } => (*address).to_owned(),
+        }
+    }
+
     /// The host that the operator connects to.
-    fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         match self {
             Self::Request { target, bucket, .. } => {
                 let host = target.endpoint.host();
@@ -85,7 +99,7 @@ pub(in crate::engine) fn describe(
 ) -> (Reason, String) {
     let (server, what) = (subject.server(), subject.what());
     match diagnosis {
-        Diagnosis::Unreachable(error) => unreachable(*error, subject),
+        Diagnosis::Unreachable(error) => unreachable(error, subject),
         Diagnosis::WrongRegion { region } => (
             Reason::WrongRegion,
             wrong_region(region.as_deref(), subject),
@@ -238,41 +252,6 @@ fn error_name(diagnosis: &Diagnosis) -> String {
         _ => "InvalidRequest",
     };
     format!("the error {name}")
-}
-
-fn unreachable(error: TransportError, subject: &Subject<'_>) -> (Reason, String) {
-    let host = subject.host();
-    match error {
-        TransportError::Host => (
-            Reason::HostNotFound,
-            format!(
-                "the operator cannot resolve the host name {}: fix spec.s3.endpoint of the ClusterObjectStore, or the \
-                 cluster's DNS",
-                match subject {
-                    Subject::Request { .. } => host,
-                    Subject::Store { .. } => format!("of {host}"),
-                }
-            ),
-        ),
-        TransportError::Connection => (
-            Reason::ConnectionFailed,
-            format!(
-                "{host} refused or broke the operator's connection: fix spec.s3.endpoint of the ClusterObjectStore, or \
-                 the network between"
-            ),
-        ),
-        TransportError::Tls => (
-            Reason::TlsFailed,
-            format!(
-                "the certificate of {host} is not trusted, or names another host: set spec.s3.caBundle of the \
-                 ClusterObjectStore, or fix the certificate"
-            ),
-        ),
-        TransportError::Timeout => (
-            Reason::StoreUnavailable,
-            format!("{host} did not answer the operator in time: it is tried again"),
-        ),
-    }
 }
 
 fn wrong_region(right: Option<&str>, subject: &Subject<'_>) -> String {

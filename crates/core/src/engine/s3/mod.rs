@@ -3,13 +3,15 @@
 //! What holds here:
 //! - an answer becomes a [`Diagnosis`] in one match, and a sentence is made from a diagnosis and a
 //!   [`Subject`] alone;
-//! - a sentence holds no text of a server and no URL: it says what was tried, what is wrong and what to do;
+//! - a sentence holds no URL, and no text of a server but names of hosts in its certificate: it says what was
+//!   tried, what is wrong and what to do;
 //! - if an answer has two causes that cannot be told apart from outside, its sentence names both.
 
 mod diagnosis;
 mod listing;
 mod messages;
 mod object;
+mod unreachable;
 
 pub(in crate::engine) use diagnosis::{Diagnosis, diagnose};
 pub(in crate::engine) use listing::{ListSubject, listing_problem};

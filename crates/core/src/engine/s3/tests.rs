@@ -1,6 +1,7 @@
 //! Each answer and its sentence.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -9,7 +10,8 @@ use crate::api::{
     AddressingStyle, ConditionStatus, GetOptions, IfNoneMatch, PostOptions, PutOptions, Reason,
 };
 use crate::engine::protocol::{
-    CodeName, ErrorCode, KmsError, ListError, S3Result, TransportError, answer,
+    CodeName, ErrorCode, KmsError, ListError, ProxyError, S3Result, TlsError, TransportError,
+    answer,
 };
 use crate::request::{Bucket, Options};
 use crate::signing::{Endpoint, Target};
@@ -94,8 +96,8 @@ const ALL: [ErrorCode; 26] = [
 const NOWHERE: [TransportError; 4] = [
     TransportError::Host,
     TransportError::Connection,
-    TransportError::Tls,
-    TransportError::Timeout,
+    TransportError::Tls(TlsError::Other),
+    TransportError::Timeout(Duration::from_secs(5)),
 ];
 
 #[test]
@@ -276,7 +278,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
     let head_only = Options::Head(GetOptions::default());
     let ok = |status| Ok(answer(status, None));
     let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
-    let nobody = Err(TransportError::Timeout);
+    let nobody = Err(TransportError::Timeout(Duration::from_secs(5)));
     let head = |get: &S3Result, head: &S3Result, options: &Options| {
         let tried = ObjectSubject {
             target: &target(None, "eu-west-1"),
@@ -438,11 +440,19 @@ fn a_store_that_is_not_reached_leaves_the_verdict_open() {
             Reason::ConnectionFailed,
             "refused or broke",
         ),
-        (TransportError::Tls, Reason::TlsFailed, "caBundle"),
-        (TransportError::Timeout, Reason::StoreUnavailable, "in time"),
+        (
+            TransportError::Tls(TlsError::Other),
+            Reason::TlsFailed,
+            "TLS handshake with",
+        ),
+        (
+            TransportError::Timeout(Duration::from_secs(5)),
+            Reason::StoreUnavailable,
+            "in time",
+        ),
     ] {
         for options in [get(), put(), Options::Delete] {
-            let verdict = on(&Err(why), &options);
+            let verdict = on(&Err(why.clone()), &options);
             says(
                 &verdict,
                 ConditionStatus::Unknown,
@@ -451,6 +461,99 @@ fn a_store_that_is_not_reached_leaves_the_verdict_open() {
             );
             assert!(!verdict.passes());
         }
+    }
+}
+
+#[test]
+fn each_failure_of_tls_has_a_sentence_of_its_own_and_names_scheme_host_and_port() {
+    use TransportError as Not;
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    let names = vec!["a.example.com".to_owned(), "10.0.0.1".to_owned()];
+    let cases = [
+        (
+            Not::Tls(TlsError::Expired { at }),
+            "443 expired at 2026-01-02T03:04:05Z: renew it",
+        ),
+        (
+            Not::Tls(TlsError::NotYetValid { from: at }),
+            "443 is not valid before 2026-01-02T03:04:05Z: set the clock",
+        ),
+        (
+            Not::Tls(TlsError::OtherName { names }),
+            "443 is another host's: it names \"a.example.com\" and \"10.0.0.1\": let spec.s3.endpoint",
+        ),
+        (
+            Not::Tls(TlsError::OtherName { names: Vec::new() }),
+            "443 names no host: give the server",
+        ),
+        (
+            Not::Tls(TlsError::SelfSigned { ca_bundle: false }),
+            "is signed by itself, and the store has no caBundle: set",
+        ),
+        (
+            Not::Tls(TlsError::SelfSigned { ca_bundle: true }),
+            "is signed by itself, and is not in the store's caBundle: put",
+        ),
+        (
+            Not::Tls(TlsError::UnknownIssuer { ca_bundle: false }),
+            "does not trust, and the store has no caBundle: set",
+        ),
+        (
+            Not::Tls(TlsError::UnknownIssuer { ca_bundle: true }),
+            "an authority that is not in the store's caBundle: put",
+        ),
+        (
+            Not::Tls(TlsError::IntermediateMissing { ca_bundle: false }),
+            "does not trust, and the server does not send that authority's certificate: let the server send",
+        ),
+        (
+            Not::Tls(TlsError::IntermediateMissing { ca_bundle: true }),
+            "is not in the store's caBundle, and the server does not send that authority's certificate: put",
+        ),
+        (
+            Not::Tls(TlsError::Other),
+            "TLS handshake with https://models.s3.eu-west-1.amazonaws.com:443 failed",
+        ),
+        (
+            Not::NotTls,
+            "does not speak TLS: let spec.s3.endpoint of the ClusterObjectStore begin with http://",
+        ),
+        (
+            Not::TlsExpected,
+            "speaks TLS, and the operator spoke plain HTTP to it",
+        ),
+        (Not::Connection, "443 refused or broke"),
+        (
+            Not::Timeout(Duration::from_secs(7)),
+            "443 did not answer the operator in time (7s)",
+        ),
+        (
+            Not::Proxy(ProxyError::Unreachable),
+            "cannot reach the proxy that its environment names for https://models",
+        ),
+        (Not::Proxy(ProxyError::Refused(407)), "asks for credentials"),
+        (
+            Not::Proxy(ProxyError::Refused(403)),
+            "443 (status 403): let the proxy allow it",
+        ),
+    ];
+    for (why, words) in cases {
+        let reason = match &why {
+            Not::Tls(_) => Reason::TlsFailed,
+            Not::Timeout(_) => Reason::StoreUnavailable,
+            _ => Reason::ConnectionFailed,
+        };
+        let verdict = on(&Err(why), &get());
+        says(
+            &verdict,
+            ConditionStatus::Unknown,
+            reason,
+            &[
+                words,
+                "https://models.s3.eu-west-1.amazonaws.com:443",
+                "was not tried",
+            ],
+        );
     }
 }
 
@@ -524,12 +627,18 @@ fn no_sentence_holds_a_url() {
         let mut messages = vec![on(&asked, &get()).message, on(&asked, &put()).message];
         let failure = match &asked {
             Ok(answer) => ListError::Refused(answer.clone()),
-            Err(why) => ListError::TransportError(*why),
+            Err(why) => ListError::TransportError(why.clone()),
         };
         messages.push(listing::apply(&failure, &listing::request()).message);
         for message in messages {
-            let hosts = message.replace("https:// instead of http://", "");
-            assert!(!hosts.contains("://"), "{message}");
+            // Endpoints have a scheme, a host and a port, and nothing after them.
+            let after = message.split("://models.").skip(1);
+            let paths = after.filter(|rest| {
+                rest.split([' ', ':'])
+                    .next()
+                    .is_some_and(|host| host.contains(['/', '?']))
+            });
+            assert_eq!(paths.count(), 0, "{message}");
             contains(&message, &[]);
         }
     }

@@ -176,6 +176,17 @@ impl StoreConfig {
         )
     }
 
+    /// The same, with its scheme and its port.
+    pub(super) fn address(&self) -> String {
+        self.default_endpoint.as_ref().map_or_else(
+            || self.host(),
+            |endpoint| {
+                let (scheme, port) = (endpoint.scheme().as_str(), endpoint.port_number());
+                format!("{scheme}://{}:{port}", endpoint.host())
+            },
+        )
+    }
+
     /// The name of the source, as it stands in the hash of sessions: a new session of it is no change.
     pub(super) fn source_name(&self) -> String {
         match &self.source {

@@ -125,9 +125,10 @@ pub(super) fn verdict(
     let skew = result.as_ref().ok().and_then(|answer| answer.skew);
     let wrong_clock = skew.is_some_and(|skew| (skew - offset).abs() > MAX_DATE_ERROR);
     let sentence = || {
-        let host = config.host();
+        let (host, address) = (config.host(), config.address());
         let subject = Subject::Store {
             host: &host,
+            address: &address,
             region: &config.region,
         };
         describe(&diagnosis, &subject)

@@ -196,6 +196,8 @@ mod tests {
     //! What two answers tell.
 
     use super::*;
+    use std::time::Duration;
+
     use crate::engine::protocol::{S3Response, TransportError};
 
     fn answer(status: u16, code: Option<ErrorCode>) -> S3Response {
@@ -243,7 +245,7 @@ mod tests {
             ),
             (
                 missing(),
-                Err(TransportError::Timeout),
+                Err(TransportError::Timeout(Duration::from_secs(5))),
                 UnsignedHeaderCheck::Unclear,
             ),
             (
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_tells_nothing_takes_no_knowledge_away() {
-        let nothing = Err(TransportError::Timeout);
+        let nothing = Err(TransportError::Timeout(Duration::from_secs(5)));
         for known in [
             UnsignedHeaderCheck::Rejected,
             UnsignedHeaderCheck::Accepted,
@@ -276,7 +278,7 @@ mod tests {
     fn a_refusal_without_a_reason_counts_the_second_time_in_a_row() {
         let missing = Ok(answer(404, Some(ErrorCode::NoSuchKey)));
         let refused = Ok(answer(403, None));
-        let nothing = Err(TransportError::Timeout);
+        let nothing = Err(TransportError::Timeout(Duration::from_secs(5)));
         for (known, between) in [
             (UnsignedHeaderCheck::Accepted, UnsignedHeaderCheck::Accepted),
             (UnsignedHeaderCheck::Untested, UnsignedHeaderCheck::Unclear),

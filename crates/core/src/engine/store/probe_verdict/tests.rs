@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::api::{ClusterObjectStoreSpec, DefaultCredentials, S3Store, StoreCredentials};
-use crate::engine::protocol::{ErrorCode, TransportError, answer};
+use std::time::Duration;
+
+use crate::engine::protocol::{ErrorCode, TlsError, TransportError, answer};
 
 fn s3() -> S3Store {
     S3Store {
@@ -156,8 +158,11 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
         for (why, reason) in [
             (TransportError::Host, Reason::HostNotFound),
             (TransportError::Connection, Reason::ConnectionFailed),
-            (TransportError::Tls, Reason::TlsFailed),
-            (TransportError::Timeout, Reason::StoreUnavailable),
+            (TransportError::Tls(TlsError::Other), Reason::TlsFailed),
+            (
+                TransportError::Timeout(Duration::from_secs(5)),
+                Reason::StoreUnavailable,
+            ),
         ] {
             inconclusive(&said(&Err(why), location), reason);
         }
