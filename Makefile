@@ -59,7 +59,7 @@ check-generated: ## Fail where a generated file is not what the types say
 ##
 
 LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
-TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c curl python3-venv wget
+TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c curl python3-venv tinyproxy wget
 TEST_CHART_NEEDS := $(RUST_AND_GO) tar
 
 .PHONY: test

@@ -75,6 +75,8 @@ look() { # command...
     aria2c) packages+=(aria2) ;;
     c++) packages+=(g++) ;;
     cc) packages+=(gcc libc6-dev) ;;
+    # Without the service that the package tinyproxy starts.
+    tinyproxy) packages+=(tinyproxy-bin) ;;
     diff) packages+=(diffutils) ;;
     ca-certificates | curl | python3-venv | tar | wget) packages+=("$command") ;;
     *)

@@ -27,6 +27,7 @@ mod ownership;
 mod policies;
 mod ports;
 mod programs;
+mod proxies;
 mod rotation;
 mod security;
 mod sessions;

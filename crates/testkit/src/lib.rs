@@ -10,6 +10,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod fault_proxy;
 pub mod guard;
+pub mod http_proxy;
 pub mod pki;
 pub mod s3;
 pub mod serve;

@@ -200,13 +200,18 @@ impl World {
             None => account.write(&kubeconfig),
         }
         .expect("write the kubeconfig");
-        let mut all = vec![
-            format!("--kubeconfig={}", kubeconfig.display()),
+        let given = |flag: &&&str| flag.starts_with("--kubeconfig=");
+        let kubeconfig = match flags.iter().find(given) {
+            Some(_) => None,
+            None => Some(format!("--kubeconfig={}", kubeconfig.display())),
+        };
+        let mut all: Vec<String> = kubeconfig.into_iter().collect();
+        all.extend([
             format!("--pod-namespace={}", self.system),
             format!("--pod-name={}", self.name),
             format!("--namespaces={}", self.tenant),
             format!("--secret-access={}", self.secret_access),
-        ];
+        ]);
         if let Some(uid) = self.pod.as_ref().and_then(|pod| pod.uid.as_ref()) {
             all.push(format!("--pod-uid={uid}"));
         }

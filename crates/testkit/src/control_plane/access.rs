@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, ServiceAccount};
 use kube::api::{ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig as KubeconfigFile};
 use kube::{Api, Client, Config};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ControlPlane;
 use crate::tls;
@@ -73,9 +73,17 @@ impl std::fmt::Debug for Kubeconfig {
 impl Kubeconfig {
     /// Writes a kubeconfig file, readable by its owner only. It is JSON, which is YAML.
     pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_with(path, &json!({}))
+    }
+
+    /// As [`Self::write`], with other fields of the cluster, for example its `proxy-url`.
+    pub fn write_with(&self, path: &Path, fields: &Value) -> Result<()> {
         let mut cluster = json!({ "server": self.api.url });
         if let Some(ca) = &self.api.ca {
             cluster["certificate-authority-data"] = json!(STANDARD.encode(ca));
+        }
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            cluster[name] = value.clone();
         }
         let context = json!({ "cluster": "testkit", "user": "user" });
         let file = json!({
@@ -104,6 +112,12 @@ impl Kubeconfig {
     /// A client that never retries by itself.
     pub fn client(&self) -> Result<Client> {
         Client::try_from(self.config()?).context("make a client")
+    }
+
+    /// The server's address, with its scheme.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.api.url
     }
 
     /// The bearer token.

@@ -94,7 +94,7 @@ pub(super) fn start(with_tls: bool) -> Result<S3Server> {
 
     let (scheme, ca_pem, config) = if with_tls {
         let authority = pki::Authority::new("presigned-testkit s3")?;
-        let identity = authority.server(&["127.0.0.1", "localhost", "*.localhost"])?;
+        let identity = authority.server(&["127.0.0.1", "0.0.0.0", "localhost", "*.localhost"])?;
         (
             "https",
             Some(authority.pem()),
