@@ -41,6 +41,24 @@ async fn an_endpoint_is_scheme_host_and_port_only() {
 }
 
 #[tokio::test]
+async fn a_host_with_a_trailing_dot_or_an_underscore_is_refused_with_a_sentence_of_its_own() {
+    let dot = &["has a host that ends with a dot: leave the dot out"][..];
+    let underscore = &["has a host with an underscore, which no host name may have"][..];
+    let mut table = Vec::new();
+    for (text, words) in [
+        ("https://s3.example.com.", dot),
+        ("https://s3.example.com.:9000/", dot),
+        ("http://min_io:9000", underscore),
+        ("http://minio.team_a.svc", underscore),
+    ] {
+        table.push((text, json!({ "s3": { "endpoint": text } }), words));
+        let named = json!({ "s3": { "endpoints": [{ "name": "public", "url": text }] } });
+        table.push((text, named, words));
+    }
+    store().refuses(&table).await;
+}
+
+#[tokio::test]
 async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
     let one = &["set exactly one of default, secretRef, webIdentity and assumeRole"][..];
     let endpoint = json!({ "name": "a", "url": "https://a.example.com" });

@@ -24,9 +24,14 @@ pub(super) const KMS_KEY: &str = "^[A-Za-z0-9:/_-]+$";
 pub(super) const STORAGE_CLASS: &str = "^[A-Z0-9_]+$";
 /// A region as it stands in a credential scope.
 pub(super) const REGION: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
-/// Scheme, host and optional port; no path, query, fragment or user information.
+/// Scheme, host and optional port; no path, query, fragment or user information. What a host may not have in it
+/// is refused by [`exceptions`], with sentences of their own.
 pub(super) const ENDPOINT: &str =
-    r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$";
+    r"^https?://([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9._])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$";
+/// A host that ends with a dot.
+const TRAILING_DOT: &str = r"^https?://[^/:]*[.](:[0-9]*)?/?$";
+/// A host with an underscore.
+const UNDERSCORE: &str = "^https?://[^/:]*_";
 /// An absolute URL of a web page, without a fragment and without what HTML or a form would take apart.
 pub(super) const REDIRECT: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*)?$";
 /// The ARN of a role, of AWS or of a server that speaks its STS.
@@ -94,6 +99,25 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         TAG_VALUE => "a tag value: letters, digits, spaces and + - = . _ : / @",
         _ => return None,
     })
+}
+
+/// What has a form and is refused all the same: the pattern, and the sentence after the field's name.
+pub(super) fn exceptions(pattern: &str) -> &'static [(&'static str, &'static str)] {
+    match pattern {
+        ENDPOINT => &[
+            (
+                TRAILING_DOT,
+                "has a host that ends with a dot: leave the dot out; clients disagree on whether it stands in Host, and \
+                 Host is signed",
+            ),
+            (
+                UNDERSCORE,
+                "has a host with an underscore, which no host name may have: clients and certificates refuse it; give \
+                 the server a name of letters, digits, hyphens and dots",
+            ),
+        ],
+        _ => &[],
+    }
 }
 
 /// `self.matches` of a pattern; the literal is a raw one, so a pattern needs no second escaping.

@@ -25,10 +25,9 @@ fn touch(subject: &str, props: &mut JSONSchemaProps) {
     props.description = props.description.take().map(|text| unwrapped(&text));
     known_format(props);
     if let Some(rule) = rule_of_form(subject, props) {
-        props
-            .x_kubernetes_validations
-            .get_or_insert_default()
-            .insert(0, rule);
+        let exceptions = rules_of_exceptions(subject, props);
+        let rules = props.x_kubernetes_validations.get_or_insert_default();
+        rules.splice(0..0, std::iter::once(rule).chain(exceptions));
         props.pattern = None;
     }
     for (name, property) in props.properties.iter_mut().flatten() {
@@ -71,4 +70,14 @@ fn rule_of_form(subject: &str, props: &JSONSchemaProps) -> Option<ValidationRule
         message: Some(format!("{subject} must be {}", schema::in_words(pattern)?)),
         ..ValidationRule::default()
     })
+}
+
+fn rules_of_exceptions(subject: &str, props: &JSONSchemaProps) -> Vec<ValidationRule> {
+    let exceptions = schema::exceptions(props.pattern.as_deref().unwrap_or_default());
+    let rules = exceptions.iter().map(|(pattern, sentence)| ValidationRule {
+        rule: format!("!{}", schema::matches("self", pattern)),
+        message: Some(format!("{subject} {sentence}")),
+        ..ValidationRule::default()
+    });
+    rules.collect()
 }

@@ -166,6 +166,18 @@ pub enum EndpointError {
          numbers, or an IPv6 address in brackets"
     )]
     Host,
+    /// A host that ends with a dot.
+    #[error(
+        "the endpoint's host ends with a dot: leave the dot out. Clients disagree on whether it stands in Host, and Host \
+         is signed"
+    )]
+    TrailingDot,
+    /// A host with an underscore.
+    #[error(
+        "the endpoint's host holds an underscore, which no host name may: clients and certificates refuse it. Give the \
+         server a name of letters, digits, hyphens and dots"
+    )]
+    Underscore,
     /// A port that is no number from 1 to 65535.
     #[error(
         "the endpoint's port must be a number from 1 to 65535; leave the ':' out for the scheme's own port"
@@ -235,6 +247,12 @@ fn canonical_host(host: &str) -> Result<String, EndpointError> {
         };
     }
     let host = host.to_ascii_lowercase();
+    if host.len() > 1 && host.ends_with('.') {
+        return Err(EndpointError::TrailingDot);
+    }
+    if host.contains('_') {
+        return Err(EndpointError::Underscore);
+    }
     if host.len() > MAX_HOST || !host.split('.').all(is_dns_label) {
         return Err(EndpointError::Host);
     }
