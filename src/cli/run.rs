@@ -12,7 +12,7 @@ use clap::Args;
 use presigned_core::engine::{self, DenialGrace};
 
 use super::shutdown;
-use super::values::{AccessFlag, AuthFlag, denial_grace, namespace, pause};
+use super::values::{AccessFlag, AuthFlag, denial_grace, namespace, pause, store_timeout};
 use crate::controller::{self, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
@@ -64,6 +64,11 @@ pub struct RunArgs {
     /// Over how long re-signing is spread when a store or its credentials change.
     #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = pause)]
     resign_within: Duration,
+
+    /// How long a try of a URL or a probe of a store may take, from the look-up of its name to the end of the
+    /// answer: 1s to 1m.
+    #[arg(long, env = "PSU_STORE_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = store_timeout)]
+    store_timeout: Duration,
 
     /// How many steps may be under way at once.
     #[arg(long, env = "PSU_CONCURRENCY", value_name = "NUMBER", default_value_t = 32,
@@ -160,6 +165,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         denial_grace,
         min_renewed_duration,
         resign_within,
+        store_timeout,
         concurrency,
         secret_template_deny,
         secret_access,
@@ -179,6 +185,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         health_addr,
         metrics_addr,
         metrics_auth: metrics_auth == AuthFlag::Token,
+        store_timeout,
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),

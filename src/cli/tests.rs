@@ -40,6 +40,8 @@ fn wrong_values_end_the_start_with_what_to_give() {
         ("--denial-grace", "soon", "never"),
         ("--min-renewed-duration", "-1h", "1h30m"),
         ("--resign-within", "", "1h30m"),
+        ("--store-timeout", "2m", "between 1s and 1m"),
+        ("--store-timeout", "0s", "1h30m"),
         ("--concurrency", "0", "2..=1024"),
         ("--namespaces", "a,,b", "names of namespaces"),
         ("--namespaces", "Team", "names of namespaces"),

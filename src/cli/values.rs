@@ -5,6 +5,9 @@ use std::time::Duration;
 use presigned_core::engine::{DenialGrace, SecretAccess};
 use presigned_core::request::parse_duration;
 
+/// A store that takes longer keeps others waiting.
+const MAX_STORE_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// `--secret-access`, in the words of the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum AccessFlag {
@@ -48,6 +51,15 @@ pub(super) fn denial_grace(text: &str) -> Result<DenialGrace, String> {
 /// A Go-style duration of at least a second.
 pub(super) fn pause(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// `--store-timeout`.
+pub(super) fn store_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = pause(text)?;
+    if timeout > MAX_STORE_TIMEOUT {
+        return Err("give a duration between 1s and 1m, for example 10s".to_owned());
+    }
+    Ok(timeout)
 }
 
 /// The name of a namespace.

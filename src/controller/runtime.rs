@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use presigned_core::engine::{self, Engine, Event, SecretAccess};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub metrics_addr: SocketAddr,
     /// Whether `/metrics` is for those alone whom the API server allows it.
     pub metrics_auth: bool,
+    /// How long a try of a URL or a probe of a store may take.
+    pub store_timeout: Duration,
     /// What the engine decides by.
     pub engine: engine::Settings,
 }
@@ -80,6 +83,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         health_addr,
         metrics_addr,
         metrics_auth,
+        store_timeout,
         engine,
     } = settings;
     let scope = Scope {
@@ -138,7 +142,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         CredentialsFetcher::new(cluster.clone(), own_namespace, Arc::clone(&connections))
             .with_service_account(own_service_account)
             .with_pod(own_pod);
-    let s3 = S3Client::new(connections, clock.clone());
+    let s3 = S3Client::new(connections, clock.clone()).with_timeout(store_timeout);
     let executor = StepExecutor::new(cluster, credentials, s3, metrics.clone(), clock.clone());
     Ok(Runtime {
         engine,

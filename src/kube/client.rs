@@ -32,6 +32,11 @@ pub enum ClientError {
         "no API server is known: give --kubeconfig FILE or KUBECONFIG, or run in a pod with a service account token ({0})"
     )]
     Nowhere(Box<config::InClusterError>),
+    /// `NO_PROXY` cannot be read beside a kubeconfig.
+    #[error(
+        "NO_PROXY cannot be read beside a kubeconfig: give names, addresses and networks between commas, and no empty entry"
+    )]
+    NoProxy,
     /// The kubeconfig's proxy cannot be used.
     #[error("the API server cannot be reached as the kubeconfig says: {0}")]
     Proxy(#[from] ProxyUrlError),
@@ -96,9 +101,12 @@ async fn parse(
     read: Result<Kubeconfig, KubeconfigError>,
     from: &str,
 ) -> Result<(Config, Option<String>), ClientError> {
-    let named = |error| ClientError::Kubeconfig {
-        from: from.to_owned(),
-        error: Box::new(error),
+    let named = |error| match error {
+        KubeconfigError::ParseNoProxy(_) => ClientError::NoProxy,
+        error => ClientError::Kubeconfig {
+            from: from.to_owned(),
+            error: Box::new(error),
+        },
     };
     let kubeconfig = read.map_err(named)?;
     let proxy = proxy_url(&kubeconfig);

@@ -33,7 +33,7 @@ const PAGE: u32 = 1_000;
 const PAGES: usize = 200;
 /// The most keys that a listing looks at, for servers that put more of them into a page.
 const KEYS: usize = PAGES * PAGE as usize;
-/// How long one page may take.
+/// How long one page may take, at least.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a page is asked for.
 const ATTEMPTS: usize = 2;
@@ -133,8 +133,9 @@ impl PageRequest<'_> {
         let request = self.signed()?;
         let ca_bundle = self.listing.ca_bundle.as_deref();
         let connections = &self.client.connections;
+        let timeout = PAGE_TIMEOUT.max(self.client.timeout);
         let exchanged = connections
-            .exchange(request, ca_bundle, PAGE_LIMIT, PAGE_TIMEOUT)
+            .exchange(request, ca_bundle, PAGE_LIMIT, timeout)
             .await
             .map_err(ListError::TransportError)?;
         let answer = self.client.answer(&exchanged);

@@ -145,7 +145,7 @@ async fn sick_stores_say(world: &World, s3: &S3Server, sick: &[Sick<'_>]) -> Ope
         let spec = json!({ "key": "there", "storeRef": { "name": store } });
         cases.push((name, spec, status, reason, words));
     }
-    let operator = world.operator(&[]).await;
+    let operator = world.operator(&["--store-timeout=2s"]).await;
     say(world, &cases).await;
     operator
 }
@@ -202,7 +202,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
             "StoreUnavailable",
             &[
                 "http://127.0.0.1:",
-                " did not answer the operator in time (5s)",
+                " did not answer the operator in time (2s)",
             ],
         ),
         (
