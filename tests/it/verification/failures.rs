@@ -253,11 +253,16 @@ async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
     let other = BadTls::of_another_name().unwrap();
     let expired = BadTls::expired().unwrap();
     let between = BadTls::without_its_issuer().unwrap();
-    let itself = BadTls::signed_by_itself().unwrap();
+    let itself = S3Server::s3s_fs_signed_by_itself().unwrap();
     let world = World::on("untrusted", &s3).await;
     world.allow_all(&json!({})).await;
+    itself.put_object("data", "there", "x").unwrap();
     let keys = json!({ "accessKeyID": tls.access_key, "secretAccessKey": tls.secret_key });
     world.credentials_data(&keys).await;
+    itself
+        .add_credentials(&tls.access_key, &tls.secret_key)
+        .unwrap();
+    let own_ca = json!({ "endpoint": itself.endpoint, "caBundle": itself.ca_pem });
     let trusted = json!({ "endpoint": tls.endpoint, "caBundle": tls.ca_pem });
     let with_ca = |bad: &BadTls| json!({ "endpoint": bad.endpoint, "caBundle": bad.ca_pem });
     let bad_ca = json!({ "endpoint": untrusted.endpoint, "caBundle": tls.ca_pem });
@@ -272,7 +277,7 @@ async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
         ("expired", with_ca(&expired), unknown, failed, &["expired at 2021-01-01T00:00:00Z: renew it"]),
         ("between", with_ca(&between), unknown, failed, &["does not send that authority's certificate: put it into spec.s3.caBundle"]),
         ("own", at(&itself.endpoint), unknown, failed, &["is signed by itself, and the store has no caBundle"]),
-        ("own-ca", with_ca(&itself), "True", "Works", &["data/there"]),
+        ("own-ca", own_ca, "True", "Works", &["data/there"]),
         // A server of Go's, which answers in plain text what is plain.
         ("to-tls", at(&to_tls), unknown, "ConnectionFailed", &["speaks TLS, and the operator spoke plain HTTP to it"]),
         ("to-plain", at(&to_plain), unknown, "ConnectionFailed", &["does not speak TLS: let spec.s3.endpoint"]),

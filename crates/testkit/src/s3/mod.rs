@@ -22,6 +22,7 @@ use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::guard::{Guarded, GuardedFolder};
+use crate::pki::{Authority, Identity};
 use crate::serve::Background;
 use client::{Keys, Signer};
 use s3s_fs::Shared;
@@ -101,12 +102,22 @@ pub enum Trouble {
 impl S3Server {
     /// s3s-fs in this process, over plain HTTP.
     pub fn s3s_fs() -> Result<Self> {
-        s3s_fs::start(false)
+        s3s_fs::start(None)
     }
 
     /// s3s-fs in this process, over TLS with an authority of its own ([`S3Server::ca_pem`]).
     pub fn s3s_fs_tls() -> Result<Self> {
-        s3s_fs::start(true)
+        let authority = Authority::new("presigned-testkit s3")?;
+        let names = ["127.0.0.1", "0.0.0.0", "localhost", "*.localhost"];
+        s3s_fs::start(Some((authority.server(&names)?, authority.pem())))
+    }
+
+    /// As [`S3Server::s3s_fs_tls`], with a certificate that calls itself an authority, as `openssl req -x509`
+    /// makes it: [`S3Server::ca_pem`] is that certificate.
+    pub fn s3s_fs_signed_by_itself() -> Result<Self> {
+        let identity = Identity::self_signed(&["127.0.0.1"], 2020..2100)?;
+        let ca = identity.certificate.clone();
+        s3s_fs::start(Some((identity, ca)))
     }
 
     /// versitygw as a child process, over plain HTTP.

@@ -77,7 +77,8 @@ impl S3Host for Hosts {
     }
 }
 
-pub(super) fn start(with_tls: bool) -> Result<S3Server> {
+/// `shows` is the certificate of a server over TLS, and what a client must trust for it.
+pub(super) fn start(shows: Option<(pki::Identity, String)>) -> Result<S3Server> {
     let folder = GuardedFolder::new("presigned-s3-")?;
     let root = folder.path().to_owned();
     let files =
@@ -92,16 +93,9 @@ pub(super) fn start(with_tls: bool) -> Result<S3Server> {
     builder.set_host(Hosts(Arc::clone(&shared)));
     let service = builder.build();
 
-    let (scheme, ca_pem, config) = if with_tls {
-        let authority = pki::Authority::new("presigned-testkit s3")?;
-        let identity = authority.server(&["127.0.0.1", "0.0.0.0", "localhost", "*.localhost"])?;
-        (
-            "https",
-            Some(authority.pem()),
-            Some(tls::server_config(&identity)?),
-        )
-    } else {
-        ("http", None, None)
+    let (scheme, ca_pem, config) = match shows {
+        Some((identity, ca)) => ("https", Some(ca), Some(tls::server_config(&identity)?)),
+        None => ("http", None, None),
     };
     let handler = {
         let shared = Arc::clone(&shared);

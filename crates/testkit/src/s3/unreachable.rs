@@ -102,13 +102,6 @@ impl BadTls {
         Self::show(&between.server(&["127.0.0.1"])?, root.pem())
     }
 
-    /// A certificate that calls itself an authority, as `openssl req -x509` makes it. It is
-    /// [`BadTls::ca_pem`] itself, and a client that is given it trusts it.
-    pub fn signed_by_itself() -> Result<Self> {
-        let identity = pki::Identity::self_signed(&["127.0.0.1"], 2020..2100)?;
-        Self::show(&identity, identity.certificate.clone())
-    }
-
     fn start(name: &str) -> Result<Self> {
         let authority = pki::Authority::new("presigned-testkit untrusted")?;
         Self::show(&authority.server(&[name])?, authority.pem())
