@@ -155,6 +155,7 @@ impl PageRequest<'_> {
             prefix: &listing.wanted.prefix,
             token: self.token,
             max_keys: PAGE,
+            request_payer: listing.request_payer,
         };
         let SignedPage { url, headers } =
             sign_page(&page, &listing.target, &listing.credentials, self.now)

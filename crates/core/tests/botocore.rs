@@ -133,6 +133,8 @@ fn url_question(case: &Case) -> Value {
                 text(&get.response_content_language),
             );
             put("ResponseCacheControl", text(&get.response_cache_control));
+            let payer = get.request_payer.map(|payer| json!(payer.as_str()));
+            put("RequestPayer", payer);
             (operation == "get_object").then_some("GetObject")
         }
         Options::Put(options) => {

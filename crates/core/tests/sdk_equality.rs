@@ -16,7 +16,9 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
-use aws_sdk_s3::types::{ObjectCannedAcl, ServerSideEncryption as SdkSse, StorageClass};
+use aws_sdk_s3::types::{
+    ObjectCannedAcl, RequestPayer as SdkPayer, ServerSideEncryption as SdkSse, StorageClass,
+};
 use cases::{ACCESS_KEY, Case, PLACES, SECRET_KEY, TOKEN, case, lower_and_sorted};
 use presigned_core::api::AddressingStyle;
 use presigned_core::request::Options;
@@ -89,7 +91,8 @@ async fn presign_by_sdk(
                 .set_response_content_disposition(get.response_content_disposition.clone())
                 .set_response_content_encoding(get.response_content_encoding.clone())
                 .set_response_content_language(get.response_content_language.clone())
-                .set_response_cache_control(get.response_cache_control.clone());
+                .set_response_cache_control(get.response_cache_control.clone())
+                .set_request_payer(get.request_payer.map(|_| SdkPayer::Requester));
             call.presigned(config).await.unwrap()
         }
         Options::Head(get) => {
@@ -100,7 +103,8 @@ async fn presign_by_sdk(
                 .set_response_content_disposition(get.response_content_disposition.clone())
                 .set_response_content_encoding(get.response_content_encoding.clone())
                 .set_response_content_language(get.response_content_language.clone())
-                .set_response_cache_control(get.response_cache_control.clone());
+                .set_response_cache_control(get.response_cache_control.clone())
+                .set_request_payer(get.request_payer.map(|_| SdkPayer::Requester));
             call.presigned(config).await.unwrap()
         }
         Options::Put(put) => {

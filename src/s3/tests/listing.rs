@@ -30,6 +30,7 @@ pub(super) fn request(endpoint: &str, credentials: Credentials, prefix: &str) ->
         },
         most: 5_000,
         credentials,
+        request_payer: None,
         ca_bundle: None,
         signed_at: Timestamp::now(),
         timeout: Duration::from_secs(20),

@@ -413,6 +413,7 @@ async fn what_s3_and_kubernetes_take_is_let_through() {
                     "responseContentEncoding": "gzip",
                     "responseContentLanguage": "de-CH",
                     "responseCacheControl": "no-store",
+                    "requestPayer": "requester",
                 } }),
             ),
             (

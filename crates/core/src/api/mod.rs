@@ -32,8 +32,8 @@ pub use policy::{
 };
 pub use presigned_url::{
     ContentLengthRange, Format, GetOptions, IfNoneMatch, ListOptions, Method, PostOptions,
-    PresignedUrl, PresignedUrlSpec, PutOptions, Renew, SecretTemplate, ServerSideEncryption,
-    StoreKind, StoreRef, Verify,
+    PresignedUrl, PresignedUrlSpec, PutOptions, Renew, RequestPayer, SecretTemplate,
+    ServerSideEncryption, StoreKind, StoreRef, Verify,
 };
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};

@@ -195,6 +195,9 @@ pub struct AllowRule {
     /// A GET may name a version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_versions: Option<bool>,
+    /// A GET or HEAD, and the listing for one, may be paid by the signer's account (`get.requestPayer`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_requester_pays: Option<bool>,
     /// A PUT or POST may set user metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_metadata: Option<bool>,

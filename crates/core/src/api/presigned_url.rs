@@ -435,6 +435,11 @@ pub struct GetOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub response_cache_control: Option<String>,
+    /// `requester`: the signer's account pays for the request, as a bucket with requester pays demands. The client
+    /// must send the header of `headers`. Needs `allowRequesterPays` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RequestPayer")]
+    pub request_payer: Option<RequestPayer>,
 }
 
 /// What a PUT fixes about the upload (`PutObject` in the S3 API reference).
@@ -561,6 +566,24 @@ pub enum IfNoneMatch {
     /// No object of that key may exist.
     #[serde(rename = "*")]
     Any,
+}
+
+/// Who pays for a request.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestPayer {
+    /// The account of the signer.
+    #[serde(rename = "requester")]
+    Requester,
+}
+
+impl RequestPayer {
+    /// The value of the header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requester => "requester",
+        }
+    }
 }
 
 /// How S3 encrypts the object at rest.

@@ -345,6 +345,7 @@ impl Encoding {
             response_content_encoding,
             response_content_language,
             response_cache_control,
+            request_payer,
         } = options;
         self.option("versionID", version_id.as_ref());
         self.option("responseContentType", response_content_type.as_ref());
@@ -361,6 +362,10 @@ impl Encoding {
             response_content_language.as_ref(),
         );
         self.option("responseCacheControl", response_cache_control.as_ref());
+        self.option(
+            "requestPayer",
+            request_payer.map(crate::api::RequestPayer::as_str),
+        );
     }
 
     fn put(&mut self, options: &PutOptions) {

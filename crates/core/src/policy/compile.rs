@@ -46,6 +46,7 @@ pub(super) struct Rule {
     pub(super) list: bool,
     pub(super) upload: UploadRule,
     pub(super) versions: bool,
+    pub(super) requester_pays: bool,
     pub(super) response_overrides: bool,
     pub(super) max_objects: u32,
     pub(super) min_refresh_interval: Duration,
@@ -142,6 +143,7 @@ impl Rule {
             endpoints,
             allow_response_overrides,
             allow_versions,
+            allow_requester_pays,
             allow_metadata,
             create_only,
             max_objects,
@@ -176,6 +178,7 @@ impl Rule {
             list: allowed(PolicyMethod::List),
             upload,
             versions: allow_versions.unwrap_or_default(),
+            requester_pays: allow_requester_pays.unwrap_or_default(),
             response_overrides: allow_response_overrides.unwrap_or_default(),
             max_objects: objects(*max_objects).map_err(|why| ("maxObjects".to_owned(), why))?,
             min_refresh_interval: refresh(min_refresh_interval.as_deref())

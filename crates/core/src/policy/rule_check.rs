@@ -36,6 +36,8 @@ pub(super) enum Violation<'a> {
     Endpoint,
     Duration,
     Version,
+    /// `get.requestPayer`
+    RequesterPays,
     ResponseOverrides,
     /// The request names more objects than one resource may have.
     Objects,
@@ -229,6 +231,7 @@ impl Rule {
             response_content_encoding,
             response_content_language,
             response_cache_control,
+            request_payer,
         } = get;
         let overrides = [
             response_content_type,
@@ -238,6 +241,10 @@ impl Rule {
             response_cache_control,
         ];
         require(self.versions || version_id.is_none(), Violation::Version)?;
+        require(
+            self.requester_pays || request_payer.is_none(),
+            Violation::RequesterPays,
+        )?;
         require(
             self.response_overrides || overrides.iter().all(|o| o.is_none()),
             Violation::ResponseOverrides,

@@ -103,6 +103,7 @@ fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
         response_content_encoding,
         response_content_language,
         response_cache_control,
+        request_payer: _, // The type has one value.
     } = get;
     printable("spec.get.versionId", version_id.as_deref(), 1024)?;
     let overrides = [

@@ -193,6 +193,12 @@ pub enum EndpointError {
         "a region holds letters, digits, '.', '_' and '-' only and begins and ends with a letter or digit"
     )]
     Region,
+    /// The host is that of one bucket, and the bucket would stand in the URL twice.
+    #[error(
+        "the endpoint's host begins with the bucket's name: leave the bucket out of the ClusterObjectStore's endpoint, for \
+         example https://s3.example.com and not https://{0}.s3.example.com"
+    )]
+    BucketInHost(String),
     /// `VirtualHost` with an address as host.
     #[error(
         "addressing style VirtualHost needs a host name, and this endpoint's host is an IP address: use Path, or an \

@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::credentials::Credentials;
-use super::query::{Query, SignError, bucket_url, identity};
+use super::query::{Query, REQUEST_PAYER, SignError, bucket_url, identity};
 use super::target::Target;
+use crate::api::RequestPayer;
 use crate::request::{Bucket, Prefix};
 
 /// One page of a listing.
@@ -27,6 +28,8 @@ pub struct ListPage<'a> {
     pub token: Option<&'a str>,
     /// The most keys in the page.
     pub max_keys: u32,
+    /// Who pays for the request.
+    pub request_payer: Option<RequestPayer>,
 }
 
 /// A signed GET of a page.
@@ -52,6 +55,7 @@ pub fn sign_page(
         prefix,
         token,
         max_keys,
+        request_payer,
     } = page;
     let mut url = bucket_url(target, bucket);
     url.push('/');
@@ -80,14 +84,16 @@ pub fn sign_page(
         .build()
         .map_err(|_| SignError::Signer)?
         .into();
+    let payer = request_payer.map(|payer| (REQUEST_PAYER, payer.as_str()));
     // aws-sigv4 logs the canonical request at trace level, and with it the session token.
     let signed =
         tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
-            SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]))
+            SignableRequest::new("GET", &url, payer.into_iter(), SignableBody::Bytes(&[]))
                 .and_then(|request| sign(request, &params))
         });
     let (instructions, _signature) = signed.map_err(|_| SignError::Signer)?.into_parts();
     let headers = instructions.headers();
+    let headers = payer.into_iter().chain(headers);
     let headers = headers.map(|(name, value)| (name.to_owned(), value.into()));
     Ok(SignedPage {
         headers: headers.collect(),

@@ -37,6 +37,9 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
 /// A key keeps its slashes.
 const KEY: &AsciiSet = &VALUE.remove(b'/');
 
+/// The header that says who pays.
+pub(super) const REQUEST_PAYER: &str = "x-amz-request-payer";
+
 /// One operation on one object.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation<'a> {
@@ -115,14 +118,10 @@ pub fn presign(
     let headers = match op.options {
         Options::Get(get) => {
             query.push("x-id", "GetObject");
-            push_get(&mut query, get);
-            Vec::new()
+            push_get(&mut query, get)
         }
         // The SDK names no operation on a HEAD.
-        Options::Head(get) => {
-            push_get(&mut query, get);
-            Vec::new()
-        }
+        Options::Head(get) => push_get(&mut query, get),
         Options::Put(put) => {
             query.push("x-id", "PutObject");
             put_headers(put)
@@ -257,8 +256,8 @@ pub(super) fn bucket_url(target: &Target, bucket: &Bucket) -> String {
     url
 }
 
-/// In the order of the SDK.
-fn push_get(query: &mut Query<'_>, options: &GetOptions) {
+/// The parameters in the order of the SDK; the headers are returned.
+fn push_get(query: &mut Query<'_>, options: &GetOptions) -> Vec<(String, String)> {
     let GetOptions {
         version_id,
         response_content_type,
@@ -266,6 +265,7 @@ fn push_get(query: &mut Query<'_>, options: &GetOptions) {
         response_content_encoding,
         response_content_language,
         response_cache_control,
+        request_payer,
     } = options;
     query.push_some("response-cache-control", response_cache_control.as_ref());
     query.push_some(
@@ -282,6 +282,8 @@ fn push_get(query: &mut Query<'_>, options: &GetOptions) {
     );
     query.push_some("response-content-type", response_content_type.as_ref());
     query.push_some("versionId", version_id.as_ref());
+    let payer = request_payer.map(|payer| (REQUEST_PAYER.to_owned(), payer.as_str().to_owned()));
+    payer.into_iter().collect()
 }
 
 /// The headers of a PUT, named as in the S3 API reference.

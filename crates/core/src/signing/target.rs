@@ -65,6 +65,9 @@ impl Target {
             return Err(EndpointError::VirtualHostOfIp);
         }
         let bucket = bucket.as_str();
+        if names_bucket(endpoint.host(), bucket) {
+            return Err(EndpointError::BucketInHost(bucket.to_owned()));
+        }
         let style = if !virtual_host || !fits_a_host(bucket, endpoint.scheme()) {
             Style::Path
         } else if bucket.len() + 1 + endpoint.host().len() > MAX_HOST {
@@ -81,6 +84,15 @@ impl Target {
             style,
         })
     }
+}
+
+/// Whether the host is a bucket's own, as in `models.s3.example.com`. A bucket may have the name of a server, as in
+/// `minio.example.com/minio`, so only what stands before a host of S3 is taken for one.
+fn names_bucket(host: &str, bucket: &str) -> bool {
+    let rest = host
+        .strip_prefix(bucket)
+        .and_then(|rest| rest.strip_prefix('.'));
+    rest.is_some_and(|rest| rest.starts_with("s3.") || rest.starts_with("s3-"))
 }
 
 /// Whether the bucket can stand before the host. A dotted one cannot over TLS, since a wildcard certificate

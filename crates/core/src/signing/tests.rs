@@ -13,13 +13,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 
 use super::query::{Life, sign_url};
 use super::*;
 use crate::api::{
-    AddressingStyle, GetOptions, IfNoneMatch, Method, PutOptions, ServerSideEncryption,
+    AddressingStyle, GetOptions, IfNoneMatch, Method, PutOptions, RequestPayer,
+    ServerSideEncryption,
 };
-use crate::request::{Bucket, Key, Options};
+use crate::request::{Bucket, Key, Options, Prefix};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const TOKEN: &str = "the+session/token=";
@@ -208,6 +210,7 @@ fn every_option_of_a_get_is_signed() {
         response_content_encoding: Some("gzip".to_owned()),
         response_content_language: Some("de, en".to_owned()),
         response_cache_control: Some("no-cache, max-age=0".to_owned()),
+        request_payer: Some(RequestPayer::Requester),
     };
     insta::assert_snapshot!(
         presigned("test.txt", &Options::Get(options.clone()), &session())
@@ -411,4 +414,45 @@ fn nothing_of_a_signature_is_logged_at_trace_level() {
         "{log}"
     );
     assert_eq!(log.lines().count(), 2, "{log}");
+}
+
+#[test]
+fn who_pays_is_a_signed_header_of_a_url_and_of_a_listing() {
+    let options = GetOptions {
+        request_payer: Some(RequestPayer::Requester),
+        ..GetOptions::default()
+    };
+    let header = ("x-amz-request-payer".to_owned(), "requester".to_owned());
+    for options in [Options::Get(options.clone()), Options::Head(options)] {
+        let signed = presigned("test.txt", &options, &session());
+        assert_eq!(signed.headers, std::slice::from_ref(&header));
+        let names = "X-Amz-SignedHeaders=host%3Bx-amz-request-payer";
+        assert!(signed.url.expose().contains(names));
+    }
+    let page = |request_payer| {
+        let bucket = Bucket::parse("models").unwrap();
+        let page = ListPage {
+            bucket: &bucket,
+            prefix: &Prefix::parse("llama/").unwrap(),
+            token: None,
+            max_keys: 1_000,
+            request_payer,
+        };
+        let style = AddressingStyle::Auto;
+        let target = Target::resolve(None, "eu-west-1", style, &bucket).unwrap();
+        let signed = sign_page(&page, &target, &session(), Timestamp::UNIX_EPOCH).unwrap();
+        let headers = signed.headers.into_iter();
+        headers
+            .map(|(name, value)| (name, value.expose_secret().to_owned()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let paid = page(Some(RequestPayer::Requester));
+    assert_eq!(paid["x-amz-request-payer"], "requester");
+    assert!(
+        paid["authorization"].contains(";x-amz-request-payer;"),
+        "{paid:?}"
+    );
+    let free = page(None);
+    assert!(!free.contains_key("x-amz-request-payer"));
+    assert!(!free["authorization"].contains("payer"));
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{
-    AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption,
+    AddressingStyle, GetOptions, IfNoneMatch, PutOptions, RequestPayer, ServerSideEncryption,
 };
 use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{
@@ -123,15 +123,17 @@ pub fn get_options() -> impl Strategy<Value = GetOptions> {
         of(printable(20)),
         of(printable(20)),
         of(printable(40)),
+        of(Just(RequestPayer::Requester)),
     )
         .prop_map(
-            |(version, kind, disposition, encoding, language, cache)| GetOptions {
+            |(version, kind, disposition, encoding, language, cache, payer)| GetOptions {
                 version_id: version,
                 response_content_type: kind,
                 response_content_disposition: disposition,
                 response_content_encoding: encoding,
                 response_content_language: language,
                 response_cache_control: cache,
+                request_payer: payer,
             },
         )
 }

@@ -135,10 +135,10 @@ pub(in crate::engine) fn verification_requests(
         Options::Get(get) | Options::Head(get) => get.clone(),
         Options::Put(_) | Options::Delete | Options::Post(_) => GetOptions::default(),
     };
-    let with_head = match (&authorized.grant.options, &authorized.request.objects) {
-        (Options::Head(_), _) | (Options::Get(_), Objects::Key(_)) => true,
-        _ => false,
-    };
+    let with_head = matches!(
+        (&authorized.grant.options, &authorized.request.objects),
+        (Options::Head(_), _) | (Options::Get(_), Objects::Key(_))
+    );
     let mut methods = vec![(S3Method::Get, Options::Get(get.clone()))];
     if with_head {
         methods.push((S3Method::Head, Options::Head(get)));
@@ -160,7 +160,7 @@ pub(in crate::engine) fn verification_requests(
             let request = S3Request {
                 method: *method,
                 url: presigned.url,
-                headers: Vec::new(),
+                headers: presigned.headers,
             };
             Some(((key.clone(), *method), request))
         })

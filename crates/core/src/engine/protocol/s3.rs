@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::api::RequestPayer;
 use crate::request::{Bucket, ListSelection};
 use crate::signing::{Credentials, SecretUrl, SignError, Target};
 
@@ -122,7 +123,8 @@ pub enum KmsError {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CodeName {
     bytes: [u8; CodeName::MAX],
-    len: usize,
+    // Small, so that an answer is.
+    len: u8,
 }
 
 impl CodeName {
@@ -140,16 +142,14 @@ impl CodeName {
         bytes
             .get_mut(..text.len())?
             .copy_from_slice(text.as_bytes());
-        Some(Self {
-            bytes,
-            len: text.len(),
-        })
+        let len = u8::try_from(text.len()).ok()?;
+        Some(Self { bytes, len })
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.len).unwrap_or_default();
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
         str::from_utf8(bytes).unwrap_or_default()
     }
 }
@@ -244,6 +244,8 @@ pub struct ListRequest {
     pub most: u32,
     /// The credentials that sign it.
     pub credentials: Credentials,
+    /// Who pays for it.
+    pub request_payer: Option<RequestPayer>,
     /// PEM certificates that are trusted in addition to the system's.
     pub ca_bundle: Option<String>,
     /// When it is signed, by the store's clock.

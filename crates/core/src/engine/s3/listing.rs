@@ -94,8 +94,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         other => {
             let (reason, message) = describe(other, &subject);
             let reason = match reason {
-                Reason::UnexpectedAnswer => Reason::ListFailed,
-                Reason::AccessDenied => Reason::ListFailed,
+                Reason::UnexpectedAnswer | Reason::AccessDenied => Reason::ListFailed,
                 reason => reason,
             };
             let passes = matches!(other, Diagnosis::Unavailable { .. });

@@ -163,6 +163,35 @@ pub(in crate::engine) fn describe(
             Reason::AccessDenied,
             format!("{server} accepts the signature of {what}, and the signer may not do this"),
         ),
+        Diagnosis::AccountProblem
+        | Diagnosis::CapExceeded
+        | Diagnosis::RequesterPays
+        | Diagnosis::NotImplemented { .. }
+        | Diagnosis::KeyTooLong
+        | Diagnosis::InvalidBucketName
+        | Diagnosis::NoSuchKey { .. }
+        | Diagnosis::NoSuchVersion { .. }
+        | Diagnosis::Archived { .. }
+        | Diagnosis::DeleteMarker { .. }
+        | Diagnosis::Deleted { .. }
+        | Diagnosis::InvalidArgument { .. }
+        | Diagnosis::CustomerKey { .. }
+        | Diagnosis::Kms { .. }
+        | Diagnosis::OtherError { .. } => refused(diagnosis, subject),
+        Diagnosis::Readable { status, .. } | Diagnosis::NotS3 { status } => (
+            Reason::UnexpectedAnswer,
+            format!(
+                "{server} answers {what} with status {status}, which is not an answer that the S3 API describes for it: \
+                 check that spec.s3.endpoint of the ClusterObjectStore is an S3 server's, and read the server's log"
+            ),
+        ),
+    }
+}
+
+/// The sentence on an error document of S3 that speaks of an account, an operation, a name or an object.
+fn refused(diagnosis: &Diagnosis, subject: &Subject<'_>) -> (Reason, String) {
+    let (server, what) = (subject.server(), subject.what());
+    match diagnosis {
         Diagnosis::AccountProblem => (
             Reason::AccountProblem,
             format!(
@@ -181,8 +210,8 @@ pub(in crate::engine) fn describe(
         Diagnosis::RequesterPays => (
             Reason::AccessDenied,
             format!(
-                "{server} refuses {what} since the requester pays for {}, and the request does not say that it does: use a \
-                 bucket whose owner pays",
+                "{server} refuses {what} since the requester pays for {}, and the request does not say that it does: set \
+                 spec.get.requestPayer, which a policy must allow (allowRequesterPays)",
                 subject.bucket()
             ),
         ),
@@ -204,54 +233,44 @@ pub(in crate::engine) fn describe(
                  ClusterObjectStore"
             ),
         ),
-        Diagnosis::NoSuchKey { status }
-        | Diagnosis::NoSuchVersion { status }
-        | Diagnosis::Archived { status }
-        | Diagnosis::DeleteMarker { status }
-        | Diagnosis::Deleted { status }
-        | Diagnosis::InvalidArgument { status }
-        | Diagnosis::CustomerKey { status }
-        | Diagnosis::Kms { status, .. }
-        | Diagnosis::OtherError { status, .. } => (
-            Reason::UnexpectedAnswer,
-            format!(
-                "{server} answers {what} with {} (status {status}): read what the S3 API reference or the server's own \
-                 documentation says of it, and the server's log",
-                error_name(diagnosis)
-            ),
-        ),
-        Diagnosis::Readable { status, .. } | Diagnosis::NotS3 { status } => (
-            Reason::UnexpectedAnswer,
-            format!(
-                "{server} answers {what} with status {status}, which is not an answer that the S3 API describes for it: \
-                 check that spec.s3.endpoint of the ClusterObjectStore is an S3 server's, and read the server's log"
-            ),
-        ),
+        other => {
+            let (error, status) = named_error(other);
+            let message = format!(
+                "{server} answers {what} with {error} (status {status}): read what the S3 API reference or the server's \
+                 own documentation says of it, and the server's log"
+            );
+            (Reason::UnexpectedAnswer, message)
+        }
     }
 }
 
-/// The error of an answer, by the name of its code.
-fn error_name(diagnosis: &Diagnosis) -> String {
-    let name = match diagnosis {
-        Diagnosis::OtherError { code: None, .. } => {
-            return "an error whose code cannot be shown".to_owned();
+/// The error of an answer by the name of its code, and its status.
+fn named_error(diagnosis: &Diagnosis) -> (String, u16) {
+    let (name, status) = match diagnosis {
+        Diagnosis::OtherError { code: None, status } => {
+            return ("an error whose code cannot be shown".to_owned(), *status);
         }
         Diagnosis::OtherError {
-            code: Some(code), ..
-        } => code.as_str(),
-        Diagnosis::NoSuchKey { .. } | Diagnosis::Deleted { .. } => "NoSuchKey",
-        Diagnosis::NoSuchVersion { .. } => "NoSuchVersion",
-        Diagnosis::Archived { .. } => "InvalidObjectState",
-        Diagnosis::DeleteMarker { .. } => "MethodNotAllowed",
-        Diagnosis::InvalidArgument { .. } => "InvalidArgument",
-        Diagnosis::Kms { error, .. } => match error {
-            KmsError::Disabled => "KMS.DisabledException",
-            KmsError::InvalidState => "KMS.KMSInvalidStateException",
-            KmsError::NotFound => "KMS.NotFoundException",
-        },
-        _ => "InvalidRequest",
+            code: Some(code),
+            status,
+        } => (code.as_str(), status),
+        Diagnosis::NoSuchKey { status } | Diagnosis::Deleted { status } => ("NoSuchKey", status),
+        Diagnosis::NoSuchVersion { status } => ("NoSuchVersion", status),
+        Diagnosis::Archived { status } => ("InvalidObjectState", status),
+        Diagnosis::DeleteMarker { status } => ("MethodNotAllowed", status),
+        Diagnosis::InvalidArgument { status } => ("InvalidArgument", status),
+        Diagnosis::Kms { error, status } => {
+            let name = match error {
+                KmsError::Disabled => "KMS.DisabledException",
+                KmsError::InvalidState => "KMS.KMSInvalidStateException",
+                KmsError::NotFound => "KMS.NotFoundException",
+            };
+            (name, status)
+        }
+        Diagnosis::CustomerKey { status } => ("InvalidRequest", status),
+        _ => return ("an error".to_owned(), 400),
     };
-    format!("the error {name}")
+    (format!("the error {name}"), *status)
 }
 
 fn wrong_region(right: Option<&str>, subject: &Subject<'_>) -> String {

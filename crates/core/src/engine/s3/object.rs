@@ -46,7 +46,7 @@ pub(in crate::engine) fn verify_object(
     tried: &ObjectSubject<'_>,
 ) -> ObjectVerdict {
     let &ObjectSubject {
-        target,
+        target: _,
         bucket,
         key,
         options,
@@ -67,6 +67,22 @@ pub(in crate::engine) fn verify_object(
         {
             not_tried(tried, &object)
         }
+        diagnosis => object_verdict(diagnosis, tried, &object),
+    }
+}
+
+/// What the answer says of an object that whoever holds the URL reads.
+fn object_verdict(diagnosis: &Diagnosis, tried: &ObjectSubject<'_>, object: &str) -> ObjectVerdict {
+    let &ObjectSubject {
+        target,
+        bucket,
+        key,
+        options,
+    } = tried;
+    if let Some(verdict) = state_of_object(diagnosis, options, object) {
+        return verdict;
+    }
+    match diagnosis {
         Diagnosis::Readable { empty: true, .. } => verdict(
             ConditionStatus::True,
             Reason::Works,
@@ -95,8 +111,8 @@ pub(in crate::engine) fn verify_object(
             let message = format!(
                 "the store refuses a GET of {object}: give the signer {} on {} (and kms:Decrypt on its key, if KMS \
                  encrypts the object), or create the object: without s3:ListBucket on {} a store answers the same for a \
-                 missing object; a bucket policy, a VPC endpoint, a rule on source addresses or requester pays may refuse \
-                 it too{}",
+                 missing object; a bucket policy, a VPC endpoint, a rule on source addresses or requester pays \
+                 (spec.get.requestPayer) may refuse it too{}",
                 actions(options),
                 object_arn(target, bucket, key),
                 bucket_arn(target, bucket),
@@ -104,6 +120,34 @@ pub(in crate::engine) fn verify_object(
             );
             verdict(ConditionStatus::False, Reason::AccessDenied, message)
         }
+        other => {
+            let what = format!("a GET of {object}");
+            let subject = Subject::Request {
+                target,
+                bucket,
+                what: &what,
+            };
+            let (reason, message) = describe(other, &subject);
+            match other {
+                Diagnosis::Unreachable(_) => verdict(
+                    ConditionStatus::Unknown,
+                    reason,
+                    format!("{message}; what was signed was not tried"),
+                ),
+                Diagnosis::Unavailable { .. } => verdict(ConditionStatus::Unknown, reason, message),
+                _ => verdict(ConditionStatus::False, reason, message),
+            }
+        }
+    }
+}
+
+/// What the answer says of the state in which the object is, or its version, or its encryption.
+fn state_of_object(
+    diagnosis: &Diagnosis,
+    options: &Options,
+    object: &str,
+) -> Option<ObjectVerdict> {
+    let verdict = match diagnosis {
         Diagnosis::Archived { .. } => verdict(
             ConditionStatus::False,
             Reason::ObjectArchived,
@@ -160,25 +204,9 @@ pub(in crate::engine) fn verify_object(
                 message,
             )
         }
-        other => {
-            let what = format!("a GET of {object}");
-            let subject = Subject::Request {
-                target,
-                bucket,
-                what: &what,
-            };
-            let (reason, message) = describe(other, &subject);
-            match other {
-                Diagnosis::Unreachable(_) => verdict(
-                    ConditionStatus::Unknown,
-                    reason,
-                    format!("{message}; what was signed was not tried"),
-                ),
-                Diagnosis::Unavailable { .. } => verdict(ConditionStatus::Unknown, reason, message),
-                _ => verdict(ConditionStatus::False, reason, message),
-            }
-        }
-    }
+        _ => return None,
+    };
+    Some(verdict)
 }
 
 fn has_version(options: &Options) -> bool {

@@ -133,7 +133,7 @@ fn a_refused_download_names_the_right_and_the_object_that_may_be_missing() {
             "create the object",
             "without s3:ListBucket on arn:aws:s3:::models a store",
             "kms:Decrypt",
-            "a bucket policy, a VPC endpoint, a rule on source addresses or requester pays may refuse it too",
+            "a bucket policy, a VPC endpoint, a rule on source addresses or requester pays (spec.get.requestPayer)",
         ],
     );
     let version = Options::Head(GetOptions {

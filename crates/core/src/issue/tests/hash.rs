@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{map, secs};
 use crate::api::{
     ContentLengthRange, GetOptions, IfNoneMatch, PostOptions, PresignedUrlSpec, PutOptions,
-    ServerSideEncryption,
+    RequestPayer, ServerSideEncryption,
 };
 use crate::issue::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
@@ -67,6 +67,7 @@ fn full_get() -> GetOptions {
         response_content_encoding: text("gzip"),
         response_content_language: text("de"),
         response_cache_control: text("no-store"),
+        request_payer: Some(RequestPayer::Requester),
     }
 }
 
@@ -98,7 +99,11 @@ fn the_encodings_are_those_of_earlier_releases() {
     let actual = [
         spec_hash(&base(&get)),
         spec_hash(&full),
-        spec_hash(&base(&Options::Head(full_get()))),
+        spec_hash(&base(&Options::Head(GetOptions {
+            // Earlier releases did not know it.
+            request_payer: None,
+            ..full_get()
+        }))),
         render_hash(&RenderInputs {
             secret_name: "web",
             labels: &map([("app", "web")]),
@@ -336,6 +341,10 @@ fn every_option_makes_a_difference() {
         }),
         Options::Get(GetOptions {
             response_cache_control: get.response_cache_control,
+            ..no_get.clone()
+        }),
+        Options::Get(GetOptions {
+            request_payer: get.request_payer,
             ..no_get
         }),
     ]);

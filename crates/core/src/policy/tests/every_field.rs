@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{decide, granted, is_allowed, policies, refused, request, rule, with};
 use crate::api::{
     AllowRule, ContentLengthRange, GetOptions, IfNoneMatch, ListOptions, PolicyMethod, PostOptions,
-    PutOptions, SecretTemplate, ServerSideEncryption,
+    PutOptions, RequestPayer, SecretTemplate, ServerSideEncryption,
 };
 
 /// Every field of a value that has them all.
@@ -48,6 +48,7 @@ fn whole_rule() -> AllowRule {
         endpoints: one("inside"),
         allow_response_overrides: Some(true),
         allow_versions: Some(true),
+        allow_requester_pays: Some(true),
         allow_metadata: Some(true),
         create_only: None,
         max_objects: Some(2),
@@ -99,6 +100,11 @@ fn every_field_of_a_rule_decides_something() {
             "allowVersions",
             json!(false),
             get(json!({"versionId": "v"})),
+        ),
+        (
+            "allowRequesterPays",
+            json!(false),
+            get(json!({"requestPayer": "requester"})),
         ),
         (
             "allowMetadata",
@@ -226,16 +232,22 @@ fn every_option_of_a_get_needs_a_right() {
         response_content_encoding: text(),
         response_content_language: text(),
         response_cache_control: text(),
+        request_payer: Some(RequestPayer::Requester),
     };
     let plain = policies(&[rule(&json!({}))]);
-    let rights = policies(&[rule(
-        &json!({"allowVersions": true, "allowResponseOverrides": true}),
-    )]);
+    let rights = policies(&[rule(&json!({
+        "allowVersions": true, "allowResponseOverrides": true, "allowRequesterPays": true,
+    }))]);
     let versions = policies(&[rule(&json!({"allowVersions": true}))]);
     let overrides = policies(&[rule(&json!({"allowResponseOverrides": true}))]);
     for method in ["GET", "HEAD"] {
         for field in fields(&whole) {
-            let asked = request(&json!({"method": method, "get": {&field: "a"}}));
+            let value = if field == "requestPayer" {
+                "requester"
+            } else {
+                "a"
+            };
+            let asked = request(&json!({"method": method, "get": {&field: value}}));
             refused(decide(&plain, &asked));
             granted(decide(&rights, &asked));
             let is_version = field == "versionId";
@@ -246,7 +258,7 @@ fn every_option_of_a_get_needs_a_right() {
             );
             assert_eq!(
                 is_allowed(&decide(&overrides, &asked)),
-                !is_version,
+                field.starts_with("response"),
                 "{method} {field}"
             );
         }

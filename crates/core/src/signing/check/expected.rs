@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::ExpectedUrl;
 use super::read::encode;
 use super::signature::ALGORITHM;
-use crate::api::{GetOptions, PutOptions, ServerSideEncryption};
+use crate::api::{GetOptions, PutOptions, RequestPayer, ServerSideEncryption};
 use crate::request::Options;
 
 /// How a query parameter is checked.
@@ -51,6 +51,7 @@ pub(super) fn params(expected: &ExpectedUrl<'_>) -> BTreeMap<&'static str, Param
         response_content_encoding,
         response_content_language,
         response_cache_control,
+        request_payer: _, // A header.
     }) = get
     {
         let overrides = [
@@ -73,7 +74,13 @@ pub(super) fn headers(options: &Options) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     let put = match options {
         Options::Put(put) => put,
-        Options::Get(_) | Options::Head(_) | Options::Delete | Options::Post(_) => return headers,
+        Options::Get(get) | Options::Head(get) => {
+            if let Some(RequestPayer::Requester) = get.request_payer {
+                headers.insert("x-amz-request-payer".to_owned(), "requester".to_owned());
+            }
+            return headers;
+        }
+        Options::Delete | Options::Post(_) => return headers,
     };
     let PutOptions {
         content_type,

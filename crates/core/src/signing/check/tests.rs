@@ -12,7 +12,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
-use crate::api::{AddressingStyle, GetOptions, IfNoneMatch, PutOptions, ServerSideEncryption};
+use crate::api::{
+    AddressingStyle, GetOptions, IfNoneMatch, PutOptions, RequestPayer, ServerSideEncryption,
+};
 use crate::request::Bucket;
 use crate::signing::{Credentials, Endpoint, Operation, Scheme, SecretUrl, Target, presign};
 
@@ -43,6 +45,7 @@ impl Case {
                 response_content_encoding: Some("gzip".to_owned()),
                 response_content_language: Some("en".to_owned()),
                 response_cache_control: Some("no-store".to_owned()),
+                request_payer: Some(RequestPayer::Requester),
             }),
             session: true,
         }
@@ -239,7 +242,11 @@ fn each_part_of_what_was_allowed_counts() {
     let other_bucket = Bucket::parse("team-b").unwrap();
     let other_key = Key::parse("in/b.txt").unwrap();
     let (head, delete) = (Options::Head(GetOptions::default()), Options::Delete);
-    let get = Options::Get(GetOptions::default());
+    let unpaid = Options::Get(GetOptions::default());
+    let get = Options::Get(GetOptions {
+        request_payer: Some(RequestPayer::Requester),
+        ..GetOptions::default()
+    });
     let judge =
         |change: Change<'_>| case.judge_by(&signed, |expected| change(&mut expected.signature));
 
@@ -273,6 +280,13 @@ fn each_part_of_what_was_allowed_counts() {
             ..Case::get()
         }),
         Err(M::UnexpectedParameter)
+    );
+    assert_eq!(
+        with(Case {
+            options: unpaid,
+            ..Case::get()
+        }),
+        Err(M::SignedHeaders)
     );
     assert_eq!(
         with(Case {

@@ -261,3 +261,27 @@ fn a_region_that_would_break_the_credential_scope_is_refused() {
     let unknown = resolve(None, "garage", AddressingStyle::Auto, "bucket");
     assert_eq!(unknown, Err(E::UnknownAwsRegion("garage".to_owned())));
 }
+
+#[test]
+fn an_endpoint_of_one_bucket_is_refused_and_a_server_named_like_a_bucket_is_not() {
+    let resolve = |endpoint: &str, bucket: &str, style| {
+        let endpoint = Endpoint::parse(endpoint).unwrap();
+        let bucket = Bucket::parse(bucket).unwrap();
+        Target::resolve(Some(&endpoint), "eu-west-1", style, &bucket)
+    };
+    for style in [AddressingStyle::Auto, AddressingStyle::VirtualHost] {
+        for endpoint in [
+            "https://models.s3.eu-west-1.amazonaws.com",
+            "https://models.s3-eu-west-1.amazonaws.com",
+            "https://models.s3.example.com:9000",
+        ] {
+            let refused = resolve(endpoint, "models", style).unwrap_err();
+            assert_eq!(refused, E::BucketInHost("models".to_owned()), "{endpoint}");
+            assert!(resolve(endpoint, "models2", style).is_ok(), "{endpoint}");
+            assert!(resolve(endpoint, "mod", style).is_ok(), "{endpoint}");
+        }
+        for endpoint in ["https://minio.example.com", "http://minio.minio.svc:9000"] {
+            assert!(resolve(endpoint, "minio", style).is_ok(), "{endpoint}");
+        }
+    }
+}

@@ -25,7 +25,7 @@ use crate::engine::store::HeldCredentials;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::{listing_hash, unfit_keys};
 use crate::policy::{Grant, Namespace, PolicySet};
-use crate::request::{Key, ListSelection, Objects};
+use crate::request::{Key, ListSelection, Objects, Options};
 use crate::time::{later, shifted};
 
 /// How long all pages together may take.
@@ -189,6 +189,10 @@ fn request(
         wanted: list.clone(),
         most: most(list, &inputs.authorized.grant),
         credentials: held.credentials.clone(),
+        request_payer: match &inputs.authorized.grant.options {
+            Options::Get(get) => get.request_payer,
+            _ => None,
+        },
         ca_bundle: inputs.ca_bundle.clone(),
         signed_at: shifted(now, held.skew),
         timeout: TIMEOUT,

@@ -38,6 +38,7 @@ pub(super) fn request() -> ListRequest {
             session_token: None,
             expires_at: None,
         },
+        request_payer: None,
         ca_bundle: None,
         signed_at: Timestamp::UNIX_EPOCH,
         timeout: Duration::from_secs(30),
