@@ -93,6 +93,10 @@ impl Subject<'_> {
 }
 
 /// The reason and the sentence. Object rights have their own sentences, beside their subjects.
+#[allow(
+    clippy::too_many_lines,
+    reason = "one total match: an arm for each diagnosis"
+)]
 pub(in crate::engine) fn describe(
     diagnosis: &Diagnosis,
     subject: &Subject<'_>,

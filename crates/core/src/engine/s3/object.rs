@@ -41,6 +41,10 @@ impl ObjectVerdict {
 }
 
 /// Says what an answer means for the resource.
+#[allow(
+    clippy::too_many_lines,
+    reason = "one total match: an arm for each diagnosis"
+)]
 pub(in crate::engine) fn verify_object(
     result: &S3Result,
     tried: &ObjectSubject<'_>,
