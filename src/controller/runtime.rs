@@ -23,8 +23,9 @@ use crate::kube::{Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watc
 use crate::s3::S3Client;
 use crate::telemetry::{Metrics, Readiness, Reviewer, bind, health_router, metrics_router, serve};
 
-/// How many events may wait for the engine before the watches wait too.
-const EVENTS: usize = 1024;
+/// How many events may wait for the engine before the watches wait too. An event may hold half a megabyte of
+/// keys.
+const EVENTS: usize = 16;
 
 /// What the flags say of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,35 +5,34 @@
 //! was issued. Of everything else only what decisions need is kept: no managed fields, no annotations, no
 //! Secret data.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::Resource;
-use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy, RENEW_ANNOTATION};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy};
 use presigned_core::engine::{
     NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen, StoreSeen, UnreadablePolicy,
 };
-use presigned_core::issue::Owner;
+use presigned_core::issue::{Owner, controlling_uid};
 use presigned_core::policy::SelectableNamespaces;
 use presigned_core::text::visible;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use super::events::cut;
+use super::list_watch::Versioned;
 
 /// The longest sentence about a spec that cannot be read, in bytes.
 const WHY_LIMIT: usize = 512;
 
 /// An object of kind `K` as it came: metadata, and the rest unparsed. It parses whatever its schema has
-/// become, like kube's `DeserializeGuard`, and keeps the status where only the spec is broken.
+/// become, and keeps the status where only the spec is broken.
 #[derive(Deserialize)]
 #[serde(bound = "")]
 pub(super) struct RawObject<K> {
-    #[serde(default, deserialize_with = "used_metadata")]
-    metadata: ObjectMeta,
+    #[serde(default)]
+    metadata: ObjectMetadata,
     #[serde(default)]
     spec: Value,
     #[serde(default)]
@@ -42,97 +41,89 @@ pub(super) struct RawObject<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// The metadata that is used. The rest, managedFields above all, is most of an object and is skipped
-/// unparsed.
-fn used_metadata<'de, D: Deserializer<'de>>(from: D) -> Result<ObjectMeta, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Used {
-        annotations: Option<BTreeMap<String, String>>,
-        deletion_timestamp: Option<Time>,
-        generation: Option<i64>,
-        name: Option<String>,
-        namespace: Option<String>,
-        resource_version: Option<String>,
-        uid: Option<String>,
-    }
-    let Used {
-        annotations,
-        deletion_timestamp,
-        generation,
-        name,
-        namespace,
-        resource_version,
-        uid,
-    } = Used::deserialize(from)?;
-    Ok(ObjectMeta {
-        annotations,
-        deletion_timestamp,
-        generation,
-        name,
-        namespace,
-        resource_version,
-        uid,
-        ..ObjectMeta::default()
-    })
+/// The metadata that is used. The rest, managedFields and annotations above all, is most of an object and is
+/// skipped unparsed.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ObjectMetadata {
+    annotations: Annotations,
+    deletion_timestamp: Option<IgnoredAny>,
+    generation: i64,
+    name: String,
+    namespace: String,
+    resource_version: String,
+    uid: String,
 }
 
-impl<K> Clone for RawObject<K> {
-    fn clone(&self) -> Self {
-        Self {
-            metadata: self.metadata.clone(),
-            spec: self.spec.clone(),
-            status: self.status.clone(),
-            kind: PhantomData,
-        }
+/// The annotations that are used.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "presigned.dev/renew")]
+    renew: Option<String>,
+}
+
+/// What is used of a namespace.
+#[derive(Deserialize)]
+pub(super) struct NamespaceMetadata {
+    metadata: UsedOfNamespace,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct UsedOfNamespace {
+    deletion_timestamp: Option<IgnoredAny>,
+    labels: BTreeMap<String, String>,
+    name: String,
+    resource_version: String,
+}
+
+/// What is used of a Secret: its data is never asked for, and its labels and annotations are skipped.
+#[derive(Deserialize)]
+pub(super) struct SecretMetadata {
+    metadata: UsedOfSecret,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UsedOfSecret {
+    name: String,
+    namespace: String,
+    owner_references: Vec<OwnerReference>,
+    resource_version: String,
+    uid: String,
+}
+
+impl<K: 'static> Versioned for RawObject<K> {
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.metadata.resource_version)
     }
 }
 
-impl<K> std::fmt::Debug for RawObject<K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.metadata.name.as_deref();
-        f.debug_struct("RawObject")
-            .field("name", &name)
-            .finish_non_exhaustive()
+impl Versioned for NamespaceMetadata {
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.metadata.resource_version)
     }
 }
 
-impl<K: Resource> Resource for RawObject<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-
-    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
-        K::kind(dt)
-    }
-    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
-        K::group(dt)
-    }
-    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
-        K::version(dt)
-    }
-    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
-        K::plural(dt)
-    }
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+impl Versioned for SecretMetadata {
+    fn resource_version(&self) -> Option<&str> {
+        Some(&self.metadata.resource_version)
     }
 }
 
 /// The core's view of a `PresignedURL`.
 pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
-    let mut meta = raw.metadata;
-    let annotations = meta.annotations.as_mut();
+    let meta = raw.metadata;
     PresignedUrlSeen {
-        renew_request: annotations.and_then(|a| a.remove(RENEW_ANNOTATION)),
+        renew_request: meta.annotations.renew,
         deleting: meta.deletion_timestamp.is_some(),
-        uid: meta.uid.unwrap_or_default().into(),
-        namespace: meta.namespace.unwrap_or_default(),
-        name: meta.name.unwrap_or_default(),
-        resource_version: meta.resource_version.unwrap_or_default(),
-        generation: meta.generation.unwrap_or_default(),
+        uid: meta.uid.into(),
+        namespace: meta.namespace,
+        name: meta.name,
+        resource_version: meta.resource_version,
+        generation: meta.generation,
         spec: spec(&raw.spec),
         status: Box::new(status(raw.status)),
     }
@@ -142,10 +133,10 @@ pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
 pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
     let meta = raw.metadata;
     PolicySeen {
-        name: meta.name.unwrap_or_default(),
-        uid: meta.uid.unwrap_or_default(),
-        resource_version: meta.resource_version.unwrap_or_default(),
-        generation: meta.generation.unwrap_or_default(),
+        name: meta.name,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        generation: meta.generation,
         spec: spec(&raw.spec).map_err(|why| UnreadablePolicy {
             why,
             namespaces: SelectableNamespaces::read(&raw.spec),
@@ -158,49 +149,53 @@ pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
 pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
     let meta = raw.metadata;
     StoreSeen {
-        name: meta.name.unwrap_or_default(),
-        uid: meta.uid.unwrap_or_default(),
-        resource_version: meta.resource_version.unwrap_or_default(),
-        generation: meta.generation.unwrap_or_default(),
+        name: meta.name,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        generation: meta.generation,
         spec: spec(&raw.spec),
         status: status(raw.status),
     }
 }
 
 /// The core's view of a namespace.
-pub(super) fn namespace(meta: ObjectMeta) -> NamespaceSeen {
+pub(super) fn namespace(NamespaceMetadata { metadata }: NamespaceMetadata) -> NamespaceSeen {
     NamespaceSeen {
-        deleting: meta.deletion_timestamp.is_some(),
-        name: meta.name.unwrap_or_default(),
-        resource_version: meta.resource_version.unwrap_or_default(),
-        labels: meta.labels.unwrap_or_default(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        name: metadata.name,
+        resource_version: metadata.resource_version,
+        labels: metadata.labels,
     }
 }
 
-/// The core's view of a Secret.
-pub(super) fn secret(meta: ObjectMeta) -> SecretMetaSeen {
+/// The core's view of a Secret. Of its owners it takes the one that may be a resource of ours.
+pub(super) fn secret(SecretMetadata { metadata }: SecretMetadata) -> SecretMetaSeen {
+    let mut owners: Vec<_> = metadata.owner_references.iter().map(owner).collect();
+    let ours = controlling_uid(&owners).map(str::to_owned);
+    owners.retain(|owner| owner.controller == Some(true) && Some(&owner.uid) == ours.as_ref());
     SecretMetaSeen {
-        owners: owners(&meta),
-        namespace: meta.namespace.unwrap_or_default(),
-        name: meta.name.unwrap_or_default(),
-        uid: meta.uid.unwrap_or_default(),
-        resource_version: meta.resource_version.unwrap_or_default(),
+        owners,
+        namespace: metadata.namespace,
+        name: metadata.name,
+        uid: metadata.uid,
+        resource_version: metadata.resource_version,
     }
 }
 
 /// The owner references of an object.
 pub(super) fn owners(meta: &ObjectMeta) -> Vec<Owner> {
-    let references = meta.owner_references.iter().flatten();
-    references
-        .map(|owner| Owner {
-            api_version: owner.api_version.clone(),
-            kind: owner.kind.clone(),
-            name: owner.name.clone(),
-            uid: owner.uid.clone(),
-            controller: owner.controller,
-            block_owner_deletion: owner.block_owner_deletion,
-        })
-        .collect()
+    meta.owner_references.iter().flatten().map(owner).collect()
+}
+
+fn owner(reference: &OwnerReference) -> Owner {
+    Owner {
+        api_version: reference.api_version.clone(),
+        kind: reference.kind.clone(),
+        name: reference.name.clone(),
+        uid: reference.uid.clone(),
+        controller: reference.controller,
+        block_owner_deletion: reference.block_owner_deletion,
+    }
 }
 
 fn spec<S: DeserializeOwned>(value: &Value) -> Result<Box<S>, String> {

@@ -11,6 +11,8 @@ mod delete;
 mod events;
 mod fence;
 mod http;
+mod list_watch;
+mod pieces;
 mod reviews;
 mod secrets;
 mod server_clock;

@@ -6,29 +6,26 @@
 //! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::core::PartialObjectMeta as Metadata;
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource};
+use kube::{Client, Resource};
 use presigned_core::api::{
     ClusterObjectStore, MANAGED_BY_LABEL, MANAGER, PresignedUrl, PresignedUrlPolicy,
 };
 use presigned_core::engine::{ApiError, Change, Event, ListScope, SecretAccess, classify};
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::call::{class, failure};
 use super::convert::{self, RawObject};
+use super::list_watch::{Source, WatchStream};
+use super::pieces::LargePieces;
 use crate::telemetry::{Readiness, WatchState};
 
-/// The most objects in one page of a list: a page is in memory whole, as text and then parsed.
-const PAGE: u32 = 250;
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
@@ -65,83 +62,63 @@ pub fn watch_all(
         readiness: readiness.clone(),
         events: events.clone(),
     };
-    let everything = watcher::Config::default().page_size(PAGE);
+    let large = LargePieces::default();
+    let source = |path| Source::new(client, path, &large);
     let mut tasks = JoinSet::new();
 
-    let streams = in_each(client, namespaces.as_ref())
-        .map(|(scope, api)| (scope, objects::<RawObject<PresignedUrl>>(api, &everything)));
+    let streams = each(namespaces.as_ref()).map(|(scope, namespace)| {
+        let path = PresignedUrl::url_path(&(), namespace);
+        (scope, source(path).stream::<RawObject<PresignedUrl>>())
+    });
     let watch = watch_of("presignedurls.presigned.dev");
     tasks.spawn(watch.run(streams.collect(), convert::resource, Event::Resource));
 
-    let stream = objects::<RawObject<PresignedUrlPolicy>>(Api::all(client.clone()), &everything);
+    let policies = source(PresignedUrlPolicy::url_path(&(), None)).stream();
     let watch = watch_of("presignedurlpolicies.presigned.dev");
-    tasks.spawn(watch.run(whole(stream), convert::policy, Event::Policy));
+    tasks.spawn(watch.run(whole(policies), convert::policy, Event::Policy));
 
-    let stream = objects::<RawObject<ClusterObjectStore>>(Api::all(client.clone()), &everything);
+    let stores = source(ClusterObjectStore::url_path(&(), None)).stream();
     let watch = watch_of("clusterobjectstores.presigned.dev");
-    tasks.spawn(watch.run(whole(stream), convert::store, Event::Store));
+    tasks.spawn(watch.run(whole(stores), convert::store, Event::Store));
 
-    let all = || Api::<Metadata<Namespace>>::all(client.clone());
-    let streams = match namespaces {
-        None => whole(objects(all(), &everything)),
-        Some(names) => names
-            .iter()
-            .map(|name| {
-                let one = everything.clone().fields(&format!("metadata.name={name}"));
-                (ListScope::Namespace(name.clone()), objects(all(), &one))
-            })
-            .collect(),
-    };
-    let convert = |object: Metadata<_>| convert::namespace(object.metadata);
-    tasks.spawn(watch_of("namespaces").run(streams, convert, Event::Namespace));
+    let all = source(Namespace::url_path(&(), None)).metadata_only();
+    let streams = each(namespaces.as_ref()).map(|(scope, namespace)| {
+        let one = namespace.map(|name| all.clone().fields(&format!("metadata.name={name}")));
+        (scope, one.unwrap_or_else(|| all.clone()).stream())
+    });
+    let watch = watch_of("namespaces");
+    tasks.spawn(watch.run(streams.collect(), convert::namespace, Event::Namespace));
 
-    let convert = |object: Metadata<_>| convert::secret(object.metadata);
     if *secrets == SecretAccess::Watch {
         let ours = format!("{MANAGED_BY_LABEL}={MANAGER}");
-        let ours = everything.clone().labels(&ours);
-        let streams = in_each::<Metadata<Secret>>(client, namespaces.as_ref())
-            .map(|(scope, api)| (scope, objects(api, &ours)));
-        tasks.spawn(watch_of("secrets").run(streams.collect(), convert, Event::Secret));
+        let streams = each(namespaces.as_ref()).map(|(scope, namespace)| {
+            let secrets = source(Secret::url_path(&(), namespace)).metadata_only();
+            (scope, secrets.labels(&ours).stream())
+        });
+        let watch = watch_of("secrets");
+        tasks.spawn(watch.run(streams.collect(), convert::secret, Event::Secret));
     }
 
-    let own = Api::<Metadata<Secret>>::namespaced(client.clone(), own_namespace);
+    let own = source(Secret::url_path(&(), Some(own_namespace))).metadata_only();
     let watch = watch_of("secrets of the operator's own namespace");
-    let streams = whole(objects(own, &everything));
-    tasks.spawn(watch.run(streams, convert, Event::OwnSecret));
+    tasks.spawn(watch.run(whole(own.stream()), convert::secret, Event::OwnSecret));
 
     tasks
 }
 
-/// One `Api` for the whole cluster, or one for each of the namespaces that are named, with what each covers.
-fn in_each<K>(
-    client: &Client,
-    namespaces: Option<&BTreeSet<String>>,
-) -> impl Iterator<Item = (ListScope, Api<K>)>
-where
-    K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
-{
-    let all = namespaces
-        .is_none()
-        .then(|| (ListScope::Cluster, Api::all(client.clone())));
-    let each = namespaces.into_iter().flatten().map(|name| {
-        let api = Api::namespaced(client.clone(), name);
-        (ListScope::Namespace(name.clone()), api)
-    });
+/// The whole cluster, or each of the namespaces that are named, as what a list covers.
+fn each(namespaces: Option<&BTreeSet<String>>) -> impl Iterator<Item = (ListScope, Option<&str>)> {
+    let all = namespaces.is_none().then_some((ListScope::Cluster, None));
+    let each = namespaces
+        .into_iter()
+        .flatten()
+        .map(|name| (ListScope::Namespace(name.clone()), Some(name.as_str())));
     all.into_iter().chain(each)
 }
 
 /// The only stream of a kind.
 fn whole<K>(stream: WatchStream<K>) -> Vec<(ListScope, WatchStream<K>)> {
     vec![(ListScope::Cluster, stream)]
-}
-
-type WatchStream<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
-
-fn objects<K>(api: Api<K>, config: &watcher::Config) -> WatchStream<K>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    watcher::watcher(api, config.clone()).boxed()
 }
 
 /// One kind's watch.

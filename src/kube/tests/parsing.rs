@@ -3,7 +3,7 @@
 use presigned_core::api::PresignedUrl;
 use serde_json::{Value, json};
 
-use crate::kube::convert::{self, RawObject};
+use crate::kube::convert::{self, RawObject, SecretMetadata};
 
 fn parse(spec: &Value, status: &Value) -> presigned_core::engine::PresignedUrlSeen {
     let raw: RawObject<PresignedUrl> = serde_json::from_value(json!({
@@ -82,4 +82,28 @@ fn why_is_cut_to_a_sentence() {
         &Value::Null,
     );
     assert!(seen.spec.unwrap_err().len() <= 512);
+}
+
+#[test]
+fn of_a_secrets_owners_only_the_resource_that_controls_it_is_kept() {
+    let owner = |kind: &str, uid: String, controller: bool| {
+        json!({ "apiVersion": "presigned.dev/v1alpha1", "kind": kind, "name": "model", "uid": uid,
+                "controller": controller })
+    };
+    let mut owners: Vec<_> = (0..500)
+        .map(|at| owner("PresignedURL", format!("other-{at}"), false))
+        .collect();
+    owners.push(owner("PresignedURL", "ours".to_owned(), true));
+    let seen = |owners: &[Value]| {
+        let raw: SecretMetadata = serde_json::from_value(json!({
+            "metadata": { "namespace": "team-a", "name": "model", "uid": "u", "resourceVersion": "5",
+                          "annotations": { "a": "b" }, "ownerReferences": owners },
+        }))
+        .unwrap();
+        convert::secret(raw)
+    };
+    let kept: Vec<_> = seen(&owners).owners.into_iter().map(|o| o.uid).collect();
+    assert_eq!(kept, ["ours"]);
+    let foreign = [owner("ReplicaSet", "theirs".to_owned(), true)];
+    assert_eq!(seen(&foreign).owners, []);
 }

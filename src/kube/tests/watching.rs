@@ -1,9 +1,15 @@
 //! Watches tell lists and changes, wait for what is missing, and say so.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use presigned_core::engine::SecretAccess;
@@ -258,5 +264,59 @@ async fn a_kind_is_ready_once_every_namespace_was_listed() {
     };
     let listed = tokio::time::timeout(Duration::from_secs(20), listed).await;
     listed.expect("the list of the second namespace counts");
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn a_list_is_read_no_faster_than_its_objects_are_taken() {
+    const OBJECT: usize = 100 * 1024;
+    let read = Arc::new(AtomicUsize::new(0));
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<_>>();
+    let counter = read.clone();
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Some((request, send)) = handle.next_request().await {
+            if !request.uri().path().ends_with("/presignedurls") {
+                silent.push(send);
+                continue;
+            }
+            let counter = counter.clone();
+            let objects = (0..100).map(move |at| {
+                let mut object = object("team-a", &format!("model-{at}"));
+                object["metadata"]["annotations"] = json!({ "large": "x".repeat(OBJECT) });
+                object["metadata"]["managedFields"] = json!([{ "manager": "x".repeat(OBJECT) }]);
+                let text = format!("{}{object}", if at > 0 { "," } else { "" });
+                counter.fetch_add(text.len(), Ordering::Relaxed);
+                text
+            });
+            let end = "],\"metadata\":{\"resourceVersion\":\"100\"}}".to_owned();
+            let texts = ["{\"items\":[".to_owned()]
+                .into_iter()
+                .chain(objects)
+                .chain([end]);
+            let frames = texts.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
+            let body = StreamBody::new(futures::stream::iter(frames));
+            send.send_response(Response::new(body));
+        }
+    });
+    let client = Client::new(service, "default");
+    let (sender, mut events) = mpsc::channel(1);
+    let scope = scope(None, SecretAccess::Watch);
+    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    let resources = |event| match event {
+        Event::Resource(change) => Some(change),
+        _ => None,
+    };
+    let mut taken = 0;
+    while taken < 10 {
+        if let Some(Change::InitApply(_)) = events.recv().await.and_then(resources) {
+            taken += 1;
+        }
+    }
+    let read = read.load(Ordering::Relaxed);
+    assert!(
+        read <= (taken + 5) * 2 * OBJECT + OBJECT,
+        "{read} bytes for {taken} objects"
+    );
     drop(tasks);
 }
