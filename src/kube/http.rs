@@ -3,6 +3,7 @@
 //! What holds here: a name that no object can have never becomes part of a path; an answer is parsed here and
 //! not by the client, which logs a body that it cannot parse.
 
+use futures::AsyncReadExt as _;
 use http::{Method, Request, header};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Error;
@@ -17,13 +18,16 @@ pub(super) const METADATA_ONLY: &str =
 pub(super) const JSON: &str = "application/json";
 
 impl Cluster {
-    /// The answer to a request, parsed without a line in the log.
+    /// The answer to a request, parsed without a line in the log, and read into one buffer.
     pub(super) async fn parsed<T: DeserializeOwned>(
         &self,
         request: Result<Request<Vec<u8>>, Error>,
     ) -> Result<T, Error> {
-        let text = self.client.request_text(request?).await?;
-        serde_json::from_str(&text).map_err(Error::SerdeError)
+        let mut answer = Box::pin(self.client.request_stream(request?).await?);
+        let mut text = Vec::new();
+        let read = answer.read_to_end(&mut text).await;
+        read.map_err(Error::ReadEvents)?;
+        serde_json::from_slice(&text).map_err(Error::SerdeError)
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -15,7 +17,7 @@ use presigned_core::engine::{
     ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretWrite,
 };
 use presigned_core::issue::{Owner, SecretBytes, data_hash};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::call::{Target, Verb};
 use super::http::{JSON, METADATA_ONLY, managed, request, segment, version};
@@ -171,6 +173,29 @@ fn path(namespace: &str, name: Option<&str>) -> Result<String, ApiError> {
     }
 }
 
+/// A Secret as it is sent. Its data become base64 as they are written: nothing of them is copied before.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: ObjectMeta,
+    data: BTreeMap<&'a str, Base64<'a>>,
+    #[serde(rename = "type")]
+    type_: &'static str,
+}
+
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// More than the metadata of most Secrets has, in bytes.
+const METADATA: usize = 4 * 1024;
+
 fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
     let SecretWrite {
         namespace,
@@ -181,7 +206,10 @@ fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
         finalizers,
         data,
     } = write;
-    let secret = Secret {
+    let length: usize = data.values().map(|bytes| bytes.expose().len()).sum();
+    let secret = Sent {
+        api_version: "v1",
+        kind: "Secret",
         metadata: ObjectMeta {
             namespace: Some(namespace.clone()),
             name: Some(name.clone()),
@@ -193,16 +221,19 @@ fn body(write: &SecretWrite, target: Option<&ObjectVersion>) -> Vec<u8> {
             resource_version: target.and_then(|t| t.resource_version.clone()),
             ..ObjectMeta::default()
         },
-        type_: Some(OPAQUE.to_owned()),
-        data: Some(
-            data.iter()
-                .map(|(key, bytes)| (key.clone(), ByteString(bytes.expose().to_vec())))
-                .collect(),
-        ),
-        ..Secret::default()
+        data: data
+            .iter()
+            .map(|(key, bytes)| (key.as_str(), Base64(bytes.expose())))
+            .collect(),
+        type_: OPAQUE,
     };
+    // A buffer that grows by doubling would take twice what is sent.
+    let mut body = Vec::with_capacity(length.div_ceil(3) * 4 + METADATA);
     // Maps of strings and bytes always serialize; an empty body would be refused by the server.
-    serde_json::to_vec(&secret).unwrap_or_default()
+    match serde_json::to_writer(&mut body, &secret) {
+        Ok(()) => body,
+        Err(_) => Vec::new(),
+    }
 }
 
 fn owner_reference(owner: &Owner) -> OwnerReference {

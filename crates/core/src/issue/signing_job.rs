@@ -15,8 +15,8 @@ use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, Sig
 use crate::issue::issued::Issued;
 use crate::issue::listed::ListedKey;
 use crate::issue::{
-    BundleContent, Content, FixedTimes, FormContent, Item, Life, RenderError, RequestedLife,
-    SecretContent, Template, TooShort, keep_end, plan_life, render, render_bundle, render_form,
+    BundleWriter, Content, FixedTimes, FormContent, Item, Life, RenderError, RequestedLife,
+    SECRET_LIMIT, SecretContent, Template, TooShort, keep_end, plan_life, render, render_form,
 };
 use crate::request::{Bucket, Key, Options, Prefix};
 use crate::signing::{
@@ -27,6 +27,11 @@ use crate::time::{later, shifted};
 
 /// More objects than this are signed in a step of their own.
 const AT_ONCE: usize = 32;
+/// So are objects whose files take more bytes than this.
+const BYTES_AT_ONCE: usize = 128 * 1024;
+/// What a URL and its entry in a file have beside the key, in bytes: more with a session token, which makes
+/// the Secret full with fewer of them.
+const URL_BYTES: usize = 500;
 
 /// A Secret's content, and the record of it once it is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,7 +108,29 @@ pub struct SignedJob(pub(crate) Result<Signed, Problem>);
 impl SigningJob {
     /// Whether it is long enough for a step of its own.
     pub(crate) fn is_long(&self) -> bool {
-        self.count() > AT_ONCE
+        self.count() > AT_ONCE || self.data_bytes() > BYTES_AT_ONCE
+    }
+
+    /// About how many bytes it takes to sign it, to render it and to send it, at the most at once: the keys
+    /// twice (as they are, and as names of files), the files as they grow, and their base64.
+    pub(crate) fn bytes(&self) -> usize {
+        2 * self.key_bytes() + self.data_bytes() * 5 / 2
+    }
+
+    /// About how many bytes the Secret has: a key stands in each file as it is and percent-encoded. Nothing
+    /// is rendered that has more than a Secret holds.
+    fn data_bytes(&self) -> usize {
+        let files = 1 + self.formats.len();
+        let bytes = files * (3 * self.key_bytes() + URL_BYTES * self.count());
+        bytes.min(SECRET_LIMIT)
+    }
+
+    fn key_bytes(&self) -> usize {
+        match &self.subject {
+            Subject::One(key) | Subject::FormOf(key) => key.as_str().len(),
+            Subject::Many(objects) => objects.iter().map(|object| object.key.as_str().len()).sum(),
+            Subject::FormUnder(prefix) => prefix.as_str().len(),
+        }
     }
 
     /// Whether content that another job signed a moment ago is the content that this job would sign.
@@ -223,38 +250,51 @@ impl SigningJob {
         options: &Options,
         life: &Life,
     ) -> Result<SecretContent, Problem> {
-        let signed = objects
-            .iter()
-            .map(|object| self.signed_and_checked(&object.key, options, life))
-            .collect::<Result<Vec<_>, _>>()?;
-        let items: Vec<Item<'_>> = objects
-            .iter()
-            .zip(&signed)
-            .map(|(object, presigned)| Item {
-                key: object.key.as_str(),
-                url: presigned.url.expose(),
-                size: object.listed.as_ref().map(|(size, _)| *size),
-                etag: object
-                    .listed
-                    .as_ref()
-                    .map(|(_, etag)| etag.as_str())
-                    .filter(|etag| !etag.is_empty()),
-            })
-            .collect();
-        // All objects have the same options, and therefore the same headers.
-        let headers = signed
-            .first()
-            .map_or(&[][..], |presigned| &presigned.headers);
-        render_bundle(&BundleContent {
-            name: &self.name,
-            method: options.method(),
-            items: &items,
+        let keys = objects.iter().map(|object| object.key.as_str());
+        let mut bundle = None;
+        // Each URL is written as soon as it is signed, and what does not fit is not signed.
+        for object in objects {
+            let presigned = self.signed_and_checked(&object.key, options, life)?;
+            let bundle = match &mut bundle {
+                Some(bundle) => bundle,
+                // All objects have the same options, and therefore the same headers.
+                None => bundle.insert(self.bundle(&presigned.headers, life, keys.clone())?),
+            };
+            let listed = object.listed.as_ref();
+            bundle
+                .push(&Item {
+                    key: object.key.as_str(),
+                    url: presigned.url.expose(),
+                    size: listed.map(|(size, _)| *size),
+                    etag: listed
+                        .map(|(_, etag)| etag.as_str())
+                        .filter(|etag| !etag.is_empty()),
+                })
+                .map_err(|error| unrendered(&error))?;
+        }
+        let bundle = match bundle {
+            Some(bundle) => bundle,
+            None => self.bundle(&[], life, keys)?,
+        };
+        Ok(bundle.finish(&self.name, life.expires_at, &self.template))
+    }
+
+    fn bundle<'a>(
+        &self,
+        headers: &[(String, String)],
+        life: &Life,
+        keys: impl ExactSizeIterator<Item = &'a str> + Clone,
+    ) -> Result<BundleWriter, Problem> {
+        let method = self.options.method();
+        let ca_bundle = self.ca_bundle.as_deref();
+        BundleWriter::new(
+            method,
             headers,
-            formats: &self.formats,
-            expires_at: life.expires_at,
-            ca_bundle: self.ca_bundle.as_deref(),
-            template: &self.template,
-        })
+            &self.formats,
+            life.expires_at,
+            ca_bundle,
+            keys,
+        )
         .map_err(|error| unrendered(&error))
     }
 

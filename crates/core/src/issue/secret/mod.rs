@@ -10,6 +10,7 @@ mod error;
 mod form;
 mod single;
 
+pub(crate) use bundle::BundleWriter;
 pub use bundle::{
     BundleContent, InvalidName, InvalidNames, Item, NameProblem, render_bundle, unfit_keys,
 };

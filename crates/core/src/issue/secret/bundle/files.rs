@@ -143,7 +143,10 @@ impl File {
     /// The finished file.
     pub(super) fn text(self) -> String {
         let tail = self.tail();
-        self.text + tail
+        let mut text = self.text + tail;
+        // It grew by doubling.
+        text.shrink_to_fit();
+        text
     }
 
     /// Adds an object whose key this file can hold.

@@ -74,6 +74,92 @@ impl fmt::Debug for BundleContent<'_> {
     }
 }
 
+/// The Secret of many objects as it grows, one object after another. It ends with the first that does not
+/// fit, so that it never takes much more than a Secret holds.
+pub(crate) struct BundleWriter {
+    data: SecretData,
+    /// The bytes of the files that every Secret has.
+    used: usize,
+    files: Vec<File>,
+    objects: usize,
+    fit: usize,
+}
+
+impl BundleWriter {
+    /// Begins the Secret of objects with these keys.
+    ///
+    /// # Errors
+    /// [`RenderError`] if a file is of no use with the method or cannot hold a key, if a header is not one
+    /// line of printable ASCII, or if the store's authorities alone are too large.
+    pub(crate) fn new<'a>(
+        method: Method,
+        headers: &[(String, String)],
+        formats: &BTreeSet<Format>,
+        expires_at: Timestamp,
+        ca_bundle: Option<&str>,
+        keys: impl ExactSizeIterator<Item = &'a str> + Clone,
+    ) -> Result<Self, RenderError> {
+        if !headers.iter().all(|(name, value)| is_header(name, value)) {
+            return Err(RenderError::Header);
+        }
+        let mut files = vec![File::json()];
+        for format in formats {
+            files.push(File::of(*format, method, headers)?);
+            if let Some(names) = names::problem(*format, method, keys.clone()) {
+                return Err(RenderError::Names(names));
+            }
+        }
+        let data = SecretData::new(method, headers, expires_at, ca_bundle);
+        let used = data.bytes();
+        if used > SECRET_LIMIT {
+            return Err(RenderError::TooLarge { bytes: used });
+        }
+        Ok(Self {
+            data,
+            used,
+            files,
+            objects: keys.len(),
+            fit: 0,
+        })
+    }
+
+    /// Adds the next object.
+    ///
+    /// # Errors
+    /// [`RenderError`] if it does not fit any more, or if its URL is not printable ASCII.
+    pub(crate) fn push(&mut self, item: &Item<'_>) -> Result<(), RenderError> {
+        if !is_url(item.url) {
+            return Err(RenderError::Url);
+        }
+        for file in &mut self.files {
+            file.push(item);
+        }
+        let bytes = self.used + self.files.iter().map(File::bytes).sum::<usize>();
+        if bytes > SECRET_LIMIT {
+            let objects = self.objects;
+            return Err(match self.fit {
+                0 => RenderError::TooLarge { bytes },
+                fit => RenderError::TooManyForSecret { objects, fit },
+            });
+        }
+        self.fit += 1;
+        Ok(())
+    }
+
+    /// The finished Secret.
+    pub(crate) fn finish(
+        mut self,
+        name: &str,
+        expires_at: Timestamp,
+        template: &Template,
+    ) -> SecretContent {
+        for file in self.files {
+            self.data.put(file.name(), file.text());
+        }
+        self.data.content(name, expires_at, template)
+    }
+}
+
 /// Renders the Secret of many objects. The same content renders the same bytes.
 ///
 /// # Errors
@@ -90,41 +176,10 @@ pub fn render_bundle(content: &BundleContent<'_>) -> Result<SecretContent, Rende
         ca_bundle,
         template,
     } = *content;
-    if !items.iter().all(|item| is_url(item.url)) {
-        return Err(RenderError::Url);
+    let keys = items.iter().map(|item| item.key);
+    let mut bundle = BundleWriter::new(method, headers, formats, expires_at, ca_bundle, keys)?;
+    for item in items {
+        bundle.push(item)?;
     }
-    if !headers.iter().all(|(name, value)| is_header(name, value)) {
-        return Err(RenderError::Header);
-    }
-    let mut files = vec![File::json()];
-    for format in formats {
-        files.push(File::of(*format, method, headers)?);
-        if let Some(names) = names::problem(*format, method, items.iter().map(|item| item.key)) {
-            return Err(RenderError::Names(names));
-        }
-    }
-
-    let mut data = SecretData::new(method, headers, expires_at, ca_bundle);
-    let used = data.bytes();
-    let bytes = |files: &[File]| used + files.iter().map(File::bytes).sum::<usize>();
-    if used > SECRET_LIMIT {
-        return Err(RenderError::TooLarge { bytes: used });
-    }
-    for (fit, item) in items.iter().enumerate() {
-        for file in &mut files {
-            file.push(item);
-        }
-        let bytes = bytes(&files);
-        if bytes > SECRET_LIMIT {
-            let objects = items.len();
-            return Err(match fit {
-                0 => RenderError::TooLarge { bytes },
-                fit => RenderError::TooManyForSecret { objects, fit },
-            });
-        }
-    }
-    for file in files {
-        data.put(file.name(), file.text());
-    }
-    Ok(data.content(name, expires_at, template))
+    Ok(bundle.finish(name, expires_at, template))
 }
