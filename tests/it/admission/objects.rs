@@ -109,6 +109,11 @@ async fn objects_are_named_in_one_way_and_with_a_method_that_goes_with_it() {
 #[tokio::test]
 async fn a_list_of_keys_is_bounded_and_holds_each_once() {
     let many: Vec<String> = (0..2049).map(|n| n.to_string()).collect();
+    // 448 keys of 1,024 bytes, two for each letter, and then one byte more.
+    let heavy: Vec<String> = (0..448)
+        .map(|n| format!("{}{n:04}", "é".repeat(510)))
+        .chain(["b".to_owned()])
+        .collect();
     presigned_url()
         .refuses(&[
             (
@@ -128,6 +133,15 @@ async fn a_list_of_keys_is_bounded_and_holds_each_once() {
                 json!({ "key": null, "keys": many }),
                 &["spec.keys", "2048"],
             ),
+            (
+                "a byte too many",
+                json!({ "key": null, "keys": heavy }),
+                &[
+                    "spec.keys",
+                    "keys have more than 458752 bytes in all",
+                    "spread them over several",
+                ],
+            ),
         ])
         .await;
     let most = &many[..2048];
@@ -135,6 +149,7 @@ async fn a_list_of_keys_is_bounded_and_holds_each_once() {
         .takes(&[
             ("2,048", json!({ "key": null, "keys": most })),
             ("one", keys(&["a"])),
+            ("all bytes", json!({ "key": null, "keys": heavy[..448] })),
             ("by letter", keys(&["a", "A", "a "])),
         ])
         .await;

@@ -37,6 +37,7 @@ pub use presigned_url::{
 };
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};
+pub(crate) use schema::{MAX_KEY_BYTES, TOO_MANY_KEY_BYTES};
 pub use store::{
     AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, DefaultCredentials, NamedEndpoint, S3Store,

@@ -154,7 +154,7 @@ pub struct PresignedUrlSpec {
     /// `urls.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), inner(length(min = 1, max = 1024)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = schema::keys_that_fit())]
     pub keys: Option<Vec<String>>,
 
     /// What the objects' keys begin with. With GET the bucket is listed and each object gets a URL; with POST

@@ -186,6 +186,21 @@ pub(super) fn links_are_fixed() -> Rule {
     )
 }
 
+/// The most bytes that the keys of one resource may have in all. Whoever has more cannot be served: each key
+/// stands in `urls.json` twice, once of it in a URL of some 300 bytes more, and a Secret holds 1 MiB.
+pub(crate) const MAX_KEY_BYTES: usize = 448 * 1024;
+/// What is wrong with keys that have more, and what to do; it follows "keys" or "spec.keys:".
+pub(crate) const TOO_MANY_KEY_BYTES: &str = "have more than 458752 bytes in all, and no Secret could hold their \
+     URLs: spread them over several resources, or give shorter keys";
+
+/// The rule that keys have no more bytes than a Secret could hold URLs of.
+pub(super) fn keys_that_fit() -> Rule {
+    rule(
+        format!("self.map(k, size(bytes(k))).sum() <= {MAX_KEY_BYTES}"),
+        &format!("keys {TOO_MANY_KEY_BYTES}"),
+    )
+}
+
 /// The rule of the keys of labels or annotations: in Kubernetes' form.
 pub(super) fn qualified_names(what: &str) -> Rule {
     let form = matches("k", QUALIFIED_NAME);

@@ -11,7 +11,7 @@ use super::error::{InvalidSpec, NameError};
 use super::key_glob::KeyGlob;
 use super::names::{Key, Prefix};
 use super::spec::MAX_LIFE;
-use crate::api::{ListOptions, Method};
+use crate::api::{ListOptions, MAX_KEY_BYTES, Method, TOO_MANY_KEY_BYTES};
 use crate::text::quoted;
 
 /// How many keys one resource may have.
@@ -167,6 +167,9 @@ fn parse_keys(keys: &[String], method: Method) -> Result<Vec<Key>, InvalidSpec> 
         0 => "is empty; give at least one key".to_owned(),
         count if count > MAX_KEYS => {
             format!("holds {count} keys; give at most {MAX_KEYS}, and the rest in other resources")
+        }
+        _ if keys.iter().map(String::len).sum::<usize>() > MAX_KEY_BYTES => {
+            TOO_MANY_KEY_BYTES.to_owned()
         }
         _ => {
             let mut seen = BTreeSet::new();

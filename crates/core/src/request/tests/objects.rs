@@ -26,6 +26,8 @@ fn keys_stay_in_their_order_and_a_prefix_is_listed_or_posted_to() {
     );
     let most: Vec<String> = (0..2048).map(|n| format!("k{n}")).collect();
     assert!(parse(&json!({"keys": most})).is_ok());
+    let heaviest: Vec<String> = (0..448).map(|n| format!("{n:0>1024}")).collect();
+    assert!(parse(&json!({"keys": heaviest})).is_ok());
     assert_eq!(
         parse(&json!({"prefix": "in/", "method": "POST"})),
         Ok(Objects::Under(
@@ -51,6 +53,11 @@ fn keys_stay_in_their_order_and_a_prefix_is_listed_or_posted_to() {
 fn what_names_no_objects_is_refused_by_field_with_what_to_do() {
     let list = |list: Value| json!({"prefix": "a/", "list": list});
     let many: Vec<String> = (0..2049).map(|n| format!("k{n}")).collect();
+    // 448 keys of 1,024 bytes each, and one byte more than that.
+    let heavy: Vec<String> = (0..448)
+        .map(|n| format!("{}{n:04}", "é".repeat(510)))
+        .chain(["b".to_owned()])
+        .collect();
     let globs = vec!["*"; 33];
     for (patch, field, words) in [
         (json!({}), "spec.key", "set exactly one of them"),
@@ -83,6 +90,11 @@ fn what_names_no_objects_is_refused_by_field_with_what_to_do() {
             json!({"keys": many}),
             "spec.keys",
             "holds 2049 keys; give at most 2048",
+        ),
+        (
+            json!({"keys": heavy}),
+            "spec.keys",
+            "have more than 458752 bytes in all, and no Secret could hold their URLs: spread them",
         ),
         (
             json!({"keys": ["a", "b", "a"]}),
