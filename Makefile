@@ -150,3 +150,17 @@ bench: ## Measure the core and the operator at scale (N=3000); minutes, and many
 	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" micro
 	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) \
 	  --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
+
+# The memory of the operator's container in MiB, and what there is beside it.
+LIMIT ?= 128
+ORDINARY ?= 1000
+LARGE ?= 500
+
+.PHONY: bench-memory
+bench-memory: ## Run the operator in LIMIT=128 MiB beside a tenant that makes all that the API takes; as root
+	$(call needs,$(RUST_AND_GO))
+	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
+	@echo "building the operator and the benchmark as for a release" >&2
+	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
+	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" memory --limit $(LIMIT) --ordinary $(ORDINARY) \
+	  --resources $(LARGE) --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"

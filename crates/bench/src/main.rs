@@ -11,11 +11,13 @@
     reason = "figures are rounded for reading anyway"
 )]
 
+mod memory;
 mod micro;
 mod scale;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -41,6 +43,28 @@ enum Command {
         #[arg(long)]
         operator: PathBuf,
     },
+    /// The operator in a container's memory, beside a tenant that makes as much as the API takes. It needs
+    /// root, for the cgroup.
+    Memory {
+        /// How many of the largest resources one tenant makes.
+        #[arg(long, default_value = "500")]
+        resources: usize,
+        /// How many Secrets with annotations of 250 KiB it makes.
+        #[arg(long, default_value = "250")]
+        secrets: usize,
+        /// How many ordinary resources other tenants have.
+        #[arg(long, default_value = "1000")]
+        ordinary: usize,
+        /// The container's memory limit, in MiB.
+        #[arg(long, default_value = "128")]
+        limit: u64,
+        /// The longest that another tenant may wait for its first URL, in seconds.
+        #[arg(long, default_value = "10")]
+        wait: u64,
+        /// The operator's binary.
+        #[arg(long)]
+        operator: PathBuf,
+    },
 }
 
 fn main() -> Result<()> {
@@ -49,21 +73,40 @@ fn main() -> Result<()> {
         Command::Scale {
             resources,
             operator,
-        } => tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .context("start the runtime")?
-            .block_on(scale(resources.get(), operator)),
+        } => run(async { scale::run(resources.get(), &operator).await }),
+        Command::Memory {
+            resources,
+            secrets,
+            ordinary,
+            limit,
+            wait,
+            operator,
+        } => {
+            let load = memory::Load {
+                resources,
+                secrets,
+                ordinary,
+                limit,
+                wait: Duration::from_secs(wait),
+            };
+            run(async { memory::run(load, &operator).await })
+        }
     }
 }
 
-/// Runs the benchmark until it is done or a signal comes; either way everything that was started ends.
-async fn scale(resources: usize, operator: PathBuf) -> Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    tokio::select! {
-        done = scale::run(resources, &operator) => done,
-        _ = interrupt.recv() => anyhow::bail!("interrupted"),
-        _ = terminate.recv() => anyhow::bail!("terminated"),
-    }
+/// Runs a benchmark until it is done or a signal comes; either way everything that was started ends.
+fn run(benchmark: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        tokio::select! {
+            done = benchmark => done,
+            _ = interrupt.recv() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("terminated"),
+        }
+    })
 }

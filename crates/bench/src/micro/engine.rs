@@ -142,6 +142,7 @@ fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         Step::List { .. }
         | Step::InspectSecret { .. }
+        | Step::ReadResource { .. }
         | Step::UpdateSecret { .. }
         | Step::DeleteSecret { .. }
         | Step::DeleteResource { .. } => {
@@ -204,6 +205,7 @@ fn resource(at: usize) -> Result<PresignedUrlSeen> {
         namespace: "bench-00".into(),
         name: format!("object-{at:05}"),
         resource_version: (at + 10).to_string(),
+        created_at: 0,
         generation: 1,
         deleting: false,
         renew_request: None,

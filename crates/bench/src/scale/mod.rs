@@ -10,10 +10,10 @@
 //! Secret or Event fails the run.
 
 mod counts;
-mod operator;
+pub(crate) mod operator;
 mod raw;
 mod watch;
-mod world;
+pub(crate) mod world;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

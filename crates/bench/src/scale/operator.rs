@@ -39,6 +39,17 @@ pub struct Usage {
 impl Operator {
     /// Starts it with its default settings.
     pub fn start(world: &World, program: &Path) -> Result<Self> {
+        Self::start_by(world, program, &[])
+    }
+
+    /// Starts it in the cgroup whose file takes pids.
+    pub fn start_in(world: &World, program: &Path, processes: &Path) -> Result<Self> {
+        let enter = format!("echo $$ > '{}' && exec \"$0\" \"$@\"", processes.display());
+        let program = program.display().to_string();
+        Self::start_by(world, Path::new("sh"), &["-c".to_owned(), enter, program])
+    }
+
+    fn start_by(world: &World, program: &Path, before: &[String]) -> Result<Self> {
         let folder = GuardedFolder::new("presigned-bench-")?;
         let [health, metrics] = free_addresses()?;
         let args = [
@@ -48,6 +59,7 @@ impl Operator {
             format!("--health-addr={health}"),
             format!("--metrics-addr={metrics}"),
         ];
+        let args = before.iter().cloned().chain(args);
         Ok(Self {
             process: folder.spawn("operator", program, args)?,
             health,
@@ -113,7 +125,7 @@ impl Operator {
     }
 
     /// The process itself, under the shell that guards it.
-    fn pid(&self) -> Result<u32> {
+    pub fn pid(&self) -> Result<u32> {
         let shell = self.process.pid();
         let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))
             .context("the operator has ended")?;

@@ -126,6 +126,16 @@ impl World {
             .await
     }
 
+    /// Creates ordinary resources in all namespaces but the first two.
+    pub async fn create_beside(&self, count: usize) -> Result<()> {
+        let beside = (0..).filter(|at| at % NAMESPACES >= 2).take(count);
+        stream::iter(beside)
+            .map(|at| self.create_one(Place::Bench, at))
+            .buffer_unordered(self.concurrency)
+            .try_for_each(|_| async { Ok(()) })
+            .await
+    }
+
     async fn create_one(&self, place: Place, at: usize) -> Result<Object> {
         let namespace = place.namespace(at);
         let name = format!("object-{at:05}");
@@ -236,7 +246,7 @@ fn policy(longest: &str) -> serde_json::Value {
         "spec": {
             "namespaces": { "names": ["bench-*", "raw-*"] },
             "allow": [{ "stores": ["default"], "buckets": ["models"], "prefixes": ["{namespace}/"],
-                        "methods": ["GET"], "maxDuration": longest }],
+                        "methods": ["GET"], "maxDuration": longest, "maxObjects": 2048 }],
         },
     })
 }

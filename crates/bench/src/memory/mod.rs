@@ -1,0 +1,331 @@
+//! The operator in a container's memory, beside a tenant that makes as much as the API takes.
+//!
+//! # Expected flow
+//! A tenant makes the largest objects that the API takes, edits all of them, deletes their Secrets, and puts
+//! large annotations on Secrets with the operator's label; the operator is started and killed meanwhile.
+//! After each of these another tenant asks for its first URL.
+//!
+//! What holds here: the run fails if the operator is killed, if a URL that lived is gone, or if the other
+//! tenant waits longer than it may.
+
+mod group;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use presigned_core::api::{ConditionStatus, PresignedUrl};
+use serde_json::{Value, json};
+
+use crate::scale::operator::Operator;
+use crate::scale::world::World;
+use group::MemoryGroup;
+
+/// How many calls of the tenant are under way.
+const CONCURRENCY: usize = 8;
+/// How often the operator's memory is read.
+const SAMPLE: Duration = Duration::from_millis(20);
+/// The namespaces of the two tenants.
+const GREEDY: &str = "bench-00";
+const OTHER: &str = "bench-01";
+
+/// What a run does.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// How many of the largest resources the greedy tenant makes.
+    pub resources: usize,
+    /// How many Secrets with large annotations.
+    pub secrets: usize,
+    /// How many ordinary resources other tenants have.
+    pub ordinary: usize,
+    /// The container's memory limit, in MiB.
+    pub limit: u64,
+    /// The longest that another tenant may wait for its first URL.
+    pub wait: Duration,
+}
+
+/// Runs everything and prints it as it comes.
+pub async fn run(load: Load, program: &Path) -> Result<()> {
+    let Load {
+        resources,
+        secrets,
+        ordinary,
+        limit,
+        wait,
+    } = load;
+    println!(
+        "\nmemory: {resources} of the largest PresignedURLs and {secrets} annotated Secrets in one namespace, {ordinary} \
+         ordinary ones in others, a limit of {limit} MiB"
+    );
+    let world = World::make(32).await?;
+    let group = MemoryGroup::with_limit(limit * 1024 * 1024)?;
+    let mut run = Run {
+        world,
+        group,
+        program,
+        wait,
+        operator: None,
+        peak: Arc::new(AtomicU64::new(0)),
+        others: 0,
+    };
+    // Ordinary ones begin at the third namespace, so that neither tenant has any.
+    run.world.create_beside(ordinary).await?;
+    run.start().await?;
+    run.settle("ordinary load", ordinary).await?;
+
+    run.each(resources, async |api, at| {
+        let made = api.create(&PostParams::default(), &largest(at)?).await;
+        made.context("make a large resource").map(drop)
+    })
+    .await?;
+    run.first_url("the largest were made").await?;
+
+    run.each(resources, async |api, at| {
+        let patch = Patch::Merge(json!({ "spec": { "duration": "50m" } }));
+        let params = PatchParams::default();
+        let edited = api.patch(&name(at), &params, &patch).await;
+        edited.context("edit a large resource").map(drop)
+    })
+    .await?;
+    run.first_url("all were edited").await?;
+
+    let deleted = run.delete_secrets().await?;
+    run.first_url(&format!("{deleted} Secrets were deleted"))
+        .await?;
+
+    run.annotate(secrets).await?;
+    run.first_url("Secrets were annotated").await?;
+
+    for turn in ["first", "second"] {
+        run.restart().await?;
+        run.first_url(&format!("the {turn} restart")).await?;
+    }
+    run.check().await
+}
+
+struct Run<'a> {
+    world: World,
+    group: MemoryGroup,
+    program: &'a Path,
+    wait: Duration,
+    operator: Option<Operator>,
+    /// The most anonymous memory of any operator of this run, in KiB.
+    peak: Arc<AtomicU64>,
+    /// How many first URLs the other tenant asked for.
+    others: usize,
+}
+
+impl Run<'_> {
+    async fn start(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let mut operator = Operator::start_in(&self.world, self.program, &self.group.processes())?;
+        operator.ready(started).await?;
+        println!("  ready after {:.2} s", started.elapsed().as_secs_f64());
+        let (pid, peak) = (operator.pid()?, self.peak.clone());
+        // It ends with the process.
+        tokio::spawn(async move {
+            while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
+                let Some(kib) = anonymous(&status) else { break };
+                peak.fetch_max(kib, Ordering::Relaxed);
+                tokio::time::sleep(SAMPLE).await;
+            }
+        });
+        self.operator = Some(operator);
+        Ok(())
+    }
+
+    /// Kills the operator and starts another.
+    async fn restart(&mut self) -> Result<()> {
+        self.operator = None;
+        self.start().await
+    }
+
+    async fn settle(&mut self, what: &str, resources: usize) -> Result<()> {
+        if resources > 0 {
+            let operator = self.operator.as_ref().context("there is an operator")?;
+            operator.settled(Instant::now()).await?;
+        }
+        self.tell(what)
+    }
+
+    fn tell(&mut self, what: &str) -> Result<()> {
+        let operator = self.operator.as_mut().context("there is an operator")?;
+        let alive = operator.usage();
+        let kills = self.group.kills()?;
+        ensure!(
+            kills == 0,
+            "after {what}: killed for want of memory {kills} times"
+        );
+        let now = alive.context("the operator lives")?.resident_mib();
+        let peak = self.peak.load(Ordering::Relaxed) as f64 / 1024.0;
+        println!("  {what}: {now:.0} MiB resident, {peak:.0} MiB of its own at the peak");
+        Ok(())
+    }
+
+    /// Does something for each of so many of the greedy tenant's resources.
+    async fn each(
+        &self,
+        count: usize,
+        doing: impl AsyncFn(Api<PresignedUrl>, usize) -> Result<()>,
+    ) -> Result<()> {
+        let api: Api<PresignedUrl> = Api::namespaced(self.world.client(), GREEDY);
+        stream::iter(0..count)
+            .map(|at| doing(api.clone(), at))
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+
+    /// The other tenant's first URL.
+    async fn first_url(&mut self, after: &str) -> Result<()> {
+        self.others += 1;
+        let api: Api<PresignedUrl> = Api::namespaced(self.world.client(), OTHER);
+        let name = format!("other-{}", self.others);
+        let resource =
+            json!({ "bucket": "models", "key": format!("{OTHER}/{name}"), "verify": "Never" });
+        let asked = Instant::now();
+        api.create(&PostParams::default(), &presigned_url(&name, &resource)?)
+            .await?;
+        while !is_ready(&api.get(&name).await?) {
+            self.tell_if_killed(after)?;
+            ensure!(
+                asked.elapsed() < self.wait,
+                "after {after}: no first URL within {:?}",
+                self.wait
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let took = asked.elapsed().as_secs_f64();
+        self.tell(&format!(
+            "after {after}: another's first URL after {took:.2} s"
+        ))
+    }
+
+    fn tell_if_killed(&self, after: &str) -> Result<()> {
+        let kills = self.group.kills()?;
+        ensure!(kills == 0, "after {after}: killed for want of memory");
+        Ok(())
+    }
+
+    /// The tenant deletes all its Secrets at once.
+    async fn delete_secrets(&self) -> Result<usize> {
+        let api: Api<Secret> = Api::namespaced(self.world.client(), GREEDY);
+        let all = api.list_metadata(&ListParams::default()).await?.items;
+        let count = all.len();
+        stream::iter(all)
+            .map(|secret| {
+                let api = api.clone();
+                async move {
+                    let name = secret.metadata.name.unwrap_or_default();
+                    let gone = api.delete(&name, &DeleteParams::default()).await;
+                    gone.context("delete a Secret").map(drop)
+                }
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect::<()>()
+            .await?;
+        Ok(count)
+    }
+
+    /// The tenant makes Secrets with the operator's label and annotations as large as the API takes.
+    async fn annotate(&self, count: usize) -> Result<()> {
+        let api: Api<Secret> = Api::namespaced(self.world.client(), GREEDY);
+        stream::iter(0..count)
+            .map(|at| {
+                let api = api.clone();
+                async move {
+                    let secret = serde_json::from_value(json!({ "metadata": {
+                        "name": format!("annotated-{at}"),
+                        "labels": { "presigned.dev/managed-by": "presigned-url-operator" },
+                        "annotations": { "large": "x".repeat(250 * 1024) },
+                    } }))?;
+                    let made = api.create(&PostParams::default(), &secret).await;
+                    made.context("make an annotated Secret").map(drop)
+                }
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+
+    /// Every URL of the other tenants still is there, and what the greedy one has is told.
+    async fn check(&mut self) -> Result<()> {
+        let api: Api<PresignedUrl> = Api::namespaced(self.world.client(), OTHER);
+        for url in api.list(&ListParams::default()).await? {
+            let name = url.metadata.name.clone().unwrap_or_default();
+            ensure!(is_ready(&url), "{OTHER}/{name} is not Ready any more");
+        }
+        let api: Api<PresignedUrl> = Api::namespaced(self.world.client(), GREEDY);
+        let mut reasons = std::collections::BTreeMap::<String, usize>::new();
+        let mut params = ListParams::default().limit(20);
+        loop {
+            let page = api.list(&params).await?;
+            for url in page.items {
+                *reasons.entry(reason(&url)).or_default() += 1;
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                break;
+            }
+        }
+        println!("  the greedy tenant's resources: {reasons:?}");
+        self.tell("the end")
+    }
+}
+
+fn name(at: usize) -> String {
+    format!("large-{at:04}")
+}
+
+/// The largest there are: every other one has the most bytes of keys, the others as many URLs as a Secret
+/// holds.
+fn largest(at: usize) -> Result<PresignedUrl> {
+    let (count, length) = if at.is_multiple_of(2) {
+        (448, 1024)
+    } else {
+        (950, 300)
+    };
+    let keys: Vec<String> = (0..count)
+        .map(|n| {
+            let start = format!("{GREEDY}/{at:04}/{n:04}/");
+            format!("{start}{}", "x".repeat(length - start.len()))
+        })
+        .collect();
+    let spec = json!({ "bucket": "models", "keys": keys, "verify": "Never" });
+    presigned_url(&name(at), &spec)
+}
+
+fn presigned_url(name: &str, spec: &Value) -> Result<PresignedUrl> {
+    Ok(serde_json::from_value(json!({
+        "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "metadata": { "name": name }, "spec": spec,
+    }))?)
+}
+
+fn ready(url: &PresignedUrl) -> Option<&presigned_core::api::Condition> {
+    let conditions = url.status.as_ref().map(|status| &status.conditions)?;
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+}
+
+fn is_ready(url: &PresignedUrl) -> bool {
+    ready(url).is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
+fn reason(url: &PresignedUrl) -> String {
+    ready(url).map_or_else(|| "none yet".to_owned(), |ready| ready.reason.clone())
+}
+
+/// The memory in `/proc/PID/status` that is not the program's own pages.
+fn anonymous(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
