@@ -12,7 +12,7 @@ use clap::Args;
 use presigned_core::engine::{self, DenialGrace};
 
 use super::shutdown;
-use super::values::{AccessFlag, AuthFlag, denial_grace, namespace, pause, store_timeout};
+use super::values::{AccessFlag, AuthFlag, bytes, denial_grace, namespace, pause, store_timeout};
 use crate::controller::{self, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
@@ -69,6 +69,11 @@ pub struct RunArgs {
     /// answer: 1s to 1m.
     #[arg(long, env = "PSU_STORE_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = store_timeout)]
     store_timeout: Duration,
+
+    /// How much memory the PresignedURLs of one namespace may take, for example 8Mi. Those that are created
+    /// after it is full are refused until others go.
+    #[arg(long, env = "PSU_NAMESPACE_SHARE", value_name = "BYTES", default_value = "8Mi", value_parser = bytes)]
+    namespace_share: usize,
 
     /// How many steps may be under way at once.
     #[arg(long, env = "PSU_CONCURRENCY", value_name = "NUMBER", default_value_t = 32,
@@ -166,6 +171,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         min_renewed_duration,
         resign_within,
         store_timeout,
+        namespace_share,
         concurrency,
         secret_template_deny,
         secret_access,
@@ -192,6 +198,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
             denial_grace,
             min_renewed_duration,
             resign_within,
+            namespace_share,
             concurrency: concurrency.into(),
             secret_access: secret_access.into(),
             template_deny: secret_template_deny

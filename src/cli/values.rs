@@ -62,6 +62,17 @@ pub(super) fn store_timeout(text: &str) -> Result<Duration, String> {
     Ok(timeout)
 }
 
+/// A number of bytes as Kubernetes writes memory, in Ki or Mi.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let units = [("Ki", 1024), ("Mi", 1024 * 1024)];
+    units
+        .iter()
+        .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))
+        .and_then(|(number, bytes)| number.parse::<usize>().ok()?.checked_mul(*bytes))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "give a whole number with Ki or Mi, for example 8Mi".to_owned())
+}
+
 /// The name of a namespace.
 pub(super) fn namespace(text: &str) -> Result<String, String> {
     let inside = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';

@@ -91,6 +91,9 @@ impl StepExecutor {
                 name,
                 data,
             } => StepResult::Inspected(cluster.inspect_secret(&namespace, &name, data).await),
+            Step::ReadResource { namespace, name } => {
+                StepResult::ResourceRead(cluster.read_resource(&namespace, &name).await)
+            }
             Step::CreateSecret(write) => {
                 tracing::debug!(namespace = write.namespace, secret = write.name, "creating");
                 StepResult::SecretWritten(cluster.create_secret(&write).await)
@@ -226,6 +229,7 @@ const fn name(step: &Step) -> &'static str {
         Step::SendRequests { .. } => "ask",
         Step::Sign(_) => "sign",
         Step::InspectSecret { .. } => "inspect_secret",
+        Step::ReadResource { .. } => "read_resource",
         Step::CreateSecret(_) => "create_secret",
         Step::UpdateSecret { .. } => "update_secret",
         Step::DeleteSecret { .. } => "delete_secret",

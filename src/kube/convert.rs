@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use presigned_core::api::{ClusterObjectStore, PresignedUrl, PresignedUrlPolicy};
 use presigned_core::engine::{
     NamespaceSeen, PolicySeen, PresignedUrlSeen, SecretMetaSeen, StoreSeen, UnreadablePolicy,
@@ -47,6 +47,7 @@ pub(super) struct RawObject<K> {
 #[serde(rename_all = "camelCase", default)]
 struct ObjectMetadata {
     annotations: Annotations,
+    creation_timestamp: Option<Time>,
     deletion_timestamp: Option<IgnoredAny>,
     generation: i64,
     name: String,
@@ -118,6 +119,7 @@ pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
     let meta = raw.metadata;
     PresignedUrlSeen {
         renew_request: meta.annotations.renew,
+        created_at: meta.creation_timestamp.map_or(0, |time| time.0.as_second()),
         deleting: meta.deletion_timestamp.is_some(),
         uid: meta.uid.into(),
         namespace: meta.namespace,

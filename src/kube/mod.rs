@@ -13,6 +13,7 @@ mod fence;
 mod http;
 mod list_watch;
 mod pieces;
+mod resources;
 mod reviews;
 mod secrets;
 mod server_clock;

@@ -5,7 +5,7 @@
 //!   the listing has been: a store that loses its place is noticed. The order of the keys is the store's own.
 //! - Keys are read as botocore reads them: percent-encoded where the store declares it, else as they stand.
 //! - What is not wanted is not kept, and what is kept of an object has an end: a listing is as large as the number of
-//!   its objects allows, whatever a store answers. Pages are looked through on a thread that nobody waits for.
+//!   its objects and the bytes of their keys allow, whatever a store answers. Pages are looked through on a thread that nobody waits for.
 
 mod page;
 
@@ -33,6 +33,8 @@ const PAGE: u32 = 1_000;
 const PAGES: usize = 200;
 /// The most keys that a listing looks at, for servers that put more of them into a page.
 const KEYS: usize = PAGES * PAGE as usize;
+/// The most bytes of keys and ETags that a listing keeps.
+const KEPT: usize = 1024 * 1024;
 /// How long one page may take, at least.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a page is asked for.
@@ -73,6 +75,7 @@ async fn pages(
         hasher: RandomState::new(),
         keys: HashSet::new(),
         tokens: HashSet::new(),
+        kept: 0,
         listing: ListResponse::default(),
     };
     let mut token: Option<String> = None;
@@ -195,6 +198,8 @@ struct Reading<K> {
     /// hasher's seed, so nobody can make two keys of one hash.
     keys: HashSet<u64>,
     tokens: HashSet<u64>,
+    /// The bytes of what is kept.
+    kept: usize,
     listing: ListResponse,
 }
 
@@ -232,6 +237,10 @@ impl<K: Fn(&str) -> bool> Reading<K> {
         if (self.keeps)(&object.key) {
             if self.listing.objects.len() == self.most {
                 return Err(ListError::TooMany);
+            }
+            self.kept += object.key.len() + object.etag.len();
+            if self.kept > KEPT {
+                return Err(ListError::TooLarge);
             }
             self.listing.objects.push(object);
         }

@@ -10,6 +10,7 @@ fn parse(spec: &Value, status: &Value) -> presigned_core::engine::PresignedUrlSe
         "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
         "metadata": {
             "namespace": "team-a", "name": "model", "uid": "u", "resourceVersion": "5", "generation": 2,
+            "creationTimestamp": "2026-03-01T12:00:00Z",
             "annotations": { "presigned.dev/renew": "1", "other": "2" },
             "managedFields": [{ "manager": "kubectl" }],
         },
@@ -31,6 +32,7 @@ fn a_good_object_is_told_as_it_is() {
     );
     assert_eq!((&*seen.uid, seen.resource_version.as_str()), ("u", "5"));
     assert_eq!(seen.generation, 2);
+    assert_eq!(seen.created_at, 1_772_366_400);
     assert!(!seen.deleting);
     assert_eq!(seen.renew_request.as_deref(), Some("1"));
     assert_eq!(seen.spec.unwrap().bucket, "models");

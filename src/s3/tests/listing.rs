@@ -79,6 +79,31 @@ async fn real_servers_list_every_page_in_order_with_sizes_and_etags() {
     }
 }
 
+#[tokio::test]
+async fn what_a_listing_keeps_has_a_bound_in_bytes_too() {
+    let server = S3Server::s3s_fs().unwrap();
+    // Segments that a file system takes, 1,000 bytes in all.
+    let folders = ["a", "b", "c", "d"]
+        .map(|letter| letter.repeat(240))
+        .join("/");
+    for number in 0..1_100 {
+        let key = format!("{folders}/{number:0>20}");
+        server.put_object("models", &key, b"1").unwrap();
+    }
+    let all = client().list(&of(&server, "")).await;
+    assert_eq!(all, Err(ListError::TooLarge));
+    let some = format!("{folders}/{:0>17}", "");
+    assert_eq!(
+        client()
+            .list(&of(&server, &some))
+            .await
+            .unwrap()
+            .objects
+            .len(),
+        1_000
+    );
+}
+
 /// s3s-fs is not among them: it says that it encodes keys, and does not.
 #[tokio::test]
 async fn keys_with_hard_names_are_listed_as_they_are() {

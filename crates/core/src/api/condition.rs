@@ -138,6 +138,9 @@ reasons! {
     PolicyDenied => "Ask for less, or ask an admin for a rule; the message says what the closest rules allow.",
     /// A policy that might allow the request cannot be read, or the operator has not seen the namespace yet.
     PolicyUnknown => "An admin must fix the PresignedURLPolicy that the message names; an unseen namespace needs nothing.",
+    /// The PresignedURLs of the namespace take more memory than the operator keeps for one namespace, and
+    /// older ones have it.
+    NamespaceShareExceeded => "Delete PresignedURLs that are not used, or name fewer keys; an admin can give the operator more (--namespace-share).",
     /// The resource is suspended: nothing new is issued.
     Suspended => "Set spec.suspend to false to go on.",
     /// The store that the spec names does not exist.

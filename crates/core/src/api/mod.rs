@@ -12,6 +12,7 @@
 
 mod condition;
 mod issued;
+mod keys;
 mod policy;
 mod presigned_url;
 mod problem;
@@ -26,6 +27,7 @@ pub use condition::{
 };
 pub(crate) use issued::MAX_POLICY_REFS;
 pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
+pub use keys::Keys;
 pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,

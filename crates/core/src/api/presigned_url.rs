@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PresignedUrlStatus, schema};
+use super::{Keys, PresignedUrlStatus, schema};
 
 /// What is to be signed, for how long, and where the result goes.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -153,9 +153,13 @@ pub struct PresignedUrlSpec {
     /// The keys of several objects, in the same form, for GET, HEAD, PUT or DELETE: one URL each, in
     /// `urls.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), inner(length(min = 1, max = 1024)))]
+    #[schemars(
+        with = "Option<Vec<String>>",
+        length(min = 1, max = 2048),
+        inner(length(min = 1, max = 1024))
+    )]
     #[x_kube(merge_strategy = ListMerge::Set, validation = schema::keys_that_fit())]
-    pub keys: Option<Vec<String>>,
+    pub keys: Option<Keys>,
 
     /// What the objects' keys begin with. With GET the bucket is listed and each object gets a URL; with POST
     /// the form's sender chooses the rest of the key. It ends in `/`, unless the policy allows it as a raw

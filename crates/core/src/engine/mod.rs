@@ -88,7 +88,11 @@ impl Engine {
             settings.concurrency,
             URGENT_SLOTS.min(settings.concurrency / 2),
         );
-        let index = Index::expecting(settings.namespaces.as_ref(), settings.secret_access);
+        let index = Index::expecting(
+            settings.namespaces.as_ref(),
+            settings.secret_access,
+            settings.namespace_share,
+        );
         Ok(Self {
             settings,
             reserved,
@@ -161,7 +165,11 @@ impl Engine {
                 _ => None,
             };
             if let ObjectKey::Resource(uid) = &key {
-                for uid in ctx.cache.limiter.planned(uid, step) {
+                let mut free = ctx.cache.limiter.planned(uid, step);
+                let holds = step.is_some_and(|step| step.bytes() > 0 || step.writes_a_secret())
+                    || ctx.cache.holds_content(uid);
+                free.extend(ctx.cache.budget.planned(uid, holds));
+                for uid in free {
                     ctx.enqueue(ObjectKey::Resource(uid.into()));
                 }
             }

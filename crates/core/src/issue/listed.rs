@@ -34,6 +34,16 @@ pub(crate) struct FoundObjects {
 }
 
 impl FoundObjects {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let object = size_of::<ListedKey>();
+        let texts = self.objects.iter().map(|object| {
+            let etag = object.listed.as_ref().map_or(0, |(_, etag)| etag.len());
+            object.key.as_str().len() + etag
+        });
+        self.objects.len() * object + texts.sum::<usize>()
+    }
+
     /// Whether URLs may still be signed from it.
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         self.at <= now && now < later(self.at, FRESH)

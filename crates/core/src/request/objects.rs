@@ -11,7 +11,7 @@ use super::error::{InvalidSpec, NameError};
 use super::key_glob::KeyGlob;
 use super::names::{Key, Prefix};
 use super::spec::MAX_LIFE;
-use crate::api::{ListOptions, MAX_KEY_BYTES, Method, TOO_MANY_KEY_BYTES};
+use crate::api::{Keys, ListOptions, MAX_KEY_BYTES, Method, TOO_MANY_KEY_BYTES};
 use crate::text::quoted;
 
 /// How many keys one resource may have.
@@ -56,7 +56,7 @@ pub struct ListSelection {
 /// The fields of a spec that name objects.
 pub(super) struct Fields<'a> {
     pub(super) key: Option<&'a str>,
-    pub(super) keys: Option<&'a [String]>,
+    pub(super) keys: Option<&'a Keys>,
     pub(super) prefix: Option<&'a str>,
     pub(super) list: Option<&'a ListOptions>,
     pub(super) method: Method,
@@ -158,7 +158,7 @@ pub(super) fn named(field: impl Into<String>) -> impl FnOnce(NameError) -> Inval
     move |error| InvalidSpec::new(field, error.to_string())
 }
 
-fn parse_keys(keys: &[String], method: Method) -> Result<Vec<Key>, InvalidSpec> {
+fn parse_keys(keys: &Keys, method: Method) -> Result<Vec<Key>, InvalidSpec> {
     let fault = match keys.len() {
         _ if method == Method::Post => {
             "goes with method GET, HEAD, PUT or DELETE, and the method is POST; a form is for one key or one prefix"
@@ -168,7 +168,7 @@ fn parse_keys(keys: &[String], method: Method) -> Result<Vec<Key>, InvalidSpec> 
         count if count > MAX_KEYS => {
             format!("holds {count} keys; give at most {MAX_KEYS}, and the rest in other resources")
         }
-        _ if keys.iter().map(String::len).sum::<usize>() > MAX_KEY_BYTES => {
+        _ if keys.bytes() > MAX_KEY_BYTES => {
             TOO_MANY_KEY_BYTES.to_owned()
         }
         _ => {

@@ -101,7 +101,7 @@ impl Request {
         let method = method.unwrap_or_default();
         let objects = Objects::parse(&Fields {
             key: key.as_deref(),
-            keys: keys.as_deref(),
+            keys: keys.as_ref(),
             prefix: prefix.as_deref(),
             list: list.as_deref(),
             method,

@@ -204,6 +204,7 @@ impl Cluster {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 resource_version: version,
+                created_at: now.as_second(),
                 generation: 1,
                 deleting: false,
                 renew_request: None,
@@ -474,6 +475,11 @@ impl Cluster {
                 name,
                 data,
             } => StepResult::Inspected(Ok(self.inspect(namespace, name, *data))),
+            Step::ReadResource { namespace, name } => {
+                let place = (namespace.clone(), name.clone());
+                let found = self.resources.get(&place).cloned();
+                StepResult::ResourceRead(Ok(found.map(Box::new)))
+            }
             Step::CreateSecret(write) => StepResult::SecretWritten(self.create(work, write, now)),
             Step::UpdateSecret { write, target } => {
                 StepResult::SecretWritten(self.update(work, write, target, now))

@@ -40,6 +40,7 @@ pub enum StepKind {
     SendRequests,
     Sign,
     InspectSecret,
+    ReadResource,
     CreateSecret,
     UpdateSecret,
     DeleteSecret,
@@ -58,6 +59,7 @@ impl StepKind {
             Step::SendRequests { .. } => Self::SendRequests,
             Step::Sign(_) => Self::Sign,
             Step::InspectSecret { .. } => Self::InspectSecret,
+            Step::ReadResource { .. } => Self::ReadResource,
             Step::CreateSecret(_) => Self::CreateSecret,
             Step::UpdateSecret { .. } => Self::UpdateSecret,
             Step::DeleteSecret { .. } => Self::DeleteSecret,
@@ -78,6 +80,7 @@ impl StepKind {
                 | Self::SendRequests
                 | Self::Sign
                 | Self::InspectSecret
+                | Self::ReadResource
         )
     }
 }
@@ -88,6 +91,7 @@ pub fn place(step: &Step) -> Option<Place> {
         Step::InspectSecret {
             namespace, name, ..
         }
+        | Step::ReadResource { namespace, name }
         | Step::DeleteSecret {
             namespace, name, ..
         }
@@ -564,6 +568,7 @@ fn failed(step: &Step, failure: ApiError) -> StepResult {
         // Nothing outside is asked for it.
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
+        Step::ReadResource { .. } => StepResult::ResourceRead(Err(failure)),
         Step::CreateSecret(_) | Step::UpdateSecret { .. } => {
             StepResult::SecretWritten(Err(failure))
         }
@@ -581,6 +586,7 @@ fn went_well(result: &StepResult) -> bool {
         StepResult::Credentials(result) => result.is_ok(),
         StepResult::Responses(answers) => answers.iter().all(Result::is_ok),
         StepResult::Inspected(result) => result.is_ok(),
+        StepResult::ResourceRead(result) => result.is_ok(),
         StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
         StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),
         StepResult::Listed(result) => result.is_ok(),

@@ -27,6 +27,7 @@ mod roles;
 mod scene;
 mod secrets;
 mod sessions;
+mod shares;
 mod store_changes;
 mod stores;
 mod verification;

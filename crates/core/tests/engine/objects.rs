@@ -63,7 +63,7 @@ fn each_named_key_gets_a_url_that_works() {
     let steps = scene.steps(|scene| {
         scene.apply("dl", |spec| {
             spec.key = None;
-            spec.keys = Some(vec!["team-a/b".to_owned(), "team-a/a".to_owned()]);
+            spec.keys = Some(vec!["team-a/b", "team-a/a"].into());
         });
         scene.run(30);
     });
@@ -87,7 +87,7 @@ fn one_key_that_is_not_allowed_refuses_the_resource() {
     let mut scene = Scene::new();
     scene.apply("dl", |spec| {
         spec.key = None;
-        spec.keys = Some(vec!["team-a/b".to_owned(), "team-b/a".to_owned()]);
+        spec.keys = Some(vec!["team-a/b", "team-b/a"].into());
     });
     scene.run(30);
     assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));

@@ -77,7 +77,8 @@ pub fn expected(
     let Ok(spec) = &seen.spec else {
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
-    let keys: Vec<&String> = spec.keys.iter().flatten().chain(&spec.key).collect();
+    let named = spec.keys.iter().flat_map(|keys| keys.iter());
+    let keys: Vec<&str> = named.chain(spec.key.as_deref()).collect();
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
     let Some((_, rules)) = checker.rules.last() else {
         return lives_on(ConditionStatus::Unknown);
@@ -137,7 +138,7 @@ pub fn expected(
     };
     let reads = matches!(spec.method, None | Some(Method::Get | Method::Head));
     let objects = world.cloud.buckets.get(&spec.bucket);
-    let there = |key: &&String| objects.is_some_and(|objects| objects.contains_key(*key));
+    let there = |key: &&str| objects.is_some_and(|objects| objects.contains_key(*key));
     let works = reads && keys.iter().all(there);
     if spec.verify == Some(Verify::Require) && reads && !works {
         return failing(world, seen, "NoSuchKey");

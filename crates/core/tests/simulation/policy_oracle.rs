@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use presigned_core::api::{
-    AllowRule, LabelOperator, ListOptions, Method, NamespaceLabels, NamespaceMatch, PolicyMethod,
-    PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec,
+    AllowRule, Keys, LabelOperator, ListOptions, Method, NamespaceLabels, NamespaceMatch,
+    PolicyMethod, PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec,
 };
 use presigned_core::engine::{NamespaceSeen, PolicySeen};
 use presigned_core::request::parse_duration;
@@ -140,9 +140,9 @@ impl Rules {
     }
 
     /// Each key by whatever rule, and not more than the widest of these lets one resource have.
-    fn say_keys(&self, namespace: &str, spec: &PresignedUrlSpec, keys: &[String]) -> PolicyAnswer {
+    fn say_keys(&self, namespace: &str, spec: &PresignedUrlSpec, keys: &Keys) -> PolicyAnswer {
         let (mut longest, mut most) = (i64::MAX, 0);
-        for key in keys {
+        for key in keys.iter() {
             match self.answer(&ask(namespace, spec, ObjectScope::Key(key))) {
                 PolicyAnswer::Allowed(seconds, objects) => {
                     longest = longest.min(seconds);

@@ -274,7 +274,7 @@ fn several(rng: &mut Rng, namespace: &str, spec: &mut PresignedUrlSpec) {
             keys.push(key);
         }
     }
-    spec.keys = Some(keys);
+    spec.keys = Some(keys.into());
     spec.formats = formats(rng, spec.method.unwrap_or_default());
 }
 

@@ -380,7 +380,7 @@ fn fits(spec: &PresignedUrlSpec, contents: &SecretContents) -> bool {
     let objects = match (&spec.key, &spec.keys, &spec.prefix, form) {
         (Some(key), None, None, None) => !contents.many && keys == [key],
         (Some(key), None, None, Some(form)) => !form.under && keys == [key],
-        (None, Some(wanted), None, None) => contents.many && keys == *wanted,
+        (None, Some(wanted), None, None) => contents.many && keys.iter().copied().eq(wanted.iter()),
         (None, None, Some(prefix), Some(form)) => form.under && keys == [prefix],
         (None, None, Some(prefix), None) => {
             let list = spec.list.as_deref();

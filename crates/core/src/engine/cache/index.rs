@@ -15,9 +15,11 @@ use jiff::Timestamp;
 use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::record::{PolicyRecord, Record};
 use crate::engine::cache::relist::{Relists, Watched};
+use crate::engine::cache::shares::Shares;
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{NamespaceSeen, ObjectKey, SecretAccess, Uid};
+use crate::engine::scheduler::budget::ByteBudget;
 use crate::engine::scheduler::limiter::StoreLimiter;
 use crate::engine::scheduler::retry::RetryState;
 use crate::engine::store::Store;
@@ -38,22 +40,28 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,
     /// Which resources may start a slow step to which store.
     pub(in crate::engine) limiter: StoreLimiter,
+    /// Which resources may have something large in memory.
+    pub(in crate::engine) budget: ByteBudget,
     pub(super) by_namespace: BTreeMap<String, BTreeSet<Uid>>,
     pub(super) by_store: BTreeMap<String, BTreeSet<Uid>>,
-    /// Namespace and name of the Secret, and the uid of the resource that names it. There is nearly always
-    /// one, for which a set per name would be large.
-    pub(super) by_secret: BTreeSet<(String, String, Uid)>,
+    /// Of each namespace, the name of the Secret and the uid of the resource that names it. There is nearly
+    /// always one, for which a set per name would be large.
+    pub(super) by_secret: BTreeMap<String, BTreeSet<(Box<str>, Uid)>>,
     pub(in crate::engine) orphans: Orphans,
     pub(in crate::engine) relists: Relists,
+    pub(in crate::engine) shares: Shares,
 }
 
 impl Index {
-    /// An empty index that expects lists of these namespaces, or of the whole cluster.
+    /// An empty index that expects lists of these namespaces, or of the whole cluster, and keeps so many
+    /// bytes for each namespace.
     pub(in crate::engine) fn expecting(
         namespaces: Option<&BTreeSet<String>>,
         secret_access: SecretAccess,
+        namespace_share: usize,
     ) -> Self {
         Self {
+            shares: Shares::of(namespace_share),
             relists: Relists::expecting(namespaces, secret_access),
             ..Self::default()
         }
@@ -93,6 +101,13 @@ impl Index {
             .is_some_and(|record| record.state.unrecorded.is_some())
     }
 
+    /// Whether something large is kept for a resource's next step.
+    pub(in crate::engine) fn holds_content(&self, uid: &str) -> bool {
+        self.resources
+            .get(uid)
+            .is_some_and(|record| record.state.holds_content())
+    }
+
     /// The wall clock was stepped: no pause lasts longer than intended.
     pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
         for record in self.resources.values_mut() {
@@ -127,11 +142,13 @@ impl Index {
 
     /// The resources that name a Secret.
     pub(in crate::engine) fn of_secret(&self, namespace: &str, name: &str) -> Vec<ObjectKey> {
-        let first = (namespace.to_owned(), name.to_owned(), Uid::default());
-        self.by_secret
-            .range(first..)
-            .take_while(|(in_namespace, called, _)| in_namespace == namespace && called == name)
-            .map(|(_, _, uid)| ObjectKey::Resource(uid.clone()))
+        let Some(named) = self.by_secret.get(namespace) else {
+            return Vec::new();
+        };
+        named
+            .range((name.into(), Uid::default())..)
+            .take_while(|(called, _)| &**called == name)
+            .map(|(_, uid)| ObjectKey::Resource(uid.clone()))
             .collect()
     }
 
@@ -167,6 +184,7 @@ mod tests {
         let mut index = Index::expecting(
             Some(&["a", "b"].map(str::to_owned).into()),
             SecretAccess::Watch,
+            usize::MAX,
         );
         for namespace in ["a", "b"] {
             index.namespace_changed(Change::Apply(NamespaceSeen {
@@ -187,6 +205,7 @@ mod tests {
                 namespace: namespace.to_owned(),
                 name: "r".to_owned(),
                 resource_version: "1".to_owned(),
+                created_at: 0,
                 generation: 1,
                 deleting: false,
                 renew_request: None,

@@ -11,6 +11,7 @@ pub(in crate::engine) mod relist;
 mod resources;
 mod rules;
 mod secrets;
+pub(in crate::engine) mod shares;
 pub(in crate::engine) mod state;
 pub(in crate::engine) mod verification;
 pub(in crate::engine) mod version;

@@ -8,6 +8,18 @@ use crate::engine::protocol::{PolicySeen, PresignedUrlSeen};
 pub(in crate::engine) struct Record {
     pub(in crate::engine) seen: PresignedUrlSeen,
     pub(in crate::engine) state: StateCell,
+    pub(in crate::engine) kept: Kept,
+}
+
+/// How much of a resource is kept. It is all of it while the share of its namespace takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Kept {
+    /// All that was seen.
+    Whole,
+    /// Where it belongs, and not what it asks for.
+    WithoutSpec,
+    /// Not even its status, which says already that the share is exceeded, and tells of no Secret.
+    WithoutStatus,
 }
 
 impl Record {

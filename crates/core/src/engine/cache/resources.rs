@@ -3,12 +3,15 @@
 //! What holds here:
 //! - A newer version keeps the state of a resource. Another generation of the spec resets what the old spec
 //!   caused.
+//! - What lies beyond the share of its namespace is known, and not kept.
 //! - The index finds a resource by its namespace, its store and its Secret.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api::{ConditionType, Reason, condition};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::{Record, secret_name, store_name};
+use crate::engine::cache::record::{Kept, Record, secret_name, store_name};
 use crate::engine::cache::relist::{Delta, Watched, drop_all};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::older;
@@ -33,21 +36,35 @@ impl Index {
             .relists
             .apply(Watched::Resources, change, identity, known)
         {
-            Delta::Present(seen) => self.put_resource(seen).into_iter().collect(),
+            Delta::Present(seen) => self.put_resource(seen),
             Delta::Removed(seen) => self.drop_resource(&seen.uid),
             Delta::Absent(uids) => drop_all(uids, |(_, uid)| self.drop_resource(&uid)),
         }
     }
 
+    /// A PresignedURL was read whose spec was not kept.
+    pub(in crate::engine) fn resource_read(&mut self, seen: PresignedUrlSeen) -> Vec<ObjectKey> {
+        // Another one of its name is left to the watch.
+        if self.resources.contains_key(&seen.uid) {
+            return self.put_resource(seen);
+        }
+        Vec::new()
+    }
+
     /// Stores a PresignedURL; an outdated version is ignored.
-    fn put_resource(&mut self, mut seen: PresignedUrlSeen) -> Option<ObjectKey> {
+    fn put_resource(&mut self, mut seen: PresignedUrlSeen) -> Vec<ObjectKey> {
         seen.renew_request = seen.renew_request.map(short_request);
         let uid = seen.uid.clone();
         let state = match self.resources.get(&uid) {
             Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
-                return None;
+                return Vec::new();
             }
-            Some(known) if seen.resource_version == known.seen.resource_version => return None,
+            Some(known)
+                if seen.resource_version == known.seen.resource_version
+                    && (known.kept == Kept::Whole || self.shares.is_beyond(&seen)) =>
+            {
+                return Vec::new();
+            }
             Some(_) => self.unlink(&uid).map(|record| {
                 let mut state = record.state;
                 let requested =
@@ -73,14 +90,52 @@ impl Index {
             .entry(store_name(&seen).to_owned())
             .or_default()
             .insert(uid.clone());
-        let secret = secret_name(&seen).to_owned();
         self.by_secret
-            .insert((seen.namespace.clone(), secret, uid.clone()));
+            .entry(seen.namespace.clone())
+            .or_default()
+            .insert((secret_name(&seen).into(), uid.clone()));
         let mut state = state.unwrap_or_default();
         state.tidy();
-        let record = Record { seen, state };
+        let moved = self.shares.put(&seen);
+        let kept = Kept::Whole;
+        let record = Record { seen, state, kept };
         self.resources.insert(uid.clone(), Box::new(record));
-        Some(ObjectKey::Resource(uid))
+        self.keep_what_is_within(&uid);
+        let mut affected = vec![ObjectKey::Resource(uid)];
+        affected.extend(self.across_the_border(moved));
+        affected
+    }
+
+    /// Resources that are beyond the share of their namespace now, or within it again.
+    fn across_the_border(&mut self, moved: Vec<Uid>) -> impl Iterator<Item = ObjectKey> + use<> {
+        for uid in &moved {
+            self.keep_what_is_within(uid);
+        }
+        moved.into_iter().map(ObjectKey::Resource)
+    }
+
+    /// Keeps nothing that is large of a resource beyond the share of its namespace.
+    pub(in crate::engine) fn keep_what_is_within(&mut self, uid: &str) {
+        if let Some(record) = self.resources.get_mut(uid)
+            && self.shares.is_beyond(&record.seen)
+        {
+            record.kept = Kept::WithoutSpec;
+            record.seen.keep_where_it_belongs();
+            let seen = &mut record.seen;
+            let ready = condition(&seen.status.conditions, ConditionType::Ready);
+            let told = ready.is_some_and(|ready| {
+                ready.reason == Reason::NamespaceShareExceeded.as_str()
+                    && ready.observed_generation == Some(seen.generation)
+            });
+            if told && seen.status.secret_ref.is_none() {
+                record.kept = Kept::WithoutStatus;
+                seen.status = Box::default();
+            }
+            if let Some(state) = record.state.any() {
+                state.drop_content();
+                state.forget_listing();
+            }
+        }
     }
 
     /// Forgets a PresignedURL. Other resources that name the same Secret are affected.
@@ -90,18 +145,20 @@ impl Index {
         };
         let mut affected = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
         self.orphans.forget_all(&record.seen.uid);
-        let reserved = self.limiter.forget(uid).into_iter().map(Uid::from);
-        affected.extend(reserved.map(ObjectKey::Resource));
+        let mut freed = self.limiter.forget(uid);
+        freed.extend(self.budget.forget(uid));
+        affected.extend(freed.into_iter().map(Uid::from).map(ObjectKey::Resource));
         affected.push(ObjectKey::Resource(uid.into()));
         affected.push(ObjectKey::Store(store_name(&record.seen).to_owned()));
+        let moved = self.shares.remove(&record.seen);
+        affected.extend(self.across_the_border(moved));
         affected
     }
 
     fn unlink(&mut self, uid: &str) -> Option<Box<Record>> {
         let record = self.resources.remove(uid)?;
         let secret = (
-            record.seen.namespace.clone(),
-            secret_name(&record.seen).to_owned(),
+            Box::from(secret_name(&record.seen)),
             record.seen.uid.clone(),
         );
         remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
@@ -110,7 +167,7 @@ impl Index {
             &store_name(&record.seen).to_owned(),
             uid,
         );
-        self.by_secret.remove(&secret);
+        remove_from(&mut self.by_secret, &record.seen.namespace, &secret);
         Some(record)
     }
 }
@@ -123,10 +180,15 @@ fn short_request(request: String) -> String {
     data_hash([("renew", request.as_bytes())])
 }
 
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<Uid>>, key: &K, uid: &str) {
-    if let Some(uids) = index.get_mut(key) {
-        uids.remove(uid);
-        if uids.is_empty() {
+fn remove_from<K, V, Q>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &Q)
+where
+    K: Ord,
+    V: Ord + Borrow<Q>,
+    Q: Ord + ?Sized,
+{
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
             index.remove(key);
         }
     }

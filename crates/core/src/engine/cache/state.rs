@@ -240,6 +240,17 @@ impl ReconcileState {
         self.issue.retry.last_failure = None;
     }
 
+    /// Whether something large is kept for a step that follows.
+    pub(in crate::engine) fn holds_content(&self) -> bool {
+        self.secret.signed.is_some() || self.listing.found.is_some()
+    }
+
+    /// What was kept for a step that does not follow now is made again when it does.
+    pub(in crate::engine) fn drop_content(&mut self) {
+        self.secret.signed = None;
+        self.listing.found = None;
+    }
+
     /// The clock was stepped: no pause becomes longer than intended.
     pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp, resign_within: Duration) {
         let latest = later(now, RECHECK);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::api::{PresignedUrlSpec, Reason, SignedHashes};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::{Record, store_name};
+use crate::engine::cache::record::{Kept, Record, store_name};
 use crate::engine::evaluate::denial::denial_stands;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::session_scope::sessions;
@@ -40,6 +40,8 @@ pub(in crate::engine) enum Evaluation {
     Denied(String),
     /// No readable policy allows it, and one that cannot be read might; or its namespace is not known yet.
     Undetermined(String),
+    /// The resources of its namespace take more than is kept for one, and older ones have it.
+    BeyondShare(String),
     /// The policies allow it, and its store cannot be used.
     StoreUnusable {
         /// What the policies allow.
@@ -90,7 +92,9 @@ impl Evaluation {
         match self {
             Self::StoreUnusable { authorized, .. } => Some(authorized),
             Self::Allowed(inputs) => Some(&inputs.authorized),
-            Self::Invalid(_) | Self::Denied(_) | Self::Undetermined(_) => None,
+            Self::Invalid(_) | Self::Denied(_) | Self::Undetermined(_) | Self::BeyondShare(_) => {
+                None
+            }
         }
     }
 
@@ -247,6 +251,15 @@ struct Parsed {
     secret_name: String,
 }
 
+fn beyond_share(namespace: &str, share: usize) -> String {
+    format!(
+        "the PresignedURLs of the namespace \"{namespace}\" take more than the {} KiB of memory that the operator keeps for \
+         one namespace, and older ones have it: delete PresignedURLs that are not used or name fewer keys, or ask an \
+         admin for a larger --namespace-share; what was issued lives until it expires",
+        share / 1024
+    )
+}
+
 /// Evaluates a resource.
 pub(in crate::engine) fn evaluate(
     index: &Index,
@@ -255,6 +268,9 @@ pub(in crate::engine) fn evaluate(
     record: &Record,
 ) -> Evaluation {
     let seen = &record.seen;
+    if record.kept != Kept::Whole {
+        return Evaluation::BeyondShare(beyond_share(&seen.namespace, settings.namespace_share));
+    }
     let spec = match &seen.spec {
         Ok(spec) => spec,
         Err(why) => return Evaluation::Invalid(format!("the resource cannot be read: {why}")),

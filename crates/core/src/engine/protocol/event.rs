@@ -80,6 +80,8 @@ pub struct PresignedUrlSeen {
     pub name: String,
     /// Its resourceVersion.
     pub resource_version: String,
+    /// When it was created, in seconds of Unix time: the API server tells no more.
+    pub created_at: i64,
     /// Its generation.
     pub generation: i64,
     /// Whether it is being deleted.
@@ -161,4 +163,23 @@ pub struct SecretMetaSeen {
     pub resource_version: String,
     /// Its owner references.
     pub owners: Vec<Owner>,
+}
+
+impl PresignedUrlSeen {
+    /// Forgets what the spec asks for. What says whose the resource is, which store and which Secret it
+    /// names, and how it ends stays: its parts are short.
+    pub(in crate::engine) fn keep_where_it_belongs(&mut self) {
+        let Ok(spec) = &mut self.spec else { return };
+        let whole = std::mem::take(&mut **spec);
+        **spec = PresignedUrlSpec {
+            store_ref: whole.store_ref,
+            bucket: whole.bucket,
+            method: whole.method,
+            renew: whole.renew,
+            secret_name: whole.secret_name,
+            suspend: whole.suspend,
+            class: whole.class,
+            ..PresignedUrlSpec::default()
+        };
+    }
 }

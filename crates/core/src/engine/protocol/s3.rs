@@ -279,6 +279,8 @@ pub struct ListResponse {
 pub enum ListError {
     /// There are more objects than may be kept.
     TooMany,
+    /// Their keys have more bytes than may be kept.
+    TooLarge,
     /// The listing read as many pages or keys as it may, and the bucket goes on.
     TooLong,
     /// The store refused a page.

@@ -19,6 +19,9 @@ pub struct Settings {
     pub min_renewed_duration: Duration,
     /// The time over which the re-signing is spread after a change of a store's credentials or endpoint.
     pub resign_within: Duration,
+    /// How many bytes of memory the PresignedURLs of one namespace may take; those that are created after it
+    /// is full are refused until others go.
+    pub namespace_share: usize,
     /// The most steps in flight.
     pub concurrency: usize,
     /// Whether tenants' Secrets may be read and watched.
@@ -35,6 +38,7 @@ impl Default for Settings {
             denial_grace: DenialGrace::After(Duration::from_mins(10)),
             min_renewed_duration: Duration::from_mins(5),
             resign_within: Duration::from_mins(5),
+            namespace_share: 8 * 1024 * 1024,
             concurrency: 32,
             secret_access: SecretAccess::Watch,
             template_deny: Vec::new(),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::credentials::{CredentialSource, CredentialsError, Session};
 use super::error::ApiError;
+use super::event::PresignedUrlSeen;
 use super::observed::{ObjectVersion, ObservedSecret};
 use super::s3::{ListError, ListRequest, ListResponse, S3Request, S3Result};
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
@@ -86,6 +87,13 @@ pub enum Step {
         /// The version to delete.
         target: ObjectVersion,
     },
+    /// Read a PresignedURL whose spec was not kept.
+    ReadResource {
+        /// The namespace.
+        namespace: String,
+        /// The name.
+        name: String,
+    },
     /// Replace the status of a PresignedURL.
     WriteStatus {
         /// The namespace.
@@ -118,6 +126,41 @@ pub enum Step {
     /// Publish a Kubernetes Event of a resource. A failure of this step is counted, and never fails the
     /// resource.
     PublishEvent(Box<EventRecord>),
+}
+
+/// What a listing takes where it finds little. What it finds is not known before, and counts from then on: a
+/// store that is slow must not have the room of others.
+const LISTING_BYTES: usize = 256 * 1024;
+/// What a read of the largest object takes: its text, and what is made of it.
+const OBJECT_BYTES: usize = 3 * 1024 * 1024;
+
+impl Step {
+    /// About how many bytes are in memory while it is carried out, and until what it leaves is written; 0
+    /// where that is little.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Sign(job) => job.bytes(),
+            Self::List { .. } => LISTING_BYTES,
+            Self::InspectSecret { data: true, .. } | Self::ReadResource { .. } => OBJECT_BYTES,
+            // Their data is little, or was signed by a step for which there was room.
+            Self::CreateSecret(_) | Self::UpdateSecret { .. } => 0,
+            Self::InspectSecret { data: false, .. }
+            | Self::FetchCredentials { .. }
+            | Self::SendRequests { .. }
+            | Self::DeleteSecret { .. }
+            | Self::DeleteResource { .. }
+            | Self::WriteStatus { .. }
+            | Self::WriteStoreStatus { .. }
+            | Self::WritePolicyStatus { .. }
+            | Self::PublishEvent(_) => 0,
+        }
+    }
+
+    /// Whether it carries the data of a Secret.
+    pub(in crate::engine) const fn writes_a_secret(&self) -> bool {
+        matches!(self, Self::CreateSecret(_) | Self::UpdateSecret { .. })
+    }
 }
 
 /// A Secret to write; always of type Opaque.
@@ -182,6 +225,8 @@ pub enum StepResult {
     SecretDeleted(Result<(), ApiError>),
     /// Of [`Step::DeleteResource`]; a resource that was gone already counts as deleted.
     ResourceDeleted(Result<(), ApiError>),
+    /// Of [`Step::ReadResource`]; `None` if it does not exist.
+    ResourceRead(Result<Option<Box<PresignedUrlSeen>>, ApiError>),
     /// Of the three status writes: the object after the write.
     StatusWritten(Result<ObjectVersion, ApiError>),
     /// Of [`Step::PublishEvent`], whether it succeeded or not.

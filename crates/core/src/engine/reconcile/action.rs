@@ -47,6 +47,8 @@ pub(in crate::engine) enum InFlight {
         /// The Secret's name.
         name: String,
     },
+    /// Reads the resource itself.
+    ReadResource,
     /// Inspects the Secret that has the name to write.
     InspectName,
     /// Inspects a Secret before its removal.
@@ -119,6 +121,7 @@ impl InFlight {
     pub(in crate::engine) const fn name(&self) -> &'static str {
         match self {
             Self::InspectDrift { .. } => "InspectDrift",
+            Self::ReadResource => "ReadResource",
             Self::InspectName => "InspectName",
             Self::InspectRemoval => "InspectRemoval",
             Self::Create(_) => "Create",

@@ -47,6 +47,13 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
             );
             return problem(Reason::TooManyObjects, message, true);
         }
+        ListError::TooLarge => {
+            let message = format!(
+                "the keys of the objects that are listed under {name} have more than 1 MiB, and no Secret could hold their \
+                 URLs: narrow spec.prefix or spec.list"
+            );
+            return problem(Reason::TooManyObjects, message, true);
+        }
         ListError::TooLong => {
             let message = format!(
                 "there are more keys under {name} than one listing looks at, and too few of them are wanted: narrow \

@@ -238,6 +238,7 @@ pub(in crate::engine) fn slow_store(step: &Step) -> Option<&str> {
         | Step::UpdateSecret { .. }
         | Step::DeleteSecret { .. }
         | Step::DeleteResource { .. }
+        | Step::ReadResource { .. }
         | Step::WriteStatus { .. }
         | Step::WriteStoreStatus { .. }
         | Step::WritePolicyStatus { .. }

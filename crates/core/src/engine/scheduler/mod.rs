@@ -4,6 +4,7 @@
 //! - Nothing here knows what a URL is: there are keys, priorities, times and slots.
 //! - Rank and sequence decide the order, never a hash or a random number.
 
+pub(in crate::engine) mod budget;
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod queue;
 pub(in crate::engine) mod retry;

@@ -141,6 +141,7 @@ fn allowed(evaluation: &Evaluation) -> ConditionDraft {
     match evaluation {
         Evaluation::Invalid(why) => unknown(Reason::InvalidSpec, why),
         Evaluation::Undetermined(why) => unknown(Reason::PolicyUnknown, why),
+        Evaluation::BeyondShare(why) => unknown(Reason::NamespaceShareExceeded, why),
         Evaluation::Denied(why) => ConditionDraft::new(false, Reason::PolicyDenied, why.clone()),
         Evaluation::StoreUnusable { authorized, .. } => by(&authorized.grant.policies),
         Evaluation::Allowed(inputs) => by(&inputs.authorized.grant.policies),
@@ -168,6 +169,7 @@ fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
                 .namespace_of(&facts.record.seen.namespace)
                 .is_some(),
         }),
+        Evaluation::BeyondShare(why) => needs_human(Reason::NamespaceShareExceeded, why),
         Evaluation::StoreUnusable {
             reason, message, ..
         } => needs_human(*reason, message),

@@ -150,6 +150,7 @@ pub(super) fn completed(
     ctx.store_clock_read(&inputs.store, skew);
     match found {
         Ok(found) => {
+            ctx.cache.budget.grow(uid, found.bytes());
             if let Some(state) = ctx.state(uid) {
                 state.listing.found = Some(Arc::new(found));
             }
@@ -163,6 +164,7 @@ const fn skew_of(failure: &ListError) -> Option<SignedDuration> {
     match failure {
         ListError::Refused(answer) => answer.skew,
         ListError::TooMany
+        | ListError::TooLarge
         | ListError::TooLong
         | ListError::TransportError(_)
         | ListError::BadPage(_)

@@ -12,6 +12,7 @@ mod events;
 mod expiry;
 mod listing;
 mod orphans;
+mod reading;
 mod removal;
 mod secret;
 mod secret_name;
@@ -50,6 +51,12 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         ctx.cache.orphans.forget_all(&record.seen.uid);
         return Action::Idle;
     }
+    if let Some(action) = reading::plan(ctx, uid) {
+        return action;
+    }
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
     let evaluation = ctx.evaluate(record);
     let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
     match plan_secret(ctx, uid, &evaluation, doubted) {
@@ -60,9 +67,27 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         Action::AwaitSlot => wait(ctx, uid, &evaluation),
         // Its namespace is on its way.
         Action::Idle if is_new_in_unseen_namespace(ctx, uid) => wait(ctx, uid, &evaluation),
-        Action::Idle => settle(ctx, uid, &evaluation),
+        Action::Idle => {
+            let action = settle(ctx, uid, &evaluation);
+            if matches!(action, Action::Idle) {
+                drop_content(ctx, uid);
+            }
+            action
+        }
+        Action::Start(step, _) if !slots::has_room(ctx, uid, &step) => wait(ctx, uid, &evaluation),
         action => action,
     }
+}
+
+/// Nothing follows now: what was kept for it goes.
+fn drop_content(ctx: &mut Ctx<'_>, uid: &str) {
+    if let Some(record) = ctx.cache.resources.get_mut(uid)
+        && let Some(state) = record.state.any()
+    {
+        state.drop_content();
+        record.state.tidy();
+    }
+    ctx.cache.keep_what_is_within(uid);
 }
 
 /// Plans the next step of the Secret. No expired Secret is removed while the operator's clock is `doubted`.
@@ -277,6 +302,9 @@ pub(in crate::engine) fn completed(
             _,
         ) => {
             credentials::session_fetched(ctx, &store, &source, &session, None);
+        }
+        (InFlight::ReadResource, StepResult::ResourceRead(result)) => {
+            reading::completed(ctx, uid, result);
         }
         (InFlight::InspectDrift { name }, StepResult::Inspected(result)) => {
             drift::completed(ctx, uid, &name, result);

@@ -81,7 +81,7 @@ pub(super) fn plan(
             Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } | Evaluation::Invalid(_) => {
                 true
             }
-            Evaluation::Undetermined(_) => false,
+            Evaluation::Undetermined(_) | Evaluation::BeyondShare(_) => false,
             Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
         };
         if due {

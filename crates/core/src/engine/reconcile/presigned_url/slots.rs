@@ -1,4 +1,4 @@
-//! Slow steps: each needs a slot of its store.
+//! Slow steps: each needs a slot of its store. Large steps: each needs room in memory.
 //!
 //! What holds here:
 //! - A status that reports expired URLs as ready is corrected before a slow step starts.
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::api::is_ready;
 use crate::engine::cache::record::Record;
 use crate::engine::evaluate::reissue::issued;
+use crate::engine::protocol::Step;
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, priority};
 use crate::engine::reconcile::presigned_url::credentials::session_fetch_started;
@@ -36,6 +37,18 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
         session_fetch_started(ctx, store, session);
     }
     Action::Start(step, in_flight)
+}
+
+/// Whether there is room for what a step takes. If not, the resource is planned again when there is.
+pub(super) fn has_room(ctx: &mut Ctx<'_>, uid: &str, step: &Step) -> bool {
+    let bytes = step.bytes();
+    let Some(record) = ctx.cache.resources.get(uid).filter(|_| bytes > 0) else {
+        return true;
+    };
+    let priority = slot_priority(record, ctx.now);
+    let namespace = &record.seen.namespace;
+    let budget = &mut ctx.cache.budget;
+    budget.try_acquire(uid, namespace, bytes, priority)
 }
 
 /// The priority of a resource among those that wait for a slot. A resource that has a listing makes its next

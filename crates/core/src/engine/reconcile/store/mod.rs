@@ -246,7 +246,10 @@ fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
         .find_map(|record| match ctx.evaluate(record) {
             Evaluation::Allowed(inputs) => Some(inputs.authorized.request.bucket.clone()),
             Evaluation::StoreUnusable { authorized, .. } => Some(authorized.request.bucket.clone()),
-            Evaluation::Invalid(_) | Evaluation::Denied(_) | Evaluation::Undetermined(_) => None,
+            Evaluation::Invalid(_)
+            | Evaluation::Denied(_)
+            | Evaluation::Undetermined(_)
+            | Evaluation::BeyondShare(_) => None,
         })
 }
 

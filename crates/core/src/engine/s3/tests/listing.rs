@@ -62,6 +62,7 @@ fn faults() -> Vec<(ListError, Reason, bool, &'static str)> {
     let refused = |status, code| ListError::Refused(answer(status, code));
     vec![
         (ListError::TooMany, Reason::TooManyObjects, true, "more than 1000 objects"),
+        (ListError::TooLarge, Reason::TooManyObjects, true, "have more than 1 MiB"),
         (ListError::TooLong, Reason::ListFailed, true, "narrow spec.prefix"),
         (Bad(PageError::NotAListing), Reason::ListFailed, false, "no XML of ListObjectsV2"),
         (Bad(PageError::TooLarge), Reason::ListFailed, false, "larger than 8 MiB"),
