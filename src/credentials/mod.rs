@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::Reason;
-use presigned_core::engine::{ApiError, CredentialSource, CredentialsError, Session, classify};
+use presigned_core::engine::{
+    ApiError, CredentialSource, CredentialsError, Refuser, Session, classify,
+};
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
@@ -184,6 +186,10 @@ impl CredentialsFetcher {
                         "the API server forbids it; name the audience in the chart's webIdentity.audiences, or give the \
                          operator create on serviceaccounts/token and its pod's POD_NAME and POD_UID, as the chart does",
                     ),
+                    ApiError::Refused(Refuser::Policy(name)) => Cow::Owned(format!(
+                        "the ValidatingAdmissionPolicy \"{name}\" refuses it; name the audience in the chart's \
+                         webIdentity.audiences, and let POD_NAME and POD_UID name the operator's pod, as the chart does"
+                    )),
                     ApiError::NotFound => Cow::Borrowed(
                         "it does not exist; let POD_SERVICE_ACCOUNT name the one that the operator runs as",
                     ),
