@@ -272,3 +272,17 @@ fn the_first_signature_after_hours_without_any_waits_for_the_stores_clock() {
     assert_eq!(scene.ready("next"), (false, "ClockSkewed".to_owned()));
     assert!(scene.secret("next").is_none(), "no server would take it");
 }
+
+#[test]
+fn what_a_stores_clock_showed_stands_over_a_restart_until_it_is_read_again() {
+    let mut scene = issued_at_a_store_that_is_ahead_by(120);
+    // Nobody may use the store any more, so nothing probes it.
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(3600);
+    let skewed = (True, "ClockSkewed".to_owned());
+    assert_eq!(scene.store_says("ClockSkewed"), skewed);
+    scene.restart();
+    scene.run(600);
+    assert_eq!(scene.store_says("ClockSkewed"), skewed);
+}

@@ -104,6 +104,11 @@ impl ClockSkew {
         })
     }
 
+    /// Whether no clock was read since the start.
+    pub(in crate::engine) const fn is_unmeasured(&self) -> bool {
+        self.store.is_none() && self.api.is_none()
+    }
+
     /// What the condition says: whether the clocks are apart, and the sentence; `None` if the store's clock was
     /// not read, and the API server's does not differ.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {

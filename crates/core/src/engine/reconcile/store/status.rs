@@ -160,8 +160,9 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         Some((apart, reason, message)) => {
             put(ConditionType::ClockSkewed, apart.into(), reason, message);
         }
-        // What was read before the start stands.
-        None if agreed(store) => {}
+        // What was read before the start stands. A difference may have been the API server's, so it stands only until
+        // anything is measured.
+        None if clock_was_read(store) => {}
         None => put(
             ConditionType::ClockSkewed,
             ConditionStatus::Unknown,
@@ -226,12 +227,16 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     (urls, budget)
 }
 
-/// Whether the status says of this generation that the clocks agree.
-fn agreed(store: &Store) -> bool {
+/// Whether the status says of this generation what the store's clock showed.
+fn clock_was_read(store: &Store) -> bool {
     let recorded = condition(&store.seen.status.conditions, ConditionType::ClockSkewed);
     recorded.is_some_and(|recorded| {
-        recorded.status == ConditionStatus::False
-            && recorded.observed_generation == Some(store.seen.generation)
+        let stands = match recorded.status {
+            ConditionStatus::False => true,
+            ConditionStatus::True => store.clock_skew().is_unmeasured(),
+            ConditionStatus::Unknown => false,
+        };
+        stands && recorded.observed_generation == Some(store.seen.generation)
     })
 }
 
