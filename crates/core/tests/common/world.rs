@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use presigned_core::api::Condition;
 use presigned_core::engine::{
     ApiError, CredentialsError, Engine, Event, EventRecord, ListError, ObjectKey, SecretAccess,
     Settings, Step, StepResult, TransportError, Watched,
@@ -594,13 +595,20 @@ fn went_well(result: &StepResult) -> bool {
     }
 }
 
+fn told(conditions: &[Condition]) -> String {
+    conditions
+        .iter()
+        .map(|c| format!("{}={:?}({}) ", c.type_, c.status, c.reason))
+        .collect()
+}
+
 fn describe(work: &ObjectKey, step: &Step, result: &StepResult) -> String {
     let detail = match step {
-        Step::WriteStatus { status, .. } => status
-            .conditions
-            .iter()
-            .map(|c| format!("{}={:?}({}) ", c.type_, c.status, c.reason))
-            .collect(),
+        Step::WriteStatus { status, .. } => told(&status.conditions),
+        Step::WriteStoreStatus { status, .. } => {
+            let end = status.credentials_expire_at;
+            format!("{}until {end:?}", told(&status.conditions))
+        }
         Step::PublishEvent(notice) => notice.note.clone(),
         Step::InspectSecret { .. } => format!("{result:?}"),
         _ => String::new(),

@@ -100,7 +100,13 @@ impl Rules {
                     .is_none_or(|asked| asked <= seconds(&rule.max_duration))
             })
             .collect();
-        let longest = fitting.iter().map(|rule| seconds(&rule.max_duration)).max();
+        // A rule that makes an upload conditional decides only where no other allows it.
+        let conditional =
+            |rule: &&&AllowRule| ask.method == Method::Put && rule.create_only == Some(true);
+        let free = fitting.iter().filter(|rule| !conditional(rule));
+        let longest = free.map(|rule| seconds(&rule.max_duration)).max();
+        let longest =
+            longest.or_else(|| fitting.iter().map(|rule| seconds(&rule.max_duration)).max());
         let objects = fitting
             .iter()
             .map(|rule| rule.max_objects.unwrap_or(1000))
