@@ -81,7 +81,7 @@ lint: ## Format, clippy and dependencies, warnings denied
 test-rust: # Unit, golden, simulation, real control plane, real S3 servers
 	$(call needs,$(TEST_RUST_NEEDS))
 	@hack/tools.sh botocore $(CONTROL_PLANE) kubectl helm minio versitygw >/dev/null
-	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-200} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
+	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
 test-chart: # Lint, unit tests, strict schemas, and the chart on a real API server

@@ -44,7 +44,7 @@ use progress::Progress;
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Seeds of an ordinary run: minutes on two cores without optimisation. `make simulate` runs more.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 
 /// From so many seeds on, a run tells its progress.
 const LONG: u64 = 500;
