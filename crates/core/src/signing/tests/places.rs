@@ -280,8 +280,8 @@ fn an_endpoint_of_one_bucket_is_refused_and_a_server_named_like_a_bucket_is_not(
             assert!(resolve(endpoint, "models2", style).is_ok(), "{endpoint}");
             assert!(resolve(endpoint, "mod", style).is_ok(), "{endpoint}");
         }
-        for endpoint in ["https://minio.example.com", "http://minio.minio.svc:9000"] {
-            assert!(resolve(endpoint, "minio", style).is_ok(), "{endpoint}");
+        for endpoint in ["https://store.example.com", "http://store.store.svc:9000"] {
+            assert!(resolve(endpoint, "store", style).is_ok(), "{endpoint}");
         }
     }
 }
