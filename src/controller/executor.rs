@@ -53,6 +53,7 @@ impl StepExecutor {
         result
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each step")]
     async fn dispatch(&self, step: Step, now: Timestamp) -> StepResult {
         let cluster = &self.cluster;
         match step {

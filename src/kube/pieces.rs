@@ -104,7 +104,7 @@ pub(super) struct Items {
     list: Vec<u8>,
     depth: usize,
     /// Within the array of items, which lies at this depth and one more.
-    in_items: bool,
+    within: bool,
     in_string: bool,
     escaped: bool,
 }
@@ -156,14 +156,14 @@ impl Cut for Items {
                         continue;
                     }
                     // What separates the items is of no piece.
-                    Some(b',') if self.in_items && self.depth + 1 == Self::ITEM => {
+                    Some(b',') if self.within && self.depth + 1 == Self::ITEM => {
                         at += 1;
                         continue;
                     }
                     Some(b'"') => self.in_string = true,
                     Some(b'[') if self.depth == 1 && self.at_items() => {
                         self.depth += 1;
-                        self.in_items = true;
+                        self.within = true;
                     }
                     Some(b'{' | b'[') => self.depth += 1,
                     Some(b'}' | b']') => self.depth = self.depth.saturating_sub(1),
@@ -171,7 +171,7 @@ impl Cut for Items {
                 }
                 1
             };
-            let of_item = self.in_items && before.max(self.depth) >= Self::ITEM;
+            let of_item = self.within && before.max(self.depth) >= Self::ITEM;
             let text = rest.get(..length).unwrap_or_default();
             at += length;
             if of_item {
@@ -181,7 +181,7 @@ impl Cut for Items {
                 }
             } else {
                 self.list.extend_from_slice(text);
-                self.in_items &= self.depth > 1;
+                self.within &= self.depth > 1;
             }
         }
         (at, false)

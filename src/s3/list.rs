@@ -33,7 +33,7 @@ const PAGE: u32 = 1_000;
 const PAGES: usize = 200;
 /// The most keys that a listing looks at, for servers that put more of them into a page.
 const KEYS: usize = PAGES * PAGE as usize;
-/// The most bytes of keys and ETags that a listing keeps.
+/// The most bytes of keys and `ETag`s that a listing keeps.
 const KEPT: usize = 1024 * 1024;
 /// How long one page may take, at least.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);

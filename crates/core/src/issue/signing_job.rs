@@ -293,7 +293,7 @@ impl SigningJob {
             &self.formats,
             life.expires_at,
             ca_bundle,
-            keys,
+            &keys,
         )
         .map_err(|error| unrendered(&error))
     }

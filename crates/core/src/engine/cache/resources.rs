@@ -9,7 +9,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{ConditionType, Reason, condition};
+use crate::api::{ConditionType, PresignedUrlStatus, Reason, condition};
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Kept, Record, secret_name, store_name};
 use crate::engine::cache::relist::{Delta, Watched, drop_all};
@@ -129,7 +129,7 @@ impl Index {
             });
             if told && seen.status.secret_ref.is_none() {
                 record.kept = Kept::WithoutStatus;
-                seen.status = Box::default();
+                *seen.status = PresignedUrlStatus::default();
             }
             if let Some(state) = record.state.any() {
                 state.drop_content();

@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn names(uids: Vec<Uid>) -> Vec<String> {
+    fn names(uids: &[Uid]) -> Vec<String> {
         uids.iter().map(ToString::to_string).collect()
     }
 
@@ -199,10 +199,10 @@ mod tests {
         for one in [&a, &b, &c] {
             assert_eq!(shares.put(one), []);
         }
-        assert_eq!(names(shares.put(&seen(1, "a", 2 * MIB))), ["c", "b"]);
+        assert_eq!(names(&shares.put(&seen(1, "a", 2 * MIB))), ["c", "b"]);
         assert!(shares.is_beyond(&b) && shares.is_beyond(&c));
-        assert_eq!(names(shares.put(&seen(1, "a", MIB + 3 * MIB / 4))), ["b"]);
-        assert_eq!(names(shares.remove(&a)), ["c"]);
+        assert_eq!(names(&shares.put(&seen(1, "a", MIB + 3 * MIB / 4))), ["b"]);
+        assert_eq!(names(&shares.remove(&a)), ["c"]);
         for one in [&b, &c] {
             assert!(!shares.is_beyond(one));
             shares.remove(one);

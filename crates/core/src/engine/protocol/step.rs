@@ -143,9 +143,10 @@ impl Step {
             Self::Sign(job) => job.bytes(),
             Self::List { .. } => LISTING_BYTES,
             Self::InspectSecret { data: true, .. } | Self::ReadResource { .. } => OBJECT_BYTES,
-            // Their data is little, or was signed by a step for which there was room.
-            Self::CreateSecret(_) | Self::UpdateSecret { .. } => 0,
-            Self::InspectSecret { data: false, .. }
+            // The data of a write is little, or was signed by a step for which there was room.
+            Self::CreateSecret(_)
+            | Self::UpdateSecret { .. }
+            | Self::InspectSecret { data: false, .. }
             | Self::FetchCredentials { .. }
             | Self::SendRequests { .. }
             | Self::DeleteSecret { .. }

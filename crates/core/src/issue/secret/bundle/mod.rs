@@ -97,7 +97,7 @@ impl BundleWriter {
         formats: &BTreeSet<Format>,
         expires_at: Timestamp,
         ca_bundle: Option<&str>,
-        keys: impl ExactSizeIterator<Item = &'a str> + Clone,
+        keys: &(impl ExactSizeIterator<Item = &'a str> + Clone),
     ) -> Result<Self, RenderError> {
         if !headers.iter().all(|(name, value)| is_header(name, value)) {
             return Err(RenderError::Header);
@@ -177,7 +177,7 @@ pub fn render_bundle(content: &BundleContent<'_>) -> Result<SecretContent, Rende
         template,
     } = *content;
     let keys = items.iter().map(|item| item.key);
-    let mut bundle = BundleWriter::new(method, headers, formats, expires_at, ca_bundle, keys)?;
+    let mut bundle = BundleWriter::new(method, headers, formats, expires_at, ca_bundle, &keys)?;
     for item in items {
         bundle.push(item)?;
     }
