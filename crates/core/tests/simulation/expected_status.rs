@@ -67,6 +67,10 @@ pub fn expected(
     let late = checker
         .calm_since
         .is_some_and(|since| now.as_second() > since.as_second() + LATE);
+    // What cannot be read does not tell either that it is a link.
+    let Ok(spec) = &seen.spec else {
+        return failed("InvalidSpec", ConditionStatus::Unknown);
+    };
     let link = checker.links.get(&*seen.uid);
     if link.is_some_and(|end| *end <= now) {
         return Expected {
@@ -74,9 +78,6 @@ pub fn expected(
             ..failed("Expired", ConditionStatus::True)
         };
     }
-    let Ok(spec) = &seen.spec else {
-        return failed("InvalidSpec", ConditionStatus::Unknown);
-    };
     let named = spec.keys.iter().flat_map(|keys| keys.iter());
     let keys: Vec<&str> = named.chain(spec.key.as_deref()).collect();
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));

@@ -11,7 +11,7 @@ use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
 use crate::common::world::World;
 use crate::invariants::{InvariantChecker, POLICY_STALENESS, RECOVERY};
-use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, ask};
+use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, store_of};
 use crate::status_facts::{ready, ready_generation};
@@ -83,8 +83,12 @@ impl InvariantChecker {
                 return false;
             }
             let namespace = &written.namespace;
-            let of_all = rules()
-                .any(|rules| matches!(rules.answer_all(namespace, spec), Some(PolicyAnswer::Allowed(..))));
+            let of_all = rules().any(|rules| {
+                matches!(
+                    rules.answer_all(namespace, spec),
+                    Some(PolicyAnswer::Allowed(..))
+                )
+            });
             let count = contents.entries.len();
             let enough = !contents.many
                 || rules().any(|rules| match rules.answer_all(namespace, spec) {
@@ -99,15 +103,21 @@ impl InvariantChecker {
                     ),
                     Call::Form(_) | Call::Url(_) => (ObjectScope::Key(&entry.key), true),
                 };
-                let ask = PolicyQuery {
+                // By a rule for the duration that is asked for, or for less where a policy has shortened it since.
+                let asked = PolicyQuery {
                     bucket: &entry.bucket,
-                    seconds: None,
                     ..ask(namespace, spec, what)
+                };
+                let any = PolicyQuery {
+                    seconds: None,
+                    ..asked.clone()
+                };
+                let allows = |rules: &Rules, query: &PolicyQuery<'_>| {
+                    matches!(rules.answer(query), PolicyAnswer::Allowed(max, _) if life <= max)
                 };
                 !named
                     || !safe(&entry.key)
-                    || !rules()
-                        .any(|rules| matches!(rules.answer(&ask), PolicyAnswer::Allowed(max, _) if life <= max))
+                    || !rules().any(|rules| allows(rules, &asked) || allows(rules, &any))
             });
             if let Some(entry) = unfit {
                 why = format!("{} {} for {life} s", contents.method, entry.parts.path);
