@@ -2,10 +2,12 @@
 //!
 //! What holds here: each step is one call to one module, and its duration is recorded.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use presigned_core::engine::{
-    CredentialSource, ErrorCode, EventRecord, ListError, S3Response, Session, SigningJob, Step,
-    StepResult,
+    CredentialSource, ErrorCode, EventRecord, ListError, S3Request, S3Response, S3Result, Session,
+    SigningJob, Step, StepResult, TransportError,
 };
 
 use crate::clock::Clock;
@@ -74,15 +76,12 @@ impl StepExecutor {
                 store,
                 requests,
                 ca_bundle,
+                timeout,
             } => {
                 tracing::debug!(store, requests = requests.len(), "sending requests");
-                let mut answers = Vec::with_capacity(requests.len());
-                for request in &requests {
-                    let answer = self.s3.send(request, ca_bundle.as_deref()).await;
-                    if let Ok(answer) = &answer {
-                        log_other_code(&store, answer);
-                    }
-                    answers.push(answer);
+                let answers = self.send(&requests, ca_bundle.as_deref(), timeout).await;
+                for answer in answers.iter().flatten() {
+                    log_other_code(&store, answer);
                 }
                 StepResult::Responses(answers)
             }
@@ -155,6 +154,29 @@ impl StepExecutor {
                 StepResult::Published
             }
         }
+    }
+
+    /// Sends requests one after the other, all of them within `timeout` if there is one.
+    async fn send(
+        &self,
+        requests: &[S3Request],
+        ca_bundle: Option<&str>,
+        timeout: Option<Duration>,
+    ) -> Vec<S3Result> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let sending = async {
+            for request in requests {
+                answers.push(self.s3.send(request, ca_bundle).await);
+            }
+        };
+        let Some(timeout) = timeout else {
+            sending.await;
+            return answers;
+        };
+        if tokio::time::timeout(timeout, sending).await.is_err() {
+            answers.resize(requests.len(), Err(TransportError::Timeout(timeout)));
+        }
+        answers
     }
 
     /// Signs on a thread of its own: everything else waits on one. The wait for that thread is not measured.

@@ -36,6 +36,11 @@ use super::{Keys, PresignedUrlStatus, schema};
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason"
     ),
+    printcolumn(
+        name = "Verified",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Verified')].status"
+    ),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.bucket"),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiresAt"),

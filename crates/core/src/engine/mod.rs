@@ -226,6 +226,7 @@ impl Engine {
             clock: &mut self.clock,
             observations: &mut self.observations,
             throttled_until: &mut self.throttled_until,
+            draining: self.draining,
             now: whole(now),
             requeue: RequeueAt::default(),
         }

@@ -5,6 +5,7 @@
 //! operator may crash. The [`FaultInjector`] decides the faults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::Condition;
@@ -31,6 +32,8 @@ pub enum Fault {
     CrashAfter(i64),
     /// Credentials cannot be had.
     NoCredentials(CredentialsError),
+    /// No answer comes within the time that the step gives.
+    TimedOut,
 }
 
 /// What a step is.
@@ -187,6 +190,17 @@ pub fn execute(
         ),
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         step => cluster.execute(work, step, now),
+    }
+}
+
+/// The seconds that a step gives its servers, if it gives any.
+fn timeout(step: &Step) -> Option<i64> {
+    match step {
+        Step::SendRequests {
+            timeout: Some(timeout),
+            ..
+        } => i64::try_from(timeout.as_secs()).ok(),
+        _ => None,
     }
 }
 
@@ -473,6 +487,12 @@ impl<M: FaultInjector> World<M> {
             self.log(|| format!("{fault:?} for what follows"));
             self.faulted.insert(work.clone(), self.now);
         }
+        let (fault, to_land, to_answer) = match timeout(&step) {
+            Some(most) if fault.is_none() && to_land + to_answer > most => {
+                (Some(Fault::TimedOut), most, 0)
+            }
+            _ => (fault, to_land, to_answer),
+        };
         let lands = at(self.now.as_second() + to_land);
         self.flights.push(Flight {
             work,
@@ -509,6 +529,13 @@ impl<M: FaultInjector> World<M> {
                 failed(&step, failure)
             }
             Some(Fault::NoCredentials(failure)) => StepResult::Credentials(Err(failure)),
+            Some(Fault::TimedOut) => match &step {
+                Step::SendRequests { requests, .. } => {
+                    let answer = TransportError::Timeout(Duration::from_secs(2));
+                    StepResult::Responses(vec![Err(answer); requests.len()])
+                }
+                step => failed(step, ApiError::Timeout),
+            },
             Some(Fault::CrashBefore(back_in)) => {
                 self.flights.remove(which);
                 return self.crash(back_in);

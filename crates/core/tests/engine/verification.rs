@@ -27,15 +27,14 @@ fn verified(scene: &Scene) -> (ConditionStatus, String) {
 }
 
 #[test]
-fn a_first_issue_is_verified_after_its_status_is_written() {
+fn a_first_issue_is_verified_before_its_status_and_is_two_writes() {
     let mut scene = with(None);
     let steps = scene.steps(|scene| scene.run(30));
     let wanted = [
         StepKind::CreateSecret,
-        StepKind::WriteStatus,
-        StepKind::PublishEvent,
         StepKind::SendRequests,
         StepKind::WriteStatus,
+        StepKind::PublishEvent,
     ];
     assert_eq!(steps, wanted);
     assert_eq!(
@@ -342,4 +341,168 @@ fn a_resource_that_may_only_upload_does_not_learn_which_keys_exist() {
     scene.apply("dl", |spec| spec.duration = Some("2h".to_owned()));
     scene.run(30);
     assert_eq!(scene.condition("dl", "Verified").message, there);
+}
+
+#[test]
+fn the_status_waits_two_seconds_at_most_for_the_verification() {
+    let first_status = |seconds: i64| {
+        let mut scene = with(None);
+        // The probe of the store is not slow.
+        scene.apply("other", |spec| spec.verify = Some(Verify::Never));
+        scene.run(10);
+        let now = scene.0.now;
+        scene.apply("late", |spec| spec.verify = None);
+        scene.slow(StepKind::SendRequests, seconds);
+        scene.run(60);
+        let records = scene.0.records.iter();
+        let of_late = |kind| {
+            let late = Scene::place("late");
+            move |record: &&crate::common::world::Record| {
+                record.kind == kind && record.place.as_ref() == Some(&late)
+            }
+        };
+        let statuses: Vec<i64> = records
+            .filter(of_late(StepKind::WriteStatus))
+            .map(|record| record.at.as_second() - now.as_second())
+            .collect();
+        assert_eq!(scene.condition("late", "Verified").reason, "Works");
+        assert!(scene.ready("late").0);
+        statuses
+    };
+    assert_eq!(first_status(0), [0], "one status");
+    assert_eq!(first_status(1), [1], "one status");
+    assert_eq!(first_status(30), [2, 2], "the verification comes after it");
+}
+
+#[test]
+fn a_store_without_a_slot_delays_no_status_for_more_than_two_seconds() {
+    let mut scene = with(None);
+    scene.run(10);
+    scene.0.faults.slow.insert(StepKind::SendRequests, 30);
+    let now = scene.0.now;
+    for at in 0..20 {
+        scene.apply(&format!("dl-{at}"), |spec| spec.verify = None);
+    }
+    scene.run(3);
+    for at in 0..20 {
+        let name = format!("dl-{at}");
+        let ready = scene.condition(&name, "Ready");
+        let waited = ready.last_transition_time.as_second() - now.as_second();
+        assert!(scene.ready(&name).0 && waited <= 2, "{name}: {waited} s");
+    }
+    scene.run(600);
+    for at in 0..20 {
+        assert_eq!(
+            scene.condition(&format!("dl-{at}"), "Verified").reason,
+            "Works"
+        );
+    }
+}
+
+/// What `Ready` said of a resource in each status that was written.
+fn readies(scene: &Scene) -> Vec<String> {
+    let notices = scene.0.notices.iter();
+    notices
+        .filter(|notice| notice.action == "Issue")
+        .map(|notice| notice.reason.as_str().to_owned())
+        .collect()
+}
+
+#[test]
+fn ready_never_stands_beside_a_url_that_the_store_rejects() {
+    for method in [Method::Get, Method::Put] {
+        let mut scene = Scene::new();
+        scene.allow_buckets(&["data", "abroad"]);
+        scene.0.cloud.put_object("data", "team-a/file.bin");
+        scene.apply("ok", |_| {});
+        scene.run(30);
+        server(&mut scene).abroad = vec!["abroad".to_owned()];
+        scene.apply("dl", |spec| {
+            spec.verify = None;
+            spec.method = Some(method);
+            spec.bucket = "abroad".to_owned();
+        });
+        scene.run(30);
+        assert_eq!(scene.ready("dl"), (false, "WrongRegion".to_owned()));
+        assert_eq!(readies(&scene), ["Issued", "WrongRegion"], "at once");
+        let message = scene.condition("dl", "Ready").message;
+        assert!(
+            message.contains("rejects the signature") && message.contains("region"),
+            "{message}"
+        );
+        let stalled = scene.condition("dl", "Stalled");
+        assert_eq!(stalled.status, ConditionStatus::True);
+        assert!(scene.secret("dl").is_some(), "the URL may come to live");
+        assert!(
+            scene.ready("ok").0,
+            "the other bucket is in the right region"
+        );
+        let url = scene.url("dl");
+        let steps = scene.steps(|scene| {
+            scene.restart();
+            scene.run(20);
+        });
+        assert!(
+            !steps.contains(&StepKind::WriteStatus),
+            "a start is silent: {steps:?}"
+        );
+        server(&mut scene).abroad.clear();
+        scene.run(3700);
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+        assert_eq!(scene.url("dl"), url, "nothing is signed again for it");
+    }
+}
+
+#[test]
+fn a_revoked_key_takes_ready_away_and_its_return_gives_it_back() {
+    for verify in [None, Some(Verify::Never)] {
+        let mut scene = with(verify);
+        scene.run(30);
+        let url = scene.url("dl");
+        let now = scene.0.now;
+        for key in scene.0.cloud.keys.values_mut() {
+            key.revoked = Some(now);
+        }
+        scene.run(3700);
+        assert_eq!(scene.ready("dl"), (false, "CredentialsInvalid".to_owned()));
+        assert_eq!(scene.url("dl"), url);
+        let steps = scene.steps(|scene| {
+            scene.restart();
+            scene.run(60);
+        });
+        assert!(
+            !steps.contains(&StepKind::WriteStatus),
+            "a start is silent: {steps:?}"
+        );
+        for key in scene.0.cloud.keys.values_mut() {
+            key.revoked = None;
+        }
+        scene.run(310);
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+        assert_eq!(scene.url("dl"), url);
+    }
+}
+
+#[test]
+fn what_the_store_says_of_the_object_leaves_ready_true_and_ends_its_message() {
+    let mut scene = with(None);
+    scene.run(30);
+    let ready = scene.condition("dl", "Ready");
+    assert!(
+        ready.message.ends_with("; a GET of it worked"),
+        "{}",
+        ready.message
+    );
+    scene.apply("dl", |spec| spec.key = Some("team-a/missing".to_owned()));
+    scene.run(30);
+    let (ready, verified) = (
+        scene.condition("dl", "Ready"),
+        scene.condition("dl", "Verified"),
+    );
+    assert_eq!(ready.status, ConditionStatus::True);
+    assert!(
+        ready.message.ends_with(&verified.message),
+        "{}",
+        ready.message
+    );
 }

@@ -47,6 +47,18 @@ impl Verification {
     }
 }
 
+/// Whether the reason of a failed verification means that the store rejects the signature: the URL is dead
+/// then, whatever the object is.
+pub(in crate::engine) const fn rejects_signature(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::CredentialsInvalid
+            | Reason::SignatureDoesNotMatch
+            | Reason::WrongRegion
+            | Reason::ClockSkewed
+    )
+}
+
 /// Whether the problem may end without a person.
 const fn ends_by_itself(reason: Reason) -> bool {
     matches!(

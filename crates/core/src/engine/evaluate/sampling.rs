@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{ConditionStatus, GetOptions, SignedHashes};
-use crate::engine::cache::verification::Verification;
+use crate::engine::cache::verification::{Verification, rejects_signature};
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::protocol::{S3Method, S3Request, S3Result};
 use crate::engine::s3::{ObjectSubject, ObjectVerdict, verify_head, verify_object};
@@ -205,9 +205,10 @@ pub(in crate::engine) fn verification(
         }
     });
     let rank = |verdict: &ObjectVerdict| match verdict.status {
-        ConditionStatus::False => 0,
-        ConditionStatus::Unknown => 1,
-        ConditionStatus::True => 2,
+        ConditionStatus::False if rejects_signature(verdict.reason) => 0,
+        ConditionStatus::False => 1,
+        ConditionStatus::Unknown => 2,
+        ConditionStatus::True => 3,
     };
     let verdict = verdicts.min_by_key(rank)?;
     Some(Verification {

@@ -7,6 +7,7 @@
 //!   nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -47,6 +48,9 @@ pub enum Step {
         requests: Vec<S3Request>,
         /// PEM certificates that are trusted in addition to the system's.
         ca_bundle: Option<String>,
+        /// How long all of them together may take; a request without an answer by then has timed out. `None`
+        /// leaves each its usual time.
+        timeout: Option<Duration>,
     },
     /// Sign many objects: a pure computation, but long enough that nothing else should wait for it.
     Sign(Box<SigningJob>),

@@ -82,6 +82,8 @@ pub(in crate::engine) enum InFlight {
         hash: String,
         /// Whether the Secret is written only if they work.
         gates_issue: bool,
+        /// Whether the status waits for them.
+        status_waits: bool,
     },
     /// Fetches a session of a store's role.
     FetchSession {

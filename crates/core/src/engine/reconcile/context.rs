@@ -44,6 +44,8 @@ pub(in crate::engine) struct Ctx<'a> {
     pub(in crate::engine) clock: &'a mut ClockDoubt,
     pub(in crate::engine) observations: &'a mut Vec<Observation>,
     pub(in crate::engine) throttled_until: &'a mut Option<Timestamp>,
+    /// Whether nothing new is started any more.
+    pub(in crate::engine) draining: bool,
     pub(in crate::engine) now: Timestamp,
     /// When the object of this turn is planned again.
     pub(in crate::engine) requeue: RequeueAt,

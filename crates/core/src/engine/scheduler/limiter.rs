@@ -264,6 +264,7 @@ mod tests {
             store: store.to_owned(),
             requests: Vec::new(),
             ca_bundle: None,
+            timeout: None,
         }
     }
 

@@ -155,6 +155,7 @@ impl Store {
                 self.active.config = new;
                 self.active.probe.verdict = None;
                 self.active.proven = false;
+                self.forget_rejected_keys();
                 self.active.skew = self.active.skew.of_another_endpoint();
                 return SpecUpdate::Changed;
             }

@@ -5,6 +5,7 @@
 //! - an answer that was asked for something else than what stands now is dropped;
 //! - a version that works is probed again after an hour, one that does not after growing pauses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,7 @@ use super::{HeldCredentials, RECHECK, Store};
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
 use crate::engine::protocol::{S3Request, S3Result};
+use crate::engine::s3::{Diagnosis, diagnose};
 use crate::issue::backoff;
 use crate::request::Bucket;
 use crate::time::later;
@@ -26,6 +28,9 @@ use crate::time::later;
 pub(super) const WATCH: Duration = Duration::from_hours(1);
 /// Until the next probe, if one answer alone decides nothing and uploads wait for it.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// Rejected keys that are remembered.
+const MAX_REJECTED_KEYS: usize = 16;
 
 /// Which version is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,8 @@ pub(super) struct Probing {
     under_way: Option<UnderWay>,
     /// Changes with what a probe under way was made for: its answer is dropped then.
     pub(super) turn: u64,
+    /// Static keys that the store in use rejected twice in a row, by the hash of the credentials.
+    rejected_keys: BTreeMap<String, RejectedKey>,
     /// Whether the store ever answered.
     pub(super) answered: bool,
     /// How often in a row a probe was signed by a wrong clock and made again.
@@ -52,6 +59,15 @@ pub(super) struct Probing {
     /// Whether the store's clock was read, or could not be: nothing is signed before that.
     pub(super) clock_read: bool,
     inconclusive: InconclusiveBuckets,
+}
+
+/// A static key that the store rejects: everything that it signed for the location in use is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct RejectedKey {
+    /// The store does not know the key at all; else it computes another signature.
+    pub(in crate::engine) unknown: bool,
+    /// The sentence.
+    pub(in crate::engine) message: String,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +97,7 @@ impl Probing {
             recovered,
             under_way: None,
             turn: 0,
+            rejected_keys: BTreeMap::new(),
             answered,
             redated: 0,
             clock_read: false,
@@ -296,6 +313,9 @@ impl Store {
             version.unsigned = version.unsigned.after(plain, with_header);
         }
         let never_answered = matches!(verdict, ProbeVerdict::Inconclusive(..)) && !answered;
+        if !moved {
+            self.note_key(slot, plain, &verdict);
+        }
         let permits = matches!(
             verdict,
             ProbeVerdict::Accepted | ProbeVerdict::Undecided(..)
@@ -329,6 +349,60 @@ impl Store {
     pub(in crate::engine) fn verdict(&self) -> Option<&ProbeVerdict> {
         let verdict = self.active.probe.verdict.as_ref();
         verdict.or(self.probing.recovered.as_ref())
+    }
+
+    /// Whether the version in use was probed since the start.
+    pub(in crate::engine) const fn is_probed(&self) -> bool {
+        self.active.probe.verdict.is_some()
+    }
+
+    /// Whether the store rejects what is signed with the credentials of this hash.
+    pub(in crate::engine) fn rejected_key(&self, hash: &str) -> Option<&RejectedKey> {
+        self.probing.rejected_keys.get(hash)
+    }
+
+    /// All keys that the store rejects.
+    pub(in crate::engine) const fn rejected_keys(&self) -> &BTreeMap<String, RejectedKey> {
+        &self.probing.rejected_keys
+    }
+
+    /// The location is another one: what was learned of keys says nothing of it.
+    pub(super) fn forget_rejected_keys(&mut self) {
+        self.probing.rejected_keys.clear();
+    }
+
+    /// Takes up what an answer says of the key of a version at the location in use.
+    fn note_key(&mut self, slot: Slot, plain: &S3Result, verdict: &ProbeVerdict) {
+        let Some(version) = self.version(slot) else {
+            return;
+        };
+        let held = version.credentials.as_ref();
+        let Some(held) = held.or(self.active.credentials.as_ref()) else {
+            return;
+        };
+        // Each session is a key of its own, and one says nothing of the others.
+        if held.is_session() {
+            return;
+        }
+        let hash = held.hash.clone();
+        let again = matches!(version.probe.verdict, Some(ProbeVerdict::Rejected(..)));
+        let keys = &mut self.probing.rejected_keys;
+        match verdict {
+            ProbeVerdict::Accepted => {
+                keys.remove(&hash);
+            }
+            ProbeVerdict::Rejected(Reason::CredentialsInvalid, why) if again => {
+                if keys.len() >= MAX_REJECTED_KEYS {
+                    keys.pop_first();
+                }
+                let rejected = RejectedKey {
+                    unknown: diagnose(plain) == Diagnosis::UnknownAccessKey,
+                    message: why.clone(),
+                };
+                keys.insert(hash, rejected);
+            }
+            _ => {}
+        }
     }
 
     /// Records a verdict, and when to probe again.

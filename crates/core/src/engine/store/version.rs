@@ -294,9 +294,14 @@ impl Store {
         )
     }
 
+    /// Whether the store rejected the active version: nothing is signed with it.
+    pub(in crate::engine) const fn is_rejected(&self) -> bool {
+        matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)))
+    }
+
     /// Whether the active version is no better than a candidate with this verdict.
     pub(super) fn active_is_no_better(&self, verdict: &ProbeVerdict, now: Timestamp) -> bool {
-        if matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..))) {
+        if self.is_rejected() {
             return true;
         }
         if !matches!(verdict, ProbeVerdict::Inconclusive(..)) {
@@ -321,6 +326,9 @@ impl Store {
         }
         if candidate.own_fetch().is_some() {
             self.stale = candidate.version.fetch.wanted;
+        }
+        if candidate.version.moved_from(&self.active) {
+            self.forget_rejected_keys();
         }
         self.active = candidate.completed(&mut self.active);
         self.probing.turn += 1;

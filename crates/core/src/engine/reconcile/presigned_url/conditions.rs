@@ -1,7 +1,8 @@
 //! The conditions of a PresignedURL.
 //!
 //! What holds here:
-//! - `Ready` is True only if the Secret is current and its URLs have not expired.
+//! - `Ready` is True only if the Secret is current, its URLs have not expired, and the store is not known to
+//!   reject their signature.
 //! - A condition is drafted from facts. It keeps its transition time while its status stays.
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::engine::evaluate::one_shot::FixedLife;
 use crate::engine::evaluate::reissue::{is_current, may_issue};
 use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::{Settings, classify};
+use crate::engine::reconcile::presigned_url::rejection::{Answer, rejection};
 use crate::engine::reconcile::presigned_url::status_messages::{
     EDITED, NEVER_RENEWED, allowed_message, denied_message, expired_message, issued_message,
 };
@@ -63,9 +65,19 @@ impl ConditionDraft {
 pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec<Condition> {
     let old = &facts.record.seen.status.conditions;
     let generation = Some(facts.record.seen.generation);
+    let verification = verification(facts, verified);
+    // Without a hash it speaks of something that was not issued.
+    let answer = verification
+        .as_ref()
+        .filter(|_| verified.is_some_and(|verified| verified.hash.is_some()));
+    let answer = answer.map(|draft| Answer {
+        status: draft.status,
+        reason: draft.reason,
+        message: &draft.message,
+    });
     let drafts = match facts.evaluation.expired_at(facts.record, facts.now) {
         Some(expired_at) => after_expiry(facts, expired_at),
-        None => before_expiry(facts),
+        None => before_expiry(facts, answer),
     };
     let [ready, allowed, renewed, stalled] = drafts;
     // Nearly all resources have all five.
@@ -74,7 +86,7 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
         (ConditionType::Ready, ready),
         (ConditionType::Allowed, allowed),
         (ConditionType::Renewed, renewed),
-        (ConditionType::Verified, verification(facts, verified)),
+        (ConditionType::Verified, verification),
         (ConditionType::Stalled, stalled),
     ] {
         let Some(draft) = draft else { continue };
@@ -106,7 +118,7 @@ fn after_expiry(facts: &Facts<'_>, expired_at: Timestamp) -> [Option<ConditionDr
 }
 
 /// The conditions of a resource that is renewed, or has not expired.
-fn before_expiry(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
+fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<ConditionDraft>; 4] {
     let authorized = facts.evaluation.authorized();
     let one_shot = authorized.and_then(|authorized| authorized.one_shot.as_ref());
     let problem = blocking_problem(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
@@ -123,9 +135,14 @@ fn before_expiry(facts: &Facts<'_>) -> [Option<ConditionDraft>; 4] {
             "renewals work, or none was due yet".to_owned(),
         )),
     });
-    let stalled = stalled(problem.as_ref().filter(|problem| problem.needs_human));
+    let (ready, rejection) = match current(facts) {
+        Some(issued) => ready_while_current(facts, issued, answer),
+        None => (not_ready(facts, problem.clone()), None),
+    };
+    let problem = problem.as_ref().filter(|problem| problem.needs_human);
+    let stalled = stalled(problem.or(rejection.as_ref()));
     [
-        Some(ready(facts, problem)),
+        Some(ready),
         Some(allowed(facts.evaluation)),
         renewed,
         Some(stalled),
@@ -183,21 +200,55 @@ fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
     }
 }
 
-fn ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
+/// What is issued, if it is what may be issued now.
+fn current<'a>(facts: &Facts<'a>) -> Option<&'a Issued> {
     let &Facts {
         index,
         record,
         evaluation,
         issued,
+        now,
+        ..
+    } = facts;
+    issued.filter(|issued| is_current(index, record, evaluation, issued, now))
+}
+
+/// `Ready` if what is issued is current, and why the store rejects it, if it does.
+fn ready_while_current(
+    facts: &Facts<'_>,
+    issued: &Issued,
+    answer: Option<Answer<'_>>,
+) -> (ConditionDraft, Option<Problem>) {
+    let rejection = rejection(facts.index, facts.record, facts.evaluation, issued, answer);
+    if let Some(problem) = &rejection {
+        let draft = ConditionDraft::new(false, problem.reason, problem.message.clone());
+        return (draft, rejection);
+    }
+    let mut message = issued_message(facts.record, issued, facts.renewal);
+    match answer {
+        Some(answer) if answer.reason == Reason::Works => {
+            message.push_str("; a GET of it worked");
+        }
+        Some(answer) => {
+            message.push_str("; ");
+            message.push_str(answer.message);
+        }
+        None => {}
+    }
+    (
+        ConditionDraft::new(true, Reason::Issued, message),
+        rejection,
+    )
+}
+
+fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
+    let &Facts {
+        record,
+        issued,
         settings,
         now,
         ..
     } = facts;
-    let current = issued.filter(|issued| is_current(index, record, evaluation, issued, now));
-    if let Some(issued) = current {
-        let message = issued_message(record, issued, facts.renewal);
-        return ConditionDraft::new(true, Reason::Issued, message);
-    }
     let expired = issued.is_some_and(|issued| !issued.alive(now));
     let (reason, message) = match problem {
         Some(problem) if problem.reason == Reason::PolicyDenied => (

@@ -11,6 +11,15 @@ use crate::engine::cache::record::Record;
 use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::EventRecord;
 
+/// Whether `Ready` is False for the reason of this condition.
+fn says_ready(status: &PresignedUrlStatus, verified: &Condition) -> bool {
+    let ready = condition(&status.conditions, ConditionType::Ready);
+    verified.status == ConditionStatus::False
+        && ready.is_some_and(|ready| {
+            ready.status == ConditionStatus::False && ready.reason == verified.reason
+        })
+}
+
 /// The Events for the change from the recorded status to this one.
 pub(super) fn of_transition(
     record: &Record,
@@ -45,7 +54,11 @@ pub(super) fn of_transition(
             // Only a failed verification, and the end of one, are news.
             ConditionType::Verified => {
                 let failed = |condition: &Condition| condition.status == ConditionStatus::False;
-                !failed(after) && !before.is_some_and(failed)
+                let news = failed(after) || before.is_some_and(failed);
+                // `Ready` says it if the store rejects the signature.
+                !news
+                    || says_ready(new, after)
+                    || before.is_some_and(|before| says_ready(old, before))
             }
             _ => after.reason == Reason::Progressing.as_str(),
         };

@@ -13,6 +13,7 @@ mod expiry;
 mod listing;
 mod orphans;
 mod reading;
+mod rejection;
 mod removal;
 mod secret;
 mod secret_name;
@@ -27,7 +28,7 @@ use crate::api::is_ready;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::{awaits_rollout, is_suspicious, issued, may_issue, reissue};
-use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, Uid};
+use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, TransportError, Uid};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::issue::issued::Issued;
@@ -236,12 +237,16 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     Action::Idle
 }
 
-/// There is nothing to do for the Secret now: the status, then its Events, then what may come after them.
+/// There is nothing to do for the Secret now: a first verification, the status, then its Events, then what may
+/// come after them.
 fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };
     let issued = issued(record);
+    if let Some(action) = verification::before_status(ctx, uid, evaluation, issued.as_ref()) {
+        return action;
+    }
     if let Some(action) = status::plan(ctx, uid, evaluation, issued.as_ref()) {
         return action;
     }
@@ -336,10 +341,17 @@ pub(in crate::engine) fn completed(
                 keys,
                 hash,
                 gates_issue,
+                status_waits,
             },
             StepResult::Responses(answers),
         ) => {
-            verification::completed(ctx, uid, &keys, hash, gates_issue, &answers);
+            // What took too long for the status is tried again after it.
+            let timed_out = answers
+                .iter()
+                .any(|answer| matches!(answer, Err(TransportError::Timeout(_))));
+            if !(status_waits && timed_out) {
+                verification::completed(ctx, uid, &keys, hash, gates_issue, &answers);
+            }
         }
         (
             InFlight::WriteStatus {

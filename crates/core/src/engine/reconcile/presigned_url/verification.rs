@@ -1,14 +1,15 @@
-//! Verifying URLs: before the issue under `verify: Require`, and after the status otherwise.
+//! Verifying URLs: before the issue under `verify: Require`, and after it otherwise.
 //!
 //! What holds here:
-//! - A verification under `verify: Report` comes after the status that records the issue, so a slow store
-//!   delays nobody.
+//! - Under `verify: Report` the status that records something new waits for its verification, so `Ready` is
+//!   true when it is first said. It waits for two seconds at most, so a slow store delays nobody for long.
 //! - A failed verification is retried with growing pauses. A success counts until other content is signed.
 
 use std::time::Duration;
 
 use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
+use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::reissue::is_current;
 use crate::engine::evaluate::sampling;
@@ -16,16 +17,20 @@ use crate::engine::protocol::{S3Method, S3Request, S3Result, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
+use crate::engine::reconcile::presigned_url::slots;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::backoff;
 use crate::issue::issued::Issued;
 use crate::issue::listed::FoundObjects;
 use crate::request::{Key, Objects};
-use crate::time::later;
+use crate::time::{between, later};
 
 /// The longest pause after a failed verification.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
+
+/// How long the status of something new waits for its verification.
+const STATUS_WAIT: Duration = Duration::from_secs(2);
 
 /// Whether the content may be issued, under `verify: Require` only once it is verified. An `Err` verifies it
 /// first.
@@ -51,7 +56,7 @@ pub(super) fn obtain(
         // No request can verify it, so nothing blocks it.
         return Ok(());
     }
-    Err(send(inputs, requests, hash, true))
+    Err(send(inputs, requests, hash, true, None))
 }
 
 /// Plans the verification of issued URLs, if it is due.
@@ -89,9 +94,50 @@ pub(super) fn plan(
             return None;
         }
     }
-    match of_issued(ctx, uid, inputs, issued, hash) {
+    match of_issued(ctx, uid, inputs, issued, hash, None) {
         Action::Idle => None,
         action => Some(action),
+    }
+}
+
+/// Plans the verification of what was just written, before the status records it; `None` if the status is not
+/// to wait.
+pub(super) fn before_status(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    evaluation: &Evaluation,
+    issued: Option<&Issued>,
+) -> Option<Action> {
+    let (Evaluation::Allowed(inputs), Some(issued)) = (evaluation, issued) else {
+        return None;
+    };
+    let record = ctx.cache.resources.get(uid)?;
+    let written = matches!(record.state.unrecorded, Some(Unrecorded::Written(_)));
+    let deadline = later(issued.issued_at, STATUS_WAIT);
+    if !written
+        || deadline <= ctx.now
+        || ctx.draining
+        || inputs.authorized.issuance.verify == Verify::Never
+        || !is_current(ctx.cache, record, evaluation, issued, ctx.now)
+    {
+        return None;
+    }
+    let hash = sampling::hash_of(&issued.hashes);
+    let hashes = record.seen.status.hashes.as_ref();
+    let recorded = hashes.and_then(|hashes| hashes.verified.as_ref());
+    let outcome = record.state.verification.outcome.as_ref();
+    if recorded == Some(&hash) || outcome.is_some_and(|outcome| outcome.hash == hash) {
+        return None;
+    }
+    let wait = between(ctx.now, deadline);
+    let verification = of_issued(ctx, uid, inputs, issued, hash, Some(wait));
+    match slots::acquire(ctx, uid, verification) {
+        Action::AwaitSlot => {
+            ctx.requeue.at(deadline);
+            Some(Action::Idle)
+        }
+        action @ Action::Start(..) => Some(action),
+        _ => None,
     }
 }
 
@@ -102,10 +148,13 @@ fn of_issued(
     inputs: &SigningInputs,
     issued: &Issued,
     hash: String,
+    status_waits: Option<Duration>,
 ) -> Action {
     let held = match credentials(ctx, uid, inputs, inputs.session.as_ref(), AT_ONCE) {
         Ok(held) if held.hash == issued.hashes.credential => held,
         Ok(_) => return Action::Idle,
+        // The status does not wait for STS.
+        Err(_) if status_waits.is_some() => return Action::Idle,
         Err(Action::Blocked(_, again)) => {
             ctx.requeue
                 .at(again.unwrap_or_else(|| later(ctx.now, RECHECK)));
@@ -124,7 +173,7 @@ fn of_issued(
     if requests.is_empty() {
         return Action::Idle;
     }
-    send(inputs, requests, hash, false)
+    send(inputs, requests, hash, false, status_waits)
 }
 
 /// The step that sends the requests.
@@ -133,17 +182,20 @@ fn send(
     requests: Vec<((Key, S3Method), S3Request)>,
     hash: String,
     gates_issue: bool,
+    status_waits: Option<Duration>,
 ) -> Action {
     let (keys, requests) = requests.into_iter().unzip();
     let step = Step::SendRequests {
         store: inputs.store.clone(),
         requests,
         ca_bundle: inputs.ca_bundle.clone(),
+        timeout: status_waits,
     };
     let in_flight = InFlight::Verify {
         keys,
         hash,
         gates_issue,
+        status_waits: status_waits.is_some(),
     };
     Action::start_in_slot(step, in_flight)
 }

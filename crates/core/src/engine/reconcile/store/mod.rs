@@ -17,6 +17,7 @@ use crate::access::store_session_name;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::relist::{Delta, named};
 use crate::engine::cache::relist::{Watched, drop_all};
+use crate::engine::cache::verification::rejects_signature;
 use crate::engine::cache::version::older;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
@@ -221,6 +222,7 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
                 store: name.to_owned(),
                 requests,
                 ca_bundle,
+                timeout: None,
             };
             return Some(Action::start(step, InFlight::Probe));
         }
@@ -272,11 +274,33 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, asked: Option<&[S3Result]>) {
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return;
     };
+    let rejected = store.rejected_keys().clone();
+    let was_rejected = store.is_rejected();
     let looked = store.complete_probe(asked, now);
+    let changed = rejected != *store.rejected_keys() || was_rejected != store.is_rejected();
     if let Some((true, reason, _)) = store.problem() {
         ctx.observations.push(Observation::Failed(reason));
     }
     version_adopted(ctx, name, looked);
+    if changed {
+        rejection_changed(ctx, name);
+    }
+}
+
+/// The store rejects what it did not reject before, or the other way round: what is issued says so, and what
+/// it rejected is tried at once.
+fn rejection_changed(ctx: &mut Ctx<'_>, name: &str) {
+    for key in dependents(ctx, name) {
+        if let ObjectKey::Resource(uid) = &key
+            && let Some(record) = ctx.cache.resources.get_mut(uid)
+            && let Some(state) = record.state.any()
+            && let Some(outcome) = &state.verification.outcome
+            && rejects_signature(outcome.verdict.reason)
+        {
+            state.verification.retry_at = None;
+        }
+        ctx.enqueue(key);
+    }
 }
 
 /// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in
