@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::api::Reason;
+use presigned_core::api::{CredentialsSecret, Reason};
 use presigned_core::engine::{
-    ApiError, CredentialSource, CredentialsError, Refuser, Session, classify,
+    ApiError, CredentialSource, CredentialsError, FetchedCredentials, Refuser, Session, classify,
 };
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
@@ -82,9 +82,9 @@ impl CredentialsFetcher {
         source: &CredentialSource,
         session: &Session,
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsError> {
+    ) -> Result<FetchedCredentials, CredentialsError> {
         match source {
-            CredentialSource::Default => chain(&self.connections, now).await,
+            CredentialSource::Default => Ok(chain(&self.connections, now).await?.into()),
             CredentialSource::Secret { name, keys } => {
                 self.secret_credentials(name, keys, now).await
             }
@@ -94,15 +94,15 @@ impl CredentialsFetcher {
                 sts,
             } => {
                 let token = self.token(audience.as_deref()).await?;
-                sts::assume_with_web_identity(
+                let assumed = sts::assume_with_web_identity(
                     &self.connections,
                     role_arn,
                     &token,
                     sts,
                     session,
                     now,
-                )
-                .await
+                );
+                Ok(assumed.await?.into())
             }
             CredentialSource::AssumeRole {
                 role_arn,
@@ -114,7 +114,7 @@ impl CredentialsFetcher {
                     CredentialSource::Secret { name, keys } => {
                         self.secret_credentials(name, keys, now).await?
                     }
-                    CredentialSource::Default => chain(&self.connections, now).await?,
+                    CredentialSource::Default => chain(&self.connections, now).await?.into(),
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
                         return Err(CredentialsError {
                             reason: Reason::CredentialsInvalid,
@@ -123,17 +123,23 @@ impl CredentialsFetcher {
                         });
                     }
                 };
-                let external_id = external_id.as_deref();
-                sts::assume(
+                let FetchedCredentials {
+                    credentials: base,
+                    secret,
+                } = base;
+                let assumed = sts::assume(
                     &self.connections,
                     role_arn,
-                    external_id,
+                    external_id.as_deref(),
                     &base,
                     sts,
                     session,
                     now,
-                )
-                .await
+                );
+                Ok(FetchedCredentials {
+                    credentials: assumed.await?,
+                    secret,
+                })
             }
         }
     }
@@ -143,11 +149,19 @@ impl CredentialsFetcher {
         name: &str,
         keys: &[Option<String>; 4],
         now: Timestamp,
-    ) -> Result<Credentials, CredentialsError> {
-        let data = self.cluster.secret_data(&self.namespace, name).await;
-        let data = data.map_err(|failure| self.not_readable(name, &failure))?;
-        let data = data.ok_or_else(|| self.not_found(name))?;
-        secret::parse(name, keys, &data, now)
+    ) -> Result<FetchedCredentials, CredentialsError> {
+        let read = self.cluster.secret_data(&self.namespace, name).await;
+        let read = read.map_err(|failure| self.not_readable(name, &failure))?;
+        let (version, data) = read.ok_or_else(|| self.not_found(name))?;
+        let secret = CredentialsSecret {
+            name: name.to_owned(),
+            uid: version.uid,
+            resource_version: version.resource_version.unwrap_or_default(),
+        };
+        Ok(FetchedCredentials {
+            credentials: secret::parse(name, keys, &data, now)?,
+            secret: Some(secret),
+        })
     }
 
     /// A token of the operator's service account: of Kubernetes for an audience, else of the file that

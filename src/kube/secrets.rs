@@ -129,11 +129,12 @@ impl Cluster {
         &self,
         namespace: &str,
         name: &str,
-    ) -> Result<Option<BTreeMap<String, SecretBytes>>, ApiError> {
+    ) -> Result<Option<(ObjectVersion, BTreeMap<String, SecretBytes>)>, ApiError> {
         let whole = self.whole_secret(namespace, name).await?;
         Ok(whole.map(|whole| {
             let data = whole.data.into_iter();
-            data.map(|(k, v)| (k, SecretBytes::from(v.0))).collect()
+            let data = data.map(|(k, v)| (k, SecretBytes::from(v.0))).collect();
+            (version(&whole.metadata), data)
         }))
     }
 

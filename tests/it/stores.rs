@@ -1,11 +1,12 @@
 //! Stores: the sources of their credentials, the messages about bad ones, and the effect of a change.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
 use presigned_core::api::{ClusterObjectStore, LimitedBy};
 use presigned_testkit::S3Server;
 use serde_json::json;
 
-use crate::support::{World, condition, curl, http, says, store_says, text};
+use crate::support::{World, condition, curl, http, says, store_condition, store_says, text};
 
 #[tokio::test]
 async fn rotated_credentials_are_taken_up_and_the_store_says_when_the_old_may_go() {
@@ -355,6 +356,126 @@ async fn a_bucket_can_be_a_host_name_that_the_operator_need_not_reach() {
     let mount = world.mount("hosted").await;
     let (code, said) = curl(&mount, &["-o", "file"]).await;
     assert_eq!(code, 0, "{said}");
+    world.finish().await;
+    operator.kill();
+}
+
+/// What the documentation tells to wait for after a key was replaced.
+const RECIPE: [&str; 3] = [
+    "get secret minio -o jsonpath='{.metadata.resourceVersion}'",
+    "--for=jsonpath='{.status.credentialsSecret.resourceVersion}'=\"$version\"",
+    "--for=condition=CredentialsRolledOut",
+];
+
+#[tokio::test]
+async fn the_documented_rotation_ends_with_a_right_key_and_not_with_a_wrong_one() {
+    let page = include_str!("../../docs/operations.md");
+    for words in RECIPE {
+        assert!(
+            page.contains(words),
+            "{words:?} is not in docs/operations.md"
+        );
+    }
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "kept", "x").unwrap();
+    let world = World::on("recipe", &s3).await;
+    let operator = world.operator(&["--resign-within=3s"]).await;
+    world.psu("kept", &json!({})).await;
+    world.ready("kept").await;
+    world.rolled_out(1).await;
+    let secrets: kube::Api<Secret> = kube::Api::namespaced(world.client.clone(), &world.system);
+    let version = async || {
+        let secret = secrets.get("credentials").await.unwrap();
+        secret.metadata.resource_version.unwrap()
+    };
+    let in_use = |store: &ClusterObjectStore| {
+        let status = store.status.clone().unwrap_or_default();
+        status
+            .credentials_secret
+            .map(|secret| secret.resource_version)
+    };
+    let first = version().await;
+    world
+        .until_store("uses the first version", |store| {
+            in_use(store).as_ref() == Some(&first)
+                && store_says(store, "CredentialsRolledOut", "True", "RolledOut")
+        })
+        .await;
+
+    let (key, secret) = (
+        "AKIAROTATED000000003",
+        "rotated/secret+key0123456789012345678903",
+    );
+    world.credentials(key, secret).await;
+    let wrong = version().await;
+    assert_ne!(wrong, first);
+    let store = world
+        .until_store("rejects a key that nobody knows", |store| {
+            store_says(store, "Ready", "False", "CredentialsInvalid")
+        })
+        .await;
+    assert_eq!(in_use(&store), Some(first), "the recipe's first line waits");
+    assert!(store_says(
+        &store,
+        "CredentialsRolledOut",
+        "False",
+        "CredentialsInvalid"
+    ));
+
+    s3.add_credentials(key, secret).unwrap();
+    world.credentials(key, &format!("{secret}\n")).await;
+    let right = version().await;
+    world
+        .until_store("uses the right version", |store| {
+            in_use(store).as_ref() == Some(&right)
+        })
+        .await;
+    world
+        .until_store("has rolled it out", |store| {
+            store_says(store, "CredentialsRolledOut", "True", "RolledOut")
+        })
+        .await;
+    // The old key may go.
+    s3.remove_credentials(&s3.access_key).unwrap();
+    let answer = http("GET", &world.value("kept", "url").await, "", &[]).await;
+    assert_eq!(answer.status, 200);
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn a_deleted_secret_of_credentials_signs_nothing_new_and_what_lives_stays() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "kept", "x").unwrap();
+    let world = World::on("nosecret", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("kept", &json!({})).await;
+    world.ready("kept").await;
+    let secrets: kube::Api<Secret> = kube::Api::namespaced(world.client.clone(), &world.system);
+    let delete = kube::api::DeleteParams::default();
+    secrets.delete("credentials", &delete).await.unwrap();
+    let store = world
+        .until_store("misses the Secret", |store| {
+            store_says(store, "Ready", "False", "CredentialsNotFound")
+        })
+        .await;
+    let ready = store_condition(&store, "Ready").unwrap();
+    assert!(ready.message.contains("nothing new is signed"), "{ready:?}");
+    for (name, spec) in [
+        ("new", json!({})),
+        ("link", json!({ "renew": "Never", "duration": "1h" })),
+        ("up", json!({ "method": "PUT" })),
+    ] {
+        world.psu(name, &spec).await;
+        world.unready(name, "CredentialsNotFound").await;
+        assert!(world.secrets().get_opt(name).await.unwrap().is_none());
+    }
+    world.ready("kept").await;
+    let answer = http("GET", &world.value("kept", "url").await, "", &[]).await;
+    assert_eq!(answer.status, 200);
+    world.credentials(&s3.access_key, &s3.secret_key).await;
+    world.ready("new").await;
+    world.ready("link").await;
     world.finish().await;
     operator.kill();
 }

@@ -303,3 +303,35 @@ async fn never_means_that_the_store_hears_nothing_of_it() {
     world.finish().await;
     operator.kill();
 }
+
+#[tokio::test]
+async fn ready_is_never_said_of_a_url_whose_key_the_store_does_not_know_any_more() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    for name in ["there", "late"] {
+        s3.put_object("data", name, "x").unwrap();
+    }
+    let world = World::on("revoked", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("there", &json!({})).await;
+    let ready = world.ready("there").await;
+    let message = &condition(&ready, "Ready").unwrap().message;
+    assert!(message.ends_with("; a GET of it worked"), "{message}");
+    assert!(
+        says(condition(&ready, "Verified"), "True", "Works"),
+        "it stands in the first status"
+    );
+
+    // The store was probed a moment ago, so only the verification of the URL can show it.
+    s3.remove_credentials(&s3.access_key).unwrap();
+    world.psu("late", &json!({})).await;
+    let message = world.unready("late", "CredentialsInvalid").await;
+    for words in ["rejects the signature", "does not know the access key"] {
+        assert!(message.contains(words), "{words:?} is not in: {message}");
+    }
+    world.secret("late").await;
+    operator.idle().await;
+    let events = world.events("late").await;
+    assert_eq!(events.len(), 1, "Issued is never said: {events:#?}");
+    world.finish().await;
+    operator.kill();
+}

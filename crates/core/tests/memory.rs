@@ -241,7 +241,8 @@ fn carry_out(work: &ObjectKey, step: Step, written: &mut [String]) -> StepResult
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
             expires_at: None,
-        })),
+        }
+        .into())),
         Step::SendRequests { requests, .. } => {
             // A store is probed with a key that no object has.
             let (status, code) = match work {

@@ -47,7 +47,8 @@ async fn session(server: &S3Server, name: String, policy: String) -> Signer {
     let credentials = fetcher(Some(base))
         .fetch(&source, &session, Timestamp::now())
         .await
-        .expect("a session");
+        .expect("a session")
+        .credentials;
     let token = credentials.session_token.expect("a token");
     server.signer_of(Keys {
         access_key: credentials.access_key_id,

@@ -107,7 +107,7 @@ async fn child() {
     };
     let now = Timestamp::now();
     let fetched = fetcher(None).fetch(&source, &session(), now).await;
-    match fetched {
+    match fetched.map(|fetched| fetched.credentials) {
         Ok(credentials) => println!(
             "CHILD|found|{}|{}|{}",
             credentials.access_key_id,

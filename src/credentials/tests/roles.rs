@@ -108,9 +108,10 @@ pub(super) async fn assumed(
     answer: Option<(u16, Value)>,
     source: &CredentialSource,
 ) -> Result<Credentials, CredentialsError> {
-    fetcher(answer)
+    let fetched = fetcher(answer)
         .fetch(source, &session(), Timestamp::now())
-        .await
+        .await;
+    fetched.map(|fetched| fetched.credentials)
 }
 
 pub(super) fn says(outcome: Result<Credentials, CredentialsError>, reason: Reason, part: &str) {
@@ -140,6 +141,9 @@ async fn a_secrets_credentials_assume_the_role_with_its_external_id() {
         .fetch(&with_id, &session(), now)
         .await
         .unwrap();
+    let base = credentials.secret.map(|secret| secret.name);
+    assert_eq!(base.as_deref(), Some("base"));
+    let credentials = credentials.credentials;
     assert!(credentials.access_key_id.starts_with("ASIA"));
     assert!(credentials.session_token.is_some());
 
@@ -243,7 +247,10 @@ async fn a_token_for_the_stores_audience_is_exchanged() {
     );
     let nameless = fetcher(None).with_service_account(None);
     says(
-        nameless.fetch(&source, &session(), Timestamp::now()).await,
+        nameless
+            .fetch(&source, &session(), Timestamp::now())
+            .await
+            .map(|fetched| fetched.credentials),
         Reason::CredentialsInvalid,
         "POD_SERVICE_ACCOUNT",
     );

@@ -146,9 +146,11 @@ async fn an_inspection_reads_data_only_where_it_is_asked_to() {
 
 #[tokio::test]
 async fn the_data_of_a_credentials_secret_is_decoded() {
-    let whole = json!({ "metadata": {}, "data": { "accessKeyID": "QUtJQQ==" } });
+    let meta = json!({ "resourceVersion": "7" });
+    let whole = json!({ "metadata": meta, "data": { "accessKeyID": "QUtJQQ==" } });
     let mock = Mock::answering([(200, whole), (200, json!({ "metadata": {} }))]);
-    let data = mock.cluster.secret_data("ns", "n").await.unwrap().unwrap();
+    let (version, data) = mock.cluster.secret_data("ns", "n").await.unwrap().unwrap();
+    assert_eq!(version.resource_version.as_deref(), Some("7"));
     assert_eq!(data["accessKeyID"].expose(), b"AKIA");
     assert!(
         mock.cluster
@@ -156,6 +158,7 @@ async fn the_data_of_a_credentials_secret_is_decoded() {
             .await
             .unwrap()
             .unwrap()
+            .1
             .is_empty()
     );
     mock.asked().await;

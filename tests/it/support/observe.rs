@@ -83,9 +83,19 @@ impl World {
         what: &str,
         wanted: impl Fn(&ClusterObjectStore) -> bool,
     ) -> ClusterObjectStore {
+        self.until_store_named(&self.name, what, wanted).await
+    }
+
+    /// Waits until the store of this name is as `wanted` says.
+    pub(crate) async fn until_store_named(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&ClusterObjectStore) -> bool,
+    ) -> ClusterObjectStore {
         let stores: Api<ClusterObjectStore> = Api::all(self.client.clone());
-        eventually(&format!("the store {what}"), async || {
-            let store = stores.get(&self.name).await.expect("get the store");
+        eventually(&format!("the store {name} {what}"), async || {
+            let store = stores.get(name).await.expect("get the store");
             if wanted(&store) {
                 Ok(store)
             } else {

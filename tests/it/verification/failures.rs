@@ -10,11 +10,59 @@ use presigned_testkit::s3::{FaultyS3Proxy, S3Fault};
 use serde_json::{Value, json};
 
 use super::{Case, say};
-use crate::support::{Operator, World, curl, http};
+use crate::support::{Operator, World, curl, http, store_says};
 
 /// A store whose credentials Secret holds something else.
 fn with_credentials(name: &str) -> Value {
     json!({ "credentials": { "secretRef": { "name": name } } })
+}
+
+/// A store, what is special about it, the reason why it is rejected, and words of the sentence.
+type Rejected<'a> = (&'a str, Value, &'a str, &'a [&'a str]);
+
+/// A new store that its server rejects says so, and so do a link, an upload and a form; nothing is signed.
+async fn new_stores_are_rejected(world: &World, s3: &S3Server, rejected: &[Rejected<'_>]) {
+    let kinds = [
+        ("get", json!({})),
+        ("never", json!({ "verify": "Never" })),
+        ("require", json!({ "verify": "Require" })),
+        ("link", json!({ "renew": "Never", "duration": "1h" })),
+        ("put", json!({ "method": "PUT" })),
+        (
+            "post",
+            json!({ "method": "POST", "post": { "contentLengthRange": { "max": 10 } } }),
+        ),
+    ];
+    let mut stores = Vec::new();
+    for (name, changes, ..) in rejected {
+        let store = world.another_store(s3, name, changes).await;
+        for (kind, spec) in &kinds {
+            let mut spec = spec.clone();
+            spec["key"] = "there".into();
+            spec["storeRef"] = json!({ "name": store });
+            world.psu(&format!("{name}-{kind}"), &spec).await;
+        }
+        stores.push(store);
+    }
+    for ((name, _, reason, words), store) in rejected.iter().zip(&stores) {
+        world
+            .until_store_named(store, "is rejected", |store| {
+                store_says(store, "Ready", "False", reason)
+            })
+            .await;
+        for (kind, _) in &kinds {
+            let name = format!("{name}-{kind}");
+            let message = world.unready(&name, reason).await;
+            for words in *words {
+                assert!(
+                    message.contains(words),
+                    "{name}: {words:?} is not in: {message}"
+                );
+            }
+            let secret = world.secrets().get_opt(&name).await.unwrap();
+            assert!(secret.is_none(), "{name} was signed");
+        }
+    }
 }
 
 /// What is wrong with the store's settings, each on a store of its own.
@@ -26,40 +74,34 @@ async fn settings_that_are_wrong_on(short: &str, s3: &S3Server) {
     world.credentials_named("wrong-secret", &wrong).await;
     let unknown = json!({ "accessKeyID": "AKIANOBODYKNOWSTHIS0", "secretAccessKey": "a-secret-of-nobody-00000000000000000000" });
     world.credentials_named("unknown-key", &unknown).await;
-    let secret = world
-        .another_store(s3, "secret", &with_credentials("wrong-secret"))
-        .await;
-    let key = world
-        .another_store(s3, "key", &with_credentials("unknown-key"))
-        .await;
     let operator = world.operator(&[]).await;
-    let of = |store: &str| json!({ "key": "there", "storeRef": { "name": store } });
-    say(
-        &world,
-        &[
-            (
-                "secret",
-                of(&secret),
-                "False",
-                "SignatureDoesNotMatch",
-                &[
-                    "computes another signature for a GET of data/there",
-                    "fix the secret access key, the region (eu-west-2)",
-                ],
-            ),
-            (
-                "key",
-                of(&key),
-                "False",
-                "CredentialsInvalid",
-                &[
-                    "does not know the access key",
-                    "fix the credentials of the ClusterObjectStore",
-                ],
-            ),
-        ],
-    )
-    .await;
+    let rejected: [Rejected<'_>; 2] = [
+        (
+            "secret",
+            with_credentials("wrong-secret"),
+            "CredentialsInvalid",
+            &[
+                "computes another signature for a probe",
+                "fix the secret access key, the region (eu-west-2)",
+            ],
+        ),
+        (
+            "key",
+            with_credentials("unknown-key"),
+            "CredentialsInvalid",
+            &[
+                "does not know the access key",
+                "fix the credentials of the ClusterObjectStore",
+            ],
+        ),
+    ];
+    new_stores_are_rejected(&world, s3, &rejected).await;
+    // The right key is put in place of the unknown one.
+    let right = json!({ "accessKeyID": s3.access_key, "secretAccessKey": s3.secret_key });
+    world.credentials_named("unknown-key", &right).await;
+    for kind in ["get", "never", "require", "link", "post"] {
+        world.ready(&format!("key-{kind}")).await;
+    }
     world.finish().await;
     operator.kill();
 }
@@ -75,61 +117,52 @@ async fn credentials_that_minio_refuses_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_region_that_is_wrong_is_reported_with_the_right_one() {
+async fn a_region_that_is_wrong_and_a_web_page_are_reported_and_sign_nothing() {
     let s3 = S3Server::versitygw().await.unwrap();
     s3.put_object("data", "there", "x").unwrap();
     let world = World::on("region", &s3).await;
     world.allow_all(&json!({})).await;
-    let wrong = world
-        .another_store(&s3, "wrong", &json!({ "region": "us-east-1" }))
-        .await;
     let malformed = FaultyS3Proxy::before(&s3).unwrap();
     malformed.inject(None, S3Fault::WrongRegion("ap-south-1".to_owned()));
     let redirects = FaultyS3Proxy::before(&s3).unwrap();
     redirects.inject(None, S3Fault::Redirect("eu-west-2".to_owned()));
-    let through = |proxy: &FaultyS3Proxy| json!({ "endpoint": proxy.endpoint });
-    let other = world
-        .another_store(&s3, "other", &through(&malformed))
-        .await;
-    let elsewhere = world
-        .another_store(&s3, "elsewhere", &through(&redirects))
-        .await;
+    let console = FaultyS3Proxy::before(&s3).unwrap();
+    console.inject(None, S3Fault::WebPage);
     let operator = world.operator(&[]).await;
-    let of = |store: &str| json!({ "key": "there", "storeRef": { "name": store } });
-    say(
-        &world,
-        &[
-            (
-                "server",
-                of(&wrong),
-                "False",
-                "WrongRegion",
-                &[
-                    "was signed for us-east-1",
-                    "set spec.s3.region of the ClusterObjectStore to eu-west-2",
-                ],
-            ),
-            (
-                "other",
-                of(&other),
-                "False",
-                "WrongRegion",
-                &[
-                    "bucket data is in region ap-south-1",
-                    "was signed for eu-west-2",
-                    "set spec.s3.region of the ClusterObjectStore to ap-south-1",
-                ],
-            ),
-            (
-                "elsewhere",
-                of(&elsewhere),
-                "False",
-                "WrongRegion",
-                &["does not serve that region", "fix spec.s3.endpoint"],
-            ),
-        ],
-    )
-    .await;
+    let rejected: [Rejected<'_>; 4] = [
+        (
+            "server",
+            json!({ "region": "us-east-1" }),
+            "WrongRegion",
+            &[
+                "was signed for us-east-1",
+                "set spec.s3.region of the ClusterObjectStore to eu-west-2",
+            ],
+        ),
+        (
+            "other",
+            at(&malformed.endpoint),
+            "WrongRegion",
+            &[
+                "is in region ap-south-1",
+                "was signed for eu-west-2",
+                "set spec.s3.region of the ClusterObjectStore to ap-south-1",
+            ],
+        ),
+        (
+            "elsewhere",
+            at(&redirects.endpoint),
+            "WrongRegion",
+            &["does not serve that region", "fix spec.s3.endpoint"],
+        ),
+        (
+            "page",
+            at(&console.endpoint),
+            "UnexpectedAnswer",
+            &["status 200", "check that spec.s3.endpoint"],
+        ),
+    ];
+    new_stores_are_rejected(&world, &s3, &rejected).await;
     world.finish().await;
     operator.kill();
 }
@@ -181,12 +214,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
         " refused or broke the operator's connection: fix spec.s3.endpoint",
     ];
     let fault = ["busy or has a fault of its own (status 503", "tried again"];
-    let clock = [
-        "refuses the time of the signature",
-        "ahead of the operator's",
-        "set the clock that is wrong",
-    ];
-    let sick: [Sick<'_>; 6] = [
+    let sick: [Sick<'_>; 5] = [
         ("dns", at(UNKNOWN_HOST), "Unknown", "HostNotFound", &no_host),
         (
             "refused",
@@ -219,16 +247,34 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
             "ConnectionFailed",
             &refused,
         ),
-        (
-            "clock",
-            at(&skewed.endpoint),
-            "False",
-            "ClockSkewed",
-            &clock,
-        ),
     ];
     let operator = sick_stores_say(&world, &s3, &sick).await;
-    let told = world.verified("clock", "False", "ClockSkewed").await;
+    for (name, reason) in [("dns", "HostNotFound"), ("refused", "ConnectionFailed")] {
+        let store = format!("{}-{name}", world.name);
+        world
+            .until_store_named(&store, "says that it was not reached", |store| {
+                store_says(store, "Ready", "Unknown", reason)
+                    && store_says(store, "ClockSkewed", "Unknown", "ClockNotRead")
+            })
+            .await;
+    }
+
+    // The store rejects the time of this very URL: its Secret stays, and it is not Ready.
+    let store = world
+        .another_store(&s3, "clock", &at(&skewed.endpoint))
+        .await;
+    let spec = json!({ "key": "there", "storeRef": { "name": store } });
+    world.psu("clock", &spec).await;
+    let told = world.unready("clock", "ClockSkewed").await;
+    for words in [
+        "rejects the signature",
+        "refuses the time of the signature",
+        "ahead of the operator's",
+        "set the clock that is wrong",
+    ] {
+        assert!(told.contains(words), "{words:?} is not in: {told}");
+    }
+    world.secret("clock").await;
     // A request that takes long is counted from its middle.
     assert!(
         told.contains("its clock is 2m5") || told.contains("its clock is 3m"),

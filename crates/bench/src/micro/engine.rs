@@ -117,7 +117,8 @@ fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
             secret_access_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
             session_token: None,
             expires_at: None,
-        })),
+        }
+        .into())),
         Step::SendRequests { requests, .. } => StepResult::Responses(
             requests
                 .iter()

@@ -42,9 +42,9 @@ pub use reference::{api_reference, reasons_reference};
 pub(crate) use schema::{MAX_KEY_BYTES, TOO_MANY_KEY_BYTES};
 pub use store::{
     AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,
-    ClusterObjectStoreSpec, ClusterObjectStoreStatus, DefaultCredentials, NamedEndpoint, S3Store,
-    SecretCredentials, SecretKeys, SessionScope, StoreCredentials, UnsignedHeaders, UrlCounts,
-    WebIdentityCredentials,
+    ClusterObjectStoreSpec, ClusterObjectStoreStatus, CredentialsSecret, DefaultCredentials,
+    NamedEndpoint, S3Store, SecretCredentials, SecretKeys, SessionScope, StoreCredentials,
+    UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
 
 /// The API group of every kind of this operator.

@@ -294,6 +294,10 @@ pub struct ClusterObjectStoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub credentials_expire_at: Option<Timestamp>,
+    /// The version of the Secret that the credentials in use were read from; absent if they come from elsewhere.
+    /// `CredentialsRolledOut` and `urls` speak of these credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret: Option<CredentialsSecret>,
     /// True if `Ready` is False because the store itself rejected the credentials when it was last probed; absent
     /// otherwise. It stands over a restart of the operator, until the next probe or the next edit of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,6 +309,21 @@ pub struct ClusterObjectStoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub absence_budget: Option<String>,
+}
+
+/// One version of a Secret with credentials, in the operator's own namespace.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSecret {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Its uid.
+    #[schemars(length(max = 128))]
+    pub uid: String,
+    /// Its resourceVersion.
+    #[schemars(length(max = 128))]
+    pub resource_version: String,
 }
 
 /// How many resources hold living URLs of a store.

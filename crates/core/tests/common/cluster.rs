@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use presigned_core::api::{
-    ClusterObjectStoreSpec, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, PresignedUrlPolicySpec,
-    PresignedUrlSpec,
+    ClusterObjectStoreSpec, CredentialsSecret, GROUP, KIND, MANAGED_BY_LABEL, MANAGER,
+    PresignedUrlPolicySpec, PresignedUrlSpec,
 };
 use presigned_core::engine::{
-    ApiError, Change, Event, NamespaceSeen, ObjectKey, ObjectVersion, ObservedContent,
-    ObservedSecret, PolicySeen, PresignedUrlSeen, SecretMetaSeen, SecretWrite, Step, StepResult,
-    StoreSeen, UnreadablePolicy, Watched,
+    ApiError, Change, CredentialSource, Event, NamespaceSeen, ObjectKey, ObjectVersion,
+    ObservedContent, ObservedSecret, PolicySeen, PresignedUrlSeen, SecretMetaSeen, SecretWrite,
+    Step, StepResult, StoreSeen, UnreadablePolicy, Watched,
 };
 use presigned_core::issue::{Owner, data_hash};
 use presigned_core::policy::SelectableNamespaces;
@@ -380,6 +380,31 @@ impl Cluster {
             Event::OwnSecret(Change::Apply(seen)),
             now,
         );
+    }
+
+    /// A Secret in the operator's own namespace is deleted.
+    pub fn delete_own_secret(&mut self, name: &str, now: Timestamp) {
+        if let Some(seen) = self.own_secrets.remove(name) {
+            let event = Event::OwnSecret(Change::Delete(seen));
+            self.report(Watched::OwnSecrets, event, now);
+        }
+    }
+
+    /// The version of the Secret that a source reads.
+    pub fn credentials_secret(&self, source: &CredentialSource) -> Option<CredentialsSecret> {
+        let source = match source {
+            CredentialSource::AssumeRole { base, .. } => base,
+            source => source,
+        };
+        let CredentialSource::Secret { name, .. } = source else {
+            return None;
+        };
+        let seen = self.own_secrets.get(name)?;
+        Some(CredentialsSecret {
+            name: name.clone(),
+            uid: seen.uid.clone(),
+            resource_version: seen.resource_version.clone(),
+        })
     }
 
     /// Somebody else than the operator creates a Secret, or does nothing where there is one.

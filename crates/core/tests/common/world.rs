@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use presigned_core::api::Condition;
 use presigned_core::engine::{
-    ApiError, CredentialsError, Engine, Event, EventRecord, ListError, ObjectKey, SecretAccess,
-    Settings, Step, StepResult, TransportError, Watched,
+    ApiError, CredentialsError, Engine, Event, EventRecord, FetchedCredentials, ListError,
+    ObjectKey, SecretAccess, Settings, Step, StepResult, TransportError, Watched,
 };
 
 use super::at;
@@ -180,7 +180,13 @@ pub fn execute(
     match step {
         Step::FetchCredentials {
             source, session, ..
-        } => StepResult::Credentials(cloud.fetch_session(source, session, now)),
+        } => {
+            let fetched = cloud.fetch_session(source, session, now);
+            StepResult::Credentials(fetched.map(|credentials| FetchedCredentials {
+                credentials,
+                secret: cluster.credentials_secret(source),
+            }))
+        }
         Step::List { request, .. } => StepResult::Listed(cloud.list(request, now)),
         Step::SendRequests { requests, .. } => StepResult::Responses(
             requests

@@ -1,6 +1,7 @@
 //! Stores: credentials that change, sessions that end, and sources that give nothing.
 
-use presigned_core::api::Reason;
+use presigned_core::api::ConditionStatus::{False, True};
+use presigned_core::api::{ConditionStatus, Method, Reason, Renew};
 use presigned_core::engine::CredentialsError;
 
 use crate::common::at;
@@ -153,4 +154,96 @@ fn a_clock_that_steps_back_makes_no_pause_longer() {
     scene.apply("dl", |_| {});
     scene.run(360);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn a_deleted_secret_of_credentials_signs_nothing_new_and_what_lives_stays() {
+    let mut scene = Scene::issued("dl");
+    let old = scene.url("dl");
+    let now = scene.0.now;
+    let key = scene.0.cloud.sources.remove("s3").unwrap();
+    scene.0.cluster.delete_own_secret("s3", now);
+    scene.run(30);
+    let not_found = "CredentialsNotFound".to_owned();
+    assert_eq!(scene.store_says("Ready"), (False, not_found.clone()));
+    scene.apply("new", |_| {});
+    scene.apply("link", |spec| {
+        spec.renew = Some(Renew::Never);
+        spec.duration = Some("1h".to_owned());
+    });
+    scene.apply("up", |spec| spec.method = Some(Method::Put));
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 600);
+    for name in ["new", "link", "up"] {
+        assert!(scene.secret(name).is_none(), "{name} was signed");
+        assert_eq!(scene.ready(name), (false, not_found.clone()), "{name}");
+    }
+    assert_eq!(scene.url("dl"), old, "it is not renewed");
+    assert!(scene.ready("dl").0, "it lives");
+    let renewed = scene.condition("dl", "Renewed");
+    assert_eq!((renewed.status, renewed.reason), (False, not_found));
+    // The same key is back.
+    let now = scene.0.now;
+    scene.0.cloud.sources.insert("s3".to_owned(), key);
+    scene.0.cluster.touch_own_secret("s3", now);
+    scene.run(30);
+    for name in ["new", "link", "up", "dl"] {
+        assert!(scene.ready(name).0, "{name}");
+    }
+    assert_ne!(scene.url("dl"), old);
+}
+
+/// What `CredentialsRolledOut` says, and of which version of the Secret.
+fn rolled_out(scene: &Scene) -> (ConditionStatus, String) {
+    let status = &scene.0.cluster.stores["default"].status;
+    let secret = status.credentials_secret.as_ref().unwrap();
+    assert_eq!(
+        (&*secret.name, &*secret.uid),
+        ("s3", "own-s3"),
+        "{secret:?}"
+    );
+    let version = secret.resource_version.clone();
+    let (status, _) = scene.store_says("CredentialsRolledOut");
+    (status, version)
+}
+
+#[test]
+fn credentials_rolled_out_tells_of_which_version_of_the_secret_it_speaks() {
+    let mut scene = Scene::issued("dl");
+    let version = |scene: &Scene| scene.0.cluster.own_secrets["s3"].resource_version.clone();
+    let first = version(&scene);
+    assert_eq!(rolled_out(&scene), (True, first.clone()));
+    // A key that cannot work: whoever waits for its version waits.
+    let bad = scene.rotate();
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = Some(now);
+    scene.run(600);
+    assert_eq!(rolled_out(&scene), (False, first.clone()));
+    // A key that works: its version is told together with a roll-out that is not over.
+    scene.rotate();
+    let second = version(&scene);
+    let mut told = Vec::new();
+    for _ in 0..310 {
+        scene.run(1);
+        let now_told = rolled_out(&scene);
+        if told.last() != Some(&now_told) {
+            told.push(now_told);
+        }
+    }
+    let last = told.pop();
+    assert_eq!(last, Some((True, second.clone())));
+    assert!(
+        !told.contains(&(True, first.clone())) && !told.contains(&(True, second.clone())),
+        "{told:?}"
+    );
+    // The same key in another version of the Secret.
+    let now = scene.0.now;
+    scene.0.cluster.touch_own_secret("s3", now);
+    scene.run(30);
+    assert_eq!(rolled_out(&scene), (True, version(&scene)));
+    let writes = scene.writes(|scene| {
+        scene.restart();
+        scene.run(60);
+    });
+    assert_eq!(writes, []);
 }

@@ -209,7 +209,8 @@ impl PlantedBug {
             }
             (Bug::OutlivesSession, Step::FetchCredentials { .. }) => {
                 let mut result = execute(cluster, cloud, work, step, now);
-                if let StepResult::Credentials(Ok(credentials)) = &mut result {
+                if let StepResult::Credentials(Ok(fetched)) = &mut result {
+                    let credentials = &mut fetched.credentials;
                     credentials.expires_at =
                         credentials.expires_at.map(|end| at(end.as_second() + 3600));
                 }

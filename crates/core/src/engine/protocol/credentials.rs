@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::api::{Reason, SecretKeys};
+use crate::api::{CredentialsSecret, Reason, SecretKeys};
+use crate::signing::Credentials;
 
 /// Where credentials come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,12 +80,31 @@ impl CredentialSource {
     }
 }
 
+/// Credentials as a source gave them.
+#[derive(Clone, Debug)]
+pub struct FetchedCredentials {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// The Secret that they were read from, or that holds the credentials that assumed the role.
+    pub secret: Option<CredentialsSecret>,
+}
+
+impl From<Credentials> for FetchedCredentials {
+    fn from(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            secret: None,
+        }
+    }
+}
+
 /// Why there are no credentials. The operator writes the sentence, and it contains no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
-    /// [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
+    /// Of a fetch: [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
     /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; for a role also
-    /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`].
+    /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`]. Of a store that rejects the credentials: the
+    /// reason of its probe.
     pub reason: Reason,
     /// What is wrong and what to do.
     pub message: String,

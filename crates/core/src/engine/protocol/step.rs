@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::credentials::{CredentialSource, CredentialsError, Session};
+use super::credentials::{CredentialSource, CredentialsError, FetchedCredentials, Session};
 use super::error::ApiError;
 use super::event::PresignedUrlSeen;
 use super::observed::{ObjectVersion, ObservedSecret};
@@ -19,7 +19,6 @@ use super::s3::{ListError, ListRequest, ListResponse, S3Request, S3Result};
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::{Owner, SecretBytes};
 use crate::issue::{SignedJob, SigningJob};
-use crate::signing::Credentials;
 
 /// One effect for the shell to carry out.
 #[derive(Clone, Debug)]
@@ -215,7 +214,7 @@ pub struct EventRecord {
 #[derive(Debug)]
 pub enum StepResult {
     /// Of [`Step::FetchCredentials`].
-    Credentials(Result<Credentials, CredentialsError>),
+    Credentials(Result<FetchedCredentials, CredentialsError>),
     /// Of [`Step::List`].
     Listed(Result<ListResponse, ListError>),
     /// Of [`Step::SendRequests`]: an answer for each request, in their order.

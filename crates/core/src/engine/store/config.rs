@@ -154,7 +154,16 @@ impl StoreConfig {
             || self.style != other.style
     }
 
-    /// The credentials' Secret, if they come from one.
+    /// Whether the credentials, or those that assume the role, are in a Secret.
+    pub(super) fn comes_from_secret(&self) -> bool {
+        let source = match &self.source {
+            CredentialSource::AssumeRole { base, .. } => base,
+            source => source,
+        };
+        matches!(source, CredentialSource::Secret { .. })
+    }
+
+    /// Whether the credentials are read from this Secret.
     pub(super) fn reads_secret(&self, secret: &str) -> bool {
         let source = match &self.source {
             CredentialSource::AssumeRole { base, .. } => base,

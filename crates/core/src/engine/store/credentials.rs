@@ -16,8 +16,10 @@ use super::config::StoreConfig;
 use super::probe_verdict::ProbeVerdict;
 use super::version::Candidate;
 use super::{MIN_REMAINING, RECHECK, REFRESH_PAUSE, Store};
-use crate::api::Reason;
-use crate::engine::protocol::{CredentialSource, CredentialsError, Session, Uid};
+use crate::api::{CredentialsSecret, Reason};
+use crate::engine::protocol::{
+    CredentialSource, CredentialsError, FetchedCredentials, Session, Uid,
+};
 use crate::issue::{CredentialInputs, backoff, credential_hash};
 use crate::signing::Credentials;
 use crate::time::{between, later};
@@ -37,6 +39,8 @@ pub(super) struct Fetch {
 pub(in crate::engine) struct HeldCredentials {
     pub(in crate::engine) credentials: Credentials,
     pub(in crate::engine) hash: String,
+    /// The version of the Secret that they were read from, if they come from one.
+    pub(in crate::engine) secret: Option<CredentialsSecret>,
     pub(super) session_length: Option<Duration>,
     /// The store's clock less the operator's: what is signed with them is dated by it.
     pub(in crate::engine) skew: SignedDuration,
@@ -100,11 +104,15 @@ impl Fetch {
 impl HeldCredentials {
     /// Makes them from a fetch; `known` are those that were held of the same source.
     pub(super) fn of(
-        credentials: Credentials,
+        fetched: FetchedCredentials,
         config: &StoreConfig,
         known: Option<&Self>,
         now: Timestamp,
     ) -> Self {
+        let FetchedCredentials {
+            credentials,
+            secret,
+        } = fetched;
         let session = credentials.session_token.is_some() || credentials.expires_at.is_some();
         let same = known.filter(|held| !session && held.holds(&credentials));
         let hash = if let Some(held) = same {
@@ -131,6 +139,7 @@ impl HeldCredentials {
         Self {
             credentials,
             hash,
+            secret,
             session_length,
             skew: SignedDuration::ZERO,
         }
@@ -160,9 +169,10 @@ impl HeldCredentials {
 
 /// Refuses credentials that could sign nothing.
 pub(super) fn validate(
-    credentials: Credentials,
+    fetched: FetchedCredentials,
     now: Timestamp,
-) -> Result<Credentials, CredentialsError> {
+) -> Result<FetchedCredentials, CredentialsError> {
+    let credentials = &fetched.credentials;
     if credentials
         .expires_at
         .is_some_and(|end| between(now, end) < MIN_REMAINING)
@@ -177,7 +187,7 @@ pub(super) fn validate(
                 .to_owned(),
         });
     }
-    Ok(credentials)
+    Ok(fetched)
 }
 
 pub(super) fn ended() -> CredentialsError {
@@ -198,6 +208,13 @@ impl Store {
     /// Asks for a fetch as soon as possible.
     pub(in crate::engine) fn request_fetch(&mut self) {
         self.active.fetch.want();
+    }
+
+    /// The failure of the last fetch, if it shows that the Secret with the credentials is gone.
+    pub(in crate::engine) fn missing_secret(&self) -> Option<&CredentialsError> {
+        let failure = self.active.fetch.failure.as_ref()?;
+        let from_secret = self.active.config()?.comes_from_secret();
+        (from_secret && failure.reason == Reason::CredentialsNotFound).then_some(failure)
     }
 
     /// What is to be fetched now, if anything.
@@ -248,22 +265,22 @@ impl Store {
     /// this hash. Returns whether other credentials are in use now.
     pub(in crate::engine) fn complete_fetch(
         &mut self,
-        result: Result<Credentials, CredentialsError>,
+        result: Result<FetchedCredentials, CredentialsError>,
         others: impl FnOnce(&str) -> bool,
         now: Timestamp,
     ) -> bool {
         let asked = self.fetching.take();
         let uid = self.seen.uid.clone();
-        let result = result.and_then(|credentials| validate(credentials, now));
+        let result = result.and_then(|fetched| validate(fetched, now));
         if let Some(candidate) = &mut self.candidate
             && candidate.own_fetch().is_some()
             && let Some(config) = candidate.version.config()
             && Some(&config.source) == asked.as_ref()
         {
             match result {
-                Ok(credentials) => {
+                Ok(fetched) => {
                     let before = candidate.version.credentials.as_ref();
-                    let held = HeldCredentials::of(credentials, config, before, now);
+                    let held = HeldCredentials::of(fetched, config, before, now);
                     candidate.version.credentials = Some(held);
                     candidate.version.fetch.worked();
                     candidate.restart_trial(now);
@@ -281,14 +298,14 @@ impl Store {
         };
         // If the source changed during the fetch, the result may be older.
         self.stale = self.active.fetch.wanted;
-        let credentials = match result {
-            Ok(credentials) => credentials,
+        let fetched = match result {
+            Ok(fetched) => fetched,
             Err(failure) => {
                 self.active.fetch.failed(failure, &uid, now);
                 return false;
             }
         };
-        let held = HeldCredentials::of(credentials, &form, self.active.credentials.as_ref(), now);
+        let held = HeldCredentials::of(fetched, &form, self.active.credentials.as_ref(), now);
         self.active.fetch.worked();
         let same = self
             .active
@@ -345,7 +362,7 @@ impl Store {
         &mut self,
         session: &Session,
         source: &CredentialSource,
-        result: Option<Result<Credentials, CredentialsError>>,
+        result: Option<Result<FetchedCredentials, CredentialsError>>,
         now: Timestamp,
     ) -> BTreeSet<Uid> {
         let Ok(form) = &self.active.config else {
@@ -357,8 +374,8 @@ impl Store {
         }
         let result = result.map(|result| {
             result
-                .and_then(|credentials| validate(credentials, now))
-                .map(|credentials| HeldCredentials::of(credentials, form, None, now))
+                .and_then(|fetched| validate(fetched, now))
+                .map(|fetched| HeldCredentials::of(fetched, form, None, now))
         });
         self.sessions.fetched(session, result, &self.seen.uid, now)
     }

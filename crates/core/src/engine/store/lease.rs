@@ -1,6 +1,7 @@
 //! The credentials that a store gives to a resource that is to be signed now.
 //!
 //! What holds here:
+//! - nothing is signed with credentials whose Secret is gone;
 //! - nothing is signed while a candidate may be about to replace what would sign it, nor by a clock that is
 //!   known to be wrong, nor with what the store rejected;
 //! - fresh credentials are fetched first if that gains a quarter of the life, or if those at hand would only
@@ -78,6 +79,9 @@ impl Store {
         }
         if self.stale {
             return Lease::Wait;
+        }
+        if let Some(missing) = self.missing_secret() {
+            return Lease::Failed(missing.clone(), None);
         }
         if let Some(candidate) = &self.candidate {
             if candidate.is_pending() {
@@ -174,7 +178,7 @@ mod tests {
     use crate::api::{
         AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, S3Store, StoreCredentials,
     };
-    use crate::engine::protocol::StoreSeen;
+    use crate::engine::protocol::{FetchedCredentials, StoreSeen};
     use crate::signing::Credentials;
 
     const NEED: CredentialNeed = CredentialNeed::of(Duration::from_hours(12));
@@ -210,13 +214,14 @@ mod tests {
         }
     }
 
-    fn given(id: &str, ends: i64) -> Credentials {
-        Credentials {
+    fn given(id: &str, ends: i64) -> FetchedCredentials {
+        let credentials = Credentials {
             access_key_id: id.to_owned(),
             secret_access_key: "secret".into(),
             session_token: Some("token".into()),
             expires_at: Some(at(ends)),
-        }
+        };
+        credentials.into()
     }
 
     fn session() -> Session {

@@ -248,6 +248,7 @@ mod tests {
                 expires_at: Some(at(ends)),
             },
             hash: "role".to_owned(),
+            secret: None,
             session_length: Some(Duration::from_hours(1)),
             skew: jiff::SignedDuration::ZERO,
         }

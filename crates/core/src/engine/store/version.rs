@@ -270,6 +270,11 @@ impl Store {
             .or_else(|| fetch.map(|failure| (false, failure.reason, failure.message.clone())))
     }
 
+    /// Whether a change of the store is tried, or waits to be.
+    pub(in crate::engine) const fn has_candidate(&self) -> bool {
+        self.candidate.is_some()
+    }
+
     /// Whether credentials that have not ended are in use.
     pub(in crate::engine) fn has_living_credentials(&self, now: Timestamp) -> bool {
         let held = self.active.credentials.as_ref();

@@ -46,6 +46,8 @@ pub enum S3Fault {
     /// 301 `PermanentRedirect`, as of a bucket in this region asked at another's endpoint; the server is not
     /// asked.
     Redirect(String),
+    /// 200 and an HTML page, as of a web server at the wrong endpoint; the server is not asked.
+    WebPage,
     /// The first pages of each listing pass, and `then` happens to the pages that follow. Other requests
     /// pass.
     AfterPages {
@@ -226,6 +228,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Option<Respons
         // `AfterPages` within `AfterPages` has no meaning: the connection is cut.
         Some(S3Fault::Cut | S3Fault::AfterPages { .. }) => return None,
         Some(S3Fault::Error(status, code)) => responses::error(&seen, status, code),
+        Some(S3Fault::WebPage) => responses::web_page(),
         Some(S3Fault::WrongRegion(region)) => responses::wrong_region(&seen, &region),
         Some(S3Fault::Redirect(region)) => responses::redirect(&seen, &region),
     };

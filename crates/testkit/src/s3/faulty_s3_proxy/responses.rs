@@ -12,6 +12,16 @@ pub(super) fn error(seen: &ProxiedRequest, status: StatusCode, code: &str) -> Re
     answer(seen, status, code, "")
 }
 
+/// The page of a web server.
+pub(super) fn web_page() -> Response<Body> {
+    let page = "<!doctype html><html><head><title>Console</title></head><body></body></html>";
+    let body = Full::new(Bytes::from(page)).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    let html = HeaderValue::from_static("text/html");
+    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    response
+}
+
 /// A signature for one region at a bucket of another.
 pub(super) fn wrong_region(seen: &ProxiedRequest, region: &str) -> Response<Body> {
     let code = if seen.presigned {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use crate::api::{Problem, Reason};
 use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::protocol::Observation;
-use crate::engine::protocol::{CredentialSource, CredentialsError, Session, Step};
+use crate::engine::protocol::{
+    CredentialSource, CredentialsError, FetchedCredentials, Session, Step,
+};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{CredentialNeed, HeldCredentials, Lease, REFRESH_PAUSE};
-use crate::signing::Credentials;
 use crate::time::later;
 
 /// The need of a listing or a verification: its requests are sent at once.
@@ -93,7 +94,7 @@ pub(super) fn session_fetched(
     store: &str,
     source: &CredentialSource,
     session: &Session,
-    result: Option<Result<Credentials, CredentialsError>>,
+    result: Option<Result<FetchedCredentials, CredentialsError>>,
 ) {
     if let Some(Err(failure)) = &result {
         ctx.observations.push(Observation::Failed(failure.reason));

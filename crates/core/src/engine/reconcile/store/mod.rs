@@ -23,13 +23,13 @@ use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
-    Change, CredentialsError, ObjectKey, S3Result, Session, Step, StepResult, StoreSeen,
+    Change, CredentialsError, FetchedCredentials, ObjectKey, S3Result, Session, Step, StepResult,
+    StoreSeen,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeOutcome, SpecUpdate, Store};
 use crate::request::Bucket;
-use crate::signing::Credentials;
 
 /// Resources that are evaluated at most to find a bucket to probe.
 const MAX_EVALUATED: usize = 1000;
@@ -305,7 +305,11 @@ fn rejection_changed(ctx: &mut Ctx<'_>, name: &str) {
 
 /// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in
 /// their turn.
-fn fetch_completed(ctx: &mut Ctx<'_>, name: &str, result: Result<Credentials, CredentialsError>) {
+fn fetch_completed(
+    ctx: &mut Ctx<'_>,
+    name: &str,
+    result: Result<FetchedCredentials, CredentialsError>,
+) {
     let now = ctx.now;
     if let Err(failure) = &result {
         ctx.observations.push(Observation::Failed(failure.reason));

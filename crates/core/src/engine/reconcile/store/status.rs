@@ -12,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{
-    ClusterObjectStoreStatus, ConditionStatus, ConditionType, Reason, UrlCounts, condition,
-    set_condition,
+    ClusterObjectStoreStatus, ConditionStatus, ConditionType, CredentialsSecret, Reason, UrlCounts,
+    condition, set_condition,
 };
 use crate::engine::cache::version::take_newer;
 use crate::engine::evaluate::reissue::counts_as_current;
@@ -124,26 +124,8 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     } else {
         (UrlCounts::default(), None)
     };
-    if counted {
-        let (status, reason, message) = if urls.total == urls.on_current_credentials {
-            (
-                ConditionStatus::True,
-                Reason::RolledOut,
-                "every living URL was signed with the current credentials and endpoint",
-            )
-        } else {
-            (
-                ConditionStatus::False,
-                Reason::RollingOut,
-                "living URLs of earlier credentials or another endpoint are being replaced: status.urls counts them",
-            )
-        };
-        put(
-            ConditionType::CredentialsRolledOut,
-            status,
-            reason,
-            message.to_owned(),
-        );
+    if let Some((status, reason, message)) = rolled_out(store, urls) {
+        put(ConditionType::CredentialsRolledOut, status, reason, message);
     }
     let aws = store
         .config()
@@ -183,6 +165,10 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         observed_generation: generation,
         conditions,
         credentials_expire_at: recorded.or(end),
+        credentials_secret: match store.credentials() {
+            Some(held) => held.secret.clone(),
+            None => old.credentials_secret.clone(),
+        },
         credentials_rejected: store.credentials_rejected(now).then_some(true),
         urls: if counted { Some(urls) } else { old.urls },
         absence_budget: if counted {
@@ -227,6 +213,43 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     (urls, budget)
 }
 
+/// What `CredentialsRolledOut` says, and of which credentials; `None` if nothing was fetched yet.
+fn rolled_out(store: &Store, urls: UrlCounts) -> Option<(ConditionStatus, Reason, String)> {
+    if store.has_candidate() {
+        let message = "a change of the store or of its credentials is not in use: Ready says why";
+        let reason = match store.problem() {
+            Some((true, reason, _)) => reason,
+            _ => Reason::RollingOut,
+        };
+        return Some((ConditionStatus::False, reason, message.to_owned()));
+    }
+    let held = store.credentials()?;
+    let of = held.secret.as_ref().map_or_else(String::new, |secret| {
+        let CredentialsSecret {
+            name,
+            resource_version,
+            ..
+        } = secret;
+        format!(" of the Secret \"{name}\" (resourceVersion {resource_version})")
+    });
+    Some(if urls.total == urls.on_current_credentials {
+        (
+            ConditionStatus::True,
+            Reason::RolledOut,
+            format!("every living URL was signed with the current endpoint and credentials{of}"),
+        )
+    } else {
+        (
+            ConditionStatus::False,
+            Reason::RollingOut,
+            format!(
+                "living URLs of earlier credentials or another endpoint are being replaced by those of the current \
+                 credentials{of}: status.urls counts them"
+            ),
+        )
+    })
+}
+
 /// Whether the status says of this generation what the store's clock showed.
 fn clock_was_read(store: &Store) -> bool {
     let recorded = condition(&store.seen.status.conditions, ConditionType::ClockSkewed);
@@ -248,6 +271,9 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
     }
     if let Some((of_change, reason, why)) = store.problem() {
         let and = match (of_change, store.has_living_credentials(now)) {
+            (false, _) if store.missing_secret().is_some() => {
+                "; nothing new is signed, and what was issued stays"
+            }
             (true, true) => "; what was used before the change is still used",
             (false, true) => "; the credentials that were fetched before are still used",
             (_, false) => "",
@@ -283,7 +309,9 @@ fn recorded(store: &Store) -> Option<(ConditionStatus, Reason, String)> {
     let reason = Reason::ALL
         .iter()
         .find(|reason| reason.as_str() == ready.reason)?;
+    let secret = store.credentials().and_then(|held| held.secret.as_ref());
     let probed = ready.observed_generation == Some(store.seen.generation)
+        && store.seen.status.credentials_secret.as_ref() == secret
         && match ready.status {
             ConditionStatus::True => *reason == Reason::CredentialsReady,
             ConditionStatus::Unknown => true,
