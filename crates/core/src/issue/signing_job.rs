@@ -258,7 +258,7 @@ impl SigningJob {
             let bundle = match &mut bundle {
                 Some(bundle) => bundle,
                 // All objects have the same options, and therefore the same headers.
-                None => bundle.insert(self.bundle(&presigned.headers, life, keys.clone())?),
+                None => bundle.insert(self.bundle(&presigned.headers, life, &keys)?),
             };
             let listed = object.listed.as_ref();
             bundle
@@ -274,7 +274,7 @@ impl SigningJob {
         }
         let bundle = match bundle {
             Some(bundle) => bundle,
-            None => self.bundle(&[], life, keys)?,
+            None => self.bundle(&[], life, &keys)?,
         };
         Ok(bundle.finish(&self.name, life.expires_at, &self.template))
     }
@@ -283,7 +283,7 @@ impl SigningJob {
         &self,
         headers: &[(String, String)],
         life: &Life,
-        keys: impl ExactSizeIterator<Item = &'a str> + Clone,
+        keys: &(impl ExactSizeIterator<Item = &'a str> + Clone),
     ) -> Result<BundleWriter, Problem> {
         let method = self.options.method();
         let ca_bundle = self.ca_bundle.as_deref();
@@ -293,7 +293,7 @@ impl SigningJob {
             &self.formats,
             life.expires_at,
             ca_bundle,
-            &keys,
+            keys,
         )
         .map_err(|error| unrendered(&error))
     }
