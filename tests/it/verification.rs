@@ -315,7 +315,7 @@ async fn ready_is_never_said_of_a_url_whose_key_the_store_does_not_know_any_more
     world.psu("there", &json!({})).await;
     let ready = world.ready("there").await;
     let message = &condition(&ready, "Ready").unwrap().message;
-    assert!(message.ends_with("; a GET of it worked"), "{message}");
+    assert!(message.ends_with("; a GET worked"), "{message}");
     assert!(
         says(condition(&ready, "Verified"), "True", "Works"),
         "it stands in the first status"

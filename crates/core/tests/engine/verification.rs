@@ -489,7 +489,7 @@ fn what_the_store_says_of_the_object_leaves_ready_true_and_ends_its_message() {
     scene.run(30);
     let ready = scene.condition("dl", "Ready");
     assert!(
-        ready.message.ends_with("; a GET of it worked"),
+        ready.message.ends_with("; a GET worked"),
         "{}",
         ready.message
     );

@@ -227,7 +227,7 @@ fn ready_while_current(
     let mut message = issued_message(facts.record, issued, facts.renewal);
     match answer {
         Some(answer) if answer.reason == Reason::Works => {
-            message.push_str("; a GET of it worked");
+            message.push_str("; a GET worked");
         }
         Some(answer) => {
             message.push_str("; ");
