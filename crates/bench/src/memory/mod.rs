@@ -110,11 +110,12 @@ pub async fn run(load: Load, program: &Path) -> Result<()> {
 }
 
 struct Run<'a> {
-    world: World,
+    // It ends before its group, which could not be removed else, and before its cluster.
+    operator: Option<Operator>,
     group: MemoryGroup,
+    world: World,
     program: &'a Path,
     wait: Duration,
-    operator: Option<Operator>,
     /// The most anonymous memory of any operator of this run, in KiB.
     peak: Arc<AtomicU64>,
     /// How many first URLs the other tenant asked for.
