@@ -235,6 +235,8 @@ pub struct World<M> {
     pub faulted: BTreeMap<ObjectKey, Timestamp>,
     /// When the operator was last down or half blind.
     pub blind_at: Timestamp,
+    /// Until when the API server asked all calls to pause.
+    pub paused_until: Timestamp,
     pub streams: Vec<Stream>,
     pub engine: Option<Engine>,
     restart_at: Option<Timestamp>,
@@ -244,6 +246,8 @@ pub struct World<M> {
 
 /// More rounds than this within one second are a loop.
 const ROUNDS: usize = 5_000;
+/// How long the engine pauses if the API server asks for a pause and says not how long.
+const DEFAULT_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl<M: FaultInjector> World<M> {
     pub fn new(settings: Settings, faults: M) -> Self {
@@ -260,6 +264,7 @@ impl<M: FaultInjector> World<M> {
             trace: false,
             faulted: BTreeMap::new(),
             blind_at: now,
+            paused_until: now,
             streams: Vec::new(),
             engine: None,
             restart_at: None,
@@ -500,6 +505,11 @@ impl<M: FaultInjector> World<M> {
             _ => (fault, to_land, to_answer),
         };
         let lands = at(self.now.as_second() + to_land);
+        if let Some(Fault::Lost(ApiError::TooManyRequests { retry_after })) = &fault {
+            let pause = retry_after.unwrap_or(DEFAULT_PAUSE).as_secs();
+            let until = at(lands.as_second() + to_answer + i64::try_from(pause).unwrap());
+            self.paused_until = self.paused_until.max(until);
+        }
         self.flights.push(Flight {
             work,
             step,

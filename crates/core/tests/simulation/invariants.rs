@@ -211,6 +211,8 @@ impl InvariantChecker {
         time: i64,
     ) -> bool {
         let now = world.now.as_second();
+        // Nobody acts during a pause that the API server asked for.
+        let since = since.max(world.paused_until);
         if !world.running() || now <= since.as_second() + time {
             return false;
         }

@@ -320,6 +320,10 @@ impl PlantedBug {
                 seen.labels.remove("quarantine");
                 Some(Event::Namespace(Change::Apply(seen)))
             }
+            (Bug::TakesNewForUnlabelled, Event::Namespace(Change::InitApply(mut seen))) => {
+                seen.labels.remove("quarantine");
+                Some(Event::Namespace(Change::InitApply(seen)))
+            }
             (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
                 seen.status = Box::default();
                 Some(Event::Resource(Change::InitApply(seen)))
