@@ -78,7 +78,7 @@ pub fn expected(
             ..failed("Expired", ConditionStatus::True)
         };
     }
-    let named = spec.keys.iter().flat_map(|keys| keys.iter());
+    let named = spec.keys.iter().flat_map(presigned_core::api::Keys::iter);
     let keys: Vec<&str> = named.chain(spec.key.as_deref()).collect();
     let twice = (1..keys.len()).any(|at| keys[..at].contains(&keys[at]));
     let Some((_, rules)) = checker.rules.last() else {
