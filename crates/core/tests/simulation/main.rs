@@ -172,5 +172,4 @@ planted! {
     a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
     a_living_secret_that_is_removed_is_found: TakesForExpired => "a Secret that lives was removed";
     an_unreadable_policy_that_touches_all_is_found: UnreadableTouchesAll => "expected Expected { ready: Some(false), reason: Some(\"PolicyDenied\")";
-    a_namespace_taken_for_unlabelled_is_found: TakesNewForUnlabelled => "no policy allows";
 }

@@ -79,8 +79,6 @@ pub enum Bug {
     TakesForExpired,
     /// The engine takes a policy that cannot be read for one of every namespace.
     UnreadableTouchesAll,
-    /// The engine takes a namespace that comes for one without labels.
-    TakesNewForUnlabelled,
 }
 
 /// A planted bug and its state.
@@ -315,14 +313,6 @@ impl PlantedBug {
                     unreadable.namespaces = SelectableNamespaces::default();
                 }
                 Some(Event::Policy(Change::Apply(seen)))
-            }
-            (Bug::TakesNewForUnlabelled, Event::Namespace(Change::Apply(mut seen))) => {
-                seen.labels.remove("quarantine");
-                Some(Event::Namespace(Change::Apply(seen)))
-            }
-            (Bug::TakesNewForUnlabelled, Event::Namespace(Change::InitApply(mut seen))) => {
-                seen.labels.remove("quarantine");
-                Some(Event::Namespace(Change::InitApply(seen)))
             }
             (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
                 seen.status = Box::default();
