@@ -10,20 +10,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::queue::{Priority, QueuePosition};
 
 /// How many bytes there are for all resources at once.
 pub(in crate::engine) const BYTES: usize = 8 * 1024 * 1024;
-
-/// Priority, rank and arrival.
-type QueuePosition = (Priority, i64, u64);
 
 /// The resources that hold large values, and those that wait for room.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct ByteBudget {
     held: BTreeMap<String, Share>,
     waiting: BTreeMap<QueuePosition, (String, Share)>,
-    places: BTreeMap<String, QueuePosition>,
+    positions: BTreeMap<String, QueuePosition>,
     sequence: u64,
 }
 
@@ -42,7 +39,7 @@ impl ByteBudget {
         uid: &str,
         namespace: &str,
         bytes: usize,
-        urgency: (Priority, i64),
+        priority: (Priority, i64),
     ) -> bool {
         if self.grow(uid, bytes) {
             return true;
@@ -51,19 +48,19 @@ impl ByteBudget {
             namespace: namespace.to_owned(),
             bytes,
         };
-        let place = self.places.get(uid);
-        if place.is_none() && self.waiting.is_empty() && self.fits(bytes) {
+        let position = self.positions.get(uid);
+        if position.is_none() && self.waiting.is_empty() && self.fits(bytes) {
             self.held.insert(uid.to_owned(), share);
             return true;
         }
-        if place.is_some_and(|place| (place.0, place.1) == urgency) {
+        if position.is_some_and(|position| (position.0, position.1) == priority) {
             return false;
         }
-        self.leave(uid);
+        self.remove(uid);
         self.sequence += 1;
-        let place = (urgency.0, urgency.1, self.sequence);
-        self.places.insert(uid.to_owned(), place);
-        self.waiting.insert(place, (uid.to_owned(), share));
+        let position = (priority.0, priority.1, self.sequence);
+        self.positions.insert(uid.to_owned(), position);
+        self.waiting.insert(position, (uid.to_owned(), share));
         false
     }
 
@@ -82,19 +79,19 @@ impl ByteBudget {
         if holds || self.held.remove(uid).is_none() {
             return Vec::new();
         }
-        self.offer()
+        self.grant_room()
     }
 
     /// A resource is gone. Returns the resources that have room now and are to be planned.
     pub(in crate::engine) fn forget(&mut self, uid: &str) -> Vec<String> {
-        self.leave(uid);
+        self.remove(uid);
         self.held.remove(uid);
-        self.offer()
+        self.grant_room()
     }
 
-    fn leave(&mut self, uid: &str) {
-        if let Some(place) = self.places.remove(uid) {
-            self.waiting.remove(&place);
+    fn remove(&mut self, uid: &str) {
+        if let Some(position) = self.positions.remove(uid) {
+            self.waiting.remove(&position);
         }
     }
 
@@ -118,21 +115,21 @@ impl ByteBudget {
             .iter()
             .find(|(_, (_, share))| has(&share.namespace) + share.bytes <= BYTES / 2)
             .or_else(|| self.waiting.first_key_value())
-            .map(|(place, _)| *place)
+            .map(|(position, _)| *position)
     }
 
-    fn offer(&mut self) -> Vec<String> {
-        let mut offered = Vec::new();
-        while let Some(place) = self.next()
-            && let Some((_, share)) = self.waiting.get(&place)
+    fn grant_room(&mut self) -> Vec<String> {
+        let mut granted = Vec::new();
+        while let Some(position) = self.next()
+            && let Some((_, share)) = self.waiting.get(&position)
             && self.fits(share.bytes)
-            && let Some((uid, share)) = self.waiting.remove(&place)
+            && let Some((uid, share)) = self.waiting.remove(&position)
         {
-            self.places.remove(&uid);
+            self.positions.remove(&uid);
             self.held.insert(uid.clone(), share);
-            offered.push(uid);
+            granted.push(uid);
         }
-        offered
+        granted
     }
 }
 

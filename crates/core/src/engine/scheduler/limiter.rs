@@ -11,15 +11,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::protocol::Step;
-use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::queue::{Priority, QueuePosition};
 
 /// The most slow steps of resources in flight to one store.
 const PER_STORE: usize = 4;
 /// The most of them that belong to one namespace while another namespace waits.
 const PER_NAMESPACE: usize = 2;
-
-/// Priority, rank and arrival.
-type QueuePosition = (Priority, i64, u64);
 
 /// The resources that wait for a slot, and those that hold one.
 #[derive(Debug, Default)]

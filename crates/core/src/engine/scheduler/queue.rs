@@ -1,7 +1,7 @@
 //! The queue of objects to plan: two priorities, wall-clock deadlines, and a bound on steps in flight.
 //!
 //! What holds here:
-//! - Rank and sequence decide the order, never a hash.
+//! - Priority, rank and arrival decide the order, never a hash.
 //! - An object is in flight at most once. A change meanwhile makes it dirty, and it is planned again once its
 //!   step is done.
 //! - An object that has started continues before a new one starts, so the two writes of a renewal stay close
@@ -33,8 +33,8 @@ pub struct Queue {
     slots: usize,
     urgent_slots: usize,
     sequence: u64,
-    lanes: [BTreeMap<Rank, ObjectKey>; 3],
-    waiting: BTreeMap<ObjectKey, (Lane, Rank)>,
+    lanes: [BTreeMap<QueuePosition, ObjectKey>; 3],
+    waiting: BTreeMap<ObjectKey, (Lane, QueuePosition)>,
     timers: BTreeSet<(Timestamp, ObjectKey)>,
     timer: BTreeMap<ObjectKey, Timestamp>,
     in_flight: BTreeMap<ObjectKey, Flight>,
@@ -42,8 +42,8 @@ pub struct Queue {
     resources_in_flight: usize,
 }
 
-/// Priority, rank within it, then arrival.
-type Rank = (Priority, i64, u64);
+/// Where an object waits: priority, rank within it, then arrival.
+pub(super) type QueuePosition = (Priority, i64, u64);
 
 /// Each kind of slot has a queue of its own, so a full kind is skipped without a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
