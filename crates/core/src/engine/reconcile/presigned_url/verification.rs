@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
+use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
 use crate::engine::evaluate::reissue::is_current;
@@ -59,6 +60,21 @@ pub(super) fn obtain(
     Err(send(inputs, requests, hash, true, None))
 }
 
+/// The issued URLs and their inputs, if they are current and the spec asks for their verification.
+fn verifiable<'a>(
+    ctx: &Ctx<'_>,
+    record: &Record,
+    evaluation: &'a Evaluation,
+    issued: Option<&'a Issued>,
+) -> Option<(&'a SigningInputs, &'a Issued)> {
+    let (Evaluation::Allowed(inputs), Some(issued)) = (evaluation, issued) else {
+        return None;
+    };
+    let wanted = inputs.authorized.issuance.verify != Verify::Never;
+    let current = wanted && is_current(ctx.cache, record, evaluation, issued, ctx.now);
+    current.then_some((&**inputs, issued))
+}
+
 /// Plans the verification of issued URLs, if it is due.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
@@ -66,15 +82,8 @@ pub(super) fn plan(
     evaluation: &Evaluation,
     issued: Option<&Issued>,
 ) -> Option<Action> {
-    let (Evaluation::Allowed(inputs), Some(issued)) = (evaluation, issued) else {
-        return None;
-    };
     let record = ctx.cache.resources.get(uid)?;
-    if inputs.authorized.issuance.verify == Verify::Never
-        || !is_current(ctx.cache, record, evaluation, issued, ctx.now)
-    {
-        return None;
-    }
+    let (inputs, issued) = verifiable(ctx, record, evaluation, issued)?;
     let hash = sampling::hash_of(&issued.hashes);
     let status = &record.seen.status;
     let recorded = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
@@ -108,18 +117,14 @@ pub(super) fn before_status(
     evaluation: &Evaluation,
     issued: Option<&Issued>,
 ) -> Option<Action> {
-    let (Evaluation::Allowed(inputs), Some(issued)) = (evaluation, issued) else {
-        return None;
-    };
     let record = ctx.cache.resources.get(uid)?;
     let written = matches!(record.state.unrecorded, Some(Unrecorded::Written(_)));
+    if !written || ctx.draining {
+        return None;
+    }
+    let (inputs, issued) = verifiable(ctx, record, evaluation, issued)?;
     let deadline = later(issued.issued_at, STATUS_WAIT);
-    if !written
-        || deadline <= ctx.now
-        || ctx.draining
-        || inputs.authorized.issuance.verify == Verify::Never
-        || !is_current(ctx.cache, record, evaluation, issued, ctx.now)
-    {
+    if deadline <= ctx.now {
         return None;
     }
     let hash = sampling::hash_of(&issued.hashes);
