@@ -39,14 +39,13 @@ impl Index {
             return Vec::new();
         }
         let key = ObjectKey::Policy(name.clone());
+        self.status_retries.remove(&key);
         if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
             // If only status or metadata changed, no decision changes.
-            self.status_retries.remove(&key);
             let broken = self.policies.remove(&name).and_then(|known| known.broken);
             self.policies.insert(name, PolicyRecord { seen, broken });
             return vec![key];
         }
-        self.status_retries.remove(&key);
         let mut affected = self.under_policy(&name);
         let compiled = match &seen.spec {
             Ok(spec) => CompiledPolicy::compile(&name, spec).map_err(|error| UnreadablePolicy {
