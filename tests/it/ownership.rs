@@ -267,15 +267,7 @@ async fn a_stolen_token_of_the_operator_reaches_no_foreign_secret() {
     let operator = world.operator(&[]).await;
     world.psu("own", &json!({})).await;
     world.ready("own").await;
-    let foreign: Secret = serde_json::from_value(json!({
-        "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "theirs" },
-        "metadata": { "name": "foreign", "namespace": world.tenant } }))
-    .unwrap();
-    let foreign = world
-        .secrets()
-        .create(&PostParams::default(), &foreign)
-        .await
-        .unwrap();
+    let foreign = world.foreign_secret("foreign").await;
 
     let thief = world.account().await.client().unwrap();
     let stolen: Api<Secret> = Api::namespaced(thief.clone(), &world.tenant);

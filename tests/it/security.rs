@@ -1,7 +1,6 @@
 //! What docs/security.md says and no other test shows.
 
 use http::Method;
-use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use presigned_core::api::PresignedUrl;
@@ -51,15 +50,7 @@ async fn no_foreign_secret_is_touched_on_the_word_of_a_forged_status() {
     }
     operator.kill();
 
-    let foreign: Secret = serde_json::from_value(json!({
-        "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "theirs" },
-        "metadata": { "name": "foreign", "namespace": world.tenant } }))
-    .unwrap();
-    let foreign = world
-        .secrets()
-        .create(&PostParams::default(), &foreign)
-        .await
-        .unwrap();
+    let foreign = world.foreign_secret("foreign").await;
     let thief = world.account().await.client().unwrap();
     let stolen: Api<PresignedUrl> = Api::namespaced(thief, &world.tenant);
     for name in ["renamed", "refused"] {

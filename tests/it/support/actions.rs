@@ -112,6 +112,18 @@ impl World {
         .await;
     }
 
+    /// Creates a Secret of the tenant's own that is none of the operator's business.
+    pub(crate) async fn foreign_secret(&self, name: &str) -> Secret {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "theirs" },
+            "metadata": { "name": name, "namespace": self.tenant } });
+        let secret = serde_json::from_value(secret).unwrap();
+        self.secrets()
+            .create(&PostParams::default(), &secret)
+            .await
+            .unwrap()
+    }
+
     /// Applies an object as the admin.
     pub(crate) async fn apply(&self, object: Value) {
         apply_yaml(&self.client, &object.to_string())
