@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::Slot;
+use super::version::Slot;
 use crate::engine::protocol::{S3Response, S3Result};
 use crate::engine::s3::{Diagnosis, diagnose};
 use crate::request::Bucket;

@@ -9,18 +9,17 @@
 //! - while none can be fetched, a living URL is not signed again for the same end: that would hide the
 //!   problem and gain nothing.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock_skew::shifted;
+use super::credentials::{CredentialNeed, HeldCredentials, MIN_REMAINING, ended};
 use super::probe_verdict::ProbeVerdict;
+use super::state::Store;
 use super::sts_sessions::SessionLease;
-use super::{HeldCredentials, MIN_REMAINING, Store, ended, shifted};
+use super::version::WATCH;
 use crate::api::SessionScope;
-use crate::engine::protocol::CredentialsError;
-use crate::engine::protocol::{CredentialSource, Session};
-use crate::issue::refresh_gains;
-use crate::time::between;
+use crate::engine::protocol::{CredentialSource, CredentialsError, Session};
+use crate::time::{between, later};
 
 /// What a store gives to a resource now.
 #[derive(Debug)]
@@ -33,35 +32,6 @@ pub(in crate::engine) enum Lease {
     Fetch(Box<CredentialSource>),
     /// Nothing, and why; of a session also when it is asked again.
     Failed(CredentialsError, Option<Timestamp>),
-}
-
-/// What credentials are needed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct CredentialNeed {
-    /// The life that is wanted.
-    pub(in crate::engine) life: Duration,
-    /// The end of the living URL, if the point is to outlive it.
-    pub(in crate::engine) living: Option<Timestamp>,
-}
-
-impl CredentialNeed {
-    /// Something that has nothing to do with what is issued.
-    pub(in crate::engine) const fn of(life: Duration) -> Self {
-        Self { life, living: None }
-    }
-
-    /// Whether credentials that end then are of any use: what is alive is not signed again for the same end.
-    pub(super) fn outlives_living(&self, end: Timestamp) -> bool {
-        self.living
-            .is_none_or(|living| between(living, end) >= MIN_REMAINING)
-    }
-
-    /// Whether fresh credentials of this length are worth a fetch, if those at hand end then.
-    pub(super) fn gains(&self, end: Timestamp, length: Duration, now: Timestamp) -> bool {
-        let left = between(now, end);
-        refresh_gains(self.life, left, length)
-            || (!self.outlives_living(end) && length >= left.saturating_add(MIN_REMAINING))
-    }
 }
 
 impl Store {
@@ -127,6 +97,28 @@ impl Store {
         }
     }
 
+    /// Whether the store's clock is to be read before anything is signed; a probe without an answer is
+    /// enough.
+    fn needs_measurement(&mut self, now: Timestamp) -> bool {
+        // A store that nobody used for hours was not probed: what its clock showed then says nothing of now.
+        let due = self.active.probe.at;
+        if due.is_some_and(|due| later(due, WATCH) <= now) {
+            self.probing.clock_read = false;
+        }
+        if self.probing.clock_read {
+            return false;
+        }
+        if self.active.useful_credentials(now).is_some() {
+            self.active.probe.at = Some(now);
+            return true;
+        }
+        // A role's narrowed sessions sign without the store's own, and a probe needs the store's own.
+        if self.may_fetch_to_probe(now) {
+            self.active.fetch.want();
+        }
+        self.active.fetch.failure.is_none() && (self.active.fetch.wanted || self.fetching.is_some())
+    }
+
     /// What is added to the operator's time for what the store checks.
     pub(in crate::engine) fn offset(&self) -> SignedDuration {
         self.active.skew.offset()
@@ -173,6 +165,8 @@ impl Store {
 #[cfg(test)]
 mod tests {
     //! Sessions of a role that narrows them.
+
+    use std::time::Duration;
 
     use super::*;
     use crate::api::{

@@ -6,105 +6,25 @@
 //! - a version that works is probed again after an hour, one that does not after growing pauses.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::credentials::ended;
-use super::inconclusive_buckets::InconclusiveBuckets;
+use super::adopt::ProbeOutcome;
+use super::credentials::{HeldCredentials, RECHECK, ended};
 use super::probe_verdict::{self, Location, ProbeVerdict};
+use super::probing::{Probing, RejectedKey, UnderWay};
+use super::state::Store;
 use super::unsigned_headers::UnsignedHeaderCheck;
-use super::version::Version;
-use super::{HeldCredentials, RECHECK, Store};
+use super::version::{Slot, Version};
 use crate::api::Reason;
-use crate::engine::protocol::CredentialsError;
-use crate::engine::protocol::{S3Request, S3Result};
+use crate::engine::protocol::{CredentialsError, S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, diagnose};
 use crate::issue::backoff;
 use crate::request::Bucket;
 use crate::time::later;
 
-/// Between two probes of a store with which all is well.
-pub(super) const WATCH: Duration = Duration::from_hours(1);
-/// Until the next probe, if one answer alone decides nothing and uploads wait for it.
-const AGAIN: Duration = Duration::from_secs(10);
-
 /// Rejected keys that are remembered.
 const MAX_REJECTED_KEYS: usize = 16;
-
-/// Which version is probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
-    /// The one in use.
-    Active,
-    /// The one on trial.
-    Candidate,
-}
-
-/// How a store is probed.
-#[derive(Debug)]
-pub(super) struct Probing {
-    /// The rejection that the status told before the start. It may be that of a candidate, so only the status
-    /// reads it.
-    pub(super) recovered: Option<ProbeVerdict>,
-    under_way: Option<UnderWay>,
-    /// Changes with what a probe under way was made for: its answer is dropped then.
-    pub(super) turn: u64,
-    /// Static keys that the store in use rejected twice in a row, by the hash of the credentials.
-    rejected_keys: BTreeMap<String, RejectedKey>,
-    /// Whether the store ever answered.
-    pub(super) answered: bool,
-    /// How often in a row a probe was signed by a wrong clock and made again.
-    redated: u8,
-    /// Whether the store's clock was read, or could not be: nothing is signed before that.
-    pub(super) clock_read: bool,
-    inconclusive: InconclusiveBuckets,
-}
-
-/// A static key that the store rejects: everything that it signed for the location in use is dead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct RejectedKey {
-    /// The store does not know the key at all; else it computes another signature.
-    pub(in crate::engine) unknown: bool,
-    /// The sentence.
-    pub(in crate::engine) message: String,
-}
-
-#[derive(Clone, Debug)]
-struct UnderWay {
-    slot: Slot,
-    turn: u64,
-    offset: SignedDuration,
-    bucket: Bucket,
-}
-
-/// What a probe led to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum ProbeOutcome {
-    /// Nothing that is signed differs.
-    Unchanged,
-    /// Other credentials are in use.
-    CredentialsAdopted,
-    /// Another endpoint, region or style is in use.
-    ConfigAdopted,
-}
-
-impl Probing {
-    /// Before the first probe. The status knows whether the store ever answered, and whether it rejected a
-    /// key.
-    pub(super) fn new(answered: bool, recovered: Option<ProbeVerdict>) -> Self {
-        Self {
-            recovered,
-            under_way: None,
-            turn: 0,
-            rejected_keys: BTreeMap::new(),
-            answered,
-            redated: 0,
-            clock_read: false,
-            inconclusive: InconclusiveBuckets::default(),
-        }
-    }
-}
 
 impl Store {
     /// The version that is probed next.
@@ -366,11 +286,6 @@ impl Store {
         &self.probing.rejected_keys
     }
 
-    /// The location is another one: what was learned of keys says nothing of it.
-    pub(super) fn forget_rejected_keys(&mut self) {
-        self.probing.rejected_keys.clear();
-    }
-
     /// Takes up what an answer says of the key of a version at the location in use.
     fn note_key(&mut self, slot: Slot, plain: &S3Result, verdict: &ProbeVerdict) {
         let Some(version) = self.version(slot) else {
@@ -407,7 +322,7 @@ impl Store {
 
     /// Records a verdict, and when to probe again.
     fn record(&mut self, slot: Slot, verdict: ProbeVerdict, now: Timestamp) {
-        let watch = self.watch();
+        let watch = self.active.watch();
         self.probing.clock_read |= slot == Slot::Active;
         let uid = self.seen.uid.clone();
         if slot == Slot::Active
@@ -442,20 +357,5 @@ impl Store {
         };
         probe.verdict = Some(verdict);
         probe.at = Some(later(now, pause));
-    }
-
-    /// The pause after a probe that the store accepted: shorter if not all is as it should be.
-    pub(super) fn watch(&self) -> Duration {
-        match self.active.unsigned {
-            UnsignedHeaderCheck::RefusedOnce { accepted: false } => AGAIN,
-            _ if self.active.skew.is_unsure() => AGAIN,
-            UnsignedHeaderCheck::Unclear | UnsignedHeaderCheck::RefusedOnce { accepted: true } => {
-                RECHECK
-            }
-            _ if !self.active.skew.offset().is_zero() => RECHECK,
-            UnsignedHeaderCheck::Untested
-            | UnsignedHeaderCheck::Rejected
-            | UnsignedHeaderCheck::Accepted => WATCH,
-        }
     }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::HeldCredentials;
 use super::clock_skew::shifted;
 use super::config::StoreConfig;
+use super::credentials::HeldCredentials;
 use super::unsigned_headers;
 use crate::api::{
     ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, GetOptions, Reason,

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, ended, shifted,
+use super::clock_skew::shifted;
+use super::credentials::{
+    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, ended,
 };
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;

@@ -1,11 +1,8 @@
 //! Versions of a store: the active one, and the candidate that is tried before it is used.
 //!
 //! What holds here:
-//! - if an answer says that a candidate cannot work, the active version stays in use, and the candidate is
-//!   probed again with growing pauses;
-//! - a store that answered before must answer again before a candidate is used; one that never answered holds
-//!   nothing back, since signing needs no answer;
-//! - an active version that is known not to work holds nothing back either.
+//! - a version is complete: its config, the fetch of its credentials, its probe, its clock;
+//! - a candidate of the same source leaves the fetch to the active version.
 
 use std::time::Duration;
 
@@ -13,18 +10,18 @@ use jiff::Timestamp;
 
 use super::clock_skew::ClockSkew;
 use super::config::StoreConfig;
-use super::credentials::{Fetch, HeldCredentials};
-use super::probe::ProbeOutcome;
+use super::credentials::{HeldCredentials, RECHECK, REFRESH_PAUSE};
 use super::probe_verdict::ProbeVerdict;
 use super::unsigned_headers::UnsignedHeaderCheck;
-use super::{RECHECK, Store};
 use crate::api::Reason;
+use crate::engine::protocol::CredentialsError;
 use crate::issue::backoff;
 use crate::time::{between, later};
 
-/// How long living URLs of other credentials hold back a candidate without an answer, if the credentials that
-/// signed them are gone.
-const HOLD: Duration = Duration::from_mins(15);
+/// Between two probes of a store with which all is well.
+pub(super) const WATCH: Duration = Duration::from_hours(1);
+/// Until the next probe, if one answer alone decides nothing and uploads wait for it.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// One version of a store: what signs, and what is known of it.
 #[derive(Debug)]
@@ -45,6 +42,16 @@ pub(super) struct Version {
     pub(super) proven: bool,
 }
 
+/// How far the fetch from one source has come.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fetch {
+    pub(super) wanted: bool,
+    failures: u32,
+    pub(super) retry_at: Option<Timestamp>,
+    fetched_at: Option<Timestamp>,
+    pub(super) failure: Option<CredentialsError>,
+}
+
 /// When a version is probed, and what the last probe said.
 #[derive(Debug, Default)]
 pub(super) struct ProbeState {
@@ -59,7 +66,16 @@ pub(super) struct Candidate {
     pub(super) version: Version,
     /// Whether its credentials come from another source than the active version's.
     own_source: bool,
-    since: Timestamp,
+    pub(super) since: Timestamp,
+}
+
+/// Which version is probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The one in use.
+    Active,
+    /// The one on trial.
+    Candidate,
 }
 
 impl Version {
@@ -96,6 +112,76 @@ impl Version {
     pub(super) fn useful_credentials(&self, now: Timestamp) -> Option<&HeldCredentials> {
         let held = self.credentials.as_ref();
         held.filter(|held| held.is_useful(now))
+    }
+
+    /// The pause after a probe that the store accepted: shorter if not all is as it should be.
+    pub(super) fn watch(&self) -> Duration {
+        match self.unsigned {
+            UnsignedHeaderCheck::RefusedOnce { accepted: false } => AGAIN,
+            _ if self.skew.is_unsure() => AGAIN,
+            UnsignedHeaderCheck::Unclear | UnsignedHeaderCheck::RefusedOnce { accepted: true } => {
+                RECHECK
+            }
+            _ if !self.skew.offset().is_zero() => RECHECK,
+            UnsignedHeaderCheck::Untested
+            | UnsignedHeaderCheck::Rejected
+            | UnsignedHeaderCheck::Accepted => WATCH,
+        }
+    }
+}
+
+impl Fetch {
+    pub(super) const fn begin() -> Self {
+        Self {
+            wanted: true,
+            failures: 0,
+            retry_at: None,
+            fetched_at: None,
+            failure: None,
+        }
+    }
+
+    /// Asks for a fetch as soon as possible.
+    pub(super) const fn want(&mut self) {
+        self.wanted = true;
+        self.retry_at = None;
+        self.failures = 0;
+    }
+
+    pub(super) fn due(&self, now: Timestamp) -> bool {
+        self.wanted || self.retry_at.is_some_and(|at| at <= now)
+    }
+
+    pub(super) const fn start(&mut self, now: Timestamp) {
+        self.wanted = false;
+        self.retry_at = None;
+        self.fetched_at = Some(now);
+    }
+
+    pub(super) fn failed(&mut self, failure: CredentialsError, uid: &str, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        let pause = match failure.reason {
+            Reason::CredentialsUnavailable => backoff(self.failures, uid),
+            _ => RECHECK,
+        };
+        self.retry_at = Some(later(now, pause));
+        self.failure = Some(failure);
+    }
+
+    pub(super) fn worked(&mut self) {
+        self.failures = 0;
+        self.failure = None;
+    }
+
+    pub(super) fn recently(&self, now: Timestamp) -> bool {
+        self.fetched_at
+            .is_some_and(|at| between(at, now) < REFRESH_PAUSE)
+    }
+
+    pub(super) fn clock_stepped(&mut self, now: Timestamp) {
+        let longest = later(now, RECHECK);
+        self.retry_at = self.retry_at.map(|time| time.min(longest));
+        self.fetched_at = self.fetched_at.filter(|time| *time <= now);
     }
 }
 
@@ -194,7 +280,7 @@ impl Candidate {
     }
 
     /// The whole version that it becomes: it takes over from the active one what the two share.
-    fn completed(self, active: &mut Version) -> Version {
+    pub(super) fn completed(self, active: &mut Version) -> Version {
         let moved = self.version.moved_from(active);
         let Self {
             version:
@@ -241,119 +327,6 @@ impl Candidate {
             ) => Some((*reason, why.clone())),
             (_, Some(failure)) => Some((failure.reason, failure.message.clone())),
             (_, None) => None,
-        }
-    }
-}
-
-impl Store {
-    /// No dependent has a bucket to probe: the candidate is used at once.
-    pub(in crate::engine) fn adopt_untested(&mut self, now: Timestamp) -> ProbeOutcome {
-        if self
-            .candidate
-            .as_ref()
-            .is_some_and(|candidate| candidate.is_ready())
-        {
-            return self.adopt(None, now);
-        }
-        ProbeOutcome::Unchanged
-    }
-
-    /// What is wrong with the candidate (true), or with the fetch of the active version: reason and sentence.
-    pub(in crate::engine) fn problem(&self) -> Option<(bool, Reason, String)> {
-        let candidate = self
-            .candidate
-            .as_ref()
-            .and_then(|candidate| candidate.obstacle());
-        let fetch = self.active.fetch.failure.as_ref();
-        candidate
-            .map(|(reason, why)| (true, reason, why))
-            .or_else(|| fetch.map(|failure| (false, failure.reason, failure.message.clone())))
-    }
-
-    /// Whether a change of the store is tried, or waits to be.
-    pub(in crate::engine) const fn has_candidate(&self) -> bool {
-        self.candidate.is_some()
-    }
-
-    /// Whether credentials that have not ended are in use.
-    pub(in crate::engine) fn has_living_credentials(&self, now: Timestamp) -> bool {
-        let held = self.active.credentials.as_ref();
-        held.is_some_and(|held| held.credentials.expires_at.is_none_or(|end| now < end))
-    }
-
-    /// Whether the store itself rejected the credentials that `Ready` speaks of: those on trial only if
-    /// nothing else is in use, for a start finds nothing that was in use before.
-    pub(in crate::engine) fn credentials_rejected(&self, now: Timestamp) -> bool {
-        let candidate = self.candidate.as_ref();
-        let verdict = match self.problem() {
-            Some((true, ..)) if self.has_living_credentials(now) => None,
-            Some((true, ..)) => {
-                candidate.and_then(|candidate| candidate.version.probe.verdict.as_ref())
-            }
-            Some((false, ..)) => None,
-            None => self.verdict().filter(|_| self.active.config.is_ok()),
-        };
-        matches!(
-            verdict,
-            Some(ProbeVerdict::Rejected(Reason::CredentialsInvalid, _))
-        )
-    }
-
-    /// Whether the store rejected the active version: nothing is signed with it.
-    pub(in crate::engine) const fn is_rejected(&self) -> bool {
-        matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)))
-    }
-
-    /// Whether the active version is no better than a candidate with this verdict.
-    pub(super) fn active_is_no_better(&self, verdict: &ProbeVerdict, now: Timestamp) -> bool {
-        if self.is_rejected() {
-            return true;
-        }
-        if !matches!(verdict, ProbeVerdict::Inconclusive(..)) {
-            return false;
-        }
-        match (&self.active.credentials, &self.candidate) {
-            (Some(held), _) => !held.is_useful(now),
-            (None, Some(candidate)) => between(candidate.since, now) >= HOLD,
-            (None, None) => false,
-        }
-    }
-
-    /// The candidate becomes the active version.
-    pub(super) fn adopt(&mut self, verdict: Option<ProbeVerdict>, now: Timestamp) -> ProbeOutcome {
-        let Some(candidate) = self.candidate.take() else {
-            return ProbeOutcome::Unchanged;
-        };
-        let (used, tried) = (self.active.config(), candidate.version.config());
-        let same = used == tried;
-        if used.map(|used| &used.source) != tried.map(|tried| &tried.source) {
-            self.forget_sessions();
-        }
-        if candidate.own_fetch().is_some() {
-            self.stale = candidate.version.fetch.wanted;
-        }
-        if candidate.version.moved_from(&self.active) {
-            self.forget_rejected_keys();
-        }
-        self.active = candidate.completed(&mut self.active);
-        self.probing.turn += 1;
-        self.active.probe.failures = 0;
-        self.probing.answered |= verdict == Some(ProbeVerdict::Accepted);
-        self.probing.clock_read |= verdict.is_some();
-        self.active.proven |= verdict == Some(ProbeVerdict::Accepted);
-        let pause = match verdict {
-            Some(ProbeVerdict::Accepted) => self.watch(),
-            Some(ProbeVerdict::Undecided(..)) => RECHECK,
-            Some(_) => backoff(1, &self.seen.uid),
-            None => Duration::ZERO,
-        };
-        self.active.probe.at = Some(later(now, pause));
-        self.active.probe.verdict = verdict;
-        self.probing.recovered = None;
-        if same {
-            ProbeOutcome::CredentialsAdopted
-        } else {
-            ProbeOutcome::ConfigAdopted
         }
     }
 }

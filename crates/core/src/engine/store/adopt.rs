@@ -1,0 +1,147 @@
+//! A candidate becomes the active version, and what is reported while it does not.
+//!
+//! What holds here:
+//! - if an answer says that a candidate cannot work, the active version stays in use, and the candidate is
+//!   probed again with growing pauses;
+//! - a store that answered before must answer again before a candidate is used; one that never answered holds
+//!   nothing back, since signing needs no answer;
+//! - an active version that is known not to work holds nothing back either.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::credentials::RECHECK;
+use super::probe_verdict::ProbeVerdict;
+use super::state::Store;
+use crate::api::Reason;
+use crate::issue::backoff;
+use crate::time::{between, later};
+
+/// How long living URLs of other credentials hold back a candidate without an answer, if the credentials that
+/// signed them are gone.
+const HOLD: Duration = Duration::from_mins(15);
+
+/// What a probe led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum ProbeOutcome {
+    /// Nothing that is signed differs.
+    Unchanged,
+    /// Other credentials are in use.
+    CredentialsAdopted,
+    /// Another endpoint, region or style is in use.
+    ConfigAdopted,
+}
+
+impl Store {
+    /// No dependent has a bucket to probe: the candidate is used at once.
+    pub(in crate::engine) fn adopt_untested(&mut self, now: Timestamp) -> ProbeOutcome {
+        if self
+            .candidate
+            .as_ref()
+            .is_some_and(|candidate| candidate.is_ready())
+        {
+            return self.adopt(None, now);
+        }
+        ProbeOutcome::Unchanged
+    }
+
+    /// What is wrong with the candidate (true), or with the fetch of the active version: reason and sentence.
+    pub(in crate::engine) fn problem(&self) -> Option<(bool, Reason, String)> {
+        let candidate = self
+            .candidate
+            .as_ref()
+            .and_then(|candidate| candidate.obstacle());
+        let fetch = self.active.fetch.failure.as_ref();
+        candidate
+            .map(|(reason, why)| (true, reason, why))
+            .or_else(|| fetch.map(|failure| (false, failure.reason, failure.message.clone())))
+    }
+
+    /// Whether a change of the store is tried, or waits to be.
+    pub(in crate::engine) const fn has_candidate(&self) -> bool {
+        self.candidate.is_some()
+    }
+
+    /// Whether credentials that have not ended are in use.
+    pub(in crate::engine) fn has_living_credentials(&self, now: Timestamp) -> bool {
+        let held = self.active.credentials.as_ref();
+        held.is_some_and(|held| held.credentials.expires_at.is_none_or(|end| now < end))
+    }
+
+    /// Whether the store itself rejected the credentials that `Ready` speaks of: those on trial only if
+    /// nothing else is in use, for a start finds nothing that was in use before.
+    pub(in crate::engine) fn credentials_rejected(&self, now: Timestamp) -> bool {
+        let candidate = self.candidate.as_ref();
+        let verdict = match self.problem() {
+            Some((true, ..)) if self.has_living_credentials(now) => None,
+            Some((true, ..)) => {
+                candidate.and_then(|candidate| candidate.version.probe.verdict.as_ref())
+            }
+            Some((false, ..)) => None,
+            None => self.verdict().filter(|_| self.active.config.is_ok()),
+        };
+        matches!(
+            verdict,
+            Some(ProbeVerdict::Rejected(Reason::CredentialsInvalid, _))
+        )
+    }
+
+    /// Whether the store rejected the active version: nothing is signed with it.
+    pub(in crate::engine) const fn is_rejected(&self) -> bool {
+        matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)))
+    }
+
+    /// Whether the active version is no better than a candidate with this verdict.
+    pub(super) fn active_is_no_better(&self, verdict: &ProbeVerdict, now: Timestamp) -> bool {
+        if self.is_rejected() {
+            return true;
+        }
+        if !matches!(verdict, ProbeVerdict::Inconclusive(..)) {
+            return false;
+        }
+        match (&self.active.credentials, &self.candidate) {
+            (Some(held), _) => !held.is_useful(now),
+            (None, Some(candidate)) => between(candidate.since, now) >= HOLD,
+            (None, None) => false,
+        }
+    }
+
+    /// The candidate becomes the active version.
+    pub(super) fn adopt(&mut self, verdict: Option<ProbeVerdict>, now: Timestamp) -> ProbeOutcome {
+        let Some(candidate) = self.candidate.take() else {
+            return ProbeOutcome::Unchanged;
+        };
+        let (used, tried) = (self.active.config(), candidate.version.config());
+        let same = used == tried;
+        if used.map(|used| &used.source) != tried.map(|tried| &tried.source) {
+            self.forget_sessions();
+        }
+        if candidate.own_fetch().is_some() {
+            self.stale = candidate.version.fetch.wanted;
+        }
+        if candidate.version.moved_from(&self.active) {
+            self.probing.forget_rejected_keys();
+        }
+        self.active = candidate.completed(&mut self.active);
+        self.probing.turn += 1;
+        self.active.probe.failures = 0;
+        self.probing.answered |= verdict == Some(ProbeVerdict::Accepted);
+        self.probing.clock_read |= verdict.is_some();
+        self.active.proven |= verdict == Some(ProbeVerdict::Accepted);
+        let pause = match verdict {
+            Some(ProbeVerdict::Accepted) => self.active.watch(),
+            Some(ProbeVerdict::Undecided(..)) => RECHECK,
+            Some(_) => backoff(1, &self.seen.uid),
+            None => Duration::ZERO,
+        };
+        self.active.probe.at = Some(later(now, pause));
+        self.active.probe.verdict = verdict;
+        self.probing.recovered = None;
+        if same {
+            ProbeOutcome::CredentialsAdopted
+        } else {
+            ProbeOutcome::ConfigAdopted
+        }
+    }
+}

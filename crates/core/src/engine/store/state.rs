@@ -1,0 +1,267 @@
+//! What is known of one store, and what a newer version of its object changes.
+//!
+//! What holds here:
+//! - the active version stays as it is while a candidate is on trial;
+//! - whatever was learned of another location or from another source is forgotten with it.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::clock_skew::ClockSkew;
+use super::config::StoreConfig;
+use super::credentials::HeldCredentials;
+use super::probe_verdict::{recover_rejection, was_accepted};
+use super::probing::Probing;
+use super::sts_sessions::StsSessions;
+use super::unsigned_headers::{UnsignedHeaderCheck, UploadPermission};
+use super::version::{Candidate, Fetch, Version};
+use crate::api::{ConditionStatus, ConditionType, condition};
+use crate::engine::protocol::{CredentialSource, StoreSeen, Uid};
+
+/// By how much the date of living URLs may be off before they are signed again; less than what a renewal
+/// leaves at least.
+const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
+
+/// A store, and what is known of its credentials.
+#[derive(Debug)]
+pub(in crate::engine) struct Store {
+    pub(in crate::engine) seen: StoreSeen,
+    /// What resources are evaluated by and signed with: it stays while a candidate is tried.
+    pub(super) active: Version,
+    /// What is tried before it is used.
+    pub(super) candidate: Option<Box<Candidate>>,
+    /// What the fetch under way asks for.
+    pub(super) fetching: Option<CredentialSource>,
+    /// The credentials may have changed since they were fetched: nothing is signed with them before the next
+    /// fetch.
+    pub(super) stale: bool,
+    pub(super) probing: Probing,
+    /// The offset by which the living URLs were dated.
+    pub(super) dated_by: Option<SignedDuration>,
+    pub(super) sessions: StsSessions,
+    /// Resources that wait for what is wanted or under way.
+    pub(in crate::engine) waiting: BTreeSet<Uid>,
+    /// When the status was last written, so that counts do not write it over and over.
+    pub(in crate::engine) status_written_at: Option<Timestamp>,
+}
+
+/// What a newer version of the object means for what is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum SpecUpdate {
+    /// Nothing.
+    Same,
+    /// What is signed may differ.
+    Changed,
+    /// What is signed may differ once it was tried.
+    OnTrial,
+}
+
+impl Store {
+    pub(in crate::engine) fn new(seen: StoreSeen) -> Self {
+        let config = compile(&seen);
+        let accepted = was_accepted(&seen.status, seen.generation);
+        let clock = condition(&seen.status.conditions, ConditionType::ClockSkewed);
+        let answered =
+            accepted || clock.is_some_and(|clock| clock.status == ConditionStatus::False);
+        let rejected = recover_rejection(&seen.status, seen.generation);
+        let rejected = rejected.filter(|_| config.is_ok());
+        let unsigned = UnsignedHeaderCheck::of(config.as_ref().ok(), &seen.status, seen.generation);
+        let mut active = Version::new(config, unsigned, ClockSkew::default());
+        active.proven = accepted;
+        Self {
+            active,
+            candidate: None,
+            probing: Probing::new(answered, rejected),
+            seen,
+            fetching: None,
+            stale: false,
+            dated_by: None,
+            sessions: StsSessions::default(),
+            waiting: BTreeSet::new(),
+            status_written_at: None,
+        }
+    }
+
+    /// Applies a newer version of the object.
+    pub(in crate::engine) fn update(&mut self, seen: StoreSeen, now: Timestamp) -> SpecUpdate {
+        let anew = self.seen.uid != seen.uid;
+        if !anew && self.seen.spec == seen.spec {
+            self.seen = seen;
+            return SpecUpdate::Same;
+        }
+        if anew {
+            let fetching = self.fetching.take();
+            let waiting = std::mem::take(&mut self.waiting);
+            let skew = self.active.skew;
+            *self = Self::new(seen);
+            self.fetching = fetching;
+            self.waiting = waiting;
+            self.active.skew = skew.of_another_endpoint();
+            return SpecUpdate::Changed;
+        }
+        let config = compile(&seen);
+        self.seen = seen;
+        self.active.probe.at = Some(now);
+        self.probing.turn += 1;
+        self.probing.recovered = None;
+        let (old, new) = match (&self.active.config, config) {
+            (Ok(old), Ok(new)) => (old, new),
+            (old, new) => {
+                let source = |form: &Result<StoreConfig, String>| {
+                    form.as_ref().ok().map(|form| form.source.clone())
+                };
+                if source(old) != source(&new) {
+                    // What another source gave signs nothing here: the endpoint may be another provider's
+                    // now.
+                    self.active.credentials = None;
+                    self.active.fetch = Fetch::begin();
+                    self.forget_sessions();
+                }
+                self.active.unsigned = new.as_ref().map_or(UnsignedHeaderCheck::Untested, |new| {
+                    UnsignedHeaderCheck::of(Some(new), &self.seen.status, self.seen.generation)
+                });
+                self.candidate = None;
+                self.active.config = new;
+                self.active.probe.verdict = None;
+                self.active.proven = false;
+                self.probing.forget_rejected_keys();
+                self.active.skew = self.active.skew.of_another_endpoint();
+                return SpecUpdate::Changed;
+            }
+        };
+        let another_source = old.source != new.source;
+        if self.active.credentials.is_some() && (another_source || new.moved_from(old)) {
+            let known = self.candidate.take();
+            self.candidate = Some(Box::new(Candidate::of_spec(new, &self.active, known, now)));
+            return SpecUpdate::OnTrial;
+        }
+        if new.default_endpoint != old.default_endpoint {
+            self.active.unsigned =
+                UnsignedHeaderCheck::of(Some(&new), &self.seen.status, self.seen.generation);
+        }
+        if another_source {
+            self.active.fetch = Fetch::begin();
+            self.forget_sessions();
+        }
+        // A candidate with other credentials of the same source stays.
+        self.candidate = self
+            .candidate
+            .take()
+            .filter(|candidate| {
+                candidate.own_fetch().is_none()
+                    && candidate.version.credentials.is_some()
+                    && !another_source
+            })
+            .map(|mut candidate| {
+                candidate.version.config = Ok(new.clone());
+                candidate.restart_trial(now);
+                candidate
+            });
+        self.active.config = Ok(new);
+        SpecUpdate::Changed
+    }
+
+    /// The source is another one. A session is known by its name and policy alone, and a fetch that is under
+    /// way comes to nothing: who waited for it asks the new source.
+    pub(super) fn forget_sessions(&mut self) {
+        self.waiting.extend(self.sessions.clear());
+    }
+
+    /// The spec that resources are judged by and signed with, or why it cannot be used.
+    pub(in crate::engine) fn config(&self) -> Result<&StoreConfig, &str> {
+        self.active.config.as_ref().map_err(String::as_str)
+    }
+
+    /// The credentials that sign.
+    pub(in crate::engine) fn credentials(&self) -> Option<&HeldCredentials> {
+        self.active.credentials.as_ref()
+    }
+
+    /// What the store does with headers that were not signed.
+    pub(in crate::engine) fn unsigned_headers(&self) -> UnsignedHeaderCheck {
+        self.active.unsigned
+    }
+
+    /// How far the clocks are apart.
+    pub(in crate::engine) fn clock_skew(&self) -> ClockSkew {
+        self.active.skew
+    }
+
+    /// The API server's clock was read.
+    pub(in crate::engine) fn api_clock_read(&mut self, skew: SignedDuration) {
+        self.active.skew.read_api(skew);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.version.skew.read_api(skew);
+        }
+    }
+
+    pub(in crate::engine) fn reads_secret(&self, secret: &str) -> bool {
+        let candidate = self.candidate.as_ref();
+        let candidate = candidate.and_then(|candidate| candidate.version.config());
+        let mut configs = self.active.config().into_iter().chain(candidate);
+        configs.any(|config| config.reads_secret(secret))
+    }
+
+    /// The clock was stepped: no pause may become longer than it was meant to be.
+    pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp) {
+        self.active.fetch.clock_stepped(now);
+        if let Some(candidate) = &mut self.candidate {
+            candidate.clock_stepped(now);
+        }
+        self.status_written_at = self.status_written_at.filter(|time| *time <= now);
+        self.active.skew.forget();
+        self.probing.clock_read = false;
+        self.sessions.hurry();
+        self.active.probe.at = self.active.probe.at.map(|_| now);
+        self.probing.turn += 1;
+    }
+
+    /// Whether living URLs were dated by an offset that is wrong by now. It says so once for each change.
+    pub(in crate::engine) fn offset_changed(&mut self) -> bool {
+        if !self.probing.clock_read || self.active.skew.too_far_apart().is_some() {
+            return false;
+        }
+        let offset = self.active.skew.offset();
+        let before = *self.dated_by.get_or_insert(offset);
+        let differs = (offset - before).abs() > MAX_DATE_ERROR;
+        if differs {
+            self.dated_by = Some(offset);
+        }
+        differs
+    }
+
+    /// Whether a PUT may be signed.
+    /// `narrowed`: the session that signs may do nothing else, if the store's scope is Request.
+    pub(in crate::engine) fn upload_permission(
+        &mut self,
+        narrowed: bool,
+        now: Timestamp,
+    ) -> UploadPermission {
+        let Ok(config) = &self.active.config else {
+            return UploadPermission::Wait;
+        };
+        let permission = self
+            .active
+            .unsigned
+            .upload_permission(config, narrowed, &self.seen.name);
+        if permission != UploadPermission::Wait {
+            return permission;
+        }
+        // Without useful credentials there is no probe to wait for.
+        if self.active.useful_credentials(now).is_some() {
+            if self.active.unsigned == UnsignedHeaderCheck::Untested {
+                self.active.probe.at = Some(now);
+            }
+            return UploadPermission::Wait;
+        }
+        UnsignedHeaderCheck::Unclear.upload_permission(config, narrowed, &self.seen.name)
+    }
+}
+
+fn compile(seen: &StoreSeen) -> Result<StoreConfig, String> {
+    seen.spec
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|spec| StoreConfig::of(spec))
+}
