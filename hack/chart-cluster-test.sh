@@ -151,6 +151,11 @@ can no team-a create presignedurls.presigned.dev --as viewer
 for verb in get list watch create update patch delete; do can yes team-a $verb presignedurls.presigned.dev --as editor; done
 for verb in update patch; do can no team-a $verb presignedurls.presigned.dev:status --as editor; done
 can no team-a get presignedurlpolicies.presigned.dev --as editor
+kubectl create clusterrolebinding auditor --clusterrole psu-presigned-url-operator-cluster-view --user auditor >/dev/null
+until_true kubectl auth can-i list clusterobjectstores.presigned.dev --as auditor
+can yes team-a get presignedurlpolicies.presigned.dev --as auditor
+for verb in create update patch delete; do can no team-a $verb presignedurlpolicies.presigned.dev --as auditor; done
+can no team-a get presignedurls.presigned.dev --as auditor
 can no team-a create clusterobjectstores.presigned.dev --as editor
 for verb in update patch; do can no team-a $verb namespaces --as editor; done
 
@@ -443,6 +448,29 @@ unseen_policy_holds() { ! operator_kubectl replace --dry-run=server -f <(mine); 
 until_true unseen_policy_holds
 refused "overwriting one whose owner is gone" "a PresignedURL controls" operator_kubectl replace -f <(mine)
 refused "deleting one whose owner is gone" "a PresignedURL controls" operator_kubectl delete secret mine -n team-a
+
+echo "== the pod of helm test, under the restricted standard"
+helm get hooks psu --namespace "$namespace" >"$tmp/hooks-of-test.yaml"
+is "there is one" 1 "$(grep -c 'helm.sh/hook: test' "$tmp/hooks-of-test.yaml")"
+passes "it is let in" kubectl create --dry-run=server -f "$tmp/hooks-of-test.yaml"
+
+echo "== elsewhere than in the release's namespace"
+kubectl create namespace elsewhere >/dev/null
+release upgrade --reset-values --set namespaceOverride=elsewhere
+is "nothing of the release is left in its own namespace but Helm's record" "" \
+  "$(kubectl get deployments,services,serviceaccounts,roles,rolebindings -n "$namespace" -l app.kubernetes.io/instance=psu -o name)"
+there=(--as "system:serviceaccount:elsewhere:psu-presigned-url-operator" --as-group system:serviceaccounts --as-group system:authenticated)
+can yes elsewhere list secrets "${there[@]}"
+can yes team-b update secrets "${there[@]}"
+can no team-b update secrets
+elsewhere_kubectl() { kubectl "${there[@]}" "$@"; }
+elsewhere_policy_holds() { ! elsewhere_kubectl create --dry-run=server -f "$tmp/probe.yaml"; }
+until_true elsewhere_policy_holds
+uid=$(kubectl get presignedurls.presigned.dev report -n team-b -o 'jsonpath={.metadata.uid}')
+passes "its own, from there" elsewhere_kubectl create --dry-run=server -f <(secret fresh)
+refused "one that nobody owns, from there" "with a PresignedURL as its controller" elsewhere_kubectl create -f <(secret fresh owner=)
+refused "one beside the stores' credentials, which are there now" "of its own namespace" \
+  elsewhere_kubectl create -f <(secret fresh namespace=elsewhere)
 
 echo "== uninstall"
 helm uninstall psu --namespace "$namespace" >/dev/null 2>&1

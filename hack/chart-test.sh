@@ -42,11 +42,13 @@ render() { # helm arguments
   "$tools/helm" template psu "$chart" --namespace presigned-system --kube-version "$kubernetes" "$@"
 }
 
-# ServiceMonitor is another project's kind and is compared whole by the unit tests instead.
+# The Prometheus operator's kinds have no schema here: they are read into its own Go types instead.
+monitoring=ServiceMonitor,PodMonitor,PrometheusRule
 conforms() { # helm arguments
   render "$@" >"$tmp/rendered.yaml" &&
-    "$tools/kubeconform" -strict -summary -skip monitoring.coreos.com/v1/ServiceMonitor \
-      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/rendered.yaml"
+    "$tools/kubeconform" -strict -summary -skip "$monitoring" \
+      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/rendered.yaml" &&
+    "$tmp/chart" monitoring "$tmp/rendered.yaml"
 }
 
 # The schemas themselves: a field that is not there has to be refused, else all the checks below say nothing.
@@ -56,6 +58,19 @@ schemas_are_strict() {
   ! cmp -s "$tmp/rendered.yaml" "$tmp/misspelt.yaml" &&
     ! "$tools/kubeconform" -strict \
       -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/misspelt.yaml"
+}
+
+monitoring_types_are_strict() {
+  render --values "$chart/ci/everything-values.yaml" >"$tmp/rendered.yaml"
+  sed 's/^      honorLabels: true$/      honourLabels: true/' "$tmp/rendered.yaml" >"$tmp/misspelt.yaml"
+  ! cmp -s "$tmp/rendered.yaml" "$tmp/misspelt.yaml" && ! "$tmp/chart" monitoring "$tmp/misspelt.yaml"
+}
+
+# Helm's mark of ownership names the release's namespace; nothing else may.
+everything_follows_the_namespace() {
+  render --values "$chart/ci/everything-values.yaml" --set namespaceOverride=elsewhere >"$tmp/rendered.yaml"
+  [[ $(grep -c elsewhere "$tmp/rendered.yaml") -gt 15 ]] &&
+    ! grep -n presigned-system "$tmp/rendered.yaml" | grep -v 'meta.helm.sh/release-namespace: presigned-system$'
 }
 
 package_holds_crds_and_no_tests() {
@@ -84,6 +99,8 @@ check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$cha
 check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
 check "a misspelt field is refused by the schemas" schemas_are_strict
+check "a misspelt field is refused by the Prometheus operator's types" monitoring_types_are_strict
+check "everything goes where namespaceOverride says" everything_follows_the_namespace
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
 check "default values conform" conforms
 for values in "$chart"/ci/*.yaml; do

@@ -1,6 +1,7 @@
 // Command chart does for the Helm chart what no ready-made tool does without a network:
 //
 //	chart schemas OUT SWAGGER CRDS   strict JSON schemas for kubeconform, of Kubernetes' own kinds and of the CRDs
+//	chart monitoring FILE            read the Prometheus operator's kinds in a rendered chart into its own types
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
 package main
 
@@ -11,6 +12,7 @@ import (
 
 const usage = `usage:
   chart schemas OUT SWAGGER CRDS
+  chart monitoring FILE
   chart readme [--check] CHART`
 
 func main() {
@@ -24,6 +26,8 @@ func run(args []string) error {
 	switch {
 	case len(args) == 4 && args[0] == "schemas":
 		return writeSchemas(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "monitoring":
+		return checkMonitoring(args[1])
 	case len(args) == 2 && args[0] == "readme":
 		return writeReadme(args[1])
 	case len(args) == 3 && args[0] == "readme" && args[1] == "--check":

@@ -18,6 +18,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The namespace of all that has one, but for the roles in the namespaces that are served. */}}
+{{- define "psu.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "psu.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "psu.fullname" .) .Values.serviceAccount.name -}}
@@ -51,6 +56,49 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The chart's own and those of a parent chart, which may be plain names. JSON. */}}
+{{- define "psu.imagePullSecrets" -}}
+{{- $all := list -}}
+{{- range concat (dig "imagePullSecrets" list .Values.global) .Values.imagePullSecrets -}}
+{{- $all = append $all (ternary . (dict "name" .) (kindIs "map" .)) -}}
+{{- end -}}
+{{- $all | uniq | toJson -}}
+{{- end -}}
+
+{{/* Not empty on OpenShift, which gives each namespace user ids of its own and refuses a pod that asks for another. */}}
+{{- define "psu.idsOfOpenShift" -}}
+{{- $adapt := dig "compatibility" "openshift" "adaptSecurityContext" "auto" .Values.global -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+yes
+{{- end -}}
+{{- end -}}
+
+{{- define "psu.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext -}}
+{{- if include "psu.idsOfOpenShift" . -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "seLinuxOptions" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
+{{- define "psu.securityContext" -}}
+{{- $context := .Values.securityContext -}}
+{{- if include "psu.idsOfOpenShift" . -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "seLinuxOptions" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
+{{/* A duration of Go, in seconds. */}}
+{{- define "psu.seconds" -}}
+{{- $seconds := 0.0 -}}
+{{- range regexFindAll "[0-9.]+(ms|s|m|h)" . -1 -}}
+{{- $unit := regexFind "[a-z]+$" . -}}
+{{- $seconds = addf $seconds (mulf (trimSuffix $unit . | float64) (get (dict "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0) $unit)) -}}
+{{- end -}}
+{{- $seconds -}}
 {{- end -}}
 
 {{/*
@@ -155,7 +203,7 @@ spec:
   matchConditions:
     - name: by-the-operator
       expression: >-
-        request.userInfo.username == 'system:serviceaccount:{{ .root.Release.Namespace }}:{{ include "psu.serviceAccountName" .root }}'
+        request.userInfo.username == 'system:serviceaccount:{{ include "psu.namespace" .root }}:{{ include "psu.serviceAccountName" .root }}'
 {{- end -}}
 
 {{/*
@@ -178,4 +226,56 @@ crates/core/src/issue/template.rs), and the installation's own. JSON.
 {{- end -}}
 {{- end -}}
 {{- $all | compact | uniq | toJson -}}
+{{- end -}}
+
+{{/* A ServiceMonitor or a PodMonitor: takes root, kind, the name of its field of endpoints, and its values. */}}
+{{- define "psu.monitor" -}}
+{{- $root := .root -}}
+apiVersion: monitoring.coreos.com/v1
+kind: {{ .kind }}
+metadata:
+  name: {{ include "psu.fullname" $root }}
+  namespace: {{ default (include "psu.namespace" $root) .values.namespace }}
+  labels:
+    {{- with .values.labels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- include "psu.labels" $root | nindent 4 }}
+  {{- with .values.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  namespaceSelector:
+    matchNames:
+      - {{ include "psu.namespace" $root }}
+  selector:
+    matchLabels:
+      {{- include "psu.selectorLabels" $root | nindent 6 }}
+      {{- if eq .kind "ServiceMonitor" }}
+      app.kubernetes.io/component: metrics
+      {{- end }}
+  {{ .endpoints }}:
+    - port: metrics
+      path: /metrics
+      interval: {{ .values.interval }}
+      scrapeTimeout: {{ .values.scrapeTimeout }}
+      {{- if .values.honorLabels }}
+      honorLabels: true
+      {{- end }}
+      {{- if .values.authorization }}
+      authorization:
+        {{- toYaml .values.authorization | nindent 8 }}
+      {{- else if and (eq .kind "ServiceMonitor") (eq $root.Values.operator.metricsAuth "token") }}
+      # Prometheus' own token; bind its account to the ClusterRole {{ include "psu.fullname" $root }}-metrics-reader.
+      bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
+      {{- end }}
+      {{- with .values.relabelings }}
+      relabelings:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .values.metricRelabelings }}
+      metricRelabelings:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
 {{- end -}}
