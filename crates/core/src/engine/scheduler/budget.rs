@@ -4,24 +4,23 @@
 //! - What many resources take at once has a bound, whatever each of them takes. One may always go.
 //! - Who has room keeps it until nothing large is held for it, and asks for no more meanwhile: nobody waits
 //!   with room in hand.
-//! - Those that wait go by priority; nobody small overtakes somebody large for ever. While another namespace
-//!   waits, one has half of the room at most.
+//! - Those that wait go round by namespace, as [`FairQueue`] says. While another namespace waits, one has half
+//!   of the room at most. Nobody small overtakes somebody large for ever.
 //! - A resource that takes little needs no room, and waits for nobody.
 
 use std::collections::BTreeMap;
 
-use crate::engine::scheduler::queue::{Priority, QueuePosition};
+use crate::engine::scheduler::fair_queue::FairQueue;
+use crate::engine::scheduler::queue::Priority;
 
 /// How many bytes there are for all resources at once.
 pub(in crate::engine) const BYTES: usize = 8 * 1024 * 1024;
 
-/// The resources that hold large values, and those that wait for room.
+/// The resources that hold large values, and those that wait for room, each with its bytes.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct ByteBudget {
     held: BTreeMap<String, Share>,
-    waiting: BTreeMap<QueuePosition, (String, Share)>,
-    positions: BTreeMap<String, QueuePosition>,
-    sequence: u64,
+    waiting: FairQueue<usize>,
 }
 
 /// What one resource takes.
@@ -44,23 +43,11 @@ impl ByteBudget {
         if self.grow(uid, bytes) {
             return true;
         }
-        let share = Share {
-            namespace: namespace.to_owned(),
-            bytes,
-        };
-        let position = self.positions.get(uid);
-        if position.is_none() && self.waiting.is_empty() && self.fits(bytes) {
-            self.held.insert(uid.to_owned(), share);
+        if self.waiting.is_empty() && self.fits(bytes) {
+            self.hold(uid, namespace, bytes);
             return true;
         }
-        if position.is_some_and(|position| (position.0, position.1) == priority) {
-            return false;
-        }
-        self.remove(uid);
-        self.sequence += 1;
-        let position = (priority.0, priority.1, self.sequence);
-        self.positions.insert(uid.to_owned(), position);
-        self.waiting.insert(position, (uid.to_owned(), share));
+        self.waiting.wait(uid, namespace, priority, bytes);
         false
     }
 
@@ -84,15 +71,18 @@ impl ByteBudget {
 
     /// A resource is gone. Returns the resources that have room now and are to be planned.
     pub(in crate::engine) fn forget(&mut self, uid: &str) -> Vec<String> {
-        self.remove(uid);
+        self.waiting.remove(uid);
         self.held.remove(uid);
         self.grant_room()
     }
 
-    fn remove(&mut self, uid: &str) {
-        if let Some(position) = self.positions.remove(uid) {
-            self.waiting.remove(&position);
-        }
+    fn hold(&mut self, uid: &str, namespace: &str, bytes: usize) {
+        self.waiting.granted(namespace);
+        let share = Share {
+            namespace: namespace.to_owned(),
+            bytes,
+        };
+        self.held.insert(uid.to_owned(), share);
     }
 
     fn used(&self) -> usize {
@@ -103,32 +93,33 @@ impl ByteBudget {
         self.held.is_empty() || self.used() + bytes <= BYTES
     }
 
-    /// The first that waits and whose namespace has less than half; if there is none, the first of all.
-    fn next(&self) -> Option<QueuePosition> {
-        let has = |namespace: &str| -> usize {
-            let held = self.held.values();
-            held.filter(|share| share.namespace == namespace)
-                .map(|share| share.bytes)
-                .sum()
-        };
-        self.waiting
-            .iter()
-            .find(|(_, (_, share))| has(&share.namespace) + share.bytes <= BYTES / 2)
-            .or_else(|| self.waiting.first_key_value())
-            .map(|(position, _)| *position)
+    /// Whether a namespace would have more than half of the room. One that has none may have it.
+    fn has_its_share(&self, namespace: &str, bytes: usize) -> bool {
+        let held = self.held.values();
+        let has: usize = held
+            .filter(|share| share.namespace == namespace)
+            .map(|share| share.bytes)
+            .sum();
+        has > 0 && has + bytes > BYTES / 2
     }
 
     fn grant_room(&mut self) -> Vec<String> {
         let mut granted = Vec::new();
-        while let Some(position) = self.next()
-            && let Some((_, share)) = self.waiting.get(&position)
-            && self.fits(share.bytes)
-            && let Some((uid, share)) = self.waiting.remove(&position)
+        while let Some((uid, bytes)) = self
+            .waiting
+            .next(|namespace, bytes| self.has_its_share(namespace, *bytes))
+            && self.fits(*bytes)
         {
-            self.positions.remove(&uid);
-            self.held.insert(uid.clone(), share);
+            let uid = uid.to_owned();
+            let Some((namespace, bytes)) = self.waiting.remove(&uid) else {
+                break;
+            };
+            self.hold(&uid, &namespace, bytes);
             granted.push(uid);
         }
+        let held = &self.held;
+        self.waiting
+            .forget_turns(|namespace| held.values().any(|share| share.namespace == namespace));
         granted
     }
 }
@@ -217,5 +208,48 @@ mod tests {
             [""; 0],
             "what is not held frees nothing"
         );
+    }
+
+    #[test]
+    fn two_namespaces_do_not_make_a_third_wait_for_all_that_they_want() {
+        let mut budget = ByteBudget::default();
+        for at in 0..12 {
+            for namespace in ["a", "b"] {
+                budget.try_acquire(&format!("{namespace}{at}"), namespace, QUARTER, URGENT);
+            }
+        }
+        assert!(!budget.try_acquire("c0", "c", QUARTER, URGENT));
+        assert_eq!(budget.planned("a0", false), ["c0"], "c had no room yet");
+        assert_eq!(budget.planned("b0", false), ["a2"], "a and b in turn");
+        assert_eq!(budget.planned("a1", false), ["b2"]);
+    }
+
+    #[test]
+    fn who_asks_again_and_again_does_not_go_before_who_waits() {
+        let mut budget = full();
+        assert!(!budget.try_acquire("b0", "b", QUARTER, URGENT));
+        assert_eq!(budget.planned("a0", false), ["b0"]);
+        assert!(!budget.try_acquire("b1", "b", 3 * QUARTER, URGENT));
+        assert_eq!(budget.planned("b0", false), [""; 0], "it is large");
+        assert!(!budget.try_acquire("c0", "c", QUARTER, URGENT));
+        assert_eq!(budget.planned("a1", false), ["c0"], "c had no room yet");
+        assert_eq!(budget.planned("c0", false), [""; 0]);
+        assert!(!budget.try_acquire("c1", "c", QUARTER, URGENT));
+        assert_eq!(budget.planned("a2", false), ["b1"]);
+        assert_eq!(budget.planned("a3", false), ["c1"]);
+    }
+
+    #[test]
+    fn who_takes_more_than_half_waits_as_the_others_of_its_namespace_do() {
+        let mut budget = full();
+        assert!(!budget.try_acquire("huge", "b", 3 * QUARTER, URGENT));
+        for uid in ["c0", "c1"] {
+            assert!(!budget.try_acquire(uid, "c", QUARTER, URGENT));
+        }
+        for uid in ["a0", "a1"] {
+            assert_eq!(budget.planned(uid, false), [""; 0], "huge is first");
+        }
+        assert_eq!(budget.planned("a2", false), ["huge"]);
+        assert_eq!(budget.planned("a3", false), ["c0"]);
     }
 }

@@ -4,14 +4,14 @@
 //! - A slow store, or a slow STS of a role, delays only the resources that need it, and is not overloaded by
 //!   them.
 //! - A resource that finds no slot waits by priority, and is planned again as soon as there is one.
-//! - Within a priority the slots go round by namespace: however many steps one namespace has, another waits
-//!   for one step of each at most.
+//! - The slots go round by namespace, as [`FairQueue`] says.
 //! - A slot that was reserved and is not used goes to the next resource.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::protocol::Step;
-use crate::engine::scheduler::queue::{Priority, QueuePosition};
+use crate::engine::scheduler::fair_queue::FairQueue;
+use crate::engine::scheduler::queue::Priority;
 
 /// The most slow steps of resources in flight to one store.
 const PER_STORE: usize = 4;
@@ -28,7 +28,6 @@ pub(in crate::engine) struct StoreLimiter {
     queued_at: BTreeMap<String, String>,
     /// Stores whose queue a resource left for another.
     abandoned: BTreeSet<String>,
-    sequence: u64,
 }
 
 /// The queue of one store: resources, each with its namespace.
@@ -37,13 +36,7 @@ struct StoreQueue {
     in_flight: BTreeMap<String, String>,
     /// Resources that are to be planned, each with a slot reserved for it.
     reserved: BTreeMap<String, String>,
-    /// The resources that wait, by namespace.
-    waiting: BTreeMap<String, BTreeMap<QueuePosition, String>>,
-    /// The namespace and position of each of them.
-    positions: BTreeMap<String, (String, QueuePosition)>,
-    /// When each namespace last got a slot, counted in slots, for as long as it waits or holds one.
-    turns: BTreeMap<String, u64>,
-    turn: u64,
+    waiting: FairQueue<()>,
 }
 
 impl StoreQueue {
@@ -52,31 +45,13 @@ impl StoreQueue {
     }
 
     fn reserve(&mut self, uid: &str, namespace: &str) {
-        self.turn += 1;
-        self.turns.insert(namespace.to_owned(), self.turn);
+        self.waiting.granted(namespace);
         self.reserved.insert(uid.to_owned(), namespace.to_owned());
-    }
-
-    fn wait(&mut self, uid: &str, namespace: &str, position: QueuePosition) {
-        let entry = (namespace.to_owned(), position);
-        self.positions.insert(uid.to_owned(), entry);
-        self.waiting
-            .entry(namespace.to_owned())
-            .or_default()
-            .insert(position, uid.to_owned());
     }
 
     fn remove(&mut self, uid: &str) {
         self.reserved.remove(uid);
-        let Some((namespace, position)) = self.positions.remove(uid) else {
-            return;
-        };
-        if let Some(waiting) = self.waiting.get_mut(&namespace) {
-            waiting.remove(&position);
-            if waiting.is_empty() {
-                self.waiting.remove(&namespace);
-            }
-        }
+        self.waiting.remove(uid);
     }
 
     /// How many slots a namespace holds.
@@ -85,26 +60,18 @@ impl StoreQueue {
         held.filter(|other| *other == namespace).count()
     }
 
-    /// Whose turn it is: a namespace within its share, then the higher priority, then the namespace that got
-    /// a slot the longest ago.
-    fn next(&self) -> Option<(String, String)> {
-        let first = self.waiting.iter().filter_map(|(namespace, waiting)| {
-            let (position, uid) = waiting.first_key_value()?;
-            let over = self.held(namespace) >= PER_NAMESPACE;
-            let turn = self.turns.get(namespace);
-            Some(((over, position.0, turn, position), uid, namespace))
-        });
-        let (_, uid, namespace) = first.min_by_key(|(order, ..)| *order)?;
-        Some((uid.clone(), namespace.clone()))
-    }
-
     /// Reserves each free slot for whose turn it is. Returns these resources.
     fn reserve_free_slots(&mut self) -> Vec<String> {
         let mut reserved = Vec::new();
         while self.available() > 0
-            && let Some((uid, namespace)) = self.next()
+            && let Some((uid, ())) = self
+                .waiting
+                .next(|namespace, ()| self.held(namespace) >= PER_NAMESPACE)
         {
-            self.remove(&uid);
+            let uid = uid.to_owned();
+            let Some((namespace, ())) = self.waiting.remove(&uid) else {
+                break;
+            };
             self.reserve(&uid, &namespace);
             reserved.push(uid);
         }
@@ -112,12 +79,10 @@ impl StoreQueue {
             in_flight,
             reserved: held,
             waiting,
-            turns,
-            ..
         } = self;
-        turns.retain(|namespace, _| {
+        waiting.forget_turns(|namespace| {
             let mut holders = in_flight.values().chain(held.values());
-            waiting.contains_key(namespace) || holders.any(|other| other == namespace)
+            holders.any(|other| other == namespace)
         });
         reserved
     }
@@ -143,15 +108,7 @@ impl StoreLimiter {
             queue.reserve(uid, namespace);
             return true;
         }
-        if let Some((_, position)) = queue.positions.get(uid)
-            && (position.0, position.1) == priority
-        {
-            return false;
-        }
-        queue.remove(uid);
-        self.sequence += 1;
-        let position = (priority.0, priority.1, self.sequence);
-        queue.wait(uid, namespace, position);
+        queue.waiting.wait(uid, namespace, priority, ());
         false
     }
 

@@ -5,6 +5,7 @@
 //! - Rank and sequence decide the order, never a hash or a random number.
 
 pub(in crate::engine) mod budget;
+mod fair_queue;
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod queue;
 pub(in crate::engine) mod retry;
