@@ -99,7 +99,7 @@ policies:
     spec:
       namespaces: {names: ["team-*"]}
       allow:
-        - {stores: [default], buckets: [data], prefixes: ["*"], methods: [GET], maxDuration: 1h}
+        - {name: read, stores: [default], buckets: [data], prefixes: ["*"], methods: [GET], maxDuration: 1h}
 Y
 
 echo "== install on a cluster without the CRDs"

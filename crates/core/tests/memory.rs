@@ -289,7 +289,7 @@ fn engine_with(settings: Settings, now: Timestamp) -> Engine {
         spec: Ok(Box::new(
             serde_json::from_value(json!({
                 "namespaces": { "names": ["bench-*"] },
-                "allow": [{ "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
+                "allow": [{ "name": "read-own", "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
                             "prefixes": ["{namespace}/"], "maxObjects": 2048 }],
             }))
             .unwrap(),

@@ -23,8 +23,8 @@ pub(super) const TEMPLATE_SEEDS: &[&str] = &[
     "*\nm*d*\na\nb\nr\nr\n/x",
 ];
 pub(super) const POLICY_SEEDS: &[&str] = &[
-    r#"{"namespaces":{"names":["*"],"selector":{"matchLabels":{"team":"red"}}},"allow":[{"stores":["default"],"buckets":["models"],"prefixes":["{namespace}/"],"methods":["GET","PUT"],"maxDuration":"12h","maxUploadBytes":5}]}"#,
-    r#"{"namespaces":{"names":["a-*"]},"allow":[{"stores":["*"],"buckets":["{namespace}-x"],"prefixes":["models*"],"methods":["PUT"],"maxDuration":"1h","createOnly":true,"tagKeys":["a"],"acls":["private"]}]}"#,
+    r#"{"namespaces":{"names":["*"],"selector":{"matchLabels":{"team":"red"}}},"allow":[{"name":"read","stores":["default"],"buckets":["models"],"prefixes":["{namespace}/"],"methods":["GET","PUT"],"maxDuration":"12h","maxUploadBytes":5}]}"#,
+    r#"{"namespaces":{"names":["a-*"]},"allow":[{"name":"upload","stores":["*"],"buckets":["{namespace}-x"],"prefixes":["models*"],"methods":["PUT"],"maxDuration":"1h","createOnly":true,"tagKeys":["a"],"acls":["private"]}]}"#,
 ];
 pub(super) const REQUEST_SEEDS: &[&str] = &[
     r#"{"bucket":"models","key":"team-a/x","duration":"1h"}"#,
@@ -120,7 +120,7 @@ pub(super) fn template(data: &[u8]) {
     };
     let spec = json!({
         "namespaces": { "names": ["*"] },
-        "allow": [{ "stores": ["default"], "buckets": [bucket], "prefixes": [prefix], "methods": ["GET"],
+        "allow": [{ "name": "read", "stores": ["default"], "buckets": [bucket], "prefixes": [prefix], "methods": ["GET"],
                     "maxDuration": "12h" }],
     });
     let spec: PresignedUrlPolicySpec = serde_json::from_value(spec).unwrap();

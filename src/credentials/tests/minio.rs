@@ -178,7 +178,7 @@ async fn a_session_for_a_namespace_does_what_the_policies_allow_it() {
     let spec = json!({
         "namespaces": {"names": ["team-*"]},
         "allow": [{
-            "stores": ["minio"], "buckets": ["data"], "prefixes": ["{namespace}/"],
+            "name": "read-own", "stores": ["minio"], "buckets": ["data"], "prefixes": ["{namespace}/"],
             "methods": ["GET", "LIST"], "maxDuration": "1h",
         }],
     });

@@ -15,7 +15,7 @@ fn policy() -> Kind {
 
 fn rule(changes: &Value) -> Value {
     let mut rule = json!({
-        "stores": ["default"], "buckets": ["models"], "prefixes": ["llama/"], "methods": ["GET"], "maxDuration": "12h",
+        "name": "read", "stores": ["default"], "buckets": ["models"], "prefixes": ["llama/"], "methods": ["GET"], "maxDuration": "12h",
     });
     super::merge(&mut rule, changes);
     rule
@@ -45,6 +45,21 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
                 "no life",
                 allow(&json!({ "maxDuration": null })),
                 &["spec.allow[0].maxDuration", "Required"],
+            ),
+            (
+                "a rule without a name",
+                allow(&json!({ "name": null })),
+                &["spec.allow[0].name", "Required"],
+            ),
+            (
+                "a rule with a name that is none",
+                allow(&json!({ "name": "Read all" })),
+                &["spec.allow[0].name", "lower-case letters"],
+            ),
+            (
+                "two rules of one name",
+                json!({ "allow": [rule(&json!({})), rule(&json!({}))] }),
+                &["spec.allow[1]", "Duplicate"],
             ),
             ("too long", allow(&json!({ "maxDuration": "8d" })), life),
             (
@@ -231,9 +246,16 @@ async fn the_largest_policy_is_within_the_budget_of_one_request() {
         .map(|at| format!("b{at}-{}", "a".repeat(50)))
         .collect();
     wide["stores"] = (0..32).map(|at| format!("s{at}")).collect();
+    let rules: Vec<Value> = (0..64)
+        .map(|at| {
+            let mut rule = wide.clone();
+            rule["name"] = format!("{}-{at}", "a".repeat(60)).into();
+            rule
+        })
+        .collect();
     let policy = policy();
     policy
-        .takes(&[("64 wide rules", json!({ "allow": vec![wide; 64] }))])
+        .takes(&[("64 wide rules", json!({ "allow": rules }))])
         .await;
 }
 

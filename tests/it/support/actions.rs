@@ -105,6 +105,13 @@ impl World {
     }
 
     pub(crate) async fn policy_named(&self, name: &str, namespaces: &Value, rules: &Value) {
+        let mut rules = rules.clone();
+        // A rule without a name is named by its place.
+        for (at, rule) in rules.as_array_mut().into_iter().flatten().enumerate() {
+            if rule.get("name").is_none() {
+                rule["name"] = format!("r{at}").into();
+            }
+        }
         self.apply(json!({
             "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURLPolicy",
             "metadata": { "name": name }, "spec": { "namespaces": namespaces, "allow": rules },

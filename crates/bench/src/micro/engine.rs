@@ -164,7 +164,7 @@ fn engine(resources: usize) -> Result<Engine> {
         generation: 1,
         spec: Ok(Box::new(serde_json::from_value(json!({
             "namespaces": { "names": ["bench-*"] },
-            "allow": [{ "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
+            "allow": [{ "name": "read-own", "stores": ["default"], "buckets": ["models"], "methods": ["GET"], "maxDuration": "12h",
                         "maxObjects": KEYS, "prefixes": ["{namespace}/"] }],
         }))?)),
         status: presigned_core::api::PresignedUrlPolicyStatus::default(),

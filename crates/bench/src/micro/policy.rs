@@ -87,9 +87,9 @@ fn policy(name: &str, names: &str, bucket: &str) -> Result<CompiledPolicy> {
     let spec: PresignedUrlPolicySpec = serde_json::from_value(json!({
         "namespaces": { "names": [names], "selector": { "matchLabels": { "team": "vision" } } },
         "allow": [
-            { "stores": ["default"], "buckets": [bucket], "methods": ["GET", "HEAD"], "maxDuration": "12h",
+            { "name": "read", "stores": ["default"], "buckets": [bucket], "methods": ["GET", "HEAD"], "maxDuration": "12h",
               "prefixes": ["{namespace}/", "shared/{namespace.labels['team']}/"], "maxObjects": KEYS },
-            { "stores": ["default"], "buckets": ["uploads"], "methods": ["PUT"], "maxDuration": "1h",
+            { "name": "upload", "stores": ["default"], "buckets": ["uploads"], "methods": ["PUT"], "maxDuration": "1h",
               "prefixes": ["{namespace}/"], "maxUploadBytes": 1_000_000 },
         ],
     }))?;

@@ -245,7 +245,7 @@ fn policy(longest: &str) -> serde_json::Value {
         "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURLPolicy", "metadata": { "name": "bench" },
         "spec": {
             "namespaces": { "names": ["bench-*", "raw-*"] },
-            "allow": [{ "stores": ["default"], "buckets": ["models"], "prefixes": ["{namespace}/"],
+            "allow": [{ "name": "read-own", "stores": ["default"], "buckets": ["models"], "prefixes": ["{namespace}/"],
                         "methods": ["GET"], "maxDuration": longest, "maxObjects": 2048 }],
         },
     })

@@ -56,6 +56,7 @@ pub struct PresignedUrlPolicySpec {
     pub namespaces: NamespaceMatch,
     /// What they may ask for. One rule must allow the whole of one object.
     #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub allow: Vec<AllowRule>,
 }
 
@@ -131,6 +132,10 @@ pub enum LabelOperator {
         .message("maxUploadBytes is required with PUT and POST")
 )]
 pub struct AllowRule {
+    /// The rule's name, unique in the policy: messages name the rule by it, and a patch or a server-side apply
+    /// finds it by it. It decides nothing.
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    pub name: String,
     /// Names of stores; `*` stands for any run of characters. Left out: the rule allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 253), regex(pattern = schema::NAME_PATTERN)))]

@@ -138,6 +138,17 @@ fn conditions_are_lists_by_type() {
 }
 
 #[test]
+fn rules_of_a_policy_are_a_list_by_name() {
+    walk(&mut |path, props| {
+        if path == "PresignedURLPolicy.spec.allow" {
+            assert_eq!(props.x_kubernetes_list_type.as_deref(), Some("map"));
+            let keys = props.x_kubernetes_list_map_keys.as_deref();
+            assert_eq!(keys, Some(&["name".to_owned()][..]));
+        }
+    });
+}
+
+#[test]
 fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
     let mut kept = Vec::new();
     walk(&mut |path, props| {
@@ -164,12 +175,24 @@ fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
         serde_json::from_value::<PresignedUrlPolicySpec>(spec)
     };
     let selector = |extra: &str| json!({ "selector": { "matchLabels": { "a": "b" }, extra: [] } });
-    assert!(read(selector("matchExpressions"), json!({ "maxDuration": "1h" })).is_ok());
-    assert!(read(selector("matchExpression"), json!({ "maxDuration": "1h" })).is_err());
+    assert!(
+        read(
+            selector("matchExpressions"),
+            json!({ "name": "a", "maxDuration": "1h" })
+        )
+        .is_ok()
+    );
+    assert!(
+        read(
+            selector("matchExpression"),
+            json!({ "name": "a", "maxDuration": "1h" })
+        )
+        .is_err()
+    );
     assert!(
         read(
             json!({}),
-            json!({ "maxDuration": "1h", "createonly": true })
+            json!({ "name": "a", "maxDuration": "1h", "createonly": true })
         )
         .is_err()
     );

@@ -3,6 +3,7 @@
 //! What holds here: a list that is empty or left out allows nothing. One value that cannot be read makes the
 //! whole policy invalid, since its writer may have meant less than the rest of the policy allows.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::redirect_pattern::RedirectPattern;
 use super::selector::NamespaceSelector;
 use crate::api::{AllowRule, PolicyMethod, PresignedUrlPolicySpec};
 use crate::request::{
-    MAX_LIFE, MAX_OBJECTS, MAX_UPLOAD, MIN_LIFE, MIN_REFRESH, format_duration, parse_duration,
+    MAX_LIFE, MAX_OBJECTS, MAX_UPLOAD, MIN_LIFE, MIN_REFRESH, format_duration, is_dns_label,
+    parse_duration,
 };
 use crate::text::quoted;
 
@@ -31,6 +33,8 @@ pub struct CompiledPolicy {
 /// One rule. It allows a request that violates nothing in it (`rule_check.rs`).
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
+    /// Unique in the policy.
+    pub(super) name: String,
     pub(super) stores: Vec<Glob>,
     pub(super) buckets: Vec<BucketPattern>,
     pub(super) prefixes: Vec<PrefixPattern>,
@@ -72,7 +76,7 @@ pub(super) struct UploadRule {
 /// Why a policy cannot be in force: the field, what is wrong with it, and what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
-    /// The field, as it is written: `spec.allow[0].prefixes[1]`.
+    /// The field, and the rule that holds it: `prefixes[1] of rule "read-own"`.
     pub field: String,
     /// What was given, what is wrong with it, and what to give.
     pub message: String,
@@ -87,13 +91,15 @@ impl CompiledPolicy {
         let PresignedUrlPolicySpec { namespaces, allow } = spec;
         let namespaces = NamespaceSelector::compile(namespaces)
             .map_err(|(field, why)| PolicyError::new(format!("spec.namespaces.{field}"), why))?;
+        let mut names = BTreeSet::new();
         let rules = allow
             .iter()
-            .enumerate()
-            .map(|(at, rule)| {
-                Rule::compile(rule).map_err(|(field, why)| {
-                    PolicyError::new(format!("spec.allow[{at}].{field}"), why)
-                })
+            .map(|rule| {
+                rule_name(&rule.name, &mut names)
+                    .and_then(|()| Rule::compile(rule))
+                    .map_err(|(field, why)| {
+                        PolicyError::new(format!("{field} of rule {}", quoted(&rule.name)), why)
+                    })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -128,6 +134,7 @@ impl Rule {
     fn compile(rule: &AllowRule) -> Result<Self, (String, String)> {
         // No `..`: a field that nobody reads does not compile.
         let AllowRule {
+            name,
             stores,
             buckets,
             prefixes,
@@ -165,6 +172,7 @@ impl Rule {
         let uploads = allowed(PolicyMethod::Put) || allowed(PolicyMethod::Post);
         upload_limit(*max_upload_bytes, uploads)?;
         Ok(Self {
+            name: name.clone(),
             stores: each("stores", stores, Glob::parse)?,
             buckets: each("buckets", buckets, BucketPattern::parse)?,
             prefixes: each("prefixes", prefixes, PrefixPattern::parse)?,
@@ -201,6 +209,18 @@ impl fmt::Display for PolicyError {
 }
 
 impl std::error::Error for PolicyError {}
+
+/// Whether a rule may be called so, beside the rules of these names.
+fn rule_name<'a>(name: &'a str, names: &mut BTreeSet<&'a str>) -> Result<(), (String, String)> {
+    let why = if !is_dns_label(name) {
+        "a name has 1 to 63 lower-case letters, digits and hyphens, and begins and ends with a letter or digit"
+    } else if !names.insert(name) {
+        "another rule of the policy has it; give each rule a name of its own"
+    } else {
+        return Ok(());
+    };
+    Err(("name".to_owned(), why.to_owned()))
+}
 
 fn each<T>(
     field: &str,

@@ -236,9 +236,13 @@ fn closest(
     ranked
         .into_iter()
         .take(CLOSEST)
-        .map(|(_, policy, at, rule)| {
+        .map(|(_, policy, _, rule)| {
             let clauses = clauses(rule, namespace, request);
-            format!("policy {} allow[{at}] {}", quoted(policy), clauses)
+            format!(
+                "policy {} rule {} {clauses}",
+                quoted(policy),
+                quoted(&rule.name)
+            )
         })
         .collect()
 }

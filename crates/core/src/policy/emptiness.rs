@@ -4,6 +4,7 @@
 //! nobody writes them on purpose, so their status does not say that all is well.
 
 use super::compile::{CompiledPolicy, Rule};
+use crate::text::quoted;
 
 impl CompiledPolicy {
     /// What the policy lacks to allow anything; `None` if it can allow something.
@@ -24,10 +25,9 @@ impl CompiledPolicy {
     /// The first rule that can allow nothing, and what it lacks.
     #[must_use]
     pub fn lacking_rule(&self) -> Option<String> {
-        let mut rules = self.rules.iter().enumerate();
-        rules.find_map(|(at, rule)| {
-            let lacks = rule.lacks()?;
-            Some(format!("spec.allow[{at}] allows nothing, since it {lacks}"))
+        self.rules.iter().find_map(|rule| {
+            let (name, lacks) = (quoted(&rule.name), rule.lacks()?);
+            Some(format!("rule {name} allows nothing, since it {lacks}"))
         })
     }
 }

@@ -28,7 +28,6 @@ enum Token {
 #[derive(Clone, Copy)]
 struct Use<'a> {
     policy: &'a str,
-    at: usize,
     rule: &'a Rule,
     pattern: &'a BucketPattern,
     names: Option<&'a [Glob]>,
@@ -49,12 +48,12 @@ impl PolicySet {
             .take(MAX_PAIRS)
             .find(|(own, other)| meet(*own, *other))?;
         Some(format!(
-            "bucket {} of allow[{}] can be, for another namespace, the bucket {} that allow[{}] of policy {} is for: give \
-             them names that cannot be equal",
+            "bucket {} of rule {} can be, for another namespace, the bucket {} that rule {} of policy {} is for: give them \
+             names that cannot be equal",
             quoted(&own.pattern.written()),
-            own.at,
+            quoted(&own.rule.name),
             quoted(&other.pattern.written()),
-            other.at,
+            quoted(&other.rule.name),
             quoted(other.policy)
         ))
     }
@@ -62,12 +61,10 @@ impl PolicySet {
 
 /// The bucket patterns of the rules of a policy that can allow something.
 fn uses(policy: &CompiledPolicy) -> impl Iterator<Item = Use<'_>> {
-    let rules = policy.rules.iter().enumerate();
-    let rules = rules.filter(|(_, rule)| rule.lacks().is_none());
-    rules.flat_map(move |(at, rule)| {
+    let rules = policy.rules.iter().filter(|rule| rule.lacks().is_none());
+    rules.flat_map(move |rule| {
         rule.buckets.iter().map(move |pattern| Use {
             policy: policy.name(),
-            at,
             rule,
             pattern,
             names: policy.namespaces.names(),

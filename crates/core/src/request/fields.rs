@@ -36,7 +36,8 @@ pub(crate) fn is_dns_subdomain(value: &str) -> bool {
     value.len() <= 253 && value.split('.').all(is_dns_label)
 }
 
-fn is_dns_label(value: &str) -> bool {
+/// Whether the text is a DNS label (RFC 1123).
+pub(crate) fn is_dns_label(value: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=63).contains(&value.len())
         && value.chars().all(|c| alphanumeric(c) || c == '-')

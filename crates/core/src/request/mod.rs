@@ -15,7 +15,7 @@ mod options;
 mod redirect;
 mod spec;
 
-pub(crate) use fields::is_dns_subdomain;
+pub(crate) use fields::{is_dns_label, is_dns_subdomain};
 pub(crate) use objects::{MAX_OBJECTS, MIN_REFRESH};
 pub(crate) use options::{DEFAULT_KMS_KEY, MAX_UPLOAD};
 pub(crate) use redirect::redirect_fault;

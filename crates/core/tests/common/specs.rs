@@ -34,6 +34,16 @@ pub fn rule(buckets: &[&str], prefixes: &[&str], max_duration: &str) -> AllowRul
     }
 }
 
+/// The rules, each with a name: `r0`, `r1` and so on where it has none.
+fn named(mut rules: Vec<AllowRule>) -> Vec<AllowRule> {
+    for (at, rule) in rules.iter_mut().enumerate() {
+        if rule.name.is_empty() {
+            rule.name = format!("r{at}");
+        }
+    }
+    rules
+}
+
 /// A policy for namespaces by name.
 pub fn policy(names: &[&str], allow: Vec<AllowRule>) -> PresignedUrlPolicySpec {
     PresignedUrlPolicySpec {
@@ -41,7 +51,7 @@ pub fn policy(names: &[&str], allow: Vec<AllowRule>) -> PresignedUrlPolicySpec {
             names: Some(names.iter().map(|s| (*s).to_owned()).collect()),
             selector: None,
         },
-        allow,
+        allow: named(allow),
     }
 }
 
@@ -55,7 +65,7 @@ pub fn policy_by_label(label: (&str, &str), allow: Vec<AllowRule>) -> PresignedU
                 match_expressions: None,
             }),
         },
-        allow,
+        allow: named(allow),
     }
 }
 

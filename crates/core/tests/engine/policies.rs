@@ -37,7 +37,7 @@ fn a_policy_that_can_allow_nothing_does_not_say_that_it_is_in_force() {
         ("empty", "spec.allow holds no rule"),
         (
             "no-prefix",
-            "spec.allow[0] allows nothing, since it names no prefix",
+            "rule \"r0\" allows nothing, since it names no prefix",
         ),
     ] {
         let (reason, message) = says(&scene, policy);
@@ -47,7 +47,7 @@ fn a_policy_that_can_allow_nothing_does_not_say_that_it_is_in_force() {
     let (reason, message) = says(&scene, "half");
     assert_eq!(reason, "InForce");
     assert!(
-        message.contains("; spec.allow[1] allows nothing"),
+        message.contains("; rule \"r1\" allows nothing"),
         "{message}"
     );
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_policy_tells_of_a_bucket_that_another_policy_makes_two_namespaces_meet_in()
     let (reason, message) = says(&scene, "own");
     assert_eq!(reason, "InForce");
     assert!(
-        message.contains("bucket \"{namespace}-data\" of allow[0] can be, for another namespace, the bucket \"x-data\""),
+        message.contains("bucket \"{namespace}-data\" of rule \"r0\" can be, for another namespace, the bucket \"x-data\""),
         "{message}"
     );
     let now = scene.0.now;

@@ -23,6 +23,10 @@ fn rule(patch: &Value) -> Value {
 }
 
 fn set(rules: &[Value]) -> PolicySet {
+    let mut rules = rules.to_vec();
+    for (at, rule) in rules.iter_mut().enumerate() {
+        rule["name"] = format!("r{at}").into();
+    }
     let spec = json!({"namespaces": {"names": ["team-*"]}, "allow": rules});
     let spec = serde_json::from_value(spec).unwrap();
     let mut set = PolicySet::default();

@@ -299,7 +299,7 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
     for (patch, field, words) in cases {
         let rules = [rule(&json!({})), rule(&patch)];
         let error = compile("p", &json!({"names": ["*"]}), &rules).expect_err(&patch.to_string());
-        assert_eq!(error.field, format!("spec.allow[1].{field}"), "{error}");
+        assert_eq!(error.field, format!("{field} of rule \"r1\""), "{error}");
         assert!(error.to_string().contains(words), "{error}");
         assert!(!error.to_string().contains(char::is_control), "{error}");
     }
@@ -386,16 +386,34 @@ fn every_good_form_compiles() {
 
 #[test]
 fn an_empty_rule_is_no_error() {
-    let spec: PresignedUrlPolicySpec =
-        serde_json::from_value(json!({"namespaces": {}, "allow": [{"maxDuration": "1m"}]}))
-            .expect("the policy is one");
+    let spec: PresignedUrlPolicySpec = serde_json::from_value(
+        json!({"namespaces": {}, "allow": [{"name": "a", "maxDuration": "1m"}]}),
+    )
+    .expect("the policy is one");
     assert!(CompiledPolicy::compile("p", &spec).is_ok());
+}
+
+#[test]
+fn two_rules_never_have_one_name() {
+    let named = |name: &str| rule(&json!({"name": name}));
+    let all = json!({"names": ["*"]});
+    assert!(compile("p", &all, &[named("a"), named("b")]).is_ok());
+    let error = compile("p", &all, &[named("a"), named("b"), named("a")]).expect_err("one twice");
+    assert_eq!(
+        error.to_string(),
+        "name of rule \"a\": another rule of the policy has it; give each rule a name of its own"
+    );
+    for name in ["", "A", "a b", "-a", &"a".repeat(64)] {
+        let error = compile("p", &all, &[named(name)]).expect_err(name);
+        assert!(error.field.starts_with("name of rule \""), "{error}");
+        assert!(error.message.contains("1 to 63 lower-case"), "{error}");
+    }
 }
 
 #[test]
 fn a_misspelt_field_does_not_parse() {
     for policy in [
-        json!({"namespaces": {}, "allow": [rule(&json!({"createonly": true}))]}),
+        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "createonly": true}))]}),
         json!({"namespaces": {"name": ["a"]}, "allow": []}),
         json!({"namespaces": {"selector": {"matchLabels": {"a": "b"}, "matchExpresions": []}}, "allow": []}),
         json!({"namespaces": {"selector": {"matchExpressions": [
@@ -403,7 +421,7 @@ fn a_misspelt_field_does_not_parse() {
         ]}}, "allow": []}),
         json!({"namespaces": {"selector": {"matchExpressions": [{"key": "a", "operator": "in"}]}}, "allow": []}),
         json!({"namespaces": {}, "allow": [], "deny": []}),
-        json!({"namespaces": {}, "allow": [rule(&json!({"methods": ["list"]}))]}),
+        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "methods": ["list"]}))]}),
     ] {
         assert!(
             serde_json::from_value::<PresignedUrlPolicySpec>(policy.clone()).is_err(),

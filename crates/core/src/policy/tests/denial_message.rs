@@ -41,9 +41,9 @@ fn the_closest_rules_come_first_and_three_are_named() {
     assert_eq!(
         refused(decide(&set, &asked)),
         "No policy allows namespace \"team-a\" to GET \"team-a/x\" in bucket \"data\" of store \"main\" for 24h. \
-         Closest: policy \"p3\" allow[0] allows at most 1h; \
-         policy \"p1\" allow[0] is for keys under \"models/\" or \"team-a/in/\" and allows at most 12h; \
-         policy \"p0\" allow[0] is for bucket \"logs\", is for keys under \"x/\" and allows at most 12h. \
+         Closest: policy \"p3\" rule \"r0\" allows at most 1h; \
+         policy \"p1\" rule \"r0\" is for keys under \"models/\" or \"team-a/in/\" and allows at most 12h; \
+         policy \"p0\" rule \"r0\" is for bucket \"logs\", is for keys under \"x/\" and allows at most 12h. \
          Ask for what a rule allows, or ask an admin for a rule."
     );
 }
@@ -290,7 +290,7 @@ fn each_closed_gate_has_its_own_words() {
             &request(&asked),
         ));
         let (_, closest) = message
-            .split_once(" Closest: policy \"p0\" allow[0] ")
+            .split_once(" Closest: policy \"p0\" rule \"r0\" ")
             .expect(&message);
         let told = closest.strip_suffix(" Ask for what a rule allows, or ask an admin for a rule.");
         assert_eq!(told, Some(words), "{message}");
@@ -317,7 +317,7 @@ fn a_rule_about_another_object_is_no_near_miss() {
         ];
         let message = refused(decide(&policies(&rules), &asked));
         assert!(
-            message.contains("Closest: policy \"p1\" allow[0] allows only the store's default"),
+            message.contains("Closest: policy \"p1\" rule \"r0\" allows only the store's default"),
             "{message}"
         );
     }

@@ -48,7 +48,7 @@ fn a_policy_that_can_allow_nothing_says_what_it_lacks() {
     ] {
         let empty = rule(&patch);
         let why = lacks(&all, &[empty.clone(), empty.clone()]).expect("no rule allows anything");
-        assert_eq!(why.split(" allows nothing").next(), Some("spec.allow[0]"));
+        assert_eq!(why.split(" allows nothing").next(), Some("rule \"r0\""));
         assert!(why.contains(words), "{why}");
         // Another rule allows something: the policy is in force, and the empty rule can be told.
         let both = [rule(&json!({})), empty];
@@ -56,7 +56,7 @@ fn a_policy_that_can_allow_nothing_says_what_it_lacks() {
         let policy = compile("p", &all, &both).expect("it compiles");
         let told = policy.lacking_rule().expect("one rule is empty");
         assert!(
-            told.starts_with("spec.allow[1] allows nothing, since it "),
+            told.starts_with("rule \"r1\" allows nothing, since it "),
             "{told}"
         );
     }

@@ -28,6 +28,7 @@ fn fields(value: &impl serde::Serialize) -> BTreeSet<String> {
 fn whole_rule() -> AllowRule {
     let one = |text: &str| vec![text.to_owned()];
     AllowRule {
+        name: "whole".to_owned(),
         stores: one("main"),
         buckets: one("data"),
         prefixes: one("team-a/"),
@@ -171,6 +172,8 @@ fn every_field_of_a_rule_decides_something() {
     granted(decide(&rule(), &asked));
     refused(decide(&create_only, &asked));
     seen.insert("createOnly".to_owned());
+    // Messages name the rule by it; nothing is allowed or refused by it.
+    seen.insert("name".to_owned());
     let whole = AllowRule {
         create_only: Some(true),
         ..whole_rule()

@@ -141,7 +141,7 @@ fn a_refusal_names_the_first_keys_and_the_rules_that_are_closest_to_one() {
     assert_eq!(
         refused(decide(&set, &request(&asked))),
         "No policy allows namespace \"team-a\" to GET 4 of 6 keys, \"b/1\", \"c\", \"d\" and 1 more, in bucket \"data\" \
-         of store \"main\". Closest to the first: policy \"p0\" allow[0] is for keys under \"a/\". Ask for what a rule \
+         of store \"main\". Closest to the first: policy \"p0\" rule \"r0\" is for keys under \"a/\". Ask for what a rule \
          allows, or ask an admin for a rule."
     );
     let one = refused(decide(&set, &request(&keys(&["b/1"]))));
@@ -158,7 +158,7 @@ fn a_refusal_names_the_first_keys_and_the_rules_that_are_closest_to_one() {
         all.contains("2 of 2 keys, \"a/1\" and \"a/2\", in bucket"),
         "{all}"
     );
-    assert!(all.contains("allow[0] allows at most 12h."), "{all}");
+    assert!(all.contains("rule \"r0\" allows at most 12h."), "{all}");
     let none = refused(decide(&PolicySet::default(), &request(&asked)));
     assert!(
         none.starts_with("No policy selects namespace \"team-a\", so it may not GET 6 of 6 keys"),

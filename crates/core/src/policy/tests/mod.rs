@@ -48,6 +48,9 @@ fn rule(patch: &Value) -> Value {
 }
 
 fn compile(name: &str, namespaces: &Value, allow: &[Value]) -> Result<CompiledPolicy, PolicyError> {
+    // A rule without a name is named by its place.
+    let named = |(at, rule): (usize, &Value)| with(json!({"name": format!("r{at}")}), rule);
+    let allow: Vec<Value> = allow.iter().enumerate().map(named).collect();
     let spec = json!({"namespaces": namespaces, "allow": allow});
     let spec = serde_json::from_value(spec).expect("the policy is one");
     CompiledPolicy::compile(name, &spec)

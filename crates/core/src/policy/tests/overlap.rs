@@ -124,7 +124,7 @@ fn a_template_that_another_pattern_can_equal_for_another_namespace_is_told() {
         let found = set.shared_bucket("a");
         assert_eq!(found.is_some(), told, "{one:?} {other:?}: {found:?}");
         if let Some(found) = found {
-            assert!(found.contains("allow[0] of policy \"b\""), "{found}");
+            assert!(found.contains("rule \"r0\" of policy \"b\""), "{found}");
             assert!(
                 found.ends_with("give them names that cannot be equal"),
                 "{found}"
@@ -146,7 +146,7 @@ fn patterns_of_one_policy_meet_too_and_those_of_other_stores_or_empty_rules_do_n
     };
     assert_eq!(
         meeting(json!({})).expect("they meet"),
-        "bucket \"{namespace}-data\" of allow[0] can be, for another namespace, the bucket \"x-data\" that allow[1] of \
+        "bucket \"{namespace}-data\" of rule \"r0\" can be, for another namespace, the bucket \"x-data\" that rule \"r1\" of \
          policy \"a\" is for: give them names that cannot be equal"
     );
     assert!(meeting(json!({"stores": ["m*"]})).is_some());

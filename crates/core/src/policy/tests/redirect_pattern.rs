@@ -74,7 +74,7 @@ fn a_pattern_that_reaches_other_hosts_makes_no_policy() {
     ] {
         let rules = [rule(&json!({"redirects": ["https://ok.org/*", pattern]}))];
         let error = compile("p", &json!({"names": ["*"]}), &rules).expect_err(pattern);
-        assert_eq!(error.field, "spec.allow[0].redirects[1]", "{error}");
+        assert_eq!(error.field, "redirects[1] of rule \"r0\"", "{error}");
         assert!(error.message.contains(words), "{error}");
     }
 }
