@@ -1,7 +1,8 @@
 //! Why a listing failed.
 
-use super::messages::{Subject, bucket_arn, clock_hint, describe};
-use super::{Diagnosis, diagnose};
+use super::diagnosis::{Diagnosis, diagnose};
+use super::messages::{bucket_arn, clock_hint, describe};
+use super::subject::Subject;
 use crate::api::{Problem, Reason};
 use crate::engine::protocol::{ListError, PageError};
 use crate::request::{Bucket, Prefix};

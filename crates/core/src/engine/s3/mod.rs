@@ -11,12 +11,14 @@ mod diagnosis;
 mod listing;
 mod messages;
 mod object;
+mod subject;
 mod unreachable;
 
 pub(in crate::engine) use diagnosis::{Diagnosis, diagnose};
 pub(in crate::engine) use listing::{ListSubject, listing_problem};
-pub(in crate::engine) use messages::{Subject, describe};
+pub(in crate::engine) use messages::describe;
 pub(in crate::engine) use object::{ObjectSubject, ObjectVerdict, verify_head, verify_object};
+pub(in crate::engine) use subject::Subject;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! What the condition `Verified` says of an object that was asked for.
 
-use super::messages::{Subject, actions, bucket_arn, clock_hint, describe, object_arn};
-use super::{Diagnosis, diagnose};
+use super::diagnosis::{Diagnosis, diagnose};
+use super::messages::{actions, bucket_arn, clock_hint, describe, object_arn};
+use super::subject::Subject;
 use crate::api::{ConditionStatus, Reason};
 use crate::engine::protocol::{KmsError, S3Result};
 use crate::request::{Bucket, Options};

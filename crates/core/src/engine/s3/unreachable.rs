@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::messages::Subject;
+use super::subject::Subject;
 use crate::api::Reason;
 use crate::engine::protocol::{ProxyError, TlsError, TransportError};
 use crate::request::format_duration;
