@@ -99,7 +99,6 @@ const CIRCLES: &[&str] = &[
     "signing",
     "policy",
     "issue",
-    "engine/reconcile/store",
     "telemetry",
     "http",
     "kube",

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use self::rollout::{config_adopted, sign_again_if_clock_moved, version_adopted};
+use self::rollout::{config_adopted, dependents, sign_again_if_clock_moved, version_adopted};
 use crate::access::store_session_name;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::relist::{Delta, named};
@@ -80,13 +80,6 @@ fn drop_store(ctx: &mut Ctx<'_>, name: &str) -> Vec<ObjectKey> {
         .remove(&ObjectKey::Store(name.to_owned()));
     ctx.queue.forget(&ObjectKey::Store(name.to_owned()));
     dependents(ctx, name)
-}
-
-fn dependents(ctx: &Ctx<'_>, store: &str) -> Vec<ObjectKey> {
-    ctx.cache
-        .of_store(store)
-        .map(|uid| ObjectKey::Resource(uid.clone()))
-        .collect()
 }
 
 /// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for

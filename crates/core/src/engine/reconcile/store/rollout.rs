@@ -5,12 +5,19 @@
 
 use jiff::Timestamp;
 
-use super::dependents;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::{ObjectKey, Uid};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeOutcome, Store};
 use crate::time::later;
+
+/// The resources that are signed for a store.
+pub(super) fn dependents(ctx: &Ctx<'_>, store: &str) -> Vec<ObjectKey> {
+    ctx.cache
+        .of_store(store)
+        .map(|uid| ObjectKey::Resource(uid.clone()))
+        .collect()
+}
 
 /// Another spec of a store is in use: nothing that stood in the way of its dependents before is a reason to
 /// wait.
