@@ -96,7 +96,6 @@ const SHELL: &[(&str, &[&str])] = &[
 const CIRCLES: &[&str] = &[
     "api",
     "request",
-    "signing",
     "policy",
     "issue",
     "telemetry",

@@ -5,11 +5,24 @@
 
 use std::collections::BTreeMap;
 
-use super::ExpectedUrl;
 use super::read::encode;
-use super::signature::ALGORITHM;
-use crate::api::{GetOptions, PutOptions, RequestPayer, ServerSideEncryption};
-use crate::request::Options;
+use super::signature::{ALGORITHM, ExpectedSignature};
+use crate::api::{GetOptions, Method, PutOptions, RequestPayer, ServerSideEncryption};
+use crate::request::{Key, Options};
+
+/// A URL that was allowed, as plain data. Make it from the grant and the store, not from what the signer was
+/// given.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpectedUrl<'a> {
+    /// The object's key.
+    pub key: &'a Key,
+    /// The method. `Options` of another method are a mismatch.
+    pub method: Method,
+    /// The grant's effective options.
+    pub options: &'a Options,
+    /// Where it goes, whose signature it holds and how long it lives.
+    pub signature: ExpectedSignature<'a>,
+}
 
 /// How a query parameter is checked.
 pub(super) enum Param {

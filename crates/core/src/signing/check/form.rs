@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Mismatch;
+use super::mismatch::Mismatch;
 use super::policy_document::{Condition, PolicyDocument};
 use super::signature::{ALGORITHM, ExpectedSignature, check_signature};
 use crate::api::{ContentLengthRange, PostOptions};

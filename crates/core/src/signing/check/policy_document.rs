@@ -10,7 +10,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::Mismatch;
+use super::mismatch::Mismatch;
 
 /// A policy document. There is no Debug: it may hold a session's token.
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Mismatch;
+use super::mismatch::Mismatch;
 
 /// A URL's parts.
 pub(super) struct Url<'a> {

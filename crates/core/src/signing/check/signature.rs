@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::Mismatch;
+use super::mismatch::Mismatch;
 use crate::request::Bucket;
 use crate::signing::endpoint::Scheme;
 use crate::signing::target::Style;

@@ -15,7 +15,7 @@ use super::*;
 use crate::api::{
     AddressingStyle, GetOptions, IfNoneMatch, PutOptions, RequestPayer, ServerSideEncryption,
 };
-use crate::request::Bucket;
+use crate::request::{Bucket, Key};
 use crate::signing::{Credentials, Endpoint, Operation, Scheme, SecretUrl, Target, presign};
 
 const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
