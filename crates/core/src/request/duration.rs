@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use super::error::DurationError;
 
+/// The signature's limit for the life of a URL: seven days.
+pub(crate) const MAX_LIFE: Duration = Duration::from_hours(168);
+/// The shortest life of a URL.
+pub(crate) const MIN_LIFE: Duration = Duration::from_mins(1);
 /// The longest text; it is the schema's bound as well.
 const MAX_TEXT: usize = 32;
 /// Units and their nanoseconds. `ms` and `m` share a letter, so the longer one stands first.

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::duration::{format_duration, parse_duration};
+use super::duration::{MAX_LIFE, format_duration, parse_duration};
 use super::error::{InvalidSpec, NameError};
 use super::key_glob::KeyGlob;
 use super::names::{Key, Prefix};
-use super::spec::MAX_LIFE;
 use crate::api::{Keys, ListOptions, MAX_KEY_BYTES, Method, TOO_MANY_KEY_BYTES};
 use crate::text::quoted;
 

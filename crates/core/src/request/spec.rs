@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::duration::{format_duration, parse_duration};
+use super::duration::{MAX_LIFE, MIN_LIFE, format_duration, parse_duration};
 use super::error::InvalidSpec;
 use super::fields;
 use super::names::Bucket;
@@ -16,10 +16,6 @@ use super::options::Options;
 use crate::api::{Method, PresignedUrlSpec, Renew, SecretTemplate, StoreKind};
 use crate::text::quoted;
 
-/// The signature's limit for the life of a URL: seven days.
-pub(crate) const MAX_LIFE: Duration = Duration::from_hours(168);
-/// The shortest life of a URL.
-pub(crate) const MIN_LIFE: Duration = Duration::from_mins(1);
 /// The store of a request that names none.
 const DEFAULT_STORE: &str = "default";
 
