@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::namespace::Namespace;
+use super::namespace::{Namespace, is_label_key};
 use crate::text::quoted;
 
 /// A text with `*` for any run of characters.
@@ -402,7 +402,7 @@ impl Part {
         let label = inside
             .strip_prefix("namespace.labels['")?
             .strip_suffix("']")?;
-        super::selector::is_label_key(label).then(|| Self::Label(label.to_owned()))
+        is_label_key(label).then(|| Self::Label(label.to_owned()))
     }
 
     const fn is_value(&self) -> bool {

@@ -4,10 +4,9 @@
 //! read is an error: without it the policy would apply to more namespaces. Which namespaces a policy *can*
 //! select although some of it cannot be read is said by `selectable.rs`.
 
-use super::namespace::Namespace;
+use super::namespace::{Namespace, is_label_key, is_label_name};
 use super::pattern::Glob;
 use crate::api::{LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch};
-use crate::request::is_dns_subdomain;
 use crate::text::quoted;
 
 /// The namespaces of one policy.
@@ -174,21 +173,4 @@ fn checked_value(value: &str) -> Result<(), String> {
         "{} is not a label's value; give at most 63 letters, digits, hyphens, dots and underscores",
         quoted(value)
     ))
-}
-
-/// Whether Kubernetes accepts the text as a label's key.
-pub(super) fn is_label_key(key: &str) -> bool {
-    match key.split_once('/') {
-        None => is_label_name(key),
-        Some((domain, name)) => is_dns_subdomain(domain) && is_label_name(name),
-    }
-}
-
-fn is_label_name(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
