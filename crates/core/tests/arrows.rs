@@ -95,7 +95,6 @@ const SHELL: &[(&str, &[&str])] = &[
 /// The rooms with a circle among their files.
 const CIRCLES: &[&str] = &[
     "api",
-    "issue",
     "telemetry",
     "http",
     "kube",

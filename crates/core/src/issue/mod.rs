@@ -27,7 +27,6 @@ pub use life::{
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, without_jitter};
-pub(crate) use secret::BundleWriter;
 pub use secret::{
     BundleContent, Content, FormContent, InvalidName, InvalidNames, Item, NameProblem, RenderError,
     SECRET_LIMIT, SecretBytes, SecretContent, render, render_bundle, render_form, unfit_keys,

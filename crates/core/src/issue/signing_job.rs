@@ -13,11 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, SignedHashes};
 use crate::issue::issued::Issued;
+use crate::issue::life::{FixedTimes, Life, RequestedLife, TooShort, keep_end, plan_life};
 use crate::issue::listed::ListedKey;
-use crate::issue::{
-    BundleWriter, Content, FixedTimes, FormContent, Item, Life, RenderError, RequestedLife,
-    SECRET_LIMIT, SecretContent, Template, TooShort, keep_end, plan_life, render, render_form,
+use crate::issue::secret::{
+    BundleWriter, Content, FormContent, Item, RenderError, SECRET_LIMIT, SecretContent, render,
+    render_form,
 };
+use crate::issue::template::Template;
 use crate::request::{Bucket, Key, Options, Prefix};
 use crate::signing::{
     Credentials, ExpectedForm, ExpectedSignature, ExpectedUrl, FormKey, FormOperation, Operation,

@@ -10,6 +10,29 @@ use crate::signing::FormField;
 /// signed.
 pub(super) const CURL_BASE: &str = "fail\nshow-error\ngloboff\npath-as-is\nretry = 3\n";
 
+/// The option of curl that names the object's file, if one does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileOption {
+    /// Where to save it.
+    Output,
+    /// What to send.
+    Upload,
+    /// There is no file.
+    None,
+}
+
+impl FileOption {
+    /// What curl does with files for a method; `None` if it cannot do that for many objects.
+    pub(super) const fn of(method: Method) -> Option<Self> {
+        match method {
+            Method::Get => Some(Self::Output),
+            Method::Put => Some(Self::Upload),
+            Method::Head | Method::Delete => Some(Self::None),
+            Method::Post => None,
+        }
+    }
+}
+
 /// The file for `curl -K curl.conf -o FILE` and `curl -K curl.conf -T FILE`. It holds no `output` and no
 /// path: an `output` here would beat `-o`, and a path would be relative to the folder in which curl is
 /// started.

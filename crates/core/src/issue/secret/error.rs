@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::bundle::InvalidNames;
+use super::bundle::names::InvalidNames;
 use super::content::SECRET_LIMIT;
 use crate::api::{Format, Method};
 

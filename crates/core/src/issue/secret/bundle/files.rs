@@ -3,16 +3,39 @@
 //! What holds here: a file grows by one object at a time, so that its size is known after each. A path begins
 //! with `./`, so that no key is an option, standard input (`-`) or something that a program expands.
 
+use std::fmt;
+
 use serde::Serialize;
 
-use super::Item;
 use crate::api::{Format, Method};
-use crate::issue::secret::curl::{CURL_BASE, curl_headers, curl_method, quoted};
+use crate::issue::secret::curl::{CURL_BASE, FileOption, curl_headers, curl_method, quoted};
 use crate::issue::secret::error::RenderError;
 
 /// aria2 replaces a file of the same name instead of saving beside it under a name of its own, and does not
 /// fetch what a downloaded torrent or metalink names.
 const ARIA2_OPTIONS: &str = " allow-overwrite=true\n auto-file-renaming=false\n follow-torrent=false\n follow-metalink=false\n";
+
+/// One object and its URL.
+#[derive(Clone, Copy)]
+pub struct Item<'a> {
+    /// The key.
+    pub key: &'a str,
+    /// The URL.
+    pub url: &'a str,
+    /// The size in bytes, if the object was listed.
+    pub size: Option<u64>,
+    /// The `ETag`, if the object was listed.
+    pub etag: Option<&'a str>,
+}
+
+impl fmt::Debug for Item<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Item")
+            .field("key", &self.key)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
 
 /// A file of the Secret as it grows.
 pub(super) struct File {
@@ -27,30 +50,7 @@ enum Kind {
     Json,
     Lines,
     Aria2,
-    Curl(Path),
-}
-
-/// The option of curl that names the object's file, if one does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Path {
-    /// Where to save it.
-    Output,
-    /// What to send.
-    Upload,
-    /// There is no file.
-    None,
-}
-
-impl Path {
-    /// What curl does with files for a method; `None` if it cannot do that for many objects.
-    pub(super) const fn of(method: Method) -> Option<Self> {
-        match method {
-            Method::Get => Some(Self::Output),
-            Method::Put => Some(Self::Upload),
-            Method::Head | Method::Delete => Some(Self::None),
-            Method::Post => None,
-        }
-    }
+    Curl(FileOption),
 }
 
 /// An entry of `urls.json`.
@@ -90,10 +90,10 @@ impl File {
             }
             Format::Aria2Txt => Err(no_use),
             Format::CurlConf => {
-                let path = Path::of(method).ok_or(no_use)?;
+                let path = FileOption::of(method).ok_or(no_use)?;
                 let folders = match path {
-                    Path::Output => "create-dirs\n",
-                    Path::Upload | Path::None => "",
+                    FileOption::Output => "create-dirs\n",
+                    FileOption::Upload | FileOption::None => "",
                 };
                 // Without `fail-early` curl's exit code is that of the last object alone.
                 let head = [
@@ -174,9 +174,11 @@ impl File {
             Kind::Aria2 => format!("{url}\n out=./{key}\n{}", self.options),
             Kind::Curl(path) => {
                 let path = match path {
-                    Path::Output => format!("output = {}\n", quoted(&format!("./{key}"))),
-                    Path::Upload => format!("upload-file = {}\n", quoted(&format!("./{key}"))),
-                    Path::None => String::new(),
+                    FileOption::Output => format!("output = {}\n", quoted(&format!("./{key}"))),
+                    FileOption::Upload => {
+                        format!("upload-file = {}\n", quoted(&format!("./{key}")))
+                    }
+                    FileOption::None => String::new(),
                 };
                 format!("url = {}\n{path}", quoted(url))
             }

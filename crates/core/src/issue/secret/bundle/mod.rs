@@ -6,7 +6,7 @@
 //! shows no URL.
 
 mod files;
-mod names;
+pub(super) mod names;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,29 +18,8 @@ use super::error::RenderError;
 use crate::api::{Format, Method};
 use crate::issue::template::Template;
 use files::File;
+pub use files::Item;
 pub use names::{InvalidName, InvalidNames, NameProblem, unfit_keys};
-
-/// One object and its URL.
-#[derive(Clone, Copy)]
-pub struct Item<'a> {
-    /// The key.
-    pub key: &'a str,
-    /// The URL.
-    pub url: &'a str,
-    /// The size in bytes, if the object was listed.
-    pub size: Option<u64>,
-    /// The `ETag`, if the object was listed.
-    pub etag: Option<&'a str>,
-}
-
-impl fmt::Debug for Item<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Item")
-            .field("key", &self.key)
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What the Secret of many objects is made of.
 #[derive(Clone, Copy)]

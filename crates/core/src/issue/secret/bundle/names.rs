@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::files::Path;
 use crate::api::{Format, Method};
+use crate::issue::secret::curl::FileOption;
 use crate::text::escaped;
 
 /// The longest name of a file or folder on Linux's file systems, in bytes.
@@ -157,7 +157,7 @@ fn unfit<'a>(
 ) -> Vec<(&'a str, NameProblem)> {
     let rules = match format {
         Format::UrlsTxt => return Vec::new(),
-        Format::CurlConf if matches!(Path::of(method), None | Some(Path::None)) => {
+        Format::CurlConf if matches!(FileOption::of(method), None | Some(FileOption::None)) => {
             return Vec::new();
         }
         Format::CurlConf => Rules {
