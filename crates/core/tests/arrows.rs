@@ -94,7 +94,6 @@ const SHELL: &[(&str, &[&str])] = &[
 
 /// The rooms with a circle among their files.
 const CIRCLES: &[&str] = &[
-    "api",
     "telemetry",
     "http",
     "kube",

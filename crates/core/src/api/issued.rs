@@ -8,8 +8,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
+use super::method::Method;
 use super::schema;
-use super::{Condition, Method};
 
 /// The most policies that the status names.
 pub(crate) const MAX_POLICY_REFS: usize = 64;

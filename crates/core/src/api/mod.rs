@@ -11,8 +11,11 @@
 )]
 
 mod condition;
+mod group;
 mod issued;
 mod keys;
+mod method;
+mod options;
 mod policy;
 mod presigned_url;
 mod problem;
@@ -25,17 +28,21 @@ pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
     set_condition,
 };
+pub use group::{API_VERSION, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, RENEW_ANNOTATION, VERSION};
 pub(crate) use issued::MAX_POLICY_REFS;
 pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
 pub use keys::Keys;
+pub use method::Method;
+pub use options::{
+    ContentLengthRange, GetOptions, IfNoneMatch, ListOptions, PostOptions, PutOptions,
+    RequestPayer, ServerSideEncryption,
+};
 pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
 pub use presigned_url::{
-    ContentLengthRange, Format, GetOptions, IfNoneMatch, ListOptions, Method, PostOptions,
-    PresignedUrl, PresignedUrlSpec, PutOptions, Renew, RequestPayer, SecretTemplate,
-    ServerSideEncryption, StoreKind, StoreRef, Verify,
+    Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, StoreKind, StoreRef, Verify,
 };
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};
@@ -46,21 +53,6 @@ pub use store::{
     NamedEndpoint, S3Store, SecretCredentials, SecretKeys, SessionScope, StoreCredentials,
     UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
-
-/// The API group of every kind of this operator.
-pub const GROUP: &str = "presigned.dev";
-/// The served and stored version.
-pub const VERSION: &str = "v1alpha1";
-/// `apiVersion` of every kind of this operator.
-pub const API_VERSION: &str = "presigned.dev/v1alpha1";
-/// The kind of the resource that tenants write, as in `kind:` and in owner references.
-pub const KIND: &str = "PresignedURL";
-/// The field manager and reporting controller of every write.
-pub const MANAGER: &str = "presigned-url-operator";
-/// The label on every Secret that the operator writes; its value is [`MANAGER`].
-pub const MANAGED_BY_LABEL: &str = "presigned.dev/managed-by";
-/// The annotation on a `PresignedURL` that asks for one renewal; any new value is a new request.
-pub const RENEW_ANNOTATION: &str = "presigned.dev/renew";
 
 /// The CRDs of the three kinds, in the order in which they are applied.
 #[must_use]

@@ -10,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Condition;
+use super::condition::Condition;
 use super::schema;
 
 /// Which namespaces may ask for what. Policies and rules add up; there is no order and no deny rule.

@@ -1,6 +1,6 @@
 //! A problem: the reason and the message of a condition that is False.
 
-use super::Reason;
+use super::condition::Reason;
 
 /// Why something is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]

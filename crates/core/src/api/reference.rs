@@ -9,7 +9,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 
-use super::{GROUP, Reason, VERSION};
+use super::condition::Reason;
+use super::group::{GROUP, VERSION};
 
 /// Markdown: every field of every kind, with its bounds and the refusals of admission.
 #[must_use]

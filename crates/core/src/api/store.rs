@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Condition;
+use super::condition::Condition;
 use super::schema;
 
 /// An object store and the credentials to sign for it.
