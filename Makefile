@@ -60,7 +60,7 @@ check-generated: ## Fail where a generated file is not what the types say
 
 LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
 TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c curl python3-venv tinyproxy wget
-TEST_CHART_NEEDS := $(RUST_AND_GO) tar
+TEST_CHART_NEEDS := $(RUST_AND_GO) curl prometheus promtool tar
 
 .PHONY: test
 test: test-prerequisites lint check-generated test-rust test-chart ## Everything that a change must pass

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of the Helm chart that needs no cluster: lint, unit tests, the README's table, and each way to render it
-# against strict schemas of this Kubernetes version and of the CRDs. Needs Go and nothing from the network but Go modules.
+# against strict schemas of this Kubernetes version and of the CRDs. Needs Go, promtool and nothing from the network but Go modules.
 #
 #   PSU_TOOLS_DIR   a folder with helm, helm-unittest and kubeconform; default: what hack/tools.sh builds
 #   PSU_OPERATOR    the operator's binary; when set, it has to know every flag that the chart gives it
@@ -95,6 +95,20 @@ operator_knows_its_flags() {
   return "$missing"
 }
 
+monitored() { render --set prometheusRule.enabled=true --set grafanaDashboard.enabled=true >"$tmp/monitored.yaml"; }
+alerts_are_in_the_docs() {
+  monitored && "$tmp/chart" alerts "$tmp/monitored.yaml" "$root/docs/runbook.md" "$root/docs/operations.md" "$root/docs/reference/reasons.md"
+}
+# Evaluated by the program that Prometheus has for it: over hours, and over days.
+alerts_do_as_they_say() {
+  local tests
+  mkdir -p "$tmp/alerts" && monitored && "$tmp/chart" rules "$tmp/monitored.yaml" >"$tmp/alerts/rules.yaml" &&
+    cp "$chart"/tests/alerts/*.yaml "$tmp/alerts" && promtool check rules "$tmp/alerts/rules.yaml" || return 1
+  for tests in "$chart"/tests/alerts/*.yaml; do
+    promtool test rules "$tmp/alerts/$(basename "$tests")" || return 1
+  done
+}
+
 check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
 check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
@@ -102,6 +116,8 @@ check "a misspelt field is refused by the schemas" schemas_are_strict
 check "a misspelt field is refused by the Prometheus operator's types" monitoring_types_are_strict
 check "everything goes where namespaceOverride says" everything_follows_the_namespace
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
+check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
+check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say
 check "default values conform" conforms
 for values in "$chart"/ci/*.yaml; do
   check "$(basename "$values") conforms" conforms --values "$values"

@@ -78,6 +78,8 @@ look() { # command...
     # Without the service that the package tinyproxy starts.
     tinyproxy) packages+=(tinyproxy-bin) ;;
     diff) packages+=(diffutils) ;;
+    # With a service, which `install` ends again.
+    prometheus | promtool) packages+=(prometheus) ;;
     ca-certificates | curl | python3-venv | tar | wget) packages+=("$command") ;;
     *)
       echo "prerequisites.sh: say which package holds $command"
@@ -96,11 +98,17 @@ may_install() {
   sudo -n true 2>/dev/null
 }
 apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@"; }
+install() { # package...
+  apt_get update && apt_get install -y --no-install-recommends "$@" </dev/null || return 1
+  # Nobody asked for a Prometheus that runs and listens; the tests start their own.
+  [[ " $* " != *" prometheus "* ]] || ! command -v systemctl >/dev/null ||
+    "${as_root[@]}" systemctl disable --now prometheus.service 2>/dev/null || true
+}
 
 look "$@"
 if [[ ${#packages[@]} -gt 0 && ${#elsewhere[@]} -eq 0 ]] && may_install; then
   echo "Installing from Debian: ${packages[*]}"
-  if apt_get update && apt_get install -y "${packages[@]}" </dev/null; then
+  if install "${packages[@]}"; then
     hash -r
     look "$@"
   fi

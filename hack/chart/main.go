@@ -2,6 +2,10 @@
 //
 //	chart schemas OUT SWAGGER CRDS   strict JSON schemas for kubeconform, of Kubernetes' own kinds and of the CRDs
 //	chart monitoring FILE            read the Prometheus operator's kinds in a rendered chart into its own types
+//	chart rules FILE                 print the alerts in a rendered chart as promtool reads them
+//	chart queries FILE               print the queries of its alerts and of its dashboard, one a line
+//	chart alerts FILE RUNBOOK OPERATIONS REASONS
+//	                                 compare them with the documentation
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
 package main
 
@@ -13,6 +17,9 @@ import (
 const usage = `usage:
   chart schemas OUT SWAGGER CRDS
   chart monitoring FILE
+  chart rules FILE
+  chart queries FILE
+  chart alerts FILE RUNBOOK OPERATIONS REASONS
   chart readme [--check] CHART`
 
 func main() {
@@ -28,6 +35,12 @@ func run(args []string) error {
 		return writeSchemas(args[1], args[2], args[3])
 	case len(args) == 2 && args[0] == "monitoring":
 		return checkMonitoring(args[1])
+	case len(args) == 2 && args[0] == "rules":
+		return printRules(args[1])
+	case len(args) == 2 && args[0] == "queries":
+		return printQueries(args[1])
+	case len(args) == 5 && args[0] == "alerts":
+		return checkMonitoringDocs(args[1], args[2], args[3], args[4])
 	case len(args) == 2 && args[0] == "readme":
 		return writeReadme(args[1])
 	case len(args) == 3 && args[0] == "readme" && args[1] == "--check":
