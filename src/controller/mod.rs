@@ -6,13 +6,13 @@
 
 mod executor;
 mod runtime;
+mod shared_engine;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presigned_core::engine::{Engine, Event, ObjectKey, Observation, StepResult};
+use presigned_core::engine::{Event, ObjectKey, Observation, StepResult};
 use presigned_core::lease::Claim;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -20,9 +20,10 @@ use tokio::time::MissedTickBehavior;
 
 pub use executor::StepExecutor;
 pub use runtime::{Runtime, Settings, build};
+pub use shared_engine::SharedEngine;
 
 use crate::clock::{Clock, StepDetector};
-use crate::telemetry::{Metrics, Soonest};
+use crate::telemetry::Metrics;
 
 /// How often due steps are taken and metrics updated.
 const TICK: Duration = Duration::from_secs(1);
@@ -32,36 +33,6 @@ const COUNT_TICKS: u32 = 5;
 const DRAIN: Duration = Duration::from_secs(20);
 /// How many events are taken at once.
 const BATCH: usize = 256;
-
-/// The engine, shared with the scrape of metrics and nobody else.
-#[derive(Clone, Debug)]
-pub struct SharedEngine(Arc<Mutex<Engine>>);
-
-impl SharedEngine {
-    /// Shares an engine.
-    #[must_use]
-    pub fn new(engine: Engine) -> Self {
-        Self(Arc::new(Mutex::new(engine)))
-    }
-
-    /// The soonest times of the URLs that will be replaced, as of now.
-    #[must_use]
-    pub fn soonest(&self) -> Soonest {
-        let engine = self.lock();
-        let mut soonest = Soonest::default();
-        for figures in engine.figures() {
-            if let (Some(expiry), Some(renewal)) = (figures.expires_at, figures.renew_at) {
-                soonest.expiry = Some(soonest.expiry.map_or(expiry, |other| other.min(expiry)));
-                soonest.renewal = Some(soonest.renewal.map_or(renewal, |other| other.min(renewal)));
-            }
-        }
-        soonest
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Engine> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Steps under way.
 struct StepsInFlight {

@@ -15,7 +15,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{SharedEngine, StepExecutor};
+use super::executor::StepExecutor;
+use super::shared_engine::SharedEngine;
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
 use crate::http::{Connections, Proxies};

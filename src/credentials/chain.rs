@@ -22,11 +22,25 @@ use presigned_core::api::Reason;
 use presigned_core::engine::CredentialsError;
 use presigned_core::signing::Credentials;
 
-use super::{TIMEOUT, check_expiry};
+use super::expiry::check_expiry;
 use crate::http::{Connections, sdk_client};
 
+/// How long a provider may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 const FROM: &str = "the AWS chain of the operator's process";
+
+/// What the AWS chain of the process gives.
+pub(super) async fn fetch(
+    connections: &Arc<Connections>,
+    now: Timestamp,
+) -> Result<Credentials, CredentialsError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    match tokio::time::timeout(TIMEOUT, provide(connections)).await {
+        Ok(provided) => convert(provided, &variable, now),
+        Err(_) => Err(too_slow()),
+    }
+}
 
 /// Fetches credentials from the chain.
 pub(super) async fn provide(connections: &Arc<Connections>) -> Result<Provided, ProviderError> {

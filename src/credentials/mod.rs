@@ -5,27 +5,24 @@
 //! variables, never a value.
 
 mod chain;
+mod expiry;
 mod secret;
 mod sts;
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use presigned_core::api::{CredentialsSecret, Reason};
 use presigned_core::engine::{
     ApiError, CredentialSource, CredentialsError, FetchedCredentials, Refuser, Session, classify,
 };
-use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
 use crate::http::Connections;
 use crate::kube::{Cluster, Pod};
 
-/// How long a provider may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable that names the file with the token of the operator's service account; IRSA's webhook sets it.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
@@ -84,7 +81,7 @@ impl CredentialsFetcher {
         now: Timestamp,
     ) -> Result<FetchedCredentials, CredentialsError> {
         match source {
-            CredentialSource::Default => Ok(chain(&self.connections, now).await?.into()),
+            CredentialSource::Default => Ok(chain::fetch(&self.connections, now).await?.into()),
             CredentialSource::Secret { name, keys } => {
                 self.secret_credentials(name, keys, now).await
             }
@@ -114,7 +111,7 @@ impl CredentialsFetcher {
                     CredentialSource::Secret { name, keys } => {
                         self.secret_credentials(name, keys, now).await?
                     }
-                    CredentialSource::Default => chain(&self.connections, now).await?.into(),
+                    CredentialSource::Default => chain::fetch(&self.connections, now).await?.into(),
                     CredentialSource::WebIdentity { .. } | CredentialSource::AssumeRole { .. } => {
                         return Err(CredentialsError {
                             reason: Reason::CredentialsInvalid,
@@ -238,39 +235,6 @@ impl CredentialsFetcher {
                 }
             ),
         }
-    }
-}
-
-/// What the AWS chain of the process gives.
-async fn chain(
-    connections: &Arc<Connections>,
-    now: Timestamp,
-) -> Result<Credentials, CredentialsError> {
-    let variable = |name: &str| std::env::var(name).ok();
-    match tokio::time::timeout(TIMEOUT, chain::provide(connections)).await {
-        Ok(provided) => chain::convert(provided, &variable, now),
-        Err(_) => Err(chain::too_slow()),
-    }
-}
-
-/// The credentials, if they have not ended and, being a session, say when they end.
-fn check_expiry(
-    credentials: Credentials,
-    from: &str,
-    now: Timestamp,
-    say_expiry: &str,
-) -> Result<Credentials, CredentialsError> {
-    let failure = |reason, message| Err(CredentialsError { reason, message });
-    match credentials.expires_at {
-        None if credentials.session_token.is_some() => failure(
-            Reason::CredentialsExpiryUnknown,
-            format!("{from} holds a session token and not when it ends: {say_expiry}"),
-        ),
-        Some(end) if end <= now => failure(
-            Reason::CredentialsExpired,
-            format!("{from} holds credentials that ended at {end}: renew them"),
-        ),
-        _ => Ok(credentials),
     }
 }
 

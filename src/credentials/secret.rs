@@ -13,7 +13,7 @@ use presigned_core::issue::SecretBytes;
 use presigned_core::signing::Credentials;
 use secrecy::SecretString;
 
-use super::check_expiry;
+use super::expiry::check_expiry;
 
 type Data = BTreeMap<String, SecretBytes>;
 

@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use presigned_core::engine::TransportError;
 
-use super::Connections;
+use super::exchange::Connections;
 
 /// The most bytes of an answer: a session has a few thousand, and AWS names no limit for its token.
 const LIMIT: usize = 64 * 1024;

@@ -11,7 +11,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, config};
 use thiserror::Error;
 
-use super::ServerClock;
+use super::server_clock::ServerClock;
 use crate::http::{Proxies, ProxyUrl, ProxyUrlError};
 
 /// Why there is no client. The sentences hold their causes.

@@ -20,8 +20,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::events::cut;
 use super::list_watch::Versioned;
+use super::text::cut;
 
 /// The longest sentence about a spec that cannot be read, in bytes.
 const WHY_LIMIT: usize = 512;

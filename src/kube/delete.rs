@@ -9,8 +9,8 @@ use presigned_core::api::PresignedUrl;
 use presigned_core::engine::{ApiError, ObjectVersion};
 use serde_json::json;
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{METADATA_ONLY, request, segment};
 
 impl Cluster {

@@ -12,9 +12,10 @@ use presigned_core::api::{API_VERSION, KIND, MANAGER};
 use presigned_core::engine::EventRecord;
 use sha2::{Digest, Sha256};
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{METADATA_ONLY, managed, request, segment};
+use super::text::cut;
 
 /// The longest note that the API takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
@@ -99,9 +100,4 @@ fn event_name(record: &EventRecord) -> String {
     let hash = format!("{:016x}", u64::from_be_bytes(first));
     let name = cut(&record.name, NAME_LIMIT - hash.len() - 1).trim_end_matches(['-', '.']);
     format!("{name}.{hash}")
-}
-
-/// The longest beginning of at most `limit` bytes that ends between characters.
-pub(super) fn cut(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
 }

@@ -11,8 +11,8 @@ use kube::Error;
 use presigned_core::api::{MANAGED_BY_LABEL, MANAGER};
 use serde_json::json;
 
-use super::Cluster;
 use super::call::{TIMEOUT, failure};
+use super::cluster::Cluster;
 use super::http::{METADATA_ONLY, request, segment};
 use crate::telemetry::{Readiness, WatchState};
 

@@ -10,7 +10,7 @@ use kube::Error;
 use presigned_core::engine::{ApiError, ObjectVersion};
 use serde::de::DeserializeOwned;
 
-use super::Cluster;
+use super::cluster::Cluster;
 
 /// Asks for metadata only.
 pub(super) const METADATA_ONLY: &str =

@@ -6,6 +6,7 @@
 
 mod call;
 mod client;
+mod cluster;
 mod convert;
 mod delete;
 mod events;
@@ -18,41 +19,18 @@ mod reviews;
 mod secrets;
 mod server_clock;
 mod status;
+mod text;
 mod tokens;
 mod watch;
 
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
+pub use cluster::Cluster;
 pub use reviews::ScrapeReviews;
 pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;
 pub use tokens::Pod;
 pub use watch::{Scope, watch_all};
-
-use kube::Client;
-
-use crate::telemetry::Metrics;
-
-/// The API server, as the operator uses it. Cheap to clone.
-#[derive(Clone)]
-pub struct Cluster {
-    client: Client,
-    calls: Calls,
-    /// The pod's name, for Events.
-    instance: String,
-}
-
-impl Cluster {
-    /// Calls through `client`, counts in `metrics`, and signs Events as `instance`.
-    #[must_use]
-    pub fn new(client: Client, metrics: Metrics, instance: String) -> Self {
-        Self {
-            client,
-            calls: Calls::new(metrics),
-            instance,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@ use http::Method;
 use presigned_core::api::PresignedUrl;
 use presigned_core::engine::{ApiError, PresignedUrlSeen};
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::convert::{self, RawObject};
 use super::http::{JSON, request, segment};
 

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{JSON, request};
 use crate::clock::Clock;
 use crate::telemetry::{Reviewer, Verdict};

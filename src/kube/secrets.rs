@@ -20,8 +20,9 @@ use presigned_core::issue::{Owner, SecretBytes, data_hash};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
+use super::convert;
 use super::http::{JSON, METADATA_ONLY, managed, request, segment, version};
-use super::{Cluster, convert};
 
 const SECRETS: Target = Target("secrets");
 const OPAQUE: &str = "Opaque";

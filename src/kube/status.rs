@@ -17,8 +17,8 @@ use presigned_core::engine::{ApiError, ObjectVersion};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{METADATA_ONLY, managed, request, segment, version};
 
 /// A status that can be written, and the kind that it belongs to.

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{JSON, request, segment};
 
 /// How long a token lives: the least that the API server gives. It is used at once and dropped.

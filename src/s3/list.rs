@@ -24,7 +24,7 @@ use presigned_core::engine::{
 use presigned_core::signing::{ListPage, SignError, SignedPage, sign_page};
 use secrecy::ExposeSecret as _;
 
-use super::S3Client;
+use super::client::S3Client;
 use page::{Page, RawObject};
 
 /// The most keys in a page, which is S3's own limit.
@@ -47,6 +47,18 @@ const PAGE_LIMIT: usize = 8 * 1024 * 1024;
 const MAX_KEY: usize = 1_024;
 /// The longest `ETag`: S3's have 32 digits and a number of parts, and other servers may have other hashes.
 const MAX_ETAG: usize = 128;
+
+impl S3Client {
+    /// Lists a bucket.
+    ///
+    /// # Errors
+    /// If there are too many objects, or the store does not list to the end. Nothing is returned of
+    /// a listing that was cut off.
+    pub async fn list(&self, request: &ListRequest) -> Result<ListResponse, ListError> {
+        let wanted = request.wanted.clone();
+        list(self, request, move |key| wanted.keeps(key)).await
+    }
+}
 
 /// Lists what `keeps` keeps.
 pub(super) async fn list(

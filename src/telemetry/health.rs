@@ -13,8 +13,8 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::Metrics;
 use super::access::{Reviewer, admit};
+use super::metrics::Metrics;
 
 /// How far a watch has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
