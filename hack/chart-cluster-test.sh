@@ -16,31 +16,15 @@ if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
 fi
 export PATH=$tools:$PATH
 tmp=$(mktemp -d)
-supervisor=
+# shellcheck source=hack/control-plane.sh
+. "$root/hack/control-plane.sh"
 finish() {
-  # Its standard input is what keeps the control plane up.
-  if [[ -n $supervisor ]]; then
-    exec {keep_up}>&-
-    wait "$supervisor" || true
-  fi
+  end_control_plane
   rm -rf "$tmp"
 }
 trap finish EXIT
 export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
-
-if [[ -n ${PSU_THROWAWAY_KUBECONFIG:-} ]]; then
-  export KUBECONFIG=$PSU_THROWAWAY_KUBECONFIG
-else
-  mkfifo "$tmp/input" "$tmp/output"
-  testkit=(cargo run --quiet --locked --package presigned-testkit --)
-  [[ -z ${PSU_TESTKIT:-} ]] || testkit=("$PSU_TESTKIT")
-  (cd "$root" && exec "${testkit[@]}" control-plane <"$tmp/input" >"$tmp/output") &
-  supervisor=$!
-  exec {keep_up}>"$tmp/input"
-  IFS= read -r ready <"$tmp/output"
-  KUBECONFIG=$(sed 's/.*"kubeconfig":"\([^"]*\)".*/\1/' <<<"$ready")
-  export KUBECONFIG
-fi
+start_control_plane
 
 passed=0
 failed=0
@@ -56,18 +40,6 @@ report() { # what, whether, why
 is() { # what, expected, actual
   if [[ $2 == "$3" ]]; then report "$1" yes ""; else report "$1" no "expected '$2', is '$3'"; fi
 }
-until_true() { # command...: awaits a condition, for half a minute at most
-  local deadline=$((SECONDS + 30))
-  until "$@" >"$tmp/awaited" 2>&1; do
-    if ((SECONDS >= deadline)); then
-      echo "chart-cluster-test.sh: waited 30 s in vain for: $*" >&2
-      cat "$tmp/awaited" >&2
-      exit 1
-    fi
-    sleep 0.2
-  done
-}
-
 namespace=presigned-system
 account=system:serviceaccount:$namespace:psu-presigned-url-operator
 as_operator=(--as "$account" --as-group system:serviceaccounts --as-group system:authenticated)

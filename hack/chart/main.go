@@ -4,6 +4,8 @@
 //	chart monitoring FILE            read the Prometheus operator's kinds in a rendered chart into its own types
 //	chart rules FILE                 print the alerts in a rendered chart as promtool reads them
 //	chart queries FILE               print the queries of its alerts and of its dashboard, one a line
+//	chart scrape FILE SERVICES RULES ADDRESS
+//	                                 print a configuration of Prometheus that does as its ServiceMonitor says
 //	chart alerts FILE RUNBOOK OPERATIONS REASONS
 //	                                 compare them with the documentation
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
@@ -19,6 +21,7 @@ const usage = `usage:
   chart monitoring FILE
   chart rules FILE
   chart queries FILE
+  chart scrape FILE SERVICES RULES ADDRESS
   chart alerts FILE RUNBOOK OPERATIONS REASONS
   chart readme [--check] CHART`
 
@@ -39,6 +42,8 @@ func run(args []string) error {
 		return printRules(args[1])
 	case len(args) == 2 && args[0] == "queries":
 		return printQueries(args[1])
+	case len(args) == 5 && args[0] == "scrape":
+		return printScrape(args[1], args[2], args[3], args[4])
 	case len(args) == 5 && args[0] == "alerts":
 		return checkMonitoringDocs(args[1], args[2], args[3], args[4])
 	case len(args) == 2 && args[0] == "readme":

@@ -1,0 +1,43 @@
+# Sourced by the tests of the chart that need an API server. It brings a control plane of its own, since these install and
+# remove CRDs; there is no node, so no pod ever starts. Wants $root, and $tmp, a folder that the test removes.
+#
+#   PSU_TESTKIT               the built presigned-testkit; default: built by cargo
+#   PSU_THROWAWAY_KUBECONFIG  a control plane to use instead, without CRDs of presigned.dev; it is left changed
+# shellcheck shell=bash disable=SC2154
+
+supervisor=
+start_control_plane() { # exports KUBECONFIG
+  local ready testkit=(cargo run --quiet --locked --package presigned-testkit --)
+  if [[ -n ${PSU_THROWAWAY_KUBECONFIG:-} ]]; then
+    export KUBECONFIG=$PSU_THROWAWAY_KUBECONFIG
+    return
+  fi
+  mkfifo "$tmp/input" "$tmp/output"
+  [[ -z ${PSU_TESTKIT:-} ]] || testkit=("$PSU_TESTKIT")
+  (cd "$root" && exec "${testkit[@]}" control-plane <"$tmp/input" >"$tmp/output") &
+  supervisor=$!
+  # Its standard input is what keeps the control plane up.
+  exec {keep_up}>"$tmp/input"
+  IFS= read -r ready <"$tmp/output"
+  KUBECONFIG=$(sed 's/.*"kubeconfig":"\([^"]*\)".*/\1/' <<<"$ready")
+  export KUBECONFIG
+}
+end_control_plane() {
+  if [[ -n $supervisor ]]; then
+    exec {keep_up}>&-
+    wait "$supervisor" || true
+  fi
+}
+
+until_true() { # command...: awaits a condition, for half a minute at most
+  local deadline=$((SECONDS + 30))
+  until "$@" >"$tmp/awaited" 2>&1; do
+    if ((SECONDS >= deadline)); then
+      echo "${0##*/}: waited 30 s in vain for: $*" >&2
+      cat "$tmp/awaited" >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
+}
+

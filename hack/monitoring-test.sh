@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# A real Prometheus scrapes a running operator, which it finds as the chart's ServiceMonitor says, and is asked every query
+# of the alerts and of the dashboard. No query may fail, each metric in one has to be there, each panel has to show something,
+# and what is wrong in this cluster has to set its alert off.
+#
+#   PSU_OPERATOR              the operator's binary; default: built by cargo
+#   PSU_TESTKIT, PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as for hack/chart-cluster-test.sh
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+chart=$root/charts/presigned-url-operator
+tools=${PSU_TOOLS_DIR:-}
+if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
+  tools=$("$root/hack/tools.sh" helm kubectl)
+fi
+export PATH=$tools:$PATH
+if [[ -z ${PSU_OPERATOR:-} ]]; then
+  (cd "$root" && cargo build --quiet --locked --bin presigned-url-operator)
+  PSU_OPERATOR=${CARGO_TARGET_DIR:-$root/target}/debug/presigned-url-operator
+fi
+tmp=$(mktemp -d)
+# shellcheck source=hack/control-plane.sh
+. "$root/hack/control-plane.sh"
+started=()
+finish() {
+  local status=$?
+  if [[ ${#started[@]} -gt 0 ]]; then
+    kill "${started[@]}" 2>/dev/null || true
+    wait "${started[@]}" || true
+  fi
+  end_control_plane
+  if [[ $status != 0 ]]; then
+    tail -n 20 "$tmp"/*.log >&2 || true
+  fi
+  rm -rf "$tmp"
+}
+trap finish EXIT
+export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
+(cd "$root/hack/chart" && go build -o "$tmp/chart" .)
+start_control_plane
+
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 10000))
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+health=$(free_port)
+metrics=$(free_port)
+web=$(free_port)
+
+echo "== the operator, with something to show and something wrong"
+namespace=presigned-system
+kubectl create namespace "$namespace" >/dev/null
+kubectl create namespace team-a >/dev/null
+helm install psu "$chart" --namespace "$namespace" >"$tmp/helm.log" 2>&1
+crds() { kubectl wait --for=condition=Established --timeout=1s crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev; }
+until_true crds
+kubectl create secret generic keys -n "$namespace" --from-literal=accessKeyID=key --from-literal=secretAccessKey=secret >/dev/null
+# Nothing listens on port 1: what is signed needs no answer. The other store has no credentials.
+kubectl create -f - >/dev/null <<'Y'
+apiVersion: presigned.dev/v1alpha1
+kind: ClusterObjectStore
+metadata: {name: default}
+spec: {s3: {region: eu-west-1, endpoint: "http://127.0.0.1:1", credentials: {secretRef: {name: keys}}}}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: ClusterObjectStore
+metadata: {name: keyless}
+spec: {s3: {region: eu-west-1, endpoint: "http://127.0.0.1:1", credentials: {secretRef: {name: missing}}}}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURLPolicy
+metadata: {name: teams}
+spec:
+  namespaces: {names: [team-a]}
+  allow: [{name: read, stores: [default, keyless], buckets: [data], prefixes: ["*"], methods: [GET], maxDuration: 12h}]
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURLPolicy
+metadata: {name: nobodys}
+spec:
+  namespaces: {names: [nobody]}
+  allow: []
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURL
+metadata: {name: fine, namespace: team-a}
+spec: {bucket: data, key: report.csv}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURL
+metadata: {name: denied, namespace: team-a}
+spec: {bucket: other, key: report.csv}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURL
+metadata: {name: without-keys, namespace: team-a}
+spec: {bucket: data, key: report.csv, storeRef: {name: keyless}}
+Y
+POD_NAMESPACE=$namespace "$PSU_OPERATOR" run --health-addr "127.0.0.1:$health" --metrics-addr "127.0.0.1:$metrics" \
+  {keep_up}>&- >"$tmp/operator.log" 2>&1 &
+started+=("$!")
+until_true kubectl wait -n team-a --for=condition=Ready --timeout=1s presignedurls.presigned.dev/fine
+until_true kubectl wait -n team-a --for=condition=Allowed=false --timeout=1s presignedurls.presigned.dev/denied
+
+echo "== Prometheus, by the ServiceMonitor"
+kubectl get services -A -o json >"$tmp/services.json"
+helm template psu "$chart" --namespace "$namespace" --set serviceMonitor.enabled=true --set prometheusRule.enabled=true \
+  --set grafanaDashboard.enabled=true --kube-version "$(kubectl version -o json | sed -n '/"serverVersion"/,$ s/.*"gitVersion": "\(.*\)".*/\1/p')" \
+  >"$tmp/rendered.yaml"
+"$tmp/chart" rules "$tmp/rendered.yaml" >"$tmp/rules.yaml"
+"$tmp/chart" queries "$tmp/rendered.yaml" >"$tmp/queries"
+"$tmp/chart" scrape "$tmp/rendered.yaml" "$tmp/services.json" "$tmp/rules.yaml" "127.0.0.1:$metrics" >"$tmp/prometheus.yml"
+prometheus --config.file "$tmp/prometheus.yml" --storage.tsdb.path "$tmp/data" --web.listen-address "127.0.0.1:$web" \
+  --log.level warn {keep_up}>&- >"$tmp/prometheus.log" 2>&1 &
+started+=("$!")
+
+ask() { # path, curl arguments
+  curl --silent --show-error --max-time 10 --get "http://127.0.0.1:$web/api/v1/$1" "${@:2}"
+}
+has_data() { # query
+  ask query --data-urlencode "query=$1" | tee "$tmp/answer" | grep -q '"status":"success".*"result":\[{'
+}
+succeeds() { # query
+  ask query --data-urlencode "query=$1" | tee "$tmp/answer" | grep -q '"status":"success"'
+}
+until_true has_data 'presigned_resources{namespace="presigned-system",job="psu-presigned-url-operator-metrics"}'
+# A rate needs two scrapes.
+two_scrapes() { has_data 'count_over_time(presigned_denied_total[1m]) > 2'; }
+until_true two_scrapes
+
+passed=0
+failed=0
+check() { # what, command...
+  local what=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAIL  $what"
+    sed 's/^/      /' "$tmp/answer"
+  fi
+}
+while IFS=$'\t' read -r owner expression; do
+  check "$owner: $expression" succeeds "$expression"
+  # What an alert asks for is seldom there; a panel's title does not begin so.
+  case $owner in
+  PresignedURL*) ;;
+  *) check "there is something to see: $owner: $expression" has_data "$expression" ;;
+  esac
+done <"$tmp/queries"
+for metric in $(cut -f 2 "$tmp/queries" | grep -o 'presigned_[a-z_]*' | sort -u); do
+  check "the operator has the metric $metric" has_data "$metric"
+done
+
+# An alert is pending as soon as its expression is true.
+alerts() { ask alerts | tee "$tmp/answer" | grep -o '"alertname":"[A-Za-z]*"' | cut -d '"' -f 4 | sort -u | tr '\n' ' ' || true; }
+expected="PresignedURLPolicyInvalid PresignedURLsNotReady "
+expected_alerts() { [[ $(alerts) == "$expected" ]]; }
+check "alerts are $expected" expected_alerts
+ask rules >"$tmp/answer"
+check "no rule fails" bash -c '! grep -q "\"health\":\"err\"" "$1" && grep -q "\"health\":\"ok\"" "$1"' _ "$tmp/answer"
+
+echo "== the operator is gone"
+kill "${started[0]}"
+absent() { [[ $(alerts) == *PresignedURLOperatorAbsent* ]]; }
+until_true absent
+
+echo "monitoring: $passed passed, $failed failed"
+[[ $failed == 0 ]]
