@@ -113,7 +113,6 @@ async fn the_rest_of_a_link_can_be_edited() {
         ("at once", spec(json!({ "ttlAfterExpiry": "0s" }))),
         ("that it stays", spec(json!({ "ttlAfterExpiry": null }))),
         ("how it is tried", spec(json!({ "verify": "Never" }))),
-        ("the class", spec(json!({ "class": "nobody-else" }))),
         (
             "an annotation",
             json!({ "metadata": { "annotations": { "presigned.dev/renew": "1" } } }),

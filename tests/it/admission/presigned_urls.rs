@@ -488,3 +488,31 @@ async fn renew_keeps_its_value_whether_it_is_written_or_left_out() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_class_never_changes_whether_it_is_written_or_left_out() {
+    let class = |class: Value| spec(json!({ "class": class }));
+    let (nobody, other, none) = (
+        class(json!("nobody")),
+        class(json!("blue")),
+        class(json!(null)),
+    );
+    let of = json!({ "class": "nobody", "bucket": "models", "key": "llama/weights.bin" });
+    let moves = [
+        ("the same", nobody),
+        ("another instance", other),
+        ("the one without a class", none),
+    ];
+    for (case, answer) in edits("of-a-class", &of, &moves).await {
+        let refused = answer
+            .as_ref()
+            .is_err_and(|why| why.contains("class cannot be changed: create another PresignedURL"));
+        assert_eq!(refused, case != "the same", "{case}: {answer:?}");
+    }
+    // No operator of the tests serves this namespace.
+    let of = json!({ "bucket": "models", "key": "llama/weights.bin" });
+    let moves = [("a class", class(json!("nobody")))];
+    for (case, answer) in edits("of-no-class", &of, &moves).await {
+        assert!(answer.is_err(), "{case}: {answer:?}");
+    }
+}

@@ -119,6 +119,7 @@ use super::schema;
     validation = Rule::new("!has(self.ttlAfterExpiry) || (has(self.renew) && self.renew == 'Never')")
         .message("ttlAfterExpiry goes with renew: Never: what is renewed does not expire"),
     validation = schema::renew_is_immutable(),
+    validation = schema::class_is_immutable(),
     validation = schema::links_are_fixed()
 )]
 pub struct PresignedUrlSpec {
@@ -266,7 +267,8 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// The operator instance (`--class`) that serves this resource. Left out: the one without a class.
+    /// The operator instance (`--class`) that serves this resource. Left out: the one without a class. This
+    /// field cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub class: Option<String>,

@@ -163,6 +163,16 @@ pub(super) fn renew_is_immutable() -> Rule {
     )
 }
 
+/// The rule that `class` keeps its value, whether it is written or left out: the instance that it names before
+/// would leave a Secret behind that nobody renews or removes.
+pub(super) fn class_is_immutable() -> Rule {
+    rule(
+        "has(self.class) ? has(oldSelf.class) && self.class == oldSelf.class : !has(oldSelf.class)"
+            .to_owned(),
+        "class cannot be changed: create another PresignedURL",
+    )
+}
+
 /// The rule that what a link signs keeps its value: whoever holds the link knows its end.
 pub(super) fn links_are_fixed() -> Rule {
     let fixed = [

@@ -285,6 +285,7 @@ fn every_rule_that_reads_the_old_spec_says_what_cannot_be_changed() {
         rules,
         [
             of_the_spec("renew cannot be changed: create another PresignedURL"),
+            of_the_spec("class cannot be changed: create another PresignedURL"),
             of_the_spec(
                 "with renew: Never what is signed is fixed for good: create another PresignedURL"
             ),
