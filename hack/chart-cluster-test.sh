@@ -255,7 +255,14 @@ kubectl replace -f <(secret own) >/dev/null
 # Its own Secret whose owner another tool dropped.
 kubectl replace -f <(secret own owner=) >/dev/null
 refused "handing a Secret whose owner was dropped to another" "hand a Secret to another" operator_kubectl replace -f <(secret own owner=other)
+passes "deleting one whose owner was dropped" operator_kubectl delete --dry-run=server secret own -n team-b
 passes "putting back an owner that was dropped" operator_kubectl replace -f <(secret own)
+kubectl replace -f <(secret own controller=false) >/dev/null
+passes "putting right an owner that controls no more" operator_kubectl replace -f <(secret own)
+kubectl replace -f <(secret own owner=) >/dev/null
+kubectl annotate secret own presigned.dev/presigned-url- -n team-b >/dev/null
+refused "adopting one without owner and annotation" "a PresignedURL controls" operator_kubectl replace -f <(secret own)
+refused "deleting one without owner and annotation" "a PresignedURL controls" operator_kubectl delete secret own -n team-b
 kubectl replace -f <(secret own owner= label=x) >/dev/null
 refused "adopting one without owner and label" "a PresignedURL controls" operator_kubectl replace -f <(secret own)
 kubectl replace -f <(secret own) >/dev/null
