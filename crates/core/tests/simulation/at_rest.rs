@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::api::{ConditionStatus, KIND, Verify};
+use presigned_core::api::{ConditionStatus, Verify};
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
 use crate::common::world::{Record, StepKind, World};
 use crate::expected_status::{Expected, expected};
-use crate::invariants::InvariantChecker;
+use crate::invariants::{InvariantChecker, controls};
 use crate::policy_oracle::seconds;
 use crate::secret_contents::SecretContents;
 use crate::status_facts::ready;
@@ -81,6 +81,10 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
         if let Err(what) = compare(seen, &expected) {
             checker.violations.push(format!("at rest {who}: {what}"));
         }
+        if seen.deleting && seen.status.secret_ref.is_some() {
+            let what = "it is being deleted, and tells of a Secret";
+            checker.violations.push(format!("at rest {who}: {what}"));
+        }
         if let Some(what) = overdue(world, checker, seen) {
             checker.violations.push(format!("at rest {who}: {what}"));
         }
@@ -99,9 +103,7 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
         let wanted = seen.status.secret_ref.as_ref().map(|secret| &secret.name);
         let blind = world.settings.secret_access == SecretAccess::None;
         for ((namespace, name), secret) in &world.cluster.secrets {
-            let ours = secret.owners.iter().any(|owner| {
-                owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *seen.uid
-            });
+            let ours = controls(&seen.uid, secret);
             if ours && !blind && Some(name) != wanted && secret.edited.is_none() {
                 checker.violations.push(format!(
                     "at rest {who}: the Secret {namespace}/{name} is left behind"
@@ -117,7 +119,7 @@ fn overdue(
     checker: &InvariantChecker,
     seen: &PresignedUrlSeen,
 ) -> Option<String> {
-    let end = checker.links.get(&*seen.uid)?;
+    let end = checker.links.get(&*seen.uid).filter(|_| !seen.deleting)?;
     let ttl = seen.spec.as_ref().ok()?.ttl_after_expiry.as_deref()?;
     let ttl = if ttl == "0s" { 0 } else { seconds(ttl) };
     let since = checker.calm_since?.as_second().max(end.as_second() + ttl);

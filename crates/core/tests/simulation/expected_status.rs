@@ -4,8 +4,9 @@ use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, SessionScop
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
+use crate::common::cluster::Secret;
 use crate::common::world::World;
-use crate::invariants::InvariantChecker;
+use crate::invariants::{InvariantChecker, controls};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_invariants::{keeps, server, store_of, usable};
 use crate::write_invariants::{safe, scope, trusted};
@@ -67,6 +68,12 @@ pub fn expected(
     let late = checker
         .calm_since
         .is_some_and(|since| now.as_second() > since.as_second() + LATE);
+    if seen.deleting {
+        return Expected {
+            allowed: None,
+            ..failed("Deleting", ConditionStatus::Unknown)
+        };
+    }
     // What cannot be read does not tell either that it is a link.
     let Ok(spec) = &seen.spec else {
         return failed("InvalidSpec", ConditionStatus::Unknown);
@@ -118,12 +125,11 @@ pub fn expected(
     }
     let name = spec.secret_name.as_ref().unwrap_or(&seen.name);
     let place = (seen.namespace.clone(), name.clone());
-    let conflict = world.cluster.secrets.get(&place).is_some_and(|secret| {
-        !secret
-            .owners
-            .iter()
-            .any(|owner| owner.controller == Some(true) && *owner.uid == *seen.uid)
-    });
+    let conflict = world
+        .cluster
+        .secrets
+        .get(&place)
+        .is_some_and(|secret| !controls(&seen.uid, secret) && !is_disowned(seen, secret));
     if spec.method == Some(Method::Put) {
         // The last probe of the store may be an hour old.
         if !late {
@@ -154,6 +160,22 @@ pub fn expected(
         listed: listed.filter(|_| late),
         works: (works && late).then_some(true),
     }
+}
+
+/// Whether a Secret was written for a resource, as the status records and its marks tell, and lost its owner
+/// reference.
+fn is_disowned(seen: &PresignedUrlSeen, secret: &Secret) -> bool {
+    let told = seen.status.secret_ref.as_ref();
+    let controlled = secret
+        .owners
+        .iter()
+        .any(|owner| owner.controller == Some(true));
+    let label = secret.labels.get("presigned.dev/managed-by");
+    let annotation = secret.annotations.get("presigned.dev/presigned-url");
+    told.is_some_and(|told| told.uid == secret.uid)
+        && !controlled
+        && label.is_some_and(|label| label == "presigned-url-operator")
+        && annotation == Some(&seen.name)
 }
 
 /// The keys under a prefix that get a URL; `None` if the spec lists nothing. The error is the reason.

@@ -38,6 +38,30 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
         server.accepts_unsigned = rng.permille(250);
         server.ahead = *rng.pick(&[0, 0, 0, 7, -12, 45, -200]);
     }
+    never_good(world, rng);
+}
+
+/// Stores that do not work from the start: a key that no server knows, a server of another region, another program
+/// in place of a server. Some are repaired later.
+fn never_good(world: &mut World<Chaos>, rng: &mut Rng) {
+    if rng.permille(300) {
+        bad_key(world, rng);
+    }
+    let endpoint = *rng.pick(&ENDPOINTS);
+    let soon = at(world.now.as_second() + rng.range(600, 7200));
+    match rng.range(0, 8) {
+        0 => {
+            world.log(|| format!("{endpoint} is another program until {soon}"));
+            world.cloud.server(endpoint).foreign = true;
+            world.faults.repairs.push((soon, endpoint.to_owned()));
+            world.faults.store_faults_until = soon;
+        }
+        1 => {
+            world.log(|| format!("{endpoint} serves another region"));
+            world.cloud.server(endpoint).region = Some("us-east-1".to_owned());
+        }
+        _ => {}
+    }
 }
 
 /// Changes one thing.

@@ -12,6 +12,7 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
 use crate::common::at;
+use crate::common::cluster::Secret;
 use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
 use crate::policy_oracle::{PolicyAnswer, Rules, store};
@@ -78,6 +79,8 @@ pub struct InvariantChecker {
     unblocked_since: BTreeMap<String, Timestamp>,
     /// When something last kept what is issued from being signed anew, by uid.
     held_back: BTreeMap<String, Timestamp>,
+    /// Since when a resource is being deleted, by uid.
+    pub deleted_since: BTreeMap<String, Timestamp>,
 }
 
 impl InvariantChecker {
@@ -100,6 +103,7 @@ impl InvariantChecker {
             .accepts_unsigned_since
             .values_mut()
             .chain(self.held_back.values_mut())
+            .chain(self.deleted_since.values_mut())
             .chain(self.clocks_set.values_mut().map(|(time, _)| time))
         {
             *time = at(time.as_second() + by);
@@ -181,6 +185,7 @@ impl InvariantChecker {
                 }
             }
             self.link(world, seen);
+            self.deletion(world, seen);
             self.resource(world, seen);
             self.first_issue(world, seen);
         }
@@ -273,6 +278,42 @@ impl InvariantChecker {
         }
     }
 
+    /// A resource that is being deleted has no Secret, whatever finalizer keeps it.
+    fn deletion(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
+        if !seen.deleting {
+            return;
+        }
+        let since = self.deleted_since.entry(seen.uid.to_string());
+        let since = *since.or_insert(world.now);
+        let acted = self.last_record(world, seen).max(since);
+        let ending = world.cluster.namespaces.get(&seen.namespace);
+        if ending.is_none_or(|namespace| namespace.deleting)
+            || !Self::had_time(world, seen, acted, REACTION)
+        {
+            return;
+        }
+        let told = seen.status.secret_ref.as_ref();
+        let kept = world.cluster.secrets.iter().find(|(place, secret)| {
+            let known = told.is_some_and(|told| told.uid == secret.uid);
+            place.0 == seen.namespace
+                && controls(&seen.uid, secret)
+                && (known || !world.cluster.blind)
+        });
+        if let Some((place, _)) = kept {
+            let who = format!("{}/{}", seen.namespace, seen.name);
+            let what = format!("{who} is being deleted, and its Secret {place:?} is still there");
+            self.report(world, what);
+        }
+    }
+
+    /// When a resource was last acted on, if that is not long ago.
+    fn last_record(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> Timestamp {
+        self.acted
+            .get(&ObjectKey::Resource(seen.uid.clone()))
+            .filter(|which| **which + RECENT >= world.records.len())
+            .map_or(Timestamp::MIN, |which| world.records[*which].at)
+    }
+
     /// Promises 1 and 9: Ready=True is true.
     fn resource(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let ending = world
@@ -288,11 +329,7 @@ impl InvariantChecker {
             return self.report(world, format!("{} is Ready without a Secret", who()));
         };
         let place = (seen.namespace.clone(), secret_ref.name.clone());
-        let acted = self
-            .acted
-            .get(&ObjectKey::Resource(seen.uid.clone()))
-            .filter(|which| **which + RECENT >= world.records.len())
-            .map_or(Timestamp::MIN, |which| world.records[*which].at);
+        let acted = self.last_record(world, seen);
         let secret = match world.cluster.secrets.get(&place) {
             Some(secret) if secret.uid == secret_ref.uid => secret,
             // Without the right to read Secrets, the next renewal finds it.
@@ -315,6 +352,15 @@ impl InvariantChecker {
             && (world.cluster.blind || !Self::had_time(world, seen, edited, REACTION))
         {
             return;
+        }
+        if !world.cluster.blind && !controls(&seen.uid, secret) {
+            return self.report(
+                world,
+                format!(
+                    "{} is Ready, but its Secret lost its owner reference",
+                    who()
+                ),
+            );
         }
         if let Err(why) = self.check_secret(world, seen, secret, acted) {
             self.report(world, format!("{} is Ready, but {why}", who()));
@@ -426,6 +472,12 @@ impl InvariantChecker {
             }
         }
     }
+}
+
+/// Whether the resource of this uid controls a Secret.
+pub fn controls(uid: &str, secret: &Secret) -> bool {
+    let mut owners = secret.owners.iter();
+    owners.any(|owner| owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *uid)
 }
 
 /// Whether something keeps what is issued from being signed anew: the URL that is there stays.

@@ -153,6 +153,8 @@ planted! {
     a_secret_that_is_written_twice_is_found: WritesTwice => "writes of the Secret";
     a_reconcile_that_asks_for_the_next_at_once_is_found: ReconcilesForEver => "calls within a minute";
     a_refused_secret_that_stays_is_found: KeepsDenied => "left behind";
+    a_secret_of_a_deleted_resource_that_stays_is_found: KeepsDeleting => "is being deleted, and its Secret";
+    a_lost_owner_reference_that_is_overlooked_is_found: OverlooksLostOwner => "lost its owner reference";
     an_expired_secret_that_stays_is_found: KeepsExpired => "holds a URL that ended";
     a_policy_change_that_is_ignored_is_found: IgnoresPolicies => "polic";
     a_renewal_without_overlap_is_found: RenewsLate => "renewed with";

@@ -8,6 +8,7 @@ use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult,
 };
+use presigned_core::issue::{Owner, OwnerId};
 use presigned_core::policy::SelectableNamespaces;
 
 use crate::common::at;
@@ -41,6 +42,10 @@ pub enum Bug {
     ReconcilesForEver,
     /// A refused resource keeps its Secret.
     KeepsDenied,
+    /// A resource that is being deleted keeps its Secret.
+    KeepsDeleting,
+    /// The engine takes a Secret without owner for one of its own.
+    OverlooksLostOwner,
     /// A Secret of expired URLs stays.
     KeepsExpired,
     /// The engine sees no change of a policy.
@@ -253,6 +258,23 @@ impl PlantedBug {
             {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
+            (Bug::KeepsDeleting, Step::DeleteSecret { .. }) if is_deleting(cluster, work) => {
+                Some(StepResult::SecretDeleted(Ok(())))
+            }
+            (Bug::OverlooksLostOwner, Step::InspectSecret { .. }) => {
+                let mut result = execute(cluster, cloud, work, step, now);
+                if let StepResult::Inspected(Ok(Some(seen))) = &mut result
+                    && let ObjectKey::Resource(uid) = work
+                    && !seen
+                        .owners
+                        .iter()
+                        .any(|owner| owner.controller == Some(true))
+                {
+                    let (uid, name) = (&**uid, "any");
+                    seen.owners = vec![Owner::of(OwnerId { uid, name })];
+                }
+                Some(result)
+            }
             (Bug::KeepsExpired, Step::DeleteSecret { .. })
                 if standing
                     .as_ref()
@@ -418,6 +440,11 @@ fn status<'a>(cluster: &'a Cluster, work: &ObjectKey) -> Option<&'a PresignedUrl
         .values()
         .find(|seen| seen.uid == *uid)
         .map(|seen| &*seen.status)
+}
+
+fn is_deleting(cluster: &Cluster, work: &ObjectKey) -> bool {
+    let mut resources = cluster.resources.values();
+    resources.any(|seen| seen.deleting && *work == ObjectKey::Resource(seen.uid.clone()))
 }
 
 fn says(status: &PresignedUrlStatus, reason: &str) -> bool {

@@ -7,7 +7,7 @@ use presigned_core::engine::Watched;
 use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::cloud::Source;
-use crate::common::cluster::Place;
+use crate::common::cluster::{Place, Secret};
 use crate::common::rng::Rng;
 use crate::common::watch::Stream;
 use crate::common::world::World;
@@ -144,7 +144,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
     let now = world.now;
     let some_resource = rng.pick_owned(world.cluster.resources.keys().cloned());
     let some_secret = rng.pick_owned(world.cluster.secrets.keys().cloned());
-    match rng.range(0, 125) {
+    match rng.range(0, 131) {
         0..18 => apply(world, rng),
         18..22 => {
             if let Some((namespace, name)) = some_resource {
@@ -230,12 +230,46 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
             world.log(|| format!("the API server is away until {until}"));
             world.faults.outage_until = until;
         }
+        125..128 => {
+            if let Some((namespace, name)) = some_resource {
+                delete_slowly(world, rng, &namespace, &name);
+            }
+        }
+        128..131 => {
+            if let Some(place) = some_secret {
+                world.log(|| format!("a tool drops the owners of the Secret {place:?}"));
+                world.cluster.edit_secret(&place, now, drop_owners);
+            }
+        }
         98..100 => {
             let by = *rng.pick(&[60, 3600, 20_000, -45, -600, -5000]);
             world.step_clock(by);
             fault_schedule::clock_stepped(world, by);
         }
         _ => fault_schedule::change(world, rng),
+    }
+}
+
+/// A finalizer keeps a resource that is deleted; it may go later.
+fn delete_slowly(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str, name: &str) {
+    let now = world.now;
+    let place = (namespace.to_owned(), name.to_owned());
+    if !world.cluster.resources[&place].deleting {
+        world.log(|| format!("delete {namespace}/{name}, which a finalizer keeps"));
+        world.cluster.begin_deletion(namespace, name, now);
+    } else if rng.permille(500) {
+        world.log(|| format!("the finalizer of {namespace}/{name} is done"));
+        world.cluster.delete_resource(namespace, name, now);
+    }
+}
+
+/// What a tool does that knows no owner reference, or one that garbage collection is not to follow.
+fn drop_owners(secret: &mut Secret) {
+    if secret.data.len() % 2 == 0 {
+        secret.owners.clear();
+    }
+    for owner in &mut secret.owners {
+        owner.controller = None;
     }
 }
 

@@ -10,7 +10,7 @@ use presigned_core::engine::PresignedUrlSeen;
 use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
 use crate::common::world::World;
-use crate::invariants::{InvariantChecker, POLICY_STALENESS, RECOVERY};
+use crate::invariants::{InvariantChecker, POLICY_STALENESS, REACTION, RECOVERY};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, store_of};
@@ -29,6 +29,13 @@ impl InvariantChecker {
             return;
         };
         let who = format!("{}/{}", seen.namespace, seen.name);
+        let deleted = self.deleted_since.get(&written.uid).copied();
+        if deleted.is_some_and(|since| Self::had_time(world, seen, since, REACTION)) {
+            self.report(
+                world,
+                format!("{who}: a Secret of a resource that is being deleted"),
+            );
+        }
         let contents = match &written.contents {
             Ok(contents) => contents,
             Err(why) => return self.report(world, format!("{who}: what was written: {why}")),
@@ -257,6 +264,14 @@ impl InvariantChecker {
                 );
             }
         }
+        let known = world.cloud.keys.get(key);
+        let never = known.is_some_and(|key| key.revoked == Some(Timestamp::MIN));
+        if settled && never {
+            self.report(
+                world,
+                format!("{who}: signed with a key that the store never knew"),
+            );
+        }
         let well = Self::had_time(world, seen, Timestamp::MIN, 0);
         let works = world.cloud.stops(key, written.at).is_none()
             && server
@@ -321,7 +336,7 @@ impl InvariantChecker {
     /// Promise 9: valid URLs are removed only if policies deny them.
     pub fn removed(&mut self, world: &World<Chaos>, removed: &Removed) {
         let mut found = world.cluster.resources.values();
-        let Some(seen) = found.find(|seen| *seen.uid == *removed.uid) else {
+        let Some(seen) = found.find(|seen| *seen.uid == *removed.uid && !seen.deleting) else {
             return;
         };
         let named = |spec: &PresignedUrlSpec| {
