@@ -84,24 +84,69 @@ async fn a_foreign_secret_is_never_touched() {
 }
 
 #[tokio::test]
-async fn a_secret_whose_owner_reference_was_removed_is_let_go() {
+async fn an_owner_reference_that_another_tool_drops_is_put_back_through_the_fence() {
     let s3 = S3Server::s3s_fs().unwrap();
     let world = World::on("disowned", &s3).await;
     let operator = world.operator(&[]).await;
     world.psu("mine", &json!({})).await;
+    let psu = world.ready("mine").await;
+    operator.idle().await;
+    let before = world.secret("mine").await;
+    world
+        .edit_secret("mine", json!({ "metadata": { "ownerReferences": null } }))
+        .await;
+    let healed = world
+        .until_secret("mine", "has its owner again", |secret| {
+            let owners = secret.metadata.owner_references.as_ref();
+            owners.is_some_and(|owners| Some(&owners[0].uid) == psu.uid().as_ref())
+        })
+        .await;
+    assert_eq!(healed.uid(), before.uid());
     world.ready("mine").await;
     operator.idle().await;
-    let disowned = world
+    // Whoever takes its marks too takes it away: it is left alone, and the conflict ends with it.
+    let taken = world
         .edit_secret(
             "mine",
-            json!({ "metadata": { "ownerReferences": null }, "stringData": { "url": "theirs" } }),
+            json!({ "metadata": { "ownerReferences": null, "labels": null }, "stringData": { "url": "theirs" } }),
         )
         .await;
-    world.unready("mine", "SecretConflict").await;
+    let message = world.unready("mine", "SecretConflict").await;
+    assert!(
+        message.contains("was written for this resource"),
+        "{message}"
+    );
     operator.idle().await;
-    assert_eq!(world.secret("mine").await, disowned);
+    assert_eq!(world.secret("mine").await, taken);
     world.delete_secret("mine").await;
     world.ready("mine").await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn a_tenants_finalizer_keeps_no_secret() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("finalizer", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("kept", &json!({})).await;
+    world
+        .edit(
+            "kept",
+            json!({ "metadata": { "finalizers": ["example.com/stay"] } }),
+        )
+        .await;
+    world.ready("kept").await;
+    let foreground = DeleteParams::foreground();
+    world.psus().delete("kept", &foreground).await.unwrap();
+    world.gone("kept").await;
+    world.unready("kept", "Deleting").await;
+    let kept = world.psus().get("kept").await.unwrap();
+    assert_eq!(kept.status.unwrap().secret_ref, None);
+    operator.idle().await;
+    world
+        .edit("kept", json!({ "metadata": { "finalizers": null } }))
+        .await;
     world.finish().await;
     operator.kill();
 }

@@ -174,6 +174,8 @@ reasons! {
     Forbidden => "Compare the operator's RBAC with the chart's, and look for admission policies and quotas.",
     /// The namespace is being deleted.
     NamespaceTerminating => "Nothing.",
+    /// The resource is being deleted: its Secret is removed, and nothing new is issued.
+    Deleting => "Nothing, or remove the finalizer that keeps the resource.",
     /// Every URL of the store was signed with its current credentials.
     RolledOut => "The old credentials may be deleted now.",
     /// URLs that were signed with earlier credentials still live.

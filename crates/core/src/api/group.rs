@@ -12,5 +12,7 @@ pub const KIND: &str = "PresignedURL";
 pub const MANAGER: &str = "presigned-url-operator";
 /// The label on every Secret that the operator writes; its value is [`MANAGER`].
 pub const MANAGED_BY_LABEL: &str = "presigned.dev/managed-by";
+/// The annotation on every Secret that the operator writes; its value is the name of the `PresignedURL`.
+pub const NAME_ANNOTATION: &str = "presigned.dev/presigned-url";
 /// The annotation on a `PresignedURL` that asks for one renewal; any new value is a new request.
 pub const RENEW_ANNOTATION: &str = "presigned.dev/renew";

@@ -28,7 +28,9 @@ pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
     set_condition,
 };
-pub use group::{API_VERSION, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, RENEW_ANNOTATION, VERSION};
+pub use group::{
+    API_VERSION, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, RENEW_ANNOTATION, VERSION,
+};
 pub(crate) use issued::MAX_POLICY_REFS;
 pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
 pub use keys::Keys;

@@ -25,7 +25,7 @@ pub use life::{
     plan_life,
 };
 pub use merge::{SecretMeta, WantedMeta, merge};
-pub use ownership::{Owner, OwnerId, Ownership, controlling_uid, ownership};
+pub use ownership::{Marks, Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use schedule::{Renew, backoff, refresh_gains, renew_at, without_jitter};
 pub use secret::{
     BundleContent, Content, FormContent, InvalidName, InvalidNames, Item, NameProblem, RenderError,

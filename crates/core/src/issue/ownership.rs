@@ -1,11 +1,11 @@
 //! Who owns a Secret: promise 4.
 //!
-//! What holds here: one pure predicate over owner references, a UID and labels. Its answer is the only reason
-//! for which a Secret is written, adopted or deleted.
+//! What holds here: one pure predicate over owner references, UIDs, labels and annotations. Its answer is the
+//! only reason for which a Secret is written, adopted or deleted.
 
 use std::collections::BTreeMap;
 
-use crate::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER};
+use crate::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 use crate::text::{escaped, quoted};
 
 /// An owner reference as it stands on a Secret.
@@ -34,11 +34,28 @@ pub struct OwnerId<'a> {
     pub name: &'a str,
 }
 
+/// What tells whose a Secret is.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks<'a> {
+    /// Its owner references.
+    pub owners: &'a [Owner],
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: &'a BTreeMap<String, String>,
+    /// Whether its UID is the one that the operator recorded when it wrote the Secret of this
+    /// `PresignedURL`.
+    pub recorded: bool,
+}
+
 /// Who owns a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// This very `PresignedURL` controls it.
     Owned,
+    /// It was written for this very `PresignedURL`, and another tool dropped the owner reference. Nothing else
+    /// controls it, so it is as good as owned, and the reference is put back.
+    Disowned,
     /// A deleted `PresignedURL` of the same name controlled it.
     Abandoned,
     /// Another owner controls it, or none does. The operator never changes, adopts or deletes it.
@@ -83,6 +100,16 @@ impl Owner {
     }
 }
 
+impl Marks<'_> {
+    fn labelled(&self) -> bool {
+        self.labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER)
+    }
+
+    fn annotated(&self, owner_id: OwnerId<'_>) -> bool {
+        self.annotations.get(NAME_ANNOTATION).map(String::as_str) == Some(owner_id.name)
+    }
+}
+
 /// Who owns a Secret in the namespace of `owner_id`.
 ///
 /// # The attack that it stops
@@ -92,6 +119,11 @@ impl Owner {
 /// anything: only the controlling owner reference with the UID of this very resource does. A UID is the API
 /// server's, is never used twice, and an owner reference on a Secret can be written only by who may write
 /// that Secret.
+///
+/// Without a controller, the UID that the status records stands for the reference, and only with the label and
+/// the annotation that the operator wrote: a status that was forged with a stolen token cannot make the
+/// operator touch a Secret without them. Whoever takes all three away takes the Secret away. The chart's
+/// admission policy holds the operator to the same marks.
 ///
 /// # What a forger gains
 /// Who may write Secrets in the namespace can forge all of this on a Secret *of his own reach*: with the
@@ -107,21 +139,20 @@ impl Owner {
 /// whose watch lags may itself be the dead one; its write then fails on a later precondition or is in turn
 /// taken for a leftover.
 #[must_use]
-pub fn ownership(
-    owners: &[Owner],
-    owner_id: OwnerId<'_>,
-    labels: &BTreeMap<String, String>,
-) -> Ownership {
-    let labelled = labels.get(MANAGED_BY_LABEL).map(String::as_str) == Some(MANAGER);
-    let Some(controller) = controller(owners) else {
+pub fn ownership(marks: Marks<'_>, owner_id: OwnerId<'_>) -> Ownership {
+    let Some(controller) = controller(marks.owners) else {
+        let marked = marks.labelled() && marks.annotated(owner_id);
+        if marks.recorded && marked && !owner_id.uid.is_empty() {
+            return Ownership::Disowned;
+        }
         return Ownership::Foreign {
-            what: no_controller(owners, labelled),
+            what: no_controller(marks, owner_id),
         };
     };
     if controller.is_presigned_url() && controller.uid == owner_id.uid && !owner_id.uid.is_empty() {
         return Ownership::Owned;
     }
-    if controller.is_namesake(owner_id) && labelled {
+    if controller.is_namesake(owner_id) && marks.labelled() {
         return Ownership::Abandoned;
     }
     Ownership::Foreign {
@@ -140,16 +171,28 @@ fn controller(owners: &[Owner]) -> Option<&Owner> {
     owners.iter().find(|owner| owner.controls())
 }
 
-fn no_controller(owners: &[Owner], labelled: bool) -> String {
-    match owners.first() {
+fn no_controller(marks: Marks<'_>, owner_id: OwnerId<'_>) -> String {
+    if marks.recorded {
+        let lost = match (marks.labelled(), marks.annotated(owner_id)) {
+            (false, true) => format!("label {MANAGED_BY_LABEL}"),
+            (true, _) => format!("annotation {NAME_ANNOTATION}"),
+            (false, false) => {
+                format!("label {MANAGED_BY_LABEL} and its annotation {NAME_ANNOTATION}")
+            }
+        };
+        return format!(
+            "was written for this resource, and since then lost its owner reference and its {lost}"
+        );
+    }
+    match marks.owners.first() {
         Some(owner) => format!(
             "belongs to {} {}",
             escaped(&owner.kind),
             quoted(&owner.name)
         ),
-        None if labelled => {
+        None if marks.labelled() => {
             format!(
-                "has the label {MANAGED_BY_LABEL} but no owner, so it was not written for this resource"
+                "has the label {MANAGED_BY_LABEL}, no owner, and is not the one that the status records"
             )
         }
         None => "has no owner: it was written by hand or by another tool".to_owned(),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use presigned_core::api::{
     ClusterObjectStoreSpec, CredentialsSecret, GROUP, KIND, MANAGED_BY_LABEL, MANAGER,
-    PresignedUrlPolicySpec, PresignedUrlSpec,
+    NAME_ANNOTATION, PresignedUrlPolicySpec, PresignedUrlSpec,
 };
 use presigned_core::engine::{
     ApiError, Change, CredentialSource, Event, NamespaceSeen, ObjectKey, ObjectVersion,
@@ -250,6 +250,23 @@ impl Cluster {
             self.delete_resource(namespace, name, now);
         }
         Ok(())
+    }
+
+    /// A deletion that a finalizer holds up; [`Self::delete_resource`] ends it.
+    pub fn begin_deletion(&mut self, namespace: &str, name: &str, now: Timestamp) {
+        let version = self.version();
+        let place = (namespace.to_owned(), name.to_owned());
+        let Some(seen) = self.resources.get_mut(&place) else {
+            return;
+        };
+        if seen.deleting {
+            return;
+        }
+        seen.deleting = true;
+        seen.generation += 1;
+        seen.resource_version = version;
+        let event = Event::Resource(Change::Apply(seen.clone()));
+        self.report(Watched::Resources, event, now);
     }
 
     pub fn delete_resource(&mut self, namespace: &str, name: &str, now: Timestamp) {
@@ -734,8 +751,13 @@ impl Cluster {
                 && name.as_ref().is_none_or(|name| *name == owner.name)
                 && !self.resources.values().any(|seen| *seen.uid == *owner.uid)
         });
-        let known = self.blind && secret.created_for.as_ref() == Some(&acting);
-        if !own && !left && !known {
+        let written = secret.created_for.as_ref() == Some(&acting);
+        let known = self.blind && written;
+        // Another tool dropped the reference, and left what else tells whose it is.
+        let named = secret.annotations.get(NAME_ANNOTATION);
+        let disowned =
+            controller.is_none() && written && secret.labelled() && named == name.as_ref();
+        if !own && !left && !known && !disowned {
             self.violations.push(format!(
                 "{acting} {what} the Secret {}/{} of {controller:?}",
                 place.0, place.1

@@ -103,20 +103,25 @@ fn a_secret_that_changed_before_its_removal_is_read_again_and_then_removed() {
 }
 
 #[test]
-fn a_secret_that_lost_its_owner_reference_before_its_removal_stays() {
-    let mut scene = Scene::issued("dl");
-    refuse(&mut scene);
-    scene.run(300);
-    let now = scene.0.now;
-    scene
-        .0
-        .cluster
-        .edit_secret(&Scene::place("dl"), now, |secret| secret.owners.clear());
-    scene.run(700);
-    assert!(scene.secret("dl").is_some(), "it is its owner's now");
-    assert!(scene.status("dl").secret_ref.is_none());
-    let writes = scene.writes(|scene| scene.run(24 * 3600));
-    assert_eq!(writes, []);
+fn a_secret_that_lost_its_owner_reference_before_its_removal_goes_and_one_that_was_taken_stays() {
+    for taken in [false, true] {
+        let mut scene = Scene::issued("dl");
+        refuse(&mut scene);
+        scene.run(300);
+        let now = scene.0.now;
+        let place = Scene::place("dl");
+        scene.0.cluster.edit_secret(&place, now, |secret| {
+            secret.owners.clear();
+            if taken {
+                secret.labels.clear();
+            }
+        });
+        scene.run(700);
+        assert_eq!(scene.secret("dl").is_some(), taken);
+        assert!(scene.status("dl").secret_ref.is_none());
+        let writes = scene.writes(|scene| scene.run(24 * 3600));
+        assert_eq!(writes, []);
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod common;
 
 mod absence_budget;
 mod clocks;
+mod conflicts;
+mod deletion;
 mod denial;
 mod first_probe;
 mod gitops;
@@ -20,6 +22,7 @@ mod issue;
 mod no_secret_access;
 mod objects;
 mod one_shot;
+mod ownership;
 mod policies;
 mod probes;
 mod relists;

@@ -55,6 +55,7 @@ impl Index {
     fn put_resource(&mut self, mut seen: PresignedUrlSeen) -> Vec<ObjectKey> {
         seen.renew_request = seen.renew_request.map(short_request);
         let uid = seen.uid.clone();
+        let mut requested = false;
         let state = match self.resources.get(&uid) {
             Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
                 return Vec::new();
@@ -67,10 +68,10 @@ impl Index {
             }
             Some(_) => self.unlink(&uid).map(|record| {
                 let mut state = record.state;
-                let requested =
+                requested =
                     seen.renew_request.is_some() && record.seen.renew_request != seen.renew_request;
                 if let Some(state) = state.any() {
-                    state.status.retry_at = None;
+                    state.status.end_pause();
                     if requested {
                         state.renewal_requested();
                     }
@@ -86,8 +87,9 @@ impl Index {
             .entry(seen.namespace.clone())
             .or_default()
             .insert(uid.clone());
+        let store = store_name(&seen).to_owned();
         self.by_store
-            .entry(store_name(&seen).to_owned())
+            .entry(store.clone())
             .or_default()
             .insert(uid.clone());
         self.by_secret
@@ -103,7 +105,15 @@ impl Index {
         self.keep_what_is_within(&uid);
         let mut affected = vec![ObjectKey::Resource(uid)];
         affected.extend(self.across_the_border(moved));
+        affected.extend(requested.then(|| self.ask_store_again(&store)).flatten());
         affected
+    }
+
+    /// A renewal was requested: the store does not wait long for credentials that it did not get.
+    fn ask_store_again(&mut self, store: &str) -> Option<ObjectKey> {
+        let known = self.stores.get_mut(store)?;
+        let earlier = known.renewal_requested();
+        earlier.then(|| ObjectKey::Store(store.to_owned()))
     }
 
     /// Resources that are beyond the share of their namespace now, or within it again.

@@ -24,7 +24,7 @@ impl Index {
                 && let Some(problem) = &state.issue.problem
                 && problem.reason == Reason::SecretConflict
             {
-                state.issue.retry.retry_at = None;
+                state.issue.retry.end_pause();
             }
         }
         affected

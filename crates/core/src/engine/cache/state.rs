@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{PresignedUrlStatus, Problem, SecretRef};
+use crate::api::{PresignedUrlStatus, Problem, Reason, SecretRef};
 use crate::engine::cache::verification::Verification;
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{ApiError, EventRecord, ObservedSecret};
@@ -24,8 +24,11 @@ use crate::issue::signing_job::Signed;
 use crate::request::Key;
 use crate::time::later;
 
-/// The least time between two renewals, or two attempts after a failure, that the annotation can request.
-pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
+/// The least time between two renewals, or two attempts after a failure, that the annotation can request. It is
+/// below the 30 seconds after which `kubectl wait` gives up by default.
+pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(25);
+/// The same for the first request of a resource, and for a look at a conflict: it asks no store.
+pub(in crate::engine) const SHORT_REQUEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The result of a write that the status does not record yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,6 +85,8 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) inspected: Option<Inspected>,
     /// A Secret of the name exists, so a create would fail.
     pub(in crate::engine) name_taken: bool,
+    /// Since when somebody else's Secret has had the name.
+    pub(in crate::engine) conflict_since: Option<Timestamp>,
     /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created again.
     pub(in crate::engine) recreate: bool,
     /// The content that a step signed for the write that follows.
@@ -213,17 +218,20 @@ impl ReconcileState {
     }
 
     /// A person requested a renewal and may have fixed the problem: the pause after a failure is cut to
-    /// [`REQUEST_PAUSE`], which bounds repeated requests too.
+    /// [`REQUEST_PAUSE`], or to [`SHORT_REQUEST_PAUSE`], which bound repeated requests too.
     pub(in crate::engine) fn renewal_requested(&mut self) {
-        let cut = |failed: Option<Timestamp>, again: Option<Timestamp>| match (failed, again) {
-            (Some(failed), Some(again)) => Some(again.min(later(failed, REQUEST_PAUSE))),
-            (_, again) => again,
-        };
-        let retry = &mut self.issue.retry;
-        retry.retry_at = cut(retry.last_failure, retry.retry_at);
+        let problem = self.issue.problem.as_ref();
+        let conflicts = problem.is_some_and(|problem| problem.reason == Reason::SecretConflict);
+        self.issue.retry.cut(if conflicts {
+            SHORT_REQUEST_PAUSE
+        } else {
+            REQUEST_PAUSE
+        });
+        self.removal.retry.cut(REQUEST_PAUSE);
         let verification = &mut self.verification;
-        let failed = verification.outcome.as_ref().map(|outcome| outcome.at);
-        verification.retry_at = cut(failed, verification.retry_at);
+        if let (Some(outcome), Some(again)) = (&verification.outcome, verification.retry_at) {
+            verification.retry_at = Some(again.min(later(outcome.at, REQUEST_PAUSE)));
+        }
     }
 
     /// The issued Secret is current, or its re-signing is scheduled.
@@ -262,6 +270,7 @@ impl ReconcileState {
         self.listing.listed_at = self.listing.listed_at.filter(|at| *at <= now);
         self.rollout.due = bounded(self.rollout.due, later(now, resign_within));
         self.secret.healed_at = bounded(self.secret.healed_at, now);
+        self.secret.conflict_since = bounded(self.secret.conflict_since, now);
         self.secret.orphan_since = bounded(self.secret.orphan_since, now);
     }
 
@@ -285,6 +294,7 @@ impl SecretState {
     fn reset_attempt(&mut self) {
         self.inspected = None;
         self.name_taken = false;
+        self.conflict_since = None;
         self.recreate = false;
         self.signed = None;
     }

@@ -42,6 +42,8 @@ pub(in crate::engine) enum Evaluation {
     Undetermined(String),
     /// The resources of its namespace take more than is kept for one, and older ones have it.
     BeyondShare(String),
+    /// The resource or its namespace is being deleted, with the reason and a sentence.
+    Deleting(Reason, &'static str),
     /// The policies allow it, and its store cannot be used.
     StoreUnusable {
         /// What the policies allow.
@@ -92,9 +94,11 @@ impl Evaluation {
         match self {
             Self::StoreUnusable { authorized, .. } => Some(authorized),
             Self::Allowed(inputs) => Some(&inputs.authorized),
-            Self::Invalid(_) | Self::Denied(_) | Self::Undetermined(_) | Self::BeyondShare(_) => {
-                None
-            }
+            Self::Invalid(_)
+            | Self::Denied(_)
+            | Self::Undetermined(_)
+            | Self::BeyondShare(_)
+            | Self::Deleting(..) => None,
         }
     }
 
@@ -106,6 +110,8 @@ impl Evaluation {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let expires_at = match self.authorized() {
+            // Its end is no news any more.
+            None if record.seen.deleting => return None,
             Some(authorized) => authorized.one_shot_expiry(now)?,
             None if is_one_shot(record) => FixedLife::last(record)?.times.expires_at,
             None => return None,
@@ -251,6 +257,12 @@ struct Parsed {
     secret_name: String,
 }
 
+/// The resource is being deleted.
+const DELETING: &str = "the resource is being deleted: its Secret is removed at once, nothing new is issued, and it \
+     goes when its last finalizer does";
+/// The namespace is being deleted.
+const TERMINATING: &str = "the namespace is being deleted, so nothing new is issued";
+
 fn beyond_share(namespace: &str, share: usize) -> String {
     format!(
         "the PresignedURLs of the namespace \"{namespace}\" take more than the {} KiB of memory that the operator keeps for \
@@ -268,6 +280,13 @@ pub(in crate::engine) fn evaluate(
     record: &Record,
 ) -> Evaluation {
     let seen = &record.seen;
+    if seen.deleting {
+        return Evaluation::Deleting(Reason::Deleting, DELETING);
+    }
+    let namespace = index.namespaces.get(&seen.namespace);
+    if namespace.is_some_and(|namespace| namespace.deleting) {
+        return Evaluation::Deleting(Reason::NamespaceTerminating, TERMINATING);
+    }
     if record.kept != Kept::Whole {
         return Evaluation::BeyondShare(beyond_share(&seen.namespace, settings.namespace_share));
     }

@@ -10,17 +10,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::condition;
-use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER};
+use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
-use crate::engine::cache::state::{REQUEST_PAUSE, Unrecorded};
+use crate::engine::cache::state::{REQUEST_PAUSE, SHORT_REQUEST_PAUSE, Unrecorded};
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::evaluation::{Authorized, Evaluation, SigningInputs};
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::issued::Issued;
-use crate::issue::{OwnerId, Ownership, ownership, renew_at};
+use crate::issue::{Marks, OwnerId, Ownership, ownership, renew_at};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
@@ -134,7 +134,7 @@ pub(in crate::engine) fn is_current(
     now: Timestamp,
 ) -> bool {
     let (authorized, inputs) = match evaluation {
-        Evaluation::Invalid(_) | Evaluation::Denied(_) => return false,
+        Evaluation::Invalid(_) | Evaluation::Denied(_) | Evaluation::Deleting(..) => return false,
         // The policies cannot decide now: `Ready` stays as it was.
         Evaluation::Undetermined(_) | Evaluation::BeyondShare(_) => {
             return issued.alive(now) && !record.state.secret.drifted && was_current(record);
@@ -252,22 +252,50 @@ pub(in crate::engine) fn intact(
 ) -> Option<SecretVersion> {
     let found = found?;
     let content = found.content.as_ref()?;
-    let owner = OwnerId {
-        uid: &record.seen.uid,
-        name: &record.seen.name,
-    };
     let label = found.labels.get(MANAGED_BY_LABEL).map(String::as_str);
+    let named = found.annotations.get(NAME_ANNOTATION);
     let same = found.uid == issued.secret.uid
         && !found.deleting
         && label == Some(MANAGER)
+        && named == Some(&record.seen.name)
         && content.opaque
         && !content.immutable
         && content.data_hash == issued.secret.data_hash
-        && ownership(&found.owners, owner, &found.labels) == Ownership::Owned;
+        && whose(record, found) == Ownership::Owned;
     same.then(|| SecretVersion {
         uid: found.uid.clone(),
         resource_version: found.resource_version.clone(),
     })
+}
+
+/// Whose a Secret is that was inspected for a resource.
+pub(in crate::engine) fn whose(record: &Record, found: &ObservedSecret) -> Ownership {
+    let marks = Marks {
+        owners: &found.owners,
+        labels: &found.labels,
+        annotations: &found.annotations,
+        recorded: is_recorded(record, &found.uid),
+    };
+    let owner_id = OwnerId {
+        uid: &record.seen.uid,
+        name: &record.seen.name,
+    };
+    ownership(marks, owner_id)
+}
+
+/// Whether the operator recorded that it wrote the Secret of this uid for the resource.
+fn is_recorded(record: &Record, uid: &str) -> bool {
+    let state = &record.state;
+    let written = match &state.unrecorded {
+        Some(Unrecorded::Written(issued)) => Some(&issued.secret),
+        Some(Unrecorded::Removed(_)) | None => None,
+    };
+    // An orphan has no hash: it is known by its owner reference alone.
+    let previous = state.secret.previous_secret.as_deref();
+    let previous = previous.filter(|secret| !secret.data_hash.is_empty());
+    let told = record.seen.status.secret_ref.as_ref();
+    let mut recorded = [written, previous, told].into_iter().flatten();
+    recorded.any(|secret| secret.uid == uid)
 }
 
 /// Whether the status reports `Ready` for this generation of the spec.
@@ -340,7 +368,11 @@ fn renewal_requested(facts: &Facts<'_>) -> Option<Timestamp> {
     let request = facts.record.seen.renew_request.as_ref()?;
     let unserved = facts.authorized.one_shot.is_none()
         && facts.issued.served_request.as_ref() != Some(request);
-    unserved.then(|| later(facts.issued.issued_at, REQUEST_PAUSE))
+    let pause = match facts.issued.served_request {
+        None => SHORT_REQUEST_PAUSE,
+        Some(_) => REQUEST_PAUSE,
+    };
+    unserved.then(|| later(facts.issued.issued_at, pause))
 }
 
 /// Whether the URLs are for another endpoint, region or addressing style than the store's current one.

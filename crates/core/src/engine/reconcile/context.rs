@@ -122,7 +122,7 @@ impl Ctx<'_> {
             if let Some(record) = self.cache.resources.get_mut(&uid)
                 && let Some(state) = record.state.any()
             {
-                state.issue.retry.retry_at = None;
+                state.issue.retry.end_pause();
             }
             self.enqueue(ObjectKey::Resource(uid));
         }
@@ -172,7 +172,7 @@ impl Ctx<'_> {
         retry.record(class.retry, 0, &seed, self.now);
         if dirty {
             // The change may be the newer version that caused the conflict.
-            retry.retry_at = None;
+            retry.end_pause();
             self.enqueue(key);
         } else {
             let at = retry.retry_at.unwrap_or(self.now);
@@ -218,6 +218,9 @@ impl Ctx<'_> {
 /// what was never issued, then the remaining life decides.
 pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let status = &record.seen.status;
+    if record.seen.deleting && status.secret_ref.is_some() {
+        return (Priority::Urgent, i64::MIN);
+    }
     let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
         return (Priority::Urgent, i64::MIN);
     };

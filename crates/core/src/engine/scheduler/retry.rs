@@ -26,6 +26,8 @@ pub(in crate::engine) struct RetryState {
     immediate_retries: u32,
     /// Nothing is attempted before this time.
     pub(in crate::engine) retry_at: Option<Timestamp>,
+    /// Since when the pause until then lasts.
+    since: Option<Timestamp>,
 }
 
 impl RetryState {
@@ -52,14 +54,14 @@ impl RetryState {
                 self.immediate_retries = self.immediate_retries.saturating_add(1);
                 let beyond = self.immediate_retries.saturating_sub(immediate);
                 if beyond > 0 {
-                    self.retry_at = Some(later(now, backoff(beyond, seed)));
+                    self.pause(Some(later(now, backoff(beyond, seed))), now);
                 }
             }
             Retry::Backoff => {
                 self.count(now);
-                self.retry_at = Some(later(now, backoff(self.failures, seed)));
+                self.pause(Some(later(now, backoff(self.failures, seed))), now);
             }
-            Retry::OnChange => self.retry_at = Some(later(now, RECHECK)),
+            Retry::OnChange => self.pause(Some(later(now, RECHECK)), now),
             Retry::ThrottleAll(_) => {}
         }
     }
@@ -77,13 +79,31 @@ impl RetryState {
         } else {
             backoff(self.failures, seed)
         };
-        self.retry_at = Some(later(now, pause));
+        self.pause(Some(later(now, pause)), now);
     }
 
     /// The problem is known: nothing is attempted before this time, or before something changes.
-    pub(in crate::engine) fn wait_until(&mut self, time: Option<Timestamp>) {
-        self.retry_at = time;
+    pub(in crate::engine) fn wait_until(&mut self, time: Option<Timestamp>, now: Timestamp) {
+        self.pause(time, now);
         self.immediate_retries = 0;
+    }
+
+    /// The problem may have gone: there is no pause any more.
+    pub(in crate::engine) fn end_pause(&mut self) {
+        self.retry_at = None;
+        self.since = None;
+    }
+
+    /// The problem may have gone: the pause lasts no longer than this from its beginning.
+    pub(in crate::engine) fn cut(&mut self, longest: Duration) {
+        if let (Some(since), Some(again)) = (self.since, self.retry_at) {
+            self.retry_at = Some(again.min(later(since, longest)));
+        }
+    }
+
+    fn pause(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        self.retry_at = until;
+        self.since = until.and(Some(now));
     }
 
     /// The end of the pause, if there is one.
@@ -99,6 +119,7 @@ impl RetryState {
     /// The clock was stepped: no pause becomes longer than this one.
     pub(in crate::engine) fn clock_stepped(&mut self, latest: Timestamp) {
         self.retry_at = self.retry_at.map(|at| at.min(latest));
+        self.since = self.since.map(|at| at.min(latest));
     }
 
     fn count(&mut self, now: Timestamp) {
@@ -144,6 +165,27 @@ mod tests {
         let mut retry = RetryState::default();
         retry.record(Retry::OnChange, 5, "uid", at(0));
         assert_eq!(retry.retry_at, Some(at(300)));
+    }
+
+    #[test]
+    fn every_pause_can_be_cut_from_its_beginning() {
+        let short = Duration::from_secs(5);
+        let mut retry = RetryState::default();
+        for class in [Retry::OnChange, Retry::Backoff, Retry::Backoff] {
+            retry.record(class, 0, "uid", at(0));
+            retry.cut(short);
+            assert!(retry.retry_at.unwrap() <= at(5), "{class:?}");
+        }
+        retry.wait_until(Some(at(900)), at(100));
+        retry.cut(short);
+        assert_eq!(retry.retry_at, Some(at(105)));
+        // None becomes longer, and what ended stays so.
+        retry.wait_until(Some(at(101)), at(100));
+        retry.cut(short);
+        assert_eq!(retry.retry_at, Some(at(101)));
+        retry.end_pause();
+        retry.cut(short);
+        assert_eq!(retry.retry_at, None);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(in crate::engine) const REFRESH_PAUSE: Duration = Duration::from_mins(1);
 /// What credentials must have left to sign anything.
 pub(super) const MIN_REMAINING: Duration = Duration::from_mins(1);
 
+/// Between two fetches that failed, if somebody requests a renewal.
+pub(super) const REQUEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// Between two fetches of credentials that only a person can fix.
 pub(super) const RECHECK: Duration = Duration::from_mins(5);
 

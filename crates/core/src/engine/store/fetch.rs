@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::credentials::{HeldCredentials, validate};
 use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
-use super::version::Candidate;
+use super::version::{Candidate, Fetch};
 use crate::api::{Reason, SessionScope};
 use crate::engine::protocol::{
     CredentialSource, CredentialsError, FetchedCredentials, Session, Uid,
@@ -23,6 +23,16 @@ impl Store {
         self.stale = true;
         self.request_all_fetches();
         self.sessions.hurry();
+    }
+
+    /// Somebody requested a renewal: the source and the STS, if they failed, are asked again soon. Returns
+    /// whether the store is to be planned again.
+    pub(in crate::engine) fn renewal_requested(&mut self) -> bool {
+        self.sessions.hasten();
+        let active = self.active.fetch.hasten();
+        let candidate = self.candidate.as_mut();
+        let candidate = candidate.and_then(|candidate| candidate.own_fetch_mut());
+        candidate.is_some_and(Fetch::hasten) || active
     }
 
     /// Asks for a fetch as soon as possible.

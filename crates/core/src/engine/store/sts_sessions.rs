@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock_skew::shifted;
 use super::credentials::{
-    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, ended,
+    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, REQUEST_PAUSE, ended,
 };
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
@@ -34,6 +34,7 @@ pub(super) struct StsSessions {
     uses: u64,
     /// Failures in a row of the STS itself, and when it is asked again.
     failures: u32,
+    failed_at: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     down: Option<CredentialsError>,
     /// Resources that wait for the STS to be asked again.
@@ -161,6 +162,7 @@ impl StsSessions {
             }
             Some(Err(failure)) if failure.reason == Reason::CredentialsUnavailable => {
                 self.failures = self.failures.saturating_add(1);
+                self.failed_at = Some(now);
                 self.retry_at = Some(later(now, backoff(self.failures, store)));
                 self.down = Some(failure);
             }
@@ -177,6 +179,18 @@ impl StsSessions {
         let old = std::mem::take(self);
         let waited = old.known.into_values().flat_map(|entry| entry.waiting);
         waited.chain(old.waiting).collect()
+    }
+
+    /// Somebody requested a renewal: what failed is asked again soon.
+    pub(super) fn hasten(&mut self) {
+        if let (Some(failed), Some(again)) = (self.failed_at, self.retry_at) {
+            self.retry_at = Some(again.min(later(failed, REQUEST_PAUSE)));
+        }
+        for entry in self.known.values_mut() {
+            if let (Some(last), Some((_, until))) = (entry.fetched_at, &mut entry.failure) {
+                *until = (*until).min(later(last, REQUEST_PAUSE));
+            }
+        }
     }
 
     /// The clock was stepped, or something changed: no pause goes on.

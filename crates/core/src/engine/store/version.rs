@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::clock_skew::ClockSkew;
 use super::config::StoreConfig;
-use super::credentials::{HeldCredentials, RECHECK, REFRESH_PAUSE};
+use super::credentials::{HeldCredentials, RECHECK, REFRESH_PAUSE, REQUEST_PAUSE};
 use super::probe_verdict::ProbeVerdict;
 use super::unsigned_headers::UnsignedHeaderCheck;
 use crate::api::Reason;
@@ -139,6 +139,19 @@ impl Fetch {
             fetched_at: None,
             failure: None,
         }
+    }
+
+    /// What it failed for may have gone: the next comes soon. Returns whether it comes earlier.
+    pub(super) fn hasten(&mut self) -> bool {
+        let (Some(last), Some(next)) = (self.fetched_at, self.retry_at) else {
+            return false;
+        };
+        let soon = later(last, REQUEST_PAUSE);
+        if self.failure.is_none() || soon >= next {
+            return false;
+        }
+        self.retry_at = Some(soon);
+        true
     }
 
     /// Asks for a fetch as soon as possible.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::api::{MANAGED_BY_LABEL, MANAGER, Method};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, Method, NAME_ANNOTATION};
 use crate::issue::hash::data_hash;
 use crate::issue::merge::{TEMPLATE_KEYS, template_keys};
 use crate::issue::template::Template;
@@ -22,8 +22,6 @@ const NO_BACKUP_LABEL: &str = "velero.io/exclude-from-backup";
 const NO_RELOAD_ANNOTATION: &str = "reloader.stakater.com/ignore";
 /// For readers: when the URLs die.
 const EXPIRES_AT_ANNOTATION: &str = "presigned.dev/expires-at";
-/// For readers: the name of the resource behind the Secret.
-const NAME_ANNOTATION: &str = "presigned.dev/presigned-url";
 /// A Secret's value; Debug shows its length alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Vec<u8>);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::map;
-use crate::issue::{Owner, OwnerId, Ownership, ownership};
+use crate::issue::{Marks, Owner, OwnerId, Ownership, ownership};
 
 const ME: OwnerId<'static> = OwnerId {
     uid: "6f1c",
@@ -16,6 +16,17 @@ fn labelled() -> BTreeMap<String, String> {
     map([("presigned.dev/managed-by", "presigned-url-operator")])
 }
 
+/// Whose a Secret without annotations is that no status records.
+fn whose(owners: &[Owner], owner_id: OwnerId<'_>, labels: &BTreeMap<String, String>) -> Ownership {
+    let marks = Marks {
+        owners,
+        labels,
+        annotations: &map([]),
+        recorded: false,
+    };
+    ownership(marks, owner_id)
+}
+
 /// A controlling reference that differs from ours as the test says.
 fn owner(change: impl FnOnce(&mut Owner)) -> Owner {
     let mut owner = Owner::of(ME);
@@ -24,7 +35,7 @@ fn owner(change: impl FnOnce(&mut Owner)) -> Owner {
 }
 
 fn foreign(owners: &[Owner], labels: &BTreeMap<String, String>) -> String {
-    match ownership(owners, ME, labels) {
+    match whose(owners, ME, labels) {
         Ownership::Foreign { what } => what,
         other => panic!("{other:?} of {owners:?}"),
     }
@@ -32,12 +43,9 @@ fn foreign(owners: &[Owner], labels: &BTreeMap<String, String>) -> String {
 
 #[test]
 fn what_this_resource_controls_is_its_own() {
+    assert_eq!(whose(&[Owner::of(ME)], ME, &labelled()), Ownership::Owned);
     assert_eq!(
-        ownership(&[Owner::of(ME)], ME, &labelled()),
-        Ownership::Owned
-    );
-    assert_eq!(
-        ownership(&[Owner::of(ME)], ME, &map([])),
+        whose(&[Owner::of(ME)], ME, &map([])),
         Ownership::Owned,
         "a label that somebody took away changes no owner"
     );
@@ -52,7 +60,9 @@ fn a_secret_without_owner_or_label_is_never_touched() {
 fn the_label_alone_gives_nothing() {
     let what = foreign(&[], &labelled());
     assert!(
-        what.contains("label presigned.dev/managed-by but no owner"),
+        what.contains(
+            "label presigned.dev/managed-by, no owner, and is not the one that the status records"
+        ),
         "{what}"
     );
 }
@@ -91,13 +101,13 @@ fn an_owner_of_another_group_is_foreign() {
 #[test]
 fn an_owner_of_another_version_of_the_group_is_ours() {
     let later = owner(|o| o.api_version = "presigned.dev/v1".to_owned());
-    assert_eq!(ownership(&[later], ME, &map([])), Ownership::Owned);
+    assert_eq!(whose(&[later], ME, &map([])), Ownership::Owned);
 }
 
 #[test]
 fn the_uid_decides_and_not_the_name() {
     let renamed = owner(|o| o.name = "other".to_owned());
-    assert_eq!(ownership(&[renamed], ME, &map([])), Ownership::Owned);
+    assert_eq!(whose(&[renamed], ME, &map([])), Ownership::Owned);
     let what = foreign(
         &[owner(|o| {
             o.name = "other".to_owned();
@@ -138,7 +148,7 @@ fn another_owner_that_does_not_control_changes_nothing() {
         o.controller = None;
     });
     assert_eq!(
-        ownership(&[guest, Owner::of(ME)], ME, &map([])),
+        whose(&[guest, Owner::of(ME)], ME, &map([])),
         Ownership::Owned
     );
 }
@@ -146,7 +156,7 @@ fn another_owner_that_does_not_control_changes_nothing() {
 #[test]
 fn the_secret_of_a_deleted_owner_of_the_same_name_is_abandoned() {
     let dead = owner(|o| o.uid = "dead".to_owned());
-    assert_eq!(ownership(&[dead], ME, &labelled()), Ownership::Abandoned);
+    assert_eq!(whose(&[dead], ME, &labelled()), Ownership::Abandoned);
 }
 
 #[test]
@@ -184,7 +194,7 @@ fn a_resource_without_uid_owns_nothing() {
     };
     for uid in ["", "6f1c"] {
         let owners = [owner(|o| o.uid = uid.to_owned())];
-        let whose = ownership(&owners, nobody, &labelled());
+        let whose = whose(&owners, nobody, &labelled());
         assert!(matches!(whose, Ownership::Foreign { .. }), "{uid:?}");
     }
 }
@@ -235,13 +245,35 @@ proptest! {
         let controls = |o: &&Owner| {
             o.controller == Some(true) && o.kind == "PresignedURL" && o.api_version == "presigned.dev/v1alpha1"
         };
-        match ownership(&owners, ME, &labels) {
+        match whose(&owners, ME, &labels) {
             Ownership::Owned => prop_assert!(owners.iter().filter(controls).any(|o| o.uid == "6f1c")),
             Ownership::Abandoned => {
                 prop_assert!(with_label);
                 prop_assert!(owners.iter().filter(controls).any(|o| o.name == "web" && o.uid != "6f1c"));
             }
+            Ownership::Disowned => prop_assert!(false, "no status records it"),
             Ownership::Foreign { what } => prop_assert!(!what.is_empty()),
+        }
+    }
+
+    #[test]
+    fn what_is_disowned_is_recorded_and_marked_and_has_no_controller(
+        owners in proptest::collection::vec(any_owner(), 0..4),
+        with_label in any::<bool>(), named in any::<bool>(), recorded in any::<bool>(),
+    ) {
+        let annotations = map([("presigned.dev/presigned-url", if named { "web" } else { "web2" })]);
+        let labels = if with_label { labelled() } else { map([]) };
+        let marks = Marks { owners: &owners, labels: &labels, annotations: &annotations, recorded };
+        let controlled = owners.iter().any(|o| o.controller == Some(true));
+        let disowned = recorded && with_label && named && !controlled;
+        prop_assert_eq!(ownership(marks, ME) == Ownership::Disowned, disowned);
+        if recorded && !controlled && !disowned {
+            let Ownership::Foreign { what } = ownership(marks, ME) else {
+                return Err(TestCaseError::fail("it is somebody's"));
+            };
+            prop_assert!(what.starts_with("was written for this resource"));
+            prop_assert_eq!(what.contains("label presigned.dev/managed-by"), !with_label);
+            prop_assert_eq!(what.contains("annotation presigned.dev/presigned-url"), !named);
         }
     }
 }

@@ -154,11 +154,12 @@ fn allowed(evaluation: &Evaluation) -> ConditionDraft {
     let by =
         |policies: &[String]| ConditionDraft::new(true, Reason::Allowed, allowed_message(policies));
     let unknown =
-        |reason, why: &String| ConditionDraft::new(ConditionStatus::Unknown, reason, why.clone());
+        |reason, why: &str| ConditionDraft::new(ConditionStatus::Unknown, reason, why.to_owned());
     match evaluation {
         Evaluation::Invalid(why) => unknown(Reason::InvalidSpec, why),
         Evaluation::Undetermined(why) => unknown(Reason::PolicyUnknown, why),
         Evaluation::BeyondShare(why) => unknown(Reason::NamespaceShareExceeded, why),
+        Evaluation::Deleting(reason, why) => unknown(*reason, why),
         Evaluation::Denied(why) => ConditionDraft::new(false, Reason::PolicyDenied, why.clone()),
         Evaluation::StoreUnusable { authorized, .. } => by(&authorized.grant.policies),
         Evaluation::Allowed(inputs) => by(&inputs.authorized.grant.policies),
@@ -187,6 +188,16 @@ fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
                 .is_some(),
         }),
         Evaluation::BeyondShare(why) => needs_human(Reason::NamespaceShareExceeded, why),
+        Evaluation::Deleting(reason, why) => {
+            let unremoved = facts.issued.and(unremoved(facts.record));
+            unremoved.or_else(|| {
+                Some(Problem {
+                    reason: *reason,
+                    message: (*why).to_owned(),
+                    needs_human: false,
+                })
+            })
+        }
         Evaluation::StoreUnusable {
             reason, message, ..
         } => needs_human(*reason, message),
@@ -292,6 +303,21 @@ fn renewal_refused(record: &Record) -> Option<ConditionDraft> {
     let served = FixedLife::last(record)?.served_request;
     (served.as_ref() != Some(requested))
         .then(|| ConditionDraft::new(false, Reason::NeverRenewed, NEVER_RENEWED.to_owned()))
+}
+
+/// The problem that blocks the removal of the Secret of a resource that is being deleted.
+fn unremoved(record: &Record) -> Option<Problem> {
+    let state = &record.state;
+    state.removal.retry.retry_at?;
+    let problem = state.issue.problem.as_ref()?;
+    Some(Problem {
+        reason: problem.reason,
+        message: format!(
+            "the resource is being deleted, and its Secret could not be removed: {}",
+            problem.message
+        ),
+        needs_human: problem.needs_human,
+    })
 }
 
 /// The problem that blocks the deletion of a one-shot resource.

@@ -43,7 +43,8 @@ pub(super) fn of_transition(
             continue;
         }
         let good = after.status == ConditionStatus::True;
-        let expired = type_ == ConditionType::Ready && reports_expiry(record, new);
+        let ended = type_ == ConditionType::Ready
+            && (reports_expiry(record, new) || after.reason == Reason::Deleting.as_str());
         let silent = match type_ {
             // The Event of Ready reports that renewals work again, and also that the URL is gone.
             ConditionType::Renewed => {
@@ -76,7 +77,7 @@ pub(super) fn of_transition(
             name: record.seen.name.clone(),
             uid: record.seen.uid.to_string(),
             version: record.seen.resource_version.clone(),
-            warning: !(good || expired),
+            warning: !(good || ended),
             reason: *reason,
             action,
             note: after.message.clone(),

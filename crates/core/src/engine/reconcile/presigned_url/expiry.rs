@@ -18,7 +18,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     let seen = &record.seen;
     let expires_at = seen.status.expires_at?;
-    if !one_shot::is_one_shot(record) {
+    if !one_shot::is_one_shot(record) || seen.deleting {
         return None;
     }
     if expires_at > ctx.now {
@@ -60,7 +60,10 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, result: Result<(), ApiErro
             if let Some(state) = ctx.state(uid) {
                 state.removal.undeleted = None;
                 // The watch reports the removal. A finalizer may delay it.
-                state.removal.retry.retry_at = Some(later(now, RECHECK));
+                state
+                    .removal
+                    .retry
+                    .wait_until(Some(later(now, RECHECK)), now);
             }
         }
         Err(error) => {

@@ -4,6 +4,7 @@
 //! - The new Secret is written before the old one of another name is removed, and the status last.
 //! - The status is written when there is nothing to do for the Secret, or nothing can be done now.
 //! - A URL that expires during a wait for a store is reported and removed all the same.
+//! - A resource that is being deleted loses its Secrets at once: a finalizer may keep it for days.
 
 mod conditions;
 mod credentials;
@@ -42,13 +43,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };
-    let terminating = ctx
-        .cache
-        .namespaces
-        .get(&record.seen.namespace)
-        .is_some_and(|namespace| namespace.deleting);
-    // The garbage collector removes the Secret of a deleted resource, by its owner reference.
-    if record.seen.deleting || terminating || !ctx.serves(record) {
+    if !ctx.serves(record) {
         ctx.cache.orphans.forget_all(&record.seen.uid);
         return Action::Idle;
     }
@@ -59,6 +54,9 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         return Action::Idle;
     };
     let evaluation = ctx.evaluate(record);
+    if matches!(evaluation, Evaluation::Deleting(..)) && !record.seen.deleting {
+        return plan_in_ending_namespace(ctx, uid, &evaluation);
+    }
     let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
     match plan_secret(ctx, uid, &evaluation, doubted) {
         Action::AwaitStore => {
@@ -77,6 +75,28 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         }
         Action::Start(step, _) if !slots::has_room(ctx, uid, &step) => wait(ctx, uid, &evaluation),
         action => action,
+    }
+}
+
+/// The namespace controller removes everything of a namespace that is being deleted. Only an expiry is
+/// reported, since a finalizer may keep the resource.
+fn plan_in_ending_namespace(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    ctx.cache.orphans.forget_all(&record.seen.uid);
+    let issued = issued(record);
+    if let Some(issued) = issued.as_ref().filter(|issued| issued.alive(ctx.now)) {
+        ctx.requeue.at(issued.expires_at);
+    } else if is_ready(&record.seen.status.conditions) {
+        let action = status::plan(ctx, uid, evaluation, issued.as_ref());
+        return action.unwrap_or(Action::Idle);
+    }
+    let state = ctx.cache.resources.get_mut(uid);
+    let state = state.and_then(|record| record.state.any());
+    match state.and_then(|state| state.events.pop_front()) {
+        Some(event) => Action::start(Step::PublishEvent(event), InFlight::PublishEvent),
+        None => Action::Idle,
     }
 }
 
@@ -188,7 +208,8 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     }
 }
 
-/// Whether a Secret that is not replaced now is removed: it has expired, or the grace of a denial is over.
+/// Whether a Secret that is not replaced now is removed: it has expired, the grace of a denial is over, or the
+/// resource is being deleted.
 fn is_to_be_removed(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -199,6 +220,9 @@ fn is_to_be_removed(
     let Some(record) = ctx.cache.resources.get(uid) else {
         return false;
     };
+    if record.seen.deleting {
+        return true;
+    }
     if let Evaluation::Denied(_) = evaluation
         && grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue)
     {

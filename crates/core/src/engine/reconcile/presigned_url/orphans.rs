@@ -64,7 +64,8 @@ pub(super) fn plan(
             _ => (false, false),
         };
         // The watch may still report a status that is newer than the Secret and records it.
-        if !wanted && older(&record.seen.resource_version, &version.resource_version) {
+        let deleting = record.seen.deleting;
+        if !wanted && !deleting && older(&record.seen.resource_version, &version.resource_version) {
             continue;
         }
         let due = match evaluation {
@@ -82,6 +83,7 @@ pub(super) fn plan(
                 true
             }
             Evaluation::Undetermined(_) | Evaluation::BeyondShare(_) => false,
+            Evaluation::Deleting(..) => deleting,
             Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
         };
         if due {

@@ -4,13 +4,13 @@
 //! - Of a resource beyond the share of its namespace no spec is kept, and no status that says so. Nothing is
 //!   planned for it then. Once it lies within, it is read first.
 
-use jiff::Timestamp;
-
-use super::slots::has_room;
+use crate::api::is_ready;
 use crate::engine::cache::record::Kept;
+use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::{ApiError, PresignedUrlSeen, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
+use crate::engine::reconcile::presigned_url::slots::has_room;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::time::later;
 
@@ -19,6 +19,10 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     if record.kept == Kept::Whole {
         return None;
+    }
+    if record.seen.deleting {
+        // What says which Secret is to be removed is kept.
+        return (record.kept == Kept::WithoutStatus).then_some(Action::Idle);
     }
     if ctx.cache.shares.is_beyond(&record.seen) {
         // Its status says all there is to say.
@@ -33,9 +37,20 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
         name: record.seen.name.clone(),
     };
     if !has_room(ctx, uid, &step) {
-        return Some(Action::Idle);
+        return wait(ctx, uid);
     }
     Some(Action::start(step, InFlight::ReadResource))
+}
+
+/// The resource waits for room. Its expiry is reported all the same.
+fn wait(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
+    let record = ctx.cache.resources.get(uid)?;
+    match issued(record).filter(|issued| issued.alive(ctx.now)) {
+        Some(issued) => ctx.requeue.at(issued.expires_at),
+        None if is_ready(&record.seen.status.conditions) => return None,
+        None => {}
+    }
+    Some(Action::Idle)
 }
 
 /// The resource was read.
@@ -51,13 +66,15 @@ pub(super) fn completed(
             }
         }
         // It is gone, and the watch will say so.
-        Ok(_) => look_again(ctx, uid, later(ctx.now, RECHECK)),
+        Ok(_) => look_again(ctx, uid),
         Err(error) => ctx.record_failure(uid, &error),
     }
 }
 
-fn look_again(ctx: &mut Ctx<'_>, uid: &str, at: Timestamp) {
+fn look_again(ctx: &mut Ctx<'_>, uid: &str) {
+    let now = ctx.now;
     if let Some(state) = ctx.state(uid) {
-        state.issue.retry.wait_until(Some(at));
+        let at = later(now, RECHECK);
+        state.issue.retry.wait_until(Some(at), now);
     }
 }

@@ -9,13 +9,13 @@ use crate::api::SecretRef;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::cache::version::SecretVersion;
-use crate::engine::evaluate::reissue::issued;
+use crate::engine::evaluate::reissue::{issued, whose};
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, problem_of};
-use crate::issue::{OwnerId, Ownership, ownership};
+use crate::issue::Ownership;
 
 /// Plans the removal of a Secret that belonged to the resource when it was last seen.
 pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> Action {
@@ -88,13 +88,9 @@ pub(super) fn inspected(
         .as_deref()
         .cloned()
         .or_else(|| issued(record).map(|issued| issued.secret));
-    let owner = OwnerId {
-        uid: &record.seen.uid,
-        name: &record.seen.name,
-    };
     let own_secret = found.filter(|found| {
         planned.is_some_and(|planned| planned.uid == found.uid)
-            && ownership(&found.owners, owner, &found.labels) == Ownership::Owned
+            && matches!(whose(record, found), Ownership::Owned | Ownership::Disowned)
     });
     match own_secret {
         Some(found) => {
@@ -114,7 +110,7 @@ fn removed(ctx: &mut Ctx<'_>, uid: &str) {
     record.state.removal.retry.reset();
     record.state.removal.in_doubt = false;
     // An issue that failed to update this Secret is retried at once.
-    record.state.issue.retry.retry_at = None;
+    record.state.issue.retry.end_pause();
     if record.state.secret.previous_secret.take().is_none() {
         let was = issued(record).map(Box::new);
         record.state.unrecorded = Some(Unrecorded::Removed(was));

@@ -42,11 +42,12 @@ pub(super) fn plan(
     issued: Option<&Issued>,
     cause: Cause,
 ) -> Action {
+    let now = ctx.now;
     match next_step(ctx, uid, inputs, issued, cause) {
         Err(Action::Blocked(problem, retry_at)) => {
             if let Some(state) = ctx.state(uid) {
                 state.issue.problem = Some(problem);
-                state.issue.retry.wait_until(retry_at);
+                state.issue.retry.wait_until(retry_at, now);
                 state.secret.inspected = None;
                 // Signed URLs are not kept for a Secret that cannot be written.
                 state.secret.signed = None;
@@ -230,7 +231,7 @@ pub(super) fn signed(ctx: &mut Ctx<'_>, uid: &str, job: SignedJob) {
         Ok(signed) => state.secret.signed = Some(Box::new(signed)),
         Err(problem) => {
             state.issue.problem = Some(problem);
-            state.issue.retry.wait_until(Some(later(now, RECHECK)));
+            state.issue.retry.wait_until(Some(later(now, RECHECK)), now);
         }
     }
 }

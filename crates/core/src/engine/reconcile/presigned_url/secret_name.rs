@@ -2,6 +2,8 @@
 //!
 //! What holds here:
 //! - Ownership decides before content: another owner's Secret is never changed.
+//! - A conflict is looked at after as long as it has lasted, between five seconds and five minutes: the watch
+//!   tells of no Secret without the operator's label.
 //! - A Secret is inspected before it is replaced, unless the operator may not read Secrets. Then the uid that
 //!   the API server returned at its creation identifies it.
 
@@ -13,6 +15,7 @@ use crate::api::{Problem, Reason};
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Inspected;
 use crate::engine::evaluate::evaluation::SigningInputs;
+use crate::engine::evaluate::reissue::whose;
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
 };
@@ -20,11 +23,15 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::issue::issued::Issued;
-use crate::issue::{OwnerId, Ownership, SecretMeta, ownership};
-use crate::time::later;
+use crate::issue::{OwnerId, Ownership, SecretMeta};
+use crate::time::{between, later};
 
 /// The pause before a Secret that is being deleted is inspected again.
 const DELETION_PAUSE: Duration = Duration::from_secs(5);
+/// The first pause before a conflict is looked at again.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
+/// When a conflict is looked at again; it follows what to do about it.
+const LOOKED_AT: &str = "it is looked at again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
 
 /// What a write replaces.
 pub(super) enum Base {
@@ -73,9 +80,9 @@ pub(super) fn base(
     if std::mem::take(&mut state.name_taken) {
         let message = format!(
             "a Secret \"{name}\" exists and the operator may not read Secrets here, so it cannot tell whose it is: choose \
-             another spec.secretName, or delete that Secret"
+             another spec.secretName, or delete that Secret; {LOOKED_AT}"
         );
-        return Err(conflict(message, now));
+        return Err(conflict(record, message, now));
     }
     Ok(Base::Nothing)
 }
@@ -103,7 +110,7 @@ pub(super) fn inspected(
 /// The metadata that the write keeps, if the Secret belongs to the resource. An `Err` frees the name, or says
 /// why it stays taken.
 pub(super) fn kept_metadata(
-    record: &Record,
+    record: &mut Record,
     inputs: &SigningInputs,
     base: &Base,
     now: Timestamp,
@@ -122,19 +129,24 @@ pub(super) fn kept_metadata(
         };
         return Err(Action::Blocked(problem, Some(later(now, DELETION_PAUSE))));
     }
-    match ownership(&found.owners, owner(record), &found.labels) {
-        Ownership::Foreign { what } => Err(conflict(
-            format!(
-                "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that Secret"
-            ),
-            now,
-        )),
-        Ownership::Owned if !record.state.secret.recreate || updatable(found) => Ok(SecretMeta {
-            labels: found.labels.clone(),
-            annotations: found.annotations.clone(),
-            owners: found.owners.clone(),
-        }),
-        Ownership::Owned | Ownership::Abandoned => {
+    match whose(record, found) {
+        Ownership::Foreign { what } => {
+            let message = format!(
+                "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that \
+                 Secret; {LOOKED_AT}"
+            );
+            Err(conflict(record, message, now))
+        }
+        Ownership::Owned | Ownership::Disowned
+            if !record.state.secret.recreate || updatable(found) =>
+        {
+            Ok(SecretMeta {
+                labels: found.labels.clone(),
+                annotations: found.annotations.clone(),
+                owners: found.owners.clone(),
+            })
+        }
+        Ownership::Owned | Ownership::Disowned | Ownership::Abandoned => {
             let step = Step::DeleteSecret {
                 namespace: record.seen.namespace.clone(),
                 name: name.clone(),
@@ -180,11 +192,13 @@ pub(super) fn owner(record: &Record) -> OwnerId<'_> {
     }
 }
 
-fn conflict(message: String, now: Timestamp) -> Action {
+fn conflict(record: &mut Record, message: String, now: Timestamp) -> Action {
+    let since = *record.state.secret.conflict_since.get_or_insert(now);
+    let pause = between(since, now).clamp(CONFLICT_PAUSE, RECHECK);
     let problem = Problem {
         reason: Reason::SecretConflict,
         message,
         needs_human: true,
     };
-    Action::Blocked(problem, Some(later(now, RECHECK)))
+    Action::Blocked(problem, Some(later(now, pause)))
 }

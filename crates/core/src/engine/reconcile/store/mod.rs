@@ -99,7 +99,7 @@ pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -
         concerned.push(ObjectKey::Store(name.clone()));
         for uid in std::mem::take(&mut store.waiting) {
             if let Some(record) = ctx.cache.resources.get_mut(&uid) {
-                record.state.issue.retry.retry_at = None;
+                record.state.issue.retry.end_pause();
             }
             concerned.push(ObjectKey::Resource(uid));
         }
@@ -244,7 +244,8 @@ fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
             Evaluation::Invalid(_)
             | Evaluation::Denied(_)
             | Evaluation::Undetermined(_)
-            | Evaluation::BeyondShare(_) => None,
+            | Evaluation::BeyondShare(_)
+            | Evaluation::Deleting(..) => None,
         })
 }
 

@@ -27,7 +27,7 @@ pub(super) fn config_adopted(ctx: &mut Ctx<'_>, store: &str) -> Vec<ObjectKey> {
         if let ObjectKey::Resource(uid) = key
             && let Some(record) = ctx.cache.resources.get_mut(uid)
         {
-            record.state.issue.retry.retry_at = None;
+            record.state.issue.retry.end_pause();
         }
     }
     schedule_rollout(ctx, store, false);
