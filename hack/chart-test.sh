@@ -95,6 +95,12 @@ operator_knows_its_flags() {
   return "$missing"
 }
 
+hub_knows_the_crds() {
+  "$tmp/chart" examples "$chart" >"$tmp/examples.yaml" &&
+    "$tools/kubeconform" -strict -summary -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" \
+      "$tmp/examples.yaml"
+}
+
 monitored() { render --set prometheusRule.enabled=true --set grafanaDashboard.enabled=true >"$tmp/monitored.yaml"; }
 alerts_are_in_the_docs() {
   monitored && "$tmp/chart" alerts "$tmp/monitored.yaml" "$root/docs/runbook.md" "$root/docs/operations.md" "$root/docs/reference/reasons.md"
@@ -116,6 +122,7 @@ check "a misspelt field is refused by the schemas" schemas_are_strict
 check "a misspelt field is refused by the Prometheus operator's types" monitoring_types_are_strict
 check "everything goes where namespaceOverride says" everything_follows_the_namespace
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
+check "Artifact Hub is told of the CRDs as they are" hub_knows_the_crds
 check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
 check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say
 check "default values conform" conforms

@@ -8,6 +8,7 @@
 //	                                 print a configuration of Prometheus that does as its ServiceMonitor says
 //	chart alerts FILE RUNBOOK OPERATIONS REASONS
 //	                                 compare them with the documentation
+//	chart examples CHART             print the examples for Artifact Hub, if Chart.yaml tells of the CRDs as they are
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
 package main
 
@@ -23,6 +24,7 @@ const usage = `usage:
   chart queries FILE
   chart scrape FILE SERVICES RULES ADDRESS
   chart alerts FILE RUNBOOK OPERATIONS REASONS
+  chart examples CHART
   chart readme [--check] CHART`
 
 func main() {
@@ -46,6 +48,8 @@ func run(args []string) error {
 		return printScrape(args[1], args[2], args[3], args[4])
 	case len(args) == 5 && args[0] == "alerts":
 		return checkMonitoringDocs(args[1], args[2], args[3], args[4])
+	case len(args) == 2 && args[0] == "examples":
+		return printExamples(args[1])
 	case len(args) == 2 && args[0] == "readme":
 		return writeReadme(args[1])
 	case len(args) == 3 && args[0] == "readme" && args[1] == "--check":

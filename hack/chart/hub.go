@@ -1,0 +1,87 @@
+// What Chart.yaml tells Artifact Hub of the CRDs, compared with the CRDs.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"sigs.k8s.io/yaml"
+)
+
+type hubCRD struct{ Kind, Version, Name, DisplayName, Description string }
+
+// printExamples fails where Chart.yaml and the CRDs differ, and prints the examples as documents, for their schemas.
+func printExamples(chart string) error {
+	text, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		return err
+	}
+	var file struct{ Annotations map[string]string }
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return err
+	}
+	var told []hubCRD
+	var examples []object
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/crds"]), &told); err != nil {
+		return fmt.Errorf("artifacthub.io/crds: %w", err)
+	}
+	if err := yaml.Unmarshal([]byte(file.Annotations["artifacthub.io/crdsExamples"]), &examples); err != nil {
+		return fmt.Errorf("artifacthub.io/crdsExamples: %w", err)
+	}
+	paths, err := filepath.Glob(filepath.Join(chart, "files", "crds", "*.yaml"))
+	if err != nil {
+		return err
+	}
+	var problems []error
+	if len(paths) == 0 || len(paths) != len(told) {
+		problems = append(problems, fmt.Errorf("artifacthub.io/crds tells of %d CRDs, and there are %d", len(told), len(paths)))
+	}
+	for _, path := range paths {
+		problems = append(problems, compareCRD(path, told, examples))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	for _, example := range examples {
+		document, err := yaml.Marshal(example)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("---\n%s", document)
+	}
+	return nil
+}
+
+func compareCRD(path string, told []hubCRD, examples []object) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var crd struct {
+		Metadata struct{ Name string }
+		Spec     struct {
+			Names    struct{ Kind string }
+			Versions []struct{ Name string }
+		}
+	}
+	if err := yaml.Unmarshal(text, &crd); err != nil {
+		return err
+	}
+	kind := crd.Spec.Names.Kind
+	found := slices.IndexFunc(told, func(one hubCRD) bool { return one.Name == crd.Metadata.Name })
+	if found < 0 || told[found].Kind != kind || told[found].DisplayName == "" || told[found].Description == "" {
+		return fmt.Errorf("artifacthub.io/crds does not tell of %s, a %s", crd.Metadata.Name, kind)
+	}
+	for _, version := range crd.Spec.Versions {
+		if version.Name == told[found].Version {
+			if !slices.ContainsFunc(examples, func(one object) bool { return one["kind"] == kind }) {
+				return fmt.Errorf("artifacthub.io/crdsExamples has no %s", kind)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("artifacthub.io/crds: %s has no version %s", crd.Metadata.Name, told[found].Version)
+}
