@@ -34,39 +34,35 @@ pub fn rule(buckets: &[&str], prefixes: &[&str], max_duration: &str) -> AllowRul
     }
 }
 
-/// The rules, each with a name: `r0`, `r1` and so on where it has none.
-fn named(mut rules: Vec<AllowRule>) -> Vec<AllowRule> {
-    for (at, rule) in rules.iter_mut().enumerate() {
-        if rule.name.is_empty() {
-            rule.name = format!("r{at}");
-        }
-    }
-    rules
-}
-
 /// A policy for namespaces by name.
 pub fn policy(names: &[&str], allow: Vec<AllowRule>) -> PresignedUrlPolicySpec {
-    PresignedUrlPolicySpec {
-        namespaces: NamespaceMatch {
-            names: Some(names.iter().map(|s| (*s).to_owned()).collect()),
-            selector: None,
-        },
-        allow: named(allow),
-    }
+    let namespaces = NamespaceMatch {
+        names: Some(names.iter().map(|s| (*s).to_owned()).collect()),
+        selector: None,
+    };
+    policy_for(namespaces, allow)
 }
 
 /// A policy for namespaces by one label.
 pub fn policy_by_label(label: (&str, &str), allow: Vec<AllowRule>) -> PresignedUrlPolicySpec {
-    PresignedUrlPolicySpec {
-        namespaces: NamespaceMatch {
-            names: None,
-            selector: Some(NamespaceLabels {
-                match_labels: Some(BTreeMap::from([(label.0.to_owned(), label.1.to_owned())])),
-                match_expressions: None,
-            }),
-        },
-        allow: named(allow),
+    let namespaces = NamespaceMatch {
+        names: None,
+        selector: Some(NamespaceLabels {
+            match_labels: Some(BTreeMap::from([(label.0.to_owned(), label.1.to_owned())])),
+            match_expressions: None,
+        }),
+    };
+    policy_for(namespaces, allow)
+}
+
+/// A policy for these namespaces. Rules without a name are called `r0`, `r1` and so on.
+pub fn policy_for(namespaces: NamespaceMatch, mut allow: Vec<AllowRule>) -> PresignedUrlPolicySpec {
+    for (at, rule) in allow.iter_mut().enumerate() {
+        if rule.name.is_empty() {
+            rule.name = format!("r{at}");
+        }
     }
+    PresignedUrlPolicySpec { namespaces, allow }
 }
 
 /// A store with an endpoint of its own and credentials from a Secret, or from the process's chain.

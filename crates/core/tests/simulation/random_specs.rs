@@ -129,10 +129,7 @@ pub fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
     match rng.range(0, 6) {
         0..3 => specs::policy(&["team-*"], allow),
         3 | 4 => specs::policy_by_label(("team", "x"), allow),
-        _ => PresignedUrlPolicySpec {
-            namespaces: without_quarantine(rng),
-            allow,
-        },
+        _ => specs::policy_for(without_quarantine(rng), allow),
     }
 }
 
