@@ -495,7 +495,7 @@ impl<M: FaultInjector> World<M> {
         let fault = self.faults.fault(&work, &step, self.now);
         let (to_land, to_answer) = self.faults.latency(&step);
         if let Some(fault) = &fault {
-            self.log(|| format!("{fault:?} for what follows"));
+            self.log(|| format!("{fault:?} for {work:?} {:?}", StepKind::of(&step)));
             self.faulted.insert(work.clone(), self.now);
         }
         let (fault, to_land, to_answer) = match timeout(&step) {
