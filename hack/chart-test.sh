@@ -115,6 +115,28 @@ alerts_do_as_they_say() {
   done
 }
 
+released_chart_runs_the_published_image() {
+  PATH=$tools:$PATH "$root/hack/release.sh" chart "$tmp" registry.example/urls &&
+    "$tools/helm" template psu "$tmp"/presigned-url-operator-*.tgz --kube-version "$kubernetes" >"$tmp/released.yaml" &&
+    grep -q "image: \"registry.example/urls:$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")\"" "$tmp/released.yaml"
+}
+
+# On a copy: what the present sources say is between two releases.
+release_is_checked() {
+  local copy=$tmp/release version
+  version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
+  mkdir -p "$copy/hack" "$copy/charts/presigned-url-operator"
+  cp "$root/hack/release.sh" "$copy/hack" && cp "$root/Cargo.toml" "$copy" && cp "$chart/Chart.yaml" "$copy/charts/presigned-url-operator"
+  printf '# Changes\n\n## Unreleased\n\n- later\n\n## %s (today)\n\n- now\n\n## 0.0.1\n\n- before\n' "$version" >"$copy/CHANGELOG.md"
+  "$copy/hack/release.sh" check "v$version" && [[ $("$copy/hack/release.sh" notes "v$version" | tr -d '\n') == "- now" ]] || return 1
+  ! "$copy/hack/release.sh" check v9.9.9 && ! "$copy/hack/release.sh" check "$version" || return 1
+  sed -i "s/^appVersion: .*/appVersion: 9.9.9/" "$copy/charts/presigned-url-operator/Chart.yaml"
+  ! "$copy/hack/release.sh" check "v$version" || return 1
+  cp "$chart/Chart.yaml" "$copy/charts/presigned-url-operator"
+  printf '# Changes\n\n## Unreleased\n\n- later\n' >"$copy/CHANGELOG.md"
+  ! "$copy/hack/release.sh" check "v$version"
+}
+
 check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
 check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
@@ -123,6 +145,8 @@ check "a misspelt field is refused by the Prometheus operator's types" monitorin
 check "everything goes where namespaceOverride says" everything_follows_the_namespace
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
 check "Artifact Hub is told of the CRDs as they are" hub_knows_the_crds
+check "the chart of a release runs the published image" released_chart_runs_the_published_image
+check "a release is refused if its tag, its versions and its notes differ" release_is_checked
 check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
 check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say
 check "default values conform" conforms

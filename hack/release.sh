@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# What the workflow of a release does with the sources.
+#
+#   hack/release.sh check TAG            fail unless TAG is vX.Y.Z of the version that every file says, with notes
+#   hack/release.sh notes TAG            print the notes of that version, from CHANGELOG.md
+#   hack/release.sh chart FOLDER IMAGE   package the chart into FOLDER with IMAGE as the repository of its image; wants helm
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+chart=charts/presigned-url-operator
+
+die() {
+  echo "release.sh: $*" >&2
+  exit 1
+}
+cargo_version() { sed -n '/^\[workspace.package\]/,/^\[/ s/^version = "\(.*\)"$/\1/p' Cargo.toml; }
+chart_field() { sed -n "s/^$1: \"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" "$chart/Chart.yaml"; }
+
+notes() { # version
+  awk -v heading="## $1" '
+    index($0, "## ") == 1 { inside = $0 == heading || index($0, heading " ") == 1; next }
+    inside { print }' CHANGELOG.md
+}
+
+case ${1:-} in
+check)
+  tag=${2:?a tag}
+  version=$(cargo_version)
+  [[ $tag == "v$version" ]] || die "the tag is $tag, and Cargo.toml says $version"
+  for field in version appVersion; do
+    [[ $(chart_field "$field") == "$version" ]] || die "$chart/Chart.yaml: $field is $(chart_field "$field"), and Cargo.toml says $version"
+  done
+  notes "$version" | grep -q '[^[:space:]]' || die "CHANGELOG.md has no section '## $version' with something in it"
+  ;;
+notes)
+  tag=${2:?a tag}
+  notes "${tag#v}"
+  ;;
+chart)
+  folder=${2:?a folder}
+  image=${3:?the repository of an image}
+  tmp=$(mktemp -d)
+  trap 'rm -rf "$tmp"' EXIT
+  cp -r "$chart" "$tmp/chart"
+  # In the sources the repository is what somebody builds for himself.
+  awk -v image="$image" '/^[^ #]/ { section = $0 }
+    section == "image:" && /^  # No image is published yet/ { next }
+    section == "image:" && /^  repository: / { $0 = "  repository: " image; done = 1 }
+    { print } END { exit !done }' "$chart/values.yaml" >"$tmp/chart/values.yaml" || die "$chart/values.yaml has no image.repository"
+  helm package "$tmp/chart" --destination "$folder" >/dev/null
+  ;;
+*) die "say check TAG, notes TAG or chart FOLDER IMAGE" ;;
+esac
