@@ -115,7 +115,7 @@ pub(super) fn too_slow() -> CredentialsError {
     CredentialsError {
         reason: Reason::CredentialsUnavailable,
         message: format!(
-            "{FROM} did not answer within {} s; it is tried again. Where no role is given to the operator's pod, use \
+            "{FROM} did not answer within {} s; the operator retries. If no role is given to the operator's pod, use \
              credentials.secretRef",
             TIMEOUT.as_secs()
         ),
@@ -152,11 +152,11 @@ fn refused(error: &ProviderError) -> CredentialsError {
         ),
         ProviderError::ProviderTimedOut(_) => (
             Reason::CredentialsUnavailable,
-            "did not answer in time; it is tried again",
+            "did not answer in time; the operator retries",
         ),
         _ => (
             Reason::CredentialsUnavailable,
-            "failed; it is tried again. The operator's log has the provider's words",
+            "failed; the operator retries. The operator's log has the provider's words",
         ),
     };
     CredentialsError {

@@ -20,7 +20,7 @@ pub(super) fn check_expiry(
         ),
         Some(end) if end <= now => failure(
             Reason::CredentialsExpired,
-            format!("{from} holds credentials that ended at {end}: renew them"),
+            format!("{from} holds credentials that expired at {end}: renew them"),
         ),
         _ => Ok(credentials),
     }

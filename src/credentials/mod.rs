@@ -179,7 +179,7 @@ impl CredentialsFetcher {
         let Some(account) = &self.service_account else {
             return Err(CredentialsError {
                 reason: Reason::CredentialsInvalid,
-                message: "the operator's own service account is not known, so no token can be asked for \
+                message: "the operator's own service account is not known, so no token can be requested for \
                           credentials.webIdentity.audience: set POD_SERVICE_ACCOUNT, as the chart does"
                     .to_owned(),
             });

@@ -54,7 +54,7 @@ pub(super) async fn admit(
         ),
         Verdict::Unavailable => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the API server could not be asked whether the token's owner may read /metrics\n",
+            "the API server could not say whether the token's owner may read /metrics\n",
         ),
     }
 }

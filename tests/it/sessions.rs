@@ -167,7 +167,7 @@ async fn an_outage(short: &str, scope: &str) {
             .await;
         assert!(says(condition(&psu, "Ready"), "True", "Issued"), "{name}");
         let message = &condition(&psu, "Renewed").unwrap().message;
-        for words in [ROLE, "503", "tried again"] {
+        for words in [ROLE, "503", "the operator retries"] {
             assert!(message.contains(words), "{words:?} is missing: {message}");
         }
         works(&world, name).await;

@@ -246,7 +246,7 @@ async fn required_means_that_nothing_is_published_until_it_works() {
     );
     world.psu("there", &json!({ "verify": "Require" })).await;
     let message = world.unready("there", "StoreUnavailable").await;
-    assert!(message.contains("it is tried again"), "{message}");
+    assert!(message.contains("the operator retries"), "{message}");
     for name in ["later", "there"] {
         assert!(
             world.secrets().get_opt(name).await.unwrap().is_none(),

@@ -78,7 +78,7 @@ impl SessionRequest<'_> {
             "ValidationError" | "InvalidParameterValue" => (Reason::CredentialsInvalid, self.too_long(words)),
             "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
                 Reason::CredentialsInvalid,
-                "STS cannot read the session policy: where the server is not AWS's, set the scope of the store's role to \
+                "STS cannot read the session policy: if the server is not AWS's, set the scope of the store's role to \
                  Store"
                     .to_owned(),
             ),
@@ -103,7 +103,7 @@ impl SessionRequest<'_> {
             ),
             "IDPCommunicationError" | "IDPCommunicationErrorException" => (
                 Reason::CredentialsUnavailable,
-                "STS could not reach the cluster's OIDC issuer; it is tried again".to_owned(),
+                "STS could not reach the cluster's OIDC issuer; the operator retries".to_owned(),
             ),
             "RegionDisabledException" => (
                 Reason::CredentialsInvalid,
@@ -122,11 +122,11 @@ impl SessionRequest<'_> {
             ),
             "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" => (
                 Reason::CredentialsUnavailable,
-                "STS asks to slow down; it is tried again".to_owned(),
+                "STS asks to slow down; the operator retries".to_owned(),
             ),
             _ if status >= 500 || status == 429 => (
                 Reason::CredentialsUnavailable,
-                format!("STS answered with status {status}; it is tried again"),
+                format!("STS answered with status {status}; the operator retries"),
             ),
             _ => (
                 Reason::CredentialsInvalid,
@@ -178,10 +178,10 @@ impl SessionRequest<'_> {
     const fn base_ended(&self) -> &'static str {
         match self.base {
             Base::Token => {
-                "the service account's token has ended: kubelet renews it, so look at the clocks and at the token's mount"
+                "the service account's token has expired: kubelet renews it, so check the clocks and the token's mount"
             }
             Base::Keys { .. } => {
-                "the credentials that assume it have ended: renew them where the store names them"
+                "the credentials that assume it have expired: renew them where the store names them"
             }
         }
     }
@@ -191,7 +191,7 @@ impl SessionRequest<'_> {
         CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
-                "{self}: the answer holds no session: let stsEndpoint name a server that speaks STS; it is tried again"
+                "{self}: the answer holds no session: let stsEndpoint name a server that speaks STS; the operator retries"
             ),
         }
     }
@@ -201,7 +201,7 @@ impl SessionRequest<'_> {
         CredentialsError {
             reason: Reason::CredentialsExpired,
             message: format!(
-                "{self}: STS gave a session that ended at {end}: set the clocks of the operator's node and of STS"
+                "{self}: STS gave a session that expired at {end}: set the clocks of the operator's node and of STS"
             ),
         }
     }
@@ -210,9 +210,9 @@ impl SessionRequest<'_> {
         CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: match &self.sts.endpoint {
-                Some(endpoint) => format!("{self}: STS at {endpoint} {what}; it is tried again"),
+                Some(endpoint) => format!("{self}: STS at {endpoint} {what}; the operator retries"),
                 None => format!(
-                    "{self}: AWS's STS in {} {what}; it is tried again. Where the store is not AWS's, set stsEndpoint",
+                    "{self}: AWS's STS in {} {what}; the operator retries. If the store is not AWS's, set stsEndpoint",
                     self.sts.region
                 ),
             },

@@ -122,7 +122,7 @@ pub(super) async fn read_token(
         Err(_) => {
             return Err(failure(
                 Reason::CredentialsUnavailable,
-                "cannot be read: let the operator's user read it; it is tried again",
+                "cannot be read: let the operator's user read it; the operator retries",
             ));
         }
     };

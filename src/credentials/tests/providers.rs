@@ -287,7 +287,7 @@ fn irsas_environment_gives_a_session_of_an_hour() {
     assert_eq!(sts.calls()[0].duration, None);
 
     sts.fail(Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
-    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "the operator retries");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn pod_identitys_environment_gives_a_session() {
         ("FROMPOD", true, Some(end))
     );
     agent.rotate_token("another");
-    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "the operator retries");
     file(&folder, "token", "another");
     assert_eq!(found_in("chain", &environment).keys().0, "FROMPOD");
 }
@@ -328,7 +328,8 @@ fn a_container_endpoint_gives_a_session() {
         Fault::Hang,
     ] {
         endpoint.fail(fault);
-        found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+        found_in("chain", &environment)
+            .failure(Reason::CredentialsUnavailable, "the operator retries");
     }
 }
 
@@ -348,7 +349,7 @@ fn instance_metadata_gives_a_session_after_a_token() {
     assert_eq!(service.calls()[0], "PUT /latest/api/token");
 
     service.fail(Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
-    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "tried again");
+    found_in("chain", &environment).failure(Reason::CredentialsUnavailable, "the operator retries");
     // A machine without that service looks the same.
     service.fail(Fault::Hang);
     found_in("chain", &environment).failure(Reason::CredentialsNotFound, "found nothing");
@@ -363,7 +364,7 @@ fn an_end_that_instance_metadata_did_not_say_is_not_believed() {
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint),
     ];
-    found_in("chain", &environment).failure(Reason::CredentialsExpired, "ended at");
+    found_in("chain", &environment).failure(Reason::CredentialsExpired, "expired at");
 }
 
 #[test]

@@ -237,7 +237,7 @@ async fn a_token_for_the_stores_audience_is_exchanged() {
     says(
         assumed(issued("minio", SUBJECT, -1), &source).await,
         Reason::CredentialsExpired,
-        "the service account's token has ended",
+        "the service account's token has expired",
     );
     let forbidden = json!({ "kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "VALUE" });
     says(
@@ -336,7 +336,7 @@ async fn each_refusal_of_sts_has_its_reason_and_our_words() {
     says(
         assumed(static_secret(), &source).await,
         Reason::CredentialsUnavailable,
-        "tried again",
+        "the operator retries",
     );
     server.fail(Fault::Garbage);
     says(
@@ -401,7 +401,7 @@ async fn a_session_that_has_ended_signs_nothing() {
     says(
         assumed(static_secret(), &source).await,
         Reason::CredentialsExpired,
-        "a session that ended at",
+        "a session that expired at",
     );
 }
 

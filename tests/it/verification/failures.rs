@@ -213,7 +213,10 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
         "http://127.0.0.1:",
         " refused or broke the operator's connection: fix spec.s3.endpoint",
     ];
-    let fault = ["busy or has a fault of its own (status 503", "tried again"];
+    let fault = [
+        "busy or has a fault of its own (status 503",
+        "the operator retries",
+    ];
     let sick: [Sick<'_>; 5] = [
         ("dns", at(UNKNOWN_HOST), "Unknown", "HostNotFound", &no_host),
         (

@@ -154,12 +154,12 @@ reasons! {
     CredentialsNotFound => "Create what the message names; a Secret goes into the operator's own namespace.",
     /// The credentials are there but cannot be used.
     CredentialsInvalid => "Fix what the message names in the credentials Secret or the operator's environment.",
-    /// The credentials have ended.
+    /// The credentials have expired.
     CredentialsExpired => "Renew the credentials; the operator takes them up by itself.",
     /// A session token came without its expiry.
     CredentialsExpiryUnknown => "Add the session's end (`expiration`, RFC 3339) beside the token.",
     /// The credentials could not be fetched this time.
-    CredentialsUnavailable => "Usually nothing: it is tried again; else see the operator's log and the provider.",
+    CredentialsUnavailable => "Usually nothing: the operator retries; else see the operator's log and the provider.",
     /// A Secret of that name belongs to somebody else.
     SecretConflict => "Choose another spec.secretName, or delete the Secret that the message names.",
     /// The result does not fit in a Secret.
@@ -167,9 +167,9 @@ reasons! {
     /// The finished URL was not what the policy allows, and was thrown away.
     SignatureMismatch => "This is a fault of the operator: report it, with the message.",
     /// The URL has expired, and there is no new one.
-    Expired => "Of a link (renew: Never): nothing, it has ended. Else see the condition Renewed for why no renewal worked.",
+    Expired => "Of a link (renew: Never): nothing, it has expired as planned. Else see the condition Renewed for why no renewal worked.",
     /// The API server refused or did not answer.
-    ApiError => "Usually nothing: it is tried again with growing pauses.",
+    ApiError => "Usually nothing: the operator retries with growing pauses.",
     /// The API server forbids the operator to do it.
     Forbidden => "Compare the operator's RBAC with the chart's, and look for admission policies and quotas.",
     /// The namespace is being deleted.
@@ -189,13 +189,13 @@ reasons! {
     /// The store accepted what the credentials sign.
     CredentialsReady => "Nothing.",
     /// Credentials are at hand, and no PresignedURL uses the store yet, so they were not tried.
-    NotProbed => "Nothing: they are tried when a PresignedURL uses the store.",
-    /// Fewer objects were found under the prefix than are asked for.
+    NotProbed => "Nothing: the operator probes the store when a PresignedURL uses it.",
+    /// Fewer objects were found under the prefix than spec.list.minObjects.
     NoObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
     /// More objects were found under the prefix than are allowed.
     TooManyObjects => "Narrow spec.prefix or spec.list.include, or ask an admin for a larger maxObjects.",
     /// The store did not let the bucket be listed, or not to its end.
-    ListFailed => "Fix what the message names; it is tried again.",
+    ListFailed => "Fix what the message names; the operator retries.",
     /// S3 answered a test of the URL as it should.
     Works => "Nothing.",
     /// The signature is valid; whether the store accepts the upload or the removal shows only when it is
@@ -224,7 +224,7 @@ reasons! {
     /// The store's certificate is not trusted.
     TlsFailed => "Set the store's caBundle, or fix its certificate.",
     /// The store did not answer in time, or asked to slow down.
-    StoreUnavailable => "Usually nothing: it is tried again.",
+    StoreUnavailable => "Usually nothing: the operator retries.",
     /// The store gave an answer that none of the other reasons describes.
     UnexpectedAnswer => "See the message and the store's own log.",
     /// The clocks differ too much to sign.

@@ -46,11 +46,11 @@ pub struct PresignedUrlStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub renew_at: Option<Timestamp>,
-    /// What made the life shorter than asked, where more than a tenth was lost.
+    /// What made the life shorter than requested, if more than a tenth was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LimitedBy")]
     pub limited_by: Option<LimitedBy>,
-    /// The names of the policies that allow this resource; where none does, of those that allowed what the
+    /// The names of the policies that allow this resource; if none does, of those that allowed what the
     /// Secret still holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
@@ -98,7 +98,7 @@ pub struct SecretRef {
     pub data_hash: String,
 }
 
-/// One-way hashes of meaning: they differ where something that was signed or rendered differs.
+/// One-way hashes of meaning: they differ if something that was signed or rendered differs.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedHashes {
@@ -114,11 +114,11 @@ pub struct SignedHashes {
     /// Of the credentials' source, never of a session.
     #[schemars(length(max = 128))]
     pub credential: String,
-    /// Of the objects that a prefix listed; absent where nothing was listed.
+    /// Of the objects that a prefix listed; absent if nothing was listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub objects: Option<String>,
-    /// Of what the condition `Verified` speaks of; absent where nothing was tried.
+    /// Of what the condition `Verified` is about; absent if nothing was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub verified: Option<String>,
@@ -127,7 +127,7 @@ pub struct SignedHashes {
 /// What cut the life of a URL short.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitedBy {
-    /// The policy's `maxDuration`, where `duration` was left out.
+    /// The policy's `maxDuration`, if `duration` was left out.
     Duration,
     /// The signing credentials end earlier.
     Credentials,

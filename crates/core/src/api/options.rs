@@ -103,11 +103,11 @@ pub struct PutOptions {
     )]
     #[schemars(length(min = 44, max = 44), regex(pattern = schema::SHA256_BASE64))]
     pub checksum_sha256: Option<String>,
-    /// `*`: the upload fails where the object exists already.
+    /// `*`: the upload fails if the object exists already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "IfNoneMatch")]
     pub if_none_match: Option<IfNoneMatch>,
-    /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` where `kmsKeyID` is
+    /// Encryption at rest. `aws:kms` needs the key in the policy's `kmsKeys` (`aws/s3` if `kmsKeyID` is
     /// left out).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ServerSideEncryption")]

@@ -123,7 +123,7 @@ pub enum LabelOperator {
     DoesNotExist,
 }
 
-/// One thing that may be asked for. A request may ask for less than a rule allows, never for more.
+/// One thing that may be requested. A request may name less than a rule allows, never for more.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
@@ -158,7 +158,7 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub methods: Vec<PolicyMethod>,
-    /// The longest life that may be asked for, 1m to 168h. It is also how long a leaked URL lives.
+    /// The longest life that may be requested, 1m to 168h. It is also how long a leaked URL lives.
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("maxDuration", "1m", "168h"))]
     pub max_duration: String,
@@ -190,7 +190,7 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 8, max = 2048)))]
     pub redirects: Vec<String>,
-    /// Named endpoints of the store that may be asked for. Left out: the store's default endpoint only.
+    /// Named endpoints of the store that may be requested. Left out: the store's default endpoint only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 63), regex(pattern = schema::NAME_PATTERN)))]
     pub endpoints: Vec<String>,
@@ -267,7 +267,7 @@ pub struct PresignedUrlPolicyStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`: False where the policy cannot be read and so allows nothing.
+    /// `Ready`: False if the policy cannot be read and so allows nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

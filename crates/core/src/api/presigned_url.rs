@@ -29,7 +29,7 @@ use super::schema;
     namespaced,
     status = "PresignedUrlStatus",
     derive = "PartialEq",
-    doc = "A presigned S3 URL, issued into a Secret of its namespace where a PresignedURLPolicy allows it, and replaced before it expires.",
+    doc = "A presigned S3 URL, issued into a Secret of its namespace if a PresignedURLPolicy allows it, and replaced before it expires.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -240,7 +240,7 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post: Option<Box<PostOptions>>,
 
-    /// Further files for programs, beside `urls.json`, where there are several objects: `urls.txt` (wget),
+    /// Further files for programs, beside `urls.json`, if there are several objects: `urls.txt` (wget),
     /// `aria2.txt` (aria2c, GET only) and `curl.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
@@ -263,7 +263,7 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_template: Option<Box<SecretTemplate>>,
 
-    /// Issue nothing new. The policy is still judged and reported; what was issued stays until it expires.
+    /// Issue nothing new. The policy is still evaluated and reported; what was issued stays until it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 

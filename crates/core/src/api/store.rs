@@ -120,7 +120,7 @@ pub struct NamedEndpoint {
 /// How a bucket is addressed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressingStyle {
-    /// `VirtualHost` for AWS (`Path` where the bucket's name holds a dot), `Path` for an endpoint of one's
+    /// `VirtualHost` for AWS (`Path` if the bucket's name holds a dot), `Path` for an endpoint of one's
     /// own.
     #[default]
     Auto,
@@ -133,7 +133,7 @@ pub enum AddressingStyle {
 /// What is known of a store and unsigned `x-amz-*` headers.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnsignedHeaders {
-    /// They must be rejected: it is tried, and no PUT is signed where they are not.
+    /// They must be rejected: a probe tests it, and no PUT is signed if they are accepted.
     #[default]
     Reject,
     /// They may be accepted: the admin has seen what that means.

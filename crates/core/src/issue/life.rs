@@ -83,7 +83,7 @@ impl std::fmt::Display for TooShort {
                 "the policy's maxDuration allows no more: raise it to 1m or more"
             }
             Some(LimitedBy::SigV4) | None => {
-                "no more was asked for: set spec.duration to 1m or more"
+                "no more was requested: set spec.duration to 1m or more"
             }
         };
         write!(
@@ -177,7 +177,7 @@ impl std::fmt::Display for EndOutOfReach {
         };
         write!(
             f,
-            "the link ends at {end} for good, and {what} at {reach}: a shorter one is not signed; {act}; it is tried again \
+            "the link ends at {end} for good, and {what} at {reach}: a shorter one is not signed; {act}; the operator retries \
              until the link ends"
         )
     }

@@ -96,7 +96,7 @@ fn links(cases: &mut Vec<Case>) {
     scene.run(3600);
     assert_eq!(scene.ready("dl").1, "Expired");
     cases.push(case(
-        "a link that has ended",
+        "a link that has expired",
         "PresignedURL",
         psu(&scene, "dl"),
         "Healthy",
@@ -205,7 +205,7 @@ fn stores_and_policies(cases: &mut Vec<Case>) {
     for _ in 0..3 {
         let failure = CredentialsError {
             reason: Reason::CredentialsUnavailable,
-            message: "the provider did not answer; it is tried again".to_owned(),
+            message: "the provider did not answer; the operator retries".to_owned(),
         };
         scene.plan(StepKind::FetchCredentials, Fault::NoCredentials(failure));
     }

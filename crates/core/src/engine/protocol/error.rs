@@ -106,7 +106,7 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
         ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound => (
             Reason::ApiError,
             Retry::Immediately,
-            "the object changed meanwhile; it is looked at afresh",
+            "the object changed meanwhile; the operator evaluates it again",
         ),
         ApiError::NamespaceTerminating => (
             Reason::NamespaceTerminating,
@@ -138,22 +138,22 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
         ApiError::TooManyRequests { retry_after } => (
             Reason::ApiError,
             Retry::ThrottleAll(*retry_after),
-            "the API server asks to slow down; it is tried again",
+            "the API server asks to slow down; the operator retries",
         ),
         ApiError::Timeout => (
             Reason::ApiError,
             Retry::Backoff,
-            "the API server did not answer in time; it is tried again",
+            "the API server did not answer in time; the operator retries",
         ),
         ApiError::Unavailable => (
             Reason::ApiError,
             Retry::Backoff,
-            "the API server could not be reached; it is tried again",
+            "the API server could not be reached; the operator retries",
         ),
         ApiError::Other(_) => (
             Reason::ApiError,
             Retry::Backoff,
-            "the API server gave an unexpected answer; it is tried again",
+            "the API server gave an unexpected answer; the operator retries",
         ),
     };
     ErrorClass {

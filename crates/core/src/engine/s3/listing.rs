@@ -57,7 +57,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         }
         ListError::TooLong => {
             let message = format!(
-                "there are more keys under {name} than one listing looks at, and too few of them are wanted: narrow \
+                "there are more keys under {name} than one listing reads, and too few of them are wanted: narrow \
                  spec.prefix"
             );
             return problem(Reason::ListFailed, message, true);

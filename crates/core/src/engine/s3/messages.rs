@@ -64,7 +64,7 @@ pub(in crate::engine) fn describe(
         Diagnosis::InvalidToken => (
             Reason::CredentialsInvalid,
             format!(
-                "{server} refuses the session token: it has ended, or does not belong to the key; renew the credentials \
+                "{server} refuses the session token: it has expired, or does not belong to the key; renew the credentials \
                  of the ClusterObjectStore"
             ),
         ),
@@ -78,7 +78,7 @@ pub(in crate::engine) fn describe(
         Diagnosis::Unavailable { status } => (
             Reason::StoreUnavailable,
             format!(
-                "{server} is busy or has a fault of its own (status {status} to {what}): it is tried again"
+                "{server} is busy or has a fault of its own (status {status} to {what}): the operator retries"
             ),
         ),
         Diagnosis::Redirected { status } => (
@@ -239,7 +239,7 @@ fn clock_skewed(skew: Option<SignedDuration>, subject: &Subject<'_>) -> String {
              check that all of its servers have the same time"
         ),
         None => format!(
-            "{server} refuses the time of the signature and does not tell its own: compare its clock with the one of the \
+            "{server} refuses the time of the signature and does not say its own: compare its clock with the one of the \
              operator's node"
         ),
     }

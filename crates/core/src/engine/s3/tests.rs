@@ -412,7 +412,7 @@ fn a_skewed_clock_is_told_with_the_measured_difference() {
         (Some(1_200), "20m ahead of the operator's"),
         (Some(-432), "7m12s behind the operator's"),
         (Some(2), "agree now"),
-        (None, "does not tell its own"),
+        (None, "does not say its own"),
     ] {
         says(
             &skewed(seconds, code),

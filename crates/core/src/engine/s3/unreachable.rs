@@ -52,7 +52,7 @@ pub(super) fn unreachable(error: &TransportError, subject: &Subject<'_>) -> (Rea
         TransportError::Timeout(after) => (
             Reason::StoreUnavailable,
             format!(
-                "{address} did not answer the operator in time{}: it is tried again",
+                "{address} did not answer the operator in time{}: the operator retries",
                 within(*after)
             ),
         ),
@@ -134,7 +134,7 @@ fn tls(error: &TlsError, address: &str) -> String {
         ),
         TlsError::Other => {
             return format!(
-                "the operator's TLS handshake with {address} failed: look whether the server asks for a client \
+                "the operator's TLS handshake with {address} failed: check whether the server requires a client \
                  certificate, and which versions and algorithms of TLS it takes"
             );
         }

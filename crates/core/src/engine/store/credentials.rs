@@ -161,6 +161,6 @@ pub(super) fn validate(
 pub(super) fn ended() -> CredentialsError {
     CredentialsError {
         reason: Reason::CredentialsExpired,
-        message: "the credentials have ended or end within a minute: renew them; they are taken up by themselves".to_owned(),
+        message: "the credentials have expired or expire within a minute: renew them; the operator picks them up without a restart".to_owned(),
     }
 }

@@ -134,7 +134,7 @@ fn pauses_double_from_five_seconds_to_five_minutes() {
             .collect();
         assert!(
             pauses.len() > 190,
-            "what failed together is not tried again together"
+            "what failed together is not retried together"
         );
         let (first, last) = (pauses.first().unwrap(), pauses.last().unwrap());
         assert!(

@@ -15,12 +15,12 @@ use crate::issue::issued::Issued;
 use crate::time::later;
 
 /// A one-shot spec was edited past admission.
-pub(super) const EDITED: &str = "with renew: Never what is signed is fixed for good, and the spec asks for something else than was issued: put it \
+pub(super) const EDITED: &str = "with renew: Never what is signed is fixed for good, and the spec now says something else than was issued: put it \
      back, or create another PresignedURL; what was issued stays until its end";
 
 /// The annotation requests a renewal of a one-shot resource.
-pub(super) const NEVER_RENEWED: &str = "the annotation presigned.dev/renew asks for a renewal, and with renew: Never there is none: remove the annotation, and \
-     create another PresignedURL where one is needed";
+pub(super) const NEVER_RENEWED: &str = "the annotation presigned.dev/renew requests a renewal, and with renew: Never there is none: remove the annotation, and \
+     create another PresignedURL if one is needed";
 
 /// The policies allow the request.
 pub(super) fn allowed_message(policies: &[String]) -> String {
@@ -97,6 +97,6 @@ pub(super) fn expired_message(record: &Record, end: Timestamp) -> String {
         None => String::new(),
     };
     format!(
-        "the link ended at {end}, as it was issued to, and is never renewed: create another PresignedURL where one is needed{next}"
+        "the link expired at {end}, as planned, and is never renewed: create another PresignedURL if one is needed{next}"
     )
 }

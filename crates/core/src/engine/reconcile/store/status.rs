@@ -290,7 +290,7 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
         Some(ProbeVerdict::Rejected(reason, why)) => Some((False, *reason, why.clone())),
         Some(ProbeVerdict::Inconclusive(reason, why) | ProbeVerdict::Undecided(reason, why)) => {
             let message = format!(
-                "{why}; credentials are at hand and could not be tried, and a signature needs no answer, so URLs are \
+                "{why}; credentials are at hand and could not be tested, and a signature needs no answer, so URLs are \
                  issued"
             );
             Some((Unknown, *reason, message))
@@ -298,7 +298,7 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
         Some(ProbeVerdict::SignedByWrongClock) | None => Some(recorded(store).unwrap_or((
             True,
             Reason::NotProbed,
-            "credentials are at hand; they are tried when a PresignedURL uses them".to_owned(),
+            "credentials are at hand; the operator probes the store when a PresignedURL uses it".to_owned(),
         ))),
     }
 }
