@@ -3,6 +3,7 @@
 //! What holds here: every flag is read in one place and becomes one setting; a namespace that is not known
 //! ends the start with a sentence. Nothing is connected here.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,10 @@ use clap::Args;
 use presigned_core::engine::{self, DenialGrace};
 
 use super::shutdown;
-use super::values::{AccessFlag, AuthFlag, bytes, denial_grace, namespace, pause, store_timeout};
-use crate::controller::{self, Settings};
+use super::values::{
+    AccessFlag, AuthFlag, bytes, denial_grace, lease_name, namespace, pause, store_timeout,
+};
+use crate::controller::{self, Candidacy, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
 /// The file in which a pod finds its namespace if no flag names it.
@@ -51,6 +54,14 @@ pub struct RunArgs {
     /// Serve the resources of this spec.class. Left out: those without one.
     #[arg(long, env = "PSU_CLASS", value_name = "CLASS")]
     class: Option<String>,
+
+    /// Elect a leader among the replicas by a Lease in the operator's own namespace. Left out: run one replica.
+    #[arg(long, env = "PSU_LEADER_ELECT")]
+    leader_elect: bool,
+
+    /// The name of that Lease. Operators that share a cluster by --class or --namespaces each need their own.
+    #[arg(long, env = "PSU_LEASE_NAME", value_name = "NAME", default_value = "presigned-url-operator", value_parser = lease_name)]
+    lease_name: String,
 
     /// How long a resource that is denied keeps its Secret: a duration, 0s (at once) or never (until it
     /// expires).
@@ -167,6 +178,8 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         pod_uid,
         namespaces,
         class,
+        leader_elect,
+        lease_name,
         denial_grace,
         min_renewed_duration,
         resign_within,
@@ -182,16 +195,22 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         log_format,
     } = args;
     init_logs(log_level, log_format).context("logging cannot be started")?;
+    let instance = pod_name.unwrap_or_else(host_name);
+    let candidacy = leader_elect.then(|| Candidacy {
+        lease: lease_name,
+        identity: identity(&instance, pod_uid.as_deref()),
+    });
     let settings = Settings {
         kubeconfig,
         own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
         own_service_account: pod_service_account.filter(|name| !name.is_empty()),
         own_pod_uid: pod_uid.filter(|uid| !uid.is_empty()),
-        instance: pod_name.unwrap_or_else(host_name),
+        instance,
         health_addr,
         metrics_addr,
         metrics_auth: metrics_auth == AuthFlag::Token,
         store_timeout,
+        candidacy,
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
@@ -211,6 +230,18 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
 
     let stop = shutdown::on_signal()?;
     controller::run(controller::build(settings, stop).await?).await
+}
+
+/// The name by which this process holds the Lease. A container that restarts in its pod is the same holder, and
+/// its former process is gone; without a pod each process is a holder of its own.
+fn identity(instance: &str, pod_uid: Option<&str>) -> String {
+    match pod_uid.filter(|uid| !uid.is_empty()) {
+        Some(uid) => format!("{instance}_{uid}"),
+        None => format!(
+            "{instance}_{:016x}",
+            RandomState::new().build_hasher().finish()
+        ),
+    }
 }
 
 /// The operator's own namespace: what is given, else what the pod's service account says.

@@ -73,11 +73,27 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "give a whole number with Ki or Mi, for example 8Mi".to_owned())
 }
 
-/// The name of a namespace.
-pub(super) fn namespace(text: &str) -> Result<String, String> {
+/// `--lease-name`.
+pub(super) fn lease_name(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "give at most 63 lower-case letters, digits and '-', for example the release's name"
+            .to_owned(),
+    )
+}
+
+/// Whether a text is a DNS label (RFC 1123), as names of namespaces are.
+fn is_dns_label(text: &str) -> bool {
     let inside = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     let edges = !text.starts_with('-') && !text.ends_with('-');
-    if text.is_empty() || text.len() > 63 || !edges || !text.bytes().all(inside) {
+    !text.is_empty() && text.len() <= 63 && edges && text.bytes().all(inside)
+}
+
+/// The name of a namespace.
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    if !is_dns_label(text) {
         return Err(
             "give names of namespaces, lower-case letters, digits and '-', separated by commas"
                 .to_owned(),

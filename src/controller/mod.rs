@@ -1,9 +1,11 @@
 //! The loop: events in, steps out, results back.
 //!
 //! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task
-//! of its own; the claim to lead is checked before each. When the operator is asked to stop, steps that have
+//! of its own; the claim to lead is checked before each. Without a claim no step begins, and events are still
+//! taken, so that a replica that follows can lead at once. When the operator is asked to stop, steps that have
 //! begun are finished and nothing new begins.
 
+mod election;
 mod executor;
 mod runtime;
 mod shared_engine;
@@ -18,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
+pub use election::Candidacy;
 pub use executor::StepExecutor;
 pub use runtime::{Runtime, Settings, build};
 pub use shared_engine::SharedEngine;
@@ -55,8 +58,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         metrics,
         stop,
         servers,
+        mut leadership,
     } = runtime;
-    let claim = Claim::always();
+    let mut leading = true;
     let mut step_detector = StepDetector::new(clock.clone());
     let mut steps = StepsInFlight {
         tasks: JoinSet::new(),
@@ -69,13 +73,19 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     let mut count = 0_u32;
     let mut deadline = None;
     loop {
-        begin(&engine, &executor, &clock, claim, &mut steps);
+        let claim = *leadership.claims.borrow_and_update();
+        let idle = steps.tasks.is_empty() && deadline.is_none();
+        lead_or_follow(&engine, &metrics, &clock, claim, idle, &mut leading);
+        if leading {
+            begin(&engine, &executor, &clock, claim, &mut steps);
+        }
         if let Some(deadline) = deadline
             && (steps.tasks.is_empty() || clock.monotonic() > deadline)
         {
             break;
         }
         tokio::select! {
+            Ok(()) = leadership.claims.changed() => {}
             Ok(()) = server_times.changed() => on_server_time(&engine, &mut server_times, &clock),
             taken = events.recv_many(&mut batch, BATCH) => {
                 // What is known of the clock comes before what is decided by it.
@@ -117,6 +127,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         );
     }
     drop(watches);
+    leadership.release().await;
     tracing::info!("stopped");
     runtime::join(servers).await
 }
@@ -130,6 +141,29 @@ fn on_server_time(
     if let Some(skew) = *server_times.borrow_and_update() {
         engine.lock().on(Event::ApiClock(skew), clock.wall());
     }
+}
+
+/// Makes the engine lead or follow, as the claim says. It leads again once no step of its last term is in
+/// flight.
+fn lead_or_follow(
+    engine: &SharedEngine,
+    metrics: &Metrics,
+    clock: &Clock,
+    claim: Claim,
+    idle: bool,
+    leading: &mut bool,
+) {
+    let holds = claim.holds(clock.monotonic());
+    if *leading && !holds {
+        tracing::info!("following: another instance leads, or nobody yet");
+        engine.lock().follow();
+        *leading = false;
+    } else if !*leading && holds && idle {
+        tracing::info!("leading");
+        engine.lock().lead(clock.wall());
+        *leading = true;
+    }
+    metrics.leading(*leading);
 }
 
 /// Begins every step that may begin now.

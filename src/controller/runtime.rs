@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::election::{Candidacy, Leadership};
 use super::executor::StepExecutor;
 use super::shared_engine::SharedEngine;
 use crate::clock::Clock;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub metrics_auth: bool,
     /// How long a try of a URL or a probe of a store may take.
     pub store_timeout: Duration,
+    /// The election to take part in; `None` leads always.
+    pub candidacy: Option<Candidacy>,
     /// What the engine decides by.
     pub engine: engine::Settings,
 }
@@ -69,6 +72,7 @@ pub struct Runtime {
     pub(super) stop: CancellationToken,
     /// The servers of health and metrics; they end when `stop` is cancelled.
     pub(super) servers: JoinSet<()>,
+    pub(super) leadership: Leadership,
 }
 
 /// Starts the servers, connects to the API server, and starts the watches.
@@ -86,6 +90,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics_addr,
         metrics_auth,
         store_timeout,
+        candidacy,
         engine,
     } = settings;
     let scope = Scope {
@@ -140,6 +145,15 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     let (sender, events) = mpsc::channel(EVENTS);
     let watches = watch_all(&client, &scope, &sender, &readiness);
+    let leadership = match candidacy {
+        None => Leadership::alone(),
+        Some(candidacy) => Leadership::elected(
+            cluster.clone(),
+            clock.clone(),
+            own_namespace.clone(),
+            candidacy,
+        ),
+    };
     let credentials =
         CredentialsFetcher::new(cluster.clone(), own_namespace, Arc::clone(&connections))
             .with_service_account(own_service_account)
@@ -156,6 +170,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics,
         stop,
         servers,
+        leadership,
     })
 }
 

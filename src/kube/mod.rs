@@ -12,6 +12,7 @@ mod delete;
 mod events;
 mod fence;
 mod http;
+mod leases;
 mod list_watch;
 mod pieces;
 mod resources;

@@ -42,6 +42,7 @@ pub struct Metrics {
     resources: Family<ReadyLabels, Gauge>,
     policies: Family<ReasonLabels, Gauge>,
     clock_steps: Counter,
+    leader: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -139,6 +140,12 @@ impl Metrics {
             "Steps of the wall clock that were seen",
             clock_steps.clone(),
         );
+        let leader = Gauge::default();
+        registry.register(
+            "leader",
+            "1 if this instance leads, 0 if it follows; one without an election leads",
+            leader.clone(),
+        );
         registry.register_collector(Box::new(SoonestTimes(Box::new(soonest))));
         Self {
             registry: Arc::new(registry),
@@ -153,7 +160,13 @@ impl Metrics {
             resources,
             policies,
             clock_steps,
+            leader,
         }
+    }
+
+    /// Says whether this instance leads.
+    pub fn leading(&self, leading: bool) {
+        self.leader.set(leading.into());
     }
 
     /// Counts a step of the wall clock.

@@ -65,6 +65,8 @@ pub struct Engine {
     throttled_until: Option<Timestamp>,
     clock: ClockDoubt,
     draining: bool,
+    /// Another instance leads: events are applied, and nothing is planned.
+    following: bool,
 }
 
 /// The figures of one resource, for metrics.
@@ -85,10 +87,7 @@ impl Engine {
     /// A sentence if the settings cannot be used.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let reserved = ReservedKeys::with(&settings.template_deny)?;
-        let queue = Queue::new(
-            settings.concurrency,
-            URGENT_SLOTS.min(settings.concurrency / 2),
-        );
+        let queue = Self::empty_queue(&settings);
         let index = Index::expecting(
             settings.namespaces.as_ref(),
             settings.secret_access,
@@ -104,7 +103,13 @@ impl Engine {
             throttled_until: None,
             clock: ClockDoubt::default(),
             draining: false,
+            following: false,
         })
+    }
+
+    fn empty_queue(settings: &Settings) -> Queue {
+        let urgent_slots = URGENT_SLOTS.min(settings.concurrency / 2);
+        Queue::new(settings.concurrency, urgent_slots)
     }
 
     /// Applies an event, and queues the objects that it affects.
@@ -135,6 +140,9 @@ impl Engine {
             self.index.drop_unknown_owners();
             self.index.everything()
         };
+        if self.following {
+            return;
+        }
         let mut ctx = self.ctx(now);
         for key in affected {
             ctx.enqueue(key);
@@ -143,7 +151,10 @@ impl Engine {
 
     /// The next step to carry out, if any can start now. The shell calls this until it returns `None`.
     pub fn next(&mut self, now: Timestamp) -> Option<(ObjectKey, Step)> {
-        if !self.synced() || self.throttled_until.is_some_and(|until| whole(now) < until) {
+        if self.following || !self.synced() {
+            return None;
+        }
+        if self.throttled_until.is_some_and(|until| whole(now) < until) {
             return None;
         }
         self.throttled_until = None;
@@ -238,6 +249,31 @@ impl Engine {
         self.draining = true;
     }
 
+    /// Another instance leads: no step starts from now on, and events are still applied. Steps in flight go
+    /// on to their results.
+    pub fn follow(&mut self) {
+        self.following = true;
+    }
+
+    /// This instance leads from now on. It forgets what a restart would forget, since another instance may
+    /// have acted meanwhile and the statuses alone tell what it did; then it plans everything. No step may be
+    /// in flight.
+    pub fn lead(&mut self, now: Timestamp) {
+        self.following = false;
+        self.throttled_until = None;
+        self.queue = Self::empty_queue(&self.settings);
+        let mut ctx = self.ctx(now);
+        ctx.cache.restart();
+        cluster_store::restart(&mut ctx);
+        if self.synced() {
+            let everything = self.index.everything();
+            let mut ctx = self.ctx(now);
+            for key in everything {
+                ctx.enqueue(key);
+            }
+        }
+    }
+
     /// When something is due next; the shell need not call [`Self::next`] earlier unless it has an event or a
     /// result.
     #[must_use]
@@ -271,9 +307,11 @@ impl Engine {
         std::mem::take(&mut self.observations)
     }
 
-    /// The figures of each resource, for metrics.
+    /// The figures of each resource, for metrics. An instance that follows has none: the leader tells them.
     pub fn figures(&self) -> impl Iterator<Item = ResourceFigures> {
-        self.index.resources.values().map(|record| ResourceFigures {
+        let leading = (!self.following).then_some(&self.index.resources);
+        let records = leading.into_iter().flat_map(BTreeMap::values);
+        records.map(|record| ResourceFigures {
             ready: is_ready(&record.seen.status.conditions),
             // The status of a one-shot resource keeps its times after the URL has expired.
             expires_at: record
@@ -295,6 +333,9 @@ impl Engine {
             Reason::PolicyInvalid,
         ];
         let mut counts = BTreeMap::from(reasons.map(|reason| (reason, 0)));
+        if self.following {
+            return counts;
+        }
         for policy in self.index.policies.values() {
             *counts.entry(self.index.reason_of(policy)).or_default() += 1;
         }

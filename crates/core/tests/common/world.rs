@@ -239,6 +239,8 @@ pub struct World<M> {
     pub paused_until: Timestamp,
     pub streams: Vec<Stream>,
     pub engine: Option<Engine>,
+    /// An instance that follows: it gets every event, and takes no step.
+    pub follower: Option<Engine>,
     restart_at: Option<Timestamp>,
     garbage_at: Option<Timestamp>,
     flights: Vec<Flight>,
@@ -267,6 +269,7 @@ impl<M: FaultInjector> World<M> {
             paused_until: now,
             streams: Vec::new(),
             engine: None,
+            follower: None,
             restart_at: None,
             garbage_at: None,
             flights: Vec::new(),
@@ -308,12 +311,43 @@ impl<M: FaultInjector> World<M> {
         self.streams.clear();
         self.restart_at = Some(at(self.now.as_second() + back_in));
         self.blind_at = self.now;
+        self.lose_flights();
+    }
+
+    /// Nobody hears of the steps in flight any more; some of them land.
+    fn lose_flights(&mut self) {
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
             if flight.result.is_none() && flight.fault.is_none() && self.faults.first(2) == 1 {
                 self.land(&flight.work, &flight.step);
             }
         }
+    }
+
+    /// A second instance runs and follows. It has to be there before the first second.
+    pub fn add_follower(&mut self) {
+        let mut follower = Engine::new(self.settings.clone()).unwrap();
+        follower.follow();
+        self.follower = Some(follower);
+    }
+
+    /// The leader gives up its Lease with nothing in flight, and the follower takes it.
+    pub fn hand_over(&mut self) {
+        assert!(self.flights.is_empty(), "a leader drains first");
+        let (Some(leader), Some(follower)) = (&mut self.engine, &mut self.follower) else {
+            panic!("two instances run");
+        };
+        leader.follow();
+        follower.lead(self.now);
+        std::mem::swap(leader, follower);
+    }
+
+    /// The leader dies with steps in flight, and the follower takes the Lease.
+    pub fn leader_dies(&mut self) {
+        self.engine = self.follower.take();
+        self.lose_flights();
+        let leader = self.engine.as_mut().expect("a follower runs");
+        leader.lead(self.now);
     }
 
     /// All clocks jump.
@@ -469,6 +503,9 @@ impl<M: FaultInjector> World<M> {
         let Some(event) = self.faults.filter_event(event) else {
             return;
         };
+        if let Some(follower) = &mut self.follower {
+            follower.on(event.clone(), self.now);
+        }
         if let Some(engine) = &mut self.engine {
             engine.on(event, self.now);
         }

@@ -19,6 +19,7 @@ mod denial;
 mod first_probe;
 mod gitops;
 mod issue;
+mod leadership;
 mod no_secret_access;
 mod objects;
 mod one_shot;

@@ -16,7 +16,7 @@ use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::record::{PolicyRecord, Record};
 use crate::engine::cache::relist::{Relists, Watched};
 use crate::engine::cache::shares::Shares;
-use crate::engine::cache::state::ReconcileState;
+use crate::engine::cache::state::{ReconcileState, StateCell};
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{NamespaceSeen, ObjectKey, SecretAccess, Uid};
 use crate::engine::scheduler::budget::ByteBudget;
@@ -106,6 +106,18 @@ impl Index {
         self.resources
             .get(uid)
             .is_some_and(|record| record.state.holds_content())
+    }
+
+    /// Forgets what a restart would forget of resources and of who waits for what.
+    pub(in crate::engine) fn restart(&mut self) {
+        for record in self.resources.values_mut() {
+            let mut state = StateCell::from(ReconcileState::of(&record.seen.status));
+            state.tidy();
+            record.state = state;
+        }
+        self.status_retries.clear();
+        self.limiter = StoreLimiter::default();
+        self.budget = ByteBudget::default();
     }
 
     /// The wall clock was stepped: no pause lasts longer than intended.

@@ -61,16 +61,30 @@ fn put_store(ctx: &mut Ctx<'_>, seen: StoreSeen) -> Vec<ObjectKey> {
             SpecUpdate::Changed => {}
         },
         None => {
-            let mut store = Store::new(seen);
-            if let Some(skew) = ctx.clock.api_clock {
-                store.api_clock_read(skew);
-            }
+            let store = first_seen(seen, ctx.clock.api_clock);
             ctx.cache.stores.insert(name.clone(), store);
         }
     }
     let mut concerned = config_adopted(ctx, &name);
     concerned.push(key);
     concerned
+}
+
+/// A store of which nothing is known but the object and the API server's clock.
+fn first_seen(seen: StoreSeen, api_clock: Option<SignedDuration>) -> Store {
+    let mut store = Store::new(seen);
+    if let Some(skew) = api_clock {
+        store.api_clock_read(skew);
+    }
+    store
+}
+
+/// Forgets what a restart would forget of each store.
+pub(in crate::engine) fn restart(ctx: &mut Ctx<'_>) {
+    let api_clock = ctx.clock.api_clock;
+    for store in ctx.cache.stores.values_mut() {
+        *store = first_seen(store.seen.clone(), api_clock);
+    }
 }
 
 fn drop_store(ctx: &mut Ctx<'_>, name: &str) -> Vec<ObjectKey> {

@@ -1,0 +1,103 @@
+//! Two instances: one leads, the other follows, and they change places.
+
+use crate::common::world::{Fault, StepKind};
+use crate::scene::Scene;
+use presigned_core::engine::ApiError;
+
+/// A resource that is issued, while a second instance follows.
+fn followed() -> Scene {
+    let mut scene = Scene::new();
+    scene.0.add_follower();
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    scene
+}
+
+#[test]
+fn an_instance_that_follows_takes_no_step() {
+    let mut scene = followed();
+    let now = scene.0.now;
+    let follower = scene.0.follower.as_mut().unwrap();
+    assert!(follower.waiting_for().is_empty(), "its index is warm");
+    assert!(follower.next(now).is_none());
+    assert_eq!(follower.load(), (0, 0, 0), "nothing queues up");
+    assert_eq!(
+        follower.figures().count(),
+        0,
+        "the leader tells the figures"
+    );
+    assert_eq!(follower.policies().values().sum::<usize>(), 0);
+}
+
+#[test]
+fn a_change_of_the_leader_writes_nothing() {
+    let mut scene = followed();
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, []);
+}
+
+#[test]
+fn what_the_leader_renewed_is_not_issued_again_by_its_successor() {
+    let mut scene = followed();
+    let wait = scene.until_renewal("dl");
+    scene.run(wait);
+    let renewed = scene.url("dl");
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, []);
+    assert_eq!(scene.url("dl"), renewed);
+    let wait = scene.until_renewal("dl");
+    scene.run(wait);
+    assert_ne!(scene.url("dl"), renewed, "the successor renews");
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, [], "the first one knows of the second renewal");
+}
+
+#[test]
+fn what_an_instance_remembers_of_its_last_term_is_no_reason_to_write() {
+    let mut scene = Scene::new();
+    scene.0.add_follower();
+    scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Forbidden));
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    assert_eq!(scene.ready("dl").1, "Forbidden");
+    scene.0.hand_over();
+    scene.run(600);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, []);
+}
+
+#[test]
+fn a_leader_that_dies_between_the_two_writes_costs_one_reissue() {
+    let mut scene = Scene::new();
+    scene.0.add_follower();
+    scene.slow(StepKind::WriteStatus, 5);
+    scene.plan(StepKind::WriteStatus, Fault::Lost(ApiError::Unavailable));
+    scene.apply("dl", |_| {});
+    while scene.0.cluster.secrets.is_empty() {
+        scene.run(1);
+    }
+    let steps = scene.steps(|scene| {
+        scene.0.leader_dies();
+        scene.run(120);
+    });
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert!(scene.works(&scene.url("dl")));
+    let rewritten = steps.iter().filter(|step| **step == StepKind::UpdateSecret);
+    assert_eq!(rewritten.count(), 1, "{steps:?}");
+}
