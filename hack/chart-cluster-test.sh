@@ -107,6 +107,10 @@ for what in presignedurlpolicies clusterobjectstores; do can no team-a delete $w
 can yes team-a create events.events.k8s.io
 can no team-a list events.events.k8s.io
 can yes team-a get customresourcedefinitions.apiextensions.k8s.io/presignedurls.presigned.dev
+can yes "$namespace" update leases.coordination.k8s.io/psu-presigned-url-operator
+can no "$namespace" update leases.coordination.k8s.io/another
+can no "$namespace" delete leases.coordination.k8s.io/psu-presigned-url-operator
+can no team-a create leases.coordination.k8s.io
 can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
 can no team-a list customresourcedefinitions.apiextensions.k8s.io
 for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done

@@ -54,7 +54,7 @@ conforms() { # helm arguments
 # The schemas themselves: a field that is not there has to be refused, else all the checks below say nothing.
 schemas_are_strict() {
   render >"$tmp/rendered.yaml"
-  sed 's/^  replicas: 1$/  replicaz: 1/' "$tmp/rendered.yaml" >"$tmp/misspelt.yaml"
+  sed 's/^  replicas: 2$/  replicaz: 2/' "$tmp/rendered.yaml" >"$tmp/misspelt.yaml"
   ! cmp -s "$tmp/rendered.yaml" "$tmp/misspelt.yaml" &&
     ! "$tools/kubeconform" -strict \
       -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/misspelt.yaml"

@@ -151,9 +151,10 @@ impl Elector {
         let release = self
             .cluster
             .write_lease(&self.namespace, &self.lease, &lease);
-        match tokio::time::timeout(ATTEMPT, release).await {
-            Ok(Ok(_)) => tracing::info!(lease = self.lease, "the Lease is given up"),
-            _ => tracing::warn!(lease = self.lease, "the Lease could not be given up"),
+        if let Ok(Ok(_)) = tokio::time::timeout(ATTEMPT, release).await {
+            tracing::info!(lease = self.lease, "the Lease is given up");
+        } else {
+            tracing::warn!(lease = self.lease, "the Lease could not be given up");
         }
     }
 

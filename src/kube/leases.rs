@@ -8,8 +8,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Resource as _;
 use presigned_core::engine::ApiError;
 
-use super::Cluster;
 use super::call::{Target, Verb};
+use super::cluster::Cluster;
 use super::http::{JSON, managed, request, segment};
 
 const LEASES: Target = Target("leases");

@@ -19,6 +19,7 @@ mod fence;
 mod form_uploads;
 mod forms;
 mod issuing;
+mod leadership;
 mod links;
 mod listing;
 mod observability;

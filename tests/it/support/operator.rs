@@ -123,6 +123,16 @@ impl Operator {
         self.process.stop();
     }
 
+    /// SIGSTOP: it holds still, and knows nothing of the time that passes.
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("signal the operator");
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("signal the operator");
+    }
+
     /// SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
         kill_process(self.pid(), Signal::TERM).expect("signal the operator");
