@@ -190,6 +190,8 @@ reasons! {
     CredentialsReady => "Nothing.",
     /// Credentials are at hand, and no PresignedURL uses the store yet, so they were not tried.
     NotProbed => "Nothing: the operator probes the store when a PresignedURL uses it.",
+    /// The operator listed the prefix so often that the next listing waits; the message says until when.
+    ListingQueued => "Wait: the operator lists it then. Edit the resource less often, or use fewer with a prefix.",
     /// Fewer objects were found under the prefix than spec.list.minObjects.
     NoObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
     /// More objects were found under the prefix than are allowed.

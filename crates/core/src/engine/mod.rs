@@ -181,6 +181,9 @@ impl Engine {
                 let holds = step.is_some_and(|step| step.bytes() > 0 || step.writes_a_secret())
                     || ctx.cache.holds_content(uid);
                 free.extend(ctx.cache.budget.planned(uid, holds));
+                if let Some(Step::List { .. }) = step {
+                    ctx.cache.listing_starts(uid, ctx.now);
+                }
                 for uid in free {
                     ctx.enqueue(ObjectKey::Resource(uid.into()));
                 }

@@ -62,6 +62,8 @@ pub struct Grant {
     /// bounds the size of one resource, not what a namespace can reach, so rules add up here as they do
     /// elsewhere.
     pub max_objects: u32,
+    /// The least time between two refreshes of a listing that every chosen rule allows.
+    pub min_refresh_interval: Duration,
 }
 
 /// What the policies decide about the objects that a listing found.
@@ -327,6 +329,7 @@ fn grant(
             .iter()
             .map(|candidate| candidate.rule.max_objects)
             .max()?,
+        min_refresh_interval: rules().map(|rule| rule.min_refresh_interval).max()?,
     })
 }
 

@@ -20,7 +20,9 @@ use crate::engine::cache::state::{ReconcileState, StateCell};
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{NamespaceSeen, ObjectKey, SecretAccess, Uid};
 use crate::engine::scheduler::budget::ByteBudget;
+use crate::engine::scheduler::event_rate::EventRate;
 use crate::engine::scheduler::limiter::StoreLimiter;
+use crate::engine::scheduler::listing_rate::ListingRates;
 use crate::engine::scheduler::retry::RetryState;
 use crate::engine::store::Store;
 use crate::policy::{Namespace, PolicySet};
@@ -42,6 +44,8 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) limiter: StoreLimiter,
     /// Which resources may have something large in memory.
     pub(in crate::engine) budget: ByteBudget,
+    /// When resources may list.
+    pub(in crate::engine) listing_rates: ListingRates,
     pub(super) by_namespace: BTreeMap<String, BTreeSet<Uid>>,
     pub(super) by_store: BTreeMap<String, BTreeSet<Uid>>,
     /// Of each namespace, the name of the Secret and the uid of the resource that names it. There is nearly
@@ -114,10 +118,20 @@ impl Index {
             let mut state = StateCell::from(ReconcileState::of(&record.seen.status));
             state.tidy();
             record.state = state;
+            record.event_rate = EventRate::default();
         }
         self.status_retries.clear();
         self.limiter = StoreLimiter::default();
         self.budget = ByteBudget::default();
+        self.listing_rates = ListingRates::default();
+    }
+
+    /// A listing of a resource starts.
+    pub(in crate::engine) fn listing_starts(&mut self, uid: &str, now: Timestamp) {
+        if let Some(record) = self.resources.get_mut(uid) {
+            record.state.listing.rules_changed = false;
+            self.listing_rates.starts(&record.seen.namespace, uid, now);
+        }
     }
 
     /// The wall clock was stepped: no pause lasts longer than intended.
@@ -126,10 +140,12 @@ impl Index {
             if let Some(state) = record.state.any() {
                 state.clock_stepped(now, resign_within);
             }
+            record.event_rate = EventRate::default();
         }
         for store in self.stores.values_mut() {
             store.clock_stepped(now);
         }
+        self.listing_rates.clock_stepped();
         self.status_retries.clear();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::engine::cache::state::StateCell;
 use crate::engine::protocol::{PolicySeen, PresignedUrlSeen};
+use crate::engine::scheduler::event_rate::EventRate;
 
 /// A PresignedURL, and the operator's state of it.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub(in crate::engine) struct Record {
     pub(in crate::engine) seen: PresignedUrlSeen,
     pub(in crate::engine) state: StateCell,
     pub(in crate::engine) kept: Kept,
+    /// How many Events were published of it.
+    pub(in crate::engine) event_rate: EventRate,
 }
 
 /// How much of a resource is kept. It is all of it while the share of its namespace takes it.
@@ -23,6 +26,12 @@ pub(in crate::engine) enum Kept {
 }
 
 impl Record {
+    /// Whether the spec lists a prefix.
+    pub(in crate::engine) fn lists(&self) -> bool {
+        let spec = self.seen.spec.as_ref();
+        spec.is_ok_and(|spec| spec.prefix.is_some())
+    }
+
     /// Whether the spec suspends new issues.
     pub(in crate::engine) fn suspended(&self) -> bool {
         let spec = self.seen.spec.as_ref();

@@ -16,6 +16,7 @@ use crate::engine::cache::relist::{Delta, Watched, drop_all};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::older;
 use crate::engine::protocol::{Change, ObjectKey, PresignedUrlSeen, Uid};
+use crate::engine::scheduler::event_rate::EventRate;
 use crate::issue::data_hash;
 
 /// The longest renewal request that the status holds unchanged, in bytes.
@@ -56,7 +57,9 @@ impl Index {
         seen.renew_request = seen.renew_request.map(short_request);
         let uid = seen.uid.clone();
         let mut requested = false;
-        let state = match self.resources.get(&uid) {
+        let known = self.resources.get(&uid);
+        let event_rate = known.map_or_else(EventRate::default, |known| known.event_rate);
+        let state = match known {
             Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
                 return Vec::new();
             }
@@ -100,7 +103,12 @@ impl Index {
         state.tidy();
         let moved = self.shares.put(&seen);
         let kept = Kept::Whole;
-        let record = Record { seen, state, kept };
+        let record = Record {
+            seen,
+            state,
+            kept,
+            event_rate,
+        };
         self.resources.insert(uid.clone(), Box::new(record));
         self.keep_what_is_within(&uid);
         let mut affected = vec![ObjectKey::Resource(uid)];
@@ -157,6 +165,7 @@ impl Index {
         self.orphans.forget_all(&record.seen.uid);
         let mut freed = self.limiter.forget(uid);
         freed.extend(self.budget.forget(uid));
+        self.listing_rates.forget(&record.seen.namespace, uid);
         affected.extend(freed.into_iter().map(Uid::from).map(ObjectKey::Resource));
         affected.push(ObjectKey::Resource(uid.into()));
         affected.push(ObjectKey::Store(store_name(&record.seen).to_owned()));

@@ -151,8 +151,11 @@ impl Index {
     /// The listings of these resources were evaluated by other rules.
     fn forget_listings(&mut self, affected: &[ObjectKey]) {
         for key in affected {
-            if let Some(state) = self.state_of(key) {
-                state.forget_listing();
+            if let ObjectKey::Resource(uid) = key
+                && let Some(record) = self.resources.get_mut(uid)
+                && record.lists()
+            {
+                record.state.rules_changed();
             }
         }
     }

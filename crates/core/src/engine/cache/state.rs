@@ -125,6 +125,9 @@ pub(in crate::engine) struct ListingState {
     /// When the objects were last listed; `None` lists soon: the policies or the namespace changed, or
     /// nothing was listed yet.
     pub(in crate::engine) listed_at: Option<Timestamp>,
+    /// The policies or the namespace changed since: what they withdrew goes as soon as it is listed, and no rate
+    /// delays that.
+    pub(in crate::engine) rules_changed: bool,
     /// Keys of the last listing, for the verification of the written URLs.
     pub(in crate::engine) sampled_keys: Vec<Key>,
 }
@@ -203,7 +206,10 @@ impl ReconcileState {
     /// The spec changed: a problem of the old spec is no reason to wait.
     pub(in crate::engine) fn reset_for_generation(&mut self) {
         self.clear_problems();
-        self.listing = ListingState::default();
+        self.listing = ListingState {
+            rules_changed: self.listing.rules_changed,
+            ..ListingState::default()
+        };
         self.verification = VerificationState::default();
     }
 
@@ -283,6 +289,13 @@ impl ReconcileState {
     }
 
     /// The policies or the namespace changed: the listing was evaluated by other rules.
+    pub(in crate::engine) fn rules_changed(&mut self) {
+        self.forget_listing();
+        self.listing.rules_changed = true;
+        self.issue.retry.end_pause();
+    }
+
+    /// The prefix is listed again.
     pub(in crate::engine) fn forget_listing(&mut self) {
         self.listing.found = None;
         self.listing.listed_at = None;

@@ -5,8 +5,10 @@
 //! - Rank and sequence decide the order, never a hash or a random number.
 
 pub(in crate::engine) mod budget;
+pub(in crate::engine) mod event_rate;
 mod fair_queue;
 pub(in crate::engine) mod limiter;
+pub(in crate::engine) mod listing_rate;
 pub(in crate::engine) mod queue;
 pub(in crate::engine) mod retry;
 pub(in crate::engine) mod wake;

@@ -1,7 +1,8 @@
 //! Kubernetes Events for changes of the status.
 //!
 //! What holds here:
-//! - Each transition of a condition has one Event. A renewal that succeeds has none.
+//! - Each transition of a condition has one Event, as long as the resource has few. A renewal that succeeds has
+//!   none.
 
 use jiff::Timestamp;
 
@@ -45,12 +46,16 @@ pub(super) fn of_transition(
         let good = after.status == ConditionStatus::True;
         let ended = type_ == ConditionType::Ready
             && (reports_expiry(record, new) || after.reason == Reason::Deleting.as_str());
+        let queued = |condition: &Condition| condition.reason == Reason::ListingQueued.as_str();
         let silent = match type_ {
+            // It comes by itself, and the condition says when.
+            _ if queued(after) => true,
             // The Event of Ready reports that renewals work again, and also that the URL is gone.
             ConditionType::Renewed => {
                 let ready = |status: &PresignedUrlStatus| is_ready(&status.conditions);
                 let refused = after.reason == Reason::NeverRenewed.as_str();
-                !refused && (!ready(new) || good && (before.is_none() || !ready(old)))
+                let was_queued = before.is_some_and(queued);
+                !refused && (!ready(new) || good && (before.is_none() || was_queued || !ready(old)))
             }
             // Only a failed verification, and the end of one, are news.
             ConditionType::Verified => {

@@ -5,6 +5,9 @@
 //!   that no policy allows, is left out and counted.
 //! - A listing is never cut off silently: too many objects are an error.
 //! - After a change of a policy or the namespace, and after a restart, the prefix is listed again.
+//! - A listing waits for its turn, as [`ListingRates`] says, unless a policy or the namespace changed.
+//!
+//! [`ListingRates`]: crate::engine::scheduler::listing_rate::ListingRates
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,18 +17,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{Method, Problem, Reason};
 use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
+use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling::sample;
-use crate::engine::protocol::{ListError, ListRequest, ListResponse, Step};
+use crate::engine::protocol::{Cause, ListError, ListRequest, ListResponse, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
 use crate::engine::s3::{ListSubject, listing_problem};
+use crate::engine::scheduler::listing_rate::{
+    Bound, Life, NAMESPACE_BURST, NAMESPACE_INTERVAL, RESOURCE_BURST,
+};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::{listing_hash, unfit_keys};
 use crate::policy::{Grant, Namespace, PolicySet};
-use crate::request::{Key, ListSelection, Objects, Options};
+use crate::request::{Key, ListSelection, Objects, Options, format_duration};
 use crate::time::{later, shifted};
 
 /// How long all pages together may take.
@@ -37,11 +44,13 @@ fn request_hash(inputs: &SigningInputs) -> String {
     format!("{} {}", inputs.authorized.spec_hash, inputs.store_hash)
 }
 
-/// The objects under the prefix, if the request lists one. An `Err` is the listing that comes first.
+/// The objects under the prefix, if the request lists one. An `Err` is the listing that comes first, or its
+/// turn.
 pub(super) fn obtain(
     ctx: &mut Ctx<'_>,
     uid: &str,
     inputs: &SigningInputs,
+    cause: Cause,
 ) -> Result<Option<Arc<FoundObjects>>, Action> {
     let Objects::List(list) = &inputs.authorized.request.objects else {
         return Ok(None);
@@ -49,8 +58,91 @@ pub(super) fn obtain(
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
     match &record.state.listing.found {
         Some(found) if found.is_fresh(ctx.now) => Ok(Some(Arc::clone(found))),
-        _ => Err(plan(ctx, uid, inputs, list)),
+        _ => Err(match queued_until(ctx, uid, inputs) {
+            Some((at, bound)) => queued(ctx, uid, inputs, list, (at, bound), cause),
+            None => plan(ctx, uid, inputs, list),
+        }),
     }
+}
+
+/// When the prefix may be listed, and why not before; `None` is now.
+fn queued_until(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+) -> Option<(Timestamp, Bound)> {
+    let record = ctx.cache.resources.get(uid)?;
+    let issued = issued(record).filter(|issued| issued.alive(ctx.now));
+    let living = issued.map(|issued| Life {
+        issued_at: issued.issued_at,
+        expires_at: issued.expires_at,
+    });
+    let interval = inputs.authorized.grant.min_refresh_interval;
+    // Who waits for a first URL does not wait for as long as a policy may say.
+    let interval = match living {
+        Some(_) => interval,
+        None => interval.min(RECHECK),
+    };
+    let of = (&*record.seen.namespace, uid);
+    let rates = &mut ctx.cache.listing_rates;
+    let queued = rates.queued_until(of, interval, living, ctx.now);
+    queued.filter(|_| !record.state.listing.rules_changed)
+}
+
+/// The listing waits for its turn. The conditions say so if somebody waits for what it finds.
+fn queued(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    inputs: &SigningInputs,
+    list: &ListSelection,
+    (at, bound): (Timestamp, Bound),
+    cause: Cause,
+) -> Action {
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    let awaited = match cause {
+        Cause::First | Cause::Changed | Cause::Requested | Cause::Drift => true,
+        Cause::Shortened | Cause::Due | Cause::Listed | Cause::Store => {
+            !issued(record).is_some_and(|issued| issued.alive(ctx.now))
+        }
+    };
+    if !awaited {
+        ctx.requeue.at(at);
+        return Action::Idle;
+    }
+    // What went wrong before says more.
+    let problem = record.state.issue.problem.clone();
+    let problem = problem.unwrap_or_else(|| Problem {
+        reason: Reason::ListingQueued,
+        message: queued_message(&record.seen.namespace, inputs, list, at, bound),
+        needs_human: false,
+    });
+    Action::Blocked(problem, Some(at))
+}
+
+fn queued_message(
+    namespace: &str,
+    inputs: &SigningInputs,
+    list: &ListSelection,
+    at: Timestamp,
+    bound: Bound,
+) -> String {
+    let prefix = list.prefix.as_str().escape_debug();
+    let bucket = &inputs.authorized.request.bucket;
+    let why = match bound {
+        Bound::Resource => format!(
+            "the policy allows one resource {RESOURCE_BURST} listings, and then one every {} (minRefreshInterval)",
+            format_duration(inputs.authorized.grant.min_refresh_interval)
+        ),
+        Bound::Namespace => format!(
+            "the resources of namespace \"{namespace}\" may list {NAMESPACE_BURST} times, and then once every {}",
+            format_duration(NAMESPACE_INTERVAL)
+        ),
+    };
+    format!(
+        "the listing of \"{prefix}\" in bucket \"{bucket}\" is queued until {at}: {why}; what is issued stays"
+    )
 }
 
 fn plan(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs, list: &ListSelection) -> Action {
@@ -88,6 +180,10 @@ pub(super) fn plan_refresh(ctx: &mut Ctx<'_>, uid: &str, inputs: &SigningInputs)
     };
     if due > ctx.now {
         ctx.requeue.at(due);
+        return None;
+    }
+    if let Some((at, _)) = queued_until(ctx, uid, inputs) {
+        ctx.requeue.at(at);
         return None;
     }
     Some(match plan(ctx, uid, inputs, list) {

@@ -69,7 +69,7 @@ fn next_step(
     let now = ctx.now;
     let renewed = issued.filter(|issued| cause == Cause::Due && issued.alive(now));
     let living = renewed.map(|issued| issued.expires_at);
-    let (held, found) = prerequisites(ctx, uid, inputs, living)?;
+    let (held, found) = prerequisites(ctx, uid, inputs, living, cause)?;
     let settings = ctx.settings;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return Err(Action::Idle);
@@ -98,8 +98,9 @@ fn prerequisites(
     uid: &str,
     inputs: &SigningInputs,
     living: Option<Timestamp>,
+    cause: Cause,
 ) -> Result<(Box<HeldCredentials>, Option<Arc<FoundObjects>>), Action> {
-    let found = listing::obtain(ctx, uid, inputs)?;
+    let found = listing::obtain(ctx, uid, inputs, cause)?;
     let need = CredentialNeed {
         life: inputs.authorized.requested_life().effective(),
         living,

@@ -93,9 +93,10 @@ pub(super) fn completed(
     if let Some(state) = record.state.any() {
         state.status.reset();
     }
-    if !events.is_empty() {
-        let events = events.into_iter().map(Box::new);
-        record.state.events.extend(events);
+    for event in events {
+        if record.event_rate.take(ctx.now) {
+            record.state.events.push_back(Box::new(event));
+        }
     }
     *record.seen.status = new;
     take_newer(&mut record.seen.resource_version, version);
