@@ -12,6 +12,7 @@ mod clock_skew;
 mod cluster;
 mod columns;
 mod drift;
+mod endpoints;
 mod environment;
 mod examples;
 mod faults;

@@ -86,6 +86,7 @@ fn question(case: &Case, more: Value) -> Value {
         AddressingStyle::Auto if endpoint.is_none() => "virtual",
         AddressingStyle::Auto | AddressingStyle::Path => "path",
         AddressingStyle::VirtualHost => "virtual",
+        AddressingStyle::BucketEndpoint => panic!("botocore knows none"),
     };
     let mut question = json!({
         "endpoint": endpoint,

@@ -61,6 +61,7 @@ fn client((place, session): (usize, bool)) -> Client {
         AddressingStyle::Auto => endpoint.is_some(),
         AddressingStyle::Path => true,
         AddressingStyle::VirtualHost => false,
+        AddressingStyle::BucketEndpoint => panic!("the SDK knows none"),
     };
     let token = session.then(|| TOKEN.to_owned());
     let keys = aws_credential_types::Credentials::new(ACCESS_KEY, SECRET_KEY, token, None, "test");

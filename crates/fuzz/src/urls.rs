@@ -60,6 +60,7 @@ pub(super) fn url(data: &[u8]) {
                 scheme: target.endpoint.scheme(),
                 host: target.endpoint.host(),
                 port: target.endpoint.port(),
+                path: target.endpoint.path(),
                 style: target.style,
                 bucket: &bucket,
                 region: REGION,

@@ -14,11 +14,16 @@ fn store() -> Kind {
 }
 
 #[tokio::test]
-async fn an_endpoint_is_scheme_host_and_port_only() {
-    let words = &["scheme, host and port only", "https://s3.example.com:9000"][..];
+async fn an_endpoint_is_scheme_host_port_and_a_plain_path_only() {
+    let words = &[
+        "scheme, host, port and path only",
+        "https://s3.example.com:9000",
+    ][..];
     let texts = [
-        "https://s3.example.com/path",
         "https://s3.example.com//",
+        "https://s3.example.com/a//b",
+        "https://s3.example.com/a%2Fb",
+        "https://s3.example.com/a b",
         "https://s3.example.com?x=1",
         "https://s3.example.com/?x",
         "https://s3.example.com#x",
@@ -41,11 +46,15 @@ async fn an_endpoint_is_scheme_host_and_port_only() {
 }
 
 #[tokio::test]
-async fn a_host_with_a_trailing_dot_or_an_underscore_is_refused_with_a_sentence_of_its_own() {
+async fn a_host_or_path_that_clients_rewrite_is_refused_with_a_sentence_of_its_own() {
     let dot = &["has a host that ends with a dot: leave the dot out"][..];
     let underscore = &["has a host with an underscore, which no host name may have"][..];
+    let segment = &["has a path with the segment \".\" or \"..\""][..];
     let mut table = Vec::new();
     for (text, words) in [
+        ("https://s3.example.com./a", dot),
+        ("https://s3.example.com/a/../b", segment),
+        ("https://s3.example.com/a/.", segment),
         ("https://s3.example.com.", dot),
         ("https://s3.example.com.:9000/", dot),
         ("http://min_io:9000", underscore),
@@ -109,7 +118,34 @@ async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
             (
                 "a style",
                 json!({ "s3": { "addressingStyle": "path" } }),
-                &["\"Auto\", \"Path\", \"VirtualHost\""],
+                &["\"Auto\", \"Path\", \"VirtualHost\", \"BucketEndpoint\""],
+            ),
+            (
+                "a bucket without its style",
+                json!({ "s3": { "endpoint": "https://files.example.com", "bucket": "models" } }),
+                &["bucket names the one bucket", "and with no other style"],
+            ),
+            (
+                "a style without its bucket",
+                json!({ "s3": { "endpoint": "https://files.example.com", "addressingStyle": "BucketEndpoint" } }),
+                &["give it with addressingStyle: BucketEndpoint"],
+            ),
+            (
+                "a style without its endpoint",
+                json!({ "s3": { "bucket": "models", "addressingStyle": "BucketEndpoint" } }),
+                &["needs an endpoint: the domain that is bound to the bucket"],
+            ),
+            (
+                "a bucket that is none",
+                json!({ "s3": { "endpoint": "https://files.example.com", "bucket": "a/b",
+                    "addressingStyle": "BucketEndpoint" } }),
+                &["bucket must be the name of a general purpose bucket"],
+            ),
+            (
+                "STS with a path",
+                json!({ "s3": { "credentials": { "default": null, "assumeRole": {
+                    "roleARN": "arn:aws:iam::111122223333:role/a", "stsEndpoint": "https://sts.example.com/a" } } } }),
+                &["stsEndpoint must be scheme, host and port only"],
             ),
         ])
         .await;
@@ -128,12 +164,18 @@ async fn stores_of_aws_and_of_others_are_let_through() {
                     "caBundle": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
                     "endpoints": [
                         { "name": "public", "url": "https://s3.example.com/" },
+                        { "name": "path", "url": "https://x.supabase.co/storage/v1/s3" },
                         { "name": "six", "url": "https://[2001:db8::1]:9000" },
                     ],
                     "credentials": { "default": null, "secretRef": { "name": "keys", "keys": {
                         "accessKeyID": "id", "secretAccessKey": "key", "sessionToken": "token", "expiration": "end",
                     } } },
                 } }),
+            ),
+            (
+                "a domain of one bucket",
+                json!({ "s3": { "endpoint": "https://files.example.com/a_b.c~d/", "bucket": "My_Models",
+                    "addressingStyle": "BucketEndpoint" } }),
             ),
         ])
         .await;

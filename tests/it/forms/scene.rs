@@ -168,6 +168,7 @@ impl Scene {
                 scheme: endpoint.scheme(),
                 host: endpoint.host(),
                 port: endpoint.port(),
+                path: endpoint.path(),
                 style: target.style,
                 bucket: &bucket,
                 region,

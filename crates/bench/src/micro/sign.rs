@@ -151,6 +151,7 @@ pub(super) fn expected_signature<'a>(
         scheme: target.endpoint.scheme(),
         host: target.endpoint.host(),
         port: target.endpoint.port(),
+        path: target.endpoint.path(),
         style: target.style,
         bucket,
         region: REGION,

@@ -97,39 +97,10 @@ impl Dialect {
     }
 }
 
-/// Whether AWS's own S3 answers at an endpoint; `None` is AWS's own of a region. Load balancers and machines
-/// have names under AWS's domains as well, and any server may stand behind those.
+/// Whether AWS's own S3 answers at an endpoint; `None` is AWS's own of a region.
 #[must_use]
 pub fn is_aws(endpoint: Option<&Endpoint>) -> bool {
-    endpoint.is_none_or(|endpoint| is_host_of_s3(endpoint.host()))
-}
-
-/// The forms of "Amazon S3 endpoints and quotas", "Making requests to Amazon S3 over IPv6" and "AWS
-/// `PrivateLink` for Amazon S3".
-fn is_host_of_s3(host: &str) -> bool {
-    let name = [".amazonaws.com.cn", ".amazonaws.com", ".api.aws"]
-        .iter()
-        .find_map(|domain| host.strip_suffix(domain));
-    let labels: Vec<&str> = name.map_or_else(Vec::new, |name| name.split('.').collect());
-    match labels.as_slice() {
-        ["s3" | "s3-accelerate" | "s3-external-1"] | ["s3-accelerate", "dualstack"] => true,
-        [legacy] => legacy.strip_prefix("s3-").is_some_and(is_region),
-        ["s3" | "s3-fips", region] | ["s3" | "s3-fips", "dualstack", region] => is_region(region),
-        [.., endpoint, "s3", region, "vpce"] => endpoint.starts_with("vpce-") && is_region(region),
-        _ => false,
-    }
-}
-
-/// Whether a text has the form of a region's name: words, and a number at the end.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    parts.split_last().is_some_and(|(number, words)| {
-        let word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
-        words.len() >= 2
-            && words.iter().all(word)
-            && !number.is_empty()
-            && number.bytes().all(|b| b.is_ascii_digit())
-    })
+    endpoint.is_none_or(Endpoint::is_aws)
 }
 
 /// A key's ID is a UUID, of a key in several regions with `mrk-` and no hyphens; an alias is neither.

@@ -134,14 +134,15 @@ pub struct PresignedUrlSpec {
     pub endpoint: Option<String>,
 
     /// The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. ARNs, access points and S3 Express
-    /// directory buckets are refused.
+    /// directory buckets are refused. Capitals and underscores, which old buckets have, are taken for a store with an
+    /// endpoint of its own and the bucket in the path.
     #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
     #[x_kube(
         validation = Rule::new("!self.contains('..') && !self.contains('.-') && !self.contains('-.')")
             .message("bucket may not hold '..', '.-' or '-.'"),
         validation = Rule::new("!self.matches('^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$')")
             .message("bucket may not look like an IP address"),
-        validation = Rule::new("!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.startsWith('amzn-s3-demo-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('--x-s3') && !self.endsWith('.mrap') && !self.endsWith('--table-s3')")
+        validation = Rule::new("!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.startsWith('amzn-s3-demo-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('--x-s3') && !self.endsWith('.mrap') && !self.endsWith('--table-s3') && !self.endsWith('--xa-s3') && !self.endsWith('--op-s3')")
             .message("bucket must be a general purpose bucket: names that S3 reserves for access points, S3 Express and the like are refused")
     )]
     pub bucket: String,

@@ -12,8 +12,8 @@ pub(super) const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 /// RFC 1123 subdomain.
 pub(super) const DNS_SUBDOMAIN: &str =
     "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
-/// S3 general purpose bucket names, "Bucket naming rules" in the S3 user guide.
-pub(super) const BUCKET: &str = "^[a-z0-9][a-z0-9.-]*[a-z0-9]$";
+/// S3 general purpose bucket names, "Bucket naming rules" in the S3 user guide, and names of old buckets.
+pub(super) const BUCKET: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$";
 /// Printable ASCII that neither begins nor ends with a space.
 pub(super) const PRINTABLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Base64 of 32 bytes.
@@ -24,14 +24,18 @@ pub(super) const KMS_KEY: &str = "^[A-Za-z0-9:/_-]+$";
 pub(super) const STORAGE_CLASS: &str = "^[A-Z0-9_]+$";
 /// A region as it stands in a credential scope.
 pub(super) const REGION: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
-/// Scheme, host and optional port; no path, query, fragment or user information. What a host may not have in it
-/// is refused by [`exceptions`], with sentences of their own.
-pub(super) const ENDPOINT: &str =
+/// Scheme, host, optional port and optional path of plain segments; no query, fragment or user information. What a
+/// host or path may not have in it is refused by [`exceptions`], with sentences of their own.
+pub(super) const ENDPOINT: &str = r"^https?://([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9._])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$";
+/// The same without a path: where STS answers.
+pub(super) const STS_ENDPOINT: &str =
     r"^https?://([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9._])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$";
 /// A host that ends with a dot.
-const TRAILING_DOT: &str = r"^https?://[^/:]*[.](:[0-9]*)?/?$";
+const TRAILING_DOT: &str = r"^https?://[^/:]*[.](:[0-9]*)?(/|$)";
 /// A host with an underscore.
 const UNDERSCORE: &str = "^https?://[^/:]*_";
+/// A path with a segment that clients resolve.
+const DOT_SEGMENT: &str = r"^https?://[^/]*(/[^/]*)*/[.]{1,2}(/|$)";
 /// An absolute URL of a web page, without a fragment and without what HTML or a form would take apart.
 pub(super) const REDIRECT: &str = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&()*+,;=:@%/?-]*)?$";
 /// The ARN of a role, of AWS or of a server that speaks its STS.
@@ -70,7 +74,7 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
             "a resource's name: lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit"
         }
         BUCKET => {
-            "the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots and hyphens that begin and end with a letter or digit; ARNs are refused"
+            "the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots and hyphens (old buckets: capitals and underscores too) that begin and end with a letter or digit; ARNs are refused"
         }
         PRINTABLE => {
             "printable ASCII on one line, without a space at either end: HTTP headers take nothing else"
@@ -82,6 +86,9 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         STORAGE_CLASS => "a storage class of S3, for example STANDARD_IA",
         REGION => "a region, for example eu-central-1",
         ENDPOINT => {
+            "scheme, host, port and path only, for example https://s3.example.com:9000 or https://example.com/storage/v1/s3, without a query, user information, escapes or empty segments"
+        }
+        STS_ENDPOINT => {
             "scheme, host and port only, for example https://s3.example.com:9000, without a path, a query or user information"
         }
         REDIRECT => {
@@ -101,21 +108,28 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
     })
 }
 
+const DOT_AT_THE_END: (&str, &str) = (
+    TRAILING_DOT,
+    "has a host that ends with a dot: leave the dot out; clients disagree on whether it stands in Host, and Host is signed",
+);
+const UNDERSCORE_IN_HOST: (&str, &str) = (
+    UNDERSCORE,
+    "has a host with an underscore, which no host name may have: clients and certificates refuse it; give the server a \
+     name of letters, digits, hyphens and dots",
+);
+
 /// What has a form and is refused all the same: the pattern, and the sentence after the field's name.
 pub(super) fn exceptions(pattern: &str) -> &'static [(&'static str, &'static str)] {
     match pattern {
         ENDPOINT => &[
+            DOT_AT_THE_END,
+            UNDERSCORE_IN_HOST,
             (
-                TRAILING_DOT,
-                "has a host that ends with a dot: leave the dot out; clients disagree on whether it stands in Host, and \
-                 Host is signed",
-            ),
-            (
-                UNDERSCORE,
-                "has a host with an underscore, which no host name may have: clients and certificates refuse it; give \
-                 the server a name of letters, digits, hyphens and dots",
+                DOT_SEGMENT,
+                "has a path with the segment \".\" or \"..\", which clients rewrite: give the plain path, which is signed",
             ),
         ],
+        STS_ENDPOINT => &[DOT_AT_THE_END, UNDERSCORE_IN_HOST],
         _ => &[],
     }
 }

@@ -64,13 +64,21 @@ pub struct ClusterObjectStoreSpec {
 /// An S3 endpoint, how buckets are addressed there, and the credentials.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.bucket) == (has(self.addressingStyle) && self.addressingStyle == 'BucketEndpoint')")
+        .message("bucket names the one bucket that the endpoints stand for: give it with addressingStyle: BucketEndpoint, and with no other style"),
+    validation = Rule::new("!has(self.bucket) || has(self.endpoint)")
+        .message("addressingStyle: BucketEndpoint needs an endpoint: the domain that is bound to the bucket")
+)]
 pub struct S3Store {
     /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names
     /// its own.
     #[schemars(length(min = 1, max = 64), regex(pattern = schema::REGION))]
     pub region: String,
-    /// Where the store answers: scheme, host and port, for example `https://minio.example.com:9000`. Left
-    /// out: AWS's endpoint of the region. It is also what consumers use unless they name one of `endpoints`.
+    /// Where the store answers: scheme, host, port and path, for example `https://minio.example.com:9000` or
+    /// `https://project.example.com/storage/v1/s3`. All of it is signed; the path is that of the S3 API and names no
+    /// bucket. Left out: AWS's endpoint of the region. It is also what consumers use unless they name one of
+    /// `endpoints`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub endpoint: Option<String>,
@@ -83,6 +91,11 @@ pub struct S3Store {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AddressingStyle")]
     pub addressing_style: Option<AddressingStyle>,
+    /// The one bucket that the endpoints stand for: with `addressingStyle: BucketEndpoint`, and with no other. A
+    /// PresignedURL for another bucket is refused; policies name and check this one as any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
+    pub bucket: Option<String>,
     /// The oldest signature that the bucket's policy accepts (`s3:signatureAge`), for example `1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
@@ -112,7 +125,7 @@ pub struct NamedEndpoint {
     /// The name that `PresignedURL.spec.endpoint` gives.
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub name: String,
-    /// Scheme, host and port, for example `https://s3.public.example.com`.
+    /// Scheme, host, port and path, for example `https://s3.public.example.com`.
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub url: String,
 }
@@ -128,6 +141,9 @@ pub enum AddressingStyle {
     Path,
     /// `https://bucket.host/key`
     VirtualHost,
+    /// `https://host/key`: the endpoint stands for one bucket, the store's `bucket`, as a domain does that is bound
+    /// to it.
+    BucketEndpoint,
 }
 
 /// What is known of a store and unsigned `x-amz-*` headers.
@@ -176,7 +192,7 @@ pub struct AssumedRole {
     pub duration: Option<String>,
     /// Where STS answers. Left out: AWS's of the store's region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
+    #[schemars(length(min = 8, max = 512), regex(pattern = schema::STS_ENDPOINT))]
     pub sts_endpoint: Option<String>,
     /// What each session is narrowed to by an inline policy. `Store` (left out): nothing, it may do all that
     /// the role may. `Namespace`: what the policies allow the namespace. `Request`: exactly what is being

@@ -370,6 +370,7 @@ impl SigningJob {
             scheme: endpoint.scheme(),
             host: endpoint.host(),
             port: endpoint.port(),
+            path: endpoint.path(),
             style: self.target.style,
             bucket: &self.bucket,
             region: &self.target.region,

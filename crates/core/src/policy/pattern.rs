@@ -17,7 +17,7 @@ pub(super) struct Glob(String);
 /// A bucket's name with `*`, or with one template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BucketPattern {
-    /// Letters, dots, hyphens and `*`.
+    /// Letters, digits, dots, hyphens, underscores and `*`.
     Glob(Glob),
     /// A template without `*`.
     Template(Template),
@@ -84,6 +84,22 @@ impl Glob {
         }
     }
 
+    /// A pattern of buckets' names, or the part of one beside a template: those of old buckets too.
+    fn parse_bucket(text: &str) -> Result<Self, String> {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '*');
+        if text.is_empty() {
+            return Err("\"\" matches nothing; give a name, or remove it".to_owned());
+        }
+        match text.chars().find(|&c| !known(c)) {
+            None => Ok(Self(text.to_owned())),
+            Some(c) => Err(format!(
+                "{} holds {}; give letters, digits, dots, hyphens, underscores and *",
+                quoted(text),
+                quoted(c.encode_utf8(&mut [0; 4]))
+            )),
+        }
+    }
+
     /// A pattern of keys of labels and annotations.
     pub(super) fn parse_key(text: &str) -> Result<Self, String> {
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '*');
@@ -124,7 +140,7 @@ impl Glob {
 impl BucketPattern {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if !text.contains(['{', '}']) {
-            return Glob::parse(text).map(Self::Glob);
+            return Glob::parse_bucket(text).map(Self::Glob);
         }
         let template = Template::parse(text)?;
         if text.contains('*') {
@@ -138,7 +154,7 @@ impl BucketPattern {
         }
         for part in &template.0 {
             if let Part::Text(part) = part {
-                Glob::parse(part).map_err(|why| format!("in {}: {why}", quoted(text)))?;
+                Glob::parse_bucket(part).map_err(|why| format!("in {}: {why}", quoted(text)))?;
             }
         }
         Ok(Self::Template(template))

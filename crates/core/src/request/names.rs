@@ -1,6 +1,7 @@
 //! Names of S3: buckets, keys and prefixes of keys.
 //!
-//! What holds here: a [`Bucket`] is a general purpose bucket and a [`Key`] is one object of it, whatever a
+//! What holds here: a [`Bucket`] is a general purpose bucket, of today's rules or with the capitals and underscores that
+//! old buckets have, and a [`Key`] is one object of it, whatever a
 //! client, a proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs
 //! another resource, and `..` in a key reaches another object where somebody normalises paths. Neither can be
 //! expressed by these types.
@@ -14,9 +15,11 @@ use crate::text::quoted;
 const MAX_KEY_BYTES: usize = 1024;
 /// The form of a bucket's name; it ends the sentence of each error.
 const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots \
-                           and hyphens that begin and end with a letter or digit";
+                           and hyphens (old buckets: capitals and underscores too) that begin and end with a letter \
+                           or digit";
 
-/// The name of an S3 general purpose bucket ("Bucket naming rules" in the S3 user guide).
+/// The name of an S3 general purpose bucket ("Bucket naming rules" in the S3 user guide), or one with capitals or
+/// underscores, as S3 allowed until 2018 and Ceph and `MinIO` may still hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(String);
 
@@ -43,6 +46,12 @@ impl Bucket {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether only old buckets have such a name: no host name can hold it, and AWS makes none any more.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.0.bytes().any(|b| b.is_ascii_uppercase() || b == b'_')
     }
 }
 
@@ -115,13 +124,13 @@ const RESERVED_SUFFIXES: [(&str, &str); 7] = [
 ];
 
 fn bucket_fault(name: &str) -> Option<String> {
-    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let alphanumeric = |c: char| c.is_ascii_alphanumeric();
     if name.starts_with("arn:") {
         return Some("is an ARN".to_owned());
     }
     if let Some(c) = name
         .chars()
-        .find(|&c| !alphanumeric(c) && !matches!(c, '.' | '-'))
+        .find(|&c| !alphanumeric(c) && !matches!(c, '.' | '-' | '_'))
     {
         return Some(format!("holds {}", quoted(c.encode_utf8(&mut [0; 4]))));
     }
@@ -129,7 +138,7 @@ fn bucket_fault(name: &str) -> Option<String> {
         return Some(format!("has {} characters", name.len()));
     }
     if !(name.starts_with(alphanumeric) && name.ends_with(alphanumeric)) {
-        return Some("begins or ends with a dot or hyphen".to_owned());
+        return Some("begins or ends with a dot, hyphen or underscore".to_owned());
     }
     if let Some(pair) = ["..", ".-", "-."].into_iter().find(|p| name.contains(p)) {
         return Some(format!("holds {}", quoted(pair)));
@@ -137,6 +146,8 @@ fn bucket_fault(name: &str) -> Option<String> {
     if name.split('.').count() == 4 && name.chars().all(|c| c.is_ascii_digit() || c == '.') {
         return Some("looks like an IP address".to_owned());
     }
+    // A server may not tell capitals apart.
+    let name = name.to_ascii_lowercase();
     if let Some(prefix) = RESERVED_PREFIXES.into_iter().find(|p| name.starts_with(p)) {
         return Some(format!("begins with {}, which S3 reserves", quoted(prefix)));
     }

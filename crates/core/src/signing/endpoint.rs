@@ -1,8 +1,8 @@
-//! Where an S3 service answers: scheme, host and port.
+//! Where an S3 service answers: scheme, host, port and path.
 //!
-//! What holds here: the host is written as every HTTP client will write it in `Host`, because `Host` is
-//! signed: lower case, no default port, IP addresses in their canonical form. A host that clients write in
-//! different ways is refused.
+//! What holds here: host and path are written as every HTTP client will write them, because both are signed: the
+//! host in lower case, no default port, IP addresses in their canonical form; a path of plain segments. What clients
+//! write in different ways is refused.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -39,16 +39,17 @@ impl Scheme {
     }
 }
 
-/// Scheme, host and port of an S3 service.
+/// Scheme, host, port and path of an S3 service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     scheme: Scheme,
     host: String,
     port: Option<u16>,
+    path: String,
 }
 
 impl Endpoint {
-    /// Reads `scheme://host[:port][/]`.
+    /// Reads `scheme://host[:port][/path][/]`.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let (scheme, rest) = text.split_once("://").ok_or(EndpointError::Scheme)?;
         let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -65,15 +66,21 @@ impl Endpoint {
         if rest.contains('@') {
             return Err(EndpointError::UserInfo);
         }
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        if authority.contains('/') {
+        let whole = rest.strip_suffix('/').unwrap_or(rest);
+        let (authority, path) = whole.split_at(whole.find('/').unwrap_or(whole.len()));
+        let (host, port) = split_port(authority)?;
+        let host = canonical_host(host)?;
+        if !path.split('/').skip(1).all(is_plain_segment) {
             return Err(EndpointError::Path);
         }
-        let (host, port) = split_port(authority)?;
+        if !path.is_empty() && is_host_of_aws(&host) {
+            return Err(EndpointError::PathOfAws);
+        }
         Ok(Self {
             scheme,
-            host: canonical_host(host)?,
+            host,
             port: port.filter(|port| *port != scheme.default_port()),
+            path: path.to_owned(),
         })
     }
 
@@ -93,6 +100,7 @@ impl Endpoint {
             scheme: Scheme::Https,
             host: format!("s3.{region}.{suffix}"),
             port: None,
+            path: String::new(),
         })
     }
 
@@ -120,6 +128,19 @@ impl Endpoint {
         self.port.unwrap_or(self.scheme.default_port())
     }
 
+    /// What stands before bucket and key: empty, or segments that each begin with a slash.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether AWS's own S3 answers there. Load balancers and machines have names under AWS's domains as well, and
+    /// any server may stand behind those.
+    #[must_use]
+    pub fn is_aws(&self) -> bool {
+        is_host_of_aws(&self.host)
+    }
+
     /// Is the host an address? Then no bucket can stand before it.
     #[must_use]
     pub fn is_ip(&self) -> bool {
@@ -127,11 +148,14 @@ impl Endpoint {
     }
 }
 
-/// `scheme://host[:port]`, as clients of the S3 API take it.
+/// `scheme://host[:port][/path]`, as clients of the S3 API take it.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(&self.path)
     }
 }
 
@@ -144,16 +168,28 @@ pub enum EndpointError {
         "the endpoint must begin with https:// or http://, for example https://s3.example.com:9000"
     )]
     Scheme,
-    /// A path other than `/`.
+    /// A path that clients would rewrite.
     #[error(
-        "the endpoint holds a path: give scheme, host and port only, for example https://s3.example.com:9000"
+        "the endpoint's path must be segments of letters, digits, '-', '.', '_' and '~' with one slash between them, for \
+         example https://example.com/storage/v1/s3: clients rewrite any other, and the path is signed"
     )]
     Path,
+    /// A path on a host of AWS.
+    #[error(
+        "the endpoint is AWS's and holds a path, which AWS's endpoints do not have: leave the path out; a bucket's name \
+         stands in no endpoint"
+    )]
+    PathOfAws,
+    /// The last segment of the path is the bucket, and the bucket would stand in the URL twice.
+    #[error(
+        "the endpoint's path ends with the bucket's name: leave the bucket {0:?} out of the ClusterObjectStore's endpoint"
+    )]
+    BucketInPath(String),
     /// A query.
-    #[error("the endpoint holds a query ('?'): give scheme, host and port only")]
+    #[error("the endpoint holds a query ('?'): give scheme, host, port and path only")]
     Query,
     /// A fragment.
-    #[error("the endpoint holds a fragment ('#'): give scheme, host and port only")]
+    #[error("the endpoint holds a fragment ('#'): give scheme, host, port and path only")]
     Fragment,
     /// A user name or password.
     #[error(
@@ -205,6 +241,28 @@ pub enum EndpointError {
          endpoint with a name"
     )]
     VirtualHostOfIp,
+    /// A name that only old buckets have, where it cannot be.
+    #[error(
+        "bucket {0:?} has capitals or '_' in its name, which only old buckets of stores with an endpoint of their own have, \
+         and only by addressing style Path: AWS and host names take lower-case letters, digits, dots and hyphens"
+    )]
+    OldBucketName(String),
+    /// `BucketEndpoint` on a store that does not name its bucket.
+    #[error(
+        "addressing style BucketEndpoint needs spec.s3.bucket: name the one bucket that the endpoint stands for"
+    )]
+    BucketNotNamed,
+    /// Another bucket than the one that the endpoint stands for.
+    #[error(
+        "its endpoint stands for the one bucket {served:?} (addressing style BucketEndpoint), and bucket {asked:?} cannot \
+         be reached by it: name that bucket, or another store"
+    )]
+    OtherBucket {
+        /// The bucket that the endpoint stands for.
+        served: String,
+        /// The bucket that was asked for.
+        asked: String,
+    },
     /// By path a bucket would be a path of the server itself.
     #[error(
         "bucket {0:?} in a path is a page of the server itself on MinIO: use another bucket, or addressing style VirtualHost"
@@ -270,6 +328,44 @@ fn canonical_host(host: &str) -> Result<String, EndpointError> {
         return Err(EndpointError::Host);
     }
     Ok(host)
+}
+
+/// The forms of "Amazon S3 endpoints and quotas", "Making requests to Amazon S3 over IPv6" and "AWS
+/// `PrivateLink` for Amazon S3".
+fn is_host_of_aws(host: &str) -> bool {
+    let name = [".amazonaws.com.cn", ".amazonaws.com", ".api.aws"]
+        .iter()
+        .find_map(|domain| host.strip_suffix(domain));
+    let labels: Vec<&str> = name.map_or_else(Vec::new, |name| name.split('.').collect());
+    match labels.as_slice() {
+        ["s3" | "s3-accelerate" | "s3-external-1"] | ["s3-accelerate", "dualstack"] => true,
+        [legacy] => legacy.strip_prefix("s3-").is_some_and(is_region_of_aws),
+        ["s3" | "s3-fips", region] | ["s3" | "s3-fips", "dualstack", region] => {
+            is_region_of_aws(region)
+        }
+        [.., endpoint, "s3", region, "vpce"] => {
+            endpoint.starts_with("vpce-") && is_region_of_aws(region)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text has the form of a name of AWS's regions: words, and a number at the end.
+fn is_region_of_aws(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.split_last().is_some_and(|(number, words)| {
+        let word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+        words.len() >= 2
+            && words.iter().all(word)
+            && !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// RFC 3986's unreserved characters, and not a segment that clients resolve.
+fn is_plain_segment(segment: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
 }
 
 fn is_dns_label(label: &str) -> bool {

@@ -143,8 +143,12 @@ pub fn sign_form(
     fields.push(FormField::new("x-amz-signature", signature));
 
     let mut url = bucket_url(target, op.bucket);
-    if target.style == Style::VirtualHost {
-        url.push('/');
+    // A path is never empty.
+    match target.style {
+        Style::VirtualHost | Style::BucketEndpoint if target.endpoint.path().is_empty() => {
+            url.push('/');
+        }
+        Style::Path | Style::VirtualHost | Style::BucketEndpoint => {}
     }
     Ok(Form {
         url: SecretUrl::new(url),

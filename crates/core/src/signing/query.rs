@@ -250,6 +250,7 @@ pub(super) fn bucket_url(target: &Target, bucket: &Bucket) -> String {
         // Writing to a String cannot fail.
         let _ = write!(url, ":{port}");
     }
+    url.push_str(endpoint.path());
     if *style == Style::Path {
         url.extend(["/", bucket.as_str()]);
     }

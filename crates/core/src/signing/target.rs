@@ -10,13 +10,15 @@ use crate::request::Bucket;
 /// Buckets whose path is MinIO's own.
 const SERVERS_OWN: [&str; 2] = ["admin", "minio"];
 
-/// Where the bucket stands in a URL.
+/// Where the bucket stands in a URL. The endpoint's path, if it has one, stands before what follows the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Style {
     /// `https://host/bucket/key`
     Path,
     /// `https://bucket.host/key`
     VirtualHost,
+    /// `https://host/key`: the endpoint stands for the bucket.
+    BucketEndpoint,
 }
 
 impl Style {
@@ -26,6 +28,7 @@ impl Style {
         match self {
             Self::Path => "Path",
             Self::VirtualHost => "VirtualHost",
+            Self::BucketEndpoint => "BucketEndpoint",
         }
     }
 }
@@ -33,7 +36,7 @@ impl Style {
 /// The address of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Scheme, host without the bucket, and port.
+    /// Scheme, host without the bucket, port and path.
     pub endpoint: Endpoint,
     /// The region of the credential scope.
     pub region: String,
@@ -42,7 +45,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// The address of a bucket. Without an `endpoint` it is AWS's own of the region.
+    /// The address of a bucket. Without an `endpoint` it is AWS's own of the region. For `BucketEndpoint` ask
+    /// [`Target::of_bucket_endpoint`], which knows the one bucket.
     ///
     /// If aws-sdk-s3 addresses a bucket by path in spite of the style `VirtualHost`, so does this: for
     /// example a dotted bucket over TLS.
@@ -58,15 +62,23 @@ impl Target {
         let virtual_host = match (style, endpoint) {
             (AddressingStyle::VirtualHost, _) | (AddressingStyle::Auto, None) => true,
             (AddressingStyle::Path, _) | (AddressingStyle::Auto, Some(_)) => false,
+            (AddressingStyle::BucketEndpoint, _) => return Err(EndpointError::BucketNotNamed),
         };
-        let is_aws = endpoint.is_none();
+        let is_aws = endpoint.is_none_or(Endpoint::is_aws);
         let endpoint = endpoint.map_or_else(|| Endpoint::aws(region), |own| Ok(own.clone()))?;
         if virtual_host && endpoint.is_ip() {
             return Err(EndpointError::VirtualHostOfIp);
         }
+        if bucket.is_old() && (is_aws || virtual_host) {
+            return Err(EndpointError::OldBucketName(bucket.to_string()));
+        }
         let bucket = bucket.as_str();
         if names_bucket(endpoint.host(), bucket) {
             return Err(EndpointError::BucketInHost(bucket.to_owned()));
+        }
+        let last = endpoint.path().rsplit_once('/');
+        if last.is_some_and(|(_, last)| last == bucket) {
+            return Err(EndpointError::BucketInPath(bucket.to_owned()));
         }
         let style = if !virtual_host || !fits_a_host(bucket, endpoint.scheme()) {
             Style::Path
@@ -82,6 +94,33 @@ impl Target {
             endpoint,
             region: region.to_owned(),
             style,
+        })
+    }
+
+    /// The address of a bucket at an endpoint that stands for `served`, as a domain does that is bound to one bucket.
+    /// The URL does not name the bucket, so any other is refused.
+    pub fn of_bucket_endpoint(
+        endpoint: &Endpoint,
+        region: &str,
+        served: &Bucket,
+        bucket: &Bucket,
+    ) -> Result<Self, EndpointError> {
+        if !is_region(region) {
+            return Err(EndpointError::Region);
+        }
+        if bucket != served {
+            return Err(EndpointError::OtherBucket {
+                served: served.to_string(),
+                asked: bucket.to_string(),
+            });
+        }
+        if bucket.is_old() && endpoint.is_aws() {
+            return Err(EndpointError::OldBucketName(bucket.to_string()));
+        }
+        Ok(Self {
+            endpoint: endpoint.clone(),
+            region: region.to_owned(),
+            style: Style::BucketEndpoint,
         })
     }
 }

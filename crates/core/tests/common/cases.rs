@@ -78,6 +78,21 @@ pub const PLACES: &[(Option<&str>, &str, AddressingStyle)] = &[
         "us-east-1",
         AddressingStyle::Auto,
     ),
+    (
+        Some("https://x.supabase.co/storage/v1/s3"),
+        "eu-central-1",
+        AddressingStyle::Path,
+    ),
+    (
+        Some("http://127.0.0.1:8080/a_b.c~d/"),
+        "us-east-1",
+        AddressingStyle::Auto,
+    ),
+    (
+        Some("https://example.com:8443/s3"),
+        "garage",
+        AddressingStyle::VirtualHost,
+    ),
 ];
 
 #[derive(Clone, Debug)]
@@ -96,7 +111,18 @@ pub fn printable(max: usize) -> impl Strategy<Value = String> {
     text.unwrap()
 }
 
-pub fn bucket() -> impl Strategy<Value = Bucket> {
+/// Names as S3 takes them today, and those of old buckets, for each place that takes them.
+pub fn bucket(place: usize) -> BoxedStrategy<Bucket> {
+    let (endpoint, _, style) = PLACES[place];
+    if endpoint.is_none() || style == AddressingStyle::VirtualHost {
+        return todays_bucket().boxed();
+    }
+    let old = "[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]";
+    let old = old.prop_filter_map("a bucket", |name| Bucket::parse(&name).ok());
+    prop_oneof![2 => todays_bucket(), 1 => old].boxed()
+}
+
+fn todays_bucket() -> impl Strategy<Value = Bucket> {
     prop_oneof![
         3 => "[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
         1 => "[a-z0-9]{1,9}[.][a-z0-9]{2,9}([.][a-z0-9-]{2,9}){0,2}",
@@ -196,7 +222,9 @@ fn base64(bytes: [u8; 32]) -> String {
 prop_compose! {
     pub fn case()(
         place in 0..PLACES.len(),
-        bucket in bucket(),
+    )(
+        place in Just(place),
+        bucket in bucket(place),
         key in key(),
         options in prop_oneof![
             3 => get_options().prop_map(Options::Get),
@@ -239,6 +267,7 @@ impl Case {
             scheme: target.endpoint.scheme(),
             host: target.endpoint.host(),
             port: target.endpoint.port(),
+            path: target.endpoint.path(),
             style: target.style,
             bucket: &self.bucket,
             region: &target.region,

@@ -6,6 +6,7 @@
 
 pub mod client;
 mod faulty_s3_proxy;
+mod gateway;
 mod minio;
 mod odd_s3;
 mod s3s_fs;
@@ -28,6 +29,7 @@ use client::{Keys, Signer};
 use s3s_fs::Shared;
 
 pub use faulty_s3_proxy::{FaultyS3Proxy, ProxiedRequest, RequestKind, S3Fault};
+pub use gateway::{Gateway, GatewayRequest};
 pub use odd_s3::{KEY as ODD_KEY, ODD_ANSWERS, ODD_LISTINGS, OddS3};
 
 /// The region that the servers say they are in.

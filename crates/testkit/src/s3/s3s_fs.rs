@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
 use s3s::{Body, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
@@ -16,6 +17,16 @@ use super::{Kind, REGION, S3Request, S3Server, Trouble, lock};
 use crate::guard::GuardedFolder;
 use crate::serve::Background;
 use crate::{pki, tls};
+
+/// Names of buckets as Ceph takes them with `rgw_relaxed_s3_bucket_names`: those of old buckets too.
+struct OldNames;
+
+impl NameValidation for OldNames {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        (3..=255).contains(&name.len()) && name.bytes().all(known)
+    }
+}
 
 /// What tests look at and change while the server runs.
 #[derive(Debug, Default)]
@@ -91,6 +102,7 @@ pub(super) fn start(shows: Option<(pki::Identity, String)>) -> Result<S3Server> 
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(Keys(Arc::clone(&shared)));
     builder.set_host(Hosts(Arc::clone(&shared)));
+    builder.set_validation(OldNames);
     let service = builder.build();
 
     let (scheme, ca_pem, config) = match shows {

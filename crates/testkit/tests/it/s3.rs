@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::Full;
 use presigned_testkit::s3::client::{self, Signer};
-use presigned_testkit::s3::{S3Server, Trouble};
+use presigned_testkit::s3::{Gateway, S3Server, Trouble};
 use serde_json::json;
 
 /// A presigned URL of `method` on `url` that lives for a minute.
@@ -236,4 +236,46 @@ fn an_object_outside_the_root_is_refused() {
         let put = server.put_object("models", key, "no");
         assert!(put.is_err(), "{key} was put");
     }
+}
+
+/// One address of a gateway, and where the object `models/a/b.bin` is there.
+async fn signs_over_its_path(gateway: &Gateway, server: &S3Server, object: &str) {
+    let url = format!("{}{object}", gateway.endpoint);
+    let get = presigned(server, &Method::GET, &url);
+    let (status, body) = send(server, Method::GET, get.clone(), "").await;
+    assert_eq!(status, StatusCode::OK, "{body:?}");
+    assert_eq!(body, "hello");
+    let signer = server.signer();
+    let listing = url.replace("a/b.bin", "?list-type=2&prefix=a%2F");
+    let listed = signer
+        .send(Method::GET, &listing, &[], "")
+        .await
+        .expect("send");
+    assert_eq!(listed.status(), StatusCode::OK, "{listed:?}");
+    // What was signed for the server's own address is refused here.
+    let own = presigned(server, &Method::GET, &server.url("models", "a/b.bin"));
+    let forged = format!("{url}?{}", own.query().expect("a query"));
+    let forged = forged.parse().expect("a URI");
+    assert_eq!(send(server, Method::GET, forged, "").await.0, 403);
+    let get = get.to_string().replace("b.bin", "c.bin");
+    let forged = get.parse().expect("a URI");
+    assert_eq!(send(server, Method::GET, forged, "").await.0, 403);
+    assert_eq!(gateway.requests().last().expect("a request").status, 403);
+}
+
+#[tokio::test]
+async fn a_gateway_takes_what_is_signed_for_its_own_path_or_bucket_only() {
+    let server = S3Server::s3s_fs().expect("start s3s-fs");
+    server
+        .put_object("models", "a/b.bin", "hello")
+        .expect("put");
+    let gateway = Gateway::with_path(&server, "/storage/v1/s3").expect("start the gateway");
+    signs_over_its_path(&gateway, &server, "/models/a/b.bin").await;
+    let beside = gateway
+        .endpoint
+        .replace("/storage/v1/s3", "/models/a/b.bin");
+    let beside = presigned(&server, &Method::GET, &beside);
+    assert_eq!(send(&server, Method::GET, beside, "").await.0, 404);
+    let gateway = Gateway::of_bucket(&server, "models").expect("start the gateway");
+    signs_over_its_path(&gateway, &server, "/a/b.bin").await;
 }

@@ -49,7 +49,7 @@ impl Subject<'_> {
             Self::Request { target, bucket, .. } => {
                 let host = target.endpoint.host();
                 match target.style {
-                    Style::Path => host.to_owned(),
+                    Style::Path | Style::BucketEndpoint => host.to_owned(),
                     Style::VirtualHost => format!("{bucket}.{host}"),
                 }
             }

@@ -27,6 +27,8 @@ pub(in crate::engine) struct StoreConfig {
     pub(in crate::engine) default_endpoint: Option<Endpoint>,
     pub(in crate::engine) endpoints: BTreeMap<String, Endpoint>,
     pub(in crate::engine) style: AddressingStyle,
+    /// The one bucket that the endpoints stand for, if they do.
+    pub(in crate::engine) bucket: Option<Bucket>,
     pub(in crate::engine) max_signature_age: Option<Duration>,
     pub(in crate::engine) ca_bundle: Option<String>,
     pub(in crate::engine) unsigned_headers: UnsignedHeaders,
@@ -42,6 +44,7 @@ impl StoreConfig {
             endpoint,
             endpoints,
             addressing_style,
+            bucket,
             max_signature_age,
             ca_bundle,
             unsigned_headers,
@@ -65,6 +68,8 @@ impl StoreConfig {
                 ));
             }
         }
+        let style = addressing_style.unwrap_or_default();
+        let bucket = served_bucket(style, bucket.as_deref(), default_endpoint.is_some())?;
         let max_signature_age = max_signature_age
             .as_deref()
             .map(parse_duration)
@@ -124,7 +129,8 @@ impl StoreConfig {
             region: region.clone(),
             default_endpoint,
             endpoints: named,
-            style: addressing_style.unwrap_or_default(),
+            style,
+            bucket,
             max_signature_age,
             ca_bundle: ca_bundle.clone(),
             unsigned_headers: unsigned_headers.unwrap_or_default(),
@@ -144,7 +150,12 @@ impl StoreConfig {
             None => self.default_endpoint.as_ref(),
             Some(name) => Some(self.endpoints.get(name)?),
         };
-        Some(Target::resolve(endpoint, &self.region, self.style, bucket))
+        Some(match (&self.bucket, endpoint) {
+            (Some(served), Some(endpoint)) => {
+                Target::of_bucket_endpoint(endpoint, &self.region, served, bucket)
+            }
+            _ => Target::resolve(endpoint, &self.region, self.style, bucket),
+        })
     }
 
     /// Whether the other config may sign what works although this one does not: a candidate is probed first.
@@ -152,6 +163,7 @@ impl StoreConfig {
         self.region != other.region
             || self.default_endpoint != other.default_endpoint
             || self.style != other.style
+            || self.bucket != other.bucket
     }
 
     /// Whether the credentials, or those that assume the role, are in a Secret.
@@ -204,5 +216,99 @@ impl StoreConfig {
             CredentialSource::AssumeRole { role_arn, .. } => format!("role/{role_arn}"),
             CredentialSource::Default => "default".to_owned(),
         }
+    }
+}
+
+/// The one bucket that a store's endpoints stand for, if they do.
+fn served_bucket(
+    style: AddressingStyle,
+    bucket: Option<&str>,
+    has_endpoint: bool,
+) -> Result<Option<Bucket>, String> {
+    match (style, bucket) {
+        (AddressingStyle::BucketEndpoint, None) => {
+            Err(format!("spec.s3.bucket: {}", EndpointError::BucketNotNamed))
+        }
+        (AddressingStyle::BucketEndpoint, Some(_)) if !has_endpoint => Err(
+            "spec.s3.endpoint: addressing style BucketEndpoint needs the domain that is bound to the bucket".to_owned(),
+        ),
+        (AddressingStyle::BucketEndpoint, Some(name)) => Bucket::parse(name)
+            .map(Some)
+            .map_err(|error| format!("spec.s3.bucket: {error}")),
+        (_, Some(_)) => Err(
+            "spec.s3.bucket: only endpoints of addressing style BucketEndpoint stand for one bucket; leave it out"
+                .to_owned(),
+        ),
+        (_, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn config(more: &Value) -> Result<StoreConfig, String> {
+        let mut s3 = json!({ "region": "auto", "credentials": { "default": {} } });
+        for (field, value) in more.as_object().unwrap() {
+            s3[field] = value.clone();
+        }
+        StoreConfig::of(&serde_json::from_value(json!({ "s3": s3 })).unwrap())
+    }
+
+    #[test]
+    fn an_endpoint_of_one_bucket_names_it_and_no_other_endpoint_does() {
+        let url = "https://files.example.com";
+        let style = "BucketEndpoint";
+        let whole = json!({ "endpoint": url, "addressingStyle": style, "bucket": "models",
+            "endpoints": [{ "name": "cdn", "url": "https://cdn.example.com/files" }] });
+        let config_of_one = config(&whole).unwrap();
+        let bucket = |name| Bucket::parse(name).unwrap();
+        for endpoint in [None, Some("cdn")] {
+            let found = config_of_one.target(endpoint, &bucket("models")).unwrap();
+            assert_eq!(found.unwrap().style.as_str(), style);
+            let other = config_of_one.target(endpoint, &bucket("models2")).unwrap();
+            let (served, asked) = ("models".to_owned(), "models2".to_owned());
+            assert_eq!(other, Err(EndpointError::OtherBucket { served, asked }));
+        }
+        for (spec, field) in [
+            (
+                json!({ "endpoint": url, "addressingStyle": style }),
+                "spec.s3.bucket",
+            ),
+            (
+                json!({ "endpoint": url, "bucket": "models" }),
+                "spec.s3.bucket",
+            ),
+            (
+                json!({ "endpoint": url, "addressingStyle": "Path", "bucket": "models" }),
+                "spec.s3.bucket",
+            ),
+            (
+                json!({ "endpoint": url, "addressingStyle": style, "bucket": "a/b" }),
+                "spec.s3.bucket",
+            ),
+            (
+                json!({ "region": "eu-west-1", "addressingStyle": style, "bucket": "models" }),
+                "spec.s3.endpoint",
+            ),
+        ] {
+            let why = config(&spec).unwrap_err();
+            assert!(why.starts_with(field), "{spec}: {why}");
+        }
+    }
+
+    #[test]
+    fn another_bound_bucket_is_another_place() {
+        let of = |bucket: &str| {
+            config(&json!({ "endpoint": "https://files.example.com", "addressingStyle": "BucketEndpoint",
+                "bucket": bucket }))
+            .unwrap()
+        };
+        assert!(of("models").moved_from(&of("models2")));
+        assert!(!of("models").moved_from(&of("models")));
     }
 }

@@ -85,9 +85,9 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
             "holds \"/\"; give",
         ),
         (
-            json!({"buckets": ["Data"]}),
+            json!({"buckets": ["da/ta"]}),
             "buckets[0]",
-            "holds \"D\"; give",
+            "holds \"/\"; give",
         ),
         (json!({"buckets": [""]}), "buckets[0]", "matches nothing"),
         (
@@ -101,9 +101,9 @@ fn what_cannot_be_read_is_named_with_what_to_write() {
             "joins a template with *",
         ),
         (
-            json!({"buckets": ["Data-{namespace}"]}),
+            json!({"buckets": ["da/ta-{namespace}"]}),
             "buckets[0]",
-            "holds \"D\"",
+            "holds \"/\"",
         ),
         (
             json!({"buckets": ["{namespace}-{namespace.labels['env']}"]}),

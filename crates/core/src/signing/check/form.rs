@@ -193,11 +193,20 @@ fn check_url(url: &str, expected: &ExpectedForm<'_>) -> Result<(), Mismatch> {
     let (scheme, rest) = url.split_once("://").ok_or(Mismatch::Malformed)?;
     let (authority, path) = rest.split_once('/').ok_or(Mismatch::Malformed)?;
     expected.signature.check_origin(scheme, authority)?;
-    let wanted = match expected.signature.style {
-        Style::VirtualHost => "",
-        Style::Path => expected.signature.bucket.as_str(),
+    let ExpectedSignature {
+        path: before,
+        style,
+        bucket,
+        ..
+    } = expected.signature;
+    let bucket = match style {
+        Style::VirtualHost | Style::BucketEndpoint if before.is_empty() => "/".to_owned(),
+        Style::VirtualHost | Style::BucketEndpoint => String::new(),
+        Style::Path => format!("/{bucket}"),
     };
-    (path == wanted).then_some(()).ok_or(Mismatch::Bucket)
+    let path = format!("/{path}");
+    let path = path.strip_prefix(before).ok_or(Mismatch::Path)?;
+    (path == bucket).then_some(()).ok_or(Mismatch::Bucket)
 }
 
 fn read_fields<'a>(

@@ -16,6 +16,9 @@ pub enum Mismatch {
     /// Another host, port or, by virtual host, bucket; or user information.
     #[error("the URL's host, port or virtual-host bucket is not the allowed one")]
     Authority,
+    /// The path does not begin with the endpoint's.
+    #[error("the URL's path does not begin with the endpoint's")]
+    Path,
     /// Another bucket in the path.
     #[error("the URL's bucket is not the allowed one")]
     Bucket,

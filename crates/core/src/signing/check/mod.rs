@@ -59,9 +59,10 @@ fn check_method(method: Method, expected: &ExpectedUrl<'_>) -> Result<(), Mismat
 fn check_place(url: &Url<'_>, expected: &ExpectedUrl<'_>) -> Result<(), Mismatch> {
     let ExpectedSignature { style, bucket, .. } = expected.signature;
     expected.signature.check_origin(url.scheme, url.authority)?;
+    let rest = expected.signature.after_path(&url.path)?;
     let key = match style {
-        Style::VirtualHost => url.path.as_str(),
-        Style::Path => match url.path.split_once('/') {
+        Style::VirtualHost | Style::BucketEndpoint => rest,
+        Style::Path => match rest.split_once('/') {
             Some((in_path, key)) if in_path == bucket.as_str() => key,
             _ => return Err(Mismatch::Bucket),
         },

@@ -1,4 +1,4 @@
-//! What URLs and forms have in common: origin, credential scope and life.
+//! What URLs and forms have in common: origin and path, credential scope and life.
 //!
 //! What holds here: one check of these serves both. The credential scope is written down on its own, from
 //! the S3 API reference.
@@ -22,6 +22,8 @@ pub struct ExpectedSignature<'a> {
     pub host: &'a str,
     /// The endpoint's port; `None` if it is the scheme's own.
     pub port: Option<u16>,
+    /// The endpoint's path: empty, or segments that each begin with a slash.
+    pub path: &'a str,
     /// Where the bucket stands.
     pub style: Style,
     /// The bucket.
@@ -51,7 +53,7 @@ impl ExpectedSignature<'_> {
             return Err(Mismatch::Scheme);
         }
         let mut wanted = match self.style {
-            Style::Path => self.host.to_owned(),
+            Style::Path | Style::BucketEndpoint => self.host.to_owned(),
             Style::VirtualHost => [self.bucket.as_str(), self.host].join("."),
         };
         if let Some(port) = self.port {
@@ -60,6 +62,18 @@ impl ExpectedSignature<'_> {
         (authority == wanted)
             .then_some(())
             .ok_or(Mismatch::Authority)
+    }
+
+    /// What follows the endpoint's path in a path without its first slash.
+    pub(super) fn after_path<'p>(&self, path: &'p str) -> Result<&'p str, Mismatch> {
+        self.path
+            .split_terminator('/')
+            .skip(1)
+            .try_fold(path, |rest, segment| {
+                rest.strip_prefix(segment)
+                    .and_then(|rest| rest.strip_prefix('/'))
+                    .ok_or(Mismatch::Path)
+            })
     }
 
     /// Checks the access key and the scope of a signature.

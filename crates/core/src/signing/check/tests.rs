@@ -123,6 +123,7 @@ fn expected_signature(style: Style, bucket: &Bucket, session: bool) -> ExpectedS
         scheme: Scheme::Https,
         host: "s3.example.com",
         port: Some(9000),
+        path: "",
         style,
         bucket,
         region: "eu-west-2",

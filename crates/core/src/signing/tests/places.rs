@@ -1,6 +1,7 @@
 //! Endpoints are read one way only, and buckets are addressed as the SDK addresses them.
 
 use super::*;
+use crate::api::{ContentLengthRange, PostOptions};
 use EndpointError as E;
 
 #[test]
@@ -23,6 +24,15 @@ fn an_endpoint_is_written_as_every_client_writes_it() {
             "https://xn--bcher-kva.example",
         ),
         ("https://a1.0x.example", "https://a1.0x.example"),
+        (
+            "https://X.supabase.co:443/storage/v1/S3/",
+            "https://x.supabase.co/storage/v1/S3",
+        ),
+        (
+            "http://10.0.0.7:8080/a-b_c.d~e",
+            "http://10.0.0.7:8080/a-b_c.d~e",
+        ),
+        ("http://minio:9000/...", "http://minio:9000/..."),
     ] {
         assert_eq!(
             Endpoint::parse(text).unwrap().to_string(),
@@ -33,7 +43,7 @@ fn an_endpoint_is_written_as_every_client_writes_it() {
 }
 
 #[test]
-fn an_endpoint_with_anything_but_scheme_host_and_port_is_refused() {
+fn an_endpoint_with_anything_but_scheme_host_port_and_a_plain_path_is_refused() {
     let label = "a".repeat(64);
     let name = ["a".repeat(63).as_str(); 4].join(".");
     for (text, error) in [
@@ -43,8 +53,19 @@ fn an_endpoint_with_anything_but_scheme_host_and_port_is_refused() {
         ("ftp://s3.example.com", E::Scheme),
         ("s3://bucket", E::Scheme),
         (" https://s3.example.com", E::Scheme),
-        ("https://s3.example.com/path", E::Path),
         ("https://s3.example.com//", E::Path),
+        ("https://s3.example.com/a//b", E::Path),
+        ("https://s3.example.com/a//", E::Path),
+        ("https://s3.example.com/.", E::Path),
+        ("https://s3.example.com/a/../b", E::Path),
+        ("https://s3.example.com/a%2Fb", E::Path),
+        ("https://s3.example.com/a b", E::Path),
+        ("https://s3.example.com/a+b", E::Path),
+        ("https://s3.example.com/a\\b", E::Path),
+        ("https://s3.example.com/\u{fc}", E::Path),
+        ("https://s3.example.com/a\n", E::Path),
+        ("https://s3.eu-west-1.amazonaws.com/models", E::PathOfAws),
+        ("https://s3.amazonaws.com/models/", E::PathOfAws),
         ("https://s3.example.com/?x=1", E::Query),
         ("https://s3.example.com?", E::Query),
         ("https://s3.example.com#a", E::Fragment),
@@ -283,5 +304,138 @@ fn an_endpoint_of_one_bucket_is_refused_and_a_server_named_like_a_bucket_is_not(
         for endpoint in ["https://store.example.com", "http://store.store.svc:9000"] {
             assert!(resolve(endpoint, "store", style).is_ok(), "{endpoint}");
         }
+    }
+}
+
+#[test]
+fn a_path_that_ends_with_the_bucket_is_refused_in_every_style_that_names_the_bucket() {
+    let resolve = |endpoint: &str, bucket: &str| {
+        let endpoint = Endpoint::parse(endpoint).unwrap();
+        let bucket = Bucket::parse(bucket).unwrap();
+        Target::resolve(Some(&endpoint), "garage", AddressingStyle::Path, &bucket)
+    };
+    for endpoint in [
+        "https://example.com/models",
+        "https://example.com/s3/models/",
+    ] {
+        let refused = resolve(endpoint, "models").unwrap_err();
+        assert_eq!(refused, E::BucketInPath("models".to_owned()), "{endpoint}");
+        assert!(resolve(endpoint, "model").is_ok(), "{endpoint}");
+    }
+    assert!(resolve("https://example.com/models/s3", "models").is_ok());
+}
+
+#[test]
+fn an_endpoint_that_stands_for_one_bucket_signs_for_no_other() {
+    let endpoint = Endpoint::parse("https://files.example.com").unwrap();
+    let bucket = |name: &str| Bucket::parse(name).unwrap();
+    let served = bucket("models");
+    let target = Target::of_bucket_endpoint(&endpoint, "auto", &served, &served).unwrap();
+    assert_eq!(target.style, Style::BucketEndpoint);
+    for other in ["model", "models2", "Models", "files"] {
+        let refused = Target::of_bucket_endpoint(&endpoint, "auto", &served, &bucket(other));
+        let (served, asked) = ("models".to_owned(), other.to_owned());
+        assert_eq!(refused, Err(E::OtherBucket { served, asked }), "{other}");
+    }
+    // Whoever resolves without the bucket gets no address at all.
+    let style = AddressingStyle::BucketEndpoint;
+    let refused = Target::resolve(Some(&endpoint), "auto", style, &served);
+    assert_eq!(refused, Err(E::BucketNotNamed));
+    let region = Target::of_bucket_endpoint(&endpoint, "a/b", &served, &served);
+    assert_eq!(region, Err(E::Region));
+}
+
+/// What is signed of each kind for one bucket.
+fn everything(target: &Target, bucket: &Bucket) -> Vec<String> {
+    let key = Key::parse("a b/c.bin").unwrap();
+    let life = Duration::from_hours(1);
+    let kinds = [
+        get(),
+        Options::Head(GetOptions::default()),
+        Options::Put(PutOptions::default()),
+        Options::Delete,
+    ];
+    let urls = kinds.iter().map(|options| {
+        let op = Operation {
+            bucket,
+            key: &key,
+            options,
+        };
+        let signed = presign(&op, target, &session(), then(), life).unwrap();
+        signed.url.expose().to_owned()
+    });
+    let prefix = Prefix::parse("a b/").unwrap();
+    let page = ListPage {
+        bucket,
+        prefix: &prefix,
+        token: None,
+        max_keys: 5,
+        request_payer: None,
+    };
+    let page = sign_page(&page, target, &session(), then()).unwrap();
+    let page = page.headers.iter().fold(page.url, |page, (name, value)| {
+        format!("{page} {name}={}", value.expose_secret())
+    });
+    let form = FormOperation {
+        bucket,
+        key: FormKey::Exactly(&key),
+        options: &PostOptions {
+            content_length_range: Some(ContentLengthRange { min: None, max: 5 }),
+            ..PostOptions::default()
+        },
+    };
+    let form = sign_form(&form, target, &session(), then(), life).unwrap();
+    let form = form
+        .fields
+        .iter()
+        .fold(form.url.expose().to_owned(), |form, field| {
+            format!("{form} {}={}", field.name, field.expose())
+        });
+    urls.chain([page, form]).collect()
+}
+
+#[test]
+fn a_domain_of_one_bucket_signs_what_the_bucket_before_the_host_signs() {
+    let bucket = Bucket::parse("models").unwrap();
+    for (host, domain) in [
+        ("https://example.com", "https://models.example.com"),
+        ("http://cdn.test:8080/s3", "http://models.cdn.test:8080/s3"),
+    ] {
+        let host = Endpoint::parse(host).unwrap();
+        let style = AddressingStyle::VirtualHost;
+        let before = Target::resolve(Some(&host), "auto", style, &bucket).unwrap();
+        let domain = Endpoint::parse(domain).unwrap();
+        let bound = Target::of_bucket_endpoint(&domain, "auto", &bucket, &bucket).unwrap();
+        assert_eq!(everything(&bound, &bucket), everything(&before, &bucket));
+    }
+}
+
+#[test]
+fn names_of_old_buckets_stand_in_the_path_of_an_endpoint_of_ones_own_only() {
+    use AddressingStyle as A;
+    let own = Some("https://s3.example.com");
+    for bucket in ["Models", "my_models", "My_Models.2009"] {
+        let old = || Err(E::OldBucketName(bucket.to_owned()));
+        for (endpoint, style, resolved) in [
+            (own, A::Auto, Ok(Style::Path)),
+            (own, A::Path, Ok(Style::Path)),
+            (Some("https://example.com/s3"), A::Path, Ok(Style::Path)),
+            (own, A::VirtualHost, old()),
+            (None, A::Auto, old()),
+            (None, A::Path, old()),
+            (None, A::VirtualHost, old()),
+            (Some("https://s3.eu-west-2.amazonaws.com"), A::Path, old()),
+        ] {
+            let found = resolve(endpoint, "eu-west-2", style, bucket);
+            assert_eq!(found, resolved, "{endpoint:?} {style:?} {bucket}");
+        }
+        let bucket = Bucket::parse(bucket).unwrap();
+        let bound = |url| {
+            let endpoint = Endpoint::parse(url).unwrap();
+            Target::of_bucket_endpoint(&endpoint, "eu-west-2", &bucket, &bucket)
+        };
+        assert!(bound("https://files.example.com").is_ok());
+        let refused = bound("https://s3.eu-west-2.amazonaws.com").unwrap_err();
+        assert_eq!(refused, E::OldBucketName(bucket.to_string()));
     }
 }

@@ -76,6 +76,7 @@ impl FormCase {
         let style = match self.style {
             Style::Path => AddressingStyle::Path,
             Style::VirtualHost => AddressingStyle::VirtualHost,
+            Style::BucketEndpoint => AddressingStyle::BucketEndpoint,
         };
         let target = Target::resolve(Some(&endpoint), "eu-west-2", style, &self.bucket).unwrap();
         let creds = Credentials {
@@ -388,6 +389,32 @@ fn a_mismatch_tells_nothing_of_the_form() {
     let forged = FormCase::fixed_type().forged_policy("\"bucket\"", "\"s3cr3t\"");
     let mismatch = forged.unwrap_err();
     assert!(!format!("{mismatch} {mismatch:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn the_path_of_the_endpoint_is_checked_in_forms() {
+    for (case, bucket) in [
+        (FormCase::fixed_type(), "team-a"),
+        (FormCase::free_type(), ""),
+    ] {
+        let signed = case.signed();
+        let origin = signed.url.expose().strip_suffix(&format!("/{bucket}"));
+        let after = if bucket.is_empty() { "" } else { "/" };
+        let judge = |path: &str, expected_path| {
+            let mut form = signed.clone();
+            form.url = SecretUrl::new(format!("{}{path}{after}{bucket}", origin.unwrap()));
+            let mut expected = case.expected();
+            expected.signature.path = expected_path;
+            check_form(&form, &expected)
+        };
+        assert_eq!(judge("/gw/s3", "/gw/s3"), Ok(()));
+        assert_eq!(judge("/gw/s3/", "/gw/s3"), Err(M::Bucket));
+        assert_eq!(judge("/gw/s3x", "/gw/s3"), Err(M::Bucket));
+        assert_eq!(judge("/gw", "/gw/s3"), Err(M::Path));
+        assert_eq!(judge("//gw/s3", "/gw/s3"), Err(M::Path));
+        assert_eq!(judge("/gw/s3", "/gw"), Err(M::Bucket));
+        assert_eq!(judge("/gw/s3", ""), Err(M::Bucket));
+    }
 }
 
 proptest! {

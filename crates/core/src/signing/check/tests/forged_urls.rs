@@ -207,3 +207,41 @@ fn a_url_with_one_difference_is_refused() {
         );
     }
 }
+
+#[test]
+fn the_path_of_the_endpoint_is_checked_in_urls() {
+    let plain = Case::get();
+    for style in [AddressingStyle::Path, AddressingStyle::VirtualHost] {
+        let case = Case {
+            endpoint: "https://s3.example.com:9000/gw/s3",
+            style,
+            ..Case::get()
+        };
+        let signed = case.signed();
+        let by = |signed: &Presigned, path| {
+            case.judge_by(signed, |expected| expected.signature.path = path)
+        };
+        assert_eq!(by(&signed, "/gw/s3"), Ok(()));
+        for other in ["/gw/s3/team-a/x", "/gw/s4", "/gw/s", "/s3", "/GW/s3"] {
+            assert_eq!(by(&signed, other), Err(M::Path), "{other}");
+        }
+        for less in ["", "/gw"] {
+            assert!(by(&signed, less).is_err(), "{less:?}");
+        }
+        for (from, to) in [
+            ("/gw/s3/", "/gw/"),
+            ("/gw/s3/", "//gw/s3/"),
+            ("/gw/s3/", "/gw/../s3/"),
+            ("/gw/s3/", "/s3/gw/"),
+        ] {
+            let url = signed.url.expose().replace(from, to);
+            let forged = Presigned {
+                url: SecretUrl::new(url),
+                ..signed.clone()
+            };
+            assert_eq!(by(&forged, "/gw/s3"), Err(M::Path), "{to}");
+        }
+    }
+    let of_no_path = plain.judge_by(&plain.signed(), |expected| expected.signature.path = "/gw");
+    assert_eq!(of_no_path, Err(M::Path));
+}
