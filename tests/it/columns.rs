@@ -38,7 +38,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
             "name": "columns", "uid": "6f2a1a4e-0000-4000-8000-000000000000", "resourceVersion": "18446744073709551615",
             "dataHash": "a".repeat(64),
         },
-        "issuedAt": "2026-11-22T12:00:00Z", "expiresAt": "2099-11-22T12:00:00Z", "renewAt": "2099-11-22T04:00:00Z",
+        "issueTime": "2026-11-22T12:00:00Z", "expirationTime": "2099-11-22T12:00:00Z", "renewalTime": "2099-11-22T04:00:00Z",
         "limitedBy": "SigV4", "policyRefs": ["teams"], "objects": 1, "revision": 7,
         "hashes": { "spec": "a".repeat(64), "store": "d".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64) },
         "lastRenewRequest": "1", "failedAttempts": u32::MAX, "lastFailureTime": "2026-11-22T12:00:00Z",

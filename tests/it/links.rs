@@ -15,13 +15,13 @@ async fn a_link_keeps_its_end_is_over_and_is_deleted() {
     let spec = json!({ "renew": "Never", "duration": "1m", "ttlAfterExpiry": "0s" });
     world.psu("link", &spec).await;
     let first = world.ready("link").await.status.unwrap();
-    let end = first.expires_at;
-    assert_eq!(first.renew_at, None);
+    let end = first.expiration_time;
+    assert_eq!(first.renewal_time, None);
     let old = world.value("link", "url").await;
     assert_eq!(http("GET", &old, "", &[]).await.status, 200);
 
     // A later signature, the same end: the server takes both until then. Within one second they would be one.
-    let later = first.issued_at.unwrap() + SignedDuration::from_secs(1);
+    let later = first.issue_time.unwrap() + SignedDuration::from_secs(1);
     eventually("another second has come", async || {
         let now = Timestamp::now();
         if now >= later { Ok(()) } else { Err(now) }
@@ -35,8 +35,8 @@ async fn a_link_keeps_its_end_is_over_and_is_deleted() {
         .await;
     let status = healed.status.clone().unwrap();
     assert_eq!(
-        (status.issued_at, status.expires_at),
-        (first.issued_at, end)
+        (status.issue_time, status.expiration_time),
+        (first.issue_time, end)
     );
     let new = world.value("link", "url").await;
     assert_ne!(old, new);
@@ -61,7 +61,7 @@ async fn a_link_keeps_its_end_is_over_and_is_deleted() {
     assert!(says(condition(&over, "Ready"), "False", "Expired"));
     assert!(says(condition(&over, "Stalled"), "False", "NotStalled"));
     let status = over.status.unwrap();
-    assert_eq!((status.expires_at, status.revision), (end, Some(2)));
+    assert_eq!((status.expiration_time, status.revision), (end, Some(2)));
     world.gone("link").await;
     for url in [&old, &new] {
         let answer = http("GET", url, "", &[]).await.status;

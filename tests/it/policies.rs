@@ -239,7 +239,7 @@ async fn a_shorter_max_duration_replaces_what_lives_too_long() {
         .until("left-out", "lives for an hour", |psu| {
             let status = psu.status.as_ref().unwrap();
             let life =
-                status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+                status.expiration_time.unwrap().as_second() - status.issue_time.unwrap().as_second();
             life == 3600 && says(condition(psu, "Ready"), "True", "Issued")
         })
         .await;
@@ -334,7 +334,7 @@ async fn a_grace_of_never_leaves_the_secret_to_expire() {
         .await
         .status
         .unwrap()
-        .expires_at
+        .expiration_time
         .unwrap();
     world.policy(&json!([])).await;
     let message = world.unready("kept", "PolicyDenied").await;

@@ -158,7 +158,7 @@ async fn a_suspended_resource_keeps_what_it_has_and_gets_nothing_new() {
     world
         .until("held", "says that it will not be renewed", |psu| {
             says(condition(psu, "Renewed"), "False", "Suspended")
-                && psu.status.as_ref().unwrap().renew_at.is_none()
+                && psu.status.as_ref().unwrap().renewal_time.is_none()
         })
         .await;
     assert_eq!(

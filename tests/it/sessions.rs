@@ -145,14 +145,14 @@ async fn an_outage(short: &str, scope: &str) {
     for name in &names {
         world.psu(name, &json!({ "duration": "1h" })).await;
         let status = world.ready(name).await.status.unwrap();
-        assert!(status.expires_at < Some(Timestamp::now() + SignedDuration::from_mins(5)));
+        assert!(status.expiration_time < Some(Timestamp::now() + SignedDuration::from_mins(5)));
         living.push(world.secret(name).await);
     }
     sts.fail(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));
     let before = sts.requests();
     let mut due = Timestamp::now();
     for name in &names {
-        due = due.max(world.ready(name).await.status.unwrap().renew_at.unwrap());
+        due = due.max(world.ready(name).await.status.unwrap().renewal_time.unwrap());
     }
     eventually("renewals are due", async || {
         let now = Timestamp::now();
@@ -217,7 +217,7 @@ async fn many_requests_for_twelve_hours_share_one_session_of_an_hour() {
     }
     for name in &names {
         let status = world.ready(name).await.status.unwrap();
-        let end = status.expires_at.unwrap();
+        let end = status.expiration_time.unwrap();
         assert!(
             end <= Timestamp::now() + SignedDuration::from_hours(1),
             "{name}"

@@ -76,7 +76,7 @@ async fn a_key_that_cannot_work_is_reported_and_the_old_one_signs_and_renews() {
             psu.status.as_ref().unwrap().revision > before.revision
         })
         .await;
-    assert!(renewed.status.unwrap().expires_at > before.expires_at);
+    assert!(renewed.status.unwrap().expiration_time > before.expiration_time);
     let url = world.value("short", "url").await;
     assert_eq!(http("GET", &url, "", &[]).await.status, 200);
     let store = world.until_store("still says so", |_| true).await;

@@ -127,7 +127,7 @@ async fn expires_at_is_the_real_end_of_the_shortest_lived_part() {
     let operator = world.operator(&[]).await;
     world.psu("session", &json!({ "duration": "2h" })).await;
     let status = world.ready("session").await.status.unwrap();
-    let expires = status.expires_at.unwrap();
+    let expires = status.expiration_time.unwrap();
     assert!(
         expires <= end && expires > end - SignedDuration::from_secs(5),
         "{expires} for {end}"
@@ -154,7 +154,7 @@ async fn expires_at_is_the_real_end_of_the_shortest_lived_part() {
                 .status
                 .as_ref()
                 .unwrap()
-                .credentials_expire_at
+                .credentials_expiration_time
                 .is_some()
         })
         .await;
@@ -170,7 +170,7 @@ async fn expires_at_is_the_real_end_of_the_shortest_lived_part() {
         })
         .await;
     let status = aged.status.unwrap();
-    let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+    let life = status.expiration_time.unwrap().as_second() - status.issue_time.unwrap().as_second();
     assert_eq!(
         life, 270,
         "five minutes from X-Amz-Date, which is 30 s back"

@@ -18,7 +18,7 @@ fn full() -> PresignedUrlStatus {
             name: "old".to_owned(),
             ..SecretRef::default()
         }),
-        expires_at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
+        expiration_time: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         limited_by: Some(LimitedBy::Credentials),
         policy_refs: vec!["a".to_owned(), "b".to_owned()],
         failed_attempts: Some(4),

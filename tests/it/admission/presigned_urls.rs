@@ -223,7 +223,7 @@ async fn a_header_value_that_could_begin_a_line_is_refused() {
         "a\u{2028}b",
     ];
     let get_fields = [
-        "versionId",
+        "versionID",
         "responseContentType",
         "responseContentDisposition",
         "responseContentEncoding",
@@ -418,7 +418,7 @@ async fn what_s3_and_kubernetes_take_is_let_through() {
             (
                 "every GET option",
                 json!({ "get": {
-                    "versionId": "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
+                    "versionID": "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
                     "responseContentType": "text/plain; charset=utf-8",
                     "responseContentDisposition": "attachment; filename=\"a b.pdf\"",
                     "responseContentEncoding": "gzip",

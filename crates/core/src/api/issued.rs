@@ -37,15 +37,15 @@ pub struct PresignedUrlStatus {
     /// When the URLs were written, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
-    pub issued_at: Option<Timestamp>,
+    pub issue_time: Option<Timestamp>,
     /// When the first of the URLs dies, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
-    pub expires_at: Option<Timestamp>,
+    pub expiration_time: Option<Timestamp>,
     /// When they will be replaced, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
-    pub renew_at: Option<Timestamp>,
+    pub renewal_time: Option<Timestamp>,
     /// What made the life shorter than requested, if more than a tenth was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LimitedBy")]

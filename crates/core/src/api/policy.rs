@@ -54,7 +54,8 @@ use super::schema;
 pub struct PresignedUrlPolicySpec {
     /// The namespaces that the policy speaks of.
     pub namespaces: NamespaceMatch,
-    /// What they may ask for. One rule must allow the whole of one object.
+    /// What they may ask for. One rule must allow the whole of one object. Left out: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub allow: Vec<AllowRule>,

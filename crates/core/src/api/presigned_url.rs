@@ -47,7 +47,7 @@ use super::schema;
     ),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.bucket"),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expiresAt"),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime"),
     printcolumn(
         name = "Secret",
         type_ = "string",
@@ -73,7 +73,7 @@ use super::schema;
     printcolumn(
         name = "Renews",
         type_ = "string",
-        json_path = ".status.renewAt",
+        json_path = ".status.renewalTime",
         priority = "1"
     ),
     printcolumn(

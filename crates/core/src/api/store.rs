@@ -309,7 +309,7 @@ pub struct ClusterObjectStoreStatus {
     /// When the current credentials end, RFC 3339; absent for static keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
-    pub credentials_expire_at: Option<Timestamp>,
+    pub credentials_expiration_time: Option<Timestamp>,
     /// The version of the Secret that the credentials in use were read from; absent if they come from elsewhere.
     /// `CredentialsRolledOut` and `urls` speak of these credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]

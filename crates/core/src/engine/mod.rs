@@ -322,8 +322,8 @@ impl Engine {
                 .status
                 .secret_ref
                 .as_ref()
-                .and(record.seen.status.expires_at),
-            renew_at: record.seen.status.renew_at,
+                .and(record.seen.status.expiration_time),
+            renew_at: record.seen.status.renewal_time,
         })
     }
 

@@ -11,7 +11,7 @@ const AHEAD: i64 = 300;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::struct_field_names,
-    reason = "issuedAt is the status's own word"
+    reason = "issueTime is the status's own word"
 )]
 pub(crate) struct Issued {
     pub(crate) secret: SecretRef,
@@ -34,8 +34,8 @@ impl Issued {
         Some(Self {
             secret: status.secret_ref.clone()?,
             method: status.method.unwrap_or_default(),
-            issued_at: status.issued_at?,
-            expires_at: status.expires_at?,
+            issued_at: status.issue_time?,
+            expires_at: status.expiration_time?,
             limited_by: status.limited_by,
             objects: status.objects.unwrap_or(1),
             skipped: status.skipped_objects,

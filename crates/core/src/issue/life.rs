@@ -1,7 +1,7 @@
 //! How long a URL lives: promise 1.
 //!
 //! What holds here:
-//! - `expiresAt` is counted from the date of the signature, which is 30 s in the past because some clocks are
+//! - `expirationTime` is counted from the date of the signature, which is 30 s in the past because some clocks are
 //!   slow. It is never later than the requested life, the expiry of the credentials, the store's
 //!   `maxSignatureAge` and `SigV4` allow.
 //! - A life under a minute is not issued.

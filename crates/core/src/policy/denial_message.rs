@@ -336,7 +336,7 @@ fn clause(
             &globs(&rule.endpoints),
         ),
         Violation::Duration => format!("allows at most {}", format_duration(rule.max_duration)),
-        Violation::Version => "does not allow get.versionId".to_owned(),
+        Violation::Version => "does not allow get.versionID".to_owned(),
         Violation::RequesterPays => "does not allow get.requestPayer".to_owned(),
         Violation::ResponseOverrides => "does not allow get.response* fields".to_owned(),
         Violation::Objects => format!("allows at most {} objects", rule.max_objects),

@@ -105,7 +105,7 @@ fn check_get(get: &GetOptions) -> Result<(), InvalidSpec> {
         response_cache_control,
         request_payer: _, // The type has one value.
     } = get;
-    printable("spec.get.versionId", version_id.as_deref(), 1024)?;
+    printable("spec.get.versionID", version_id.as_deref(), 1024)?;
     let overrides = [
         ("responseContentType", response_content_type, 256),
         (

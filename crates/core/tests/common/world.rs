@@ -686,7 +686,7 @@ fn describe(work: &ObjectKey, step: &Step, result: &StepResult) -> String {
     let detail = match step {
         Step::WriteStatus { status, .. } => told(&status.conditions),
         Step::WriteStoreStatus { status, .. } => {
-            let end = status.credentials_expire_at;
+            let end = status.credentials_expiration_time;
             format!("{}until {end:?}", told(&status.conditions))
         }
         Step::PublishEvent(notice) => notice.note.clone(),

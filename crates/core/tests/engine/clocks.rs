@@ -33,9 +33,9 @@ fn what_is_signed_is_dated_by_the_stores_clock_and_timers_by_the_operators() {
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
         let parts = Parts::of(&scene.url("dl")).unwrap();
         let status = scene.status("dl");
-        let issued_at = status.issued_at.unwrap().as_second();
+        let issued_at = status.issue_time.unwrap().as_second();
         assert_eq!(parts.start.as_second(), issued_at - 30 + seconds);
-        let expires_at = status.expires_at.unwrap().as_second();
+        let expires_at = status.expiration_time.unwrap().as_second();
         assert_eq!(expires_at, parts.end.as_second() - seconds);
         assert!(scene.works(&scene.url("dl")));
         assert_eq!(
@@ -49,7 +49,7 @@ fn what_is_signed_is_dated_by_the_stores_clock_and_timers_by_the_operators() {
 fn a_small_difference_is_none() {
     let scene = issued_at_a_store_that_is_ahead_by(14);
     let parts = Parts::of(&scene.url("dl")).unwrap();
-    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    let issued_at = scene.status("dl").issue_time.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at - 30);
     assert_eq!(
         scene.store_says("ClockSkewed"),
@@ -75,7 +75,7 @@ fn a_session_ends_by_the_stores_clock() {
     let parts = Parts::of(&scene.url("dl")).unwrap();
     let ends = scene.0.cloud.keys[&parts.access_key_id].ends.unwrap();
     assert!(parts.end <= ends);
-    let expires_at = scene.status("dl").expires_at.unwrap();
+    let expires_at = scene.status("dl").expiration_time.unwrap();
     assert_eq!(expires_at.as_second(), ends.as_second() - 240);
 }
 
@@ -113,7 +113,7 @@ fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
         .report(Event::ApiClock(SignedDuration::from_secs(-100)));
     scene.run(30);
     let parts = Parts::of(&scene.url("dl")).unwrap();
-    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    let issued_at = scene.status("dl").issue_time.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at - 130);
     scene
         .0
@@ -250,7 +250,7 @@ fn a_signature_by_a_clock_that_was_fixed_since_is_replaced() {
     scene.run(900);
     assert_ne!(scene.url("dl"), url);
     let parts = Parts::of(&scene.url("dl")).unwrap();
-    let expires_at = scene.status("dl").expires_at.unwrap();
+    let expires_at = scene.status("dl").expiration_time.unwrap();
     assert_eq!(
         parts.end, expires_at,
         "it lives as long as the status reports"

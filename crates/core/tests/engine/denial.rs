@@ -71,7 +71,7 @@ fn a_policy_that_allows_less_time_shortens_the_life_at_once() {
     scene.allow("1h");
     scene.run(30);
     let status = scene.status("dl");
-    let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+    let life = status.expiration_time.unwrap().as_second() - status.issue_time.unwrap().as_second();
     assert_eq!(life, 3600);
     assert!(scene.ready("dl").0);
 }

@@ -134,7 +134,7 @@ fn at_its_end_ready_turns_false_and_the_secret_goes() {
     let mut scene = Scene::issued("dl");
     let now = scene.0.now;
     // Nothing can be written for as long as the URL lives, and an hour longer.
-    let end = scene.status("dl").expires_at.unwrap();
+    let end = scene.status("dl").expiration_time.unwrap();
     for _ in 0..400 {
         scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
         scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Unavailable));
@@ -179,7 +179,7 @@ fn a_clock_that_was_fast_leaves_no_url_of_tomorrow() {
     scene.run(60);
     assert!(scene.works(&scene.url("dl")));
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-    assert!(scene.status("dl").issued_at.unwrap() <= at(scene.0.now.as_second()));
+    assert!(scene.status("dl").issue_time.unwrap() <= at(scene.0.now.as_second()));
 }
 
 #[test]

@@ -304,7 +304,7 @@ fn a_longer_life_of_another_rule_is_not_signed_for_what_is_listed() {
         ]
     );
     let status = scene.status("dl");
-    let life = status.expires_at.unwrap().as_second() - status.issued_at.unwrap().as_second();
+    let life = status.expiration_time.unwrap().as_second() - status.issue_time.unwrap().as_second();
     assert_eq!(life, 3600);
 }
 

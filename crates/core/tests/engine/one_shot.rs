@@ -28,7 +28,7 @@ fn issued(duration: &str) -> Scene {
 
 fn times(scene: &Scene) -> (Timestamp, Timestamp) {
     let status = scene.status("link");
-    (status.issued_at.unwrap(), status.expires_at.unwrap())
+    (status.issue_time.unwrap(), status.expiration_time.unwrap())
 }
 
 /// Lets time pass to so many seconds after the link's end.
@@ -71,7 +71,7 @@ fn a_link_is_issued_once_and_ends_without_anything_being_wrong() {
     let mut scene = issued("2h");
     let url = scene.url("link");
     let (_, end) = times(&scene);
-    assert_eq!(scene.status("link").renew_at, None);
+    assert_eq!(scene.status("link").renewal_time, None);
     let steps = scene.steps(|scene| {
         run_to_end(scene, -1);
         assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));

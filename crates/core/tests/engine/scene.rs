@@ -221,7 +221,7 @@ impl Scene {
 
     /// Seconds until the status says that it is renewed.
     pub fn until_renewal(&self, name: &str) -> i64 {
-        let at = self.status(name).renew_at.expect("it is renewed");
+        let at = self.status(name).renewal_time.expect("it is renewed");
         at.as_second() - self.0.now.as_second()
     }
 

@@ -280,7 +280,7 @@ fn a_store_is_watched_though_only_narrowed_sessions_sign() {
         assert_eq!(reported, (True, "ClockSkewed".to_owned()), "{scope:?}");
         assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
         let parts = Parts::of(&scene.url("dl")).unwrap();
-        let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+        let issued_at = scene.status("dl").issue_time.unwrap().as_second();
         assert_eq!(parts.start.as_second(), issued_at - 230, "{scope:?}");
     }
 }
@@ -294,7 +294,7 @@ fn what_a_narrowed_session_signs_first_waits_for_the_stores_clock() {
     for name in ["first", "second"] {
         scene.apply(name, |_| {});
         scene.run(30);
-        let issued_at = scene.status(name).issued_at.unwrap().as_second();
+        let issued_at = scene.status(name).issue_time.unwrap().as_second();
         let parts = Parts::of(&scene.url(name)).unwrap();
         assert_eq!(parts.start.as_second(), issued_at + 210, "{name}");
         scene.0.cluster.delete_resource("team-a", name, scene.0.now);
@@ -318,6 +318,6 @@ fn what_was_signed_before_the_stores_clock_could_be_read_is_signed_again() {
     scene.run(900);
     assert_ne!(scene.url("dl"), url);
     let parts = Parts::of(&scene.url("dl")).unwrap();
-    let issued_at = scene.status("dl").issued_at.unwrap().as_second();
+    let issued_at = scene.status("dl").issue_time.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at + 210);
 }

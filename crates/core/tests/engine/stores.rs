@@ -68,7 +68,7 @@ fn the_life_is_no_longer_than_the_sessions() {
     let parts = Parts::of(&scene.url("dl")).unwrap();
     let ends = scene.0.cloud.keys[&parts.access_key_id].ends.unwrap();
     assert!(parts.end <= ends);
-    assert_eq!(scene.status("dl").expires_at, Some(parts.end));
+    assert_eq!(scene.status("dl").expiration_time, Some(parts.end));
     assert!(scene.status("dl").limited_by.is_some());
 }
 

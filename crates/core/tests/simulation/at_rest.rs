@@ -27,7 +27,7 @@ pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
         .stores
         .values()
         .filter(|store| {
-            let told = store.status.credentials_expire_at;
+            let told = store.status.credentials_expiration_time;
             told.is_some_and(|end| end.as_second() < soon)
         })
         .map(|store| ObjectKey::Store(store.name.clone()))

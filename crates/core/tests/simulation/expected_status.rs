@@ -51,7 +51,7 @@ fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) 
     if seen.status.revision.is_none() {
         return failed(reason, allowed);
     }
-    let dead = seen.status.expires_at.is_some_and(|end| end <= world.now);
+    let dead = seen.status.expiration_time.is_some_and(|end| end <= world.now);
     Expected {
         ready: dead.then_some(false),
         ..lives_on(allowed)

@@ -355,8 +355,8 @@ impl PlantedBug {
             (Bug::RenewsLinks, Change::InitApply(seen)) => Change::InitApply(renewed(seen)),
             (Bug::RenewsLinks, Change::Apply(seen)) => Change::Apply(renewed(seen)),
             (Bug::MovesLinkEnds, Change::InitApply(mut seen)) if once(&seen) => {
-                seen.status.expires_at =
-                    seen.status.expires_at.map(|end| at(end.as_second() + 600));
+                seen.status.expiration_time =
+                    seen.status.expiration_time.map(|end| at(end.as_second() + 600));
                 Change::InitApply(seen)
             }
             (Bug::ForgetsLinks, Change::InitApply(mut seen)) if once(&seen) => {
@@ -365,7 +365,7 @@ impl PlantedBug {
             }
             (Bug::TakesForExpired, Change::InitApply(mut seen)) => {
                 let now = self.now;
-                seen.status.expires_at = seen.status.expires_at.map(|end| end.min(now));
+                seen.status.expiration_time = seen.status.expiration_time.map(|end| end.min(now));
                 Change::InitApply(seen)
             }
             (_, change) => change,

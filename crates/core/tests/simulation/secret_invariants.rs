@@ -75,8 +75,8 @@ impl InvariantChecker {
         let contents = self.contents(secret)?;
         let told = seen.status.secret_ref.as_ref();
         let same = told.is_some_and(|told| told.data_hash == self.known(secret).hash);
-        if same && seen.status.expires_at != Some(contents.ends) {
-            return Err("status.expiresAt is not the true end".to_owned());
+        if same && seen.status.expiration_time != Some(contents.ends) {
+            return Err("status.expirationTime is not the true end".to_owned());
         }
         let objects = u32::try_from(contents.entries.len()).unwrap();
         if same && seen.status.objects != Some(objects) {

@@ -187,7 +187,7 @@ impl InvariantChecker {
     /// not the link was ever Ready.
     pub fn link(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let (Some(end), Some(generation)) =
-            (seen.status.expires_at, ready_generation(&seen.status))
+            (seen.status.expiration_time, ready_generation(&seen.status))
         else {
             return;
         };
@@ -344,20 +344,20 @@ impl InvariantChecker {
         };
         let told = seen.status.secret_ref.as_ref();
         // What a crash left there is not what the status tells of, and only status is believed.
-        let known = seen.status.expires_at == Some(removed.contents.ends);
+        let known = seen.status.expiration_time == Some(removed.contents.ends);
         if !known || told.is_none_or(|told| told.name != removed.place.1) {
             return;
         }
         // No server takes a date that lies further ahead: all that a start knows of it is that it does not
         // live.
         let ahead = |issued: Timestamp| issued.as_second() > removed.at.as_second() + AHEAD;
-        if seen.status.issued_at.is_some_and(ahead) {
+        if seen.status.issue_time.is_some_and(ahead) {
             return;
         }
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
         let left = removed.contents.ends.as_second() - removed.at.as_second();
         // The policies bound a link's life from its issue, however often it was signed since.
-        let life = seen.status.issued_at.map_or(left, |issued| {
+        let life = seen.status.issue_time.map_or(left, |issued| {
             removed.contents.ends.as_second() - issued.as_second()
         });
         let mut last = self.specs(&seen.uid, seen.generation).rev().take(3);

@@ -1,9 +1,9 @@
 //! One-shot resources: `renew: Never`.
 //!
 //! What holds here:
-//! - After the first issue `expiresAt` is fixed to the second, however often the URL is signed. `renew` is
+//! - After the first issue `expirationTime` is fixed to the second, however often the URL is signed. `renew` is
 //!   immutable.
-//! - `expiresAt` moves in one case, to an earlier time and for good: a policy allows a shorter life now.
+//! - `expirationTime` moves in one case, to an earlier time and for good: a policy allows a shorter life now.
 //! - After that time nothing is issued. The status keeps the times, so a restart issues nothing either.
 
 use std::time::Duration;
@@ -67,8 +67,8 @@ impl FixedLife {
         let status = &record.seen.status;
         Some(Self {
             times: FixedTimes {
-                issued_at: status.issued_at?,
-                expires_at: status.expires_at?,
+                issued_at: status.issue_time?,
+                expires_at: status.expiration_time?,
             },
             limited_by: status.limited_by,
             hashes: status.hashes.clone()?,

@@ -200,7 +200,7 @@ pub(in crate::engine) fn counts_as_current(
         Some(Unrecorded::Removed(_)) => return None,
         // The status of a one-shot resource keeps its times after the Secret is gone.
         None if status.secret_ref.is_none() => return None,
-        None => (status.expires_at?, &status.hashes.as_ref()?.credential),
+        None => (status.expiration_time?, &status.hashes.as_ref()?.credential),
     };
     if expires_at <= now {
         return None;

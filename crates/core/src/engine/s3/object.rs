@@ -109,7 +109,7 @@ fn object_verdict(diagnosis: &Diagnosis, tried: &ObjectSubject<'_>, object: &str
             ConditionStatus::False,
             Reason::NoSuchKey,
             format!(
-                "the store accepts the signature, and the object {object} has no version of this ID: fix spec.get.versionId"
+                "the store accepts the signature, and the object {object} has no version of this ID: fix spec.get.versionID"
             ),
         ),
         Diagnosis::AccessDenied { skew } => {
@@ -165,14 +165,14 @@ fn state_of_object(
             Reason::NoSuchKey,
             format!(
                 "the store accepts the signature, and the object {object} was deleted: its newest version is a delete \
-                 marker; upload it, remove the marker, or name an older version in spec.get.versionId"
+                 marker; upload it, remove the marker, or name an older version in spec.get.versionID"
             ),
         ),
         Diagnosis::DeleteMarker { .. } => verdict(
             ConditionStatus::False,
             Reason::NoSuchKey,
             format!(
-                "the store accepts the signature, and the version of {object} that spec.get.versionId names is a delete \
+                "the store accepts the signature, and the version of {object} that spec.get.versionID names is a delete \
                  marker, which has no content: name another version"
             ),
         ),
@@ -180,7 +180,7 @@ fn state_of_object(
             ConditionStatus::False,
             Reason::NoSuchKey,
             format!(
-                "the store refuses an argument of a GET of {object}, most likely the version ID: fix spec.get.versionId"
+                "the store refuses an argument of a GET of {object}, most likely the version ID: fix spec.get.versionID"
             ),
         ),
         Diagnosis::CustomerKey { .. } => verdict(

@@ -191,7 +191,7 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
     use ErrorCode as Code;
     &[
         (404, Some(Code::NoSuchKey), False, Reason::NoSuchKey, "upload it"),
-        (404, Some(Code::NoSuchVersion), False, Reason::NoSuchKey, "spec.get.versionId"),
+        (404, Some(Code::NoSuchVersion), False, Reason::NoSuchKey, "spec.get.versionID"),
         (404, Some(Code::NoSuchBucket), False, Reason::NoSuchBucket, "no bucket models"),
         (403, Some(Code::SignatureDoesNotMatch), False, Reason::SignatureDoesNotMatch, "region (eu-west-1)"),
         (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
@@ -251,7 +251,7 @@ fn an_argument_that_is_refused_is_the_version_if_there_is_one() {
         &on(&refused, &version),
         ConditionStatus::False,
         Reason::NoSuchKey,
-        &["fix spec.get.versionId"],
+        &["fix spec.get.versionID"],
     );
 }
 

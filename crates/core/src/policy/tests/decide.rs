@@ -150,7 +150,7 @@ fn one_rule_must_allow_the_whole_and_two_halves_do_not() {
         rule(&json!({"maxDuration": "1m", "allowVersions": true})),
         rule(&json!({"allowResponseOverrides": true})),
     ];
-    let asked = request(&json!({"get": {"versionId": "v", "responseContentType": "a/b"}}));
+    let asked = request(&json!({"get": {"versionID": "v", "responseContentType": "a/b"}}));
     assert!(!is_allowed(&decide(&policies(&halves), &asked)));
     let mut one = PolicySet::default();
     one.insert(compile("p", &json!({"names": ["team-a"]}), &halves).expect("it compiles"));

@@ -141,8 +141,8 @@ fn each_closed_gate_has_its_own_words() {
         ),
         (
             rule(&json!({})),
-            json!({"get": {"versionId": "v"}}),
-            "does not allow get.versionId.",
+            json!({"get": {"versionID": "v"}}),
+            "does not allow get.versionID.",
         ),
         (
             rule(&json!({})),
@@ -306,7 +306,7 @@ fn a_rule_about_another_object_is_no_near_miss() {
         json!({"methods": ["DELETE"]}),
         json!({"prefixes": ["{namespace.labels['t']}/"]}),
     ];
-    let asked = request(&json!({"duration": "13h", "endpoint": "in", "get": {"versionId": "v"}}));
+    let asked = request(&json!({"duration": "13h", "endpoint": "in", "get": {"versionID": "v"}}));
     for patch in other {
         let rules = [
             super::with(

@@ -100,7 +100,7 @@ fn every_field_of_a_rule_decides_something() {
         (
             "allowVersions",
             json!(false),
-            get(json!({"versionId": "v"})),
+            get(json!({"versionID": "v"})),
         ),
         (
             "allowRequesterPays",
@@ -253,7 +253,7 @@ fn every_option_of_a_get_needs_a_right() {
             let asked = request(&json!({"method": method, "get": {&field: value}}));
             refused(decide(&plain, &asked));
             granted(decide(&rights, &asked));
-            let is_version = field == "versionId";
+            let is_version = field == "versionID";
             assert_eq!(
                 is_allowed(&decide(&versions, &asked)),
                 is_version,

@@ -123,7 +123,7 @@ fn one_rule_allows_the_whole_of_one_key_and_two_halves_do_not() {
         rule(&json!({"prefixes": ["b/"], "allowVersions": true})),
         rule(&json!({"prefixes": ["*"], "methods": ["PUT", "LIST"], "maxUploadBytes": 1})),
     ];
-    let asked = json!({"duration": "1h", "get": {"versionId": "v"}});
+    let asked = json!({"duration": "1h", "get": {"versionID": "v"}});
     let set = policies(&halves);
     assert!(is_allowed(&decide(
         &set,

@@ -33,7 +33,7 @@ fn what_is_left_out_has_its_default() {
 fn every_field_arrives() {
     let request = parse(&json!({
         "storeRef": {"name": "main.eu"}, "endpoint": "inside", "method": "HEAD", "duration": "2h",
-        "renewBeforePercentage": 50, "get": {"versionId": "null"}, "secretName": "s", "class": "blue",
+        "renewBeforePercentage": 50, "get": {"versionID": "null"}, "secretName": "s", "class": "blue",
         "secretTemplate": {}, "suspend": true,
     }))
     .expect("it parses");
@@ -196,13 +196,13 @@ fn bad_input_is_refused_by_field_with_what_to_do() {
             "the method is DELETE; remove the block",
         ),
         (
-            json!({"get": {"versionId": ""}}),
-            "spec.get.versionId",
+            json!({"get": {"versionID": ""}}),
+            "spec.get.versionID",
             "is empty; leave the field out",
         ),
         (
-            json!({"get": {"versionId": "v".repeat(1025)}}),
-            "spec.get.versionId",
+            json!({"get": {"versionID": "v".repeat(1025)}}),
+            "spec.get.versionID",
             "has 1025 bytes; give at most 1024",
         ),
         (

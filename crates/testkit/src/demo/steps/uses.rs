@@ -19,14 +19,14 @@ pub(super) async fn issue(stage: &mut Stage, screen: &mut Screen) -> Result<()> 
         .await?;
     stage.show(screen, "kubectl get psu", 3).await?;
     let expires = stage
-        .quietly("kubectl get psu report -o jsonpath='{.status.expiresAt}'")
+        .quietly("kubectl get psu report -o jsonpath='{.status.expirationTime}'")
         .await?;
     let left = expires
         .parse::<Timestamp>()?
         .duration_since(Timestamp::now());
     ensure!(
         (1..=900).contains(&left.as_secs()),
-        "the URL is to live for 15 minutes, and expiresAt is {expires}"
+        "the URL is to live for 15 minutes, and expirationTime is {expires}"
     );
     let verified = stage
         .quietly("kubectl get psu report -o jsonpath='{.status.conditions[?(@.type==\"Verified\")].reason}'")

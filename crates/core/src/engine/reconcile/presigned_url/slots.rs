@@ -59,7 +59,7 @@ fn slot_priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let (priority, rank) = priority(record, now);
     if state.listing.found.is_some() {
         (Priority::Urgent, i64::MIN)
-    } else if state.issue.retry.failures > 0 && record.seen.status.issued_at.is_none() {
+    } else if state.issue.retry.failures > 0 && record.seen.status.issue_time.is_none() {
         (Priority::Routine, i64::MIN)
     } else {
         (priority, rank.max(i64::MIN + 1))

@@ -35,7 +35,7 @@ pub(super) fn plan(
     let record = ctx.cache.resources.get(uid)?;
     let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
     if desired == *record.seen.status {
-        if let Some(renewal) = desired.renew_at.filter(|at| *at > ctx.now) {
+        if let Some(renewal) = desired.renewal_time.filter(|at| *at > ctx.now) {
             ctx.requeue.at(renewal);
         }
         return None;
@@ -152,13 +152,13 @@ fn desired(
         conditions,
         method: issued.map(|issued| issued.method).or(requested),
         secret_ref: issued.map(|issued| issued.secret.clone()),
-        issued_at: issued
+        issue_time: issued
             .map(|issued| issued.issued_at)
             .or(retained.map(|fixed_life| fixed_life.times.issued_at)),
-        expires_at: issued
+        expiration_time: issued
             .map(|issued| issued.expires_at)
             .or(retained.map(|fixed_life| fixed_life.times.expires_at)),
-        renew_at: renews.flatten(),
+        renewal_time: renews.flatten(),
         limited_by: issued
             .and_then(|issued| issued.limited_by)
             .or(retained.and_then(|fixed_life| fixed_life.limited_by)),

@@ -159,12 +159,12 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         .and_then(|held| held.credentials.expires_at);
     // A new session of the same role is no news while the one that was told still lives.
     let recorded = old
-        .credentials_expire_at
+        .credentials_expiration_time
         .filter(|recorded| now < *recorded && end.is_some());
     let status = ClusterObjectStoreStatus {
         observed_generation: generation,
         conditions,
-        credentials_expire_at: recorded.or(end),
+        credentials_expiration_time: recorded.or(end),
         credentials_secret: match store.credentials() {
             Some(held) => held.secret.clone(),
             None => old.credentials_secret.clone(),
@@ -198,9 +198,9 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
         urls.on_current_credentials += u32::from(current);
         let status = &record.seen.status;
         if let (Some(issued), Some(renews), Some(ends), Some(revision)) = (
-            status.issued_at,
-            status.renew_at,
-            status.expires_at,
+            status.issue_time,
+            status.renewal_time,
+            status.expiration_time,
             status.revision,
         ) && now < ends
         {
