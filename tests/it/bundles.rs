@@ -97,7 +97,7 @@ async fn programs_fetch_from(short: &str, s3: &S3Server, listings: Listings) {
     let some = own(keys.iter().map(|key| key.as_str()));
     assert!(fetched(&mount, "aria2c", &["--no-conf", "-q", "-i"], "aria2.txt").await == some);
     assert!(fetched(&mount, "curl", &["-q", "-sS", "-K"], "curl.conf").await == some);
-    world.verified("keys", "True", "Works").await;
+    world.verified("keys", "True", "Verified").await;
 
     every_method_of_keys(&world, s3).await;
     world.finish().await;

@@ -44,7 +44,7 @@ async fn a_stores_clock_that_is_off_is_reported_and_signed_by_and_far_off_stops_
     world.ready("first").await;
     world
         .until_store("says that the clocks agree", |store| {
-            store_says(store, "ClockSkewed", "False", "ClockAgrees")
+            store_says(store, "ClockSkewed", "False", "ClockInSync")
         })
         .await;
     let url = world.value("first", "url").await;
@@ -97,7 +97,7 @@ async fn a_stores_clock_that_is_off_is_reported_and_signed_by_and_far_off_stops_
     world.ready("fifth").await;
     world
         .until_store("says that the clocks agree again", |store| {
-            store_says(store, "ClockSkewed", "False", "ClockAgrees")
+            store_says(store, "ClockSkewed", "False", "ClockInSync")
         })
         .await;
     world.finish().await;

@@ -32,7 +32,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
     };
     let status = json!({ "status": {
         "observedGeneration": 1,
-        "conditions": [condition("Ready", "Issued"), condition("Allowed", "Allowed"), condition("Verified", "Works")],
+        "conditions": [condition("Ready", "Issued"), condition("Allowed", "Allowed"), condition("Verified", "Verified")],
         "method": "GET",
         "secretRef": {
             "name": "columns", "uid": "6f2a1a4e-0000-4000-8000-000000000000", "resourceVersion": "18446744073709551615",

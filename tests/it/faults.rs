@@ -202,7 +202,7 @@ async fn an_api_server_that_fails_is_tried_again_and_removes_nothing() {
         .await;
     world
         .until("lives", "tells of the failure", |psu| {
-            says(condition(psu, "Renewed"), "False", "ApiError")
+            says(condition(psu, "Renewed"), "False", "APIError")
                 && psu.status.as_ref().unwrap().failed_attempts >= Some(1)
         })
         .await;

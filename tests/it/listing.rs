@@ -40,7 +40,7 @@ async fn what_is_listed_is_chosen_counted_and_found_again() {
     let put = |key: &str| s3.put_object("data", key, "x").unwrap();
 
     world.psu("empty", &prefix(&json!({}))).await;
-    let message = world.unready("empty", "NoObjects").await;
+    let message = world.unready("empty", "TooFewObjects").await;
     each(
         &message,
         &[

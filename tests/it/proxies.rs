@@ -94,14 +94,14 @@ async fn stores_sts_and_the_api_server_are_reached_through_the_proxies_of_the_en
     operator.ready().await;
 
     world.psu("plain", &json!({})).await;
-    world.verified("plain", "True", "Works").await;
+    world.verified("plain", "True", "Verified").await;
     let fetched = http("GET", &world.value("plain", "url").await, "", &[]).await;
     assert_eq!(fetched.text(), "plain");
     let listed = json!({
         "key": null, "prefix": "in/", "formats": ["urls.txt"], "storeRef": { "name": secure },
     });
     world.psu("listed", &listed).await;
-    world.verified("listed", "True", "Works").await;
+    world.verified("listed", "True", "Verified").await;
 
     let requests = proxy.requests().unwrap();
     let passed = |begin: String| requests.iter().any(|one| one.starts_with(&begin));
@@ -154,8 +154,8 @@ async fn a_proxy_that_refuses_or_is_gone_is_told_and_no_proxy_goes_around_it() {
     let mut operator = world.launch(None, &environment, &[]).await;
     operator.ready().await;
 
-    world.verified("near", "True", "Works").await;
-    world.verified("around", "True", "Works").await;
+    world.verified("near", "True", "Verified").await;
+    world.verified("around", "True", "Verified").await;
     for (name, words) in [
         (
             "gone",
@@ -187,7 +187,7 @@ async fn the_proxy_of_a_kubeconfig_is_used_for_the_api_server_alone() {
     let mut operator = world.launch(None, &[], &[&kubeconfig]).await;
     operator.ready().await;
     world.psu("there", &json!({})).await;
-    world.verified("there", "True", "Works").await;
+    world.verified("there", "True", "Verified").await;
     let requests = proxy.requests().unwrap();
     assert!(!requests.is_empty());
     let tunnels = |request: &String| request.starts_with("CONNECT ");

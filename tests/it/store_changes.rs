@@ -192,7 +192,7 @@ async fn an_endpoint_that_cannot_work_is_reported_and_the_old_one_stays() {
     let elsewhere = no_s3.full_uri();
     let elsewhere = elsewhere.trim_end_matches("/v1/credentials");
     world.store(&s3, &json!({ "endpoint": elsewhere })).await;
-    let message = refuses(&world, "UnexpectedAnswer").await;
+    let message = refuses(&world, "UnexpectedResponse").await;
     for words in [KEPT, "spec.s3.endpoint"] {
         assert!(message.contains(words), "{words:?} is missing: {message}");
     }

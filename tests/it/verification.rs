@@ -58,21 +58,21 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "works",
                 json!({ "key": "in/there" }),
                 "True",
-                "Works",
+                "Verified",
                 &["first byte of data/in/there was answered"],
             ),
             (
                 "empty",
                 json!({ "key": "in/empty" }),
                 "True",
-                "Works",
+                "Verified",
                 &["the object is empty"],
             ),
             (
                 "list",
                 json!({ "key": null, "prefix": "in/" }),
                 "True",
-                "Works",
+                "Verified",
                 &["data/in/"],
             ),
             (
@@ -100,7 +100,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "put",
                 json!({ "key": "in/new", "method": "PUT" }),
                 "Unknown",
-                "NotTried",
+                "NotVerifiable",
                 &[
                     "a GET beside data/in/new",
                     "the upload itself was not tried",
@@ -111,7 +111,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "delete",
                 json!({ "key": "in/there", "method": "DELETE" }),
                 "Unknown",
-                "NotTried",
+                "NotVerifiable",
                 &[
                     "a GET beside data/in/there",
                     "the removal itself was not tried",
@@ -122,7 +122,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "form",
                 json!({ "key": null, "prefix": "in/", "method": "POST", "post": size }),
                 "Unknown",
-                "NotTried",
+                "NotVerifiable",
                 &[
                     "the upload itself was not tried",
                     "s3:PutObject on arn:aws:s3:::data/in/*",
@@ -194,7 +194,7 @@ async fn a_signer_without_the_right_is_reported_with_action_and_resource() {
     say(
         &world,
         &[
-            ("mine", json!({ "key": "mine/a" }), "True", "Works", &["data/mine/a"]),
+            ("mine", json!({ "key": "mine/a" }), "True", "Verified", &["data/mine/a"]),
             ("others", json!({ "key": "others/a" }), "False", "AccessDenied", &refused),
             // Without the right to list, nobody can tell it from a missing right.
             ("neither", json!({ "key": "others/missing" }), "False", "AccessDenied", &["or create the object"]),
@@ -202,7 +202,7 @@ async fn a_signer_without_the_right_is_reported_with_action_and_resource() {
                 "form",
                 json!({ "key": "others/new", "method": "POST", "post": { "contentLengthRange": { "max": 1 } } }),
                 "Unknown",
-                "NotTried",
+                "NotVerifiable",
                 &["s3:PutObject on arn:aws:s3:::data/others/new"],
             ),
         ],
@@ -258,7 +258,7 @@ async fn required_means_that_nothing_is_published_until_it_works() {
     s3.put_object("data", "later", "uploaded").unwrap();
     for name in ["there", "later"] {
         world.ready(name).await;
-        world.verified(name, "True", "Works").await;
+        world.verified(name, "True", "Verified").await;
     }
     let mount = world.mount("later").await;
     assert_eq!(curl(&mount, &[]).await, (0, "uploaded".to_owned()));
@@ -317,7 +317,7 @@ async fn ready_is_never_said_of_a_url_whose_key_the_store_does_not_know_any_more
     let message = &condition(&ready, "Ready").unwrap().message;
     assert!(message.ends_with("; a GET worked"), "{message}");
     assert!(
-        says(condition(&ready, "Verified"), "True", "Works"),
+        says(condition(&ready, "Verified"), "True", "Verified"),
         "it stands in the first status"
     );
 

@@ -158,7 +158,7 @@ async fn a_region_that_is_wrong_and_a_web_page_are_reported_and_sign_nothing() {
         (
             "page",
             at(&console.endpoint),
-            "UnexpectedAnswer",
+            "UnexpectedResponse",
             &["status 200", "check that spec.s3.endpoint"],
         ),
     ];
@@ -257,7 +257,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
         world
             .until_store_named(&store, "says that it was not reached", |store| {
                 store_says(store, "Ready", "Unknown", reason)
-                    && store_says(store, "ClockSkewed", "Unknown", "ClockNotRead")
+                    && store_says(store, "ClockSkewed", "Unknown", "ClockUnknown")
             })
             .await;
     }
@@ -317,7 +317,7 @@ async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
     let bad_ca = json!({ "endpoint": untrusted.endpoint, "caBundle": tls.ca_pem });
     let to_tls = world.plane.api().url.replace("https:", "http:");
     let to_plain = s3.endpoint.replace("http:", "https:");
-    let (unknown, failed) = ("Unknown", "TlsFailed");
+    let (unknown, failed) = ("Unknown", "TLSFailed");
     #[rustfmt::skip]
     let sick: [Sick<'_>; 11] = [
         ("no-ca", at(&tls.endpoint), unknown, failed, &["the certificate of https://127.0.0.1:", "and the store has no caBundle: set"]),
@@ -326,12 +326,12 @@ async fn a_certificate_that_is_not_trusted_is_reported_with_what_to_set() {
         ("expired", with_ca(&expired), unknown, failed, &["expired at 2021-01-01T00:00:00Z: renew it"]),
         ("between", with_ca(&between), unknown, failed, &["does not send that authority's certificate: put it into spec.s3.caBundle"]),
         ("own", at(&itself.endpoint), unknown, failed, &["is signed by itself, and the store has no caBundle"]),
-        ("own-ca", own_ca, "True", "Works", &["data/there"]),
+        ("own-ca", own_ca, "True", "Verified", &["data/there"]),
         // A server of Go's, which answers in plain text what is plain.
         ("to-tls", at(&to_tls), unknown, "ConnectionFailed", &["speaks TLS, and the operator spoke plain HTTP to it"]),
         ("to-plain", at(&to_plain), unknown, "ConnectionFailed", &["does not speak TLS: let spec.s3.endpoint"]),
         ("refused", at("https://127.0.0.1:1"), unknown, "ConnectionFailed", &["https://127.0.0.1:1 refused or broke"]),
-        ("well", trusted, "True", "Works", &["data/there"]),
+        ("well", trusted, "True", "Verified", &["data/there"]),
     ];
     let operator = sick_stores_say(&world, &s3, &sick).await;
     // The Secret brings the authority along: curl needs nothing else.

@@ -165,7 +165,7 @@ reasons! {
     /// The result does not fit in a Secret.
     SecretTooLarge => "Ask for less in one resource.",
     /// The finished URL was not what the policy allows, and was thrown away.
-    SignatureMismatch => "This is a fault of the operator: report it, with the message.",
+    SelfCheckFailed => "This is a fault of the operator: report it, with the message.",
     /// The URL has expired, and there is no new one.
     Expired => "Of a link (renew: Never): nothing, it has expired as planned. Else see the condition Renewed for why no renewal worked.",
     /// The API server refused or did not answer.
@@ -181,7 +181,7 @@ reasons! {
     /// URLs that were signed with earlier credentials still live.
     RollingOut => "Keep the old credentials until this is True.",
     /// The policy is in force.
-    InForce => "Nothing.",
+    Accepted => "Nothing.",
     /// The policy can be read, and can allow nothing: it selects no namespace, or no rule of it is complete.
     AllowsNothing => "Add what the message names, or delete the policy.",
     /// The policy cannot be read and allows nothing.
@@ -199,10 +199,10 @@ reasons! {
     /// The store did not let the bucket be listed, or not to its end.
     ListFailed => "Fix what the message names; the operator retries.",
     /// S3 answered a test of the URL as it should.
-    Works => "Nothing.",
+    Verified => "Nothing.",
     /// The signature is valid; whether the store accepts the upload or the removal shows only when it is
     /// done.
-    NotTried => "Nothing; compare the signer's rights with the documentation's table.",
+    NotVerifiable => "Nothing; compare the signer's rights with the documentation's table.",
     /// The signer lacks a right for what was signed, or the object does not exist.
     AccessDenied => "Give the signer the action that the message names, or create the object.",
     /// The object does not exist.
@@ -224,17 +224,17 @@ reasons! {
     /// The store takes no connection from the operator.
     ConnectionFailed => "Fix the store's endpoint, or the network between.",
     /// The store's certificate is not trusted.
-    TlsFailed => "Set the store's caBundle, or fix its certificate.",
+    TLSFailed => "Set the store's caBundle, or fix its certificate.",
     /// The store did not answer in time, or asked to slow down.
     StoreUnavailable => "Usually nothing: the operator retries.",
     /// The store gave an answer that none of the other reasons describes.
-    UnexpectedAnswer => "See the message and the store's own log.",
+    UnexpectedResponse => "See the message and the store's own log.",
     /// The clocks differ too much to sign.
     ClockSkewed => "Set the clock of the operator's node or of the store.",
     /// The clocks agree.
-    ClockAgrees => "Nothing.",
+    ClockInSync => "Nothing.",
     /// The store's clock was not read yet, or could not be.
-    ClockNotRead => "Let the operator reach the store; it is read when a PresignedURL uses the store.",
+    ClockUnknown => "Let the operator reach the store; it is read when a PresignedURL uses the store.",
     /// The store accepts x-amz headers that were not signed, so that an upload could become a copy of any
     /// object.
     UnsignedHeadersAccepted => "Set scope: Request on the store's role, or unsignedHeaders: Accept once you have read what it means.",

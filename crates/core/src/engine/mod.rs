@@ -331,7 +331,7 @@ impl Engine {
     #[must_use]
     pub fn policies(&self) -> BTreeMap<Reason, usize> {
         let reasons = [
-            Reason::InForce,
+            Reason::Accepted,
             Reason::AllowsNothing,
             Reason::PolicyInvalid,
         ];

@@ -182,7 +182,7 @@ impl SigningJob {
             }
             (Subject::FormOf(_) | Subject::FormUnder(_), _) => {
                 let why = "a form was planned for another method".to_owned();
-                return Err(needs_human(Reason::SignatureMismatch, why));
+                return Err(needs_human(Reason::SelfCheckFailed, why));
             }
         };
         let secret = SecretRef {
@@ -395,7 +395,7 @@ impl SigningJob {
 
 fn mismatch(what: impl fmt::Display) -> Problem {
     needs_human(
-        Reason::SignatureMismatch,
+        Reason::SelfCheckFailed,
         format!(
             "what was signed was thrown away: {what}; this is a fault of the operator, report it"
         ),
@@ -411,7 +411,7 @@ fn unrendered(error: &RenderError) -> Problem {
         | RenderError::Names(_)
         | RenderError::Header
         | RenderError::Field => Reason::InvalidSpec,
-        RenderError::Url => Reason::SignatureMismatch,
+        RenderError::Url => Reason::SelfCheckFailed,
     };
     needs_human(reason, error.to_string())
 }

@@ -53,7 +53,7 @@ fn a_small_difference_is_none() {
     assert_eq!(parts.start.as_second(), issued_at - 30);
     assert_eq!(
         scene.store_says("ClockSkewed"),
-        (False, "ClockAgrees".to_owned())
+        (False, "ClockInSync".to_owned())
     );
 }
 
@@ -119,7 +119,7 @@ fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
         .0
         .report(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
-    let not_read = (Unknown, "ClockNotRead".to_owned());
+    let not_read = (Unknown, "ClockUnknown".to_owned());
     assert_eq!(scene.store_says("ClockSkewed"), not_read);
 }
 

@@ -93,7 +93,7 @@ fn nothing_is_signed_with_a_key_that_the_store_never_knew() {
 #[test]
 fn nothing_is_signed_for_a_web_page() {
     let scene = new_store(|scene| scene.0.cloud.server(HOME).foreign = true);
-    signs_nothing_until(scene, "UnexpectedAnswer", |scene| {
+    signs_nothing_until(scene, "UnexpectedResponse", |scene| {
         scene.0.cloud.server(HOME).foreign = false;
     });
 }
@@ -144,7 +144,7 @@ fn a_rejected_store_is_rejected_after_a_start_too_and_the_start_writes_nothing()
         scene.run(60);
     });
     assert_eq!(writes, []);
-    let unexpected = (False, "UnexpectedAnswer".to_owned());
+    let unexpected = (False, "UnexpectedResponse".to_owned());
     assert_eq!(scene.store_says("Ready"), unexpected);
 }
 
@@ -153,7 +153,7 @@ fn a_page_in_front_of_a_store_that_worked_does_not_stop_it() {
     let mut scene = Scene::issued("dl");
     scene.0.cloud.server(HOME).foreign = true;
     scene.run(2 * 3600);
-    let unexpected = (Unknown, "UnexpectedAnswer".to_owned());
+    let unexpected = (Unknown, "UnexpectedResponse".to_owned());
     assert_eq!(scene.store_says("Ready"), unexpected);
     scene.apply("new", |_| {});
     scene.run(30);
@@ -165,7 +165,7 @@ fn a_store_that_cannot_be_reached_says_so_and_signs() {
     for (error, reason) in [
         (TransportError::Host, "HostNotFound"),
         (TransportError::Connection, "ConnectionFailed"),
-        (TransportError::Tls(TlsError::Other), "TlsFailed"),
+        (TransportError::Tls(TlsError::Other), "TLSFailed"),
         (
             TransportError::Timeout(Duration::from_secs(5)),
             "StoreUnavailable",
@@ -179,7 +179,7 @@ fn a_store_that_cannot_be_reached_says_so_and_signs() {
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
         assert_eq!(
             scene.store_says("ClockSkewed"),
-            (Unknown, "ClockNotRead".to_owned())
+            (Unknown, "ClockUnknown".to_owned())
         );
         let writes = scene.writes(|scene| {
             scene.restart();
@@ -194,7 +194,7 @@ fn a_store_that_nobody_uses_does_not_claim_that_it_was_tried() {
     let mut scene = Scene::new();
     scene.run(30);
     assert_eq!(scene.store_says("Ready"), (True, "NotProbed".to_owned()));
-    let not_read = (Unknown, "ClockNotRead".to_owned());
+    let not_read = (Unknown, "ClockUnknown".to_owned());
     assert_eq!(scene.store_says("ClockSkewed"), not_read);
     let read = |seconds| Event::ApiClock(jiff::SignedDuration::from_secs(seconds));
     scene.0.report(read(3));
@@ -208,7 +208,7 @@ fn a_store_that_nobody_uses_does_not_claim_that_it_was_tried() {
     scene.0.report(read(0));
     scene.apply("dl", |_| {});
     scene.run(30);
-    let agrees = (False, "ClockAgrees".to_owned());
+    let agrees = (False, "ClockInSync".to_owned());
     assert_eq!(scene.store_says("ClockSkewed"), agrees);
     let ready = (True, "CredentialsReady".to_owned());
     assert_eq!(scene.store_says("Ready"), ready);
@@ -236,7 +236,7 @@ fn a_store_of_the_same_name_is_another_store() {
     scene.0.cluster.delete_store("default", now);
     scene.0.cluster.put_store("default", Ok(spec), now);
     scene.run(60);
-    let not_read = (Unknown, "ClockNotRead".to_owned());
+    let not_read = (Unknown, "ClockUnknown".to_owned());
     assert_eq!(scene.store_says("ClockSkewed"), not_read);
     let unknown = (Unknown, "StoreUnavailable".to_owned());
     assert_eq!(scene.store_says("Ready"), unknown);

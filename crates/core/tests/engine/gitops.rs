@@ -119,7 +119,7 @@ fn renewed(cases: &mut Vec<Case>) {
         scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Unavailable));
     }
     scene.run(1);
-    assert_eq!(scene.ready("dl").1, "ApiError");
+    assert_eq!(scene.ready("dl").1, "APIError");
     cases.push(case(
         "one whose first write failed",
         kind,

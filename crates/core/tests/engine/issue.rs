@@ -141,7 +141,7 @@ fn at_its_end_ready_turns_false_and_the_secret_goes() {
     }
     scene.run(end.as_second() - now.as_second() - 1);
     assert!(scene.ready("dl").0);
-    assert_eq!(scene.condition("dl", "Renewed").reason, "ApiError");
+    assert_eq!(scene.condition("dl", "Renewed").reason, "APIError");
     scene.run(5);
     assert!(!scene.ready("dl").0);
     assert!(scene.secret("dl").is_none());

@@ -175,7 +175,7 @@ fn a_prefix_without_objects_says_so_and_is_listed_again() {
     }
     apply_prefix(&mut scene, |_| {});
     scene.run(30);
-    assert_eq!(scene.ready("dl"), (false, "NoObjects".to_owned()));
+    assert_eq!(scene.ready("dl"), (false, "TooFewObjects".to_owned()));
     scene.0.cloud.put_object("data", "team-a/in/a.bin");
     scene.run(600);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));

@@ -45,14 +45,14 @@ fn a_policy_that_can_allow_nothing_does_not_say_that_it_is_in_force() {
         assert!(message.contains(words), "{message}");
     }
     let (reason, message) = says(&scene, "half");
-    assert_eq!(reason, "InForce");
+    assert_eq!(reason, "Accepted");
     assert!(
         message.contains("; rule \"r1\" allows nothing"),
         "{message}"
     );
     assert_eq!(
         says(&scene, "base"),
-        ("InForce".to_owned(), "the policy is in force".to_owned())
+        ("Accepted".to_owned(), "the policy is in force".to_owned())
     );
     let now = scene.0.now;
     let why = Err("unknown field bukets".to_owned());
@@ -60,7 +60,7 @@ fn a_policy_that_can_allow_nothing_does_not_say_that_it_is_in_force() {
     scene.run(30);
     let counts = scene.0.engine.as_ref().expect("it runs").policies();
     let expected = [
-        (Reason::InForce, 1),
+        (Reason::Accepted, 1),
         (Reason::AllowsNothing, 3),
         (Reason::PolicyInvalid, 1),
     ];
@@ -79,7 +79,7 @@ fn a_policy_tells_of_a_bucket_that_another_policy_makes_two_namespaces_meet_in()
     put(&mut scene, "other", &["*"], vec![other]);
     scene.run(30);
     let (reason, message) = says(&scene, "own");
-    assert_eq!(reason, "InForce");
+    assert_eq!(reason, "Accepted");
     assert!(
         message.contains("bucket \"{namespace}-data\" of rule \"r0\" can be, for another namespace, the bucket \"x-data\""),
         "{message}"

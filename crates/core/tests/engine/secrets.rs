@@ -45,7 +45,7 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
         scene.plan(StepKind::InspectSecret, Fault::Lost(ApiError::Unavailable));
         let steps = scene.steps(|scene| scene.run(100));
         assert!(steps.len() < 15, "{steps:?}");
-        assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
+        assert_eq!(scene.ready("dl"), (false, "TLSFailed".to_owned()));
         scene.0.cloud.server("https://s3.example.test").down = None;
         scene.run(600);
         assert!(scene.works(&scene.url("dl")));
@@ -211,7 +211,7 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     assert!(!steps.contains(&StepKind::DeleteSecret), "{steps:?}");
     assert_eq!(scene.url("dl"), old);
     assert!(scene.ready("dl").0);
-    assert_eq!(scene.condition("dl", "Stalled").reason, "ApiError");
+    assert_eq!(scene.condition("dl", "Stalled").reason, "APIError");
 }
 
 /// A resource that wants a Secret of another name, which was written by an operator that died before it could

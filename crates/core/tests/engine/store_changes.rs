@@ -236,7 +236,7 @@ fn an_endpoint_that_is_no_s3_server_is_not_used() {
     scene.0.cloud.server(OTHER).foreign = true;
     scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
     scene.run(600);
-    assert_eq!(scene.store_says("Ready"), says(False, "UnexpectedAnswer"));
+    assert_eq!(scene.store_says("Ready"), says(False, "UnexpectedResponse"));
     assert_eq!(scene.url("dl"), url);
 }
 

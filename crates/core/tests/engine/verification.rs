@@ -39,13 +39,13 @@ fn a_first_issue_is_verified_before_its_status_and_is_two_writes() {
     assert_eq!(steps, wanted);
     assert_eq!(
         verified(&scene),
-        (ConditionStatus::True, "Works".to_owned())
+        (ConditionStatus::True, "Verified".to_owned())
     );
 }
 
 #[test]
 fn what_is_signed_for_head_is_verified_by_head() {
-    let refused = (ConditionStatus::False, "UnexpectedAnswer".to_owned());
+    let refused = (ConditionStatus::False, "UnexpectedResponse".to_owned());
     for (method, words) in [
         (Method::Get, "url works and head-url does not"),
         (Method::Head, "the URL does not work"),
@@ -63,7 +63,7 @@ fn what_is_signed_for_head_is_verified_by_head() {
     server(&mut scene).no_head = true;
     scene.apply("dl", |spec| spec.method = Some(Method::Put));
     scene.run(30);
-    assert_eq!(verified(&scene).1, "NotTried");
+    assert_eq!(verified(&scene).1, "NotVerifiable");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_renewal_of_the_same_spec_is_not_verified_again_nor_is_it_after_a_restart() 
     );
     assert_eq!(
         verified(&scene),
-        (ConditionStatus::True, "Works".to_owned())
+        (ConditionStatus::True, "Verified".to_owned())
     );
     let steps = scene.steps(|scene| {
         scene.restart();
@@ -116,7 +116,7 @@ fn a_url_that_does_not_work_is_one_event_and_so_is_its_recovery() {
     };
     assert_eq!(reported(&mut scene, 3600), [(true, "NoSuchKey")]);
     scene.0.cloud.put_object("data", "team-a/file.bin");
-    assert_eq!(reported(&mut scene, 3700), [(false, "Works")]);
+    assert_eq!(reported(&mut scene, 3700), [(false, "Verified")]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_url_that_does_not_work_is_retried_with_growing_pauses() {
     scene.run(3700);
     assert_eq!(
         verified(&scene),
-        (ConditionStatus::True, "Works".to_owned())
+        (ConditionStatus::True, "Verified".to_owned())
     );
     let later = scene.steps(|scene| scene.run(3000));
     assert!(!later.contains(&StepKind::SendRequests), "{later:?}");
@@ -154,7 +154,7 @@ fn under_require_only_a_url_that_worked_is_published() {
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     assert_eq!(
         verified(&scene),
-        (ConditionStatus::True, "Works".to_owned())
+        (ConditionStatus::True, "Verified".to_owned())
     );
 }
 
@@ -163,7 +163,7 @@ fn a_renewal_on_request_after_a_fix_need_not_wait_for_the_next_check() {
     let mut scene = with(Some(Verify::Require));
     server(&mut scene).down = Some(TransportError::Tls(TlsError::Other));
     scene.run(60);
-    assert_eq!(scene.ready("dl"), (false, "TlsFailed".to_owned()));
+    assert_eq!(scene.ready("dl"), (false, "TLSFailed".to_owned()));
     server(&mut scene).down = None;
     scene.run(60);
     assert!(!scene.ready("dl").0, "it is checked every five minutes");
@@ -242,7 +242,7 @@ fn an_upload_says_that_it_was_not_tried() {
         }));
     });
     scene.run(30);
-    let reported = (ConditionStatus::Unknown, "NotTried".to_owned());
+    let reported = (ConditionStatus::Unknown, "NotVerifiable".to_owned());
     assert_eq!(verified(&scene), reported);
 }
 
@@ -310,7 +310,7 @@ fn a_verification_stays_in_the_status_while_issuing_is_allowed_and_a_restart_is_
 fn a_verification_says_nothing_of_a_url_that_is_gone() {
     let mut scene = with(None);
     scene.run(60);
-    assert_eq!(verified(&scene).1, "Works");
+    assert_eq!(verified(&scene).1, "Verified");
     for _ in 0..1000 {
         for kind in [StepKind::CreateSecret, StepKind::UpdateSecret] {
             scene.plan(kind, Fault::Lost(ApiError::Forbidden));
@@ -365,7 +365,7 @@ fn the_status_waits_two_seconds_at_most_for_the_verification() {
             .filter(of_late(StepKind::WriteStatus))
             .map(|record| record.at.as_second() - now.as_second())
             .collect();
-        assert_eq!(scene.condition("late", "Verified").reason, "Works");
+        assert_eq!(scene.condition("late", "Verified").reason, "Verified");
         assert!(scene.ready("late").0);
         statuses
     };
@@ -394,7 +394,7 @@ fn a_store_without_a_slot_delays_no_status_for_more_than_two_seconds() {
     for at in 0..20 {
         assert_eq!(
             scene.condition(&format!("dl-{at}"), "Verified").reason,
-            "Works"
+            "Verified"
         );
     }
 }

@@ -218,7 +218,7 @@ fn listing(
     }
     let least = list.and_then(|list| list.min_objects).unwrap_or(1);
     if found.len() < usize::try_from(least).unwrap() {
-        return Err("NoObjects");
+        return Err("TooFewObjects");
     }
     Ok(Some(found))
 }

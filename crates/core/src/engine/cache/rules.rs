@@ -91,7 +91,7 @@ impl Index {
         match (&policy.broken, compiled.and_then(CompiledPolicy::lacks)) {
             (Some(_), _) => Reason::PolicyInvalid,
             (None, Some(_)) => Reason::AllowsNothing,
-            (None, None) => Reason::InForce,
+            (None, None) => Reason::Accepted,
         }
     }
 

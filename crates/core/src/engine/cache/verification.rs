@@ -66,7 +66,7 @@ const fn ends_by_itself(reason: Reason) -> bool {
         Reason::StoreUnavailable
             | Reason::ConnectionFailed
             | Reason::HostNotFound
-            | Reason::UnexpectedAnswer
+            | Reason::UnexpectedResponse
             | Reason::ObjectArchived
             // An object that is uploaded later exists then.
             | Reason::NoSuchKey

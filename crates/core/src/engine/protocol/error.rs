@@ -104,7 +104,7 @@ pub struct ErrorClass {
 pub fn classify(failure: &ApiError) -> ErrorClass {
     let (reason, retry, sentence) = match failure {
         ApiError::AlreadyExists | ApiError::Conflict | ApiError::NotFound => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::Immediately,
             "the object changed meanwhile; the operator evaluates it again",
         ),
@@ -126,7 +126,7 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
             "the API server forbids the operator this write: compare its RBAC with the chart's, and look for admission controllers",
         ),
         ApiError::Invalid => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::OnChange,
             "the API server refuses the object as it stands: look for admission webhooks and policies that concern Secrets",
         ),
@@ -136,22 +136,22 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
             "the API server says that the Secret is too large: ask for less in one resource",
         ),
         ApiError::TooManyRequests { retry_after } => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::ThrottleAll(*retry_after),
             "the API server asks to slow down; the operator retries",
         ),
         ApiError::Timeout => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::Backoff,
             "the API server did not answer in time; the operator retries",
         ),
         ApiError::Unavailable => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::Backoff,
             "the API server could not be reached; the operator retries",
         ),
         ApiError::Other(_) => (
-            Reason::ApiError,
+            Reason::APIError,
             Retry::Backoff,
             "the API server gave an unexpected answer; the operator retries",
         ),

@@ -210,7 +210,7 @@ impl Ctx<'_> {
     pub(in crate::engine) fn unexpected(&mut self, key: &ObjectKey, what: &'static str) {
         tracing::error!(object = ?key, step = what, "the result does not belong to the step");
         self.observations
-            .push(Observation::Failed(Reason::ApiError));
+            .push(Observation::Failed(Reason::APIError));
     }
 }
 

@@ -17,7 +17,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         return Action::Idle;
     };
     let reason = ctx.cache.reason_of(policy);
-    let ready = if reason == Reason::InForce {
+    let ready = if reason == Reason::Accepted {
         ConditionStatus::True
     } else {
         ConditionStatus::False

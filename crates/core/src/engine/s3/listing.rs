@@ -102,7 +102,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         other => {
             let (reason, message) = describe(other, &subject);
             let reason = match reason {
-                Reason::UnexpectedAnswer | Reason::AccessDenied => Reason::ListFailed,
+                Reason::UnexpectedResponse | Reason::AccessDenied => Reason::ListFailed,
                 reason => reason,
             };
             let passes = matches!(other, Diagnosis::Unavailable { .. });

@@ -69,7 +69,7 @@ pub(in crate::engine) fn describe(
             ),
         ),
         Diagnosis::HeadersNotSigned => (
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             format!(
                 "{server} says that {what} came with an x-amz header that was not signed: look for a proxy that adds \
                  headers"
@@ -82,7 +82,7 @@ pub(in crate::engine) fn describe(
             ),
         ),
         Diagnosis::Redirected { status } => (
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             format!(
                 "{server} redirects {what} (status {status}), and a signature does not follow: set spec.s3.endpoint of the \
                  ClusterObjectStore to what it redirects to, for example with https:// instead of http://"
@@ -108,7 +108,7 @@ pub(in crate::engine) fn describe(
         | Diagnosis::Kms { .. }
         | Diagnosis::OtherError { .. } => refused(diagnosis, subject),
         Diagnosis::Readable { status, .. } | Diagnosis::NotS3 { status } => (
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             format!(
                 "{server} answers {what} with status {status}, which is not an answer that the S3 API describes for it: \
                  check that spec.s3.endpoint of the ClusterObjectStore is an S3 server's, and read the server's log"
@@ -145,14 +145,14 @@ fn refused(diagnosis: &Diagnosis, subject: &Subject<'_>) -> (Reason, String) {
             ),
         ),
         Diagnosis::NotImplemented { status } => (
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             format!(
                 "{server} does not implement {what} (status {status}): update the server, or check that spec.s3.endpoint of \
                  the ClusterObjectStore is an S3 server's"
             ),
         ),
         Diagnosis::KeyTooLong => (
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             format!("{server} takes no key as long as that of {what}: shorten the key"),
         ),
         Diagnosis::InvalidBucketName => (
@@ -168,7 +168,7 @@ fn refused(diagnosis: &Diagnosis, subject: &Subject<'_>) -> (Reason, String) {
                 "{server} answers {what} with {error} (status {status}): read what the S3 API reference or the server's \
                  own documentation says of it, and the server's log"
             );
-            (Reason::UnexpectedAnswer, message)
+            (Reason::UnexpectedResponse, message)
         }
     }
 }

@@ -37,7 +37,7 @@ impl ObjectVerdict {
     /// Whether `verify: Require` may publish: the GET worked, or nothing that a GET can show speaks against
     /// it.
     pub(in crate::engine) fn passes(&self) -> bool {
-        self.status == ConditionStatus::True || self.reason == Reason::NotTried
+        self.status == ConditionStatus::True || self.reason == Reason::NotVerifiable
     }
 }
 
@@ -90,12 +90,12 @@ fn object_verdict(diagnosis: &Diagnosis, tried: &ObjectSubject<'_>, object: &str
     match diagnosis {
         Diagnosis::Readable { empty: true, .. } => verdict(
             ConditionStatus::True,
-            Reason::Works,
+            Reason::Verified,
             format!("a GET of {object} was answered; the object is empty"),
         ),
         Diagnosis::Readable { empty: false, .. } => verdict(
             ConditionStatus::True,
-            Reason::Works,
+            Reason::Verified,
             format!("a GET of the first byte of {object} was answered"),
         ),
         Diagnosis::NoSuchKey { .. } => verdict(
@@ -235,7 +235,7 @@ pub(in crate::engine) fn verify_head(
     match &diagnosis {
         Diagnosis::Readable { .. } if head_only => verdict(
             ConditionStatus::True,
-            Reason::Works,
+            Reason::Verified,
             format!("a HEAD of {object} was answered"),
         ),
         _ if of_get.status != ConditionStatus::True => of_get,
@@ -262,7 +262,7 @@ pub(in crate::engine) fn verify_head(
             };
             verdict(
                 ConditionStatus::False,
-                Reason::UnexpectedAnswer,
+                Reason::UnexpectedResponse,
                 format!(
                     "the store answers a GET of {object}, and refuses a HEAD of it (status {status}), so {urls}: look for \
                      a proxy that refuses HEAD or turns it into a GET, and read the server's log"
@@ -284,7 +284,7 @@ fn not_tried(tried: &ObjectSubject<'_>, object: &str) -> ObjectVerdict {
         actions(tried.options),
         object_arn(tried.target, tried.bucket, tried.key),
     );
-    verdict(ConditionStatus::Unknown, Reason::NotTried, message)
+    verdict(ConditionStatus::Unknown, Reason::NotVerifiable, message)
 }
 
 const fn verdict(status: ConditionStatus, reason: Reason, message: String) -> ObjectVerdict {

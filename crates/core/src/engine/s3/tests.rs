@@ -107,7 +107,7 @@ fn a_download_that_is_answered_works_and_so_does_an_empty_one() {
         says(
             &on(&Ok(answer(status, None)), &get()),
             True,
-            Reason::Works,
+            Reason::Verified,
             &["first byte of models/llama/weights.bin"],
         );
     }
@@ -115,7 +115,7 @@ fn a_download_that_is_answered_works_and_so_does_an_empty_one() {
         says(
             &on(&Ok(answer(416, code)), &get()),
             True,
-            Reason::Works,
+            Reason::Verified,
             &["is empty"],
         );
     }
@@ -196,11 +196,11 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
         (403, Some(Code::SignatureDoesNotMatch), False, Reason::SignatureDoesNotMatch, "region (eu-west-1)"),
         (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
         (400, Some(Code::InvalidToken), False, Reason::CredentialsInvalid, "session token"),
-        (403, Some(Code::HeadersNotSigned), False, Reason::UnexpectedAnswer, "proxy that adds headers"),
+        (403, Some(Code::HeadersNotSigned), False, Reason::UnexpectedResponse, "proxy that adds headers"),
         (403, Some(Code::InvalidObjectState), False, Reason::ObjectArchived, "archived"),
         (405, Some(Code::DeleteMarker), False, Reason::NoSuchKey, "is a delete marker, which has no content"),
         (404, Some(Code::Deleted), False, Reason::NoSuchKey, "its newest version is a delete marker"),
-        (400, Some(Code::InvalidArgument), False, Reason::UnexpectedAnswer, "the error InvalidArgument"),
+        (400, Some(Code::InvalidArgument), False, Reason::UnexpectedResponse, "the error InvalidArgument"),
         (400, Some(Code::CustomerKey), False, Reason::EncryptionKeyUnavailable, "SSE-C"),
         (400, Some(Code::Kms(KmsError::Disabled)), False, Reason::EncryptionKeyUnavailable, "is disabled: enable it"),
         (400, Some(Code::Kms(KmsError::InvalidState)), False, Reason::EncryptionKeyUnavailable, "is pending deletion"),
@@ -208,20 +208,20 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
         (403, Some(Code::AccountProblem), False, Reason::AccountProblem, "an unpaid bill"),
         (403, Some(Code::CapExceeded), False, Reason::AccountProblem, "a cap of the account is exceeded"),
         (400, Some(Code::RequesterPays), False, Reason::AccessDenied, "the requester pays for bucket models"),
-        (501, Some(Code::NotImplemented), False, Reason::UnexpectedAnswer, "does not implement"),
-        (501, None, False, Reason::UnexpectedAnswer, "does not implement"),
-        (400, Some(Code::KeyTooLong), False, Reason::UnexpectedAnswer, "shorten the key"),
+        (501, Some(Code::NotImplemented), False, Reason::UnexpectedResponse, "does not implement"),
+        (501, None, False, Reason::UnexpectedResponse, "does not implement"),
+        (400, Some(Code::KeyTooLong), False, Reason::UnexpectedResponse, "shorten the key"),
         (400, Some(Code::InvalidBucketName), False, Reason::NoSuchBucket, "fix spec.bucket"),
         (400, Some(Code::WrongRegion), False, Reason::WrongRegion, "another region than eu-west-1"),
         (503, Some(Code::Unavailable), Unknown, Reason::StoreUnavailable, "status 503"),
         (503, None, Unknown, Reason::StoreUnavailable, "busy"),
         (500, Some(Code::Other(None)), Unknown, Reason::StoreUnavailable, "status 500"),
         (429, None, Unknown, Reason::StoreUnavailable, "status 429"),
-        (301, None, False, Reason::UnexpectedAnswer, "https:// instead of http://"),
-        (404, None, False, Reason::UnexpectedAnswer, "status 404"),
-        (403, None, False, Reason::UnexpectedAnswer, "status 403"),
-        (403, Some(Code::Other(None)), False, Reason::UnexpectedAnswer, "an error whose code cannot be shown (status 403)"),
-        (204, None, False, Reason::UnexpectedAnswer, "status 204"),
+        (301, None, False, Reason::UnexpectedResponse, "https:// instead of http://"),
+        (404, None, False, Reason::UnexpectedResponse, "status 404"),
+        (403, None, False, Reason::UnexpectedResponse, "status 403"),
+        (403, Some(Code::Other(None)), False, Reason::UnexpectedResponse, "an error whose code cannot be shown (status 403)"),
+        (204, None, False, Reason::UnexpectedResponse, "status 204"),
     ]
 };
 
@@ -261,7 +261,7 @@ fn the_name_of_a_code_is_shown_only_if_it_is_plain_and_short() {
     says(
         &on(&Ok(answer(418, Some(teapot))), &get()),
         ConditionStatus::False,
-        Reason::UnexpectedAnswer,
+        Reason::UnexpectedResponse,
         &["the error Teapot.Short (status 418)"],
     );
     for name in ["Teapot", "KMS.DisabledException", &"a".repeat(64)] {
@@ -294,7 +294,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             ok(200),
             &get(),
             True,
-            Reason::Works,
+            Reason::Verified,
             "and so was a HEAD",
         ),
         (
@@ -302,7 +302,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             ok(200),
             &head_only,
             True,
-            Reason::Works,
+            Reason::Verified,
             "a HEAD of models/",
         ),
         // It is the HEAD that was signed for.
@@ -311,7 +311,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             ok(200),
             &head_only,
             True,
-            Reason::Works,
+            Reason::Verified,
             "a HEAD of models/",
         ),
         (
@@ -319,7 +319,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             ok(400),
             &get(),
             False,
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             "url works and head-url does not",
         ),
         (
@@ -327,7 +327,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             ok(400),
             &head_only,
             False,
-            Reason::UnexpectedAnswer,
+            Reason::UnexpectedResponse,
             "the URL does not work",
         ),
         (
@@ -442,7 +442,7 @@ fn a_store_that_is_not_reached_leaves_the_verdict_open() {
         ),
         (
             TransportError::Tls(TlsError::Other),
-            Reason::TlsFailed,
+            Reason::TLSFailed,
             "TLS handshake with",
         ),
         (
@@ -539,7 +539,7 @@ fn each_failure_of_tls_has_a_sentence_of_its_own_and_names_scheme_host_and_port(
     ];
     for (why, words) in cases {
         let reason = match &why {
-            Not::Tls(_) => Reason::TlsFailed,
+            Not::Tls(_) => Reason::TLSFailed,
             Not::Timeout(_) => Reason::StoreUnavailable,
             _ => Reason::ConnectionFailed,
         };
@@ -592,7 +592,7 @@ fn an_upload_says_that_it_was_not_tried_and_not_whether_the_object_exists() {
             says(
                 &verdict,
                 ConditionStatus::Unknown,
-                Reason::NotTried,
+                Reason::NotVerifiable,
                 &["a GET beside models/llama/weights.bin", words, arn],
             );
             assert!(verdict.passes());

@@ -48,7 +48,7 @@ pub(super) fn unreachable(error: &TransportError, subject: &Subject<'_>) -> (Rea
                  ClusterObjectStore begin with https://"
             ),
         ),
-        TransportError::Tls(error) => (Reason::TlsFailed, tls(error, &address)),
+        TransportError::Tls(error) => (Reason::TLSFailed, tls(error, &address)),
         TransportError::Timeout(after) => (
             Reason::StoreUnavailable,
             format!(

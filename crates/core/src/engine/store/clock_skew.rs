@@ -132,7 +132,7 @@ impl ClockSkew {
         }
         self.store?;
         let message = "the clocks of the store and of the operator agree within 15s".to_owned();
-        Some((false, Reason::ClockAgrees, message))
+        Some((false, Reason::ClockInSync, message))
     }
 
     fn difference(&self) -> String {

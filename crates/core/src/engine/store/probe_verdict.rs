@@ -164,10 +164,10 @@ pub(super) fn verdict(
         Diagnosis::Readable { .. } | Diagnosis::NotS3 { .. } | Diagnosis::Redirected { .. } => {
             match location {
                 Location::Proven => {
-                    ProbeVerdict::Inconclusive(Reason::UnexpectedAnswer, sentence().1)
+                    ProbeVerdict::Inconclusive(Reason::UnexpectedResponse, sentence().1)
                 }
                 Location::New | Location::Moved => {
-                    ProbeVerdict::Rejected(Reason::UnexpectedAnswer, sentence().1)
+                    ProbeVerdict::Rejected(Reason::UnexpectedResponse, sentence().1)
                 }
             }
         }
@@ -200,7 +200,7 @@ pub(super) fn recover_rejection(
         return None;
     }
     // Only a probe gives the first two; credentials that were fetched can be invalid by themselves.
-    let mut reasons = [Reason::WrongRegion, Reason::UnexpectedAnswer]
+    let mut reasons = [Reason::WrongRegion, Reason::UnexpectedResponse]
         .into_iter()
         .chain((status.credentials_rejected == Some(true)).then_some(Reason::CredentialsInvalid));
     let reason = reasons.find(|reason| reason.as_str() == ready.reason)?;

@@ -32,7 +32,7 @@ pub(super) async fn issue(stage: &mut Stage, screen: &mut Screen) -> Result<()> 
         .quietly("kubectl get psu report -o jsonpath='{.status.conditions[?(@.type==\"Verified\")].reason}'")
         .await?;
     ensure!(
-        verified == "Works",
+        verified == "Verified",
         "S3 has to take the URL, and the condition Verified says {verified:?}"
     );
     screen.checked(&format!(

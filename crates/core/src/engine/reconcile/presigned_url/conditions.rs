@@ -237,7 +237,7 @@ fn ready_while_current(
     }
     let mut message = issued_message(facts.record, issued, facts.renewal);
     match answer {
-        Some(answer) if answer.reason == Reason::Works => {
+        Some(answer) if answer.reason == Reason::Verified => {
             message.push_str("; a GET worked");
         }
         Some(answer) => {

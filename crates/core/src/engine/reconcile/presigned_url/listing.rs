@@ -391,7 +391,7 @@ fn too_few(inputs: &SigningInputs, list: &ListSelection, found: u32, skipped: u3
         ),
     };
     Problem {
-        reason: Reason::NoObjects,
+        reason: Reason::TooFewObjects,
         message: format!(
             "{found} objects were found under \"{}\" in bucket \"{}\"{left_out}, and spec.list.minObjects asks for {}: upload \
              them, fix spec.prefix or spec.list, or ask for fewer; it is listed again",

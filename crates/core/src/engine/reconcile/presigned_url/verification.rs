@@ -90,7 +90,7 @@ pub(super) fn plan(
     if recorded {
         let verified = condition(&status.conditions, ConditionType::Verified)?;
         let good = verified.status == ConditionStatus::True
-            || verified.reason == Reason::NotTried.as_str();
+            || verified.reason == Reason::NotVerifiable.as_str();
         if good {
             // The status records it from now on.
             let state = ctx.cache.resources.get_mut(uid)?.state.any()?;

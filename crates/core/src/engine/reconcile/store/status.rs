@@ -148,7 +148,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         None => put(
             ConditionType::ClockSkewed,
             ConditionStatus::Unknown,
-            Reason::ClockNotRead,
+            Reason::ClockUnknown,
             "the store's clock was not read: a probe reads it once a PresignedURL uses the store and the store can be \
              reached"
                 .to_owned(),

@@ -87,7 +87,7 @@ fn faults() -> Vec<(ListError, Reason, bool, &'static str)> {
         (refused(416, None), Reason::ListFailed, false, "status 416"),
         (Not(TransportError::Host), Reason::HostNotFound, false, "models.s3.eu-west-1.amazonaws.com"),
         (Not(TransportError::Connection), Reason::ConnectionFailed, false, "was not listed"),
-        (Not(TransportError::Tls(TlsError::Other)), Reason::TlsFailed, false, "TLS handshake"),
+        (Not(TransportError::Tls(TlsError::Other)), Reason::TLSFailed, false, "TLS handshake"),
         (Not(TransportError::Timeout(Duration::from_secs(5))), Reason::StoreUnavailable, false, "in time"),
     ]
 }

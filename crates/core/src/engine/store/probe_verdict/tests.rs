@@ -86,8 +86,8 @@ fn a_version_is_accepted_only_where_the_answer_shows_that_the_signature_was_chec
         }
         for (status, code, reason) in [
             (404, Code::NoSuchBucket, Reason::NoSuchBucket),
-            (403, Code::HeadersNotSigned, Reason::UnexpectedAnswer),
-            (400, Code::Other(None), Reason::UnexpectedAnswer),
+            (403, Code::HeadersNotSigned, Reason::UnexpectedResponse),
+            (400, Code::Other(None), Reason::UnexpectedResponse),
         ] {
             let asked = Ok(answer(status, Some(code)));
             undecided(&said(&asked, location), reason);
@@ -132,10 +132,10 @@ fn what_is_no_s3_server_is_rejected_unless_one_answered_there_before() {
     for status in [200, 206, 301, 403, 404, 416] {
         let odd = Ok(answer(status, None));
         for location in [Location::New, Location::Moved] {
-            let reason = Reason::UnexpectedAnswer;
+            let reason = Reason::UnexpectedResponse;
             rejected(said(&odd, location), reason, "spec.s3.endpoint");
         }
-        inconclusive(&said(&odd, Location::Proven), Reason::UnexpectedAnswer);
+        inconclusive(&said(&odd, Location::Proven), Reason::UnexpectedResponse);
     }
 }
 
@@ -158,7 +158,7 @@ fn what_any_settings_would_meet_says_nothing_of_these() {
         for (why, reason) in [
             (TransportError::Host, Reason::HostNotFound),
             (TransportError::Connection, Reason::ConnectionFailed),
-            (TransportError::Tls(TlsError::Other), Reason::TlsFailed),
+            (TransportError::Tls(TlsError::Other), Reason::TLSFailed),
             (
                 TransportError::Timeout(Duration::from_secs(5)),
                 Reason::StoreUnavailable,
