@@ -12,11 +12,15 @@ use super::schema;
 
 /// The CRD as it is installed.
 pub(super) fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let title = crd.spec.names.kind.clone();
     crd.spec
         .versions
         .iter_mut()
         .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-        .for_each(|root| touch("", root));
+        .for_each(|root| {
+            root.title = Some(title.clone());
+            touch("", root);
+        });
     crd
 }
 
@@ -47,16 +51,17 @@ fn unwrapped(text: &str) -> String {
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
-/// Kubernetes knows signed formats only.
+/// Kubernetes knows signed formats only. No number of this API is below 0, and each has a maximum.
 fn known_format(props: &mut JSONSchemaProps) {
     let (format, largest) = match props.format.as_deref() {
         Some("uint8") => ("int32", f64::from(u8::MAX)),
         Some("uint16") => ("int32", f64::from(u16::MAX)),
         Some("uint32") => ("int64", f64::from(u32::MAX)),
-        Some("uint64") => ("int64", MAX_EXACT),
+        Some("uint64" | "int64") => ("int64", MAX_EXACT),
         _ => return,
     };
     props.format = Some(format.to_owned());
+    props.minimum.get_or_insert(0.0);
     props.maximum.get_or_insert(largest);
 }
 
