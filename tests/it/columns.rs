@@ -1,8 +1,8 @@
 //! What `kubectl get psu` prints, and that the status is a resource of its own.
 
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use presigned_core::api::{PresignedUrl, PresignedUrlSpec, PresignedUrlStatus};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use presigned_core::api::{PresignedUrl, PresignedUrlSpec, PresignedUrlStatus, StoreRef};
 use serde_json::{Value, json};
 
 use crate::cluster::cluster;
@@ -14,6 +14,8 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
     let spec = PresignedUrlSpec {
         bucket: "models".to_owned(),
         key: Some("llama/weights.bin".to_owned()),
+        // A test has no operator of this class: nobody else writes the status.
+        class: Some("none".to_owned()),
         ..PresignedUrlSpec::default()
     };
     let mut asked = PresignedUrl::new("columns", spec);
@@ -34,14 +36,20 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         "observedGeneration": 1,
         "conditions": [condition("Ready", "Issued"), condition("Allowed", "Allowed"), condition("Verified", "Verified")],
         "method": "GET",
-        "secretRef": {
-            "name": "columns", "uid": "6f2a1a4e-0000-4000-8000-000000000000", "resourceVersion": "18446744073709551615",
-            "dataHash": "a".repeat(64),
-        },
+        "storeRef": { "kind": "ClusterObjectStore", "name": "default" }, "secretRef": { "name": "columns" },
         "issueTime": "2026-11-22T12:00:00Z", "expirationTime": "2099-11-22T12:00:00Z", "renewalTime": "2099-11-22T04:00:00Z",
-        "limitedBy": "SigV4", "policyRefs": ["teams"], "objects": 1, "revision": 7,
-        "hashes": { "spec": "a".repeat(64), "store": "d".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64) },
-        "lastRenewRequest": "1", "failedAttempts": u32::MAX, "lastFailureTime": "2026-11-22T12:00:00Z",
+        "limitedBy": "SigV4", "policyNames": ["teams"], "objects": 1, "revision": 7,
+        "lastRenewRequest": "1",
+        "internal": {
+            "secret": {
+                "name": "columns", "uid": "6f2a1a4e-0000-4000-8000-000000000000",
+                "resourceVersion": "18446744073709551615", "dataHash": "a".repeat(64),
+            },
+            "hashes": {
+                "spec": "a".repeat(64), "store": "d".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64),
+            },
+            "failedAttempts": u32::MAX, "lastFailureTime": "2026-11-22T12:00:00Z",
+        },
     } });
     let patched = api
         .patch_status("columns", &PatchParams::default(), &Patch::Merge(&status))
@@ -52,38 +60,124 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         status["status"]
     );
 
-    let request =
-        http::Request::get("/apis/presigned.dev/v1alpha1/namespaces/default/presignedurls/columns")
-            .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
-            .body(Vec::new())
-            .expect("a request");
-    let table: Value = client.request(request).await.expect("a table");
-    let definitions = table["columnDefinitions"]
-        .as_array()
-        .expect("columns")
-        .iter();
-    let cells = table["rows"][0]["cells"].as_array().expect("cells");
-    let printed: Vec<_> = definitions
-        .zip(cells)
-        .filter(|(column, _)| column["priority"] == 0 && column["name"] != "Age")
-        .map(|(column, cell)| (column["name"].clone(), cell.clone()))
-        .collect();
-    let wanted = [
-        ("Name", "columns"),
-        ("Ready", "True"),
-        ("Reason", "Issued"),
-        ("Verified", "True"),
-        ("Method", "GET"),
-        ("Bucket", "models"),
-        ("Expires", "2099-11-22T12:00:00Z"),
-        ("Secret", "columns"),
+    let columns = |wide: bool, printed: &[(Value, Value, Value)]| -> Vec<(Value, Value)> {
+        let printed = printed.iter();
+        let printed = printed.filter(|(_, priority, _)| wide || *priority == 0);
+        printed
+            .map(|(name, _, cell)| (name.clone(), cell.clone()))
+            .collect()
+    };
+    let pairs = |wanted: &[(&str, Value)]| -> Vec<(Value, Value)> {
+        let wanted = wanted.iter();
+        wanted
+            .map(|(name, cell)| (json!(name), cell.clone()))
+            .collect()
+    };
+    let printed = table(&client, "columns").await;
+    let narrow = [
+        ("Name", json!("columns")),
+        ("Ready", json!("True")),
+        ("Reason", json!("Issued")),
+        ("Verified", json!("True")),
+        ("Method", json!("GET")),
+        ("Bucket", json!("models")),
+        ("Expires", json!("2099-11-22T12:00:00Z")),
+        ("Secret", json!("columns")),
     ];
-    let wanted: Vec<_> = wanted
-        .iter()
-        .map(|(name, cell)| (json!(name), json!(cell)))
-        .collect();
-    assert_eq!(printed, wanted);
+    assert_eq!(columns(false, &printed), pairs(&narrow));
+    let wide = [
+        ("Key", json!("llama/weights.bin")),
+        // The spec names no store.
+        ("Store", json!("default")),
+        ("Class", json!("none")),
+        ("Renews", json!("2099-11-22T04:00:00Z")),
+        ("Revision", json!(7)),
+        ("Message", json!("The Secret holds a living URL.")),
+    ];
+    assert_eq!(
+        columns(true, &printed),
+        pairs(&[&narrow[..], &wide[..]].concat())
+    );
     api.delete("columns", &DeleteParams::default())
         .await
         .expect("delete");
+}
+
+/// What `kubectl get psu NAME -o wide` prints, without the age: name, priority and cell of each column.
+async fn table(client: &kube::Client, name: &str) -> Vec<(Value, Value, Value)> {
+    let path = format!("/apis/presigned.dev/v1alpha1/namespaces/default/presignedurls/{name}");
+    let request = http::Request::get(path)
+        .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+        .body(Vec::new())
+        .expect("a request");
+    let table: Value = client.request(request).await.expect("a table");
+    let definitions = table["columnDefinitions"].as_array().expect("columns");
+    let cells = table["rows"][0]["cells"].as_array().expect("cells");
+    definitions
+        .iter()
+        .zip(cells)
+        .filter(|(column, _)| column["name"] != "Age")
+        .map(|(column, cell)| {
+            (
+                column["name"].clone(),
+                column["priority"].clone(),
+                cell.clone(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn resources_are_selected_by_their_fields() {
+    let client = cluster().await.admin().expect("a client");
+    let api: Api<PresignedUrl> = Api::default_namespaced(client);
+    let spec = |class: &str, store: Option<&str>, bucket: &str| PresignedUrlSpec {
+        bucket: bucket.to_owned(),
+        key: Some("a".to_owned()),
+        class: Some(class.to_owned()),
+        store_ref: store.map(|name| StoreRef {
+            kind: None,
+            name: Some(name.to_owned()),
+        }),
+        ..PresignedUrlSpec::default()
+    };
+    let specs = [
+        ("selected", spec("nobody", Some("minio"), "selected-bucket")),
+        ("passed-over", spec("none", None, "another-bucket")),
+    ];
+    for (name, spec) in specs {
+        let resource = PresignedUrl::new(name, spec);
+        let made = api.create(&PostParams::default(), &resource).await;
+        made.expect("create");
+        let store = if name == "selected" {
+            "minio"
+        } else {
+            "default"
+        };
+        let status = json!({ "status": {
+            "storeRef": { "kind": "ClusterObjectStore", "name": store }, "secretRef": { "name": format!("{name}-urls") },
+        } });
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .expect("the status is taken");
+    }
+    for selector in [
+        "spec.class=nobody",
+        "spec.storeRef.name=minio",
+        "spec.bucket=selected-bucket",
+        "status.storeRef.name=minio",
+        "status.secretRef.name=selected-urls",
+    ] {
+        let found = api.list(&ListParams::default().fields(selector)).await;
+        let found = found.unwrap_or_else(|why| panic!("{selector}: {why}"));
+        let names: Vec<_> = found
+            .iter()
+            .filter_map(|psu| psu.metadata.name.as_deref())
+            .collect();
+        assert_eq!(names, ["selected"], "{selector}");
+    }
+    for name in ["selected", "passed-over"] {
+        let gone = api.delete(name, &DeleteParams::default()).await;
+        gone.expect("delete");
+    }
 }

@@ -239,7 +239,13 @@ async fn irsas_environment_signs() {
     ];
     let operator = started(&world, &environment, &[]).await;
     issues(&world, "one", "ASIASTANDIN").await;
-    let end = world.ready("one").await.status.unwrap().expiration_time.unwrap();
+    let end = world
+        .ready("one")
+        .await
+        .status
+        .unwrap()
+        .expiration_time
+        .unwrap();
     assert!(end <= Timestamp::now() + SignedDuration::from_hours(1));
     assert_eq!(sts.calls()[0].action, "AssumeRoleWithWebIdentity");
     world.finish().await;

@@ -203,7 +203,7 @@ async fn an_api_server_that_fails_is_tried_again_and_removes_nothing() {
     world
         .until("lives", "tells of the failure", |psu| {
             says(condition(psu, "Renewed"), "False", "APIError")
-                && psu.status.as_ref().unwrap().failed_attempts >= Some(1)
+                && psu.status.as_ref().unwrap().internal.failed_attempts >= Some(1)
         })
         .await;
     assert_eq!(world.value("lives", "url").await, old);
@@ -214,7 +214,7 @@ async fn an_api_server_that_fails_is_tried_again_and_removes_nothing() {
     );
     proxy.remove(rule);
     let psu = world.ready("lives").await;
-    assert_eq!(psu.status.as_ref().unwrap().failed_attempts, None);
+    assert_eq!(psu.status.as_ref().unwrap().internal.failed_attempts, None);
     let answer = fetch("GET", &world.value("lives", "url").await, "", &[]).await;
     assert!(answer.head.contains("text/x-new"), "{}", answer.head);
     world.finish().await;
@@ -245,7 +245,7 @@ async fn sigterm_finishes_what_is_in_flight() {
         psu.status
     );
     let secret = world.secret("inflight").await;
-    let recorded = psu.status.unwrap().secret_ref.unwrap();
+    let recorded = psu.status.unwrap().internal.secret.unwrap();
     assert_eq!(
         Some(recorded.resource_version),
         secret.metadata.resource_version

@@ -116,7 +116,10 @@ async fn the_secret_has_the_keys_that_are_documented_and_no_trailing_newlines() 
     }
     assert_eq!(text(&secret, "headers"), "", "a plain GET needs no header");
     let status = psu.status.unwrap();
-    let expires = status.expiration_time.unwrap().strftime("%Y-%m-%dT%H:%M:%SZ");
+    let expires = status
+        .expiration_time
+        .unwrap()
+        .strftime("%Y-%m-%dT%H:%M:%SZ");
     assert_eq!(text(&secret, "expires-at"), expires.to_string());
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     let labels = secret.metadata.labels.unwrap();

@@ -50,7 +50,11 @@ async fn uninstall(plane: &ControlPlane) {
 async fn open_the_schema(plane: &ControlPlane) {
     let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     let at = "/spec/versions/0/schema/openAPIV3Schema";
-    let patch = json!([{ "op": "replace", "path": at, "value": open }]);
+    // What can be selected must be in the schema.
+    let patch = json!([
+        { "op": "remove", "path": "/spec/versions/0/selectableFields" },
+        { "op": "replace", "path": at, "value": open },
+    ]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(patch).unwrap());
     crds(plane)
         .patch(

@@ -142,7 +142,7 @@ async fn a_tenants_finalizer_keeps_no_secret() {
     world.gone("kept").await;
     world.unready("kept", "Deleting").await;
     let kept = world.psus().get("kept").await.unwrap();
-    assert_eq!(kept.status.unwrap().secret_ref, None);
+    assert_eq!(kept.status.unwrap().internal.secret, None);
     operator.idle().await;
     world
         .edit("kept", json!({ "metadata": { "finalizers": null } }))
@@ -197,7 +197,7 @@ async fn a_renamed_secret_is_written_before_the_old_one_goes() {
         .await;
     world.gone("old").await;
     let psu = world.ready("moves").await;
-    assert_eq!(psu.status.unwrap().secret_ref.unwrap().name, "new");
+    assert_eq!(psu.status.unwrap().internal.secret.unwrap().name, "new");
     world.secret("new").await;
     let writes = world.writes(&proxy);
     let at = |verb, name| {

@@ -43,7 +43,7 @@ async fn a_refusal_says_what_was_asked_and_what_is_allowed_and_ends_with_the_pol
         )]))
         .await;
     let psu = world.ready("wants").await;
-    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
+    assert_eq!(psu.status.unwrap().policy_names, [world.name.as_str()]);
     world.ready("long").await;
     let answer = http("GET", &world.value("wants", "url").await, "", &[]).await;
     assert_eq!(answer.status, 200);
@@ -114,7 +114,7 @@ async fn a_fault_in_another_teams_policy_keeps_no_withdrawn_url_alive() {
     let message = world.unready("doomed", "PolicyDenied").await;
     assert!(!message.contains(&theirs), "{message}");
     let psu = world.psus().get("doomed").await.unwrap();
-    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
+    assert_eq!(psu.status.unwrap().policy_names, [world.name.as_str()]);
     world.gone("doomed").await;
     world.unready("doomed", "PolicyDenied").await;
     let gone = kube::api::DeleteParams::default();
@@ -135,7 +135,7 @@ async fn without_a_grace_a_denial_removes_the_secret_at_once() {
     world.unready("doomed", "PolicyDenied").await;
     world
         .until("doomed", "holds nothing", |psu| {
-            psu.status.as_ref().unwrap().secret_ref.is_none()
+            psu.status.as_ref().unwrap().internal.secret.is_none()
         })
         .await;
     world.finish().await;
@@ -238,8 +238,8 @@ async fn a_shorter_max_duration_replaces_what_lives_too_long() {
     let psu = world
         .until("left-out", "lives for an hour", |psu| {
             let status = psu.status.as_ref().unwrap();
-            let life =
-                status.expiration_time.unwrap().as_second() - status.issue_time.unwrap().as_second();
+            let life = status.expiration_time.unwrap().as_second()
+                - status.issue_time.unwrap().as_second();
             life == 3600 && says(condition(psu, "Ready"), "True", "Issued")
         })
         .await;

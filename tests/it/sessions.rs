@@ -152,7 +152,15 @@ async fn an_outage(short: &str, scope: &str) {
     let before = sts.requests();
     let mut due = Timestamp::now();
     for name in &names {
-        due = due.max(world.ready(name).await.status.unwrap().renewal_time.unwrap());
+        due = due.max(
+            world
+                .ready(name)
+                .await
+                .status
+                .unwrap()
+                .renewal_time
+                .unwrap(),
+        );
     }
     eventually("renewals are due", async || {
         let now = Timestamp::now();

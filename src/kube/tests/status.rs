@@ -1,8 +1,8 @@
 //! A status write replaces the whole status.
 
 use presigned_core::api::{
-    ClusterObjectStoreStatus, LimitedBy, Method, PresignedUrlPolicyStatus, PresignedUrlStatus,
-    SecretRef, UrlCounts,
+    ClusterObjectStoreStatus, InternalStatus, LimitedBy, Method, PresignedUrlPolicyStatus,
+    PresignedUrlStatus, SecretRef, UrlCounts,
 };
 use presigned_core::engine::{ApiError, ObjectVersion};
 use serde_json::json;
@@ -16,12 +16,14 @@ fn full() -> PresignedUrlStatus {
         method: Some(Method::Get),
         secret_ref: Some(SecretRef {
             name: "old".to_owned(),
-            ..SecretRef::default()
         }),
         expiration_time: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         limited_by: Some(LimitedBy::Credentials),
-        policy_refs: vec!["a".to_owned(), "b".to_owned()],
-        failed_attempts: Some(4),
+        policy_names: vec!["a".to_owned(), "b".to_owned()],
+        internal: InternalStatus {
+            failed_attempts: Some(4),
+            ..InternalStatus::default()
+        },
         ..PresignedUrlStatus::default()
     }
 }
@@ -30,7 +32,7 @@ fn full() -> PresignedUrlStatus {
 async fn a_status_is_written_whole_with_the_version_that_it_was_decided_on() {
     let new = PresignedUrlStatus {
         observed_generation: Some(4),
-        policy_refs: vec!["c".to_owned()],
+        policy_names: vec!["c".to_owned()],
         ..PresignedUrlStatus::default()
     };
     let mock = Mock::answering([(200, metadata("9"))]);
@@ -57,7 +59,7 @@ async fn a_status_is_written_whole_with_the_version_that_it_was_decided_on() {
             "metadata": {
                 "namespace": "team-a", "name": "model", "uid": "uid-1", "resourceVersion": "8",
             },
-            "status": { "observedGeneration": 4, "policyRefs": ["c"] },
+            "status": { "observedGeneration": 4, "policyNames": ["c"] },
         })
     );
 }

@@ -169,7 +169,7 @@ reasons! {
     /// The URL has expired, and there is no new one.
     Expired => "Of a link (renew: Never): nothing, it has expired as planned. Else see the condition Renewed for why no renewal worked.",
     /// The API server refused or did not answer.
-    ApiError => "Usually nothing: the operator retries with growing pauses.",
+    APIError => "Usually nothing: the operator retries with growing pauses.",
     /// The API server forbids the operator to do it.
     Forbidden => "Compare the operator's RBAC with the chart's, and look for admission policies and quotas.",
     /// The namespace is being deleted.
@@ -193,7 +193,7 @@ reasons! {
     /// The operator listed the prefix so often that the next listing waits; the message says until when.
     ListingQueued => "Wait: the operator lists it then. Edit the resource less often, or use fewer with a prefix.",
     /// Fewer objects were found under the prefix than spec.list.minObjects.
-    NoObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
+    TooFewObjects => "Upload the objects, fix spec.prefix or spec.list, or set spec.list.minObjects to 0.",
     /// More objects were found under the prefix than are allowed.
     TooManyObjects => "Narrow spec.prefix or spec.list.include, or ask an admin for a larger maxObjects.",
     /// The store did not let the bucket be listed, or not to its end.

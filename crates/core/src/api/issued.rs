@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::condition::Condition;
 use super::method::Method;
 use super::schema;
+use super::store_ref::EffectiveStoreRef;
 
 /// The most policies that the status names.
-pub(crate) const MAX_POLICY_REFS: usize = 64;
+pub(crate) const MAX_POLICY_NAMES: usize = 64;
 
 /// The record of what was issued. Written by the operator alone; it is believed on restart.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,11 +28,14 @@ pub struct PresignedUrlStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The method that was signed.
+    /// The method that is signed: what the spec asks for, or GET.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Method")]
     pub method: Option<Method>,
-    /// The Secret as it was last written.
+    /// The store that is signed for: what the spec names, or `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_ref: Option<EffectiveStoreRef>,
+    /// The Secret that holds the URLs; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
     /// When the URLs were written, RFC 3339.
@@ -54,7 +58,7 @@ pub struct PresignedUrlStatus {
     /// Secret still holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
-    pub policy_refs: Vec<String>,
+    pub policy_names: Vec<String>,
     /// How many objects have a URL in the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<u32>,
@@ -64,13 +68,35 @@ pub struct PresignedUrlStatus {
     /// How often a Secret was written for this resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// One-way hashes of what was signed, rendered and signed with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hashes: Option<SignedHashes>,
     /// The value of `presigned.dev/renew` that was last served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 262_144))]
     pub last_renew_request: Option<String>,
+    /// The operator's own memory. It is no API: any release may change what is in it, and nothing but the
+    /// operator may read it.
+    #[serde(default, skip_serializing_if = "InternalStatus::is_empty")]
+    pub internal: InternalStatus,
+}
+
+/// A Secret in the namespace of the resource.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+}
+
+/// What the operator remembers of a resource over a restart, and what nobody else has a use for.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InternalStatus {
+    /// The Secret as it was last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<WrittenSecret>,
+    /// One-way hashes of what was signed, rendered and signed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<SignedHashes>,
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
@@ -80,10 +106,18 @@ pub struct PresignedUrlStatus {
     pub last_failure_time: Option<Timestamp>,
 }
 
+impl InternalStatus {
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A Secret as the operator last wrote it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SecretRef {
+pub struct WrittenSecret {
     /// Its name.
     #[schemars(length(max = 253))]
     pub name: String,

@@ -22,6 +22,7 @@ mod problem;
 mod reference;
 mod schema;
 mod store;
+mod store_ref;
 mod tidy;
 
 pub use condition::{
@@ -31,8 +32,10 @@ pub use condition::{
 pub use group::{
     API_VERSION, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, RENEW_ANNOTATION, VERSION,
 };
-pub(crate) use issued::MAX_POLICY_REFS;
-pub use issued::{LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes};
+pub(crate) use issued::MAX_POLICY_NAMES;
+pub use issued::{
+    InternalStatus, LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes, WrittenSecret,
+};
 pub use keys::Keys;
 pub use method::Method;
 pub use options::{
@@ -43,9 +46,7 @@ pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
-pub use presigned_url::{
-    Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, StoreKind, StoreRef, Verify,
-};
+pub use presigned_url::{Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, Verify};
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};
 pub(crate) use schema::{MAX_KEY_BYTES, TOO_MANY_KEY_BYTES};
@@ -53,8 +54,9 @@ pub use store::{
     AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, CredentialsSecret, DefaultCredentials,
     NamedEndpoint, S3Store, SecretCredentials, SecretKeys, SessionScope, StoreCredentials,
-    UnsignedHeaders, UrlCounts, WebIdentityCredentials,
+    StoreInternalStatus, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
+pub use store_ref::{EffectiveStoreRef, StoreKind, StoreRef};
 
 /// The CRDs of the three kinds, in the order in which they are applied.
 #[must_use]

@@ -19,7 +19,7 @@ use super::schema;
         .message("minObjects may not be more than maxObjects")
 )]
 pub struct ListOptions {
-    /// Fewer objects than this are a failure (`NoObjects`), and what was issued stays. Left out: 1.
+    /// Fewer objects than this are a failure (`TooFewObjects`), and what was issued stays. Left out: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000))]
     pub min_objects: Option<u32>,
@@ -48,7 +48,7 @@ pub struct ListOptions {
 #[serde(rename_all = "camelCase")]
 pub struct GetOptions {
     /// The version of the object. Needs `allowVersions` in the policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "versionID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024), regex(pattern = schema::PRINTABLE))]
     pub version_id: Option<String>,
     /// `Content-Type` of the answer. The `response*` fields need `allowResponseOverrides` in the policy.

@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::method::Method;
 use super::options::{GetOptions, ListOptions, PostOptions, PutOptions};
 use super::schema;
+use super::store_ref::StoreRef;
 
 /// What is to be signed, for how long, and where the result goes.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,11 @@ use super::schema;
     namespaced,
     status = "PresignedUrlStatus",
     derive = "PartialEq",
+    selectable = ".spec.class",
+    selectable = ".spec.storeRef.name",
+    selectable = ".spec.bucket",
+    selectable = ".status.storeRef.name",
+    selectable = ".status.secretRef.name",
     doc = "A presigned S3 URL, issued into a Secret of its namespace if a PresignedURLPolicy allows it, and replaced before it expires.",
     printcolumn(
         name = "Ready",
@@ -47,7 +53,11 @@ use super::schema;
     ),
     printcolumn(name = "Method", type_ = "string", json_path = ".status.method"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.bucket"),
-    printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime"),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        json_path = ".status.expirationTime"
+    ),
     printcolumn(
         name = "Secret",
         type_ = "string",
@@ -61,13 +71,19 @@ use super::schema;
     printcolumn(
         name = "Key",
         type_ = "string",
-        json_path = ".spec.key",
+        json_path = ".spec['key','prefix']",
         priority = "1"
     ),
     printcolumn(
         name = "Store",
         type_ = "string",
-        json_path = ".spec.storeRef.name",
+        json_path = ".status.storeRef.name",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Class",
+        type_ = "string",
+        json_path = ".spec.class",
         priority = "1"
     ),
     printcolumn(
@@ -273,27 +289,6 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub class: Option<String>,
-}
-
-/// The store that a `PresignedURL` is signed for.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreRef {
-    /// The kind of the store. Left out: `ClusterObjectStore`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "StoreKind")]
-    pub kind: Option<StoreKind>,
-    /// The store's name. Left out: `default`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
-    pub name: Option<String>,
-}
-
-/// The kinds of store that can be named.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoreKind {
-    /// A cluster-scoped store.
-    ClusterObjectStore,
 }
 
 /// Whether URLs are replaced before they expire.

@@ -314,10 +314,6 @@ pub struct ClusterObjectStoreStatus {
     /// `CredentialsRolledOut` and `urls` speak of these credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret: Option<CredentialsSecret>,
-    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed; absent
-    /// otherwise. It stands over a restart of the operator, until the next probe or the next edit of the store.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials_rejected: Option<bool>,
     /// How many URLs there are, and how many were signed with the current credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<UrlCounts>,
@@ -325,6 +321,28 @@ pub struct ClusterObjectStoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub absence_budget: Option<String>,
+    /// The operator's own memory. It is no API: any release may change what is in it, and nothing but the
+    /// operator may read it.
+    #[serde(default, skip_serializing_if = "StoreInternalStatus::is_empty")]
+    pub internal: StoreInternalStatus,
+}
+
+/// What the operator remembers of a store over a restart, and what nobody else has a use for.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreInternalStatus {
+    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed; absent
+    /// otherwise. It stands until the next probe or the next edit of the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_rejected: Option<bool>,
+}
+
+impl StoreInternalStatus {
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One version of a Secret with credentials, in the operator's own namespace.

@@ -320,7 +320,8 @@ impl Engine {
             expires_at: record
                 .seen
                 .status
-                .secret_ref
+                .internal
+                .secret
                 .as_ref()
                 .and(record.seen.status.expiration_time),
             renew_at: record.seen.status.renewal_time,

@@ -93,7 +93,7 @@ impl std::fmt::Debug for CredentialInputs<'_> {
     }
 }
 
-/// The hash of the allowed request (`status.hashes.spec`), 32 hex digits.
+/// The hash of the allowed request (`status.internal.hashes.spec`), 32 hex digits.
 #[must_use]
 pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     let SpecInputs {
@@ -120,7 +120,7 @@ pub fn spec_hash(inputs: &SpecInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of the store that it was signed for (`status.hashes.store`), 32 hex digits.
+/// The hash of the store that it was signed for (`status.internal.hashes.store`), 32 hex digits.
 #[must_use]
 pub fn store_hash(inputs: &StoreInputs<'_>) -> String {
     let StoreInputs {
@@ -141,7 +141,7 @@ pub fn store_hash(inputs: &StoreInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of how it is rendered (`status.hashes.render`), 32 hex digits.
+/// The hash of how it is rendered (`status.internal.hashes.render`), 32 hex digits.
 #[must_use]
 pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
     let RenderInputs {
@@ -160,7 +160,7 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of what a listing found (`status.hashes.objects`), 32 hex digits: key, size in bytes and `ETag`
+/// The hash of what a listing found (`status.internal.hashes.objects`), 32 hex digits: key, size in bytes and `ETag`
 /// of each object.
 #[must_use]
 pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> String {
@@ -173,7 +173,7 @@ pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str
     out.finish()
 }
 
-/// The hash of what a verification covers (`status.hashes.verified`), 32 hex digits, from the hashes of what
+/// The hash of what a verification covers (`status.internal.hashes.verified`), 32 hex digits, from the hashes of what
 /// was signed.
 #[must_use]
 pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
@@ -184,7 +184,7 @@ pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     out.finish()
 }
 
-/// The hash of what signs (`status.hashes.credential`), 32 hex digits. Compute it once for each load of the
+/// The hash of what signs (`status.internal.hashes.credential`), 32 hex digits. Compute it once for each load of the
 /// credentials.
 ///
 /// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and
@@ -212,7 +212,7 @@ pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of a Secret's data (`status.secretRef.dataHash`), 32 hex digits; the order of the entries does
+/// The hash of a Secret's data (`status.internal.secret.dataHash`), 32 hex digits; the order of the entries does
 /// not matter.
 #[must_use]
 pub fn data_hash<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {

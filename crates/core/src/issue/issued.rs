@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{LimitedBy, Method, PresignedUrlStatus, SecretRef, SignedHashes};
+use crate::api::{LimitedBy, Method, PresignedUrlStatus, SignedHashes, WrittenSecret};
 
 /// By how many seconds the date of a URL may be ahead of the clock.
 const AHEAD: i64 = 300;
@@ -14,7 +14,7 @@ const AHEAD: i64 = 300;
     reason = "issueTime is the status's own word"
 )]
 pub(crate) struct Issued {
-    pub(crate) secret: SecretRef,
+    pub(crate) secret: WrittenSecret,
     pub(crate) method: Method,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -32,17 +32,17 @@ impl Issued {
     /// The issued content that the status records.
     pub(crate) fn of(status: &PresignedUrlStatus) -> Option<Self> {
         Some(Self {
-            secret: status.secret_ref.clone()?,
+            secret: status.internal.secret.clone()?,
             method: status.method.unwrap_or_default(),
             issued_at: status.issue_time?,
             expires_at: status.expiration_time?,
             limited_by: status.limited_by,
             objects: status.objects.unwrap_or(1),
             skipped: status.skipped_objects,
-            hashes: status.hashes.clone()?,
+            hashes: status.internal.hashes.clone()?,
             revision: status.revision?,
             served_request: status.last_renew_request.clone(),
-            policies: status.policy_refs.clone(),
+            policies: status.policy_names.clone(),
         })
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SecretRef, SignedHashes};
+use crate::api::{Format, LimitedBy, PostOptions, Problem, Reason, SignedHashes, WrittenSecret};
 use crate::issue::issued::Issued;
 use crate::issue::life::{FixedTimes, Life, RequestedLife, TooShort, keep_end, plan_life};
 use crate::issue::listed::ListedKey;
@@ -185,7 +185,7 @@ impl SigningJob {
                 return Err(needs_human(Reason::SelfCheckFailed, why));
             }
         };
-        let secret = SecretRef {
+        let secret = WrittenSecret {
             name: self.secret_name.clone(),
             uid: String::new(),
             resource_version: String::new(),

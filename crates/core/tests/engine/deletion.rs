@@ -17,7 +17,7 @@ fn delete(scene: &mut Scene) {
 fn assert_gone(scene: &Scene) {
     assert!(scene.secret("dl").is_none());
     assert_eq!(scene.ready("dl"), (false, "Deleting".to_owned()));
-    assert_eq!(scene.status("dl").secret_ref, None);
+    assert_eq!(scene.status("dl").internal.secret, None);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn the_expiry_is_told_in_a_namespace_that_never_ends() {
     let mut scene = Scene::issued("dl");
     let now = scene.0.now;
     scene.0.cluster.terminate_namespace(NS, now);
-    let life = scene.status("dl").expires_at.unwrap().as_second() - now.as_second();
+    let life = scene.status("dl").expiration_time.unwrap().as_second() - now.as_second();
     let steps = scene.steps(|scene| scene.run(life - 1));
     assert_eq!(steps, []);
     assert!(scene.ready("dl").0);
@@ -228,7 +228,7 @@ fn the_expiry_is_told_while_everything_else_fails() {
         scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
         scene.plan(StepKind::InspectSecret, Fault::Lost(ApiError::Forbidden));
     }
-    let life = scene.status("dl").expires_at.unwrap().as_second() - scene.0.now.as_second();
+    let life = scene.status("dl").expiration_time.unwrap().as_second() - scene.0.now.as_second();
     scene.run(life + 2);
     assert!(!scene.ready("dl").0);
     let work = ObjectKey::Resource(scene.0.cluster.resources[&Scene::place("dl")].uid.clone());

@@ -99,7 +99,7 @@ fn a_secret_that_changed_before_its_removal_is_read_again_and_then_removed() {
         "{steps:?}"
     );
     assert!(scene.secret("dl").is_none());
-    assert!(scene.status("dl").secret_ref.is_none());
+    assert!(scene.status("dl").internal.secret.is_none());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_secret_that_lost_its_owner_reference_before_its_removal_goes_and_one_that_w
         });
         scene.run(700);
         assert_eq!(scene.secret("dl").is_some(), taken);
-        assert!(scene.status("dl").secret_ref.is_none());
+        assert!(scene.status("dl").internal.secret.is_none());
         let writes = scene.writes(|scene| scene.run(24 * 3600));
         assert_eq!(writes, []);
     }
@@ -181,11 +181,11 @@ fn a_policy_that_cannot_be_read_stops_no_removal_of_what_another_policys_end_ref
         }
         scene.run(500);
         assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
-        assert_eq!(scene.status("dl").policy_refs, ["base"]);
+        assert_eq!(scene.status("dl").policy_names, ["base"]);
         assert!(scene.secret("dl").is_some(), "the grace");
         scene.run(60);
         assert!(scene.secret("dl").is_none());
-        assert!(scene.status("dl").policy_refs.is_empty());
+        assert!(scene.status("dl").policy_names.is_empty());
         // What might be allowed from now on is unknown.
         assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
     }
@@ -207,7 +207,7 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
     }
     scene.apply("dl", |spec| spec.bucket = "other".to_owned());
     scene.run(2);
-    assert_eq!(scene.status("dl").policy_refs, ["base"], "it is late");
+    assert_eq!(scene.status("dl").policy_names, ["base"], "it is late");
     let now = scene.0.now;
     scene
         .0
@@ -215,7 +215,7 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
         .put_policy("other", Err("unknown field bukets".to_owned()), now);
     scene.run(3600);
     assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
-    assert_eq!(scene.status("dl").policy_refs, ["other"]);
+    assert_eq!(scene.status("dl").policy_names, ["other"]);
     assert!(scene.secret("dl").is_some());
     let mut told = scene.0.notices.iter().map(|notice| notice.reason);
     assert!(told.all(|reason| reason != Reason::PolicyDenied));

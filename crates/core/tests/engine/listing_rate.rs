@@ -157,7 +157,7 @@ fn an_interval_that_is_longer_than_the_life_of_urls_ends_none() {
     for _ in 0..24 * 12 {
         scene.run(300);
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-        let expires = scene.status("dl").expires_at.unwrap().as_second();
+        let expires = scene.status("dl").expiration_time.unwrap().as_second();
         assert!(
             expires - scene.0.now.as_second() > 1200,
             "it is renewed in time"

@@ -171,7 +171,7 @@ fn what_lost_its_owner_reference_is_removed_all_the_same_when_it_is_time() {
     edit(&mut scene, |secret| secret.owners.clear());
     scene.run(12 * 3600 + 60);
     assert!(scene.secret("dl").is_none());
-    assert_eq!(scene.status("dl").secret_ref, None);
+    assert_eq!(scene.status("dl").internal.secret, None);
     // Renamed: the old one goes once the new one is written, whatever became of it meanwhile.
     let mut scene = Scene::issued("dl");
     scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));

@@ -81,7 +81,7 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
         if let Err(what) = compare(seen, &expected) {
             checker.violations.push(format!("at rest {who}: {what}"));
         }
-        if seen.deleting && seen.status.secret_ref.is_some() {
+        if seen.deleting && seen.status.internal.secret.is_some() {
             let what = "it is being deleted, and tells of a Secret";
             checker.violations.push(format!("at rest {who}: {what}"));
         }
@@ -89,7 +89,7 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
             checker.violations.push(format!("at rest {who}: {what}"));
         }
         if let Some(wanted) = &expected.listed
-            && let Some(told) = &seen.status.secret_ref
+            && let Some(told) = &seen.status.internal.secret
             && let place = (seen.namespace.clone(), told.name.clone())
             && let Some(secret) = world.cluster.secrets.get(&place)
             && let Ok(contents) = SecretContents::of(&secret.data)
@@ -100,7 +100,12 @@ pub fn statuses(world: &World<Chaos>, checker: &mut InvariantChecker) {
                 "at rest {who}: it holds {held:?}, and there are {wanted:?}"
             ));
         }
-        let wanted = seen.status.secret_ref.as_ref().map(|secret| &secret.name);
+        let wanted = seen
+            .status
+            .internal
+            .secret
+            .as_ref()
+            .map(|secret| &secret.name);
         let blind = world.settings.secret_access == SecretAccess::None;
         for ((namespace, name), secret) in &world.cluster.secrets {
             let ours = controls(&seen.uid, secret);
@@ -168,7 +173,7 @@ fn compare(seen: &PresignedUrlSeen, expected: &Expected) -> Result<(), String> {
                 return Err(format!("it is Ready, and {type_} is {:?}", get(type_)));
             }
         }
-        if status.failed_attempts.is_some() {
+        if status.internal.failed_attempts.is_some() {
             return Err("it is Ready, and counts failures".to_owned());
         }
         let never = spec_verifies(seen) == Some(Verify::Never);
@@ -180,7 +185,7 @@ fn compare(seen: &PresignedUrlSeen, expected: &Expected) -> Result<(), String> {
             return Err(format!("it works, and Verified is {:?}", get("Verified")));
         }
     }
-    if is.reason == "PolicyDenied" && status.secret_ref.is_some() {
+    if is.reason == "PolicyDenied" && status.internal.secret.is_some() {
         return Err("it is refused for long, and still has its Secret".to_owned());
     }
     Ok(())

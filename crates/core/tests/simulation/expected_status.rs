@@ -51,7 +51,10 @@ fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) 
     if seen.status.revision.is_none() {
         return failed(reason, allowed);
     }
-    let dead = seen.status.expiration_time.is_some_and(|end| end <= world.now);
+    let dead = seen
+        .status
+        .expiration_time
+        .is_some_and(|end| end <= world.now);
     Expected {
         ready: dead.then_some(false),
         ..lives_on(allowed)
@@ -98,8 +101,8 @@ pub fn expected(
         Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
         Some(PolicyAnswer::Unknown) => {
             // What other policies allowed goes as they have ended, whatever cannot be read.
-            let refs = &seen.status.policy_refs;
-            let issued = seen.status.secret_ref.is_some();
+            let refs = &seen.status.policy_names;
+            let issued = seen.status.internal.secret.is_some();
             if issued && !refs.is_empty() && !refs.iter().any(|name| rules.is_unreadable(name)) {
                 return failed("PolicyDenied", ConditionStatus::False);
             }
@@ -165,7 +168,7 @@ pub fn expected(
 /// Whether a Secret was written for a resource, as the status records and its marks tell, and lost its owner
 /// reference.
 fn is_disowned(seen: &PresignedUrlSeen, secret: &Secret) -> bool {
-    let told = seen.status.secret_ref.as_ref();
+    let told = seen.status.internal.secret.as_ref();
     let controlled = secret
         .owners
         .iter()

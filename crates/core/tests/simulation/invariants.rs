@@ -292,7 +292,7 @@ impl InvariantChecker {
         {
             return;
         }
-        let told = seen.status.secret_ref.as_ref();
+        let told = seen.status.internal.secret.as_ref();
         let kept = world.cluster.secrets.iter().find(|(place, secret)| {
             let known = told.is_some_and(|told| told.uid == secret.uid);
             place.0 == seen.namespace
@@ -325,7 +325,7 @@ impl InvariantChecker {
             return;
         }
         let who = || format!("{}/{} ({})", seen.namespace, seen.name, seen.uid);
-        let Some(secret_ref) = &seen.status.secret_ref else {
+        let Some(secret_ref) = &seen.status.internal.secret else {
             return self.report(world, format!("{} is Ready without a Secret", who()));
         };
         let place = (seen.namespace.clone(), secret_ref.name.clone());
@@ -419,7 +419,7 @@ impl InvariantChecker {
                 continue;
             };
             // Without the right to read Secrets, the operator never learns of a create that was not answered.
-            let told = seen.status.secret_ref.as_ref();
+            let told = seen.status.internal.secret.as_ref();
             if world.cluster.blind && told.is_none_or(|told| told.uid != secret.uid) {
                 continue;
             }

@@ -286,7 +286,8 @@ impl PlantedBug {
             (Bug::LeavesRenamed, Step::DeleteSecret { name, .. })
                 if status(cluster, work).is_some_and(|status| {
                     status
-                        .secret_ref
+                        .internal
+                        .secret
                         .as_ref()
                         .is_some_and(|told| told.name == *name)
                         && !says(status, "PolicyDenied")
@@ -298,7 +299,8 @@ impl PlantedBug {
                 let mut result = execute(cluster, cloud, work, step, now);
                 if let StepResult::Inspected(Ok(Some(seen))) = &mut result
                     && let Some(content) = &mut seen.content
-                    && let Some(told) = status(cluster, work).and_then(|s| s.secret_ref.as_ref())
+                    && let Some(told) =
+                        status(cluster, work).and_then(|s| s.internal.secret.as_ref())
                 {
                     content.data_hash.clone_from(&told.data_hash);
                 }
@@ -355,8 +357,10 @@ impl PlantedBug {
             (Bug::RenewsLinks, Change::InitApply(seen)) => Change::InitApply(renewed(seen)),
             (Bug::RenewsLinks, Change::Apply(seen)) => Change::Apply(renewed(seen)),
             (Bug::MovesLinkEnds, Change::InitApply(mut seen)) if once(&seen) => {
-                seen.status.expiration_time =
-                    seen.status.expiration_time.map(|end| at(end.as_second() + 600));
+                seen.status.expiration_time = seen
+                    .status
+                    .expiration_time
+                    .map(|end| at(end.as_second() + 600));
                 Change::InitApply(seen)
             }
             (Bug::ForgetsLinks, Change::InitApply(mut seen)) if once(&seen) => {
@@ -405,7 +409,7 @@ fn leaking_status(
     if let Step::WriteStatus {
         namespace, status, ..
     } = &mut step
-        && let Some(secret) = status.secret_ref.as_ref()
+        && let Some(secret) = status.internal.secret.as_ref()
         && let Some(url) = cluster
             .secrets
             .get(&(namespace.clone(), secret.name.clone()))

@@ -73,7 +73,7 @@ impl InvariantChecker {
         acted: Timestamp,
     ) -> Result<(), String> {
         let contents = self.contents(secret)?;
-        let told = seen.status.secret_ref.as_ref();
+        let told = seen.status.internal.secret.as_ref();
         let same = told.is_some_and(|told| told.data_hash == self.known(secret).hash);
         if same && seen.status.expiration_time != Some(contents.ends) {
             return Err("status.expirationTime is not the true end".to_owned());

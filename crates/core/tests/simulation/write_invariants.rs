@@ -342,7 +342,7 @@ impl InvariantChecker {
         let named = |spec: &PresignedUrlSpec| {
             spec.secret_name.as_ref().unwrap_or(&seen.name) == &removed.place.1
         };
-        let told = seen.status.secret_ref.as_ref();
+        let told = seen.status.internal.secret.as_ref();
         // What a crash left there is not what the status tells of, and only status is believed.
         let known = seen.status.expiration_time == Some(removed.contents.ends);
         if !known || told.is_none_or(|told| told.name != removed.place.1) {

@@ -145,7 +145,7 @@ impl Index {
                 ready.reason == Reason::NamespaceShareExceeded.as_str()
                     && ready.observed_generation == Some(seen.generation)
             });
-            if told && seen.status.secret_ref.is_none() {
+            if told && seen.status.internal.secret.is_none() {
                 record.kept = Kept::WithoutStatus;
                 *seen.status = PresignedUrlStatus::default();
             }

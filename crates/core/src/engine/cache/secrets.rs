@@ -167,7 +167,7 @@ impl Index {
         };
         match self.resources.get(uid) {
             Some(record) => {
-                let recorded = record.seen.status.secret_ref.as_ref();
+                let recorded = record.seen.status.internal.secret.as_ref();
                 let recorded = recorded.is_some_and(|recorded| recorded.name == seen.name);
                 if recorded || record.seen.namespace != seen.namespace {
                     return Vec::new();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{PresignedUrlStatus, Problem, Reason, SecretRef};
+use crate::api::{PresignedUrlStatus, Problem, Reason, WrittenSecret};
 use crate::engine::cache::verification::Verification;
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{ApiError, EventRecord, ObservedSecret};
@@ -97,7 +97,7 @@ pub(in crate::engine) struct SecretState {
     /// with may be older than this.
     pub(in crate::engine) lost_version: Option<String>,
     /// The old Secret, to be removed once the new one is written.
-    pub(in crate::engine) previous_secret: Option<Box<SecretRef>>,
+    pub(in crate::engine) previous_secret: Option<Box<WrittenSecret>>,
 }
 
 /// The problem that blocks an issue.
@@ -193,11 +193,11 @@ impl From<ReconcileState> for StateCell {
 impl ReconcileState {
     /// The failures that a status records, so that a restart does not count from zero.
     pub(in crate::engine) fn of(status: &PresignedUrlStatus) -> Self {
-        let failures = status.failed_attempts.unwrap_or_default();
+        let failures = status.internal.failed_attempts.unwrap_or_default();
         Self {
             issue: IssueState {
                 problem: None,
-                retry: RetryState::restored(failures, status.last_failure_time),
+                retry: RetryState::restored(failures, status.internal.last_failure_time),
             },
             ..Self::default()
         }

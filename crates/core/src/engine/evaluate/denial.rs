@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::api::{MAX_POLICY_REFS, denied_since};
+use crate::api::{MAX_POLICY_NAMES, denied_since};
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::protocol::{DenialGrace, Settings};
@@ -48,10 +48,10 @@ pub(in crate::engine) fn denial_stands(record: &Record, unreadable: &[String]) -
     let issued = match &record.state.unrecorded {
         Some(Unrecorded::Written(issued)) => &issued.policies,
         Some(Unrecorded::Removed(_)) => return false,
-        None if record.seen.status.secret_ref.is_none() => return false,
-        None => &record.seen.status.policy_refs,
+        None if record.seen.status.internal.secret.is_none() => return false,
+        None => &record.seen.status.policy_names,
     };
     // A full list may be incomplete.
-    let complete = !issued.is_empty() && issued.len() < MAX_POLICY_REFS;
+    let complete = !issued.is_empty() && issued.len() < MAX_POLICY_NAMES;
     complete && !unreadable.iter().any(|policy| issued.contains(policy))
 }

@@ -71,7 +71,7 @@ impl FixedLife {
                 expires_at: status.expiration_time?,
             },
             limited_by: status.limited_by,
-            hashes: status.hashes.clone()?,
+            hashes: status.internal.hashes.clone()?,
             served_request: status.last_renew_request.clone(),
         })
     }

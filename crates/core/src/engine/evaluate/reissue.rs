@@ -199,8 +199,11 @@ pub(in crate::engine) fn counts_as_current(
         Some(Unrecorded::Written(issued)) => (issued.expires_at, &issued.hashes.credential),
         Some(Unrecorded::Removed(_)) => return None,
         // The status of a one-shot resource keeps its times after the Secret is gone.
-        None if status.secret_ref.is_none() => return None,
-        None => (status.expiration_time?, &status.hashes.as_ref()?.credential),
+        None if status.internal.secret.is_none() => return None,
+        None => (
+            status.expiration_time?,
+            &status.internal.hashes.as_ref()?.credential,
+        ),
     };
     if expires_at <= now {
         return None;
@@ -293,7 +296,7 @@ fn is_recorded(record: &Record, uid: &str) -> bool {
     // An orphan has no hash: it is known by its owner reference alone.
     let previous = state.secret.previous_secret.as_deref();
     let previous = previous.filter(|secret| !secret.data_hash.is_empty());
-    let told = record.seen.status.secret_ref.as_ref();
+    let told = record.seen.status.internal.secret.as_ref();
     let mut recorded = [written, previous, told].into_iter().flatten();
     recorded.any(|secret| secret.uid == uid)
 }

@@ -218,10 +218,10 @@ impl Ctx<'_> {
 /// what was never issued, then the remaining life decides.
 pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority, i64) {
     let status = &record.seen.status;
-    if record.seen.deleting && status.secret_ref.is_some() {
+    if record.seen.deleting && status.internal.secret.is_some() {
         return (Priority::Urgent, i64::MIN);
     }
-    let (Some(issued), Some(expires)) = (status.issued_at, status.expires_at) else {
+    let (Some(issued), Some(expires)) = (status.issue_time, status.expiration_time) else {
         return (Priority::Urgent, i64::MIN);
     };
     if reports_expiry(record, status) {

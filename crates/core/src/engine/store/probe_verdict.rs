@@ -202,7 +202,10 @@ pub(super) fn recover_rejection(
     // Only a probe gives the first two; credentials that were fetched can be invalid by themselves.
     let mut reasons = [Reason::WrongRegion, Reason::UnexpectedResponse]
         .into_iter()
-        .chain((status.credentials_rejected == Some(true)).then_some(Reason::CredentialsInvalid));
+        .chain(
+            (status.internal.credentials_rejected == Some(true))
+                .then_some(Reason::CredentialsInvalid),
+        );
     let reason = reasons.find(|reason| reason.as_str() == ready.reason)?;
     Some(ProbeVerdict::Rejected(reason, ready.message.clone()))
 }

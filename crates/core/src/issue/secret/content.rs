@@ -64,7 +64,7 @@ pub struct SecretContent {
 }
 
 impl SecretContent {
-    /// The hash of the data, as it goes into `status.secretRef.dataHash`.
+    /// The hash of the data, as it goes into `status.internal.secret.dataHash`.
     #[must_use]
     pub fn data_hash(&self) -> String {
         data_hash(

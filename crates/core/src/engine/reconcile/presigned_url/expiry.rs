@@ -17,7 +17,7 @@ use crate::time::later;
 pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     let seen = &record.seen;
-    let expires_at = seen.status.expires_at?;
+    let expires_at = seen.status.expiration_time?;
     if !one_shot::is_one_shot(record) || seen.deleting {
         return None;
     }
@@ -28,7 +28,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     }
     let ttl = one_shot::ttl(record)?;
     if !one_shot::reports_expiry(record, &seen.status)
-        || seen.status.secret_ref.is_some()
+        || seen.status.internal.secret.is_some()
         || ctx.clock.contradicted()
     {
         return None;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::api::SecretRef;
+use crate::api::WrittenSecret;
 use crate::engine::cache::version::older;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
@@ -87,7 +87,7 @@ pub(super) fn plan(
             Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
         };
         if due {
-            let orphan = SecretRef {
+            let orphan = WrittenSecret {
                 name: name.clone(),
                 uid: version.uid.clone(),
                 resource_version: version.resource_version.clone(),

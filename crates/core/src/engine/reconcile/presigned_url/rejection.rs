@@ -70,7 +70,7 @@ fn recorded(index: &Index, record: &Record) -> Option<Problem> {
     let status = &record.seen.status;
     let ready = condition(&status.conditions, ConditionType::Ready)?;
     let stands = (!store.is_probed() || store.is_rejected())
-        && status.secret_ref.is_some()
+        && status.internal.secret.is_some()
         && ready.status == ConditionStatus::False
         && ready.reason == Reason::CredentialsInvalid.as_str()
         && ready.observed_generation == Some(record.seen.generation);

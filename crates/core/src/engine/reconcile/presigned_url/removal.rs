@@ -5,7 +5,7 @@
 //!   Secret has another version, it is inspected first.
 //! - A failed removal blocks no write.
 
-use crate::api::SecretRef;
+use crate::api::WrittenSecret;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::cache::version::SecretVersion;
@@ -18,7 +18,7 @@ use crate::engine::reconcile::context::{Ctx, problem_of};
 use crate::issue::Ownership;
 
 /// Plans the removal of a Secret that belonged to the resource when it was last seen.
-pub(super) fn plan(record: &Record, secret: &SecretRef, settings: &Settings) -> Action {
+pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings) -> Action {
     if record.state.removal.in_doubt {
         let step = Step::InspectSecret {
             namespace: record.seen.namespace.clone(),

@@ -6,7 +6,10 @@
 
 use jiff::Timestamp;
 
-use crate::api::{MAX_POLICY_REFS, PresignedUrlStatus, SignedHashes, denied_since};
+use crate::api::{
+    EffectiveStoreRef, InternalStatus, MAX_POLICY_NAMES, PresignedUrlStatus, SecretRef,
+    SignedHashes, StoreKind, denied_since,
+};
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
 use crate::engine::cache::version::take_newer;
@@ -134,7 +137,7 @@ fn desired(
         (None, Some(issued)) => &issued.policies,
         (None, None) => &[],
     };
-    let policies = policies.iter().take(MAX_POLICY_REFS).cloned().collect();
+    let policies = policies.iter().take(MAX_POLICY_NAMES).cloned().collect();
     let retained = match issued {
         Some(_) => None,
         None => evaluation.retained_life(record, now),
@@ -151,7 +154,13 @@ fn desired(
         observed_generation: generation,
         conditions,
         method: issued.map(|issued| issued.method).or(requested),
-        secret_ref: issued.map(|issued| issued.secret.clone()),
+        store_ref: seen.spec.is_ok().then(|| EffectiveStoreRef {
+            kind: StoreKind::ClusterObjectStore,
+            name: store_name(seen).to_owned(),
+        }),
+        secret_ref: issued.map(|issued| SecretRef {
+            name: issued.secret.name.clone(),
+        }),
         issue_time: issued
             .map(|issued| issued.issued_at)
             .or(retained.map(|fixed_life| fixed_life.times.issued_at)),
@@ -162,22 +171,25 @@ fn desired(
         limited_by: issued
             .and_then(|issued| issued.limited_by)
             .or(retained.and_then(|fixed_life| fixed_life.limited_by)),
-        policy_refs: policies,
+        policy_names: policies,
         objects: issued.map(|issued| issued.objects),
         skipped_objects: issued.and_then(|issued| issued.skipped),
         revision: issued.map(|issued| issued.revision).or(old.revision),
-        hashes: issued
-            .map(|issued| SignedHashes {
-                verified: verified.as_ref().and_then(|verified| verified.hash.clone()),
-                ..issued.hashes.clone()
-            })
-            .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
         last_renew_request: issued.map_or_else(
             || old.last_renew_request.clone(),
             |issued| issued.served_request.clone(),
         ),
-        failed_attempts: (failures > 0).then_some(failures),
-        last_failure_time: issue.last_failure.max(removal.last_failure),
+        internal: InternalStatus {
+            secret: issued.map(|issued| issued.secret.clone()),
+            hashes: issued
+                .map(|issued| SignedHashes {
+                    verified: verified.as_ref().and_then(|verified| verified.hash.clone()),
+                    ..issued.hashes.clone()
+                })
+                .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
+            failed_attempts: (failures > 0).then_some(failures),
+            last_failure_time: issue.last_failure.max(removal.last_failure),
+        },
     }
 }
 

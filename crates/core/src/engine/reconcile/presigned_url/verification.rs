@@ -86,7 +86,12 @@ pub(super) fn plan(
     let (inputs, issued) = verifiable(ctx, record, evaluation, issued)?;
     let hash = sampling::hash_of(&issued.hashes);
     let status = &record.seen.status;
-    let recorded = status.hashes.as_ref().and_then(|h| h.verified.as_ref()) == Some(&hash);
+    let recorded = status
+        .internal
+        .hashes
+        .as_ref()
+        .and_then(|h| h.verified.as_ref())
+        == Some(&hash);
     if recorded {
         let verified = condition(&status.conditions, ConditionType::Verified)?;
         let good = verified.status == ConditionStatus::True
@@ -128,7 +133,7 @@ pub(super) fn before_status(
         return None;
     }
     let hash = sampling::hash_of(&issued.hashes);
-    let hashes = record.seen.status.hashes.as_ref();
+    let hashes = record.seen.status.internal.hashes.as_ref();
     let recorded = hashes.and_then(|hashes| hashes.verified.as_ref());
     let outcome = record.state.verification.outcome.as_ref();
     if recorded == Some(&hash) || outcome.is_some_and(|outcome| outcome.hash == hash) {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{
-    ClusterObjectStoreStatus, ConditionStatus, ConditionType, CredentialsSecret, Reason, UrlCounts,
-    condition, set_condition,
+    ClusterObjectStoreStatus, ConditionStatus, ConditionType, CredentialsSecret, Reason,
+    StoreInternalStatus, UrlCounts, condition, set_condition,
 };
 use crate::engine::cache::version::take_newer;
 use crate::engine::evaluate::reissue::counts_as_current;
@@ -169,12 +169,14 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
             Some(held) => held.secret.clone(),
             None => old.credentials_secret.clone(),
         },
-        credentials_rejected: store.credentials_rejected(now).then_some(true),
         urls: if counted { Some(urls) } else { old.urls },
         absence_budget: if counted {
             budget.map(rounded)
         } else {
             old.absence_budget.clone()
+        },
+        internal: StoreInternalStatus {
+            credentials_rejected: store.credentials_rejected(now).then_some(true),
         },
     };
     (status, counted)
