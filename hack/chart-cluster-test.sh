@@ -463,5 +463,18 @@ is "nothing else of the release is" "" \
   "$(kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings \
     -l app.kubernetes.io/instance=psu -o name)"
 
+echo "== what Helm did not install, as docs/upgrade.md has it"
+other() { helm upgrade --install other "$chart" --namespace "$namespace" "$@"; }
+refused "CRDs of another release" "invalid ownership metadata" other
+passes "CRDs that are taken over" other --take-ownership
+is "they are that release's now" other \
+  "$(kubectl get crd presignedurls.presigned.dev -o 'jsonpath={.metadata.annotations.meta\.helm\.sh/release-name}')"
+passes "an upgrade with values of before" other --set operator.logLevel=debug
+passes "an upgrade that keeps them" other --reset-then-reuse-values
+is "the value is kept" 1 "$(kubectl get deployment other-presigned-url-operator -n "$namespace" -o yaml | grep -c -- --log-level=debug)"
+passes "a way back" helm rollback other --namespace "$namespace"
+is "what is in the CRDs is still there" report \
+  "$(kubectl get presignedurls.presigned.dev -n team-b -o 'jsonpath={.items[*].metadata.name}')"
+
 echo "chart on a cluster: $passed passed, $failed failed"
 [[ $failed == 0 ]]
