@@ -1,6 +1,6 @@
 //! The one table from answers to their meaning.
 //!
-//! What holds here: the match is total, and a [`Diagnosis`] carries every fact that its sentence tells.
+//! What holds here: the match is total, and a [`Diagnosis`] carries every fact of its sentence.
 
 use jiff::SignedDuration;
 

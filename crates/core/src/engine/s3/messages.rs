@@ -117,7 +117,7 @@ pub(in crate::engine) fn describe(
     }
 }
 
-/// The sentence on an error document of S3 that speaks of an account, an operation, a name or an object.
+/// The sentence on an error document of S3 about an account, an operation, a name or an object.
 fn refused(diagnosis: &Diagnosis, subject: &Subject<'_>) -> (Reason, String) {
     let (server, what) = (subject.server(), subject.what());
     match diagnosis {

@@ -4,8 +4,8 @@
 //! - an answer becomes a [`Diagnosis`] in one match, and a sentence is made from a diagnosis and a
 //!   [`Subject`] alone;
 //! - a sentence holds no URL, and no text of a server but names of hosts in its certificate: it says what was
-//!   tried, what is wrong and what to do;
-//! - if an answer has two causes that cannot be told apart from outside, its sentence names both.
+//!   requested, what is wrong and what to do;
+//! - if an answer has two causes that look the same from outside, its sentence names both.
 
 mod diagnosis;
 mod listing;

@@ -1,4 +1,4 @@
-//! What the condition `Verified` says of an object that was asked for.
+//! What the condition `Verified` says of an object that was requested.
 
 use super::diagnosis::{Diagnosis, diagnose};
 use super::messages::{actions, bucket_arn, clock_hint, describe, object_arn};
@@ -8,26 +8,26 @@ use crate::engine::protocol::{KmsError, S3Result};
 use crate::request::{Bucket, Options};
 use crate::signing::Target;
 
-/// What was tried: a GET of an object's first byte, for a resource with these options.
+/// What was requested: a GET of an object's first byte, for a resource with these options.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct ObjectSubject<'a> {
     /// Where the request went.
     pub(in crate::engine) target: &'a Target,
     /// The bucket.
     pub(in crate::engine) bucket: &'a Bucket,
-    /// The key of the object. The GET for an upload or a removal asks for another key beside it.
+    /// The key of the object. The GET for an upload or a removal requests another key beside it.
     pub(in crate::engine) key: &'a str,
-    /// What the resource is for. An upload or a removal itself is not tried.
+    /// What the resource is for. An upload or a removal itself is not made.
     pub(in crate::engine) options: &'a Options,
 }
 
 /// What the condition `Verified` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct ObjectVerdict {
-    /// True: the store gave the object. False: the store refuses. Unknown: only a write would tell, or no
+    /// True: the store gave the object. False: the store refuses. Unknown: only a write would show it, or no
     /// answer came.
     pub(in crate::engine) status: ConditionStatus,
-    /// One word why.
+    /// The reason.
     pub(in crate::engine) reason: Reason,
     /// The sentence.
     pub(in crate::engine) message: String,
@@ -221,8 +221,8 @@ fn has_version(options: &Options) -> bool {
     }
 }
 
-/// Says what the answers to a GET and to a HEAD of one object mean, for a resource whose URLs are signed for both or
-/// for HEAD alone. The answer that refuses a HEAD has no error code: the one to the GET tells why.
+/// Says what the answers to a GET and to a HEAD of one object mean, for a resource whose URLs are signed for
+/// both or for HEAD alone. The answer that refuses a HEAD has no error code: the one to the GET says why.
 pub(in crate::engine) fn verify_head(
     get: &S3Result,
     head: &S3Result,

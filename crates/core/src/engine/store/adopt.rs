@@ -18,8 +18,8 @@ use crate::api::Reason;
 use crate::issue::backoff;
 use crate::time::{between, later};
 
-/// How long living URLs of other credentials hold back a candidate without an answer, if the credentials that
-/// signed them are gone.
+/// How long URLs of other credentials that still work hold back a candidate without an answer, if the
+/// credentials that signed them are gone.
 const HOLD: Duration = Duration::from_mins(15);
 
 /// What a probe led to.
@@ -58,18 +58,18 @@ impl Store {
             .or_else(|| fetch.map(|failure| (false, failure.reason, failure.message.clone())))
     }
 
-    /// Whether a change of the store is tried, or waits to be.
+    /// Whether a change of the store is on trial, or waits for its probe.
     pub(in crate::engine) const fn has_candidate(&self) -> bool {
         self.candidate.is_some()
     }
 
-    /// Whether credentials that have not ended are in use.
+    /// Whether credentials that have not expired are in use.
     pub(in crate::engine) fn has_living_credentials(&self, now: Timestamp) -> bool {
         let held = self.active.credentials.as_ref();
         held.is_some_and(|held| held.credentials.expires_at.is_none_or(|end| now < end))
     }
 
-    /// Whether the store itself rejected the credentials that `Ready` speaks of: those on trial only if
+    /// Whether the store itself rejected the credentials that `Ready` is about: those on trial only if
     /// nothing else is in use, for a start finds nothing that was in use before.
     pub(in crate::engine) fn credentials_rejected(&self, now: Timestamp) -> bool {
         let candidate = self.candidate.as_ref();
@@ -112,9 +112,9 @@ impl Store {
         let Some(candidate) = self.candidate.take() else {
             return ProbeOutcome::Unchanged;
         };
-        let (used, tried) = (self.active.config(), candidate.version.config());
-        let same = used == tried;
-        if used.map(|used| &used.source) != tried.map(|tried| &tried.source) {
+        let (active, adopted) = (self.active.config(), candidate.version.config());
+        let same = active == adopted;
+        if active.map(|config| &config.source) != adopted.map(|config| &config.source) {
             self.forget_sessions();
         }
         if candidate.own_fetch().is_some() {

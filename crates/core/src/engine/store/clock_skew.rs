@@ -61,24 +61,24 @@ impl ClockSkew {
         }
     }
 
-    /// The clock of an endpoint on trial was read: its last word counts.
+    /// The clock of an endpoint on trial was read: the last measure counts.
     pub(super) fn replace_store(&mut self, skew: SignedDuration) {
         self.store = Some(whole(skew));
         self.unsure = None;
     }
 
-    /// The store's clock less the operator's, if the store told.
+    /// The store's clock less the operator's, if it was measured.
     pub(super) const fn store(&self) -> Option<SignedDuration> {
         self.store
     }
 
-    /// The operator's clock was stepped: what was measured against it says nothing any more.
+    /// The operator's clock was stepped: what was measured against it is worth nothing now.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
-    /// The store's clock less the operator's, as far as it is known: if the store never told, the API
-    /// server's word is taken.
+    /// The store's clock less the operator's, as far as it is known: if the store's was never
+    /// measured, the API server's is taken.
     pub(super) fn measured(&self) -> SignedDuration {
         self.store.or(self.api).unwrap_or_default()
     }
@@ -109,8 +109,8 @@ impl ClockSkew {
         self.store.is_none() && self.api.is_none()
     }
 
-    /// What the condition says: whether the clocks are apart, and the sentence; `None` if the store's clock was
-    /// not read, and the API server's does not differ.
+    /// What the condition says: whether the clocks are apart, and the sentence; `None` if the store's clock
+    /// was not read, and the API server's does not differ.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
         let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
         if let Some(too_far_apart) = self.too_far_apart() {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn fifteen_seconds_are_no_difference_and_five_minutes_are_too_many() {
-        for (skew, offset, told, too_far) in [
+        for (skew, offset, apart, too_far) in [
             (0, 0, false, false),
             (15, 0, false, false),
             (-15, 0, false, false),
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let clocks = clocks(skew);
             assert_eq!(clocks.offset().as_secs(), offset);
-            assert_eq!(clocks.condition().map(|(apart, ..)| apart), Some(told));
+            assert_eq!(clocks.condition().map(|(apart, ..)| apart), Some(apart));
             assert_eq!(clocks.too_far_apart().is_some(), too_far, "{skew}");
         }
     }

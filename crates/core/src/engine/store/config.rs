@@ -64,7 +64,7 @@ impl StoreConfig {
                 .map_err(|error| format!("spec.s3.endpoints[{at}].url: {error}"))?;
             if named.insert(name.clone(), parsed).is_some() {
                 return Err(format!(
-                    "spec.s3.endpoints[{at}].name: \"{name}\" stands twice; name each endpoint once"
+                    "spec.s3.endpoints[{at}].name: \"{name}\" is there twice; name each endpoint once"
                 ));
             }
         }
@@ -158,7 +158,7 @@ impl StoreConfig {
         })
     }
 
-    /// Whether the other config may sign what works although this one does not: a candidate is probed first.
+    /// Whether what the other config signs may fail where this one's works: a candidate is probed first.
     pub(super) fn moved_from(&self, other: &Self) -> bool {
         self.region != other.region
             || self.default_endpoint != other.default_endpoint
@@ -208,7 +208,7 @@ impl StoreConfig {
         )
     }
 
-    /// The name of the source, as it stands in the hash of sessions: a new session of it is no change.
+    /// The name of the source in the hash of sessions: a new session of it is no change.
     pub(super) fn source_name(&self) -> String {
         match &self.source {
             CredentialSource::Secret { name, .. } => format!("secret/{name}"),

@@ -116,12 +116,13 @@ impl HeldCredentials {
 }
 
 impl CredentialNeed {
-    /// Something that has nothing to do with what is issued.
+    /// A request of the operator itself, which replaces no URL.
     pub(in crate::engine) const fn of(life: Duration) -> Self {
         Self { life, living: None }
     }
 
-    /// Whether credentials that end then are of any use: what is alive is not signed again for the same end.
+    /// Whether credentials that end then are of any use: a URL that still works is not signed again for the
+    /// same end.
     pub(super) fn outlives_living(&self, end: Timestamp) -> bool {
         self.living
             .is_none_or(|living| between(living, end) >= MIN_REMAINING)
@@ -145,7 +146,7 @@ pub(super) fn validate(
         .expires_at
         .is_some_and(|end| between(now, end) < MIN_REMAINING)
     {
-        return Err(ended());
+        return Err(expired());
     }
     if credentials.session_token.is_some() && credentials.expires_at.is_none() {
         return Err(CredentialsError {
@@ -158,7 +159,7 @@ pub(super) fn validate(
     Ok(fetched)
 }
 
-pub(super) fn ended() -> CredentialsError {
+pub(super) fn expired() -> CredentialsError {
     CredentialsError {
         reason: Reason::CredentialsExpired,
         message: "the credentials have expired or expire within a minute: renew them; the operator picks them up without a restart".to_owned(),

@@ -2,7 +2,7 @@
 //!
 //! What holds here:
 //! - one fetch of a store is under way at a time;
-//! - other credentials than those in use, or than those of living URLs, become a candidate.
+//! - other credentials than those in use, or than those of URLs that still work, become a candidate.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl Store {
     pub(in crate::engine) fn source_changed(&mut self) {
         self.stale = true;
         self.request_all_fetches();
-        self.sessions.hurry();
+        self.sessions.clear_pauses();
     }
 
     /// Somebody requested a renewal: the source and the STS, if they failed, are asked again soon. Returns
@@ -91,21 +91,21 @@ impl Store {
         }
     }
 
-    /// Completes a fetch. `others` says whether living URLs were signed with other credentials than those of
-    /// this hash. Returns whether other credentials are in use now.
+    /// Completes a fetch. `others` says whether URLs that still work were signed with other credentials than
+    /// those of this hash. Returns whether other credentials are in use now.
     pub(in crate::engine) fn complete_fetch(
         &mut self,
         result: Result<FetchedCredentials, CredentialsError>,
         others: impl FnOnce(&str) -> bool,
         now: Timestamp,
     ) -> bool {
-        let asked = self.fetching.take();
+        let source = self.fetching.take();
         let uid = self.seen.uid.clone();
         let result = result.and_then(|fetched| validate(fetched, now));
         if let Some(candidate) = &mut self.candidate
             && candidate.own_fetch().is_some()
             && let Some(config) = candidate.version.config()
-            && Some(&config.source) == asked.as_ref()
+            && Some(&config.source) == source.as_ref()
         {
             match result {
                 Ok(fetched) => {
@@ -120,8 +120,8 @@ impl Store {
             self.probing.turn += 1;
             return false;
         }
-        let form = self.active.config().cloned();
-        let Some(form) = form.filter(|form| Some(&form.source) == asked.as_ref()) else {
+        let config = self.active.config().cloned();
+        let Some(config) = config.filter(|config| Some(&config.source) == source.as_ref()) else {
             // The store names another source by now, or is another store of the same name.
             self.fetch_not_run();
             return false;
@@ -135,7 +135,7 @@ impl Store {
                 return false;
             }
         };
-        let held = HeldCredentials::of(fetched, &form, self.active.credentials.as_ref(), now);
+        let held = HeldCredentials::of(fetched, &config, self.active.credentials.as_ref(), now);
         self.active.fetch.worked();
         let same = self
             .active
@@ -165,7 +165,7 @@ impl Store {
             }
             None if try_first => {
                 self.candidate = Some(Box::new(Candidate::of_credentials(
-                    form,
+                    config,
                     held,
                     &self.active,
                     now,
@@ -195,17 +195,17 @@ impl Store {
         result: Option<Result<FetchedCredentials, CredentialsError>>,
         now: Timestamp,
     ) -> BTreeSet<Uid> {
-        let Ok(form) = &self.active.config else {
+        let Ok(config) = &self.active.config else {
             return self.sessions.clear();
         };
         // The role is not in use any more, and its sessions were forgotten with it.
-        if form.source != *source {
+        if config.source != *source {
             return BTreeSet::new();
         }
         let result = result.map(|result| {
             result
                 .and_then(|fetched| validate(fetched, now))
-                .map(|fetched| HeldCredentials::of(fetched, form, None, now))
+                .map(|fetched| HeldCredentials::of(fetched, config, None, now))
         });
         self.sessions.fetched(session, result, &self.seen.uid, now)
     }
@@ -215,8 +215,9 @@ impl Store {
         self.sessions.begin(session, now);
     }
 
-    /// Whether a probe is due that a fetch of the store's own session would make possible. If a role's sessions
-    /// are narrowed, each signer fetches its own session, and nobody else asks for another of the store's own.
+    /// Whether a probe is due that a fetch of the store's own session would make possible. If a role's
+    /// sessions are narrowed, each signer fetches its own session, and nobody else fetches another of the
+    /// store's own.
     pub(in crate::engine) fn lacks_session_to_probe(&self, now: Timestamp) -> bool {
         let narrows = self
             .active

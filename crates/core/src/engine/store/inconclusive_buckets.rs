@@ -3,7 +3,7 @@
 //! What holds here:
 //! - a bucket is one tenant's choice, and the store is everybody's: such an answer counts only if the other
 //!   buckets of a round answer the same;
-//! - the next round starts where the last one ended.
+//! - the next round starts after the last bucket of this one.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +28,9 @@ pub(super) struct InconclusiveBuckets {
 }
 
 impl InconclusiveBuckets {
-    /// Records an answer. Returns whether another bucket is to be asked, if there is one.
-    pub(super) fn takes(&mut self, of: (Slot, u64), bucket: &Bucket, asked: &S3Result) -> bool {
-        let diagnosis = diagnose(asked);
+    /// Records an answer. Returns whether another bucket is to be probed, if there is one.
+    pub(super) fn takes(&mut self, of: (Slot, u64), bucket: &Bucket, result: &S3Result) -> bool {
+        let diagnosis = diagnose(result);
         if !matches!(
             diagnosis,
             Diagnosis::NoSuchBucket | Diagnosis::WrongRegion { .. }
@@ -46,7 +46,7 @@ impl InconclusiveBuckets {
         self.buckets.insert(bucket.as_str().to_owned());
         self.in_a_row += 1;
         if matches!(diagnosis, Diagnosis::WrongRegion { .. }) {
-            self.other_region = asked.as_ref().ok().cloned();
+            self.other_region = result.as_ref().ok().cloned();
         }
         self.in_a_row < ROUND
     }
@@ -67,12 +67,12 @@ impl InconclusiveBuckets {
     }
 
     /// An answer counts. A bucket that does not exist does not speak for a region that another one is not in.
-    pub(super) fn counts(&mut self, asked: &S3Result) -> S3Result {
+    pub(super) fn counts(&mut self, result: &S3Result) -> S3Result {
         self.in_a_row = 0;
         let other_region = self.other_region.take();
         match other_region {
-            Some(other_region) if diagnose(asked) == Diagnosis::NoSuchBucket => Ok(other_region),
-            _ => asked.clone(),
+            Some(other_region) if diagnose(result) == Diagnosis::NoSuchBucket => Ok(other_region),
+            _ => result.clone(),
         }
     }
 }
@@ -121,9 +121,9 @@ mod tests {
     fn a_round_ends_and_the_next_goes_on_with_other_buckets() {
         let mut buckets_seen = InconclusiveBuckets::default();
         let missing = Ok(says(ErrorCode::NoSuchBucket));
-        let asked =
+        let last =
             (0..100).find(|at| !buckets_seen.takes(OF, &bucket(&format!("typo-{at}")), &missing));
-        assert_eq!(asked, Some(ROUND - 1));
+        assert_eq!(last, Some(ROUND - 1));
         assert_eq!(buckets_seen.counts(&missing), missing);
         assert!(buckets_seen.holds(OF, "typo-0"));
         assert!(buckets_seen.takes(OF, &bucket("another"), &missing));

@@ -5,14 +5,14 @@
 //! - nothing is signed while a candidate may be about to replace what would sign it, nor by a clock that is
 //!   known to be wrong, nor with what the store rejected;
 //! - fresh credentials are fetched first if that gains a quarter of the life, or if those at hand would only
-//!   give a living URL the same end again; once a minute at most;
-//! - while none can be fetched, a living URL is not signed again for the same end: that would hide the
-//!   problem and gain nothing.
+//!   give a URL that still works the same end again; once a minute at most;
+//! - while none can be fetched, a URL that still works is not signed again for the same end: that would hide
+//!   the problem and gain nothing.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock_skew::shifted;
-use super::credentials::{CredentialNeed, HeldCredentials, MIN_REMAINING, ended};
+use super::credentials::{CredentialNeed, HeldCredentials, MIN_REMAINING, expired};
 use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
 use super::sts_sessions::SessionLease;
@@ -30,12 +30,12 @@ pub(in crate::engine) enum Lease {
     Wait,
     /// The resource fetches its session from this source, as a slow step.
     Fetch(Box<CredentialSource>),
-    /// Nothing, and why; of a session also when it is asked again.
+    /// Nothing, and why; of a session also when it may be fetched again.
     Failed(CredentialsError, Option<Timestamp>),
 }
 
 impl Store {
-    /// The credentials for a life that is wanted now; asks for fresh ones if that gains enough. `session` is
+    /// The credentials for a life that is wanted now; requests fresh ones if that gains enough. `session` is
     /// what a role's session is narrowed to, if the store narrows sessions.
     pub(in crate::engine) fn lease(
         &mut self,
@@ -71,8 +71,8 @@ impl Store {
             return Lease::Failed(CredentialsError { reason, message }, None);
         }
         let narrowed = session.and_then(|session| {
-            let form = self.active.config.as_ref().ok()?;
-            (form.scope != SessionScope::Store).then(|| (session, form.source.clone()))
+            let config = self.active.config.as_ref().ok()?;
+            (config.scope != SessionScope::Store).then(|| (session, config.source.clone()))
         });
         self.sessions.skew = self.offset();
         let lease = match narrowed {
@@ -134,7 +134,7 @@ impl Store {
         let Some(end) = held.credentials.expires_at else {
             return Lease::Ready(Box::new(held.clone()));
         };
-        // It ends by the store's clock; all else is held against the operator's.
+        // It ends by the store's clock; all else is compared with the operator's.
         let end = shifted(end, -self.offset());
         let left = between(now, end);
         let fresh = self.active.fetch.failure.is_none() && !self.active.fetch.recently(now);
@@ -145,7 +145,7 @@ impl Store {
             return match (&self.active.fetch.failure, self.active.fetch.wanted) {
                 (_, true) => Lease::Wait,
                 (Some(failure), false) => Lease::Failed(failure.clone(), None),
-                (None, false) => Lease::Failed(ended(), None),
+                (None, false) => Lease::Failed(expired(), None),
             };
         }
         let length = held.session_length.unwrap_or(left);
@@ -258,8 +258,8 @@ mod tests {
         for scope in [SessionScope::Store, SessionScope::Request] {
             let mut store = ready(scope);
             store.begin_session_fetch(&session(), at(1));
-            let form = Store::new(super::tests::store("signer", scope));
-            let source = form.active.config.unwrap().source;
+            let same = Store::new(super::tests::store("signer", scope));
+            let source = same.active.config.unwrap().source;
             let result = Some(Ok(given("narrow", 3600)));
             store.complete_session_fetch(&session(), &source, result, at(2));
             store.active.skew.read_store(SignedDuration::from_secs(290));
@@ -297,9 +297,9 @@ mod tests {
         changed.complete_fetch(Ok(given("whole", 3600)), |_| false, at(3));
         let result = Some(Ok(given("narrow", 3600)));
         changed.complete_session_fetch(&session(), &source, result, at(4));
-        let Lease::Fetch(asked) = changed.lease("b", NEED, Some(&session()), at(4)) else {
-            panic!("the new role is asked");
+        let Lease::Fetch(fetched) = changed.lease("b", NEED, Some(&session()), at(4)) else {
+            panic!("the new role's session is fetched");
         };
-        assert_ne!(*asked, source);
+        assert_ne!(*fetched, source);
     }
 }

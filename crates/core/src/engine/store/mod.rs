@@ -8,8 +8,8 @@
 //! - adopting a candidate is one assignment;
 //! - nothing of the cache of resources is known here.
 //!
-//! `state` holds what is known of a store. `fetch`, `probe`, `adopt` and `lease` are its methods, by what they
-//! are for.
+//! `state` holds what is known of a store. `fetch`, `probe`, `adopt` and `lease` are its methods, by what
+//! they are for.
 
 mod adopt;
 mod clock_skew;

@@ -2,7 +2,7 @@
 //!
 //! What holds here:
 //! - one probe is under way at a time, and a candidate is probed before the active version;
-//! - an answer that was asked for something else than what stands now is dropped;
+//! - the answer to a probe of something else than what is probed now is dropped;
 //! - a version that works is probed again after an hour, one that does not after growing pauses.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::adopt::ProbeOutcome;
-use super::credentials::{HeldCredentials, RECHECK, ended};
+use super::credentials::{HeldCredentials, RECHECK, expired};
 use super::probe_verdict::{self, Location, ProbeVerdict};
 use super::probing::{Probing, RejectedKey, UnderWay};
 use super::state::Store;
@@ -86,8 +86,8 @@ impl Store {
         !self.probing.inconclusive.is_empty()
     }
 
-    /// Whether the answer says more of its bucket than of the store, so that another bucket is asked if there
-    /// is one.
+    /// Whether the answer says more of its bucket than of the store, so that another bucket is probed if
+    /// there is one.
     pub(in crate::engine) fn should_try_another_bucket(
         &mut self,
         results: Option<&[S3Result]>,
@@ -135,10 +135,10 @@ impl Store {
                 .unwrap_or_else(|| active.skew.measured()),
         };
         if !held.is_useful(now) {
-            // It ended while it was on trial: another one is fetched.
+            // It expired while it was on trial: another one is fetched.
             self.fetch_not_run();
             if let Some(candidate) = self.version_mut(Slot::Candidate) {
-                let CredentialsError { reason, message } = ended();
+                let CredentialsError { reason, message } = expired();
                 candidate.probe.verdict = Some(ProbeVerdict::Inconclusive(reason, message));
                 candidate.probe.at = Some(later(now, RECHECK));
             }
@@ -170,7 +170,7 @@ impl Store {
         }
     }
 
-    /// Takes up the answers of a probe; `None` if it was not made.
+    /// Completes a probe; `None` if it was not made.
     pub(in crate::engine) fn complete_probe(
         &mut self,
         results: Option<&[S3Result]>,
@@ -258,7 +258,7 @@ impl Store {
             self.active.skew.replace_store(skew);
         }
         if self.active.skew.is_unsure() {
-            // One measure that differs is no reason to sign by it; another probe tells.
+            // One measure that differs is no reason to sign by it; another probe decides.
             self.active.probe.at = Some(now);
         }
         self.probing.answered = true;
@@ -286,7 +286,7 @@ impl Store {
         &self.probing.rejected_keys
     }
 
-    /// Takes up what an answer says of the key of a version at the location in use.
+    /// Records what an answer says of the key of a version at the location in use.
     fn note_key(&mut self, slot: Slot, plain: &S3Result, verdict: &ProbeVerdict) {
         let Some(version) = self.version(slot) else {
             return;

@@ -160,7 +160,7 @@ pub(super) fn verdict(
             ProbeVerdict::Rejected(reason, why)
         }
         // A server that answers without S3's errors, or that has an object of every key, is not an S3 server.
-        // If one answered there before, something stands in front of it now.
+        // If one answered there before, a proxy or another server answers in its place now.
         Diagnosis::Readable { .. } | Diagnosis::NotS3 { .. } | Diagnosis::Redirected { .. } => {
             match location {
                 Location::Proven => {
@@ -171,7 +171,8 @@ pub(super) fn verdict(
                 }
             }
         }
-        // A store looks for rights, objects, their versions and their keys once it has accepted the signature.
+        // A store looks for rights, objects, their versions and their keys once it has accepted the
+        // signature.
         Diagnosis::AccessDenied { .. }
         | Diagnosis::NoSuchKey { .. }
         | Diagnosis::NoSuchVersion { .. }
@@ -189,7 +190,7 @@ pub(super) fn verdict(
     }
 }
 
-/// The rejection that the status reports of this generation. Its sentence is kept as it stands and decides
+/// The rejection that the status reports of this generation. Its sentence is kept unchanged and decides
 /// nothing.
 pub(super) fn recover_rejection(
     status: &ClusterObjectStoreStatus,

@@ -12,8 +12,8 @@ use crate::request::Bucket;
 /// How a store is probed.
 #[derive(Debug)]
 pub(super) struct Probing {
-    /// The rejection that the status told before the start. It may be that of a candidate, so only the status
-    /// reads it.
+    /// The rejection that the status reported before the start. It may be that of a candidate, so only the
+    /// status reads it.
     pub(super) recovered: Option<ProbeVerdict>,
     pub(super) under_way: Option<UnderWay>,
     /// Changes with what a probe under way was made for: its answer is dropped then.
@@ -29,7 +29,7 @@ pub(super) struct Probing {
     pub(super) inconclusive: InconclusiveBuckets,
 }
 
-/// A static key that the store rejects: everything that it signed for the location in use is dead.
+/// A static key that the store rejects: nothing that it signed for the location in use works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct RejectedKey {
     /// The store does not know the key at all; else it computes another signature.

@@ -19,28 +19,28 @@ use super::version::{Candidate, Fetch, Version};
 use crate::api::{ConditionStatus, ConditionType, condition};
 use crate::engine::protocol::{CredentialSource, StoreSeen, Uid};
 
-/// By how much the date of living URLs may be off before they are signed again; less than what a renewal
-/// leaves at least.
+/// By how much the date of URLs that still work may be off before they are signed again; less than what a
+/// renewal leaves at least.
 const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
 
 /// A store, and what is known of its credentials.
 #[derive(Debug)]
 pub(in crate::engine) struct Store {
     pub(in crate::engine) seen: StoreSeen,
-    /// What resources are evaluated by and signed with: it stays while a candidate is tried.
+    /// What resources are evaluated by and signed with: it stays while a candidate is on trial.
     pub(super) active: Version,
-    /// What is tried before it is used.
+    /// What is probed before it is used.
     pub(super) candidate: Option<Box<Candidate>>,
-    /// What the fetch under way asks for.
+    /// The source of the fetch under way.
     pub(super) fetching: Option<CredentialSource>,
     /// The credentials may have changed since they were fetched: nothing is signed with them before the next
     /// fetch.
     pub(super) stale: bool,
     pub(super) probing: Probing,
-    /// The offset by which the living URLs were dated.
+    /// The offset by which the URLs that still work were dated.
     pub(super) dated_by: Option<SignedDuration>,
     pub(super) sessions: StsSessions,
-    /// Resources that wait for what is wanted or under way.
+    /// Resources that wait for a fetch or a probe.
     pub(in crate::engine) waiting: BTreeSet<Uid>,
     /// When the status was last written, so that counts do not write it over and over.
     pub(in crate::engine) status_written_at: Option<Timestamp>,
@@ -53,7 +53,7 @@ pub(in crate::engine) enum SpecUpdate {
     Same,
     /// What is signed may differ.
     Changed,
-    /// What is signed may differ once it was tried.
+    /// What is signed may differ once the change was probed.
     OnTrial,
 }
 
@@ -108,8 +108,8 @@ impl Store {
         let (old, new) = match (&self.active.config, config) {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
-                let source = |form: &Result<StoreConfig, String>| {
-                    form.as_ref().ok().map(|form| form.source.clone())
+                let source = |config: &Result<StoreConfig, String>| {
+                    config.as_ref().ok().map(|config| config.source.clone())
                 };
                 if source(old) != source(&new) {
                     // What another source gave signs nothing here: the endpoint may be another provider's
@@ -162,13 +162,13 @@ impl Store {
         SpecUpdate::Changed
     }
 
-    /// The source is another one. A session is known by its name and policy alone, and a fetch that is under
-    /// way comes to nothing: who waited for it asks the new source.
+    /// The source is another one. A session is known by its name and policy alone. The result of a fetch that
+    /// is under way is dropped: the resources that waited for it fetch from the new source.
     pub(super) fn forget_sessions(&mut self) {
         self.waiting.extend(self.sessions.clear());
     }
 
-    /// The spec that resources are judged by and signed with, or why it cannot be used.
+    /// The spec that resources are evaluated by and signed with, or why it cannot be used.
     pub(in crate::engine) fn config(&self) -> Result<&StoreConfig, &str> {
         self.active.config.as_ref().map_err(String::as_str)
     }
@@ -212,12 +212,12 @@ impl Store {
         self.status_written_at = self.status_written_at.filter(|time| *time <= now);
         self.active.skew.forget();
         self.probing.clock_read = false;
-        self.sessions.hurry();
+        self.sessions.clear_pauses();
         self.active.probe.at = self.active.probe.at.map(|_| now);
         self.probing.turn += 1;
     }
 
-    /// Whether living URLs were dated by an offset that is wrong by now. It says so once for each change.
+    /// Whether URLs that still work were dated by an offset that is wrong by now. True once for each change.
     pub(in crate::engine) fn offset_changed(&mut self) -> bool {
         if !self.probing.clock_read || self.active.skew.too_far_apart().is_some() {
             return false;

@@ -1,10 +1,10 @@
-//! Sessions that a policy narrows: one for each name and policy, shared by all that ask for just that.
+//! Sessions that a policy narrows: one for each name and policy, shared by all resources that need just that.
 //!
 //! What holds here:
 //! - the cache is bounded and drops the session that was used longest ago;
 //! - one fetch of a session is under way at a time, made by the resource that needs it;
-//! - a session that is refused affects nobody else; an STS that is down is asked by one resource at a time,
-//!   with growing pauses;
+//! - a session that is refused affects nobody else; an STS that is down gets the requests of one resource at
+//!   a time, with growing pauses;
 //! - the last session that worked is used until it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock_skew::shifted;
 use super::credentials::{
-    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, REQUEST_PAUSE, ended,
+    CredentialNeed, HeldCredentials, MIN_REMAINING, RECHECK, REFRESH_PAUSE, REQUEST_PAUSE, expired,
 };
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
@@ -32,12 +32,12 @@ pub(super) struct StsSessions {
     /// Which session was used when, oldest first.
     by_use: BTreeMap<u64, Session>,
     uses: u64,
-    /// Failures in a row of the STS itself, and when it is asked again.
+    /// Failures in a row of the STS itself, and when the next request may be sent.
     failures: u32,
     failed_at: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     down: Option<CredentialsError>,
-    /// Resources that wait for the STS to be asked again.
+    /// Resources that wait until the STS may be requested again.
     waiting: BTreeSet<Uid>,
     under_way: usize,
     /// The store's clock less the operator's: a session ends by the store's.
@@ -59,7 +59,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) enum SessionLease {
     Ready(Box<HeldCredentials>),
-    /// The one that asks fetches it.
+    /// The caller fetches it.
     Fetch,
     /// Another resource fetches it; those that wait are requeued after that.
     Wait,
@@ -68,8 +68,8 @@ pub(super) enum SessionLease {
 }
 
 impl StsSessions {
-    /// The session for a life that is wanted now. It changes nothing but who waits: a fetch begins with
-    /// [`Self::begin`].
+    /// The session for a life that is wanted now. It changes nothing but the resources that wait: a fetch
+    /// begins with [`Self::begin`].
     pub(super) fn lease(
         &mut self,
         uid: &str,
@@ -77,7 +77,7 @@ impl StsSessions {
         need: CredentialNeed,
         now: Timestamp,
     ) -> SessionLease {
-        self.touch(session);
+        self.mark_used(session);
         let retry_at = self.retry_at.filter(|at| *at > now);
         let probing = self.failures > 0 && self.under_way > 0;
         let skew = self.skew;
@@ -89,7 +89,7 @@ impl StsSessions {
             .is_some_and(|at| between(at, now) < REFRESH_PAUSE);
         let blocked = entry.failure.as_ref().filter(|(_, until)| *until > now);
         if let Some(held) = &entry.held {
-            // By the operator's clock, as all that it is held against.
+            // By the operator's clock, as every time that it is compared with.
             let end = held.credentials.expires_at;
             let end = end.map(|end| shifted(end, -skew));
             let left = end.map_or(Duration::MAX, |end| between(now, end));
@@ -115,7 +115,7 @@ impl StsSessions {
         }
         if recently && entry.held.is_some() {
             let again = entry.fetched_at.map_or(now, |at| later(at, REFRESH_PAUSE));
-            return SessionLease::Failed(self.down.clone().unwrap_or_else(ended), again);
+            return SessionLease::Failed(self.down.clone().unwrap_or_else(expired), again);
         }
         if probing {
             self.waiting.insert(uid.into());
@@ -126,7 +126,7 @@ impl StsSessions {
 
     /// A fetch begins.
     pub(super) fn begin(&mut self, session: &Session, now: Timestamp) {
-        self.touch(session);
+        self.mark_used(session);
         if let Some(entry) = self.known.get_mut(session) {
             entry.fetching = true;
             entry.fetched_at = Some(now);
@@ -134,7 +134,7 @@ impl StsSessions {
         }
     }
 
-    /// A fetch has ended. Tells who waited for it.
+    /// Completes a fetch. Returns the resources that waited for it.
     pub(super) fn fetched(
         &mut self,
         session: &Session,
@@ -174,7 +174,7 @@ impl StsSessions {
         concerned
     }
 
-    /// Everything is forgotten: the role is another one. Tells who waited.
+    /// The role is another one: all sessions are dropped. Returns the resources that waited.
     pub(super) fn clear(&mut self) -> BTreeSet<Uid> {
         let old = std::mem::take(self);
         let waited = old.known.into_values().flat_map(|entry| entry.waiting);
@@ -194,7 +194,7 @@ impl StsSessions {
     }
 
     /// The clock was stepped, or something changed: no pause goes on.
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn clear_pauses(&mut self) {
         self.retry_at = None;
         self.failures = 0;
         for entry in self.known.values_mut() {
@@ -203,7 +203,7 @@ impl StsSessions {
         }
     }
 
-    fn touch(&mut self, session: &Session) {
+    fn mark_used(&mut self, session: &Session) {
         self.uses += 1;
         if let Some(entry) = self.known.get_mut(session) {
             self.by_use.remove(&entry.used);
@@ -221,7 +221,7 @@ impl StsSessions {
         self.by_use.insert(self.uses, session.clone());
     }
 
-    /// Lets go of what was used longest ago and is not being fetched.
+    /// Drops the session that was used longest ago and is not being fetched.
     fn drop_oldest(&mut self) {
         let oldest = self
             .by_use
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fetch_serves_all_that_ask_for_the_same() {
+    fn one_fetch_serves_all_that_need_the_same() {
         let mut sessions = StsSessions::default();
         let one = session("one");
         assert!(matches!(
@@ -325,9 +325,9 @@ mod tests {
     }
 
     #[test]
-    fn an_sts_that_is_down_is_asked_by_one_at_a_time_with_growing_pauses() {
+    fn an_sts_that_is_down_gets_one_request_at_a_time_with_growing_pauses() {
         let mut sessions = StsSessions::default();
-        let mut asked = 0;
+        let mut requests = 0;
         for second in 0..3600 {
             for who in 0..20 {
                 let one = session(&format!("one-{who}"));
@@ -335,17 +335,17 @@ mod tests {
                     sessions.lease("a", &one, NEED, at(second)),
                     SessionLease::Fetch
                 ) {
-                    asked += 1;
+                    requests += 1;
                     sessions.begin(&one, at(second));
                     sessions.fetched(&one, Some(Err(down())), "s", at(second));
                 }
             }
         }
-        assert!((10..30).contains(&asked), "{asked}");
+        assert!((10..30).contains(&requests), "{requests}");
     }
 
     #[test]
-    fn what_worked_is_used_while_the_sts_is_down() {
+    fn the_last_session_is_used_while_the_sts_is_down() {
         let mut sessions = StsSessions::default();
         let one = session("one");
         sessions.begin(&one, at(0));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn while_the_sts_is_down_what_lives_is_not_signed_again_for_the_same_end() {
+    fn while_the_sts_is_down_a_url_is_not_signed_again_for_the_same_end() {
         let mut sessions = StsSessions::default();
         let one = session("one");
         sessions.begin(&one, at(0));
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_and_lets_go_of_the_oldest() {
+    fn the_cache_is_bounded_and_drops_the_oldest() {
         let mut sessions = StsSessions::default();
         let first = session("first");
         sessions.begin(&first, at(0));

@@ -18,14 +18,14 @@ pub(super) const HEADER: (&str, &str) = ("x-amz-tagging", "a=b");
 /// What is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::engine) enum UnsignedHeaderCheck {
-    /// Nothing: it was not tried.
+    /// Nothing: it was not probed.
     #[default]
     Untested,
     /// They are rejected.
     Rejected,
     /// They are accepted.
     Accepted,
-    /// It was tried, and the answers do not tell.
+    /// It was probed, and the answers do not show it.
     Unclear,
     /// They were refused once, in words that anything before the store may use.
     RefusedOnce {
@@ -46,7 +46,7 @@ pub(in crate::engine) enum UploadPermission {
 }
 
 impl UnsignedHeaderCheck {
-    /// What is known before anything is asked: of AWS by its documentation, else what the status says of this
+    /// What is known before the first probe: of AWS by its documentation, else what the status says of this
     /// spec.
     pub(super) fn of(
         config: Option<&StoreConfig>,
@@ -67,7 +67,7 @@ impl UnsignedHeaderCheck {
         }
     }
 
-    /// What is known after two answers: to a plain request, and to the same with the header. If they tell
+    /// What is known after two answers: to a plain request, and to the same with the header. If they show
     /// nothing, what was known stays.
     pub(super) fn after(self, plain: &S3Result, with_header: &S3Result) -> Self {
         match (compare(plain, with_header), self) {
@@ -85,7 +85,7 @@ impl UnsignedHeaderCheck {
         }
     }
 
-    /// What the condition says; `None` if it was not tried.
+    /// What the condition says; `None` if it was not probed.
     pub(in crate::engine) fn condition(
         self,
         aws: bool,
@@ -171,7 +171,7 @@ fn compare(plain: &S3Result, with_header: &S3Result) -> Comparison {
     if with_header.code == Some(ErrorCode::HeadersNotSigned) {
         return Comparison::Rejected;
     }
-    // Only a store that took the plain signature can tell the two apart.
+    // Only a store that took the plain signature can distinguish the two.
     let took = match plain.code {
         None => (200..300).contains(&plain.status),
         Some(code) => code == ErrorCode::NoSuchKey,
@@ -193,7 +193,7 @@ fn compare(plain: &S3Result, with_header: &S3Result) -> Comparison {
 
 #[cfg(test)]
 mod tests {
-    //! What two answers tell.
+    //! What two answers show.
 
     use super::*;
     use std::time::Duration;

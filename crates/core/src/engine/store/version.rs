@@ -1,4 +1,4 @@
-//! Versions of a store: the active one, and the candidate that is tried before it is used.
+//! Versions of a store: the active one, and the candidate that is probed before it is used.
 //!
 //! What holds here:
 //! - a version is complete: its config, the fetch of its credentials, its probe, its clock;
@@ -30,7 +30,7 @@ pub(super) struct Version {
     pub(super) config: Result<StoreConfig, String>,
     /// The fetch from its source. A candidate of the same source leaves that to the active version.
     pub(super) fetch: Fetch,
-    /// What signs. A candidate that has none is tried with those of the active version, if the source is the
+    /// What signs. A candidate that has none is probed with those of the active version, if the source is the
     /// same.
     pub(super) credentials: Option<HeldCredentials>,
     pub(super) probe: ProbeState,
@@ -256,7 +256,7 @@ impl Candidate {
         self.own_source.then_some(&mut self.version.fetch)
     }
 
-    /// It changed again: it is tried at once.
+    /// It changed again: it is probed at once.
     pub(super) fn restart_trial(&mut self, now: Timestamp) {
         self.version.probe = ProbeState {
             at: Some(now),
@@ -273,7 +273,7 @@ impl Candidate {
         self.since = self.since.min(now);
     }
 
-    /// Whether there is something to try it with.
+    /// Whether there are credentials to probe it with.
     pub(super) const fn is_ready(&self) -> bool {
         !self.own_source || self.version.credentials.is_some()
     }

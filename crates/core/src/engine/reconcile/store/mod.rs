@@ -2,8 +2,8 @@
 //!
 //! What holds here:
 //! - One fetch of a store is in flight at a time.
-//! - A tenant's bucket that tells nothing of the store is not the store's word while another bucket can be
-//!   probed.
+//! - The answer of a tenant's bucket that says nothing of the store does not count while another bucket can
+//!   be probed.
 
 mod rollout;
 mod status;
@@ -96,12 +96,12 @@ fn drop_store(ctx: &mut Ctx<'_>, name: &str) -> Vec<ObjectKey> {
     dependents(ctx, name)
 }
 
-/// The API server's clock was read: stores of which that makes a difference are concerned, and who waits for
+/// The API server's clock was read. Returns the stores that this changes, and the resources that wait for
 /// them.
 pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -> Vec<ObjectKey> {
     let mut concerned = Vec::new();
     if ctx.clock.measured(skew) {
-        // What has ended is taken away by a clock that is not contradicted only.
+        // What has expired is removed only by a clock that no other one contradicts.
         concerned.extend(ctx.cache.resources.keys().cloned().map(ObjectKey::Resource));
     }
     for (name, store) in &mut ctx.cache.stores {
@@ -165,7 +165,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     status::plan(ctx, name)
 }
 
-/// A step of a store is done. Tells whether the plan goes on at once.
+/// Completes a step of a store. Returns whether the store is planned again at once.
 pub(in crate::engine) fn completed(
     ctx: &mut Ctx<'_>,
     name: &str,
@@ -205,11 +205,11 @@ fn not_fetched(ctx: &mut Ctx<'_>, name: &str) {
     }
 }
 
-/// The look at a store that is due, in a bucket that a dependent may use.
+/// The probe of a store that is due, in a bucket that a dependent may use.
 fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
     let now = ctx.now;
-    // A second one where a change was on trial and what is in use is due as well; what cannot be signed is no
-    // step.
+    // A second one if a candidate was due and the active version is due as well. A probe that cannot be
+    // signed is no step.
     for _ in 0..3 {
         if !ctx.cache.stores.get(name)?.probe_due(now) {
             return None;
@@ -220,8 +220,8 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
         }
         let store = ctx.cache.stores.get_mut(name)?;
         let Some(bucket) = bucket else {
-            let looked = store.adopt_untested(now);
-            version_adopted(ctx, name, looked);
+            let outcome = store.adopt_untested(now);
+            version_adopted(ctx, name, outcome);
             return None;
         };
         if let Some((requests, ca_bundle)) = store.begin_probe(&bucket, now) {
@@ -238,19 +238,19 @@ fn plan_probe(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
     None
 }
 
-/// A bucket that the policies let a dependent use: who may ask for nothing cannot choose where the operator
-/// looks. With `fresh`, only one that did not yet say nothing of the store.
+/// A bucket that the policies let a dependent use: a resource that may have nothing does not choose what the
+/// operator probes. With `fresh`, only one that was not inconclusive yet.
 fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
     let now = ctx.now;
     let store = ctx.cache.stores.get(name)?;
-    let passed = |record: &Record| {
+    let was_inconclusive = |record: &Record| {
         let spec = record.seen.spec.as_ref().ok();
         fresh && spec.is_some_and(|spec| store.is_inconclusive(&spec.bucket, now))
     };
     let dependents = store.waiting.iter().chain(ctx.cache.of_store(name));
     dependents
         .filter_map(|uid| ctx.cache.resources.get(uid))
-        .filter(|record| ctx.serves(record) && !record.seen.deleting && !passed(record))
+        .filter(|record| ctx.serves(record) && !record.seen.deleting && !was_inconclusive(record))
         .take(MAX_EVALUATED)
         .find_map(|record| match ctx.evaluate(record) {
             Evaluation::Allowed(inputs) => Some(inputs.authorized.request.bucket.clone()),
@@ -263,14 +263,14 @@ fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
         })
 }
 
-/// Takes up the answers of a look; `None` where it was not tried.
-fn probe_completed(ctx: &mut Ctx<'_>, name: &str, asked: Option<&[S3Result]>) {
+/// Completes a probe; `None` if it was not made.
+fn probe_completed(ctx: &mut Ctx<'_>, name: &str, results: Option<&[S3Result]>) {
     let now = ctx.now;
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return;
     };
-    // What one tenant's bucket says is not the store's word while there is another bucket to ask.
-    if store.should_try_another_bucket(asked) {
+    // The answer of one tenant's bucket does not count while there is another bucket to probe.
+    if store.should_try_another_bucket(results) {
         let another = bucket_to_probe(ctx, name, true).is_some();
         if let Some(store) = ctx.cache.stores.get_mut(name) {
             if another {
@@ -284,19 +284,19 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, asked: Option<&[S3Result]>) {
     };
     let rejected = store.rejected_keys().clone();
     let was_rejected = store.is_rejected();
-    let looked = store.complete_probe(asked, now);
+    let outcome = store.complete_probe(results, now);
     let changed = rejected != *store.rejected_keys() || was_rejected != store.is_rejected();
     if let Some((true, reason, _)) = store.problem() {
         ctx.observations.push(Observation::Failed(reason));
     }
-    version_adopted(ctx, name, looked);
+    version_adopted(ctx, name, outcome);
     if changed {
         rejection_changed(ctx, name);
     }
 }
 
-/// The store rejects what it did not reject before, or the other way round: what is issued says so, and what
-/// it rejected is tried at once.
+/// The store rejects what it did not reject before, or the other way round: the dependents report it, and
+/// verify at once what it rejected.
 fn rejection_changed(ctx: &mut Ctx<'_>, name: &str) {
     for key in dependents(ctx, name) {
         if let ObjectKey::Resource(uid) = &key
@@ -311,8 +311,8 @@ fn rejection_changed(ctx: &mut Ctx<'_>, name: &str) {
     }
 }
 
-/// Takes up the result of a fetch: those that waited go on, and those of another key are signed again in
-/// their turn.
+/// Completes a fetch: resources that waited are requeued, and those of another key are signed again at their
+/// scheduled time.
 fn fetch_completed(
     ctx: &mut Ctx<'_>,
     name: &str,
@@ -325,8 +325,8 @@ fn fetch_completed(
     let Some(store) = ctx.cache.stores.get(name) else {
         return;
     };
-    // Only the first fetch since the start asks, where nothing else tells what is in use.
-    let living: BTreeSet<String> = if store.credentials().is_none() {
+    // Only the first fetch since the start needs this: no credentials are known yet to compare with.
+    let in_use: BTreeSet<String> = if store.credentials().is_none() {
         let records = ctx.cache.of_store(name);
         records
             .filter_map(|uid| issued(ctx.cache.resources.get(uid)?))
@@ -339,11 +339,11 @@ fn fetch_completed(
     let Some(store) = ctx.cache.stores.get_mut(name) else {
         return;
     };
-    let others = |hash: &str| living.iter().any(|living| living != hash);
-    let looked = if store.complete_fetch(result, others, now) {
+    let others = |hash: &str| in_use.iter().any(|in_use| in_use != hash);
+    let outcome = if store.complete_fetch(result, others, now) {
         ProbeOutcome::CredentialsAdopted
     } else {
         ProbeOutcome::Unchanged
     };
-    version_adopted(ctx, name, looked);
+    version_adopted(ctx, name, outcome);
 }

@@ -60,7 +60,7 @@ fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> 
     for (at, (_, uid)) in affected.iter().enumerate() {
         if let Some(record) = ctx.cache.resources.get_mut(uid) {
             let slot = later(now, gap * u32::try_from(at).unwrap_or(u32::MAX));
-            // A turn that has passed was that of an earlier change, and says nothing of this one.
+            // A time that has passed belongs to an earlier change.
             let planned = record.state.rollout.due.filter(|planned| *planned > now);
             record.state.rollout.due = Some(planned.map_or(slot, |planned| planned.min(slot)));
         }
@@ -68,8 +68,7 @@ fn schedule_rollout(ctx: &mut Ctx<'_>, store: &str, key_only: bool) -> Vec<Uid> 
     affected.into_iter().map(|(_, uid)| uid).collect()
 }
 
-/// Signs everything again where the store's clock is not what it was dated by any more: it would die before
-/// its end.
+/// Signs everything again if the store's clock is no longer the one that dated it: it would expire early.
 pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
     if !ctx
         .cache
@@ -87,7 +86,8 @@ pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
     }
 }
 
-/// Who waited for a look goes on; what a change concerns is signed again in its turn.
+/// Resources that waited for the probe are requeued; those that a change concerns are signed again at their
+/// scheduled time.
 pub(super) fn version_adopted(ctx: &mut Ctx<'_>, name: &str, outcome: ProbeOutcome) {
     wake_waiting(ctx, name);
     let concerned: Vec<ObjectKey> = match outcome {

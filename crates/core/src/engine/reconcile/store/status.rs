@@ -1,10 +1,9 @@
 //! The status of a store.
 //!
 //! What holds here:
-//! - It is a function of what is known. What was not probed since the start leaves what the status says as it
-//!   stands.
-//! - A store is Ready unless something is known that keeps what it signs from working. If a probe found
-//!   nothing out, `Ready` is Unknown.
+//! - It is a function of what is known. If nothing was probed since the start, the status stays as it is.
+//! - A store is Ready unless something is known that keeps what it signs from working. If a probe was
+//!   inconclusive, `Ready` is Unknown.
 //! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
 
 use std::time::Duration;
@@ -44,7 +43,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         ctx.requeue.at(at);
         return Action::Idle;
     }
-    // Counts and dates alone can wait a little; what a person waits for cannot.
+    // Counts and dates alone can wait a little; conditions cannot.
     let said = |status: &ClusterObjectStoreStatus| {
         status
             .conditions
@@ -74,7 +73,7 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     Action::start(step, InFlight::WriteStoreStatus(Box::new(desired)))
 }
 
-/// The status was written, or was not. Tells whether the plan goes on at once.
+/// Completes a write of the status. Returns whether the store is planned again at once.
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     name: &str,
@@ -98,7 +97,7 @@ pub(super) fn completed(
     }
 }
 
-/// The status that tells the truth of a store, and whether its URLs could be counted.
+/// The status as it should be, and whether the store's URLs could be counted.
 fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     let now = ctx.now;
     let old = &store.seen.status;
@@ -142,8 +141,8 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         Some((apart, reason, message)) => {
             put(ConditionType::ClockSkewed, apart.into(), reason, message);
         }
-        // What was read before the start stands. A difference may have been the API server's, so it stands only until
-        // anything is measured.
+        // The condition of before the start is kept. A difference may have been the API server's, so it is
+        // kept only until anything is measured.
         None if clock_was_read(store) => {}
         None => put(
             ConditionType::ClockSkewed,
@@ -157,7 +156,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     let end = store
         .credentials()
         .and_then(|held| held.credentials.expires_at);
-    // A new session of the same role is no news while the one that was told still lives.
+    // A new session of the same role changes nothing while the one that was reported has not expired.
     let recorded = old
         .credentials_expiration_time
         .filter(|recorded| now < *recorded && end.is_some());
@@ -182,8 +181,8 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     (status, counted)
 }
 
-/// How many living URLs there are, and how long the operator may be away before the first renewed one dies:
-/// if it goes just before the renewal of the one that then has the least left.
+/// How many URLs have not expired, and how long the operator may be away before the first renewed one
+/// expires: if it goes just before the renewal of the one that then has the least left.
 fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     let now = ctx.now;
     let mut urls = UrlCounts::default();
@@ -238,14 +237,16 @@ fn rolled_out(store: &Store, urls: UrlCounts) -> Option<(ConditionStatus, Reason
         (
             ConditionStatus::True,
             Reason::RolledOut,
-            format!("every living URL was signed with the current endpoint and credentials{of}"),
+            format!(
+                "every URL that has not expired was signed with the current endpoint and credentials{of}"
+            ),
         )
     } else {
         (
             ConditionStatus::False,
             Reason::RollingOut,
             format!(
-                "living URLs of earlier credentials or another endpoint are being replaced by those of the current \
+                "URLs of earlier credentials or another endpoint are being replaced by those of the current \
                  credentials{of}: status.urls counts them"
             ),
         )
@@ -256,16 +257,16 @@ fn rolled_out(store: &Store, urls: UrlCounts) -> Option<(ConditionStatus, Reason
 fn clock_was_read(store: &Store) -> bool {
     let recorded = condition(&store.seen.status.conditions, ConditionType::ClockSkewed);
     recorded.is_some_and(|recorded| {
-        let stands = match recorded.status {
+        let current = match recorded.status {
             ConditionStatus::False => true,
             ConditionStatus::True => store.clock_skew().is_unmeasured(),
             ConditionStatus::Unknown => false,
         };
-        stands && recorded.observed_generation == Some(store.seen.generation)
+        current && recorded.observed_generation == Some(store.seen.generation)
     })
 }
 
-/// What `Ready` says; `None` if nothing was fetched yet and what the status says stands.
+/// What `Ready` says; `None` if nothing was fetched yet, and the status stays as it is.
 fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, String)> {
     use ConditionStatus::{False, True, Unknown};
     if let Err(why) = store.config() {
@@ -322,8 +323,8 @@ fn recorded(store: &Store) -> Option<(ConditionStatus, Reason, String)> {
     probed.then(|| (ready.status, *reason, ready.message.clone()))
 }
 
-/// To the nearest minute, below ten minutes to the nearest ten seconds: what it is reckoned from is good to
-/// two seconds, and a figure that trembles would be written again and again.
+/// To the nearest minute, below ten minutes to the nearest ten seconds: the inputs are exact to two seconds,
+/// and a figure that changes all the time would be written all the time.
 fn rounded(budget: Duration) -> String {
     let seconds = budget.as_secs();
     let unit = if seconds < 600 { 10 } else { 60 };
