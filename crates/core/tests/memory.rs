@@ -66,9 +66,9 @@ fn the_largest_keys_are_signed_in_no_more_memory_than_a_secret_needs() {
     let job = loop {
         match engine.next(now).expect("the keys are signed") {
             (_, Step::Sign(job)) => break job,
-            (work, step) => {
-                let result = carry_out(&work, step, &mut written);
-                engine.done(&work, result, now);
+            (key, step) => {
+                let result = carry_out(&key, step, &mut written);
+                engine.done(&key, result, now);
             }
         }
     };
@@ -103,7 +103,7 @@ fn what_is_signed_at_once_has_a_bound_and_small_resources_do_not_wait_for_it() {
     let (mut first_small, mut first_large) = (None, None);
     // What is in flight stays there for as long as anything else begins.
     for round in 0.. {
-        while let Some((work, step)) = engine.next(now) {
+        while let Some((key, step)) = engine.next(now) {
             if let Step::CreateSecret(write) = &step
                 && write.name.as_str() >= "object-00012"
             {
@@ -112,7 +112,7 @@ fn what_is_signed_at_once_has_a_bound_and_small_resources_do_not_wait_for_it() {
             if let Step::Sign(_) = &step {
                 first_large.get_or_insert(round);
             }
-            in_flight.push((work, step));
+            in_flight.push((key, step));
         }
         let signing = |step: &Step| matches!(step, Step::Sign(_)).then(|| step.bytes());
         let bytes: usize = in_flight.iter().filter_map(|(_, step)| signing(step)).sum();
@@ -120,9 +120,9 @@ fn what_is_signed_at_once_has_a_bound_and_small_resources_do_not_wait_for_it() {
         if in_flight.is_empty() {
             break;
         }
-        for (work, step) in in_flight.drain(..) {
-            let result = carry_out(&work, step, &mut written);
-            engine.done(&work, result, now);
+        for (key, step) in in_flight.drain(..) {
+            let result = carry_out(&key, step, &mut written);
+            engine.done(&key, result, now);
         }
     }
     assert!(
@@ -224,13 +224,13 @@ fn secret_uid(name: &str) -> String {
 /// Carries out every step as a cluster would that never fails, and keeps each resource's last status. Where
 /// there is no place for one, none may be written.
 fn carry_out_all(engine: &mut Engine, written: &mut [String], now: Timestamp) {
-    while let Some((work, step)) = engine.next(now) {
-        let result = carry_out(&work, step, written);
-        engine.done(&work, result, now);
+    while let Some((key, step)) = engine.next(now) {
+        let result = carry_out(&key, step, written);
+        engine.done(&key, result, now);
     }
 }
 
-fn carry_out(work: &ObjectKey, step: Step, written: &mut [String]) -> StepResult {
+fn carry_out(key: &ObjectKey, step: Step, written: &mut [String]) -> StepResult {
     let version = |uid: String| ObjectVersion {
         uid,
         resource_version: Some(SECRET_VERSION.to_owned()),
@@ -245,7 +245,7 @@ fn carry_out(work: &ObjectKey, step: Step, written: &mut [String]) -> StepResult
         .into())),
         Step::SendRequests { requests, .. } => {
             // A store is probed with a key that no object has.
-            let (status, code) = match work {
+            let (status, code) = match key {
                 ObjectKey::Store(_) => (404, Some(ErrorCode::NoSuchKey)),
                 _ => (206, None),
             };

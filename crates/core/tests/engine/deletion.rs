@@ -209,9 +209,9 @@ fn the_expiry_is_told_in_a_namespace_that_never_ends() {
     assert!(scene.ready("dl").0);
     scene.run(3);
     assert_eq!(scene.ready("dl"), (false, "Expired".to_owned()));
-    let told = scene.0.notices.iter();
+    let told = scene.0.events.iter();
     assert_eq!(
-        told.filter(|notice| notice.reason.as_str() == "Expired")
+        told.filter(|event| event.reason.as_str() == "Expired")
             .count(),
         1
     );
@@ -231,6 +231,6 @@ fn the_expiry_is_told_while_everything_else_fails() {
     let life = scene.status("dl").expiration_time.unwrap().as_second() - scene.0.now.as_second();
     scene.run(life + 2);
     assert!(!scene.ready("dl").0);
-    let work = ObjectKey::Resource(scene.0.cluster.resources[&Scene::place("dl")].uid.clone());
-    assert!(scene.0.records.iter().any(|record| record.work == work));
+    let key = ObjectKey::Resource(scene.0.cluster.resources[&Scene::place("dl")].uid.clone());
+    assert!(scene.0.records.iter().any(|record| record.key == key));
 }

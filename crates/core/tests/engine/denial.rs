@@ -217,7 +217,7 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
     assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
     assert_eq!(scene.status("dl").policy_names, ["other"]);
     assert!(scene.secret("dl").is_some());
-    let mut told = scene.0.notices.iter().map(|notice| notice.reason);
+    let mut told = scene.0.events.iter().map(|event| event.reason);
     assert!(told.all(|reason| reason != Reason::PolicyDenied));
 }
 

@@ -10,7 +10,7 @@ use crate::common::specs;
 use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
-fn never(duration: &str) -> impl FnOnce(&mut PresignedUrlSpec) {
+pub fn never(duration: &str) -> impl FnOnce(&mut PresignedUrlSpec) {
     let duration = duration.to_owned();
     move |spec| {
         spec.renew = Some(Renew::Never);
@@ -18,7 +18,7 @@ fn never(duration: &str) -> impl FnOnce(&mut PresignedUrlSpec) {
     }
 }
 
-fn issued(duration: &str) -> Scene {
+pub fn issued(duration: &str) -> Scene {
     let mut scene = Scene::new();
     scene.apply("link", never(duration));
     scene.run(30);
@@ -32,7 +32,7 @@ fn times(scene: &Scene) -> (Timestamp, Timestamp) {
 }
 
 /// Lets time pass to so many seconds after the link's end.
-fn run_to_end(scene: &mut Scene, after: i64) {
+pub fn run_to_end(scene: &mut Scene, after: i64) {
     let wait = times(scene).1.as_second() - scene.0.now.as_second();
     scene.run(wait + after);
 }
@@ -84,7 +84,7 @@ fn a_link_is_issued_once_and_ends_without_anything_being_wrong() {
     assert!(scene.secret("link").is_none());
     assert_eq!(times(&scene).1, end, "the status keeps the end");
     assert!(!scene.works(&url));
-    let last = scene.0.notices.last().unwrap();
+    let last = scene.0.events.last().unwrap();
     assert!(!last.warning, "a requested expiry is no warning");
     let steps = scene.steps(|scene| {
         scene.restart();
@@ -189,7 +189,7 @@ fn credentials_that_end_before_the_link_sign_nothing_shorter() {
 fn a_refused_renew_annotation_is_one_event() {
     let mut scene = issued("2h");
     let url = scene.url("link");
-    let reported = scene.0.notices.len();
+    let reported = scene.0.events.len();
     for request in ["please", "now"] {
         let now = scene.0.now;
         scene.0.cluster.annotate(NS, "link", request, now);
@@ -203,7 +203,7 @@ fn a_refused_renew_annotation_is_one_event() {
     assert!(renewed.message.contains("presigned.dev/renew"));
     assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
     assert_eq!(scene.url("link"), url);
-    assert_eq!(scene.0.notices.len(), reported + 1);
+    assert_eq!(scene.0.events.len(), reported + 1);
     // A heal does not pass for an answer.
     delete_secret(&mut scene);
     scene.run(60);
@@ -218,12 +218,12 @@ fn a_refused_renew_annotation_is_one_event() {
 fn a_renewal_requested_after_the_end_is_refused_with_an_event() {
     let mut scene = issued("2h");
     run_to_end(&mut scene, 5);
-    let reported = scene.0.notices.len();
+    let reported = scene.0.events.len();
     let now = scene.0.now;
     scene.0.cluster.annotate(NS, "link", "please", now);
     scene.run(600);
     assert_eq!(scene.condition("link", "Renewed").reason, "NeverRenewed");
-    assert_eq!(scene.0.notices.len(), reported + 1);
+    assert_eq!(scene.0.events.len(), reported + 1);
     assert!(scene.secret("link").is_none());
 }
 
@@ -426,108 +426,4 @@ fn a_clock_that_ran_ahead_makes_no_link_longer() {
     assert!(scene.works(&scene.url("link")));
     let (start, moved) = times(&scene);
     assert!(moved < end && moved.as_second() - start.as_second() == 2 * 3600);
-}
-
-#[test]
-fn after_its_time_a_link_that_ended_is_deleted() {
-    let mut scene = Scene::new();
-    scene.apply("link", never("2h"));
-    scene.apply("link", |spec| {
-        spec.ttl_after_expiry = Some("24h".to_owned());
-    });
-    scene.run(30);
-    run_to_end(&mut scene, 24 * 3600 - 5);
-    let farewell = scene.condition("link", "Ready").message;
-    assert!(farewell.contains("is deleted at"), "{farewell}");
-    let steps = scene.steps(|scene| scene.run(10));
-    assert_eq!(steps, [StepKind::DeleteResource]);
-    assert!(
-        !scene
-            .0
-            .cluster
-            .resources
-            .contains_key(&Scene::place("link"))
-    );
-}
-
-#[test]
-fn without_a_ttl_nothing_is_deleted() {
-    let mut scene = issued("2h");
-    run_to_end(&mut scene, 365 * 24 * 3600);
-    assert!(
-        scene
-            .0
-            .cluster
-            .resources
-            .contains_key(&Scene::place("link"))
-    );
-}
-
-#[test]
-fn a_ttl_that_cannot_be_read_deletes_nothing() {
-    for text in ["", "soon", "0", "-0s", "0.s", "8761h"] {
-        let mut scene = issued("2h");
-        scene.apply("link", |spec| spec.ttl_after_expiry = Some(text.to_owned()));
-        scene.run(30);
-        run_to_end(&mut scene, 366 * 24 * 3600);
-        let link = scene.0.cluster.resources.get(&Scene::place("link"));
-        assert!(link.is_some(), "{text:?}");
-        assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
-        let farewell = scene.condition("link", "Ready").message;
-        assert!(!farewell.contains("is deleted at"), "{farewell}");
-    }
-}
-
-#[test]
-fn an_ended_link_refuses_a_renewal_whatever_went_wrong_before() {
-    let mut scene = issued("2h");
-    scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Unavailable));
-    run_to_end(&mut scene, 600);
-    assert!(scene.secret("link").is_none());
-    let now = scene.0.now;
-    scene.0.cluster.annotate(NS, "link", "please", now);
-    scene.run(30);
-    assert_eq!(scene.condition("link", "Renewed").reason, "NeverRenewed");
-}
-
-#[test]
-fn a_clock_in_doubt_deletes_nothing() {
-    let mut scene = Scene::new();
-    scene.apply("link", never("2h"));
-    scene.apply("link", |spec| spec.ttl_after_expiry = Some("0s".to_owned()));
-    scene.run(30);
-    scene.0.step_clock(24 * 3600);
-    scene.run(14 * 60);
-    assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
-    scene.0.step_clock(-24 * 3600);
-    scene.run(30 * 60);
-    assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
-    run_to_end(&mut scene, 5);
-    assert!(
-        !scene
-            .0
-            .cluster
-            .resources
-            .contains_key(&Scene::place("link"))
-    );
-}
-
-#[test]
-fn a_forbidden_deletion_is_reported_and_retried() {
-    let mut scene = Scene::new();
-    scene.apply("link", never("2h"));
-    scene.apply("link", |spec| spec.ttl_after_expiry = Some("1h".to_owned()));
-    scene.run(30);
-    scene.plan(StepKind::DeleteResource, Fault::Lost(ApiError::Forbidden));
-    run_to_end(&mut scene, 3600 + 60);
-    assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
-    assert_eq!(scene.condition("link", "Stalled").reason, "Forbidden");
-    scene.run(600);
-    assert!(
-        !scene
-            .0
-            .cluster
-            .resources
-            .contains_key(&Scene::place("link"))
-    );
 }

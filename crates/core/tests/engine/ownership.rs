@@ -41,14 +41,14 @@ fn an_owner_reference_that_another_tool_drops_is_put_back() {
     for (which, drop) in drops.into_iter().enumerate() {
         let mut scene = Scene::issued("dl");
         let before = scene.secret("dl").unwrap().uid.clone();
-        let notices = scene.0.notices.len();
+        let events = scene.0.events.len();
         edit(&mut scene, drop);
         scene.run(15);
         assert_eq!(controller(&scene), Some(&*uid(&scene)), "{which}");
         assert_eq!(scene.secret("dl").unwrap().uid, before, "it is the same");
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
         assert!(scene.works(&scene.url("dl")));
-        assert_eq!(scene.0.notices.len(), notices, "nobody need know");
+        assert_eq!(scene.0.events.len(), events, "nobody need know");
         let guest = "of-a-config-map";
         let kept = scene.secret("dl").unwrap().owners.iter();
         assert_eq!(

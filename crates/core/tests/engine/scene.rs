@@ -169,7 +169,7 @@ impl Scene {
         doing(self);
         self.0.records[before..]
             .iter()
-            .filter(|record| matches!(record.work, ObjectKey::Resource(_)))
+            .filter(|record| matches!(record.key, ObjectKey::Resource(_)))
             .map(|record| record.kind)
             .collect()
     }

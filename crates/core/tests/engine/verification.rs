@@ -9,7 +9,7 @@ use crate::common::cloud::Server;
 use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
-fn with(verify: Option<Verify>) -> Scene {
+pub fn with(verify: Option<Verify>) -> Scene {
     let mut scene = Scene::new();
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.apply("dl", |spec| spec.verify = verify);
@@ -17,11 +17,11 @@ fn with(verify: Option<Verify>) -> Scene {
 }
 
 /// The server of the scene's store.
-fn server(scene: &mut Scene) -> &mut Server {
+pub fn server(scene: &mut Scene) -> &mut Server {
     scene.0.cloud.server("https://s3.example.test")
 }
 
-fn verified(scene: &Scene) -> (ConditionStatus, String) {
+pub fn verified(scene: &Scene) -> (ConditionStatus, String) {
     let condition = scene.condition("dl", "Verified");
     (condition.status, condition.reason)
 }
@@ -107,11 +107,11 @@ fn a_url_that_does_not_work_is_one_event_and_so_is_its_recovery() {
     let mut scene = with(None);
     scene.0.cloud.delete_object("data", "team-a/file.bin");
     let reported = |scene: &mut Scene, seconds| {
-        let before = scene.0.notices.len();
+        let before = scene.0.events.len();
         scene.run(seconds);
-        let new = scene.0.notices[before..].iter();
-        new.filter(|notice| notice.action == "Verify")
-            .map(|notice| (notice.warning, notice.reason.as_str()))
+        let new = scene.0.events[before..].iter();
+        new.filter(|event| event.action == "Verify")
+            .map(|event| (event.warning, event.reason.as_str()))
             .collect::<Vec<_>>()
     };
     assert_eq!(reported(&mut scene, 3600), [(true, "NoSuchKey")]);
@@ -397,112 +397,4 @@ fn a_store_without_a_slot_delays_no_status_for_more_than_two_seconds() {
             "Verified"
         );
     }
-}
-
-/// What `Ready` said of a resource in each status that was written.
-fn readies(scene: &Scene) -> Vec<String> {
-    let notices = scene.0.notices.iter();
-    notices
-        .filter(|notice| notice.action == "Issue")
-        .map(|notice| notice.reason.as_str().to_owned())
-        .collect()
-}
-
-#[test]
-fn ready_never_stands_beside_a_url_that_the_store_rejects() {
-    for method in [Method::Get, Method::Put] {
-        let mut scene = Scene::new();
-        scene.allow_buckets(&["data", "abroad"]);
-        scene.0.cloud.put_object("data", "team-a/file.bin");
-        scene.apply("ok", |_| {});
-        scene.run(30);
-        server(&mut scene).abroad = vec!["abroad".to_owned()];
-        scene.apply("dl", |spec| {
-            spec.verify = None;
-            spec.method = Some(method);
-            spec.bucket = "abroad".to_owned();
-        });
-        scene.run(30);
-        assert_eq!(scene.ready("dl"), (false, "WrongRegion".to_owned()));
-        assert_eq!(readies(&scene), ["Issued", "WrongRegion"], "at once");
-        let message = scene.condition("dl", "Ready").message;
-        assert!(
-            message.contains("rejects the signature") && message.contains("region"),
-            "{message}"
-        );
-        let stalled = scene.condition("dl", "Stalled");
-        assert_eq!(stalled.status, ConditionStatus::True);
-        assert!(scene.secret("dl").is_some(), "the URL may come to live");
-        assert!(
-            scene.ready("ok").0,
-            "the other bucket is in the right region"
-        );
-        let url = scene.url("dl");
-        let steps = scene.steps(|scene| {
-            scene.restart();
-            scene.run(20);
-        });
-        assert!(
-            !steps.contains(&StepKind::WriteStatus),
-            "a start is silent: {steps:?}"
-        );
-        server(&mut scene).abroad.clear();
-        scene.run(3700);
-        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-        assert_eq!(scene.url("dl"), url, "nothing is signed again for it");
-    }
-}
-
-#[test]
-fn a_revoked_key_takes_ready_away_and_its_return_gives_it_back() {
-    for verify in [None, Some(Verify::Never)] {
-        let mut scene = with(verify);
-        scene.run(30);
-        let url = scene.url("dl");
-        let now = scene.0.now;
-        for key in scene.0.cloud.keys.values_mut() {
-            key.revoked = Some(now);
-        }
-        scene.run(3700);
-        assert_eq!(scene.ready("dl"), (false, "CredentialsInvalid".to_owned()));
-        assert_eq!(scene.url("dl"), url);
-        let steps = scene.steps(|scene| {
-            scene.restart();
-            scene.run(60);
-        });
-        assert!(
-            !steps.contains(&StepKind::WriteStatus),
-            "a start is silent: {steps:?}"
-        );
-        for key in scene.0.cloud.keys.values_mut() {
-            key.revoked = None;
-        }
-        scene.run(310);
-        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-        assert_eq!(scene.url("dl"), url);
-    }
-}
-
-#[test]
-fn what_the_store_says_of_the_object_leaves_ready_true_and_ends_its_message() {
-    let mut scene = with(None);
-    scene.run(30);
-    let ready = scene.condition("dl", "Ready");
-    assert!(
-        ready.message.ends_with("; a GET worked"),
-        "{}",
-        ready.message
-    );
-    scene.apply("dl", |spec| spec.key = Some("team-a/missing".to_owned()));
-    scene.run(30);
-    let (ready, verified) = (
-        scene.condition("dl", "Ready"),
-        scene.condition("dl", "Verified"),
-    );
-    assert_eq!(ready.status, ConditionStatus::True);
-    assert!(
-        ready.message.ends_with(&verified.message),
-        "{}",
-        ready.message
-    );
 }

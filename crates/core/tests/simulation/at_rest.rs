@@ -16,7 +16,7 @@ use crate::status_facts::ready;
 /// Whether a write is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     // A create that meets a Secret which cannot be read is a question, not a write.
-    (record.kind == StepKind::CreateSecret && !record.ok) || stale.contains(&record.work)
+    (record.kind == StepKind::CreateSecret && !record.ok) || stale.contains(&record.key)
 }
 
 /// The unused stores whose status shows the end of a session that is over; a start fetches another session.
@@ -38,7 +38,7 @@ pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
 pub type Count = BTreeMap<String, (u64, u64, usize)>;
 
 pub fn count(world: &World<Chaos>) -> Count {
-    let told = |uid: &String| world.notices.iter().filter(|n| n.uid == *uid).count();
+    let told = |uid: &String| world.events.iter().filter(|n| n.uid == *uid).count();
     let writes = world.cluster.writes.iter();
     writes
         .map(|(uid, (secrets, statuses))| (uid.clone(), (*secrets, *statuses, told(uid))))
@@ -50,7 +50,7 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
     for (uid, after) in count(world) {
         let before = before.get(&uid).copied().unwrap_or_default();
         let (secrets, statuses) = (after.0 - before.0, after.1 - before.1);
-        let notices = after.2 - before.2;
+        let events = after.2 - before.2;
         // If a URL expires because renewals fail, an Event says so and the Secret is removed.
         let well = world
             .cluster
@@ -65,10 +65,10 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
                 "{uid}: {secrets} writes of the Secret and {statuses} of the status in renewals"
             ));
         }
-        if notices > 0 {
+        if events > 0 {
             checker
                 .violations
-                .push(format!("{uid}: {notices} Events in {secrets} renewals"));
+                .push(format!("{uid}: {events} Events in {secrets} renewals"));
         }
     }
 }

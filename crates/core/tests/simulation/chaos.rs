@@ -14,7 +14,8 @@ use presigned_core::engine::{
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place};
 use crate::common::rng::Rng;
-use crate::common::world::{Fault, FaultInjector, execute, place};
+use crate::common::world::steps::execute;
+use crate::common::world::{Fault, FaultInjector, place};
 use crate::planted_bugs::PlantedBug;
 use crate::secret_contents::SecretContents;
 
@@ -135,7 +136,7 @@ impl FaultInjector for Chaos {
         &mut self,
         cluster: &mut Cluster,
         cloud: &mut Cloud,
-        work: &ObjectKey,
+        key: &ObjectKey,
         step: &Step,
         now: Timestamp,
     ) -> StepResult {
@@ -148,7 +149,7 @@ impl FaultInjector for Chaos {
             .and_then(|place| cluster.secrets.get(&place));
         let own = standing.is_some_and(|secret| {
             let mut owners = secret.owners.iter();
-            owners.any(|owner| *work == ObjectKey::Resource(owner.uid.as_str().into()))
+            owners.any(|owner| *key == ObjectKey::Resource(owner.uid.as_str().into()))
         });
         let before = standing.and_then(|secret| {
             Some((
@@ -156,9 +157,9 @@ impl FaultInjector for Chaos {
                 secret.edited.is_some(),
             ))
         });
-        let result = match self.planted_bug.land(cluster, cloud, work, step, now) {
+        let result = match self.planted_bug.land(cluster, cloud, key, step, now) {
             Some(result) => result,
-            None => execute(cluster, cloud, work, step, now),
+            None => execute(cluster, cloud, key, step, now),
         };
         let stored = match (step, &result) {
             (
@@ -167,7 +168,7 @@ impl FaultInjector for Chaos {
             ) => Some((write.namespace.clone(), write.name.clone())),
             _ => None,
         };
-        if let (ObjectKey::Resource(uid), Some(place)) = (work, stored)
+        if let (ObjectKey::Resource(uid), Some(place)) = (key, stored)
             && let Some(secret) = cluster.secrets.get(&place)
         {
             self.written.push(Written {
@@ -183,7 +184,7 @@ impl FaultInjector for Chaos {
             StepResult::SecretDeleted(Ok(())),
             Some((contents, false)),
             Some(place),
-        ) = (work, step, &result, before, place(step))
+        ) = (key, step, &result, before, place(step))
             && own
             && contents.ends > now
         {

@@ -102,7 +102,7 @@ pub fn any_bucket(write: &SecretWrite, cloud: &Cloud) -> Option<Box<SecretWrite>
 }
 
 /// Changes a store's answer to what a faulty engine would read in it.
-pub fn misread(bug: Bug, work: &ObjectKey, step: &Step, result: &mut StepResult) {
+pub fn misread(bug: Bug, key: &ObjectKey, step: &Step, result: &mut StepResult) {
     let none = Some(SignedDuration::ZERO);
     if let (Bug::DropsSkew, StepResult::Listed(Ok(listing))) = (bug, &mut *result) {
         listing.skew = none;
@@ -110,7 +110,7 @@ pub fn misread(bug: Bug, work: &ObjectKey, step: &Step, result: &mut StepResult)
     let (StepResult::Responses(answers), Step::SendRequests { .. }) = (result, step) else {
         return;
     };
-    let of_store = matches!(work, ObjectKey::Store(_));
+    let of_store = matches!(key, ObjectKey::Store(_));
     for (at, answer) in answers.iter_mut().enumerate() {
         let Ok(answer) = answer else { continue };
         match bug {

@@ -30,7 +30,7 @@ pub const RESIGN_WITHIN: i64 = 300;
 pub const POLICY_STALENESS: i64 = 300;
 /// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its correction.
 const DOUBT: i64 = 900;
-/// Calls for one work in one minute.
+/// Calls for one object in one minute.
 const CALLS: u32 = 40;
 /// So many of the last records tell when a resource was last acted on.
 const RECENT: usize = 50;
@@ -71,7 +71,7 @@ pub struct InvariantChecker {
     read_stores: BTreeMap<String, String>,
     /// When a user last did something.
     last_action: Option<Timestamp>,
-    notices_seen: usize,
+    events_seen: usize,
     rounds: u64,
     /// Until when the operator's clock is in doubt, since it was stepped.
     doubted_until: Option<Timestamp>,
@@ -228,7 +228,7 @@ impl InvariantChecker {
         ];
         let trouble = works
             .iter()
-            .filter_map(|work| world.faulted.get(work))
+            .filter_map(|key| world.faulted.get(key))
             .copied()
             .chain([world.blind_at, world.faults.outage_until])
             .chain([world.faults.store_faults_until, world.faults.sts_down_until])
@@ -376,18 +376,15 @@ impl InvariantChecker {
         }
         let seen = std::mem::replace(&mut self.records_seen, world.records.len());
         for (which, record) in world.records.iter().enumerate().skip(seen) {
-            self.acted.insert(record.work.clone(), which);
+            self.acted.insert(record.key.clone(), which);
             if record.kind == StepKind::PublishEvent {
                 continue;
             }
-            let work = &record.work;
-            let calls = self.calls.entry(work.clone()).or_default();
+            let key = &record.key;
+            let calls = self.calls.entry(key.clone()).or_default();
             *calls += 1;
             if *calls == CALLS {
-                self.report(
-                    world,
-                    format!("{work:?} made {CALLS} calls within a minute"),
-                );
+                self.report(world, format!("{key:?} made {CALLS} calls within a minute"));
             }
         }
     }
@@ -463,9 +460,9 @@ impl InvariantChecker {
                 .insert(store.name.clone(), store.resource_version.clone());
             texts.extend(store.status.conditions.iter().map(|c| c.message.as_str()));
         }
-        let notices = &world.notices[self.notices_seen..];
-        texts.extend(notices.iter().map(|notice| notice.note.as_str()));
-        self.notices_seen = world.notices.len();
+        let events = &world.events[self.events_seen..];
+        texts.extend(events.iter().map(|event| event.note.as_str()));
+        self.events_seen = world.events.len();
         for text in texts {
             if let Some(word) = SECRETS.iter().find(|word| text.contains(**word)) {
                 self.report(world, format!("{word} stands in words for people"));

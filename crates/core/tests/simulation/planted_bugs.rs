@@ -15,7 +15,8 @@ use crate::common::at;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
-use crate::common::world::{execute, place};
+use crate::common::world::place;
+use crate::common::world::steps::execute;
 use crate::forgeries::{any_bucket, longer, misread, without_decision};
 
 /// A bug between the engine and the world.
@@ -110,7 +111,7 @@ impl PlantedBug {
         &mut self,
         cluster: &mut Cluster,
         cloud: &mut Cloud,
-        work: &ObjectKey,
+        key: &ObjectKey,
         step: &Step,
         now: Timestamp,
     ) -> Option<StepResult> {
@@ -129,7 +130,7 @@ impl PlantedBug {
             _ => None,
         };
         if let Some(step) = forgery {
-            return Some(execute(cluster, cloud, work, &step, now));
+            return Some(execute(cluster, cloud, key, &step, now));
         }
         match (self.bug, step) {
             (
@@ -148,11 +149,11 @@ impl PlantedBug {
                     source,
                     session,
                 };
-                Some(execute(cluster, cloud, work, &step, now))
+                Some(execute(cluster, cloud, key, &step, now))
             }
             (bug, Step::SendRequests { .. } | Step::List { .. }) => {
-                let mut result = execute(cluster, cloud, work, step, now);
-                misread(bug, work, step, &mut result);
+                let mut result = execute(cluster, cloud, key, step, now);
+                misread(bug, key, step, &mut result);
                 Some(result)
             }
             (Bug::OverwritesForeign, Step::CreateSecret(write)) => {
@@ -160,7 +161,7 @@ impl PlantedBug {
                     write: write.clone(),
                     target: version(&standing?),
                 };
-                Some(execute(cluster, cloud, work, &step, now))
+                Some(execute(cluster, cloud, key, &step, now))
             }
             (Bug::DeletesForeign, Step::CreateSecret(write)) => {
                 let step = Step::DeleteSecret {
@@ -168,7 +169,7 @@ impl PlantedBug {
                     name: write.name.clone(),
                     target: version(&standing?),
                 };
-                execute(cluster, cloud, work, &step, now);
+                execute(cluster, cloud, key, &step, now);
                 Some(StepResult::SecretWritten(Err(ApiError::AlreadyExists)))
             }
             (Bug::PublishesOldUrl, Step::UpdateSecret { write, target }) => {
@@ -178,7 +179,7 @@ impl PlantedBug {
                 Some(execute(
                     cluster,
                     cloud,
-                    work,
+                    key,
                     &Step::UpdateSecret { write, target },
                     now,
                 ))
@@ -195,7 +196,7 @@ impl PlantedBug {
                 Some(execute(
                     cluster,
                     cloud,
-                    work,
+                    key,
                     &Step::UpdateSecret { write, target },
                     now,
                 ))
@@ -205,13 +206,13 @@ impl PlantedBug {
                 Some(execute(
                     cluster,
                     cloud,
-                    work,
+                    key,
                     &Step::CreateSecret(write),
                     now,
                 ))
             }
             (Bug::OutlivesSession, Step::FetchCredentials { .. }) => {
-                let mut result = execute(cluster, cloud, work, step, now);
+                let mut result = execute(cluster, cloud, key, step, now);
                 if let StepResult::Credentials(Ok(fetched)) = &mut result {
                     let credentials = &mut fetched.credentials;
                     credentials.expires_at =
@@ -221,15 +222,14 @@ impl PlantedBug {
             }
             (Bug::StatusBeforeSecret, Step::CreateSecret(_)) if standing.is_none() => {
                 let later = at(now.as_second() + 900);
-                self.backlog.push((later, work.clone(), step.clone()));
+                self.backlog.push((later, key.clone(), step.clone()));
                 Some(StepResult::SecretWritten(Ok(ObjectVersion {
                     uid: "uid-not-yet".to_owned(),
                     resource_version: Some("1".to_owned()),
                 })))
             }
             (Bug::WritesTwice, Step::UpdateSecret { write, .. }) => {
-                let StepResult::SecretWritten(Ok(target)) =
-                    execute(cluster, cloud, work, step, now)
+                let StepResult::SecretWritten(Ok(target)) = execute(cluster, cloud, key, step, now)
                 else {
                     return Some(StepResult::SecretWritten(Err(ApiError::Conflict)));
                 };
@@ -237,16 +237,16 @@ impl PlantedBug {
                 Some(execute(
                     cluster,
                     cloud,
-                    work,
+                    key,
                     &Step::UpdateSecret { write, target },
                     now,
                 ))
             }
             (Bug::LeaksUrl, Step::WriteStatus { .. }) => {
-                Some(leaking_status(cluster, cloud, work, step, now))
+                Some(leaking_status(cluster, cloud, key, step, now))
             }
             (Bug::ReconcilesForEver, Step::InspectSecret { data: true, .. }) => {
-                let result = execute(cluster, cloud, work, step, now);
+                let result = execute(cluster, cloud, key, step, now);
                 cluster.edit_secret(&place(step)?, now, |secret| {
                     let looks = secret.annotations.len().to_string();
                     secret.annotations.insert(format!("looks-{looks}"), looks);
@@ -254,17 +254,17 @@ impl PlantedBug {
                 Some(result)
             }
             (Bug::KeepsDenied, Step::DeleteSecret { .. })
-                if status(cluster, work).is_some_and(|status| says(status, "PolicyDenied")) =>
+                if status(cluster, key).is_some_and(|status| says(status, "PolicyDenied")) =>
             {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
-            (Bug::KeepsDeleting, Step::DeleteSecret { .. }) if is_deleting(cluster, work) => {
+            (Bug::KeepsDeleting, Step::DeleteSecret { .. }) if is_deleting(cluster, key) => {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
             (Bug::OverlooksLostOwner, Step::InspectSecret { .. }) => {
-                let mut result = execute(cluster, cloud, work, step, now);
+                let mut result = execute(cluster, cloud, key, step, now);
                 if let StepResult::Inspected(Ok(Some(seen))) = &mut result
-                    && let ObjectKey::Resource(uid) = work
+                    && let ObjectKey::Resource(uid) = key
                     && !seen
                         .owners
                         .iter()
@@ -284,7 +284,7 @@ impl PlantedBug {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
             (Bug::LeavesRenamed, Step::DeleteSecret { name, .. })
-                if status(cluster, work).is_some_and(|status| {
+                if status(cluster, key).is_some_and(|status| {
                     status
                         .internal
                         .secret
@@ -296,18 +296,18 @@ impl PlantedBug {
                 Some(StepResult::SecretDeleted(Ok(())))
             }
             (Bug::OverlooksDrift, Step::InspectSecret { data: true, .. }) => {
-                let mut result = execute(cluster, cloud, work, step, now);
+                let mut result = execute(cluster, cloud, key, step, now);
                 if let StepResult::Inspected(Ok(Some(seen))) = &mut result
                     && let Some(content) = &mut seen.content
                     && let Some(told) =
-                        status(cluster, work).and_then(|s| s.internal.secret.as_ref())
+                        status(cluster, key).and_then(|s| s.internal.secret.as_ref())
                 {
                     content.data_hash.clone_from(&told.data_hash);
                 }
                 Some(result)
             }
             (Bug::RenewsLate, Step::CreateSecret(_) | Step::UpdateSecret { .. }) => {
-                let result = execute(cluster, cloud, work, step, now);
+                let result = execute(cluster, cloud, key, step, now);
                 let place = place(step)?;
                 let parts = Parts::of(cluster.secrets.get(&place)?.text("url")?)?;
                 self.ends.insert(place, parts.end);
@@ -382,8 +382,8 @@ impl PlantedBug {
             .into_iter()
             .partition(|(time, _, _)| *time <= now);
         self.backlog = waits;
-        for (_, work, step) in due {
-            execute(cluster, cloud, &work, &step, now);
+        for (_, key, step) in due {
+            execute(cluster, cloud, &key, &step, now);
         }
     }
 }
@@ -401,7 +401,7 @@ fn renewed(mut seen: PresignedUrlSeen) -> PresignedUrlSeen {
 fn leaking_status(
     cluster: &mut Cluster,
     cloud: &mut Cloud,
-    work: &ObjectKey,
+    key: &ObjectKey,
     step: &Step,
     now: Timestamp,
 ) -> StepResult {
@@ -417,7 +417,7 @@ fn leaking_status(
     {
         status.conditions[0].message = format!("good: {url}");
     }
-    execute(cluster, cloud, work, &step, now)
+    execute(cluster, cloud, key, &step, now)
 }
 
 fn version(secret: &Secret) -> ObjectVersion {
@@ -435,8 +435,8 @@ fn data(secret: &Secret) -> BTreeMap<String, presigned_core::issue::SecretBytes>
         .collect()
 }
 
-fn status<'a>(cluster: &'a Cluster, work: &ObjectKey) -> Option<&'a PresignedUrlStatus> {
-    let ObjectKey::Resource(uid) = work else {
+fn status<'a>(cluster: &'a Cluster, key: &ObjectKey) -> Option<&'a PresignedUrlStatus> {
+    let ObjectKey::Resource(uid) = key else {
         return None;
     };
     cluster
@@ -446,9 +446,9 @@ fn status<'a>(cluster: &'a Cluster, work: &ObjectKey) -> Option<&'a PresignedUrl
         .map(|seen| &*seen.status)
 }
 
-fn is_deleting(cluster: &Cluster, work: &ObjectKey) -> bool {
+fn is_deleting(cluster: &Cluster, key: &ObjectKey) -> bool {
     let mut resources = cluster.resources.values();
-    resources.any(|seen| seen.deleting && *work == ObjectKey::Resource(seen.uid.clone()))
+    resources.any(|seen| seen.deleting && *key == ObjectKey::Resource(seen.uid.clone()))
 }
 
 fn says(status: &PresignedUrlStatus, reason: &str) -> bool {

@@ -4,214 +4,32 @@
 //! What holds here: a step lands at one moment and is answered at another, and between any two moments the
 //! operator may crash. The [`FaultInjector`] decides the faults.
 
+mod faults;
+pub mod steps;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::api::Condition;
 use presigned_core::engine::{
-    ApiError, CredentialsError, Engine, Event, EventRecord, FetchedCredentials, ListError,
-    ObjectKey, SecretAccess, Settings, Step, StepResult, TransportError, Watched,
+    ApiError, Engine, Event, EventRecord, ObjectKey, SecretAccess, Settings, Step, StepResult,
+    TransportError, Watched,
 };
 
 use super::at;
 use super::cloud::Cloud;
-use super::cluster::{Cluster, Place};
+use super::cluster::Cluster;
 use super::watch::{KINDS, Stream};
-
-/// The fault of one step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// It never lands; the answer is this failure.
-    Lost(ApiError),
-    /// It lands, and the answer is this failure.
-    Landed(ApiError),
-    /// The operator dies before it lands, and comes back after so many seconds.
-    CrashBefore(i64),
-    /// The operator dies as it has landed.
-    CrashAfter(i64),
-    /// Credentials cannot be had.
-    NoCredentials(CredentialsError),
-    /// No answer comes within the time that the step gives.
-    TimedOut,
-}
-
-/// What a step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StepKind {
-    FetchCredentials,
-    List,
-    SendRequests,
-    Sign,
-    InspectSecret,
-    ReadResource,
-    CreateSecret,
-    UpdateSecret,
-    DeleteSecret,
-    DeleteResource,
-    WriteStatus,
-    WriteStoreStatus,
-    WritePolicyStatus,
-    PublishEvent,
-}
-
-impl StepKind {
-    pub fn of(step: &Step) -> Self {
-        match step {
-            Step::FetchCredentials { .. } => Self::FetchCredentials,
-            Step::List { .. } => Self::List,
-            Step::SendRequests { .. } => Self::SendRequests,
-            Step::Sign(_) => Self::Sign,
-            Step::InspectSecret { .. } => Self::InspectSecret,
-            Step::ReadResource { .. } => Self::ReadResource,
-            Step::CreateSecret(_) => Self::CreateSecret,
-            Step::UpdateSecret { .. } => Self::UpdateSecret,
-            Step::DeleteSecret { .. } => Self::DeleteSecret,
-            Step::DeleteResource { .. } => Self::DeleteResource,
-            Step::WriteStatus { .. } => Self::WriteStatus,
-            Step::WriteStoreStatus { .. } => Self::WriteStoreStatus,
-            Step::WritePolicyStatus { .. } => Self::WritePolicyStatus,
-            Step::PublishEvent(_) => Self::PublishEvent,
-        }
-    }
-
-    /// Whether it changes the cluster.
-    pub const fn writes(self) -> bool {
-        !matches!(
-            self,
-            Self::FetchCredentials
-                | Self::List
-                | Self::SendRequests
-                | Self::Sign
-                | Self::InspectSecret
-                | Self::ReadResource
-        )
-    }
-}
-
-/// The Secret or resource that a step is about.
-pub fn place(step: &Step) -> Option<Place> {
-    match step {
-        Step::InspectSecret {
-            namespace, name, ..
-        }
-        | Step::ReadResource { namespace, name }
-        | Step::DeleteSecret {
-            namespace, name, ..
-        }
-        | Step::DeleteResource {
-            namespace, name, ..
-        }
-        | Step::WriteStatus {
-            namespace, name, ..
-        } => Some((namespace.clone(), name.clone())),
-        Step::CreateSecret(write) | Step::UpdateSecret { write, .. } => {
-            Some((write.namespace.clone(), write.name.clone()))
-        }
-        _ => None,
-    }
-}
-
-/// A step that reached the API server or the cloud.
-#[derive(Clone, Debug)]
-pub struct Record {
-    pub at: Timestamp,
-    pub work: ObjectKey,
-    pub kind: StepKind,
-    pub place: Option<Place>,
-    /// Whether it did what it should.
-    pub ok: bool,
-}
-
-/// Injects faults into steps and events. The default injects none.
-pub trait FaultInjector {
-    fn fault(&mut self, _work: &ObjectKey, _step: &Step, _now: Timestamp) -> Option<Fault> {
-        None
-    }
-
-    /// Seconds until a step lands, and from then until it is answered.
-    fn latency(&mut self, _step: &Step) -> (i64, i64) {
-        (0, 0)
-    }
-
-    /// Executes a step.
-    fn land(
-        &mut self,
-        cluster: &mut Cluster,
-        cloud: &mut Cloud,
-        work: &ObjectKey,
-        step: &Step,
-        now: Timestamp,
-    ) -> StepResult {
-        execute(cluster, cloud, work, step, now)
-    }
-
-    /// The event as the engine receives it; `None` loses it.
-    fn filter_event(&mut self, event: Event) -> Option<Event> {
-        Some(event)
-    }
-
-    /// Which of the things that happen in the same second comes first.
-    fn first(&mut self, _of: usize) -> usize {
-        0
-    }
-
-    /// How long a list takes to begin after a start of the operator.
-    fn list_delay(&mut self, _kind: Watched) -> i64 {
-        0
-    }
-
-    /// Runs before anything else in a second.
-    fn tick(&mut self, _cluster: &mut Cluster, _cloud: &mut Cloud, _now: Timestamp) {}
-}
+pub use faults::{Fault, FaultInjector};
+pub use steps::{Record, StepKind, place};
+use steps::{describe, failed, timeout, went_well};
 
 /// No faults.
 pub struct Calm;
 impl FaultInjector for Calm {}
 
-/// Executes a step as healthy servers would.
-pub fn execute(
-    cluster: &mut Cluster,
-    cloud: &mut Cloud,
-    work: &ObjectKey,
-    step: &Step,
-    now: Timestamp,
-) -> StepResult {
-    match step {
-        Step::FetchCredentials {
-            source, session, ..
-        } => {
-            let fetched = cloud.fetch_session(source, session, now);
-            StepResult::Credentials(fetched.map(|credentials| FetchedCredentials {
-                credentials,
-                secret: cluster.credentials_secret(source),
-            }))
-        }
-        Step::List { request, .. } => StepResult::Listed(cloud.list(request, now)),
-        Step::SendRequests { requests, .. } => StepResult::Responses(
-            requests
-                .iter()
-                .map(|request| cloud.answer(request, now))
-                .collect(),
-        ),
-        Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
-        step => cluster.execute(work, step, now),
-    }
-}
-
-/// The seconds that a step gives its servers, if it gives any.
-fn timeout(step: &Step) -> Option<i64> {
-    match step {
-        Step::SendRequests {
-            timeout: Some(timeout),
-            ..
-        } => i64::try_from(timeout.as_secs()).ok(),
-        _ => None,
-    }
-}
-
 struct Flight {
-    work: ObjectKey,
+    key: ObjectKey,
     step: Step,
     lands: Timestamp,
     answered: Timestamp,
@@ -227,7 +45,7 @@ pub struct World<M> {
     pub cloud: Cloud,
     pub faults: M,
     pub records: Vec<Record>,
-    pub notices: Vec<EventRecord>,
+    pub events: Vec<EventRecord>,
     /// The violations that the model itself sees: leaks, loops.
     pub violations: Vec<String>,
     pub trace: bool,
@@ -261,7 +79,7 @@ impl<M: FaultInjector> World<M> {
             cloud: Cloud::default(),
             faults,
             records: Vec::new(),
-            notices: Vec::new(),
+            events: Vec::new(),
             violations: Vec::new(),
             trace: false,
             faulted: BTreeMap::new(),
@@ -319,7 +137,7 @@ impl<M: FaultInjector> World<M> {
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
             if flight.result.is_none() && flight.fault.is_none() && self.faults.first(2) == 1 {
-                self.land(&flight.work, &flight.step);
+                self.land(&flight.key, &flight.step);
             }
         }
     }
@@ -513,7 +331,7 @@ impl<M: FaultInjector> World<M> {
 
     /// Takes the next step from the engine.
     fn begin(&mut self) -> bool {
-        let Some((work, step)) = self
+        let Some((key, step)) = self
             .engine
             .as_mut()
             .and_then(|engine| engine.next(self.now))
@@ -529,11 +347,11 @@ impl<M: FaultInjector> World<M> {
                 ));
             }
         }
-        let fault = self.faults.fault(&work, &step, self.now);
+        let fault = self.faults.fault(&key, &step, self.now);
         let (to_land, to_answer) = self.faults.latency(&step);
         if let Some(fault) = &fault {
-            self.log(|| format!("{fault:?} for {work:?} {:?}", StepKind::of(&step)));
-            self.faulted.insert(work.clone(), self.now);
+            self.log(|| format!("{fault:?} for {key:?} {:?}", StepKind::of(&step)));
+            self.faulted.insert(key.clone(), self.now);
         }
         let (fault, to_land, to_answer) = match timeout(&step) {
             Some(most) if fault.is_none() && to_land + to_answer > most => {
@@ -548,7 +366,7 @@ impl<M: FaultInjector> World<M> {
             self.paused_until = self.paused_until.max(until);
         }
         self.flights.push(Flight {
-            work,
+            key,
             step,
             lands,
             answered: at(lands.as_second() + to_answer),
@@ -562,23 +380,23 @@ impl<M: FaultInjector> World<M> {
         if self.flights[which].result.is_some() {
             let flight = self.flights.remove(which);
             if let (Some(engine), Some(result)) = (&mut self.engine, flight.result) {
-                engine.done(&flight.work, result, self.now);
+                engine.done(&flight.key, result, self.now);
             }
             return;
         }
-        let (work, step, fault) = {
+        let (key, step, fault) = {
             let flight = &self.flights[which];
             (
-                flight.work.clone(),
+                flight.key.clone(),
                 flight.step.clone(),
                 flight.fault.clone(),
             )
         };
         let result = match fault {
-            None => self.land(&work, &step),
+            None => self.land(&key, &step),
             Some(Fault::Lost(failure)) => failed(&step, failure),
             Some(Fault::Landed(failure)) => {
-                self.land(&work, &step);
+                self.land(&key, &step);
                 failed(&step, failure)
             }
             Some(Fault::NoCredentials(failure)) => StepResult::Credentials(Err(failure)),
@@ -594,7 +412,7 @@ impl<M: FaultInjector> World<M> {
                 return self.crash(back_in);
             }
             Some(Fault::CrashAfter(back_in)) => {
-                self.land(&work, &step);
+                self.land(&key, &step);
                 self.flights.remove(which);
                 return self.crash(back_in);
             }
@@ -604,17 +422,17 @@ impl<M: FaultInjector> World<M> {
         }
     }
 
-    fn land(&mut self, work: &ObjectKey, step: &Step) -> StepResult {
+    fn land(&mut self, key: &ObjectKey, step: &Step) -> StepResult {
         let result = self
             .faults
-            .land(&mut self.cluster, &mut self.cloud, work, step, self.now);
-        if let Step::PublishEvent(notice) = step {
-            self.notices.push((**notice).clone());
+            .land(&mut self.cluster, &mut self.cloud, key, step, self.now);
+        if let Step::PublishEvent(event) = step {
+            self.events.push((**event).clone());
         }
-        self.log(|| describe(work, step, &result));
+        self.log(|| describe(key, step, &result));
         self.records.push(Record {
             at: self.now,
-            work: work.clone(),
+            key: key.clone(),
             kind: StepKind::of(step),
             place: place(step),
             ok: went_well(&result),
@@ -633,74 +451,3 @@ impl<M: FaultInjector> World<M> {
 
 /// Words that every secret of the model and every signature contain.
 pub const SECRETS: [&str; 3] = ["X-Amz-Signature", "SIMSECRET", "SIMTOKEN"];
-
-fn failed(step: &Step, failure: ApiError) -> StepResult {
-    match step {
-        Step::FetchCredentials { .. } => StepResult::Credentials(Err(CredentialsError {
-            reason: presigned_core::api::Reason::CredentialsUnavailable,
-            message: "the model's provider is down".to_owned(),
-        })),
-        Step::List { .. } => {
-            StepResult::Listed(Err(ListError::TransportError(TransportError::Connection)))
-        }
-        Step::SendRequests { requests, .. } => {
-            StepResult::Responses(vec![Err(TransportError::Connection); requests.len()])
-        }
-        // Nothing outside is asked for it.
-        Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
-        Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
-        Step::ReadResource { .. } => StepResult::ResourceRead(Err(failure)),
-        Step::CreateSecret(_) | Step::UpdateSecret { .. } => {
-            StepResult::SecretWritten(Err(failure))
-        }
-        Step::DeleteSecret { .. } => StepResult::SecretDeleted(Err(failure)),
-        Step::DeleteResource { .. } => StepResult::ResourceDeleted(Err(failure)),
-        Step::WriteStatus { .. }
-        | Step::WriteStoreStatus { .. }
-        | Step::WritePolicyStatus { .. } => StepResult::StatusWritten(Err(failure)),
-        Step::PublishEvent(_) => StepResult::Published,
-    }
-}
-
-fn went_well(result: &StepResult) -> bool {
-    match result {
-        StepResult::Credentials(result) => result.is_ok(),
-        StepResult::Responses(answers) => answers.iter().all(Result::is_ok),
-        StepResult::Inspected(result) => result.is_ok(),
-        StepResult::ResourceRead(result) => result.is_ok(),
-        StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => result.is_ok(),
-        StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => result.is_ok(),
-        StepResult::Listed(result) => result.is_ok(),
-        StepResult::Published | StepResult::Signed(_) | StepResult::NotRun => true,
-    }
-}
-
-fn told(conditions: &[Condition]) -> String {
-    conditions
-        .iter()
-        .map(|c| format!("{}={:?}({}) ", c.type_, c.status, c.reason))
-        .collect()
-}
-
-fn describe(work: &ObjectKey, step: &Step, result: &StepResult) -> String {
-    let detail = match step {
-        Step::WriteStatus { status, .. } => told(&status.conditions),
-        Step::WriteStoreStatus { status, .. } => {
-            let end = status.credentials_expiration_time;
-            format!("{}until {end:?}", told(&status.conditions))
-        }
-        Step::PublishEvent(notice) => notice.note.clone(),
-        Step::InspectSecret { .. } => format!("{result:?}"),
-        _ => String::new(),
-    };
-    let ok = if went_well(result) {
-        String::new()
-    } else {
-        format!(" -> {result:?}")
-    };
-    format!(
-        "{work:?} {:?} {:?} {detail}{ok}",
-        StepKind::of(step),
-        place(step)
-    )
-}
