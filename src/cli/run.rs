@@ -200,9 +200,10 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         lease: lease_name,
         identity: identity(&instance, pod_uid.as_deref()),
     });
+    let own_namespace = own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?;
     let settings = Settings {
         kubeconfig,
-        own_namespace: own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?,
+        own_namespace: own_namespace.clone(),
         own_service_account: pod_service_account.filter(|name| !name.is_empty()),
         own_pod_uid: pod_uid.filter(|uid| !uid.is_empty()),
         instance,
@@ -213,6 +214,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         candidacy,
         engine: engine::Settings {
             class: class.filter(|class| !class.is_empty()),
+            own_namespace,
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
             denial_grace,
             min_renewed_duration,

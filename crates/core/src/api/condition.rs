@@ -141,6 +141,8 @@ reasons! {
     /// The PresignedURLs of the namespace take more memory than the operator keeps for one namespace, and
     /// older ones have it.
     NamespaceShareExceeded => "Delete PresignedURLs that are not used, or name fewer keys; an admin can give the operator more (--namespace-share).",
+    /// The resource is in the operator's own namespace, where the stores' credentials are.
+    OperatorNamespace => "Create the PresignedURL in another namespace.",
     /// The resource is suspended: nothing new is issued.
     Suspended => "Set spec.suspend to false to go on.",
     /// The store that the spec names does not exist.

@@ -31,15 +31,19 @@ pub(super) fn dns_subdomain(field: &str, value: &str) -> Result<(), InvalidSpec>
     Err(InvalidSpec::new(field, message))
 }
 
-/// Whether the text is a DNS subdomain (RFC 1123).
+/// Whether the text is a DNS subdomain as Kubernetes takes it: it bounds the whole, and no part by itself.
 pub(crate) fn is_dns_subdomain(value: &str) -> bool {
-    value.len() <= 253 && value.split('.').all(is_dns_label)
+    value.len() <= 253 && value.split('.').all(is_part_of_name)
 }
 
 /// Whether the text is a DNS label (RFC 1123).
 pub(crate) fn is_dns_label(value: &str) -> bool {
+    value.len() <= 63 && is_part_of_name(value)
+}
+
+fn is_part_of_name(value: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    (1..=63).contains(&value.len())
+    !value.is_empty()
         && value.chars().all(|c| alphanumeric(c) || c == '-')
         && value.starts_with(alphanumeric)
         && value.ends_with(alphanumeric)

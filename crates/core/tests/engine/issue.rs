@@ -1,6 +1,7 @@
 //! Issue and renewal: what is written, how often, and what a restart or a crash costs.
 
-use presigned_core::engine::ApiError;
+use presigned_core::api::ConditionStatus;
+use presigned_core::engine::{ApiError, Settings};
 
 use crate::common::at;
 use crate::common::world::{Fault, StepKind};
@@ -198,4 +199,31 @@ fn a_namespace_that_ends_is_left_alone() {
     scene.apply("late", |_| {});
     let steps = scene.steps(|scene| scene.run(3600));
     assert_eq!(steps, []);
+}
+
+#[test]
+fn nothing_is_issued_beside_the_stores_credentials_and_the_condition_says_so() {
+    let mut scene = Scene::with(Settings {
+        own_namespace: NS.to_owned(),
+        ..Settings::default()
+    });
+    let steps = scene.steps(|scene| {
+        scene.apply("dl", |_| {});
+        scene.run(24 * 3600);
+    });
+    assert_eq!(steps, [StepKind::WriteStatus, StepKind::PublishEvent]);
+    assert_eq!(scene.ready("dl"), (false, "OperatorNamespace".to_owned()));
+    let message = scene.condition("dl", "Ready").message;
+    assert!(
+        message.contains(NS) && message.contains("in another namespace"),
+        "{message}"
+    );
+    assert_eq!(
+        scene.condition("dl", "Stalled").status,
+        ConditionStatus::True
+    );
+    assert_eq!(
+        scene.condition("dl", "Allowed").status,
+        ConditionStatus::Unknown
+    );
 }

@@ -12,9 +12,9 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
 use crate::common::at;
-use crate::common::cluster::Secret;
 use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
+use crate::ownership_invariants::controls;
 use crate::policy_oracle::{PolicyAnswer, Rules, store};
 use crate::secret_invariants::{Known, usable};
 use crate::status_facts::{allowed_true, conflicts, ready, renewed_false, suspended};
@@ -278,36 +278,8 @@ impl InvariantChecker {
         }
     }
 
-    /// A resource that is being deleted has no Secret, whatever finalizer keeps it.
-    fn deletion(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
-        if !seen.deleting {
-            return;
-        }
-        let since = self.deleted_since.entry(seen.uid.to_string());
-        let since = *since.or_insert(world.now);
-        let acted = self.last_record(world, seen).max(since);
-        let ending = world.cluster.namespaces.get(&seen.namespace);
-        if ending.is_none_or(|namespace| namespace.deleting)
-            || !Self::had_time(world, seen, acted, REACTION)
-        {
-            return;
-        }
-        let told = seen.status.internal.secret.as_ref();
-        let kept = world.cluster.secrets.iter().find(|(place, secret)| {
-            let known = told.is_some_and(|told| told.uid == secret.uid);
-            place.0 == seen.namespace
-                && controls(&seen.uid, secret)
-                && (known || !world.cluster.blind)
-        });
-        if let Some((place, _)) = kept {
-            let who = format!("{}/{}", seen.namespace, seen.name);
-            let what = format!("{who} is being deleted, and its Secret {place:?} is still there");
-            self.report(world, what);
-        }
-    }
-
     /// When a resource was last acted on, if that is not long ago.
-    fn last_record(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> Timestamp {
+    pub fn last_record(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> Timestamp {
         self.acted
             .get(&ObjectKey::Resource(seen.uid.clone()))
             .filter(|which| **which + RECENT >= world.records.len())
@@ -469,12 +441,6 @@ impl InvariantChecker {
             }
         }
     }
-}
-
-/// Whether the resource of this uid controls a Secret.
-pub fn controls(uid: &str, secret: &Secret) -> bool {
-    let mut owners = secret.owners.iter();
-    owners.any(|owner| owner.kind == KIND && owner.controller == Some(true) && *owner.uid == *uid)
 }
 
 /// Whether something keeps what is issued from being signed anew: the URL that is there stays.

@@ -21,6 +21,7 @@ mod expected_status;
 mod fault_schedule;
 mod forgeries;
 mod invariants;
+mod ownership_invariants;
 mod planted_bugs;
 mod policy_oracle;
 mod progress;

@@ -200,18 +200,7 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
                 world.cluster.create_foreign_secret(&place, now);
             }
         }
-        82..85 => {
-            let foreign = world
-                .cluster
-                .secrets
-                .iter()
-                .filter(|(_, secret)| secret.owners.is_empty())
-                .map(|(place, _)| place.clone());
-            if let Some(place) = rng.pick_owned(foreign.collect::<Vec<_>>()) {
-                world.log(|| format!("somebody deletes the foreign Secret {place:?}"));
-                world.cluster.delete_secret_by_hand(&place, now);
-            }
-        }
+        82..85 => delete_unowned(world, rng),
         85..88 => world.crash(rng.range(0, 300)),
         88..93 => {
             let which = usize::try_from(rng.range(0, 6)).unwrap();
@@ -250,6 +239,16 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
     }
 }
 
+fn delete_unowned(world: &mut World<Chaos>, rng: &mut Rng) {
+    let secrets = world.cluster.secrets.iter();
+    let unowned = secrets.filter(|(_, secret)| secret.owners.is_empty());
+    let unowned: Vec<Place> = unowned.map(|(place, _)| place.clone()).collect();
+    if let Some(place) = rng.pick_owned(unowned) {
+        world.log(|| format!("somebody deletes the foreign Secret {place:?}"));
+        world.cluster.delete_secret_by_hand(&place, world.now);
+    }
+}
+
 /// A finalizer keeps a resource that is deleted; it may go later.
 fn delete_slowly(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str, name: &str) {
     let now = world.now;
@@ -265,7 +264,7 @@ fn delete_slowly(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str, name:
 
 /// What a tool does that knows no owner reference, or one that garbage collection is not to follow.
 fn drop_owners(secret: &mut Secret) {
-    if secret.data.len() % 2 == 0 {
+    if secret.data.len().is_multiple_of(2) {
         secret.owners.clear();
     }
     for owner in &mut secret.owners {

@@ -16,6 +16,9 @@ use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Kept, Record, store_name};
 use crate::engine::evaluate::denial::denial_stands;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
+use crate::engine::evaluate::refusals::{
+    DELETING, TERMINATING, beside_credentials, beyond_share, unseen,
+};
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::protocol::{PresignedUrlSeen, Session, Settings};
 use crate::engine::store::{HeldCredentials, StoreConfig};
@@ -29,7 +32,6 @@ use crate::issue::{
 use crate::policy::{Decision, Grant, Namespace};
 use crate::request::{InvalidSpec, IssuanceOptions, Key, Limits, Objects, Options, Request};
 use crate::signing::Target;
-use crate::text::quoted;
 
 /// Whether a resource may be issued.
 #[derive(Debug)]
@@ -40,8 +42,9 @@ pub(in crate::engine) enum Evaluation {
     Denied(String),
     /// No readable policy allows it, and one that cannot be read might; or its namespace is not known yet.
     Undetermined(String),
-    /// The resources of its namespace take more than is kept for one, and older ones have it.
-    BeyondShare(String),
+    /// The operator refuses it, whatever the policies allow, with the reason and a sentence: the resources of
+    /// its namespace take more than is kept for one, or its namespace is the operator's own.
+    Refused(Reason, String),
     /// The resource or its namespace is being deleted, with the reason and a sentence.
     Deleting(Reason, &'static str),
     /// The policies allow it, and its store cannot be used.
@@ -97,7 +100,7 @@ impl Evaluation {
             Self::Invalid(_)
             | Self::Denied(_)
             | Self::Undetermined(_)
-            | Self::BeyondShare(_)
+            | Self::Refused(..)
             | Self::Deleting(..) => None,
         }
     }
@@ -257,21 +260,6 @@ struct Parsed {
     secret_name: String,
 }
 
-/// The resource is being deleted.
-const DELETING: &str = "the resource is being deleted: its Secret is removed at once, nothing new is issued, and it \
-     goes when its last finalizer does";
-/// The namespace is being deleted.
-const TERMINATING: &str = "the namespace is being deleted, so nothing new is issued";
-
-fn beyond_share(namespace: &str, share: usize) -> String {
-    format!(
-        "the PresignedURLs of the namespace \"{namespace}\" take more than the {} KiB of memory that the operator keeps for \
-         one namespace, and older ones have it: delete PresignedURLs that are not used or name fewer keys, or ask an \
-         admin for a larger --namespace-share; what was issued lives until it expires",
-        share / 1024
-    )
-}
-
 /// Evaluates a resource.
 pub(in crate::engine) fn evaluate(
     index: &Index,
@@ -287,8 +275,15 @@ pub(in crate::engine) fn evaluate(
     if namespace.is_some_and(|namespace| namespace.deleting) {
         return Evaluation::Deleting(Reason::NamespaceTerminating, TERMINATING);
     }
+    if seen.namespace == settings.own_namespace {
+        return Evaluation::Refused(
+            Reason::OperatorNamespace,
+            beside_credentials(&seen.namespace),
+        );
+    }
     if record.kept != Kept::Whole {
-        return Evaluation::BeyondShare(beyond_share(&seen.namespace, settings.namespace_share));
+        let why = beyond_share(&seen.namespace, settings.namespace_share);
+        return Evaluation::Refused(Reason::NamespaceShareExceeded, why);
     }
     let spec = match &seen.spec {
         Ok(spec) => spec,
@@ -314,14 +309,6 @@ pub(in crate::engine) fn evaluate(
             authorized(record, parsed, *grant),
         ),
     }
-}
-
-fn unseen(namespace: &str) -> String {
-    format!(
-        "it is not known yet what namespace {} may ask for, since the operator has not seen that namespace; until \
-         then nothing new is issued, and nothing is removed because of it",
-        quoted(namespace)
-    )
 }
 
 fn parse(

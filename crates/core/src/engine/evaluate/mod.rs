@@ -9,6 +9,7 @@ pub(in crate::engine) mod clock_doubt;
 pub(in crate::engine) mod denial;
 pub(in crate::engine) mod evaluation;
 pub(in crate::engine) mod one_shot;
+mod refusals;
 pub(in crate::engine) mod reissue;
 pub(in crate::engine) mod sampling;
 pub(in crate::engine) mod session_scope;

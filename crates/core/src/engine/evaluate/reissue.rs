@@ -136,7 +136,7 @@ pub(in crate::engine) fn is_current(
     let (authorized, inputs) = match evaluation {
         Evaluation::Invalid(_) | Evaluation::Denied(_) | Evaluation::Deleting(..) => return false,
         // The policies cannot decide now: `Ready` stays as it was.
-        Evaluation::Undetermined(_) | Evaluation::BeyondShare(_) => {
+        Evaluation::Undetermined(_) | Evaluation::Refused(..) => {
             return issued.alive(now) && !record.state.secret.drifted && was_current(record);
         }
         // URLs that were signed before a change of the store still work. They are replaced within

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The class that is served; `None` serves resources without a class.
     pub class: Option<String>,
+    /// The operator's own namespace, with the stores' credentials: no Secret is written there.
+    pub own_namespace: String,
     /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An
     /// instance that serves only some of them reports of a store only what its own resources show: other
     /// instances serve the rest, and two that count different URLs would correct each other for ever.
@@ -34,6 +36,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             class: None,
+            own_namespace: "presigned-url-operator".to_owned(),
             namespaces: None,
             denial_grace: DenialGrace::After(Duration::from_mins(10)),
             min_renewed_duration: Duration::from_mins(5),

@@ -490,7 +490,9 @@ fn a_secret_name_is_a_dns_subdomain() {
         );
     }
     let labels = [63, 63, 63, 61].map(|length| "a".repeat(length));
-    for good in ["web", "other.name", &labels.join(".")] {
+    // Kubernetes bounds the whole name, and no part of it.
+    let (long, longest) = ("a".repeat(64) + ".b", "a".repeat(253));
+    for good in ["web", "other.name", &labels.join("."), &long, &longest] {
         assert!(named(good).is_ok(), "{good}");
     }
 }

@@ -158,7 +158,7 @@ fn allowed(evaluation: &Evaluation) -> ConditionDraft {
     match evaluation {
         Evaluation::Invalid(why) => unknown(Reason::InvalidSpec, why),
         Evaluation::Undetermined(why) => unknown(Reason::PolicyUnknown, why),
-        Evaluation::BeyondShare(why) => unknown(Reason::NamespaceShareExceeded, why),
+        Evaluation::Refused(reason, why) => unknown(*reason, why),
         Evaluation::Deleting(reason, why) => unknown(*reason, why),
         Evaluation::Denied(why) => ConditionDraft::new(false, Reason::PolicyDenied, why.clone()),
         Evaluation::StoreUnusable { authorized, .. } => by(&authorized.grant.policies),
@@ -187,7 +187,7 @@ fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
                 .namespace_of(&facts.record.seen.namespace)
                 .is_some(),
         }),
-        Evaluation::BeyondShare(why) => needs_human(Reason::NamespaceShareExceeded, why),
+        Evaluation::Refused(reason, why) => needs_human(*reason, why),
         Evaluation::Deleting(reason, why) => {
             let unremoved = facts.issued.and(unremoved(facts.record));
             unremoved.or_else(|| {

@@ -82,7 +82,7 @@ pub(super) fn plan(
             Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } | Evaluation::Invalid(_) => {
                 true
             }
-            Evaluation::Undetermined(_) | Evaluation::BeyondShare(_) => false,
+            Evaluation::Undetermined(_) | Evaluation::Refused(..) => false,
             Evaluation::Deleting(..) => deleting,
             Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
         };

@@ -258,7 +258,7 @@ fn bucket_to_probe(ctx: &Ctx<'_>, name: &str, fresh: bool) -> Option<Bucket> {
             Evaluation::Invalid(_)
             | Evaluation::Denied(_)
             | Evaluation::Undetermined(_)
-            | Evaluation::BeyondShare(_)
+            | Evaluation::Refused(..)
             | Evaluation::Deleting(..) => None,
         })
 }
