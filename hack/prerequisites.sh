@@ -79,7 +79,7 @@ look() { # command...
     tinyproxy) packages+=(tinyproxy-bin) ;;
     diff) packages+=(diffutils) ;;
     # With a service, which `install` ends again.
-    prometheus | promtool) packages+=(prometheus) ;;
+    prometheus | promtool) [[ " ${packages[*]} " == *" prometheus "* ]] || packages+=(prometheus) ;;
     ca-certificates | curl | python3-venv | tar | wget) packages+=("$command") ;;
     *)
       echo "prerequisites.sh: say which package holds $command"
