@@ -71,7 +71,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// The key and its value; `None` where no name was given and none of the usual ones is there.
+    /// The key and its value; `None` if no name was given and none of the usual ones is there.
     fn optional(
         &self,
         given: Option<&'a str>,

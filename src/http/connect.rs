@@ -25,7 +25,7 @@ use super::proxy::ProxyUrl;
 use super::trust::{Trust, handshake_failure};
 use crate::clock::Clock;
 
-/// How long it was is told by who set the time.
+/// The caller, which set the time, reports how long it was.
 pub(super) const TIMEOUT: TransportError = TransportError::Timeout(Duration::ZERO);
 
 /// The other end of a connection.

@@ -5,12 +5,12 @@
 //! a log: what hyper traces goes nowhere.
 //!
 //! # Why not hyper-util's pooled client
-//! It was tried (0.1.21), with a connector of our own. It tells all failures as exactly as this file, and is
-//! longer by a hundred lines: it calls its connector with an address alone, so that a request's deadline goes
-//! around it in a task-local value; when a request was sent (by which the store's clock is measured) must be
-//! captured beside it; it does not say whether a connection that broke had waited, which decides whether a
-//! request is sent anew; its pool has no limit for all hosts together, and tenants choose the names of
-//! buckets, which are hosts.
+//! It was tried (0.1.21), with a connector of our own. It reports all failures as exactly as this file, and
+//! is longer by a hundred lines: it calls its connector with an address alone, so that a request's deadline
+//! goes around it in a task-local value; when a request was sent (by which the store's clock is measured)
+//! must be captured beside it; it does not say whether a connection that broke had waited, which decides
+//! whether a request is sent anew; its pool has no limit for all hosts together, and tenants choose the names
+//! of buckets, which are hosts.
 
 use std::collections::BTreeMap;
 use std::fmt;

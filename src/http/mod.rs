@@ -1,8 +1,8 @@
 //! Requests to everything but the API server: stores, STS and the metadata services of clouds.
 //!
-//! What holds here: a request has a time limit and a size limit; no redirect is followed; what fails is told
-//! by the step that failed. The proxies of the environment are used as Go's programs use them. No URL, header
-//! or text of a server reaches a log, at no level.
+//! What holds here: a request has a time limit and a size limit; no redirect is followed; what fails is
+//! reported by the step that failed. The proxies of the environment are used as Go's programs use them. No
+//! URL, header or text of a server reaches a log, at no level.
 
 mod certificate;
 mod connect;

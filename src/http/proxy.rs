@@ -91,7 +91,7 @@ impl ProxyUrl {
         })
     }
 
-    /// What it is to be told of its user.
+    /// What it learns of its user.
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(self.authorization.as_deref()?).ok()?;
         value.set_sensitive(true);

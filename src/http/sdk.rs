@@ -21,7 +21,7 @@ use super::exchange::Connections;
 
 /// The most bytes of an answer: a session has a few thousand, and AWS names no limit for its token.
 const LIMIT: usize = 64 * 1024;
-/// How long a request may take where its client sets no time.
+/// How long a request may take if its client sets no time.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A failure, on its way through the SDK.

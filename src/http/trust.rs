@@ -3,7 +3,7 @@
 //! What holds here: the system's authorities are trusted, and with them those of a store's bundle. A
 //! certificate that is itself in the bundle is trusted for its names and its time, whatever it says of
 //! itself, as curl, Go and Python do: `openssl req -x509` makes one that calls itself an authority. Of what a
-//! server sends, only names of hosts are told, and they have the form of one.
+//! server sends, only names of hosts are shown, and they have the form of one.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -28,7 +28,7 @@ use super::certificate::Fields;
 
 /// How many CA bundles are kept ready; stores share few.
 const BUNDLES: usize = 64;
-/// How many names of a certificate are told, and the longest of a host.
+/// How many names of a certificate are shown, and the longest of a host.
 const NAMES: usize = 8;
 const MAX_NAME: usize = 253;
 

@@ -27,7 +27,7 @@ use super::text::cut;
 const WHY_LIMIT: usize = 512;
 
 /// An object of kind `K` as it came: metadata, and the rest unparsed. It parses whatever its schema has
-/// become, and keeps the status where only the spec is broken.
+/// become, and keeps the status if only the spec is broken.
 #[derive(Deserialize)]
 #[serde(bound = "")]
 pub(super) struct RawObject<K> {
@@ -80,7 +80,7 @@ struct UsedOfNamespace {
     resource_version: String,
 }
 
-/// What is used of a Secret: its data is never asked for, and its labels and annotations are skipped.
+/// What is used of a Secret: its data is never requested, and its labels and annotations are skipped.
 #[derive(Deserialize)]
 pub(super) struct SecretMetadata {
     metadata: UsedOfSecret,

@@ -17,7 +17,7 @@ impl Cluster {
     /// Deletes a PresignedURL, if it still is `target`. One that is gone already is deleted.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] if it is another or was changed; else the failure's class.
     pub async fn delete_resource(
         &self,
         namespace: &str,

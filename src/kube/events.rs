@@ -82,7 +82,7 @@ pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
     }
 }
 
-/// The resource's name, cut where it must be, and a hash of what it says.
+/// The resource's name, cut to the limit of a name, and a hash of what the Event says.
 fn event_name(record: &EventRecord) -> String {
     let mut hash = Sha256::new();
     for field in [

@@ -31,7 +31,7 @@ impl Cluster {
     }
 }
 
-/// A request with a JSON body, or without one where it is empty.
+/// A request with a JSON body, or without one if it is empty.
 pub(super) fn request(
     method: Method,
     path: &str,

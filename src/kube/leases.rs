@@ -1,7 +1,7 @@
 //! The Lease by which the replicas elect their leader.
 //!
 //! What holds here: a Lease is written at the version that was read, or created if there was none; so of two
-//! instances that write at the same time one is told of a conflict.
+//! instances that write at the same time one gets a conflict.
 
 use http::Method;
 use k8s_openapi::api::coordination::v1::Lease;

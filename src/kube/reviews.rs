@@ -1,8 +1,8 @@
 //! Whether the owner of a token may read `/metrics`: a `TokenReview`, then a `SubjectAccessReview`.
 //!
-//! What holds here: what was allowed is believed for a minute and no longer; a token is kept as a hash. Reviews
-//! are made one at a time with a pause after each refusal, so that clients who show wrong tokens cost the API
-//! server ten reviews a second at most.
+//! What holds here: what was allowed is believed for a minute and no longer; a token is kept as a hash.
+//! Reviews are made one at a time with a pause after each refusal, so that clients who show wrong tokens cost
+//! the API server ten reviews a second at most.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const TOKEN_REVIEWS: Target = Target("tokenreviews");
 const ACCESS_REVIEWS: Target = Target("subjectaccessreviews");
 /// For how long an allowance is believed.
 const BELIEVED: Duration = Duration::from_mins(1);
-/// How many allowances are kept; with more readers than that, the API server is asked more often.
+/// How many allowances are kept; with more readers than that, the API server gets more reviews.
 const KEPT: usize = 16;
 /// The pause after a refusal.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -79,7 +79,8 @@ impl ScrapeReviews {
 
     async fn verdict(&self, token: &SecretString) -> Verdict {
         let hash: [u8; 32] = Sha256::digest(token.expose_secret()).into();
-        // Held over the review: one is made at a time, and of two that ask the same the second finds the answer.
+        // Held over the review: one is made at a time, and of two that ask the same the second finds the
+        // answer.
         let mut allowed = self.allowed.lock().await;
         let now = self.clock.monotonic();
         allowed.retain(|_, until| *until > now);

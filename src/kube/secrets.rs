@@ -55,7 +55,7 @@ impl Cluster {
     /// Replaces a Secret whole, if it still is `target`.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] if it is another or was changed; else the failure's class.
     pub async fn update_secret(
         &self,
         write: &SecretWrite,
@@ -70,7 +70,7 @@ impl Cluster {
     /// Deletes a Secret, if it still is `target`. One that is gone already is deleted.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] where it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] if it is another or was changed; else the failure's class.
     pub async fn delete_secret(
         &self,
         namespace: &str,
@@ -122,7 +122,7 @@ impl Cluster {
         .map(|meta| meta.map(|meta| observed(meta, None)))
     }
 
-    /// The data of a Secret, for credentials; `None` where there is none.
+    /// The data of a Secret, for credentials; `None` if there is none.
     ///
     /// # Errors
     /// The failure's class.

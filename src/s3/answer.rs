@@ -1,8 +1,9 @@
 //! From bytes to an [`S3Response`]: the status, a code out of a fixed list, a region that has the form of
 //! one, and the clock.
 //!
-//! What holds here: nothing else of a body or a header leaves this file, but the name of a code that is not in the
-//! list, and of that only letters, digits and dots. No other text of a server can reach a condition or a log.
+//! What holds here: nothing else of a body or a header leaves this file, but the name of a code that is not
+//! in the list, and of that only letters, digits and dots. No other text of a server can reach a condition or
+//! a log.
 
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub(super) fn parse(
 struct Error<'a> {
     text: &'a str,
     status: u16,
-    /// Whether the answer is about a delete marker. A HEAD is told so by a header alone.
+    /// Whether the answer is about a delete marker. Of a HEAD only a header says so.
     delete_marker: bool,
 }
 

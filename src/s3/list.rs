@@ -1,11 +1,13 @@
 //! `ListObjectsV2`, page by page, over the connections of this module.
 //!
 //! What holds here:
-//! - A listing is whole or there is none. No key comes twice, each begins with the prefix, and no token leads to where
-//!   the listing has been: a store that loses its place is noticed. The order of the keys is the store's own.
-//! - Keys are read as botocore reads them: percent-encoded where the store declares it, else as they stand.
-//! - What is not wanted is not kept, and what is kept of an object has an end: a listing is as large as the number of
-//!   its objects and the bytes of their keys allow, whatever a store answers. Pages are looked through on a thread that nobody waits for.
+//! - A listing is whole or there is none. No key comes twice, each begins with the prefix, and no token leads
+//!   to where the listing has been: a store that loses its place is noticed. The order of the keys is the
+//!   store's own.
+//! - Keys are read as botocore reads them: percent-encoded if the store declares it, else as they stand.
+//! - What is not wanted is not kept, and what is kept of an object has an end: a listing is as large as the
+//!   number of its objects and the bytes of their keys allow, whatever a store answers. Pages are looked
+//!   through on a thread that nobody waits for.
 
 mod page;
 
@@ -31,13 +33,13 @@ use page::{Page, RawObject};
 const PAGE: u32 = 1_000;
 /// The most pages of a listing.
 const PAGES: usize = 200;
-/// The most keys that a listing looks at, for servers that put more of them into a page.
+/// The most keys that a listing reads, for servers that put more of them into a page.
 const KEYS: usize = PAGES * PAGE as usize;
 /// The most bytes of keys and `ETag`s that a listing keeps.
 const KEPT: usize = 1024 * 1024;
 /// How long one page may take, at least.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a page is asked for.
+/// How often a page is requested.
 const ATTEMPTS: usize = 2;
 /// The pause between the attempts.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -106,7 +108,7 @@ async fn pages(
         *known = skew.or(*known);
         // Off the one thread on which everything else waits: globs cost time with each byte of a key.
         let read = tokio::task::spawn_blocking(move || reading.read(&body).map(|n| (reading, n)));
-        // It ends early only where the operator does.
+        // It ends early only if the operator does.
         let read = read.await.map_err(|_| bad(PageError::NotAListing))?;
         (reading, token) = read?;
         if token.is_none() {
@@ -206,8 +208,8 @@ struct Reading<K> {
     most: usize,
     keeps: K,
     hasher: RandomState,
-    /// Hashes of all keys, kept or not: of keys themselves there could be hundreds of megabytes. Nobody knows the
-    /// hasher's seed, so nobody can make two keys of one hash.
+    /// Hashes of all keys, kept or not: of keys themselves there could be hundreds of megabytes. Nobody knows
+    /// the hasher's seed, so nobody can make two keys of one hash.
     keys: HashSet<u64>,
     tokens: HashSet<u64>,
     /// The bytes of what is kept.
@@ -216,7 +218,7 @@ struct Reading<K> {
 }
 
 impl<K: Fn(&str) -> bool> Reading<K> {
-    /// Reads one more page, and returns the token of the next where there is one.
+    /// Reads one more page, and returns the token of the next if there is one.
     fn read(&mut self, body: &[u8]) -> Result<Option<String>, ListError> {
         let page = Page::parse(body).map_err(bad)?;
         // As botocore compares it: versitygw declares an empty one, and encodes nothing.
@@ -265,7 +267,8 @@ impl<K: Fn(&str) -> bool> Reading<K> {
         match page.truncated.trim() {
             "false" => return Ok(None),
             "true" => {}
-            // Some servers leave out what is false. It is believed of a page that names its bucket and has room left.
+            // Some servers leave out what is false. It is believed of a page that names its bucket and has
+            // room left.
             "" if page.named && !full && page.next.is_empty() => return Ok(None),
             _ => return Err(bad(PageError::NoEnd)),
         }
@@ -295,8 +298,8 @@ fn listed(object: &RawObject, key: String) -> Result<ListedObject, ListError> {
     }
 }
 
-/// A key that the server declares as encoded; `None` if it cannot be. An encoder may leave any character that a URL
-/// can hold (`SeaweedFS` leaves `=` in folders), and never another one.
+/// A key that the server declares as encoded; `None` if it cannot be. An encoder may leave any character that
+/// a URL can hold (`SeaweedFS` leaves `=` in folders), and never another one.
 fn decoded(key: &str) -> Option<Cow<'_, [u8]>> {
     let of_a_url = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
     let hex = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_hexdigit());

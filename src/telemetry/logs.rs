@@ -3,7 +3,7 @@
 //!
 //! What holds here: the level that a person asks for is given to the operator's own crates alone. Others log
 //! requests, headers and canonical strings below `info`, and one of those strings is a presigned URL; so they
-//! are held at `info` and the AWS ones at `warn`, whatever is asked for and whatever is linked in later.
+//! are held at `info` and the AWS ones at `warn`, whatever the flags say and whatever is linked in later.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -1,7 +1,7 @@
 //! Metrics: counters of what was done, and times that are read at the scrape.
 //!
-//! What holds here: a label's value is a word of ours (a reason, a verb, a step), so that the number of series
-//! is bounded whatever the cluster holds, and `/metrics` tells nobody the name of a namespace or a resource.
+//! What holds here: a label's value is a word of ours (a reason, a verb, a step), so that the number of
+//! series is bounded whatever the cluster holds, and `/metrics` shows no name of a namespace or a resource.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! The ports: connections that are taken, answered once and closed.
 //!
-//! What holds here: whatever clients do, a port holds a bounded number of connections, each with small buffers and
-//! for a bounded time. A newcomer takes the place of the oldest connection, so that clients who leave their
-//! requests unfinished keep neither a probe nor a scrape out. Each connection carries one request.
+//! What holds here: whatever clients do, a port holds a bounded number of connections, each with small
+//! buffers and for a bounded time. A newcomer takes the place of the oldest connection, so that clients who
+//! leave their requests unfinished keep neither a probe nor a scrape out. Each connection carries one
+//! request.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -25,7 +26,8 @@ pub(super) const HEADER_TIME: Duration = Duration::from_secs(5);
 const WHOLE_TIME: Duration = Duration::from_secs(15);
 /// How many bytes of a request, and of an answer, wait in memory: the least that hyper takes.
 const BUFFER: usize = 8192;
-/// How long the port rests when the system has no connection to give, for example for want of file descriptors.
+/// How long the port rests when the system has no connection to give, for example for want of file
+/// descriptors.
 const REST: Duration = Duration::from_millis(100);
 
 /// Why a server could not start.
@@ -90,6 +92,6 @@ async fn answer(stream: TcpStream, router: Router) {
         .max_buf_size(BUFFER)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    // However it ends, nobody is left to be told.
+    // However it ends, nobody is left to report it to.
     let _ = tokio::time::timeout(WHOLE_TIME, connection).await;
 }

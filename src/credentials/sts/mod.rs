@@ -223,7 +223,7 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs().clamp(900, 43_200)).unwrap_or(3600)
 }
 
-/// A bundle of which nothing can be used is a mistake to be told.
+/// A bundle of which nothing can be used is a mistake that a message reports.
 fn check_bundle(pem: &str) -> Result<(), CredentialsError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

@@ -1,7 +1,7 @@
 //! One page of a listing, from XML.
 //!
-//! What holds here: a document that breaks off or does not close what it opened is no page, so no half of a page is
-//! ever taken for a whole. Only what a listing uses is read: a date that nobody needs is not looked at.
+//! What holds here: a document that breaks off or does not close what it opened is no page, so no half of a
+//! page is ever taken for a whole. Only what a listing uses is read: a date that nobody needs is not read.
 
 use std::borrow::Cow;
 

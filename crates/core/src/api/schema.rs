@@ -24,8 +24,8 @@ pub(super) const KMS_KEY: &str = "^[A-Za-z0-9:/_-]+$";
 pub(super) const STORAGE_CLASS: &str = "^[A-Z0-9_]+$";
 /// A region as it stands in a credential scope.
 pub(super) const REGION: &str = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
-/// Scheme, host, optional port and optional path of plain segments; no query, fragment or user information. What a
-/// host or path may not have in it is refused by [`exceptions`], with sentences of their own.
+/// Scheme, host, optional port and optional path of plain segments; no query, fragment or user information.
+/// What a host or path may not have in it is refused by [`exceptions`], with sentences of their own.
 pub(super) const ENDPOINT: &str = r"^https?://([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9._])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$";
 /// The same without a path: where STS answers.
 pub(super) const STS_ENDPOINT: &str =
@@ -177,8 +177,8 @@ pub(super) fn renew_is_immutable() -> Rule {
     )
 }
 
-/// The rule that `class` keeps its value, whether it is written or left out: the instance that it names before
-/// would leave a Secret behind that nobody renews or removes.
+/// The rule that `class` keeps its value, whether it is written or left out: the instance that it names
+/// before would leave a Secret behind that nobody renews or removes.
 pub(super) fn class_is_immutable() -> Rule {
     rule(
         "has(self.class) ? has(oldSelf.class) && self.class == oldSelf.class : !has(oldSelf.class)"
@@ -257,7 +257,7 @@ pub(super) fn no_wide_templates() -> Rule {
     )
 }
 
-/// The rule of a policy's prefixes, as far as it can be told without taking a template apart.
+/// The rule of a policy's prefixes, as far as it can be checked without taking a template apart.
 pub(super) fn prefix_forms() -> Rule {
     rule(
         "!self.exists(p, p.startsWith('/') || p.matches(r'[*].|[}][^/]|[^/][{]'))".to_owned(),

@@ -310,7 +310,7 @@ impl Engine {
         std::mem::take(&mut self.observations)
     }
 
-    /// The figures of each resource, for metrics. An instance that follows has none: the leader tells them.
+    /// The figures of each resource, for metrics. An instance that follows has none: the leader reports them.
     pub fn figures(&self) -> impl Iterator<Item = ResourceFigures> {
         let leading = (!self.following).then_some(&self.index.resources);
         let records = leading.into_iter().flat_map(BTreeMap::values);

@@ -34,7 +34,7 @@ pub struct OwnerId<'a> {
     pub name: &'a str,
 }
 
-/// What tells whose a Secret is.
+/// What shows whose a Secret is.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks<'a> {
     /// Its owner references.
@@ -53,8 +53,8 @@ pub struct Marks<'a> {
 pub enum Ownership {
     /// This very `PresignedURL` controls it.
     Owned,
-    /// It was written for this very `PresignedURL`, and another tool dropped the owner reference. Nothing else
-    /// controls it, so it is as good as owned, and the reference is put back.
+    /// It was written for this very `PresignedURL`, and another tool dropped the owner reference. Nothing
+    /// else controls it, so it is as good as owned, and the reference is put back.
     Disowned,
     /// A deleted `PresignedURL` of the same name controlled it.
     Abandoned,
@@ -120,8 +120,8 @@ impl Marks<'_> {
 /// server's, is never used twice, and an owner reference on a Secret can be written only by who may write
 /// that Secret.
 ///
-/// Without a controller, the UID that the status records stands for the reference, and only with the label and
-/// the annotation that the operator wrote: a status that was forged with a stolen token cannot make the
+/// Without a controller, the UID that the status records stands for the reference, and only with the label
+/// and the annotation that the operator wrote: a status that was forged with a stolen token cannot make the
 /// operator touch a Secret without them. Whoever takes all three away takes the Secret away. The chart's
 /// admission policy holds the operator to the same marks.
 ///

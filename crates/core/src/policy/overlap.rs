@@ -1,10 +1,10 @@
 //! Buckets that two namespaces can meet in.
 //!
-//! What holds here: a bucket's name has no segments, so `{namespace}-data` of namespace `x` is `x-data`, which
-//! another pattern may give to namespace `y`. Nobody can refuse that pattern by pattern: two policies that are
-//! good alone can meet. So the policy with the template says so in its status. Two names meet here if any
-//! namespaces that the policies' `names` allow could make them equal; labels of namespaces are not looked at. A
-//! rule for every bucket (`*`) meets all of them on purpose, and is left out.
+//! What holds here: a bucket's name has no segments, so `{namespace}-data` of namespace `x` is `x-data`,
+//! which another pattern may give to namespace `y`. Nobody can refuse that pattern by pattern: two policies
+//! that are good alone can meet. So the policy with the template says so in its status. Two names meet here
+//! if any namespaces that the policies' `names` allow could make them equal; labels of namespaces are not
+//! read. A rule for every bucket (`*`) meets all of them on purpose, and is left out.
 
 use super::compile::{CompiledPolicy, Rule};
 use super::decide::PolicySet;

@@ -48,7 +48,7 @@ impl NamespaceSelector {
         })
     }
 
-    /// The names of the namespaces, where the policy gives any.
+    /// The names of the namespaces, if the policy gives any.
     pub(super) fn names(&self) -> Option<&[Glob]> {
         self.names.as_deref()
     }

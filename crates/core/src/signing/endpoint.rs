@@ -1,8 +1,8 @@
 //! Where an S3 service answers: scheme, host, port and path.
 //!
-//! What holds here: host and path are written as every HTTP client will write them, because both are signed: the
-//! host in lower case, no default port, IP addresses in their canonical form; a path of plain segments. What clients
-//! write in different ways is refused.
+//! What holds here: host and path are written as every HTTP client will write them, because both are signed:
+//! the host in lower case, no default port, IP addresses in their canonical form; a path of plain segments.
+//! What clients write in different ways is refused.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -134,8 +134,8 @@ impl Endpoint {
         &self.path
     }
 
-    /// Whether AWS's own S3 answers there. Load balancers and machines have names under AWS's domains as well, and
-    /// any server may stand behind those.
+    /// Whether AWS's own S3 answers there. Load balancers and machines have names under AWS's domains as
+    /// well, and any server may stand behind those.
     #[must_use]
     pub fn is_aws(&self) -> bool {
         is_host_of_aws(&self.host)
@@ -241,7 +241,7 @@ pub enum EndpointError {
          endpoint with a name"
     )]
     VirtualHostOfIp,
-    /// A name that only old buckets have, where it cannot be.
+    /// A name that only old buckets have, which no host can have.
     #[error(
         "bucket {0:?} has capitals or '_' in its name, which only old buckets of stores with an endpoint of their own have, \
          and only by addressing style Path: AWS and host names take lower-case letters, digits, dots and hyphens"
@@ -260,7 +260,7 @@ pub enum EndpointError {
     OtherBucket {
         /// The bucket that the endpoint stands for.
         served: String,
-        /// The bucket that was asked for.
+        /// The requested bucket.
         asked: String,
     },
     /// By path a bucket would be a path of the server itself.

@@ -1,7 +1,7 @@
 //! The signature of one page of `ListObjectsV2`, in headers, as aws-sdk-s3 sends it.
 //!
-//! What holds here: the query is complete before it is signed, and nothing of a signature reaches a log. What holds
-//! a session token or a signature has no Debug.
+//! What holds here: the query is complete before it is signed, and nothing of a signature reaches a log. What
+//! holds a session token or a signature has no Debug.
 
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SignableBody, SignableRequest,
@@ -40,7 +40,7 @@ pub struct SignedPage {
     pub headers: Vec<(String, SecretString)>,
 }
 
-/// Signs the request for a page: keys are asked for percent-encoded, since XML cannot hold every key.
+/// Signs the request for a page: keys are requested percent-encoded, since XML cannot hold every key.
 ///
 /// # Errors
 /// Credentials that cannot sign.

@@ -21,7 +21,7 @@ pub(in crate::engine) enum Kept {
     Whole,
     /// Where it belongs, and not what it asks for.
     WithoutSpec,
-    /// Not even its status, which says already that the share is exceeded, and tells of no Secret.
+    /// Not even its status, which says already that the share is exceeded, and names no Secret.
     WithoutStatus,
 }
 

@@ -79,7 +79,7 @@ impl Index {
         affected
     }
 
-    /// The policies but one: a status tells of buckets that two policies can meet in.
+    /// The policies but one: a status names buckets that two policies both allow.
     fn other_policies(&self, name: &str) -> impl Iterator<Item = ObjectKey> {
         let others = self.policies.keys().filter(move |other| *other != name);
         others.cloned().map(ObjectKey::Policy)

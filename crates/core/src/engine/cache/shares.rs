@@ -21,7 +21,7 @@ pub(in crate::engine) struct Shares {
     namespaces: BTreeMap<String, Share>,
 }
 
-/// When a resource was created, and what tells it from others of that second.
+/// When a resource was created, and what distinguishes it from others of that second.
 type Age = (i64, Uid);
 
 /// Who is kept of one namespace.

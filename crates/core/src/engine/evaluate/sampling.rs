@@ -114,7 +114,7 @@ fn each_shape<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<Key> {
     chosen.map(|key| (*key).clone()).collect()
 }
 
-/// How long a key is in a URL, where what is no letter, digit or one of `-._~/` takes three characters a
+/// How long a key is in a URL, in which what is no letter, digit or one of `-._~/` takes three characters a
 /// byte.
 fn encoded_length(key: &Key) -> usize {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);

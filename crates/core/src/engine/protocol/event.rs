@@ -80,7 +80,7 @@ pub struct PresignedUrlSeen {
     pub name: String,
     /// Its resourceVersion.
     pub resource_version: String,
-    /// When it was created, in seconds of Unix time: the API server tells no more.
+    /// When it was created, in seconds of Unix time: the API server is no more exact.
     pub created_at: i64,
     /// Its generation.
     pub generation: i64,

@@ -2,9 +2,9 @@
 //!
 //! What holds here:
 //! - Every request of the operator to a store is a GET or a HEAD, so none changes anything there.
-//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition than
-//!   the name of an error code (letters, digits and dots) and the names in its certificate, which have the form
-//!   of hosts.
+//! - An answer carries only the fields that decisions need. Of a server's text no more reaches a condition
+//!   than the name of an error code (letters, digits and dots) and the names in its certificate, which have
+//!   the form of hosts.
 
 use std::fmt;
 use std::time::Duration;
@@ -175,9 +175,9 @@ pub enum TransportError {
     Connection,
     /// The proxy of the operator's environment made no connection.
     Proxy(ProxyError),
-    /// `https` was asked of a server that does not speak TLS.
+    /// `https` was used with a server that does not speak TLS.
     NotTls,
-    /// `http` was asked of a server that speaks TLS.
+    /// `http` was used with a server that speaks TLS.
     TlsExpected,
     /// The server's certificate is not trusted, or TLS failed otherwise.
     Tls(TlsError),

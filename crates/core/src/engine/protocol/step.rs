@@ -131,7 +131,7 @@ pub enum Step {
     PublishEvent(Box<EventRecord>),
 }
 
-/// What a listing takes where it finds little. What it finds is not known before, and counts from then on: a
+/// What a listing takes if it finds little. What it finds is not known before, and counts from then on: a
 /// store that is slow must not have the room of others.
 const LISTING_BYTES: usize = 256 * 1024;
 /// What a read of the largest object takes: its text, and what is made of it.
@@ -139,7 +139,7 @@ const OBJECT_BYTES: usize = 3 * 1024 * 1024;
 
 impl Step {
     /// About how many bytes are in memory while it is carried out, and until what it leaves is written; 0
-    /// where that is little.
+    /// if that is little.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {

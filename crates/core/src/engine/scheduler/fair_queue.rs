@@ -57,7 +57,7 @@ impl<T> FairQueue<T> {
             .insert(position, (uid.to_owned(), asks));
     }
 
-    /// A resource waits no more. Returns its namespace and what it asked for.
+    /// A resource waits no more. Returns its namespace and its request.
     pub(super) fn remove(&mut self, uid: &str) -> Option<(String, T)> {
         let (namespace, position) = self.positions.remove(uid)?;
         let waiting = self.waiting.get_mut(&namespace)?;
@@ -68,7 +68,7 @@ impl<T> FairQueue<T> {
         Some((namespace, asks))
     }
 
-    /// Whose turn it is. `has_its_share` tells it of a namespace and of what is asked for.
+    /// Whose turn it is. `has_its_share` decides it for a namespace and a request.
     pub(super) fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&str, &T)> {
         let first_of_each = self.waiting.iter().filter_map(|(namespace, waiting)| {
             let (position, (uid, asks)) = waiting.first_key_value()?;
@@ -80,7 +80,7 @@ impl<T> FairQueue<T> {
         Some((uid, asks))
     }
 
-    /// A namespace got what one of its resources asked for.
+    /// A namespace got what one of its resources requested.
     pub(super) fn granted(&mut self, namespace: &str) {
         self.turn += 1;
         self.turns.insert(namespace.to_owned(), self.turn);

@@ -25,8 +25,8 @@ impl Store {
         self.sessions.clear_pauses();
     }
 
-    /// Somebody requested a renewal: the source and the STS, if they failed, are asked again soon. Returns
-    /// whether the store is to be planned again.
+    /// Somebody requested a renewal: the source and the STS, if they failed, get another request soon.
+    /// Returns whether the store is to be planned again.
     pub(in crate::engine) fn renewal_requested(&mut self) -> bool {
         self.sessions.hasten();
         let active = self.active.fetch.hasten();

@@ -181,7 +181,7 @@ impl StsSessions {
         waited.chain(old.waiting).collect()
     }
 
-    /// Somebody requested a renewal: what failed is asked again soon.
+    /// Somebody requested a renewal: what failed is requested again soon.
     pub(super) fn hasten(&mut self) {
         if let (Some(failed), Some(again)) = (self.failed_at, self.retry_at) {
             self.retry_at = Some(again.min(later(failed, REQUEST_PAUSE)));

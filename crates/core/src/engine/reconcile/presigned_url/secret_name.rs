@@ -2,8 +2,8 @@
 //!
 //! What holds here:
 //! - Ownership decides before content: another owner's Secret is never changed.
-//! - A conflict is looked at after as long as it has lasted, between five seconds and five minutes: the watch
-//!   tells of no Secret without the operator's label.
+//! - A conflict is checked again after as long as it has lasted, between five seconds and five minutes: the
+//!   watch names no Secret without the operator's label.
 //! - A Secret is inspected before it is replaced, unless the operator may not read Secrets. Then the uid that
 //!   the API server returned at its creation identifies it.
 
@@ -28,9 +28,9 @@ use crate::time::{between, later};
 
 /// The pause before a Secret that is being deleted is inspected again.
 const DELETION_PAUSE: Duration = Duration::from_secs(5);
-/// The first pause before a conflict is looked at again.
+/// The first pause before a conflict is checked again.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
-/// When a conflict is looked at again; it follows what to do about it.
+/// When a conflict is checked again; it follows what to do about it.
 const LOOKED_AT: &str = "it is looked at again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
 
 /// What a write replaces.
