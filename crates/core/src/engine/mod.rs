@@ -36,7 +36,7 @@ pub use protocol::{
     Session, Settings, Step, StepResult, StoreSeen, Sts, TlsError, TransportError, Uid,
     UnreadablePolicy, classify,
 };
-pub use scheduler::queue::Priority;
+pub use scheduler::priority::Priority;
 
 use crate::api::{Reason, is_ready};
 use crate::issue::ReservedKeys;
@@ -228,7 +228,8 @@ impl Engine {
         };
         if continues && self.index.contains(key) {
             // An object that has started continues before another one starts.
-            self.queue.push(key.clone(), priority, i64::MIN);
+            let namespace = self.index.namespace_of_key(key).to_owned();
+            self.queue.proceed(key.clone(), &namespace, priority);
         }
     }
 

@@ -17,6 +17,7 @@ mod conflicts;
 mod deletion;
 mod denial;
 mod event_rate;
+mod fairness;
 mod first_probe;
 mod gitops;
 mod issue;

@@ -95,6 +95,17 @@ impl Index {
         }
     }
 
+    /// The namespace of an object; empty if it has none.
+    pub(in crate::engine) fn namespace_of_key(&self, key: &ObjectKey) -> &str {
+        match key {
+            ObjectKey::Resource(uid) => self
+                .resources
+                .get(uid)
+                .map_or("", |record| &record.seen.namespace),
+            ObjectKey::Store(_) | ObjectKey::Policy(_) => "",
+        }
+    }
+
     /// Whether a Secret was written that the status does not record yet.
     pub(in crate::engine) fn is_unrecorded(&self, key: &ObjectKey) -> bool {
         let ObjectKey::Resource(uid) = key else {

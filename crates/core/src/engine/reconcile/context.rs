@@ -19,7 +19,8 @@ use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
 use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, Uid, classify};
-use crate::engine::scheduler::queue::{Priority, Queue};
+use crate::engine::scheduler::priority::Priority;
+use crate::engine::scheduler::queue::Queue;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::ReservedKeys;
 use crate::time::later;
@@ -83,7 +84,8 @@ impl Ctx<'_> {
                 Some(record) => priority(record, self.now),
             },
         };
-        self.queue.push(key, priority, rank);
+        let namespace = self.cache.namespace_of_key(&key);
+        self.queue.push(key, namespace, priority, rank);
     }
 
     /// Queues the store of a resource that waits for it.
@@ -91,7 +93,7 @@ impl Ctx<'_> {
         if let Some(record) = self.cache.resources.get(uid) {
             let store = store_name(&record.seen).to_owned();
             self.queue
-                .push(ObjectKey::Store(store), Priority::Urgent, 0);
+                .push(ObjectKey::Store(store), "", Priority::Urgent, 0);
         }
     }
 

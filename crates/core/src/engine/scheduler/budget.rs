@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::scheduler::fair_queue::FairQueue;
-use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::priority::Priority;
 
 /// How many bytes there are for all resources at once.
 pub(in crate::engine) const BYTES: usize = 8 * 1024 * 1024;
@@ -20,7 +20,7 @@ pub(in crate::engine) const BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(in crate::engine) struct ByteBudget {
     held: BTreeMap<String, Share>,
-    waiting: FairQueue<usize>,
+    waiting: FairQueue<String, usize>,
 }
 
 /// What one resource takes.
@@ -47,7 +47,8 @@ impl ByteBudget {
             self.hold(uid, namespace, bytes);
             return true;
         }
-        self.waiting.wait(uid, namespace, priority, bytes);
+        self.waiting
+            .wait(uid.to_owned(), namespace, priority, bytes);
         false
     }
 
@@ -110,7 +111,7 @@ impl ByteBudget {
             .next(|namespace, bytes| self.has_its_share(namespace, *bytes))
             && self.fits(*bytes)
         {
-            let uid = uid.to_owned();
+            let uid = uid.clone();
             let Some((namespace, bytes)) = self.waiting.remove(&uid) else {
                 break;
             };

@@ -1,4 +1,4 @@
-//! The queue of those that wait for a share of something scarce: it goes round by namespace.
+//! The queue of those that wait for something scarce: it goes round by namespace.
 //!
 //! What holds here:
 //! - However much one namespace asks for, another waits for one grant to each at most, at its priority.
@@ -6,27 +6,33 @@
 //!   whose last grant is the oldest.
 //! - A turn is remembered while anybody waits: who asks again and again does not go before who waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::scheduler::queue::{Priority, QueuePosition};
+use crate::engine::scheduler::priority::{Priority, QueuePosition};
 
-/// Resources that wait, each with what it asks for.
+/// Who waits, by key, each with its request.
 #[derive(Debug)]
-pub(super) struct FairQueue<T> {
+pub(super) struct FairQueue<K, T> {
     /// Who waits, by namespace.
-    waiting: BTreeMap<String, BTreeMap<QueuePosition, (String, T)>>,
-    /// The namespace and position of each of them.
-    positions: BTreeMap<String, (String, QueuePosition)>,
+    waiting: BTreeMap<String, BTreeMap<QueuePosition, (K, T)>>,
+    /// The first of each namespace, in the order of their turns.
+    heads: BTreeSet<Head>,
+    /// The namespace and position of each that waits.
+    positions: BTreeMap<K, (String, QueuePosition)>,
     /// When each namespace last got something, counted in grants.
     turns: BTreeMap<String, u64>,
     turn: u64,
     sequence: u64,
 }
 
-impl<T> Default for FairQueue<T> {
+/// The first of a namespace: its priority, the last turn of the namespace, its position, the namespace.
+type Head = (Priority, Option<u64>, QueuePosition, String);
+
+impl<K, T> Default for FairQueue<K, T> {
     fn default() -> Self {
         Self {
             waiting: BTreeMap::new(),
+            heads: BTreeSet::new(),
             positions: BTreeMap::new(),
             turns: BTreeMap::new(),
             turn: 0,
@@ -35,55 +41,80 @@ impl<T> Default for FairQueue<T> {
     }
 }
 
-impl<T> FairQueue<T> {
+impl<K: Clone + Ord, T> FairQueue<K, T> {
     pub(super) fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }
 
-    /// A resource waits. One that waits already keeps its position unless its priority changed.
-    pub(super) fn wait(&mut self, uid: &str, namespace: &str, priority: (Priority, i64), asks: T) {
-        let known = self.positions.get(uid).map(|(_, position)| *position);
+    pub(super) fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// The priority and rank with which somebody waits.
+    pub(super) fn waits<Q>(&self, key: &Q) -> Option<(Priority, i64)>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let (_, position) = self.positions.get(key)?;
+        Some((position.0, position.1))
+    }
+
+    /// Somebody waits. Who waits already keeps its position unless its priority changed.
+    pub(super) fn wait(&mut self, key: K, namespace: &str, priority: (Priority, i64), asks: T) {
+        let known = self.positions.get(&key).map(|(_, position)| *position);
         let kept = known.filter(|known| (known.0, known.1) == priority);
         let position = kept.unwrap_or_else(|| {
             self.sequence += 1;
             (priority.0, priority.1, self.sequence)
         });
-        self.remove(uid);
-        let entry = (namespace.to_owned(), position);
-        self.positions.insert(uid.to_owned(), entry);
-        self.waiting
-            .entry(namespace.to_owned())
-            .or_default()
-            .insert(position, (uid.to_owned(), asks));
+        self.remove(&key);
+        self.change(namespace, |queue| {
+            let entry = (namespace.to_owned(), position);
+            queue.positions.insert(key.clone(), entry);
+            let waiting = queue.waiting.entry(namespace.to_owned()).or_default();
+            waiting.insert(position, (key, asks));
+        });
     }
 
-    /// A resource waits no more. Returns its namespace and its request.
-    pub(super) fn remove(&mut self, uid: &str) -> Option<(String, T)> {
-        let (namespace, position) = self.positions.remove(uid)?;
-        let waiting = self.waiting.get_mut(&namespace)?;
-        let (_, asks) = waiting.remove(&position)?;
-        if waiting.is_empty() {
-            self.waiting.remove(&namespace);
-        }
+    /// Somebody waits no more. Returns its namespace and its request.
+    pub(super) fn remove<Q>(&mut self, key: &Q) -> Option<(String, T)>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let (namespace, position) = self.positions.remove(key)?;
+        let asks = self.change(&namespace, |queue| {
+            let waiting = queue.waiting.get_mut(&namespace)?;
+            let (_, asks) = waiting.remove(&position)?;
+            if waiting.is_empty() {
+                queue.waiting.remove(&namespace);
+            }
+            Some(asks)
+        })?;
         Some((namespace, asks))
     }
 
     /// Whose turn it is. `has_its_share` decides it for a namespace and a request.
-    pub(super) fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&str, &T)> {
-        let first_of_each = self.waiting.iter().filter_map(|(namespace, waiting)| {
-            let (position, (uid, asks)) = waiting.first_key_value()?;
-            let after = has_its_share(namespace, asks);
-            let turn = self.turns.get(namespace);
-            Some(((after, position.0, turn, position), uid, asks))
+    pub(super) fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&K, &T)> {
+        let mut heads = self.heads.iter().filter_map(|(.., position, namespace)| {
+            let (key, asks) = self.waiting.get(namespace)?.get(position)?;
+            Some((namespace, key, asks))
         });
-        let (_, uid, asks) = first_of_each.min_by_key(|(order, ..)| *order)?;
-        Some((uid, asks))
+        let without_its_share = heads
+            .clone()
+            .find(|(namespace, _, asks)| !has_its_share(namespace, asks));
+        let (_, key, asks) = without_its_share.or_else(|| heads.next())?;
+        Some((key, asks))
     }
 
-    /// A namespace got what one of its resources requested.
+    /// A namespace got what one of its objects requested.
     pub(super) fn granted(&mut self, namespace: &str) {
         self.turn += 1;
-        self.turns.insert(namespace.to_owned(), self.turn);
+        let turn = self.turn;
+        self.change(namespace, |queue| {
+            queue.turns.insert(namespace.to_owned(), turn);
+        });
     }
 
     /// Forgets the turns of namespaces that hold nothing, once nobody waits.
@@ -91,5 +122,21 @@ impl<T> FairQueue<T> {
         if self.is_empty() {
             self.turns.retain(|namespace, _| holds(namespace));
         }
+    }
+
+    /// Changes what is known of a namespace, and keeps its first in order.
+    fn change<R>(&mut self, namespace: &str, change: impl FnOnce(&mut Self) -> R) -> R {
+        if let Some(head) = self.head(namespace) {
+            self.heads.remove(&head);
+        }
+        let changed = change(self);
+        self.heads.extend(self.head(namespace));
+        changed
+    }
+
+    fn head(&self, namespace: &str) -> Option<Head> {
+        let (position, _) = self.waiting.get(namespace)?.first_key_value()?;
+        let turn = self.turns.get(namespace).copied();
+        Some((position.0, turn, *position, namespace.to_owned()))
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::protocol::Step;
 use crate::engine::scheduler::fair_queue::FairQueue;
-use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::priority::Priority;
 
 /// The most slow steps of resources in flight to one store.
 const PER_STORE: usize = 4;
@@ -36,7 +36,7 @@ struct StoreQueue {
     in_flight: BTreeMap<String, String>,
     /// Resources that are to be planned, each with a slot reserved for it.
     reserved: BTreeMap<String, String>,
-    waiting: FairQueue<()>,
+    waiting: FairQueue<String, ()>,
 }
 
 impl StoreQueue {
@@ -68,7 +68,7 @@ impl StoreQueue {
                 .waiting
                 .next(|namespace, ()| self.held(namespace) >= PER_NAMESPACE)
         {
-            let uid = uid.to_owned();
+            let uid = uid.clone();
             let Some((namespace, ())) = self.waiting.remove(&uid) else {
                 break;
             };
@@ -108,7 +108,7 @@ impl StoreLimiter {
             queue.reserve(uid, namespace);
             return true;
         }
-        queue.waiting.wait(uid, namespace, priority, ());
+        queue.waiting.wait(uid.to_owned(), namespace, priority, ());
         false
     }
 

@@ -9,6 +9,7 @@ pub(in crate::engine) mod event_rate;
 mod fair_queue;
 pub(in crate::engine) mod limiter;
 pub(in crate::engine) mod listing_rate;
+pub(in crate::engine) mod priority;
 pub(in crate::engine) mod queue;
 pub(in crate::engine) mod retry;
 pub(in crate::engine) mod wake;

@@ -1,7 +1,8 @@
 //! The queue of objects to plan: two priorities, wall-clock deadlines, and a bound on steps in flight.
 //!
 //! What holds here:
-//! - Priority, rank and arrival decide the order, never a hash.
+//! - Priority, namespace, rank and arrival decide the order, never a hash. Within a priority it goes round by
+//!   namespace: whatever one namespace creates, another's first issue waits for one of its resources.
 //! - An object is in flight at most once. A change meanwhile makes it dirty, and it is planned again once its
 //!   step is done.
 //! - An object that has started continues before a new one starts, so the two writes of a renewal stay close
@@ -15,35 +16,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::engine::protocol::ObjectKey;
-
-/// How urgent an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// What is issued expires within minutes.
-    Expiring,
-    /// Never issued, little life left, a denial, or a store: others wait for it.
-    Urgent,
-    /// Everything else.
-    Routine,
-}
+use crate::engine::scheduler::fair_queue::FairQueue;
+use crate::engine::scheduler::priority::Priority;
 
 /// The objects that wait, their due times, and the objects in flight.
 #[derive(Debug)]
 pub struct Queue {
     slots: usize,
     urgent_slots: usize,
-    sequence: u64,
-    lanes: [BTreeMap<QueuePosition, ObjectKey>; 3],
-    waiting: BTreeMap<ObjectKey, (Lane, QueuePosition)>,
+    /// Objects that have started and continue, then those that have not.
+    lanes: [[FairQueue<ObjectKey, ()>; 2]; 3],
+    waiting: BTreeMap<ObjectKey, (Lane, Turn)>,
     timers: BTreeSet<(Timestamp, ObjectKey)>,
     timer: BTreeMap<ObjectKey, Timestamp>,
     in_flight: BTreeMap<ObjectKey, Flight>,
     routine_in_flight: usize,
     resources_in_flight: usize,
 }
-
-/// Where an object waits: priority, rank within it, then arrival.
-pub(super) type QueuePosition = (Priority, i64, u64);
 
 /// Each kind of slot has a queue of its own, so a full kind is skipped without a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +42,13 @@ enum Lane {
     /// What is about to expire, and what is urgent.
     Urgent,
     Routine,
+}
+
+/// Whether an object has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Continues,
+    Starts,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +75,6 @@ impl Queue {
         Self {
             slots,
             urgent_slots: urgent_slots.min(slots - 1),
-            sequence: 0,
             lanes: Default::default(),
             waiting: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -90,24 +85,39 @@ impl Queue {
         }
     }
 
-    /// Queues an object. A lower rank goes first within a priority; an object that waits already moves
-    /// forward, never back.
-    pub fn push(&mut self, key: ObjectKey, priority: Priority, rank: i64) {
+    /// Queues an object of a namespace; of the cluster, if it is empty. A lower rank goes first within a
+    /// priority and namespace; an object that waits already moves forward, never back.
+    pub fn push(&mut self, key: ObjectKey, namespace: &str, priority: Priority, rank: i64) {
+        self.put(key, namespace, (priority, rank), Turn::Starts);
+    }
+
+    /// Queues an object that has started: it goes before those that have not.
+    pub fn proceed(&mut self, key: ObjectKey, namespace: &str, priority: Priority) {
+        self.put(key, namespace, (priority, i64::MIN), Turn::Continues);
+    }
+
+    fn put(&mut self, key: ObjectKey, namespace: &str, priority: (Priority, i64), turn: Turn) {
         if let Some(flight) = self.in_flight.get_mut(&key) {
             flight.dirty = true;
             return;
         }
-        let lane = Lane::of(&key, priority);
-        if let Some((old_lane, old)) = self.waiting.get(&key) {
-            if (old.0, old.1) <= (priority, rank) {
+        let lane = Lane::of(&key, priority.0);
+        let mut turn = turn;
+        if let Some((old_lane, old_turn)) = self.waiting.get(&key) {
+            let old = &mut self.lanes[*old_lane as usize][*old_turn as usize];
+            let continues = *old_turn == Turn::Continues;
+            if old.waits(&key).is_some_and(|old| old <= priority)
+                && (continues || turn == *old_turn)
+            {
                 return;
             }
-            self.lanes[*old_lane as usize].remove(old);
+            if continues {
+                turn = Turn::Continues;
+            }
+            old.remove(&key);
         }
-        self.sequence += 1;
-        let rank = (priority, rank, self.sequence);
-        self.lanes[lane as usize].insert(rank, key.clone());
-        self.waiting.insert(key, (lane, rank));
+        self.lanes[lane as usize][turn as usize].wait(key.clone(), namespace, priority, ());
+        self.waiting.insert(key, (lane, turn));
     }
 
     /// Queues an object at a time, in place of an earlier requested time. `None` clears the time.
@@ -159,7 +169,14 @@ impl Queue {
         open.into_iter()
             .filter(|(_, open)| *open)
             .find_map(|(lane, _)| {
-                let ((priority, ..), key) = self.lanes[lane as usize].pop_first()?;
+                let lane = self.lanes[lane as usize]
+                    .iter_mut()
+                    .find(|queue| !queue.is_empty())?;
+                let key = lane.next(|_, ()| false)?.0.clone();
+                let (priority, _) = lane.waits(&key)?;
+                let (namespace, ()) = lane.remove(&key)?;
+                lane.granted(&namespace);
+                lane.forget_turns(|_| false);
                 self.waiting.remove(&key);
                 Some((key, priority))
             })
@@ -194,8 +211,8 @@ impl Queue {
     /// Forgets an object that is gone; a step of it that is in flight still ends.
     pub fn forget(&mut self, key: &ObjectKey) {
         self.at(key, None);
-        if let Some((lane, rank)) = self.waiting.remove(key) {
-            self.lanes[lane as usize].remove(&rank);
+        if let Some((lane, turn)) = self.waiting.remove(key) {
+            self.lanes[lane as usize][turn as usize].remove(key);
         }
     }
 
@@ -203,7 +220,8 @@ impl Queue {
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
         let [free, urgent, routine] = &self.lanes;
-        (free.len() + urgent.len(), routine.len())
+        let count = |lane: &[FairQueue<_, _>; 2]| lane.iter().map(FairQueue::len).sum::<usize>();
+        (count(free) + count(urgent), count(routine))
     }
 
     /// How many steps are in flight.
@@ -230,10 +248,10 @@ mod tests {
     #[test]
     fn urgent_goes_first_then_rank_then_arrival() {
         let mut queue = Queue::new(8, 2);
-        queue.push(key("routine"), Priority::Routine, 0);
-        queue.push(key("late"), Priority::Urgent, 2);
-        queue.push(key("early"), Priority::Urgent, 1);
-        queue.push(key("early-too"), Priority::Urgent, 1);
+        queue.push(key("routine"), "a", Priority::Routine, 0);
+        queue.push(key("late"), "a", Priority::Urgent, 2);
+        queue.push(key("early"), "a", Priority::Urgent, 1);
+        queue.push(key("early-too"), "a", Priority::Urgent, 1);
         let order = [key("early"), key("early-too"), key("late"), key("routine")];
         assert_eq!(drain(&mut queue), order);
     }
@@ -241,8 +259,8 @@ mod tests {
     #[test]
     fn what_is_about_to_expire_goes_before_what_was_never_issued() {
         let mut queue = Queue::new(4, 1);
-        queue.push(key("first"), Priority::Urgent, i64::MIN);
-        queue.push(key("expires"), Priority::Expiring, 90);
+        queue.push(key("first"), "a", Priority::Urgent, i64::MIN);
+        queue.push(key("expires"), "a", Priority::Expiring, 90);
         assert_eq!(queue.pop(), Some((key("expires"), Priority::Expiring)));
         assert_eq!(queue.pop(), Some((key("first"), Priority::Urgent)));
     }
@@ -251,7 +269,7 @@ mod tests {
     fn routine_objects_never_take_the_urgent_slots() {
         let mut queue = Queue::new(4, 2);
         for at in 0..3 {
-            queue.push(key(&format!("routine-{at}")), Priority::Routine, 0);
+            queue.push(key(&format!("routine-{at}")), "a", Priority::Routine, 0);
         }
         for _ in 0..2 {
             let (key, priority) = queue.pop().unwrap();
@@ -262,7 +280,7 @@ mod tests {
             None,
             "two of four slots are for urgent objects"
         );
-        queue.push(key("urgent"), Priority::Urgent, 0);
+        queue.push(key("urgent"), "a", Priority::Urgent, 0);
         let (next, priority) = queue.pop().unwrap();
         assert_eq!(next, key("urgent"));
         queue.begin(next, priority);
@@ -273,10 +291,10 @@ mod tests {
     #[test]
     fn what_waits_is_counted_by_how_urgent_it_is() {
         let mut queue = Queue::new(4, 1);
-        queue.push(ObjectKey::Policy("free".into()), Priority::Urgent, 0);
-        queue.push(key("urgent"), Priority::Urgent, 0);
+        queue.push(ObjectKey::Policy("free".into()), "a", Priority::Urgent, 0);
+        queue.push(key("urgent"), "a", Priority::Urgent, 0);
         for name in ["one", "two", "three"] {
-            queue.push(key(name), Priority::Routine, 0);
+            queue.push(key(name), "a", Priority::Routine, 0);
         }
         assert_eq!(queue.depth(), (2, 3));
         queue.begin(key("begun"), Priority::Urgent);
@@ -289,9 +307,9 @@ mod tests {
     fn a_store_needs_no_slot() {
         let mut queue = Queue::new(1, 0);
         queue.begin(key("only"), Priority::Urgent);
-        queue.push(key("waits"), Priority::Urgent, i64::MIN);
+        queue.push(key("waits"), "a", Priority::Urgent, i64::MIN);
         let store = ObjectKey::Store("default".into());
-        queue.push(store.clone(), Priority::Urgent, i64::MIN);
+        queue.push(store.clone(), "a", Priority::Urgent, i64::MIN);
         assert_eq!(queue.pop().map(|(key, _)| key), Some(store));
         assert_eq!(queue.pop(), None);
     }
@@ -300,7 +318,7 @@ mod tests {
     fn what_happens_during_a_step_makes_it_dirty() {
         let mut queue = Queue::new(4, 1);
         queue.begin(key("a"), Priority::Urgent);
-        queue.push(key("a"), Priority::Routine, 0);
+        queue.push(key("a"), "a", Priority::Routine, 0);
         assert_eq!(queue.pop(), None);
         assert_eq!(queue.end(&key("a")), Some((Priority::Urgent, true)));
         assert_eq!(queue.end(&key("a")), None);
@@ -309,10 +327,10 @@ mod tests {
     #[test]
     fn an_object_that_waits_moves_forward_and_never_back() {
         let mut queue = Queue::new(4, 1);
-        queue.push(key("a"), Priority::Routine, 5);
-        queue.push(key("b"), Priority::Routine, 3);
-        queue.push(key("a"), Priority::Urgent, 9);
-        queue.push(key("a"), Priority::Routine, 1);
+        queue.push(key("a"), "a", Priority::Routine, 5);
+        queue.push(key("b"), "a", Priority::Routine, 3);
+        queue.push(key("a"), "a", Priority::Urgent, 9);
+        queue.push(key("a"), "a", Priority::Routine, 1);
         assert_eq!(drain(&mut queue), [key("a"), key("b")]);
     }
 
@@ -327,5 +345,32 @@ mod tests {
         assert_eq!(queue.due(time(10)), [key("b")]);
         assert_eq!(queue.due(time(20)), [key("a")]);
         assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn whatever_one_namespace_creates_anothers_first_issue_waits_for_one_of_it() {
+        let mut queue = Queue::new(8, 2);
+        for at in 0..1000 {
+            queue.push(key(&format!("a{at:04}")), "a", Priority::Urgent, 0);
+        }
+        assert_eq!(queue.pop(), Some((key("a0000"), Priority::Urgent)));
+        for at in 0..3 {
+            queue.push(key(&format!("b{at}")), "b", Priority::Urgent, 0);
+        }
+        let order: Vec<_> = drain(&mut queue).into_iter().take(6).collect();
+        let round = ["b0", "a0001", "b1", "a0002", "b2", "a0003"].map(key);
+        assert_eq!(order, round);
+    }
+
+    #[test]
+    fn what_has_started_continues_before_another_namespace_starts() {
+        let mut queue = Queue::new(8, 2);
+        queue.push(key("new"), "b", Priority::Urgent, i64::MIN);
+        queue.push(key("started"), "a", Priority::Urgent, 0);
+        queue.proceed(key("started"), "a", Priority::Urgent);
+        queue.push(key("started"), "a", Priority::Routine, 0);
+        queue.push(key("expires"), "b", Priority::Expiring, 0);
+        let order = [key("started"), key("expires"), key("new")];
+        assert_eq!(drain(&mut queue), order);
     }
 }

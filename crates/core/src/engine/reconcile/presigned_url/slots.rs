@@ -13,7 +13,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, priority};
 use crate::engine::reconcile::presigned_url::credentials::session_fetch_started;
 use crate::engine::scheduler::limiter::slow_store;
-use crate::engine::scheduler::queue::Priority;
+use crate::engine::scheduler::priority::Priority;
 
 /// Starts a slow step if its store has a slot; if not, the resource waits for one. Any other action stays.
 pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {

@@ -1,0 +1,43 @@
+//! Whatever one namespace creates, others are served.
+
+use presigned_core::engine::Settings;
+
+use crate::common::specs;
+use crate::common::world::StepKind;
+use crate::scene::{NS, Scene};
+
+#[test]
+fn a_first_issue_does_not_wait_for_all_that_another_namespace_created_before() {
+    let mut scene = Scene::with(Settings {
+        concurrency: 4,
+        ..Settings::default()
+    });
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .put_namespace("team-b", &[("team", "b")], now);
+    let rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    let policy = specs::policy(&[NS, "team-b"], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.run(30);
+    for kind in [StepKind::CreateSecret, StepKind::WriteStatus] {
+        scene.0.faults.slow.insert(kind, 1);
+    }
+    for at in 0..200 {
+        scene.apply(&format!("dl-{at}"), |_| {});
+    }
+    let spec = specs::get("data", "team-b/file.bin");
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .put_resource("team-b", "other", Ok(spec), now);
+    scene.run(10);
+    let place = ("team-b".to_owned(), "other".to_owned());
+    assert!(scene.0.cluster.secrets.contains_key(&place), "it waits");
+    let issued = scene.0.cluster.secrets.len();
+    assert!(issued < 100, "{issued}: the other namespace is under way");
+    scene.run(200);
+    assert!(scene.ready("dl-199").0, "and it is served too");
+}
