@@ -61,7 +61,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The chart's own and those of a parent chart, which may be plain names. JSON. */}}
 {{- define "psu.imagePullSecrets" -}}
 {{- $all := list -}}
-{{- range concat (dig "imagePullSecrets" list .Values.global) .Values.imagePullSecrets -}}
+{{- range concat (dig "imagePullSecrets" list (default dict .Values.global)) .Values.imagePullSecrets -}}
 {{- $all = append $all (ternary . (dict "name" .) (kindIs "map" .)) -}}
 {{- end -}}
 {{- $all | uniq | toJson -}}
@@ -69,7 +69,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* Not empty on OpenShift, which gives each namespace user ids of its own and refuses a pod that asks for another. */}}
 {{- define "psu.idsOfOpenShift" -}}
-{{- $adapt := dig "compatibility" "openshift" "adaptSecurityContext" "auto" .Values.global -}}
+{{- $adapt := dig "compatibility" "openshift" "adaptSecurityContext" "auto" (default dict .Values.global) -}}
 {{- if or (eq $adapt "force") (and (eq $adapt "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
 yes
 {{- end -}}
