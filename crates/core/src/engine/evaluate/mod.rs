@@ -13,3 +13,4 @@ mod refusals;
 pub(in crate::engine) mod reissue;
 pub(in crate::engine) mod sampling;
 pub(in crate::engine) mod session_scope;
+pub(in crate::engine) mod signing_inputs;

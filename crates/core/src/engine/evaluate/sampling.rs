@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::api::{ConditionStatus, GetOptions, SignedHashes};
 use crate::engine::cache::verification::{Verification, rejects_signature};
-use crate::engine::evaluate::evaluation::SigningInputs;
+use crate::engine::evaluate::signing_inputs::SigningInputs;
 use crate::engine::protocol::{S3Method, S3Request, S3Result};
 use crate::engine::s3::{ObjectSubject, ObjectVerdict, verify_head, verify_object};
 use crate::engine::store::HeldCredentials;

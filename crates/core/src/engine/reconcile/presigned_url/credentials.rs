@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::api::{Problem, Reason};
-use crate::engine::evaluate::evaluation::SigningInputs;
+use crate::engine::evaluate::signing_inputs::SigningInputs;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
     CredentialSource, CredentialsError, FetchedCredentials, Session, Step,

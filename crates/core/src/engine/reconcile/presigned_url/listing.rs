@@ -16,9 +16,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{Method, Problem, Reason};
-use crate::engine::evaluate::evaluation::{Evaluation, SigningInputs};
+use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::evaluate::sampling::sample;
+use crate::engine::evaluate::signing_inputs::SigningInputs;
 use crate::engine::protocol::{Cause, ListError, ListRequest, ListResponse, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use crate::api::{Problem, Reason};
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Inspected;
-use crate::engine::evaluate::evaluation::SigningInputs;
 use crate::engine::evaluate::reissue::whose;
+use crate::engine::evaluate::signing_inputs::SigningInputs;
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
 };
