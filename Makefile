@@ -84,12 +84,13 @@ test-rust: # Unit, golden, simulation, real control plane, real S3 servers
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
-test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, a real Prometheus
+test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, a real Prometheus, the tutorial
 	$(call needs,$(TEST_CHART_NEEDS))
 	@cargo test --quiet --locked --workspace --no-run
 	PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/chart-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/monitoring-test.sh
+	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/tutorial-test.sh
 
 # Optimised, by a profile of its own: `make test` does not build it, and the first run here does.
 SEEDS ?= 2000

@@ -41,3 +41,11 @@ until_true() { # command...: awaits a condition, for half a minute at most
   done
 }
 
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 10000))
+    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}

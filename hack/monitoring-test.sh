@@ -39,14 +39,6 @@ export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/
 (cd "$root/hack/chart" && go build -o "$tmp/chart" .)
 start_control_plane
 
-free_port() {
-  local port
-  while :; do
-    port=$((20000 + RANDOM % 10000))
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-  done
-  echo "$port"
-}
 health=$(free_port)
 metrics=$(free_port)
 web=$(free_port)
