@@ -41,6 +41,8 @@ pub(crate) struct Signed {
     pub(crate) content: SecretContent,
     /// The Secret's uid and resourceVersion are still empty.
     pub(crate) issued: Issued,
+    /// When it was signed: after the issue, if a one-shot URL is signed again.
+    pub(crate) at: Timestamp,
     fingerprint: Fingerprint,
 }
 
@@ -137,10 +139,8 @@ impl SigningJob {
 
     /// Whether content that another job signed a moment ago is the content that this job would sign.
     pub(crate) fn is_served_by(&self, signed: &Signed) -> bool {
-        let age = self.now.as_second() - signed.issued.issued_at.as_second();
-        // A one-shot resource keeps the time of its first issue, so its fingerprint alone decides.
-        signed.fingerprint == self.fingerprint()
-            && (self.one_shot.is_some() || (0..=60).contains(&age))
+        let age = self.now.as_second() - signed.at.as_second();
+        signed.fingerprint == self.fingerprint() && (0..=60).contains(&age)
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -207,6 +207,7 @@ impl SigningJob {
         Ok(Signed {
             content,
             issued,
+            at: self.now,
             fingerprint: self.fingerprint(),
         })
     }

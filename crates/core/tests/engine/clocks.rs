@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
-use presigned_core::api::Renew;
+use presigned_core::api::{PresignedUrlSpec, Renew};
 use presigned_core::engine::{Event, TransportError};
 
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
+use crate::common::world::StepKind;
 use crate::scene::{NS, Scene};
 
 const HOME: &str = "https://s3.example.test";
@@ -285,4 +286,56 @@ fn what_a_stores_clock_showed_stands_over_a_restart_until_it_is_read_again() {
     scene.restart();
     scene.run(600);
     assert_eq!(scene.store_says("ClockSkewed"), skewed);
+}
+
+/// A resource two hours after its issue, whose Secret somebody deletes. While the new one is on its way, the
+/// clock is stepped back.
+fn steps_back_during(step: StepKind, edit: impl FnOnce(&mut PresignedUrlSpec)) -> Scene {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| spec.duration = Some("12h".to_owned()));
+    scene.apply("dl", edit);
+    scene.run(2 * 3600);
+    let now = scene.0.now;
+    let place = Scene::place("dl");
+    scene.0.faults.slow.insert(step, 3);
+    scene.0.cluster.delete_secret_by_hand(&place, now);
+    scene.run(2);
+    assert!(scene.secret("dl").is_none());
+    scene.0.step_clock(-5000);
+    scene.0.faults.slow.clear();
+    scene
+}
+
+#[test]
+fn what_was_on_its_way_as_the_clock_was_stepped_back_is_signed_again() {
+    for renew in [None, Some(Renew::Never)] {
+        let mut scene = steps_back_during(StepKind::CreateSecret, |spec| spec.renew = renew);
+        let steps = scene.steps(|scene| scene.run(30));
+        assert_eq!(steps[0], StepKind::CreateSecret, "{steps:?}");
+        assert!(scene.works(&scene.url("dl")), "{renew:?}");
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+        let steps = scene.steps(|scene| scene.run(600));
+        assert_eq!(steps, [], "{renew:?}");
+    }
+}
+
+#[test]
+fn what_was_signed_before_the_clock_was_stepped_back_is_not_written() {
+    let mut scene = steps_back_during(StepKind::Sign, |spec| {
+        let keys = (0..40).map(|at| format!("team-a/{at}"));
+        spec.key = None;
+        spec.keys = Some(keys.collect::<Vec<_>>().into());
+        spec.renew = Some(Renew::Never);
+    });
+    let steps = scene.steps(|scene| scene.run(30));
+    assert_eq!(
+        steps,
+        [
+            StepKind::Sign,
+            StepKind::Sign,
+            StepKind::InspectSecret,
+            StepKind::CreateSecret,
+            StepKind::WriteStatus
+        ]
+    );
 }

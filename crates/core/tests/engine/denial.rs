@@ -40,6 +40,23 @@ fn a_refusal_that_is_taken_back_within_the_grace_removes_nothing() {
 }
 
 #[test]
+fn a_removal_that_failed_and_is_needed_no_more_is_forgotten() {
+    let mut scene = Scene::issued("dl");
+    for _ in 0..3 {
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Unavailable));
+    }
+    refuse(&mut scene);
+    scene.run(605);
+    assert!(scene.status("dl").internal.failed_attempts.is_some());
+    scene.allow("12h");
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let internal = &scene.status("dl").internal;
+    assert_eq!(internal.failed_attempts, None);
+    assert_eq!(internal.last_failure_time, None);
+}
+
+#[test]
 fn the_grace_goes_on_over_a_restart() {
     let mut scene = Scene::issued("dl");
     refuse(&mut scene);

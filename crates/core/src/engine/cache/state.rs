@@ -252,6 +252,8 @@ impl ReconcileState {
         self.issue.problem = None;
         self.issue.retry.failures = 0;
         self.issue.retry.last_failure = None;
+        // A Secret whose removal failed is current again: a policy allows it, or the clock was stepped back.
+        self.removal = RemovalState::default();
     }
 
     /// Whether something large is kept for a step that follows.
