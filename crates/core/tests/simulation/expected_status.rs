@@ -1,12 +1,13 @@
 //! The status that a resource must have after a stretch of calm, computed without the engine.
 
+use jiff::Timestamp;
 use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, SessionScope, Verify};
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
 use crate::common::cluster::Secret;
 use crate::common::world::World;
-use crate::invariants::InvariantChecker;
+use crate::invariants::{InvariantChecker, REACTION};
 use crate::ownership_invariants::controls;
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_invariants::{keeps, server, store_of, usable};
@@ -55,11 +56,16 @@ fn failing(world: &World<Chaos>, seen: &PresignedUrlSeen, reason: &'static str) 
     let dead = seen
         .status
         .expiration_time
-        .is_some_and(|end| end <= world.now);
+        .is_some_and(|end| is_past(world, end));
     Expected {
         ready: dead.then_some(false),
         ..lives_on(allowed)
     }
+}
+
+/// Whether a time has passed, and the operator could act since: at the second itself it acts just now.
+fn is_past(world: &World<Chaos>, time: Timestamp) -> bool {
+    world.now.as_second() > time.as_second() + REACTION
 }
 
 /// The status that a resource must have now.
@@ -83,10 +89,14 @@ pub fn expected(
         return failed("InvalidSpec", ConditionStatus::Unknown);
     };
     let link = checker.links.get(&*seen.uid);
-    if link.is_some_and(|end| *end <= now) {
+    if let Some(end) = link.filter(|end| **end <= now) {
+        let ended = failed("Expired", ConditionStatus::True);
+        let reported = is_past(world, *end);
         return Expected {
+            ready: ended.ready.filter(|_| reported),
+            reason: ended.reason.filter(|_| reported),
             allowed: None,
-            ..failed("Expired", ConditionStatus::True)
+            ..ended
         };
     }
     let named = spec.keys.iter().flat_map(presigned_core::api::Keys::iter);

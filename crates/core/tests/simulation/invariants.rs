@@ -75,6 +75,8 @@ pub struct InvariantChecker {
     rounds: u64,
     /// Until when the operator's clock is in doubt, since it was stepped.
     doubted_until: Option<Timestamp>,
+    /// When the clock was last set back, by the clock after it, and by how many seconds.
+    pub set_back: Option<(Timestamp, i64)>,
     /// Since when nothing stands in the way of a first issue, by uid.
     unblocked_since: BTreeMap<String, Timestamp>,
     /// When something last kept what is issued from being signed anew, by uid.
@@ -91,6 +93,7 @@ impl InvariantChecker {
     /// The clock of everybody jumped by so much, to `now`.
     pub fn clock_stepped(&mut self, by: i64, now: Timestamp) {
         self.doubted_until = Some(at(now.as_second() + DOUBT));
+        self.set_back = (by < 0).then_some((now, -by));
         for (time, _) in &mut self.rules {
             *time = at(time.as_second() + by);
         }

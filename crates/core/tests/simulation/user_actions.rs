@@ -124,16 +124,21 @@ fn apply_in(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str) {
             ..(**old).clone()
         };
     }
-    let now = world.now;
     world.log(|| format!("apply {namespace}/{name} {spec:?}"));
     let spec = if rng.permille(20) {
         Err("the model cannot parse it".to_owned())
     } else {
         Ok(spec)
     };
+    put(world, &place, spec);
+}
+
+/// Creates or edits a resource; its `renew` is kept from then on.
+fn put(world: &mut World<Chaos>, place: &Place, spec: Result<PresignedUrlSpec, String>) {
     let renew = spec.as_ref().ok().map(|spec| spec.renew);
-    world.cluster.put_resource(namespace, name, spec, now);
-    if let (Some(renew), Some(known)) = (renew, world.cluster.resources.get(&place)) {
+    let now = world.now;
+    world.cluster.put_resource(&place.0, &place.1, spec, now);
+    if let (Some(renew), Some(known)) = (renew, world.cluster.resources.get(place)) {
         let uid = known.uid.clone();
         world.faults.renew.entry(uid).or_insert(renew);
     }
@@ -147,15 +152,13 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
     match rng.range(0, 131) {
         0..18 => apply(world, rng),
         18..22 => {
-            if let Some((namespace, name)) = some_resource {
+            if let Some(place) = some_resource {
+                let (namespace, name) = &place;
                 world.log(|| format!("delete {namespace}/{name}"));
-                let old = world.cluster.resources[&(namespace.clone(), name.clone())]
-                    .spec
-                    .clone()
-                    .map(|spec| *spec);
-                world.cluster.delete_resource(&namespace, &name, now);
+                let old = world.cluster.resources[&place].spec.clone();
+                world.cluster.delete_resource(namespace, name, now);
                 if rng.permille(500) {
-                    world.cluster.put_resource(&namespace, &name, old, now);
+                    put(world, &place, old.map(|spec| *spec));
                 }
                 let after = rng.range(0, 40);
                 world.collect_garbage_in(after);

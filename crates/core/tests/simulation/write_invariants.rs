@@ -18,6 +18,8 @@ use crate::status_facts::{ready, ready_generation};
 
 /// Seconds after which replaced rules decide nothing: the grace of a denial and more.
 const GRACE: i64 = 1800;
+/// The most seconds for which a write is under way.
+const UNDER_WAY: i64 = 4;
 /// The most seconds by which a URL may be dated ahead.
 const AHEAD: i64 = 300;
 
@@ -71,7 +73,7 @@ impl InvariantChecker {
         specs: &[&PresignedUrlSpec],
     ) -> Result<(), String> {
         let since = world.now.as_second() - POLICY_STALENESS;
-        let life = contents.ends.as_second() - written.at.as_second();
+        let life = contents.ends.as_second() - written.at.as_second() - self.set_back(written.at);
         let rules = || {
             self.rules
                 .iter()
@@ -134,6 +136,17 @@ impl InvariantChecker {
             unfit.is_none() && enough && (of_all || !contents.many)
         });
         fitting.then_some(()).ok_or(why)
+    }
+
+    /// By how much the clock was set back while a write that landed then was under way: it was signed by the
+    /// clock of before, so its life begins later. Nobody can call back a request that is on its way. A new one
+    /// follows.
+    fn set_back(&self, landed: Timestamp) -> i64 {
+        let set = self.set_back.filter(|(time, _)| {
+            let since = landed.as_second() - time.as_second();
+            (0..=UNDER_WAY).contains(&since)
+        });
+        set.map_or(0, |(_, by)| by)
     }
 
     /// Without faults, a URL that is renewed is still valid for a while.
