@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::api::{
-    ContentLengthRange, Method, PolicyMethod, PostOptions, PresignedUrlSpec, Renew, Verify,
+    AssumeRoleCredentials, AssumedRole, ContentLengthRange, Method, PolicyMethod, PostOptions,
+    PresignedUrlSpec, Renew, SessionScope, StoreCredentials, Verify,
 };
 use presigned_core::engine::{Event, TlsError, TransportError};
 
@@ -265,4 +266,37 @@ fn a_session_that_the_store_rejects_is_replaced_by_another_one() {
     scene.apply("new", |_| {});
     scene.run(30);
     assert!(scene.works(&scene.url("new")));
+}
+
+#[test]
+fn a_rejected_store_is_probed_after_its_session_has_expired() {
+    for scope in [SessionScope::Store, SessionScope::Request] {
+        let mut scene = Scene::new();
+        let role = "arn:aws:iam::111122223333:role/app";
+        let sessions = Source::Sessions {
+            length: 900,
+            current: None,
+        };
+        scene.0.cloud.sources.insert(role.to_owned(), sessions);
+        scene.edit_store(|store| {
+            store.s3.credentials = StoreCredentials {
+                assume_role: Some(AssumeRoleCredentials {
+                    role: AssumedRole {
+                        role_arn: role.to_owned(),
+                        scope: Some(scope),
+                        ..AssumedRole::default()
+                    },
+                    ..AssumeRoleCredentials::default()
+                }),
+                ..StoreCredentials::default()
+            };
+        });
+        scene.0.cloud.server(HOME).foreign = true;
+        scene.apply("dl", |_| {});
+        scene.run(2000);
+        assert!(!scene.ready("dl").0, "{scope:?}");
+        scene.0.cloud.server(HOME).foreign = false;
+        scene.run(310);
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()), "{scope:?}");
+    }
 }

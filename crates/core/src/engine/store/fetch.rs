@@ -215,16 +215,17 @@ impl Store {
         self.sessions.begin(session, now);
     }
 
-    /// Whether a probe is due that a fetch of the store's own session would make possible. If a role's
-    /// sessions are narrowed, each signer fetches its own session, and nobody else fetches another of the
-    /// store's own.
+    /// Whether a probe is due that a fetch of the store's own session would make possible. Nobody else fetches
+    /// another one in two cases: each signer fetches a narrowed session, or nothing is signed because the store
+    /// rejected the last probe.
     pub(in crate::engine) fn lacks_session_to_probe(&self, now: Timestamp) -> bool {
         let narrows = self
             .active
             .config()
             .is_some_and(|config| config.scope != SessionScope::Store);
+        let rejected = matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)));
         let due = self.active.probe.at.is_some_and(|at| at <= now);
-        narrows && due && self.may_fetch_to_probe(now)
+        (narrows || rejected) && due && self.may_fetch_to_probe(now)
     }
 
     pub(super) fn may_fetch_to_probe(&self, now: Timestamp) -> bool {
