@@ -14,7 +14,7 @@ use crate::engine::store::HeldCredentials;
 use crate::issue::issued::Issued;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::signing_job::{SigningJob, Subject};
-use crate::issue::{RequestedLife, Template, render_hash, spec_hash, store_hash};
+use crate::issue::{RequestedLife, Template};
 use crate::policy::Grant;
 use crate::request::{IssuanceOptions, Key, Objects, Options, Request};
 use crate::signing::Target;
