@@ -157,6 +157,16 @@ check "alerts are $expected" expected_alerts
 ask rules >"$tmp/answer"
 check "no rule fails" bash -c '! grep -q "\"health\":\"err\"" "$1" && grep -q "\"health\":\"ok\"" "$1"' _ "$tmp/answer"
 
+echo "== what the runbook tells people to type, but for what asks pods and Leases, which are not there"
+typed=0
+while IFS= read -r line; do
+  line=${line%%|*}
+  line=${line//TEAM/team-a}
+  check "docs/runbook.md: $line" eval "${line//NAME/fine} >\"\$tmp/answer\" 2>&1"
+  typed=$((typed + 1))
+done < <(grep -E '^kubectl (get|-n TEAM) ' "$root/docs/runbook.md")
+((typed > 10))
+
 echo "== the operator is gone"
 kill "${started[0]}"
 absent() { [[ $(alerts) == *PresignedURLOperatorAbsent* ]]; }
