@@ -149,7 +149,7 @@ async fn what_an_upload_fixes_is_held_by_the_server() {
     let world = World::on("upload", &s3).await;
     let rules = [
         world.rule(&json!({ "prefixes": ["free/"] })),
-        world.rule(&json!({ "prefixes": ["once/"], "createOnly": true })),
+        world.rule(&json!({ "prefixes": ["once/"], "allowOverwrite": false })),
     ];
     world.policy(&json!(rules)).await;
     let operator = world.operator(&[]).await;

@@ -99,7 +99,12 @@ async fn objects_are_named_in_one_way_and_with_a_method_that_goes_with_it() {
                 "a prefix to GET",
                 prefix(json!({ "method": "GET", "list": {} })),
             ),
-            ("a prefix for a form", prefix(json!({ "method": "POST" }))),
+            (
+                "a prefix for a form",
+                prefix(
+                    json!({ "method": "POST", "post": { "contentLengthRange": { "max": 10 } } }),
+                ),
+            ),
             ("the whole bucket", prefix(json!({ "prefix": "" }))),
             ("a raw prefix", prefix(json!({ "prefix": "llama-" }))),
         ])
@@ -114,6 +119,7 @@ async fn a_list_of_keys_is_bounded_and_holds_each_once() {
         .map(|n| format!("{}{n:04}", "é".repeat(510)))
         .chain(["b".to_owned()])
         .collect();
+    let segments = &["spec.keys[0]", "without empty, '.' or '..' segments"][..];
     presigned_url()
         .refuses(&[
             (
@@ -127,6 +133,27 @@ async fn a_list_of_keys_is_bounded_and_holds_each_once() {
                 "a long key",
                 keys(&[&"a".repeat(1025)]),
                 &["spec.keys[0]", "1024"],
+            ),
+            (
+                "two bytes a letter",
+                keys(&["a", &"é".repeat(513)]),
+                &["spec.keys[1]", "1,024 bytes"],
+            ),
+            ("a root", keys(&["/a"]), segments),
+            ("a folder", keys(&["a/"]), segments),
+            ("an empty segment", keys(&["a//b"]), segments),
+            ("a dot", keys(&["a/./b"]), segments),
+            ("the folder above", keys(&["a/../b"]), segments),
+            ("only dots", keys(&[".."]), segments),
+            (
+                "two lines",
+                keys(&["a\nb"]),
+                &["spec.keys[0]", "control characters"],
+            ),
+            (
+                "a variable of forms",
+                keys(&["a/${filename}"]),
+                &["spec.keys[0]", "control characters and '${'"],
             ),
             (
                 "2,049",
@@ -151,6 +178,7 @@ async fn a_list_of_keys_is_bounded_and_holds_each_once() {
             ("one", keys(&["a"])),
             ("all bytes", json!({ "key": null, "keys": heavy[..448] })),
             ("by letter", keys(&["a", "A", "a "])),
+            ("dots", keys(&["...", "a/.b", "a/..b", "a./b", ".a/b.."])),
         ])
         .await;
 }
@@ -282,6 +310,7 @@ async fn a_form_that_s3_would_refuse_is_refused() {
     ][..];
     let names = &["spec.post.metadata", "1 to 64 lower-case letters"][..];
     let line = &["printable ASCII on one line"][..];
+    let sizes = &["method POST needs post.contentLengthRange"][..];
     let range = |range: Value| form(json!({ "contentLengthRange": range }));
     let to = |url: &str| form(json!({ "successActionRedirect": url }));
     presigned_url()
@@ -294,6 +323,8 @@ async fn a_form_that_s3_would_refuse_is_refused() {
                 &["get goes with method GET or HEAD"],
             ),
             ("put with POST", json!({ "method": "POST", "put": {} }), &["put goes with method PUT"]),
+            ("no block", json!({ "method": "POST" }), sizes),
+            ("no sizes", json!({ "method": "POST", "post": { "contentType": "a/b" } }), sizes),
             ("two types", form(json!({ "contentType": "image/png", "contentTypePrefix": "image/" })), types),
             (
                 "two ends",
@@ -324,7 +355,7 @@ async fn a_form_that_s3_would_refuse_is_refused() {
         .await;
     presigned_url()
         .takes(&[
-            ("the least", json!({ "method": "POST" })),
+            ("the least", form(json!({}))),
             ("exactly", range(json!({ "min": 7, "max": 7 }))),
             ("nothing to 5 GiB", range(json!({ "min": 0, "max": 5_368_709_120_u64 }))),
             (
@@ -411,10 +442,7 @@ async fn a_link_is_not_renewed_and_only_a_link_is_deleted_after_its_end() {
                 "a link to many",
                 never(json!({ "key": null, "prefix": "a/", "list": {}, "formats": ["urls.txt"] })),
             ),
-            (
-                "a form once",
-                never(json!({ "method": "POST", "post": {} })),
-            ),
+            ("a form once", never(form(json!({})))),
             ("renewed", json!({ "renew": "Always", "renewBefore": "1h" })),
             ("reported", json!({ "verify": "Report" })),
             ("required", json!({ "verify": "Require" })),

@@ -61,6 +61,26 @@ async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
                 json!({ "allow": [rule(&json!({})), rule(&json!({}))] }),
                 &["spec.allow[1]", "Duplicate"],
             ),
+            (
+                "no store",
+                allow(&json!({ "stores": null })),
+                &["spec.allow[0].stores", "Required"],
+            ),
+            (
+                "no bucket",
+                allow(&json!({ "buckets": [] })),
+                &["spec.allow[0].buckets", "at least 1"],
+            ),
+            (
+                "no prefix",
+                allow(&json!({ "prefixes": null })),
+                &["spec.allow[0].prefixes", "Required"],
+            ),
+            (
+                "no method",
+                allow(&json!({ "methods": [] })),
+                &["spec.allow[0].methods", "at least 1"],
+            ),
             ("too long", allow(&json!({ "maxDuration": "8d" })), life),
             (
                 "seven days and a bit",
@@ -226,7 +246,7 @@ async fn rules_for_teams_by_name_label_and_template_are_let_through() {
                     "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"], "maxUploadBytes": 1, "allowUnsizedPut": true,
                     "acls": ["private"], "storageClasses": ["STANDARD_IA"], "kmsKeys": ["aws/s3"], "tagKeys": ["team"],
                     "endpoints": ["public*"], "allowResponseOverrides": true, "allowVersions": true,
-                    "allowMetadata": true, "createOnly": true,
+                    "allowMetadata": true, "allowOverwrite": true,
                     "redirects": ["https://app.example.com/done", "http://localhost:8080/*"],
                     "maxObjects": 10_000, "minRefreshInterval": "1m",
                     "templateKeys": ["*", "app", "Team_1", "example.com/*"],
@@ -264,8 +284,8 @@ async fn a_misspelt_field_of_a_policy_is_kept_so_that_the_operator_can_refuse_it
     let places = [
         (
             "a rule",
-            allow(&json!({ "createonly": true })),
-            "/spec/allow/0/createonly",
+            allow(&json!({ "allowoverwrite": true })),
+            "/spec/allow/0/allowoverwrite",
         ),
         ("the spec", json!({ "deny": true }), "/spec/deny"),
         (

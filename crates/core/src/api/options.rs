@@ -149,7 +149,7 @@ pub struct PutOptions {
         .message("successActionStatus and successActionRedirect exclude each other: set at most one")
 )]
 pub struct PostOptions {
-    /// The sizes that are accepted. Needed: the policy's `maxUploadBytes` bounds it.
+    /// The sizes that are accepted. Required; the policy's `maxUploadBytes` bounds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_length_range: Option<ContentLengthRange>,
     /// The `Content-Type` that the form sends.
@@ -166,6 +166,7 @@ pub struct PostOptions {
     pub acl: Option<String>,
     /// The status of a successful upload: 200, 201 (with an XML document) or 204. Left out: 204.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 200, max = 204))]
     #[x_kube(validation = Rule::new("self in [200, 201, 204]").message("successActionStatus is 200, 201 or 204"))]
     pub success_action_status: Option<u16>,
     /// Where the browser is sent after a successful upload. Needs `redirects` in the policy.

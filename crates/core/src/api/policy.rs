@@ -1,8 +1,8 @@
 //! `PresignedURLPolicy`: what a cluster admin lets namespaces ask for.
 //!
-//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept
-//! by the API server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by
-//! being dropped.
+//! What holds here: every list is an allow-list, and a field that is left out allows less than one that is
+//! given. Unknown fields are kept by the API server and refused by the parser: a misspelt `matchExpressions`
+//! must not turn into a wider policy by being dropped.
 
 use std::collections::BTreeMap;
 
@@ -137,27 +137,21 @@ pub struct AllowRule {
     /// finds it by it. It decides nothing.
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub name: String,
-    /// Names of stores; `*` stands for any run of characters. Left out: the rule allows nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 253), regex(pattern = schema::NAME_PATTERN)))]
+    /// Names of stores; `*` stands for any run of characters.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 253), regex(pattern = schema::NAME_PATTERN)))]
     pub stores: Vec<String>,
     /// Names of buckets; `*` stands for any run of characters, or `{namespace}` and `{namespace.labels['x']}`
-    /// expand, but not both in one name. Left out: the rule allows nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 400)))]
+    /// expand, but not both in one name.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 400)))]
     #[x_kube(validation = schema::no_wide_templates())]
     pub buckets: Vec<String>,
     /// Prefixes of keys. `models/` and `models` allow `models` and all below it; `models*` is the raw S3
-    /// prefix; `*` is the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand. Left out: the
-    /// rule allows nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 1024)))]
+    /// prefix; `*` is the whole bucket. `{namespace}` and `{namespace.labels['x']}` expand.
+    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 1024)))]
     #[x_kube(validation = schema::prefix_forms())]
     pub prefixes: Vec<String>,
-    /// The methods. GET allows HEAD as well; a GET of a prefix needs LIST besides. Left out: the rule allows
-    /// nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
+    /// The methods. GET allows HEAD as well; a GET of a prefix needs LIST besides.
+    #[schemars(length(min = 1, max = 8))]
     pub methods: Vec<PolicyMethod>,
     /// The longest life that may be requested, 1m to 168h. It is also how long a leaked URL lives.
     #[schemars(length(max = 32))]
@@ -212,9 +206,10 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 317), regex(pattern = schema::KEY_PATTERN)))]
     pub template_keys: Vec<String>,
-    /// Each PUT signs `If-None-Match: *`: objects can be created and never replaced.
+    /// A PUT may replace an object, and a POST is allowed at all. Left out: each PUT signs `If-None-Match: *`, so
+    /// that objects can be created and never replaced; a form cannot carry that, and none is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub create_only: Option<bool>,
+    pub allow_overwrite: Option<bool>,
     /// The most objects of one resource. Left out: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]

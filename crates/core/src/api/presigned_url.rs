@@ -113,6 +113,8 @@ use super::store_ref::StoreRef;
         .message("put goes with method PUT: remove the block, or set method: PUT"),
     validation = Rule::new("!has(self.post) || (has(self.method) && self.method == 'POST')")
         .message("post goes with method POST: remove the block, or set method: POST"),
+    validation = Rule::new("!has(self.method) || self.method != 'POST' || (has(self.post) && has(self.post.contentLengthRange))")
+        .message("method POST needs post.contentLengthRange: the sizes that the form accepts"),
     validation = Rule::new("(has(self.key) ? 1 : 0) + (has(self.keys) ? 1 : 0) + (has(self.prefix) ? 1 : 0) == 1")
         .message("set exactly one of key, keys and prefix"),
     validation = Rule::new("!has(self.keys) || !has(self.method) || self.method != 'POST'")
@@ -180,11 +182,7 @@ pub struct PresignedUrlSpec {
     /// The keys of several objects, in the same form, for GET, HEAD, PUT or DELETE: one URL each, in
     /// `urls.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        with = "Option<Vec<String>>",
-        length(min = 1, max = 2048),
-        inner(length(min = 1, max = 1024))
-    )]
+    #[schemars(schema_with = "schema::object_keys")]
     #[x_kube(merge_strategy = ListMerge::Set, validation = schema::keys_that_fit())]
     pub keys: Option<Keys>,
 

@@ -225,6 +225,33 @@ pub(super) fn keys_that_fit() -> Rule {
     )
 }
 
+/// A list of keys of objects; each has the rules of `key`, in words that cost the API server less.
+pub(super) fn object_keys(_: &mut SchemaGenerator) -> Schema {
+    let segments = matches("self", "(^|/)[.]?[.]?(/|$)");
+    let unsafe_text = matches("self", r"\p{Cc}|[$][{]");
+    json_schema!({
+        "type": "array", "minItems": 1, "maxItems": 2048,
+        "items": {
+            "type": "string", "minLength": 1, "maxLength": 1024,
+            "x-kubernetes-validations": [
+                {
+                    "rule": "size(bytes(self)) <= 1024",
+                    "message": "each of keys has at most S3's 1,024 bytes (UTF-8)",
+                },
+                {
+                    "rule": format!("!{segments}"),
+                    "message": "each of keys is without a leading '/' and without empty, '.' or '..' segments: clients \
+                                and proxies rewrite them",
+                },
+                {
+                    "rule": format!("!{unsafe_text}"),
+                    "message": "each of keys is without control characters and '${'",
+                },
+            ],
+        },
+    })
+}
+
 /// The rule of the keys of labels or annotations: in Kubernetes' form.
 pub(super) fn qualified_names(what: &str) -> Rule {
     let form = matches("k", QUALIFIED_NAME);

@@ -178,21 +178,21 @@ fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
     assert!(
         read(
             selector("matchExpressions"),
-            json!({ "name": "a", "maxDuration": "1h" })
+            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h" })
         )
         .is_ok()
     );
     assert!(
         read(
             selector("matchExpression"),
-            json!({ "name": "a", "maxDuration": "1h" })
+            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h" })
         )
         .is_err()
     );
     assert!(
         read(
             json!({}),
-            json!({ "name": "a", "maxDuration": "1h", "createonly": true })
+            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h", "allowoverwrite": true })
         )
         .is_err()
     );

@@ -380,9 +380,7 @@ fn clause(
             quoted(key),
             only(", only", "", &globs(&rule.template_keys))
         ),
-        Violation::CreateOnly => {
-            "takes no form, since it is createOnly (use method PUT)".to_owned()
-        }
+        Violation::CreateOnly => "takes no form without allowOverwrite (use method PUT)".to_owned(),
     }
 }
 

@@ -387,7 +387,8 @@ fn every_good_form_compiles() {
 #[test]
 fn an_empty_rule_is_no_error() {
     let spec: PresignedUrlPolicySpec = serde_json::from_value(
-        json!({"namespaces": {}, "allow": [{"name": "a", "maxDuration": "1m"}]}),
+        json!({"namespaces": {}, "allow": [
+            {"name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1m"}]}),
     )
     .expect("the policy is one");
     assert!(CompiledPolicy::compile("p", &spec).is_ok());
@@ -413,7 +414,7 @@ fn two_rules_never_have_one_name() {
 #[test]
 fn a_misspelt_field_does_not_parse() {
     for policy in [
-        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "createonly": true}))]}),
+        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "allowoverwrite": true}))]}),
         json!({"namespaces": {"name": ["a"]}, "allow": []}),
         json!({"namespaces": {"selector": {"matchLabels": {"a": "b"}, "matchExpresions": []}}, "allow": []}),
         json!({"namespaces": {"selector": {"matchExpressions": [

@@ -9,7 +9,7 @@ use super::{
     Labels, compile, decide, decide_for, granted, is_allowed, labels, policies, refused, request,
     rule,
 };
-use crate::api::IfNoneMatch;
+use crate::api::{AllowRule, IfNoneMatch};
 use crate::request::Options;
 
 #[test]
@@ -33,12 +33,14 @@ fn a_rule_that_allows_the_whole_of_it_grants_its_own_limits() {
 }
 
 #[test]
-fn a_list_that_is_left_out_or_empty_allows_nothing() {
+fn a_list_that_is_empty_allows_nothing_and_one_that_is_left_out_does_not_parse() {
     for field in ["stores", "buckets", "prefixes", "methods"] {
-        for empty in [json!(null), json!([])] {
-            let set = policies(&[rule(&json!({field: empty}))]);
-            assert!(!is_allowed(&decide(&set, &request(&json!({})))), "{field}");
-        }
+        let set = policies(&[rule(&json!({field: []}))]);
+        assert!(!is_allowed(&decide(&set, &request(&json!({})))), "{field}");
+        let rule = rule(&json!({"name": "a", field: null}));
+        let read = serde_json::from_value::<AllowRule>(rule);
+        let why = read.expect_err(field).to_string();
+        assert!(why.contains(&format!("missing field `{field}`")), "{why}");
     }
     let mut set = PolicySet::default();
     set.insert(compile("p", &json!({"names": ["*"]}), &[]).expect("it compiles"));
@@ -159,7 +161,7 @@ fn one_rule_must_allow_the_whole_and_two_halves_do_not() {
 
 #[test]
 fn create_only_signs_that_nothing_is_replaced() {
-    let put = json!({"methods": ["PUT"], "maxUploadBytes": 10, "createOnly": true});
+    let put = json!({"methods": ["PUT"], "maxUploadBytes": 10, "allowOverwrite": false});
     let asked =
         request(&json!({"method": "PUT", "put": {"contentLength": 1, "contentType": "a/b"}}));
     let Options::Put(options) = granted(decide(&policies(&[rule(&put)]), &asked)).options else {
@@ -182,7 +184,7 @@ fn of_several_rules_one_without_a_condition_is_chosen_then_the_longest_then_the_
         )
     };
     let set = policies(&[
-        put(json!({"createOnly": true, "maxDuration": "168h"})),
+        put(json!({"allowOverwrite": false, "maxDuration": "168h"})),
         put(json!({"maxDuration": "1h"})),
         put(json!({"maxDuration": "2h"})),
         put(json!({"maxDuration": "2h"})),

@@ -51,7 +51,7 @@ fn whole_rule() -> AllowRule {
         allow_versions: Some(true),
         allow_requester_pays: Some(true),
         allow_metadata: Some(true),
-        create_only: None,
+        allow_overwrite: Some(true),
         max_objects: Some(2),
         min_refresh_interval: Some("1h".to_owned()),
         template_keys: one("example.com/*"),
@@ -162,23 +162,19 @@ fn every_field_of_a_rule_decides_something() {
             &asked,
         ));
     }
-    // createOnly is the one field that takes away: from a PUT that anything is replaced, from a POST all.
+    // Without allowOverwrite a PUT replaces nothing, and no form is allowed.
     let rule = || policies(std::slice::from_ref(&whole));
-    let create_only = policies(&[with(whole.clone(), &json!({"createOnly": true}))]);
+    let create_only = policies(&[with(whole.clone(), &json!({"allowOverwrite": false}))]);
     let asked = request(&put(json!({})));
     assert_eq!(granted(decide(&rule(), &asked)).options, asked.options);
     assert_ne!(granted(decide(&create_only, &asked)).options, asked.options);
     let asked = request(&post(json!({"contentLengthRange": {"max": 10}})));
     granted(decide(&rule(), &asked));
     refused(decide(&create_only, &asked));
-    seen.insert("createOnly".to_owned());
+    seen.insert("allowOverwrite".to_owned());
     // Messages name the rule by it; nothing is allowed or refused by it.
     seen.insert("name".to_owned());
-    let whole = AllowRule {
-        create_only: Some(true),
-        ..whole_rule()
-    };
-    assert_eq!(seen, fields(&whole));
+    assert_eq!(seen, fields(&whole_rule()));
 }
 
 #[test]
