@@ -149,7 +149,7 @@ fn with_defaults<const N: usize>(
 }
 
 /// RFC 3339 in whole seconds, with `Z`.
-fn seconds(time: Timestamp) -> String {
+pub(super) fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

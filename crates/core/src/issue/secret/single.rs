@@ -1,4 +1,4 @@
-//! The Secret of one URL: `url`, `head-url` and `curl.conf`.
+//! The Secret of one URL: `url`, `head-url`, `curl.conf` and `action.json`.
 //!
 //! What holds here: no value that a tenant chose begins a line of `headers` or `curl.conf`, or ends a
 //! quotation there. A value that would is refused here again, after parsing refused it already. Debug shows
@@ -7,8 +7,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
-use super::content::{SECRET_LIMIT, SecretContent, SecretData, is_header, is_url};
+use super::content::{SECRET_LIMIT, SecretContent, SecretData, is_header, is_url, seconds};
 use super::curl::curl_conf;
 use super::error::RenderError;
 use crate::api::Method;
@@ -69,6 +70,10 @@ pub fn render(content: &Content<'_>) -> Result<SecretContent, RenderError> {
     let mut data = SecretData::new(method, headers, expires_at, ca_bundle);
     data.put("url", url.to_owned());
     data.put("curl.conf", curl_conf(method, url, headers));
+    // A form is sent with fields, which an action has no place for.
+    if method != Method::Post {
+        data.put("action.json", action(method, url, headers, expires_at)?);
+    }
     if let Some(head_url) = head_url {
         data.put("head-url", head_url.to_owned());
     }
@@ -77,4 +82,33 @@ pub fn render(content: &Content<'_>) -> Result<SecretContent, RenderError> {
         return Err(RenderError::TooLarge { bytes });
     }
     Ok(data.content(name, expires_at, template))
+}
+
+/// The request as one object: an action of the Git LFS batch API, and its method.
+fn action(
+    method: Method,
+    url: &str,
+    headers: &[(String, String)],
+    expires_at: Timestamp,
+) -> Result<String, RenderError> {
+    #[derive(Serialize)]
+    struct Action<'a> {
+        href: &'a str,
+        method: &'a str,
+        header: InOrder<'a>,
+        expires_at: String,
+    }
+    struct InOrder<'a>(&'a [(String, String)]);
+    impl Serialize for InOrder<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        }
+    }
+    let action = Action {
+        href: url,
+        method: method.as_str(),
+        header: InOrder(headers),
+        expires_at: seconds(expires_at),
+    };
+    serde_json::to_string(&action).map_err(|_| RenderError::Header)
 }

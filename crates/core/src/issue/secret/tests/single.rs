@@ -63,6 +63,7 @@ fn a_download_as_it_stands_in_the_secret() {
     assert_eq!(
         keys,
         [
+            "action.json",
             "ca.crt",
             "curl.conf",
             "expires-at",
@@ -83,6 +84,11 @@ fn a_download_as_it_stands_in_the_secret() {
         "url = \"https://s3.example.com/b/k?X-Amz-Signature=s3cr3t\"\n\
          request = \"GET\"\n\
          fail\nshow-error\ngloboff\npath-as-is\nretry = 3\n"
+    );
+    assert_eq!(
+        file(&secret, "action.json"),
+        "{\"href\":\"https://s3.example.com/b/k?X-Amz-Signature=s3cr3t\",\"method\":\"GET\",\"header\":{},\
+         \"expires_at\":\"2026-11-21T12:00:00Z\"}"
     );
     assert_eq!(
         secret.labels,
@@ -125,7 +131,14 @@ fn an_upload_as_it_stands_in_the_secret() {
     let keys: Vec<&str> = secret.data.keys().map(String::as_str).collect();
     assert_eq!(
         keys,
-        ["curl.conf", "expires-at", "headers", "method", "url"]
+        [
+            "action.json",
+            "curl.conf",
+            "expires-at",
+            "headers",
+            "method",
+            "url"
+        ]
     );
     assert_eq!(
         file(&secret, "headers"),
@@ -342,6 +355,13 @@ proptest! {
         expected.extend(headers.iter().map(|(name, value)| ("header".to_owned(), format!("{name}: {value}"))));
         prop_assert_eq!(&lines[..expected.len()], &expected[..]);
         prop_assert_eq!(lines.len(), expected.len() + 5);
+        let action: serde_json::Value = serde_json::from_str(file(&secret, "action.json")).unwrap();
+        prop_assert_eq!(&action["href"], &path);
+        prop_assert_eq!(&action["method"], "PUT");
+        prop_assert_eq!(action["header"].as_object().unwrap().len(), headers.len());
+        for (name, value) in &headers {
+            prop_assert_eq!(&action["header"][name], value);
+        }
         let text = file(&secret, "headers");
         let read: Vec<(String, String)> = text.lines()
             .map(|line| line.split_once(": ").unwrap())
