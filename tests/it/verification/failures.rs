@@ -257,7 +257,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
         world
             .until_store_named(&store, "says that it was not reached", |store| {
                 store_says(store, "Ready", "Unknown", reason)
-                    && store_says(store, "ClockSkewed", "Unknown", "ClockUnknown")
+                    && store_says(store, "ClockInSync", "Unknown", "ClockUnknown")
             })
             .await;
     }

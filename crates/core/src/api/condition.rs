@@ -61,7 +61,7 @@ pub enum ConditionType {
     Allowed,
     /// False while renewals fail and the URL still lives.
     Renewed,
-    /// True if only a person can fix it (kstatus).
+    /// True if only a person can fix it (kstatus); absent otherwise.
     Stalled,
     /// Whether S3 accepts what was signed, as far as a test without writing can tell.
     Verified,
@@ -69,8 +69,8 @@ pub enum ConditionType {
     CredentialsRolledOut,
     /// Store: it rejects `x-amz-*` headers that were not signed.
     UnsignedHeadersRejected,
-    /// Store: its clock and the operator's differ by more than 15 s.
-    ClockSkewed,
+    /// Store: its clock and the operator's agree within 15 s.
+    ClockInSync,
 }
 
 impl ConditionType {
@@ -85,7 +85,7 @@ impl ConditionType {
             Self::Verified => "Verified",
             Self::CredentialsRolledOut => "CredentialsRolledOut",
             Self::UnsignedHeadersRejected => "UnsignedHeadersRejected",
-            Self::ClockSkewed => "ClockSkewed",
+            Self::ClockInSync => "ClockInSync",
         }
     }
 }
@@ -248,8 +248,6 @@ reasons! {
     SessionPolicyTooLarge => "Ask for fewer objects in one resource, or use scope: Namespace or Store.",
     /// The link was issued once and is never renewed.
     NeverRenewed => "Create another PresignedURL.",
-    /// There is no problem that only a person can fix.
-    NotStalled => "Nothing.",
 }
 
 /// The condition of this type.

@@ -23,7 +23,7 @@ pub struct PresignedUrlStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready` first, then `Allowed`, `Renewed`, `Verified` and `Stalled`.
+    /// `Ready` first, then `Allowed`, `Renewed`, `Verified` and, while it is True, `Stalled`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

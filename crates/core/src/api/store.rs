@@ -301,7 +301,7 @@ pub struct ClusterObjectStoreStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `CredentialsRolledOut`, `UnsignedHeadersRejected` and `ClockSkewed`.
+    /// `Ready`, `CredentialsRolledOut`, `UnsignedHeadersRejected` and `ClockInSync`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -40,8 +40,8 @@ fn what_is_signed_is_dated_by_the_stores_clock_and_timers_by_the_operators() {
         assert_eq!(expires_at, parts.end.as_second() - seconds);
         assert!(scene.works(&scene.url("dl")));
         assert_eq!(
-            scene.store_says("ClockSkewed"),
-            (True, "ClockSkewed".to_owned())
+            scene.store_says("ClockInSync"),
+            (False, "ClockSkewed".to_owned())
         );
     }
 }
@@ -53,8 +53,8 @@ fn a_small_difference_is_none() {
     let issued_at = scene.status("dl").issue_time.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at - 30);
     assert_eq!(
-        scene.store_says("ClockSkewed"),
-        (False, "ClockInSync".to_owned())
+        scene.store_says("ClockInSync"),
+        (True, "ClockInSync".to_owned())
     );
 }
 
@@ -89,13 +89,13 @@ fn beyond_five_minutes_nothing_is_signed_and_living_urls_stay() {
     scene.apply("new", |_| {});
     scene.run(60);
     assert_eq!(scene.ready("new"), (false, "ClockSkewed".to_owned()));
-    assert_eq!(scene.store_says("ClockSkewed").0, True);
+    assert_eq!(scene.store_says("ClockInSync").0, False);
     assert_eq!(scene.url("dl"), url);
     assert!(scene.ready("dl").0);
     scene.0.cloud.server(HOME).ahead = 0;
     scene.run(700);
     assert_eq!(scene.ready("new"), (true, "Issued".to_owned()));
-    assert_eq!(scene.store_says("ClockSkewed").0, False);
+    assert_eq!(scene.store_says("ClockInSync").0, True);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
         .report(Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
     let not_read = (Unknown, "ClockUnknown".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), not_read);
+    assert_eq!(scene.store_says("ClockInSync"), not_read);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_step_of_the_operators_clock_makes_every_measure_anew() {
     scene.0.step_clock(3600);
     scene.0.cloud.server(HOME).ahead = 0;
     scene.run(30);
-    assert_eq!(scene.store_says("ClockSkewed").0, False);
+    assert_eq!(scene.store_says("ClockInSync").0, True);
 }
 
 const DAY: i64 = 24 * 3600;
@@ -281,11 +281,11 @@ fn what_a_stores_clock_showed_stands_over_a_restart_until_it_is_read_again() {
     let now = scene.0.now;
     scene.0.cluster.delete_policy("base", now);
     scene.run(3600);
-    let skewed = (True, "ClockSkewed".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), skewed);
+    let skewed = (False, "ClockSkewed".to_owned());
+    assert_eq!(scene.store_says("ClockInSync"), skewed);
     scene.restart();
     scene.run(600);
-    assert_eq!(scene.store_says("ClockSkewed"), skewed);
+    assert_eq!(scene.store_says("ClockInSync"), skewed);
 }
 
 /// A resource two hours after its issue, whose Secret somebody deletes. While the new one is on its way, the

@@ -288,7 +288,7 @@ fn a_namespace_that_was_not_seen_yet_is_not_one_without_labels() {
     scene.run(10);
     let said = late_allowed(&scene).expect("who waits for long is told");
     assert!(
-        said.starts_with("PolicyUnknown: it is not known yet what namespace \"late\" may ask for"),
+        said.starts_with("PolicyUnknown: the policies have not decided"),
         "{said}"
     );
     assert!(scene.0.cluster.secrets.is_empty());

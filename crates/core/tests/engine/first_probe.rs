@@ -179,7 +179,7 @@ fn a_store_that_cannot_be_reached_says_so_and_signs() {
         assert_eq!(scene.store_says("Ready"), (Unknown, reason.to_owned()));
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
         assert_eq!(
-            scene.store_says("ClockSkewed"),
+            scene.store_says("ClockInSync"),
             (Unknown, "ClockUnknown".to_owned())
         );
         let writes = scene.writes(|scene| {
@@ -196,21 +196,21 @@ fn a_store_that_nobody_uses_does_not_claim_that_it_was_tried() {
     scene.run(30);
     assert_eq!(scene.store_says("Ready"), (True, "NotProbed".to_owned()));
     let not_read = (Unknown, "ClockUnknown".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), not_read);
+    assert_eq!(scene.store_says("ClockInSync"), not_read);
     let read = |seconds| Event::ApiClock(jiff::SignedDuration::from_secs(seconds));
     scene.0.report(read(3));
     scene.run(30);
-    assert_eq!(scene.store_says("ClockSkewed"), not_read);
+    assert_eq!(scene.store_says("ClockInSync"), not_read);
     // Signatures would be dated by the API server's clock.
     scene.0.report(read(100));
     scene.run(30);
-    let skewed = (True, "ClockSkewed".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), skewed);
+    let skewed = (False, "ClockSkewed".to_owned());
+    assert_eq!(scene.store_says("ClockInSync"), skewed);
     scene.0.report(read(0));
     scene.apply("dl", |_| {});
     scene.run(30);
-    let agrees = (False, "ClockInSync".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), agrees);
+    let agrees = (True, "ClockInSync".to_owned());
+    assert_eq!(scene.store_says("ClockInSync"), agrees);
     let ready = (True, "CredentialsReady".to_owned());
     assert_eq!(scene.store_says("Ready"), ready);
 }
@@ -225,7 +225,7 @@ fn a_bucket_that_does_not_exist_says_nothing_of_the_key() {
     assert_eq!(scene.store_says("Ready"), undecided);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
     // Its clock was read all the same.
-    assert_eq!(scene.store_says("ClockSkewed").0, False);
+    assert_eq!(scene.store_says("ClockInSync").0, True);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_store_of_the_same_name_is_another_store() {
     scene.0.cluster.put_store("default", Ok(spec), now);
     scene.run(60);
     let not_read = (Unknown, "ClockUnknown".to_owned());
-    assert_eq!(scene.store_says("ClockSkewed"), not_read);
+    assert_eq!(scene.store_says("ClockInSync"), not_read);
     let unknown = (Unknown, "StoreUnavailable".to_owned());
     assert_eq!(scene.store_says("Ready"), unknown);
 }

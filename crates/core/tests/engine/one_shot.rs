@@ -38,7 +38,7 @@ pub fn run_to_end(scene: &mut Scene, after: i64) {
 }
 
 fn stalled(scene: &Scene) -> bool {
-    scene.condition("link", "Stalled").status == ConditionStatus::True
+    scene.says("link", "Stalled")
 }
 
 fn delete_secret(scene: &mut Scene) {

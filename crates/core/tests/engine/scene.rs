@@ -213,6 +213,13 @@ impl Scene {
         found.expect("the status has the condition").clone()
     }
 
+    /// Whether the status has the condition, and it is True.
+    pub fn says(&self, name: &str, type_: &str) -> bool {
+        let conditions = &self.status(name).conditions;
+        let found = conditions.iter().find(|c| c.type_ == type_);
+        found.is_some_and(|c| c.status == presigned_core::api::ConditionStatus::True)
+    }
+
     pub fn ready(&self, name: &str) -> (bool, String) {
         let ready = self.condition(name, "Ready");
         let is = ready.status == presigned_core::api::ConditionStatus::True;

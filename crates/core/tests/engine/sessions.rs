@@ -276,8 +276,8 @@ fn a_store_is_watched_though_only_narrowed_sessions_sign() {
         scene.0.cloud.server(HOME).ahead = -200;
         scene.0.cloud.server(HOME).accepts_unsigned = true;
         scene.run(2 * HOUR);
-        let reported = scene.store_says("ClockSkewed");
-        assert_eq!(reported, (True, "ClockSkewed".to_owned()), "{scope:?}");
+        let reported = scene.store_says("ClockInSync");
+        assert_eq!(reported, (False, "ClockSkewed".to_owned()), "{scope:?}");
         assert_eq!(scene.store_says("UnsignedHeadersRejected").0, False);
         let parts = Parts::of(&scene.url("dl")).unwrap();
         let issued_at = scene.status("dl").issue_time.unwrap().as_second();

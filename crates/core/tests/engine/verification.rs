@@ -147,8 +147,7 @@ fn under_require_only_a_url_that_worked_is_published() {
     assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
     assert!(scene.secret("dl").is_none());
     // An upload fixes it; no action is needed here.
-    let stalled = scene.condition("dl", "Stalled").status;
-    assert_eq!(stalled, ConditionStatus::False);
+    assert!(!scene.says("dl", "Stalled"));
     scene.0.cloud.put_object("data", "team-a/file.bin");
     scene.run(60);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));

@@ -172,14 +172,11 @@ fn compare(seen: &PresignedUrlSeen, expected: &Expected) -> Result<(), String> {
         return Err(format!("expected {expected:?}, and Allowed is {allowed:?}"));
     }
     if expected.ready == Some(true) {
-        let fine = [
-            ("Renewed", ConditionStatus::True),
-            ("Stalled", ConditionStatus::False),
-        ];
-        for (type_, status) in fine {
-            if get(type_).is_none_or(|condition| condition.status != status) {
-                return Err(format!("it is Ready, and {type_} is {:?}", get(type_)));
-            }
+        if get("Renewed").is_none_or(|renewed| renewed.status != ConditionStatus::True) {
+            return Err(format!("it is Ready, and Renewed is {:?}", get("Renewed")));
+        }
+        if let Some(stalled) = get("Stalled") {
+            return Err(format!("it is Ready, and there is {stalled:?}"));
         }
         if status.internal.failed_attempts.is_some() {
             return Err("it is Ready, and counts failures".to_owned());

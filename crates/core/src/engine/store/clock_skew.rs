@@ -109,30 +109,30 @@ impl ClockSkew {
         self.store.is_none() && self.api.is_none()
     }
 
-    /// What the condition says: whether the clocks are apart, and the sentence; `None` if the store's clock
+    /// What the condition says: whether the clocks agree, and the sentence; `None` if the store's clock
     /// was not read, and the API server's does not differ.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
         let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
         if let Some(too_far_apart) = self.too_far_apart() {
-            return Some((true, too_far_apart.reason, too_far_apart.message));
+            return Some((false, too_far_apart.reason, too_far_apart.message));
         }
         if apart(self.store.or(self.api)) {
             let message = format!(
                 "{}; what is signed is dated by the other clock: set the clock of the operator's node or of the store",
                 self.difference()
             );
-            return Some((true, Reason::ClockSkewed, message));
+            return Some((false, Reason::ClockSkewed, message));
         }
         if apart(self.api) {
             let message = format!(
                 "the clocks of the store and of the operator agree, and {}: set the clock of the API server's node",
                 differs("the API server's", self.api.unwrap_or_default())
             );
-            return Some((true, Reason::ClockSkewed, message));
+            return Some((false, Reason::ClockSkewed, message));
         }
         self.store?;
         let message = "the clocks of the store and of the operator agree within 15s".to_owned();
-        Some((false, Reason::ClockInSync, message))
+        Some((true, Reason::ClockInSync, message))
     }
 
     fn difference(&self) -> String {
@@ -195,7 +195,7 @@ mod tests {
         ] {
             let clocks = clocks(skew);
             assert_eq!(clocks.offset().as_secs(), offset);
-            assert_eq!(clocks.condition().map(|(apart, ..)| apart), Some(apart));
+            assert_eq!(clocks.condition().map(|(agree, ..)| agree), Some(!apart));
             assert_eq!(clocks.too_far_apart().is_some(), too_far, "{skew}");
         }
     }
@@ -212,8 +212,8 @@ mod tests {
         assert!(message.contains("the API server's clock is about 90s behind"));
         clocks.read_store(SignedDuration::from_secs(3));
         assert_eq!(clocks.offset().as_secs(), 0);
-        let (apart, _, message) = clocks.condition().unwrap();
-        assert!(apart && message.contains("API server"), "{message}");
+        let (agree, _, message) = clocks.condition().unwrap();
+        assert!(!agree && message.contains("API server"), "{message}");
         clocks.forget();
         assert_eq!(clocks.offset().as_secs(), 0);
     }

@@ -61,9 +61,8 @@ impl Store {
     pub(in crate::engine) fn new(seen: StoreSeen) -> Self {
         let config = compile(&seen);
         let accepted = was_accepted(&seen.status, seen.generation);
-        let clock = condition(&seen.status.conditions, ConditionType::ClockSkewed);
-        let answered =
-            accepted || clock.is_some_and(|clock| clock.status == ConditionStatus::False);
+        let clock = condition(&seen.status.conditions, ConditionType::ClockInSync);
+        let answered = accepted || clock.is_some_and(|clock| clock.status == ConditionStatus::True);
         let rejected = recover_rejection(&seen.status, seen.generation);
         let rejected = rejected.filter(|_| config.is_ok());
         let unsigned = UnsignedHeaderCheck::of(config.as_ref().ok(), &seen.status, seen.generation);

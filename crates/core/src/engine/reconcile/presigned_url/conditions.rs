@@ -4,6 +4,8 @@
 //! - `Ready` is True only if the Secret is current, its URLs have not expired, and the store is not known to
 //!   reject their signature.
 //! - A condition is drafted from facts. It keeps its transition time while its status stays.
+//! - `Ready` says what is wrong, once. The others are short, and say what `Ready` does not: the store's answer, or
+//!   why renewals fail while the Secret is current. `Stalled` is there only while it is True.
 
 use jiff::Timestamp;
 
@@ -19,7 +21,8 @@ use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::{Settings, classify};
 use crate::engine::reconcile::presigned_url::rejection::{Answer, rejection};
 use crate::engine::reconcile::presigned_url::status_messages::{
-    EDITED, NEVER_RENEWED, allowed_message, denied_message, expired_message, issued_message,
+    DENIED, EDITED, NEVER_RENEWED, NOT_DECIDED, SEE_READY, STALLED, STALLED_RENEWAL,
+    allowed_message, denied_message, expired_message, issued_message,
 };
 use crate::engine::s3::ObjectVerdict;
 use crate::issue::issued::Issued;
@@ -108,12 +111,13 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
 /// matters.
 fn after_expiry(facts: &Facts<'_>, expired_at: Timestamp) -> [Option<ConditionDraft>; 4] {
     let message = expired_message(facts.record, expired_at);
+    // Ready speaks of the end: this is the one condition that tells of the problem.
     let problem = undeleted(facts.record);
     [
         Some(ConditionDraft::new(false, Reason::Expired, message)),
         Some(allowed(facts.evaluation)),
         renewal_refused(facts.record),
-        Some(stalled(problem.as_ref())),
+        problem.map(|problem| ConditionDraft::new(true, problem.reason, problem.message)),
     ]
 }
 
@@ -122,13 +126,17 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     let authorized = facts.evaluation.authorized();
     let one_shot = authorized.and_then(|authorized| authorized.one_shot.as_ref());
     let problem = blocking_problem(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
+    // While the Secret is current, Ready speaks of it, and Renewed says why it will not be renewed.
+    let is_current = current(facts).is_some();
     let renewed = facts.issued.and_then(|_| match &problem {
         _ if one_shot.is_some() => renewed(facts.record),
-        Some(problem) => Some(ConditionDraft::new(
-            false,
-            problem.reason,
-            problem.message.clone(),
-        )),
+        Some(problem) => {
+            let message = match is_current {
+                true => problem.message.clone(),
+                false => SEE_READY.to_owned(),
+            };
+            Some(ConditionDraft::new(false, problem.reason, message))
+        }
         None => Some(ConditionDraft::new(
             true,
             Reason::UpToDate,
@@ -140,12 +148,18 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
         None => (not_ready(facts, problem.clone()), None),
     };
     let problem = problem.as_ref().filter(|problem| problem.needs_human);
-    let stalled = stalled(problem.or(rejection.as_ref()));
+    let stalled = match (problem, &rejection) {
+        (Some(problem), _) if is_current => Some((problem.reason, STALLED_RENEWAL)),
+        (Some(problem), _) | (None, Some(problem)) => Some((problem.reason, STALLED)),
+        (None, None) => None,
+    };
+    let stalled =
+        stalled.map(|(reason, message)| ConditionDraft::new(true, reason, message.to_owned()));
     [
         Some(ready),
         Some(allowed(facts.evaluation)),
         renewed,
-        Some(stalled),
+        stalled,
     ]
 }
 
@@ -154,13 +168,14 @@ fn allowed(evaluation: &Evaluation) -> ConditionDraft {
     let by =
         |policies: &[String]| ConditionDraft::new(true, Reason::Allowed, allowed_message(policies));
     let unknown =
-        |reason, why: &str| ConditionDraft::new(ConditionStatus::Unknown, reason, why.to_owned());
+        |reason| ConditionDraft::new(ConditionStatus::Unknown, reason, NOT_DECIDED.to_owned());
     match evaluation {
-        Evaluation::Invalid(why) => unknown(Reason::InvalidSpec, why),
-        Evaluation::Undetermined(why) => unknown(Reason::PolicyUnknown, why),
-        Evaluation::Refused(reason, why) => unknown(*reason, why),
-        Evaluation::Deleting(reason, why) => unknown(*reason, why),
-        Evaluation::Denied(why) => ConditionDraft::new(false, Reason::PolicyDenied, why.clone()),
+        Evaluation::Invalid(_) => unknown(Reason::InvalidSpec),
+        Evaluation::Undetermined(_) => unknown(Reason::PolicyUnknown),
+        Evaluation::Refused(reason, _) | Evaluation::Deleting(reason, _) => unknown(*reason),
+        Evaluation::Denied(_) => {
+            ConditionDraft::new(false, Reason::PolicyDenied, DENIED.to_owned())
+        }
         Evaluation::StoreUnusable { authorized, .. } => by(&authorized.grant.policies),
         Evaluation::Allowed(inputs) => by(&inputs.authorized.grant.policies),
     }
@@ -329,13 +344,6 @@ fn undeleted(record: &Record) -> Option<Problem> {
         message: format!("the resource is to be deleted after spec.ttlAfterExpiry: {why}"),
         needs_human: true,
     })
-}
-
-fn stalled(problem: Option<&Problem>) -> ConditionDraft {
-    match problem {
-        Some(problem) => ConditionDraft::new(true, problem.reason, problem.message.clone()),
-        None => ConditionDraft::new(false, Reason::NotStalled, "no action needed".to_owned()),
-    }
 }
 
 fn verification(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Option<ConditionDraft> {

@@ -22,6 +22,24 @@ pub(super) const EDITED: &str = "with renew: Never what is signed is fixed for g
 pub(super) const NEVER_RENEWED: &str = "the annotation presigned.dev/renew requests a renewal, and with renew: Never there is none: remove the annotation, and \
      create another PresignedURL if one is needed";
 
+/// No policy allows the request.
+pub(super) const DENIED: &str =
+    "no PresignedURLPolicy allows it: the condition Ready says what the closest rules allow";
+
+/// What the policies would say is not known.
+pub(super) const NOT_DECIDED: &str = "the policies have not decided: the condition Ready says why";
+
+/// The Secret is out of date, and Ready says why.
+pub(super) const SEE_READY: &str = "it cannot be renewed now: the condition Ready says why";
+
+/// A person must act, and Ready says how.
+pub(super) const STALLED: &str =
+    "nothing changes until somebody acts: the condition Ready says what to do";
+
+/// A person must act, while the Secret is current.
+pub(super) const STALLED_RENEWAL: &str =
+    "nothing changes until somebody acts: the condition Renewed says what to do";
+
 /// The policies allow the request.
 pub(super) fn allowed_message(policies: &[String]) -> String {
     let (word, verb) = match policies {

@@ -138,14 +138,14 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
         );
     }
     match store.clock_skew().condition() {
-        Some((apart, reason, message)) => {
-            put(ConditionType::ClockSkewed, apart.into(), reason, message);
+        Some((agree, reason, message)) => {
+            put(ConditionType::ClockInSync, agree.into(), reason, message);
         }
         // The condition of before the start is kept. A difference may have been the API server's, so it is
         // kept only until anything is measured.
         None if clock_was_read(store) => {}
         None => put(
-            ConditionType::ClockSkewed,
+            ConditionType::ClockInSync,
             ConditionStatus::Unknown,
             Reason::ClockUnknown,
             "the store's clock was not read: a probe reads it once a PresignedURL uses the store and the store can be \
@@ -255,11 +255,11 @@ fn rolled_out(store: &Store, urls: UrlCounts) -> Option<(ConditionStatus, Reason
 
 /// Whether the status says of this generation what the store's clock showed.
 fn clock_was_read(store: &Store) -> bool {
-    let recorded = condition(&store.seen.status.conditions, ConditionType::ClockSkewed);
+    let recorded = condition(&store.seen.status.conditions, ConditionType::ClockInSync);
     recorded.is_some_and(|recorded| {
         let current = match recorded.status {
-            ConditionStatus::False => true,
-            ConditionStatus::True => store.clock_skew().is_unmeasured(),
+            ConditionStatus::True => true,
+            ConditionStatus::False => store.clock_skew().is_unmeasured(),
             ConditionStatus::Unknown => false,
         };
         current && recorded.observed_generation == Some(store.seen.generation)
