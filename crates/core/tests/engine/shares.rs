@@ -120,3 +120,15 @@ fn one_of_another_class_is_left_to_its_own_instance_beyond_the_share_too() {
         "it is another instance's: {status:?}"
     );
 }
+
+#[test]
+fn one_beyond_the_share_that_is_being_deleted_loses_its_secret_too() {
+    let mut scene = full();
+    apply(&mut scene, "a", 40);
+    assert!(scene.secret("d").is_some());
+    let now = scene.0.now;
+    scene.0.cluster.begin_deletion(NS, "d", now);
+    scene.run(10);
+    assert!(scene.secret("d").is_none());
+    assert_eq!(scene.ready("d"), (false, "Deleting".to_owned()));
+}
