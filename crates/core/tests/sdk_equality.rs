@@ -71,7 +71,8 @@ fn client((place, session): (usize, bool)) -> Client {
         .credentials_provider(keys)
         .force_path_style(by_path);
     let config = match endpoint {
-        Some(url) => config.endpoint_url(url),
+        // The SDK joins an endpoint's path and a bucket as they stand; botocore puts a slash between them.
+        Some(url) => config.endpoint_url(format!("{}/", url.trim_end_matches('/'))),
         None => config,
     };
     Client::from_conf(config.build())
