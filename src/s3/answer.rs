@@ -107,9 +107,14 @@ impl<'a> Error<'a> {
             "InvalidAccessKeyId" | "XAdminUserNotFound" | "InvalidSecurity" => {
                 ErrorCode::InvalidAccessKeyId
             }
-            "ExpiredToken" | "InvalidToken" | "InvalidTokenId" | "TokenRefreshRequired" => {
-                ErrorCode::InvalidToken
-            }
+            // MinIO's third; AWS's common one; the last two are OSS's.
+            "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired"
+            | "InvalidTokenId"
+            | "ExpiredTokenException"
+            | "SecurityTokenExpired"
+            | "InvalidSecurityToken" => ErrorCode::InvalidToken,
             "RequestTimeTooSkewed"
             | "RequestExpired"
             | "RequestNotReadyYet"
@@ -122,27 +127,38 @@ impl<'a> Error<'a> {
                 ErrorCode::WrongRegion
             }
             "InvalidObjectState" => ErrorCode::InvalidObjectState,
+            // S3's, MinIO's, and what the AWS SDKs take for throttling whatever the status is.
             "SlowDown"
-            | "SlowDownRead"
-            | "SlowDownWrite"
             | "ServiceUnavailable"
             | "InternalError"
             | "RequestTimeout"
+            | "SlowDownRead"
+            | "SlowDownWrite"
+            | "ServerBusy"
             | "TooManyRequests"
+            | "TooManyRequestsException"
             | "KMS.ThrottlingException"
             | "BandwidthLimitExceeded"
+            | "LimitExceededException"
+            | "PriorRequestNotComplete"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "ThrottledException"
             | "Throttling"
-            | "ThrottlingException"
-            | "RequestLimitExceeded" => ErrorCode::Unavailable,
+            | "ThrottlingException" => ErrorCode::Unavailable,
             "InvalidArgument" => ErrorCode::InvalidArgument,
             "InvalidRequest" if self.customer_key() => ErrorCode::CustomerKey,
             "KMS.DisabledException" => ErrorCode::Kms(KmsError::Disabled),
             "KMS.KMSInvalidStateException" => ErrorCode::Kms(KmsError::InvalidState),
             "KMS.NotFoundException" => ErrorCode::Kms(KmsError::NotFound),
-            "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" => ErrorCode::AccountProblem,
+            // The last are AWS's common one and Ceph's.
+            "AccountProblem" | "AllAccessDisabled" | "NotSignedUp" | "OptInRequired"
+            | "UserSuspended" => ErrorCode::AccountProblem,
             "UserProjectMissing" | "InvalidPayer" => ErrorCode::RequesterPays,
             "NotImplemented" => ErrorCode::NotImplemented,
-            "KeyTooLongError" => ErrorCode::KeyTooLong,
+            // StorageGRID's is the second.
+            "KeyTooLongError" | "KeyTooLong" => ErrorCode::KeyTooLong,
             "InvalidBucketName" => ErrorCode::InvalidBucketName,
             name => ErrorCode::Other(CodeName::parse(name)),
         })

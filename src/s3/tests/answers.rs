@@ -45,11 +45,14 @@ fn each_code_of_s3_has_its_class() {
         ("AccountProblem", Is::AccountProblem),
         ("AllAccessDisabled", Is::AccountProblem),
         ("NotSignedUp", Is::AccountProblem),
+        ("OptInRequired", Is::AccountProblem),
+        ("UserSuspended", Is::AccountProblem),
         ("NoSuchKey", Is::NoSuchKey),
         ("NoSuchVersion", Is::NoSuchVersion),
         ("NoSuchBucket", Is::NoSuchBucket),
         ("InvalidBucketName", Is::InvalidBucketName),
         ("KeyTooLongError", Is::KeyTooLong),
+        ("KeyTooLong", Is::KeyTooLong),
         ("SignatureDoesNotMatch", Is::SignatureDoesNotMatch),
         ("XAdminUserNotFound", Is::InvalidAccessKeyId),
         ("InvalidAccessKeyId", Is::InvalidAccessKeyId),
@@ -57,6 +60,10 @@ fn each_code_of_s3_has_its_class() {
         ("ExpiredToken", Is::InvalidToken),
         ("InvalidToken", Is::InvalidToken),
         ("TokenRefreshRequired", Is::InvalidToken),
+        ("InvalidTokenId", Is::InvalidToken),
+        ("ExpiredTokenException", Is::InvalidToken),
+        ("SecurityTokenExpired", Is::InvalidToken),
+        ("InvalidSecurityToken", Is::InvalidToken),
         ("RequestTimeTooSkewed", Is::RequestTimeTooSkewed),
         ("RequestExpired", Is::RequestTimeTooSkewed),
         ("PermanentRedirect", Is::WrongRegion),
@@ -77,6 +84,13 @@ fn each_code_of_s3_has_its_class() {
         ("RequestTimeout", Is::Unavailable),
         ("BandwidthLimitExceeded", Is::Unavailable),
         ("TooManyRequests", Is::Unavailable),
+        ("TooManyRequestsException", Is::Unavailable),
+        ("ServerBusy", Is::Unavailable),
+        ("LimitExceededException", Is::Unavailable),
+        ("PriorRequestNotComplete", Is::Unavailable),
+        ("RequestThrottled", Is::Unavailable),
+        ("RequestThrottledException", Is::Unavailable),
+        ("ThrottledException", Is::Unavailable),
         ("TemporaryRedirect", other("TemporaryRedirect")),
         ("Teapot.Short", other("Teapot.Short")),
         ("", Is::Other(None)),
@@ -96,8 +110,9 @@ fn every_other_code_of_the_documentation_is_shown_by_its_name() {
         AuthorizationHeaderMalformed AuthorizationQueryParametersError BadDigest BucketAlreadyExists \
         BucketAlreadyOwnedByYou BucketHasAccessPointsAttached BucketNotEmpty ClientTokenConflict \
         ConnectionClosedByRequester ConditionalRequestConflict CredentialsNotSupported CrossLocationLoggingProhibited \
-        DeviceNotActiveError EndpointNotFound EntityTooLarge EntityTooSmall IncompleteBody \
-        IncorrectNumberOfFilesInPostRequest InlineDataTooLarge InvalidAccessPoint InvalidAccessPointAliasError \
+        DeviceNotActiveError EndpointNotFound EntityTooLarge EntityTooSmall \
+        IllegalVersioningConfigurationException IncompleteBody IncorrectNumberOfFilesInPostRequest \
+        InlineDataTooLarge InvalidAccessPoint InvalidAccessPointAliasError \
         InvalidAddressingHeader InvalidBucketAclWithObjectOwnership InvalidBucketOwnerAWSAccountID InvalidBucketState \
         InvalidDigest InvalidEncryptionAlgorithmError InvalidHostHeader InvalidHttpMethod \
         InvalidLocationConstraint InvalidPart InvalidPartOrder InvalidPolicyDocument InvalidRange InvalidRegion \
@@ -111,8 +126,8 @@ fn every_other_code_of_the_documentation_is_shown_by_its_name() {
         PreconditionFailed RequestHeaderSectionTooLarge RequestIsNotMultiPartContent \
         RequestTorrentOfBucketError ResponseInterrupted RestoreAlreadyInProgress \
         ServerSideEncryptionConfigurationNotFoundError TooManyBuckets TooManyMultiRegionAccessPointregionsError \
-        UnauthorizedAccess UnexpectedContent UnexpectedIPError UnresolvableGrantByEmailAddress UnsupportedArgument \
-        UnsupportedSignature UserKeyMustBeSpecified"
+        UnauthorizedAccess UnauthorizedAccessError UnexpectedContent UnexpectedIPError \
+        UnresolvableGrantByEmailAddress UnsupportedArgument UnsupportedSignature UserKeyMustBeSpecified"
         .split_whitespace()
     {
         let inner = format!("<Code>{name}</Code><Message>m</Message>");
