@@ -30,12 +30,12 @@ async fn everything_works(world: &World, s3: &S3Server, bucket: &str, store: &Va
     });
     psu("form", form).await;
 
-    world.verified("get", "True", "Works").await;
+    world.verified("get", "True", "Verified").await;
     let got = http("GET", &world.value("get", "url").await, "", &[]).await;
     assert_eq!((got.status, got.text().as_str()), (200, "weights"));
     let head = http("HEAD", &world.value("get", "head-url").await, "", &[]).await;
     assert_eq!(head.status, 200);
-    world.verified("listed", "True", "Works").await;
+    world.verified("listed", "True", "Verified").await;
     let urls = world.value("listed", "urls.json").await;
     assert!(urls.contains("\"in/a.bin\""), "{urls}");
     for name in ["put", "delete", "form"] {
@@ -84,7 +84,7 @@ async fn an_endpoint_with_a_path_serves_urls_forms_listings_tries_and_probes() {
             &json!({ "endpoint": bare, "unsignedHeaders": "Accept" }),
         )
         .await;
-    let refused = |store: &_| store_says(store, "Ready", "False", "UnexpectedAnswer");
+    let refused = |store: &_| store_says(store, "Ready", "False", "UnexpectedResponse");
     world.until_store("sees no S3 server", refused).await;
     world.finish().await;
     operator.kill();
