@@ -12,7 +12,7 @@ use presigned_core::engine::{
 
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
-use crate::kube::Cluster;
+use crate::kube::{Cluster, event_kind};
 use crate::s3::S3Client;
 use crate::telemetry::Metrics;
 
@@ -226,6 +226,7 @@ fn log_other_code(store: &str, answer: &S3Response) {
 /// Logs what an Event says.
 fn log_event(notice: &EventRecord) {
     let EventRecord {
+        subject,
         namespace,
         name,
         uid,
@@ -236,11 +237,12 @@ fn log_event(notice: &EventRecord) {
         note,
         at: _,
     } = notice;
-    let reason = reason.as_str();
+    let (kind, reason) = (event_kind(*subject), reason.as_str());
+    let namespace = namespace.as_deref();
     if *warning {
-        tracing::warn!(namespace, name, uid, reason, action, "{note}");
+        tracing::warn!(kind, namespace, name, uid, reason, action, "{note}");
     } else {
-        tracing::info!(namespace, name, uid, reason, action, "{note}");
+        tracing::info!(kind, namespace, name, uid, reason, action, "{note}");
     }
 }
 

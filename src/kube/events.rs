@@ -1,15 +1,17 @@
 //! Events: what happened to a resource, for `kubectl describe`.
 //!
 //! What holds here: an Event's name is a hash of what it says, so that publishing it twice publishes it once;
-//! its time is when it was decided; and a failed Event is counted by its call and stops nothing.
+//! its time is when it was decided; and a failed Event is counted by its call and stops nothing. An Event of a store or
+//! a policy, which no namespace holds, is in the namespace `default`: the API server takes it nowhere else.
 
 use http::Method;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Resource as _;
 use kube::core::PartialObjectMeta;
-use presigned_core::api::{API_VERSION, KIND, MANAGER};
-use presigned_core::engine::EventRecord;
+use presigned_core::api::{API_VERSION, ClusterObjectStore, KIND, MANAGER, PresignedUrlPolicy};
+use presigned_core::engine::{EventRecord, EventSubject};
 use sha2::{Digest, Sha256};
 
 use super::call::{Target, Verb};
@@ -19,6 +21,8 @@ use super::text::cut;
 
 /// The longest note that the API takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
+/// Where Events of cluster-scoped objects are.
+const DEFAULT: &str = "default";
 /// The longest name of an object.
 const NAME_LIMIT: usize = 253;
 
@@ -26,8 +30,8 @@ impl Cluster {
     /// Publishes an Event. A failure is counted and has no other effect.
     pub async fn publish(&self, record: &EventRecord) {
         let event = event(record, &self.instance);
-        let (Ok(namespace), Ok(body)) = (segment(&record.namespace), serde_json::to_vec(&event))
-        else {
+        let namespace = record.namespace.as_deref().unwrap_or(DEFAULT);
+        let (Ok(namespace), Ok(body)) = (segment(namespace), serde_json::to_vec(&event)) else {
             return;
         };
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
@@ -47,6 +51,7 @@ impl Cluster {
 
 pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
     let EventRecord {
+        subject,
         namespace,
         name,
         uid,
@@ -59,7 +64,7 @@ pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
     } = record;
     Event {
         metadata: ObjectMeta {
-            namespace: Some(namespace.clone()),
+            namespace: Some(namespace.as_deref().unwrap_or(DEFAULT).to_owned()),
             name: Some(event_name(record)),
             ..ObjectMeta::default()
         },
@@ -70,8 +75,8 @@ pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
         note: Some(cut(note, NOTE_LIMIT).to_owned()),
         regarding: Some(ObjectReference {
             api_version: Some(API_VERSION.to_owned()),
-            kind: Some(KIND.to_owned()),
-            namespace: Some(namespace.clone()),
+            kind: Some(event_kind(*subject)),
+            namespace: namespace.clone(),
             name: Some(name.clone()),
             uid: Some(uid.clone()),
             ..ObjectReference::default()
@@ -79,6 +84,16 @@ pub(super) fn event(record: &EventRecord, instance: &str) -> Event {
         reporting_controller: Some(MANAGER.to_owned()),
         reporting_instance: Some(cut(instance, 128).to_owned()),
         ..Event::default()
+    }
+}
+
+/// The kind of what an Event is about, as the API names it.
+#[must_use]
+pub fn event_kind(subject: EventSubject) -> String {
+    match subject {
+        EventSubject::PresignedUrl => KIND.to_owned(),
+        EventSubject::Store => ClusterObjectStore::kind(&()).into_owned(),
+        EventSubject::Policy => PresignedUrlPolicy::kind(&()).into_owned(),
     }
 }
 

@@ -27,6 +27,7 @@ mod watch;
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect};
 pub use cluster::Cluster;
+pub use events::event_kind;
 pub use reviews::ScrapeReviews;
 pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;

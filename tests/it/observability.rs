@@ -6,7 +6,7 @@ use presigned_testkit::S3Server;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::{World, leaks, tool};
+use crate::support::{World, leaks, store_says, tool};
 
 async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new(tool("kubectl").await)
@@ -21,6 +21,49 @@ async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> (bool, String) {
         output.status.success(),
         String::from_utf8_lossy(&said).into_owned(),
     )
+}
+
+#[tokio::test]
+async fn stores_and_policies_have_events_too() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "told", "x").unwrap();
+    let world = World::on("clustertold", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("told", &json!({})).await;
+    world.ready("told").await;
+    let ready = |store: &_| store_says(store, "Ready", "True", "CredentialsReady");
+    world.until_store("works", ready).await;
+    world
+        .policy(&json!([world.rule(&json!({ "prefixes": [] }))]))
+        .await;
+    world.unready("told", "PolicyDenied").await;
+    operator.idle().await;
+    let config = world.plane.kubeconfig();
+    for (kind, told) in [
+        (
+            "cos",
+            &["Normal", "CredentialsReady", "the store accepts"][..],
+        ),
+        (
+            "psup",
+            &[
+                "Normal",
+                "Accepted",
+                "Warning",
+                "AllowsNothing",
+                "names no prefix",
+            ],
+        ),
+    ] {
+        let (described, text) = kubectl(config, &["describe", kind, &world.name]).await;
+        assert!(described, "{text}");
+        let (_, events) = text.split_once("\nEvents:").expect("kubectl lists Events");
+        for words in told {
+            assert!(events.contains(words), "{words:?} is missing: {text}");
+        }
+    }
+    world.finish().await;
+    operator.kill();
 }
 
 #[tokio::test]

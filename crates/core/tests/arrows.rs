@@ -56,8 +56,18 @@ const CORE: &[(&str, &[&str])] = &[
         "engine/reconcile/context",
         &[DOMAIN, BELOW_EVALUATE, "engine/evaluate"],
     ),
-    ("engine/reconcile/policy", &[DOMAIN, BELOW_RECONCILE]),
-    ("engine/reconcile/store", &[DOMAIN, BELOW_RECONCILE]),
+    (
+        "engine/reconcile/cluster_events",
+        &[DOMAIN, BELOW_RECONCILE],
+    ),
+    (
+        "engine/reconcile/policy",
+        &[DOMAIN, BELOW_RECONCILE, "engine/reconcile/cluster_events"],
+    ),
+    (
+        "engine/reconcile/store",
+        &[DOMAIN, BELOW_RECONCILE, "engine/reconcile/cluster_events"],
+    ),
     ("engine/reconcile/presigned_url", &[DOMAIN, BELOW_RECONCILE]),
     (
         "engine",

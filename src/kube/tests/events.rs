@@ -1,7 +1,7 @@
 //! Events are told once, in time, and fit.
 
 use presigned_core::api::Reason;
-use presigned_core::engine::EventRecord;
+use presigned_core::engine::{EventRecord, EventSubject};
 use serde_json::json;
 
 use super::{Mock, failed};
@@ -9,7 +9,8 @@ use crate::kube::events::event;
 
 fn notice() -> EventRecord {
     EventRecord {
-        namespace: "team-a".to_owned(),
+        subject: EventSubject::PresignedUrl,
+        namespace: Some("team-a".to_owned()),
         name: "model".to_owned(),
         uid: "uid-1".to_owned(),
         version: "41".to_owned(),

@@ -29,12 +29,12 @@ pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::relist::Watched;
 pub use protocol::{
     ApiError, Cause, Change, CodeName, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
-    ErrorCode, Event, EventRecord, FetchedCredentials, KmsError, ListError, ListRequest,
-    ListResponse, ListScope, ListedObject, NamespaceSeen, ObjectKey, ObjectVersion, Observation,
-    ObservedContent, ObservedSecret, PageError, PolicySeen, PresignedUrlSeen, ProxyError, Refuser,
-    Retry, S3Method, S3Request, S3Response, S3Result, SecretAccess, SecretMetaSeen, SecretWrite,
-    Session, Settings, Step, StepResult, StoreSeen, Sts, TlsError, TransportError, Uid,
-    UnreadablePolicy, classify,
+    ErrorCode, Event, EventRecord, EventSubject, FetchedCredentials, KmsError, ListError,
+    ListRequest, ListResponse, ListScope, ListedObject, NamespaceSeen, ObjectKey, ObjectVersion,
+    Observation, ObservedContent, ObservedSecret, PageError, PolicySeen, PresignedUrlSeen,
+    ProxyError, Refuser, Retry, S3Method, S3Request, S3Response, S3Result, SecretAccess,
+    SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts, TlsError,
+    TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::priority::Priority;
 

@@ -13,6 +13,7 @@ mod common;
 
 mod absence_budget;
 mod clocks;
+mod cluster_events;
 mod conflicts;
 mod deletion;
 mod denial;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::cache::orphans::Orphans;
-use crate::engine::cache::record::{PolicyRecord, Record};
+use crate::engine::cache::record::{ClusterEvents, PolicyRecord, Record};
 use crate::engine::cache::relist::{Relists, Watched};
 use crate::engine::cache::shares::Shares;
 use crate::engine::cache::state::{ReconcileState, StateCell};
@@ -37,6 +37,8 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) stores: BTreeMap<String, Store>,
     /// When a failed status write of a store or a policy is retried.
     pub(in crate::engine) status_retries: BTreeMap<ObjectKey, RetryState>,
+    /// The Events of stores and policies.
+    pub(in crate::engine) cluster_events: BTreeMap<ObjectKey, ClusterEvents>,
     pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
     pub(in crate::engine) secrets: BTreeMap<(String, String), SecretVersion>,
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,

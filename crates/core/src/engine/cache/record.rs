@@ -1,7 +1,9 @@
 //! The records of the cache: an object as it was last seen, and what the operator knows beyond it.
 
+use std::collections::VecDeque;
+
 use crate::engine::cache::state::StateCell;
-use crate::engine::protocol::{PolicySeen, PresignedUrlSeen};
+use crate::engine::protocol::{EventRecord, PolicySeen, PresignedUrlSeen};
 use crate::engine::scheduler::event_rate::EventRate;
 
 /// A PresignedURL, and the operator's state of it.
@@ -37,6 +39,15 @@ impl Record {
         let spec = self.seen.spec.as_ref();
         spec.is_ok_and(|spec| spec.suspend == Some(true))
     }
+}
+
+/// The Events of a store or a policy.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct ClusterEvents {
+    /// What happened and was not published yet, oldest first.
+    pub(in crate::engine) unpublished: VecDeque<Box<EventRecord>>,
+    /// How many were published.
+    pub(in crate::engine) rate: EventRate,
 }
 
 /// A policy as last seen, and whether it can be used.

@@ -74,6 +74,8 @@ impl Index {
     fn drop_policy(&mut self, name: &str) -> Vec<ObjectKey> {
         let mut affected = self.under_policy(name);
         self.policies.remove(name);
+        self.cluster_events
+            .remove(&ObjectKey::Policy(name.to_owned()));
         self.policy_set.remove(name);
         affected.extend(self.other_policies(name));
         affected

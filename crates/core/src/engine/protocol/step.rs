@@ -186,11 +186,24 @@ pub struct SecretWrite {
     pub data: BTreeMap<String, SecretBytes>,
 }
 
+/// The kind of object that an Event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventSubject {
+    /// A PresignedURL.
+    PresignedUrl,
+    /// A ClusterObjectStore.
+    Store,
+    /// A PresignedURLPolicy.
+    Policy,
+}
+
 /// A Kubernetes Event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The namespace of the resource that it is about.
-    pub namespace: String,
+    /// The kind of the object that it is about.
+    pub subject: EventSubject,
+    /// Its namespace; `None` if it is cluster-scoped.
+    pub namespace: Option<String>,
     /// Its name.
     pub name: String,
     /// Its uid.

@@ -112,10 +112,10 @@ pub(in crate::engine) enum InFlight {
     FetchCredentials,
     /// Probes a store.
     Probe,
-    /// Writes the status of a ClusterObjectStore.
-    WriteStoreStatus(Box<ClusterObjectStoreStatus>),
-    /// Writes the status of a PresignedURLPolicy.
-    WritePolicyStatus(Box<PresignedUrlPolicyStatus>),
+    /// Writes the status of a ClusterObjectStore, of which the Event reports the change.
+    WriteStoreStatus(Box<ClusterObjectStoreStatus>, Option<Box<EventRecord>>),
+    /// Writes the status of a PresignedURLPolicy, of which the Event reports the change.
+    WritePolicyStatus(Box<PresignedUrlPolicyStatus>, Option<Box<EventRecord>>),
 }
 
 impl InFlight {
@@ -139,8 +139,8 @@ impl InFlight {
             Self::DeleteResource => "DeleteResource",
             Self::FetchCredentials => "FetchCredentials",
             Self::Probe => "Probe",
-            Self::WriteStoreStatus(_) => "WriteStoreStatus",
-            Self::WritePolicyStatus(_) => "WritePolicyStatus",
+            Self::WriteStoreStatus(..) => "WriteStoreStatus",
+            Self::WritePolicyStatus(..) => "WritePolicyStatus",
         }
     }
 }

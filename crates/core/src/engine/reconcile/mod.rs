@@ -7,6 +7,7 @@
 //! - `presigned_url` and `store` meet in the cache and by a requeue, never by an import.
 
 pub(in crate::engine) mod action;
+mod cluster_events;
 pub(in crate::engine) mod context;
 pub(in crate::engine) mod policy;
 pub(in crate::engine) mod presigned_url;

@@ -5,8 +5,9 @@ use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reaso
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::PolicyRecord;
 use crate::engine::cache::version::take_newer;
-use crate::engine::protocol::{ObjectKey, ObjectVersion, Step, StepResult};
+use crate::engine::protocol::{EventSubject, ObjectKey, ObjectVersion, Step, StepResult};
 use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::cluster_events::{self, About};
 use crate::engine::reconcile::context::Ctx;
 use crate::policy::CompiledPolicy;
 
@@ -37,14 +38,22 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         observed_generation: generation,
         conditions,
     };
-    if desired == policy.seen.status {
-        return Action::Idle;
-    }
     let key = ObjectKey::Policy(name.to_owned());
+    if desired == policy.seen.status {
+        return cluster_events::plan(ctx, &key);
+    }
     if let Some(at) = ctx.status_paused_until(&key) {
         ctx.requeue.at(at);
         return Action::Idle;
     }
+    let about = About {
+        subject: EventSubject::Policy,
+        name,
+        uid: &policy.seen.uid,
+        resource_version: &policy.seen.resource_version,
+    };
+    let recorded = &policy.seen.status.conditions;
+    let event = cluster_events::of_transition(&about, recorded, &desired.conditions, now);
     let step = Step::WritePolicyStatus {
         name: name.to_owned(),
         target: ObjectVersion {
@@ -53,7 +62,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         },
         status: Box::new(desired.clone()),
     };
-    Action::start(step, InFlight::WritePolicyStatus(Box::new(desired)))
+    Action::start(step, InFlight::WritePolicyStatus(Box::new(desired), event))
 }
 
 /// What the policy's Ready says.
@@ -85,8 +94,9 @@ pub(in crate::engine) fn completed(
 ) -> bool {
     let key = ObjectKey::Policy(name.to_owned());
     match (in_flight, result) {
-        (InFlight::WritePolicyStatus(status), StepResult::StatusWritten(Ok(version))) => {
+        (InFlight::WritePolicyStatus(status, event), StepResult::StatusWritten(Ok(version))) => {
             ctx.cache.status_retries.remove(&key);
+            cluster_events::recorded(ctx, &key, event);
             if let Some(policy) = ctx.cache.policies.get_mut(name)
                 && policy.seen.uid == version.uid
             {
@@ -94,10 +104,11 @@ pub(in crate::engine) fn completed(
                 take_newer(&mut policy.seen.resource_version, version);
             }
         }
-        (InFlight::WritePolicyStatus(_), StepResult::StatusWritten(Err(error))) => {
+        (InFlight::WritePolicyStatus(..), StepResult::StatusWritten(Err(error))) => {
             return ctx.status_failed(key, &error, dirty);
         }
-        (InFlight::WritePolicyStatus(_), StepResult::NotRun) => {}
+        (InFlight::WritePolicyStatus(..), StepResult::NotRun)
+        | (InFlight::PublishEvent, StepResult::Published | StepResult::NotRun) => {}
         (in_flight, _) => ctx.unexpected(&key, in_flight.name()),
     }
     true

@@ -10,7 +10,7 @@ use crate::api::{Condition, ConditionStatus, ConditionType, PresignedUrlStatus, 
 use crate::api::{condition, is_ready};
 use crate::engine::cache::record::Record;
 use crate::engine::evaluate::one_shot::reports_expiry;
-use crate::engine::protocol::EventRecord;
+use crate::engine::protocol::{EventRecord, EventSubject};
 
 /// Whether `Ready` is False for the reason of this condition.
 fn says_ready(status: &PresignedUrlStatus, verified: &Condition) -> bool {
@@ -78,7 +78,8 @@ pub(super) fn of_transition(
             continue;
         };
         events.push(EventRecord {
-            namespace: record.seen.namespace.clone(),
+            subject: EventSubject::PresignedUrl,
+            namespace: Some(record.seen.namespace.clone()),
             name: record.seen.name.clone(),
             uid: record.seen.uid.to_string(),
             version: record.seen.resource_version.clone(),

@@ -27,6 +27,7 @@ use crate::engine::protocol::{
     StoreSeen,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::cluster_events;
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeOutcome, SpecUpdate, Store};
 use crate::request::Bucket;
@@ -88,11 +89,11 @@ pub(in crate::engine) fn restart(ctx: &mut Ctx<'_>) {
 }
 
 fn drop_store(ctx: &mut Ctx<'_>, name: &str) -> Vec<ObjectKey> {
+    let key = ObjectKey::Store(name.to_owned());
     ctx.cache.stores.remove(name);
-    ctx.cache
-        .status_retries
-        .remove(&ObjectKey::Store(name.to_owned()));
-    ctx.queue.forget(&ObjectKey::Store(name.to_owned()));
+    ctx.cache.status_retries.remove(&key);
+    ctx.cache.cluster_events.remove(&key);
+    ctx.queue.forget(&key);
     dependents(ctx, name)
 }
 
@@ -162,7 +163,10 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
             ctx.requeue.at(at);
         }
     }
-    status::plan(ctx, name)
+    match status::plan(ctx, name) {
+        Action::Idle => cluster_events::plan(ctx, &ObjectKey::Store(name.to_owned())),
+        action => action,
+    }
 }
 
 /// Completes a step of a store. Returns whether the store is planned again at once.
@@ -183,10 +187,11 @@ pub(in crate::engine) fn completed(
         }
         // The store must not wait for an answer that never comes.
         (InFlight::FetchCredentials, StepResult::NotRun) => not_fetched(ctx, name),
-        (InFlight::WriteStoreStatus(status), StepResult::StatusWritten(result)) => {
-            return status::completed(ctx, name, *status, result, dirty);
+        (InFlight::WriteStoreStatus(status, event), StepResult::StatusWritten(result)) => {
+            return status::completed(ctx, name, (*status, event), result, dirty);
         }
-        (InFlight::WriteStoreStatus(_), StepResult::NotRun) => {}
+        (InFlight::WriteStoreStatus(..), StepResult::NotRun)
+        | (InFlight::PublishEvent, StepResult::Published | StepResult::NotRun) => {}
         (in_flight, _) => {
             ctx.unexpected(&ObjectKey::Store(name.to_owned()), in_flight.name());
             match in_flight {

@@ -16,8 +16,11 @@ use crate::api::{
 };
 use crate::engine::cache::version::take_newer;
 use crate::engine::evaluate::reissue::counts_as_current;
-use crate::engine::protocol::{ApiError, ObjectKey, ObjectVersion, Step};
+use crate::engine::protocol::{
+    ApiError, EventRecord, EventSubject, ObjectKey, ObjectVersion, Step,
+};
 use crate::engine::reconcile::action::{Action, InFlight};
+use crate::engine::reconcile::cluster_events::{self, About};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::store::{ProbeVerdict, Store};
 use crate::issue::without_jitter;
@@ -59,6 +62,13 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         ctx.requeue.at(later(at, COUNT_PAUSE));
         return Action::Idle;
     }
+    let about = About {
+        subject: EventSubject::Store,
+        name,
+        uid: &store.seen.uid,
+        resource_version: &store.seen.resource_version,
+    };
+    let event = cluster_events::of_transition(&about, &old.conditions, &desired.conditions, now);
     let step = Step::WriteStoreStatus {
         name: name.to_owned(),
         target: ObjectVersion {
@@ -70,14 +80,14 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     if let Some(store) = ctx.cache.stores.get_mut(name) {
         store.status_written_at = Some(now);
     }
-    Action::start(step, InFlight::WriteStoreStatus(Box::new(desired)))
+    Action::start(step, InFlight::WriteStoreStatus(Box::new(desired), event))
 }
 
 /// Completes a write of the status. Returns whether the store is planned again at once.
 pub(super) fn completed(
     ctx: &mut Ctx<'_>,
     name: &str,
-    status: ClusterObjectStoreStatus,
+    (status, event): (ClusterObjectStoreStatus, Option<Box<EventRecord>>),
     result: Result<ObjectVersion, ApiError>,
     dirty: bool,
 ) -> bool {
@@ -85,6 +95,7 @@ pub(super) fn completed(
     match result {
         Ok(version) => {
             ctx.cache.status_retries.remove(&key);
+            cluster_events::recorded(ctx, &key, event);
             if let Some(store) = ctx.cache.stores.get_mut(name)
                 && store.seen.uid == version.uid
             {
