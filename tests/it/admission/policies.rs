@@ -26,6 +26,7 @@ fn allow(changes: &Value) -> Value {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 async fn a_rule_that_cannot_mean_what_it_says_is_refused() {
     let life = &["spec.allow[0].maxDuration", "between 1m and 168h"][..];
     let prefix = &["spec.allow[0].prefixes", "a template is a whole segment"][..];

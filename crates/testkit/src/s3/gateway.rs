@@ -194,10 +194,11 @@ impl State {
             .collect();
         query.retain(|pair| !pair.is_empty() && !pair.starts_with("X-Amz-Signature="));
         query.sort_unstable();
-        let lines: String = headers
+        let lines: Vec<String> = headers
             .iter()
             .map(|(name, value)| format!("{name}:{}\n", value.trim()))
             .collect();
+        let lines = lines.concat();
         let canonical = [
             request.method().as_str(),
             request.uri().path(),
@@ -288,7 +289,8 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<Vec<_>>().concat()
 }
 
 fn error(status: StatusCode, code: &str, why: &dyn std::fmt::Display) -> Response<Body> {

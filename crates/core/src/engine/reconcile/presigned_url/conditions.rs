@@ -131,9 +131,10 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     let renewed = facts.issued.and_then(|_| match &problem {
         _ if one_shot.is_some() => renewed(facts.record),
         Some(problem) => {
-            let message = match is_current {
-                true => problem.message.clone(),
-                false => SEE_READY.to_owned(),
+            let message = if is_current {
+                problem.message.clone()
+            } else {
+                SEE_READY.to_owned()
             };
             Some(ConditionDraft::new(false, problem.reason, message))
         }
