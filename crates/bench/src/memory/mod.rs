@@ -29,6 +29,8 @@ use group::MemoryGroup;
 
 /// How many calls of the tenant are under way.
 const CONCURRENCY: usize = 8;
+/// How often a call is made again that the API server gave up.
+const TRIES: usize = 20;
 /// How often the operator's memory is read.
 const SAMPLE: Duration = Duration::from_millis(20);
 /// The namespaces of the two tenants.
@@ -177,7 +179,10 @@ impl Run<'_> {
     ) -> Result<()> {
         let api: Api<PresignedUrl> = Api::namespaced(self.world.client(), GREEDY);
         stream::iter(0..count)
-            .map(|at| doing(api.clone(), at))
+            .map(|at| {
+                let (api, doing) = (api.clone(), &doing);
+                persist(async move || doing(api.clone(), at).await)
+            })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
             .await
@@ -222,11 +227,11 @@ impl Run<'_> {
         stream::iter(all)
             .map(|secret| {
                 let api = api.clone();
-                async move {
-                    let name = secret.metadata.name.unwrap_or_default();
+                let name = secret.metadata.name.unwrap_or_default();
+                persist(async move || {
                     let gone = api.delete(&name, &DeleteParams::default()).await;
                     gone.context("delete a Secret").map(drop)
-                }
+                })
             })
             .buffer_unordered(CONCURRENCY)
             .try_collect::<()>()
@@ -240,7 +245,7 @@ impl Run<'_> {
         stream::iter(0..count)
             .map(|at| {
                 let api = api.clone();
-                async move {
+                persist(async move || {
                     let secret = serde_json::from_value(json!({ "metadata": {
                         "name": format!("annotated-{at}"),
                         "labels": { "presigned.dev/managed-by": "presigned-url-operator" },
@@ -248,7 +253,7 @@ impl Run<'_> {
                     } }))?;
                     let made = api.create(&PostParams::default(), &secret).await;
                     made.context("make an annotated Secret").map(drop)
-                }
+                })
             })
             .buffer_unordered(CONCURRENCY)
             .try_collect()
@@ -277,6 +282,29 @@ impl Run<'_> {
         }
         println!("  the greedy tenant's resources: {reasons:?}");
         self.tell("the end")
+    }
+}
+
+/// Does something until the API server has done it: on a busy machine it gives up writes of this size after half
+/// a minute.
+async fn persist(doing: impl AsyncFn() -> Result<()>) -> Result<()> {
+    let mut gave_up = false;
+    for _ in 0..TRIES {
+        let outcome = doing().await;
+        match outcome.as_ref().err().and_then(status_code) {
+            Some(429 | 500 | 503 | 504) => gave_up = true,
+            // What it gave up was done.
+            Some(404 | 409) if gave_up => return Ok(()),
+            _ => return outcome,
+        }
+    }
+    doing().await
+}
+
+fn status_code(error: &anyhow::Error) -> Option<u16> {
+    match error.downcast_ref::<kube::Error>()? {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
     }
 }
 
