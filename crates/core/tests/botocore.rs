@@ -145,6 +145,8 @@ fn url_question(case: &Case) -> Value {
                 options.content_length.map(|all| json!(all)),
             );
             put("ChecksumSHA256", text(&options.checksum_sha256));
+            put("ChecksumCRC64NVME", text(&options.checksum_crc64nvme));
+            put("IfMatch", text(&options.if_match));
             put("IfNoneMatch", options.if_none_match.map(|_| json!("*")));
             let sse = options.server_side_encryption;
             put("ServerSideEncryption", sse.map(|sse| json!(sse.as_str())));

@@ -122,6 +122,8 @@ async fn presign_by_sdk(
                 .set_content_type(put.content_type.clone())
                 .set_content_length(length)
                 .set_checksum_sha256(put.checksum_sha256.clone())
+                .set_checksum_crc64_nvme(put.checksum_crc64nvme.clone())
+                .set_if_match(put.if_match.clone())
                 .set_if_none_match(put.if_none_match.map(|_| "*".to_owned()))
                 .set_server_side_encryption(sse)
                 .set_ssekms_key_id(put.kms_key_id.clone())

@@ -276,6 +276,27 @@ async fn put_options_that_s3_would_refuse_are_refused() {
                 &["spec.put.ifNoneMatch", "\"*\""],
             ),
             (
+                "two conditions",
+                put(json!({ "ifMatch": "\"e\"", "ifNoneMatch": "*" })),
+                &["ifMatch and ifNoneMatch exclude each other"],
+            ),
+            (
+                "two checksums",
+                put(json!({ "checksumCRC64NVME": "AAAAAAAAAAA=",
+                            "checksumSHA256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" })),
+                &["S3 takes one checksum"],
+            ),
+            (
+                "a sum of other bytes",
+                put(json!({ "checksumCRC64NVME": "AAAAAAAAAAAA" })),
+                &["spec.put.checksumCRC64NVME", "the base64 of 8 bytes"],
+            ),
+            (
+                "an ETag of two lines",
+                put(json!({ "ifMatch": "a\nb" })),
+                &["spec.put.ifMatch", "printable ASCII on one line"],
+            ),
+            (
                 "hex",
                 put(json!({ "checksumSHA256": "ab".repeat(22) })),
                 digest,
@@ -426,6 +447,10 @@ async fn what_s3_and_kubernetes_take_is_let_through() {
                     "responseCacheControl": "no-store",
                     "requestPayer": "requester",
                 } }),
+            ),
+            (
+                "a PUT over a known object",
+                json!({ "method": "PUT", "put": { "ifMatch": "\"e\"", "checksumCRC64NVME": "AAAAAAAAAAA=" } }),
             ),
             (
                 "every PUT option",

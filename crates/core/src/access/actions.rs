@@ -80,6 +80,8 @@ pub struct RequestKind {
     pub newest: bool,
     /// For a download: it names a version.
     pub version: bool,
+    /// For an upload: it names the `ETag` that the object must have, which S3 lets nobody compare who may not read.
+    pub compares: bool,
     /// The request sets an ACL.
     pub acl: bool,
     /// The request sets tags.
@@ -96,6 +98,7 @@ impl RequestKind {
             method,
             newest: true,
             version: false,
+            compares: false,
             acl: false,
             tagging: false,
             kms: true,
@@ -129,11 +132,14 @@ impl RequestKind {
                     content_type: _,
                     content_length: _,
                     checksum_sha256: _,
+                    checksum_crc64nvme: _,
                     if_none_match: _,
+                    if_match,
                     storage_class: _,
                     metadata: _,
                 } = put;
                 Self {
+                    compares: if_match.is_some(),
                     acl: acl.is_some(),
                     tagging: tagging.as_ref().is_some_and(|tags| !tags.is_empty()),
                     kms: *server_side_encryption != Some(ServerSideEncryption::AES256),
@@ -156,6 +162,7 @@ pub fn actions(of: RequestKind) -> Vec<Action> {
         method,
         newest,
         version,
+        compares,
         acl,
         tagging,
         kms,
@@ -168,6 +175,7 @@ pub fn actions(of: RequestKind) -> Vec<Action> {
         ],
         PolicyMethod::Put | PolicyMethod::Post => &[
             (true, Action::PutObject),
+            (compares, Action::GetObject),
             (acl, Action::PutObjectAcl),
             (tagging, Action::PutObjectTagging),
             (kms, Action::GenerateDataKey),

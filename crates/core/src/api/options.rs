@@ -82,6 +82,10 @@ pub struct GetOptions {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("!(has(self.ifMatch) && has(self.ifNoneMatch))")
+        .message("ifMatch and ifNoneMatch exclude each other: set at most one"),
+    validation = Rule::new("!(has(self.checksumSHA256) && has(self.checksumCRC64NVME))")
+        .message("S3 takes one checksum: set checksumSHA256 or checksumCRC64NVME"),
     validation = Rule::new("!has(self.kmsKeyID) || (has(self.serverSideEncryption) && self.serverSideEncryption == 'aws:kms')")
         .message("kmsKeyID needs serverSideEncryption: aws:kms")
 )]
@@ -103,6 +107,19 @@ pub struct PutOptions {
     )]
     #[schemars(length(min = 44, max = 44), regex(pattern = schema::SHA256_BASE64))]
     pub checksum_sha256: Option<String>,
+    /// The CRC-64/NVME of the upload, base64 of 8 bytes: S3 refuses any other content.
+    #[serde(
+        rename = "checksumCRC64NVME",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 12, max = 12), regex(pattern = schema::CRC64_BASE64))]
+    pub checksum_crc64nvme: Option<String>,
+    /// The ETag that the object must have, with its quotes: the upload fails if the object is another by now, or
+    /// is gone. Needs `allowOverwrite` in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
+    pub if_match: Option<String>,
     /// `*`: the upload fails if the object exists already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "IfNoneMatch")]

@@ -18,6 +18,8 @@ pub(super) const BUCKET: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$";
 pub(super) const PRINTABLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Base64 of 32 bytes.
 pub(super) const SHA256_BASE64: &str = "^[A-Za-z0-9+/]{43}=$";
+/// Base64 of 8 bytes.
+pub(super) const CRC64_BASE64: &str = "^[A-Za-z0-9+/]{11}=$";
 /// A KMS key ID, ARN or alias.
 pub(super) const KMS_KEY: &str = "^[A-Za-z0-9:/_-]+$";
 /// A storage class.
@@ -82,6 +84,7 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         SHA256_BASE64 => {
             "the base64 of 32 bytes, as `openssl dgst -sha256 -binary FILE | base64` prints it"
         }
+        CRC64_BASE64 => "the base64 of 8 bytes",
         KMS_KEY => "a KMS key ID, ARN or alias",
         STORAGE_CLASS => "a storage class of S3, for example STANDARD_IA",
         REGION => "a region, for example eu-central-1",

@@ -373,6 +373,8 @@ impl Encoding {
             content_type,
             content_length,
             checksum_sha256,
+            checksum_crc64nvme,
+            if_match,
             if_none_match,
             server_side_encryption,
             kms_key_id,
@@ -384,6 +386,8 @@ impl Encoding {
         self.option("contentType", content_type.as_ref());
         self.option("contentLength", content_length.map(|n| n.to_string()));
         self.option("checksumSHA256", checksum_sha256.as_ref());
+        self.option("checksumCRC64NVME", checksum_crc64nvme.as_ref());
+        self.option("ifMatch", if_match.as_ref());
         self.option("ifNoneMatch", if_none_match.map(|IfNoneMatch::Any| "*"));
         self.option(
             "serverSideEncryption",

@@ -380,7 +380,10 @@ fn clause(
             quoted(key),
             only(", only", "", &globs(&rule.template_keys))
         ),
-        Violation::CreateOnly => "takes no form without allowOverwrite (use method PUT)".to_owned(),
+        Violation::CreateOnly => match &request.options {
+            Options::Post(_) => "takes no form without allowOverwrite (use method PUT)".to_owned(),
+            _ => "does not allow put.ifMatch without allowOverwrite".to_owned(),
+        },
     }
 }
 

@@ -262,7 +262,9 @@ impl UploadRule {
             // These narrow the upload: without them its sender may choose.
             content_type: _,
             checksum_sha256: _,
+            checksum_crc64nvme: _,
             if_none_match: _,
+            if_match,
             content_length,
             server_side_encryption,
             kms_key_id,
@@ -275,6 +277,11 @@ impl UploadRule {
             None => require(self.unsized_put, Violation::SizeMissing)?,
             Some(length) => require(*length <= self.max_bytes, Violation::Size)?,
         }
+        // What it names is there, so the upload replaces it.
+        require(
+            !self.create_only || if_match.is_none(),
+            Violation::CreateOnly,
+        )?;
         let kms_key = match (kms_key_id, server_side_encryption) {
             (Some(key), _) => Some(key.as_str()),
             (None, Some(ServerSideEncryption::AwsKms)) => Some(DEFAULT_KMS_KEY),

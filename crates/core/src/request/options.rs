@@ -129,7 +129,9 @@ fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
         content_type,
         content_length,
         checksum_sha256,
-        if_none_match: _, // The type has one value.
+        checksum_crc64nvme,
+        if_match,
+        if_none_match,
         server_side_encryption,
         kms_key_id,
         storage_class,
@@ -147,6 +149,16 @@ fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
         ));
     }
     checksum(checksum_sha256.as_deref())?;
+    crc64(checksum_crc64nvme.as_deref())?;
+    if checksum_sha256.is_some() && checksum_crc64nvme.is_some() {
+        let message = "is given beside checksumSHA256, and S3 takes one checksum; remove one";
+        return Err(InvalidSpec::new("spec.put.checksumCRC64NVME", message));
+    }
+    printable("spec.put.ifMatch", if_match.as_deref(), 256)?;
+    if if_match.is_some() && if_none_match.is_some() {
+        let message = "is given beside ifNoneMatch, and no object meets both; remove one";
+        return Err(InvalidSpec::new("spec.put.ifMatch", message));
+    }
     kms_key(kms_key_id.as_deref(), *server_side_encryption)?;
     in_form(
         "spec.put.storageClass",
@@ -216,6 +228,20 @@ fn checksum(value: Option<&str>) -> Result<(), InvalidSpec> {
             "spec.put.checksumSHA256",
             format!(
                 "{} is not the base64 of 32 bytes; give what `openssl dgst -sha256 -binary FILE | base64` prints",
+                quoted(value)
+            ),
+        )),
+    }
+}
+
+fn crc64(value: Option<&str>) -> Result<(), InvalidSpec> {
+    let Some(value) = value else { return Ok(()) };
+    match STANDARD.decode(value) {
+        Ok(bytes) if bytes.len() == 8 => Ok(()),
+        _ => Err(InvalidSpec::new(
+            "spec.put.checksumCRC64NVME",
+            format!(
+                "{} is not the base64 of 8 bytes; give the CRC-64/NVME of the file, the highest byte first",
                 quoted(value)
             ),
         )),

@@ -293,6 +293,8 @@ fn put_headers(options: &PutOptions) -> Vec<(String, String)> {
         content_type,
         content_length,
         checksum_sha256,
+        checksum_crc64nvme,
+        if_match,
         if_none_match,
         server_side_encryption,
         kms_key_id,
@@ -307,11 +309,13 @@ fn put_headers(options: &PutOptions) -> Vec<(String, String)> {
             "Content-Length",
             content_length.map(|bytes| bytes.to_string()),
         ),
+        ("If-Match", if_match.clone()),
         (
             "If-None-Match",
             if_none_match.map(|IfNoneMatch::Any| "*".to_owned()),
         ),
         ("x-amz-acl", acl.clone()),
+        ("x-amz-checksum-crc64nvme", checksum_crc64nvme.clone()),
         ("x-amz-checksum-sha256", checksum_sha256.clone()),
         (
             "x-amz-server-side-encryption",

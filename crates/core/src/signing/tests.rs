@@ -230,6 +230,8 @@ fn every_option_of_a_put_is_a_signed_header() {
         content_type: Some("application/json".to_owned()),
         content_length: Some(5_368_709_120),
         checksum_sha256: Some("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=".to_owned()),
+        checksum_crc64nvme: Some("AAECAwQFBgc=".to_owned()),
+        if_match: Some("\"6805f2cfc46c0f04559748bb039d69ae\"".to_owned()),
         if_none_match: Some(IfNoneMatch::Any),
         server_side_encryption: Some(ServerSideEncryption::AwsKms),
         kms_key_id: Some("arn:aws:kms:us-east-1:111122223333:key/1234abcd".to_owned()),

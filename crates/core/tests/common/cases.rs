@@ -173,6 +173,8 @@ pub fn put_options() -> impl Strategy<Value = PutOptions> {
         of(printable(40)),
         of(0..=5_368_709_120_u64),
         of(proptest::array::uniform32(any::<u8>())),
+        of(proptest::array::uniform8(any::<u8>())),
+        of(printable(40)),
         of(Just(IfNoneMatch::Any)),
         of(sse),
         of("[A-Za-z0-9:/_-]{1,80}"),
@@ -197,12 +199,23 @@ pub fn put_options() -> impl Strategy<Value = PutOptions> {
         )),
     );
     (narrow, wide).prop_map(|(narrow, wide)| {
-        let (content_type, content_length, checksum, if_none_match, sse, kms_key_id) = narrow;
+        let (
+            content_type,
+            content_length,
+            checksum,
+            crc64,
+            if_match,
+            if_none_match,
+            sse,
+            kms_key_id,
+        ) = narrow;
         let (storage_class, acl, metadata, tagging) = wide;
         PutOptions {
             content_type,
             content_length,
             checksum_sha256: checksum.map(base64),
+            checksum_crc64nvme: crc64.map(base64),
+            if_match,
             if_none_match,
             server_side_encryption: sse,
             kms_key_id,
@@ -214,7 +227,7 @@ pub fn put_options() -> impl Strategy<Value = PutOptions> {
     })
 }
 
-fn base64(bytes: [u8; 32]) -> String {
+fn base64<const N: usize>(bytes: [u8; N]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }

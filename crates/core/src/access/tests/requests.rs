@@ -77,6 +77,14 @@ fn the_table_of_actions_is_this() {
             vec!["s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"],
             None,
         ),
+        (
+            put(
+                &json!({"serverSideEncryption": "AES256", "ifMatch": "\"e\"",
+                        "checksumCRC64NVME": "AAAAAAAAAAA="}),
+            ),
+            vec!["s3:GetObject", "s3:PutObject"],
+            None,
+        ),
         (Options::Delete, vec!["s3:DeleteObject"], None),
         (
             post,

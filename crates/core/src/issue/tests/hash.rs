@@ -77,6 +77,8 @@ fn full_put() -> PutOptions {
         content_type: text("text/plain"),
         content_length: Some(5),
         checksum_sha256: text("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        checksum_crc64nvme: text("AAAAAAAAAAA="),
+        if_match: text("\"e\""),
         if_none_match: Some(IfNoneMatch::Any),
         server_side_encryption: Some(ServerSideEncryption::AwsKms),
         kms_key_id: text("alias/k"),
@@ -90,7 +92,12 @@ fn full_put() -> PutOptions {
 #[test]
 fn the_encodings_are_those_of_earlier_releases() {
     let get = Options::Get(GetOptions::default());
-    let put = Options::Put(full_put());
+    let put = Options::Put(PutOptions {
+        // Earlier releases did not know them.
+        checksum_crc64nvme: None,
+        if_match: None,
+        ..full_put()
+    });
     let full = SpecInputs {
         requested_duration: Some(secs(3600)),
         endpoint: Some("public"),
@@ -364,6 +371,14 @@ fn every_option_makes_a_difference() {
             },
             PutOptions {
                 checksum_sha256: put.checksum_sha256,
+                ..no_put.clone()
+            },
+            PutOptions {
+                checksum_crc64nvme: put.checksum_crc64nvme,
+                ..no_put.clone()
+            },
+            PutOptions {
+                if_match: put.if_match,
                 ..no_put.clone()
             },
             PutOptions {

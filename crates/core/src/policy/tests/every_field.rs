@@ -272,6 +272,8 @@ fn every_option_of_a_put_needs_a_right_or_narrows_the_upload() {
         content_type: text("a/b"),
         content_length: Some(11),
         checksum_sha256: text("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
+        checksum_crc64nvme: text("AAAAAAAAAAA="),
+        if_match: text("\"e\""),
         if_none_match: Some(IfNoneMatch::Any),
         server_side_encryption: Some(ServerSideEncryption::AwsKms),
         kms_key_id: text("key-1"),
@@ -280,7 +282,13 @@ fn every_option_of_a_put_needs_a_right_or_narrows_the_upload() {
         metadata: one(),
         tagging: one(),
     };
-    let narrowing = ["contentType", "checksumSHA256", "ifNoneMatch"];
+    let narrowing = [
+        "contentType",
+        "checksumSHA256",
+        "checksumCRC64NVME",
+        "ifMatch",
+        "ifNoneMatch",
+    ];
     let values = serde_json::to_value(&whole).expect("it serializes");
     let allow = json!({"methods": ["PUT"], "maxUploadBytes": 10, "allowUnsizedPut": true});
     let set = policies(&[rule(&allow)]);
@@ -294,6 +302,14 @@ fn every_option_of_a_put_needs_a_right_or_narrows_the_upload() {
         let expected = narrowing.contains(&field.as_str());
         assert_eq!(is_allowed(&decide(&set, &asked)), expected, "{field}");
     }
+    // An ETag is of an object that is there, and the upload replaces it.
+    let create_only = policies(&[rule(&with(allow, &json!({"allowOverwrite": false})))]);
+    let asked = request(&json!({"method": "PUT", "put": {"ifMatch": "\"e\""}}));
+    let why = refused(decide(&create_only, &asked));
+    assert!(
+        why.contains("does not allow put.ifMatch without allowOverwrite"),
+        "{why}"
+    );
 }
 
 #[test]

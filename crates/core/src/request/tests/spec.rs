@@ -256,6 +256,27 @@ fn bad_input_is_refused_by_field_with_what_to_do() {
             "is not the base64 of 32 bytes",
         ),
         (
+            put(json!({"checksumCRC64NVME": "abc"})),
+            "spec.put.checksumCRC64NVME",
+            "is not the base64 of 8 bytes; give",
+        ),
+        (
+            put(json!({"checksumCRC64NVME": "AAAAAAAAAAA=",
+                       "checksumSHA256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="})),
+            "spec.put.checksumCRC64NVME",
+            "S3 takes one checksum; remove one",
+        ),
+        (
+            put(json!({"ifMatch": "a\nb"})),
+            "spec.put.ifMatch",
+            "not printable ASCII",
+        ),
+        (
+            put(json!({"ifMatch": "\"e\"", "ifNoneMatch": "*"})),
+            "spec.put.ifMatch",
+            "no object meets both; remove one",
+        ),
+        (
             put(json!({"kmsKeyID": "k"})),
             "spec.put.kmsKeyID",
             "without serverSideEncryption: aws:kms; set that",

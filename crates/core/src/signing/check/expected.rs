@@ -99,6 +99,8 @@ pub(super) fn headers(options: &Options) -> BTreeMap<String, String> {
         content_type,
         content_length,
         checksum_sha256,
+        checksum_crc64nvme,
+        if_match,
         if_none_match,
         server_side_encryption,
         kms_key_id,
@@ -115,8 +117,10 @@ pub(super) fn headers(options: &Options) -> BTreeMap<String, String> {
         "content-length",
         content_length.map(|size| size.to_string()),
     );
+    put("if-match", if_match.clone());
     put("if-none-match", if_none_match.map(|_| String::from("*")));
     put("x-amz-checksum-sha256", checksum_sha256.clone());
+    put("x-amz-checksum-crc64nvme", checksum_crc64nvme.clone());
     let encryption = server_side_encryption.map(|encryption| match encryption {
         ServerSideEncryption::AES256 => String::from("AES256"),
         ServerSideEncryption::AwsKms => String::from("aws:kms"),

@@ -149,6 +149,8 @@ fn full_put() -> PutOptions {
         content_type: Some("text/plain".to_owned()),
         content_length: Some(5),
         checksum_sha256: Some("A".repeat(43) + "="),
+        checksum_crc64nvme: Some("A".repeat(11) + "="),
+        if_match: Some("\"e\"".to_owned()),
         if_none_match: Some(IfNoneMatch::Any),
         server_side_encryption: Some(ServerSideEncryption::AwsKms),
         kms_key_id: Some("alias/team".to_owned()),

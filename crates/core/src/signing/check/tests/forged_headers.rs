@@ -6,8 +6,8 @@ type Headers = Vec<(String, String)>;
 
 #[test]
 fn a_url_of_a_put_signs_exactly_its_headers() {
-    let names = "content-length%3Bcontent-type%3Bhost%3Bif-none-match%3Bx-amz-acl%3B\
-                 x-amz-checksum-sha256%3Bx-amz-meta-owner%3Bx-amz-server-side-encryption%3B\
+    let names = "content-length%3Bcontent-type%3Bhost%3Bif-match%3Bif-none-match%3Bx-amz-acl%3B\
+                 x-amz-checksum-crc64nvme%3Bx-amz-checksum-sha256%3Bx-amz-meta-owner%3Bx-amz-server-side-encryption%3B\
                  x-amz-server-side-encryption-aws-kms-key-id%3Bx-amz-storage-class%3Bx-amz-tagging";
     let case = Case::put();
     let all: Vec<_> = names.split("%3B").collect();
@@ -47,7 +47,7 @@ fn a_url_of_a_put_signs_exactly_its_headers() {
 fn every_header_of_a_put_is_compared() {
     let case = Case::put();
     let signed = case.signed();
-    assert_eq!(signed.headers.len(), 10);
+    assert_eq!(signed.headers.len(), 12);
     for at in 0..signed.headers.len() {
         let judge = |change: &dyn Fn(&mut Headers)| {
             let mut forged = signed.clone();
