@@ -268,35 +268,68 @@ fn a_session_that_the_store_rejects_is_replaced_by_another_one() {
     assert!(scene.works(&scene.url("new")));
 }
 
+/// A store whose role gives sessions of a quarter of an hour.
+fn short_sessions(scope: SessionScope) -> Scene {
+    let mut scene = Scene::new();
+    let role = "arn:aws:iam::111122223333:role/app";
+    let sessions = Source::Sessions {
+        length: 900,
+        current: None,
+    };
+    scene.0.cloud.sources.insert(role.to_owned(), sessions);
+    scene.edit_store(|store| {
+        store.s3.credentials = StoreCredentials {
+            assume_role: Some(AssumeRoleCredentials {
+                role: AssumedRole {
+                    role_arn: role.to_owned(),
+                    scope: Some(scope),
+                    ..AssumedRole::default()
+                },
+                ..AssumeRoleCredentials::default()
+            }),
+            ..StoreCredentials::default()
+        };
+    });
+    scene
+}
+
+/// The store is repaired after its session has expired.
+fn is_issued_after(mut scene: Scene, repair: impl FnOnce(&mut Scene)) {
+    scene.run(2000);
+    assert!(!scene.ready("dl").0);
+    repair(&mut scene);
+    scene.run(310);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
 #[test]
 fn a_rejected_store_is_probed_after_its_session_has_expired() {
     for scope in [SessionScope::Store, SessionScope::Request] {
-        let mut scene = Scene::new();
-        let role = "arn:aws:iam::111122223333:role/app";
-        let sessions = Source::Sessions {
-            length: 900,
-            current: None,
-        };
-        scene.0.cloud.sources.insert(role.to_owned(), sessions);
-        scene.edit_store(|store| {
-            store.s3.credentials = StoreCredentials {
-                assume_role: Some(AssumeRoleCredentials {
-                    role: AssumedRole {
-                        role_arn: role.to_owned(),
-                        scope: Some(scope),
-                        ..AssumedRole::default()
-                    },
-                    ..AssumeRoleCredentials::default()
-                }),
-                ..StoreCredentials::default()
-            };
-        });
+        let mut scene = short_sessions(scope);
         scene.0.cloud.server(HOME).foreign = true;
         scene.apply("dl", |_| {});
-        scene.run(2000);
-        assert!(!scene.ready("dl").0, "{scope:?}");
-        scene.0.cloud.server(HOME).foreign = false;
-        scene.run(310);
-        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()), "{scope:?}");
+        is_issued_after(scene, |scene| scene.0.cloud.server(HOME).foreign = false);
     }
+}
+
+#[test]
+fn a_store_whose_clock_is_off_is_probed_after_its_session_has_expired() {
+    for scope in [SessionScope::Store, SessionScope::Request] {
+        let mut scene = short_sessions(scope);
+        scene.0.cloud.server(HOME).ahead = -1000;
+        scene.apply("dl", |_| {});
+        is_issued_after(scene, |scene| scene.0.cloud.server(HOME).ahead = 0);
+    }
+}
+
+#[test]
+fn a_store_that_accepts_unsigned_headers_is_probed_after_its_session_has_expired() {
+    let mut scene = short_sessions(SessionScope::Store);
+    scene.0.cloud.server(HOME).accepts_unsigned = true;
+    scene.apply("dl", |spec| spec.method = Some(Method::Put));
+    scene.run(6000);
+    assert!(!scene.ready("dl").0);
+    scene.0.cloud.server(HOME).accepts_unsigned = false;
+    scene.run(3700);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }

@@ -216,8 +216,8 @@ impl Store {
     }
 
     /// Whether a probe is due that a fetch of the store's own session would make possible. Nobody else fetches
-    /// another one in two cases: each signer fetches a narrowed session, or nothing is signed because the store
-    /// rejected the last probe.
+    /// another one in these cases: each signer fetches a narrowed session; nothing is signed because the store
+    /// rejected the last probe or its clock is too far off; or resources wait for the next probe.
     pub(in crate::engine) fn lacks_session_to_probe(&self, now: Timestamp) -> bool {
         let narrows = self
             .active
@@ -225,7 +225,8 @@ impl Store {
             .is_some_and(|config| config.scope != SessionScope::Store);
         let rejected = matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)));
         let due = self.active.probe.at.is_some_and(|at| at <= now);
-        (narrows || rejected) && due && self.may_fetch_to_probe(now)
+        let blocks = rejected || self.active.skew.too_far_apart().is_some();
+        (narrows || blocks || !self.waiting.is_empty()) && due && self.may_fetch_to_probe(now)
     }
 
     pub(super) fn may_fetch_to_probe(&self, now: Timestamp) -> bool {
