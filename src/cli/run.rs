@@ -76,8 +76,8 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = pause)]
     resign_within: Duration,
 
-    /// How long a try of a URL or a probe of a store may take, from the look-up of its name to the end of the
-    /// answer: 1s to 1m.
+    /// How long a verification of a URL or a probe of a store may take, from the resolution of its name to the
+    /// end of the answer: 1s to 1m.
     #[arg(long, env = "PSU_STORE_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = store_timeout)]
     store_timeout: Duration,
 

@@ -251,7 +251,7 @@ const fn name(step: &Step) -> &'static str {
     match step {
         Step::FetchCredentials { .. } => "fetch_credentials",
         Step::List { .. } => "list",
-        Step::SendRequests { .. } => "ask",
+        Step::SendRequests { .. } => "send_requests",
         Step::Sign(_) => "sign",
         Step::InspectSecret { .. } => "inspect_secret",
         Step::ReadResource { .. } => "read_resource",

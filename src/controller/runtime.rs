@@ -48,7 +48,7 @@ pub struct Settings {
     pub metrics_addr: SocketAddr,
     /// Whether `/metrics` is for those alone whom the API server allows it.
     pub metrics_auth: bool,
-    /// How long a try of a URL or a probe of a store may take.
+    /// How long a verification of a URL or a probe of a store may take.
     pub store_timeout: Duration,
     /// The election to take part in; `None` leads always.
     pub candidacy: Option<Candidacy>,

@@ -77,7 +77,7 @@ async fn programs_fetch_from(short: &str, s3: &S3Server, listings: Listings) {
     let operator = world.operator(&[]).await;
     let prefix = json!({ "key": null, "prefix": "hard/", "formats": ["urls.txt", "curl.conf"] });
     world.psu("prefix", &prefix).await;
-    // On Windows a backslash parts folders, so curl.conf holds no key with one.
+    // On Windows a backslash separates folders, so curl.conf holds no key with one.
     let saved = || hard.iter().filter(|key| !key.contains('\\'));
     let keys: Vec<&String> = saved().filter(|key| !trails(key)).collect();
     let named = json!({ "key": null, "keys": keys, "formats": ["aria2.txt", "curl.conf"] });
@@ -106,7 +106,7 @@ async fn programs_fetch_from(short: &str, s3: &S3Server, listings: Listings) {
 
 /// Every object below the prefix, by curl and by wget.
 async fn programs_fetch_the_prefix(world: &World, hard: &[String]) {
-    // On Windows a backslash parts folders, so curl.conf holds no key with one.
+    // On Windows a backslash separates folders, so curl.conf holds no key with one.
     let saved = || hard.iter().filter(|key| !key.contains('\\'));
     let status = world.ready("prefix").await.status.unwrap();
     assert_eq!(status.objects.map(|n| n as usize), Some(saved().count()));

@@ -49,7 +49,7 @@ fn an_old_conflict_says_how_often_it_is_looked_at_and_is_looked_at_so_often() {
         let looks = scene.steps(|scene| scene.run(24 * 3600)).len();
         assert!((280..310).contains(&looks), "in a day: {looks}");
         let message = scene.condition("dl", "Ready").message;
-        let when = "it is looked at again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
+        let when = "the operator checks again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
         assert!(message.contains(when), "{message}");
         end(&mut scene);
         scene.run(305);

@@ -31,7 +31,7 @@ const DELETION_PAUSE: Duration = Duration::from_secs(5);
 /// The first pause before a conflict is checked again.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
 /// When a conflict is checked again; it follows what to do about it.
-const LOOKED_AT: &str = "it is looked at again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
+const CHECKED_AGAIN: &str = "the operator checks again within 5 minutes, and at once when the annotation presigned.dev/renew changes";
 
 /// What a write replaces.
 pub(super) enum Base {
@@ -80,7 +80,7 @@ pub(super) fn base(
     if std::mem::take(&mut state.name_taken) {
         let message = format!(
             "a Secret \"{name}\" exists and the operator may not read Secrets here, so it cannot tell whose it is: choose \
-             another spec.secretName, or delete that Secret; {LOOKED_AT}"
+             another spec.secretName, or delete that Secret; {CHECKED_AGAIN}"
         );
         return Err(conflict(record, message, now));
     }
@@ -133,7 +133,7 @@ pub(super) fn kept_metadata(
         Ownership::Foreign { what } => {
             let message = format!(
                 "the Secret \"{name}\" {what}, so it is left alone: choose another spec.secretName, or delete that \
-                 Secret; {LOOKED_AT}"
+                 Secret; {CHECKED_AGAIN}"
             );
             Err(conflict(record, message, now))
         }

@@ -49,7 +49,7 @@ pub enum NameProblem {
         /// How many bytes it may have.
         max: usize,
     },
-    /// It holds a backslash, which parts folders on Windows: `..\\x` lies beside the folder there.
+    /// It holds a backslash, which separates folders on Windows: `..\\x` lies beside the folder there.
     Backslash,
     /// It ends in a space, which aria2 leaves out.
     TrailingSpace,
@@ -72,7 +72,7 @@ impl fmt::Display for NameProblem {
         match self {
             Self::Control => f.write_str("holds a control character"),
             Self::NotAPath => f.write_str("is no path below a folder"),
-            Self::Backslash => f.write_str("holds a backslash, which parts folders on Windows"),
+            Self::Backslash => f.write_str("holds a backslash, which separates folders on Windows"),
             Self::TooLong { max } => write!(f, "has a segment of more than {max} bytes"),
             Self::TrailingSpace => f.write_str("ends in a space, which aria2 leaves out"),
             Self::Duplicate => f.write_str("is there twice"),
