@@ -34,6 +34,17 @@ fn rotate_to_a_bad_key(scene: &mut Scene) -> String {
     key
 }
 
+/// The store names a source that gives nothing, so the change cannot be used.
+fn name_a_missing_source(scene: &mut Scene) {
+    let edited = specs::store(OTHER, Some("missing"));
+    scene.edit_store(|spec| *spec = edited);
+    scene.run(60);
+    assert_eq!(
+        scene.store_says("Ready"),
+        says(False, "CredentialsNotFound")
+    );
+}
+
 #[test]
 fn a_new_key_that_cannot_work_is_not_used_and_a_fixed_one_is() {
     let mut scene = Scene::issued("dl");
@@ -258,6 +269,86 @@ fn another_source_that_gives_nothing_takes_nothing_away() {
     scene.0.cluster.touch_own_secret("missing", now);
     scene.run(310);
     assert!(scene.url("dl").starts_with(OTHER));
+}
+
+#[test]
+fn a_new_key_is_tried_while_another_source_gives_nothing() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    name_a_missing_source(&mut scene);
+    scene.slow(StepKind::SendRequests, 20);
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(3);
+    scene.apply("new", |_| {});
+    scene.run(3600);
+    assert_eq!(scene.url("dl"), url);
+    assert!(scene.works(&scene.url("new")), "the old key signs on");
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(620);
+    for name in ["dl", "new"] {
+        assert_eq!(signer(&scene, name), bad);
+        assert!(scene.works(&scene.url(name)) && scene.ready(name).0);
+    }
+    assert_eq!(
+        scene.store_says("Ready"),
+        says(False, "CredentialsNotFound")
+    );
+}
+
+#[test]
+fn a_key_on_trial_stays_on_trial_whatever_source_is_named_meanwhile() {
+    let mut scene = Scene::issued("dl");
+    let url = scene.url("dl");
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(60);
+    name_a_missing_source(&mut scene);
+    scene.run(600);
+    assert_eq!(scene.url("dl"), url);
+    let home = specs::store(HOME, Some("s3"));
+    scene.edit_store(|spec| *spec = home);
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+    assert_eq!(scene.url("dl"), url);
+    name_a_missing_source(&mut scene);
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(620);
+    assert_eq!(signer(&scene, "dl"), bad);
+    assert!(scene.works(&scene.url("dl")));
+}
+
+#[test]
+fn a_key_of_the_earlier_source_is_not_on_trial_after_another_source_is_in_use() {
+    let mut scene = Scene::issued("dl");
+    name_a_missing_source(&mut scene);
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(600);
+    let now = scene.0.now;
+    scene.0.cloud.rotate_static("missing", now);
+    scene.0.cluster.touch_own_secret("missing", now);
+    scene.run(310);
+    assert!(scene.url("dl").starts_with(OTHER) && scene.works(&scene.url("dl")));
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(3600);
+    assert_ne!(signer(&scene, "dl"), bad);
+    assert_eq!(scene.store_says("Ready"), says(True, "CredentialsReady"));
+}
+
+#[test]
+fn a_key_and_an_endpoint_of_the_same_source_are_tried_together() {
+    let mut scene = Scene::issued("dl");
+    name_a_missing_source(&mut scene);
+    let bad = rotate_to_a_bad_key(&mut scene);
+    scene.run(60);
+    let moved = specs::store(OTHER, Some("s3"));
+    scene.edit_store(|spec| *spec = moved);
+    scene.run(600);
+    assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
+    assert!(scene.url("dl").starts_with(HOME) && scene.works(&scene.url("dl")));
+    scene.0.cloud.keys.get_mut(&bad).unwrap().revoked = None;
+    scene.run(620);
+    assert!(scene.url("dl").starts_with(OTHER));
+    assert_eq!(signer(&scene, "dl"), bad);
 }
 
 #[test]

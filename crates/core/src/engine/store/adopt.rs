@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::credentials::RECHECK;
 use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
+use super::version::{Candidate, Slot};
 use crate::api::Reason;
 use crate::issue::backoff;
 use crate::time::{between, later};
@@ -34,24 +35,18 @@ pub(in crate::engine) enum ProbeOutcome {
 }
 
 impl Store {
-    /// No dependent has a bucket to probe: the candidate is used at once.
+    /// No dependent has a bucket to probe: what is on trial is used at once.
     pub(in crate::engine) fn adopt_untested(&mut self, now: Timestamp) -> ProbeOutcome {
-        if self
-            .candidate
-            .as_ref()
-            .is_some_and(|candidate| candidate.is_ready())
-        {
-            return self.adopt(None, now);
+        let candidate = self.candidate.as_ref();
+        if candidate.is_some_and(|candidate| candidate.is_ready()) {
+            return self.adopt(Slot::Candidate, None, now);
         }
-        ProbeOutcome::Unchanged
+        self.adopt(Slot::NewKey, None, now)
     }
 
     /// What is wrong with the candidate (true), or with the fetch of the active version: reason and sentence.
     pub(in crate::engine) fn problem(&self) -> Option<(bool, Reason, String)> {
-        let candidate = self
-            .candidate
-            .as_ref()
-            .and_then(|candidate| candidate.obstacle());
+        let candidate = self.on_trial().find_map(Candidate::obstacle);
         let fetch = self.active.fetch.failure.as_ref();
         candidate
             .map(|(reason, why)| (true, reason, why))
@@ -72,10 +67,11 @@ impl Store {
     /// Whether the store itself rejected the credentials that `Ready` is about: those on trial only if
     /// nothing else is in use, for a start finds nothing that was in use before.
     pub(in crate::engine) fn credentials_rejected(&self, now: Timestamp) -> bool {
-        let candidate = self.candidate.as_ref();
         let verdict = match self.problem() {
             Some((true, ..)) if self.has_living_credentials(now) => None,
             Some((true, ..)) => {
+                let mut on_trial = self.on_trial();
+                let candidate = on_trial.find(|candidate| candidate.obstacle().is_some());
                 candidate.and_then(|candidate| candidate.version.probe.verdict.as_ref())
             }
             Some((false, ..)) => None,
@@ -107,15 +103,26 @@ impl Store {
         }
     }
 
-    /// The candidate becomes the active version.
-    pub(super) fn adopt(&mut self, verdict: Option<ProbeVerdict>, now: Timestamp) -> ProbeOutcome {
-        let Some(candidate) = self.candidate.take() else {
+    /// What is on trial becomes the active version.
+    pub(super) fn adopt(
+        &mut self,
+        slot: Slot,
+        verdict: Option<ProbeVerdict>,
+        now: Timestamp,
+    ) -> ProbeOutcome {
+        let candidate = match slot {
+            Slot::Active => None,
+            Slot::Candidate => self.candidate.take(),
+            Slot::NewKey => self.new_key.take(),
+        };
+        let Some(candidate) = candidate else {
             return ProbeOutcome::Unchanged;
         };
         let (active, adopted) = (self.active.config(), candidate.version.config());
         let same = active == adopted;
         if active.map(|config| &config.source) != adopted.map(|config| &config.source) {
             self.forget_sessions();
+            self.new_key = None;
         }
         if candidate.own_fetch().is_some() {
             self.stale = candidate.version.fetch.wanted;

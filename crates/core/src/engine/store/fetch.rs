@@ -147,8 +147,16 @@ impl Store {
             None => others(&held.hash),
         };
         match &mut self.candidate {
-            // A candidate of another source is on trial: what the source in use gives is used.
-            Some(candidate) if candidate.own_fetch().is_some() => {}
+            // A candidate of another source is on trial: what the source in use gives is tried beside it.
+            Some(candidate) if candidate.own_fetch().is_some() => {
+                self.probing.turn += u64::from(try_first || self.new_key.is_some());
+                self.new_key = None;
+                if try_first {
+                    let key = Candidate::of_credentials(config, held, &self.active, now);
+                    self.new_key = Some(Box::new(key));
+                    return false;
+                }
+            }
             Some(candidate) if try_first => {
                 candidate.version.credentials = Some(held);
                 candidate.restart_trial(now);

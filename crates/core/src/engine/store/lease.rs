@@ -16,7 +16,7 @@ use super::credentials::{CredentialNeed, HeldCredentials, MIN_REMAINING, expired
 use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
 use super::sts_sessions::SessionLease;
-use super::version::WATCH;
+use super::version::{Candidate, WATCH};
 use crate::api::SessionScope;
 use crate::engine::protocol::{CredentialSource, CredentialsError, Session};
 use crate::time::{between, later};
@@ -53,15 +53,12 @@ impl Store {
         if let Some(missing) = self.missing_secret() {
             return Lease::Failed(missing.clone(), None);
         }
-        if let Some(candidate) = &self.candidate {
-            if candidate.is_pending() {
-                return Lease::Wait;
-            }
-            if let (None, Some((reason, message))) =
-                (&self.active.credentials, candidate.obstacle())
-            {
-                return Lease::Failed(CredentialsError { reason, message }, None);
-            }
+        if self.on_trial().any(Candidate::is_pending) {
+            return Lease::Wait;
+        }
+        let obstacle = self.on_trial().find_map(Candidate::obstacle);
+        if let (None, Some((reason, message))) = (&self.active.credentials, obstacle) {
+            return Lease::Failed(CredentialsError { reason, message }, None);
         }
         if self.needs_measurement(now) {
             return Lease::Wait;

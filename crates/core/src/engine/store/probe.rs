@@ -1,7 +1,7 @@
 //! When a store is probed, and what the answers lead to.
 //!
 //! What holds here:
-//! - one probe is under way at a time, and a candidate is probed before the active version;
+//! - one probe is under way at a time, and what is on trial is probed before the active version;
 //! - the answer to a probe of something else than what is probed now is dropped;
 //! - a version that works is probed again after an hour, one that does not after growing pauses.
 
@@ -15,7 +15,7 @@ use super::probe_verdict::{self, Location, ProbeVerdict};
 use super::probing::{Probing, RejectedKey, UnderWay};
 use super::state::Store;
 use super::unsigned_headers::UnsignedHeaderCheck;
-use super::version::{Slot, Version};
+use super::version::{Candidate, Slot, Version};
 use crate::api::Reason;
 use crate::engine::protocol::{CredentialsError, S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, diagnose};
@@ -29,9 +29,14 @@ const MAX_REJECTED_KEYS: usize = 16;
 impl Store {
     /// The version that is probed next.
     fn due_slot(&self, now: Timestamp) -> Slot {
-        let candidate = self.candidate.as_ref();
-        if candidate.is_some_and(|candidate| candidate.is_due(now)) {
+        let is_due = |candidate: &Option<Box<Candidate>>| {
+            let candidate = candidate.as_ref();
+            candidate.is_some_and(|candidate| candidate.is_due(now))
+        };
+        if is_due(&self.candidate) {
             Slot::Candidate
+        } else if is_due(&self.new_key) {
+            Slot::NewKey
         } else {
             Slot::Active
         }
@@ -41,23 +46,22 @@ impl Store {
         match slot {
             Slot::Active => Some(&self.active),
             Slot::Candidate => self.candidate.as_ref().map(|candidate| &candidate.version),
+            Slot::NewKey => self.new_key.as_ref().map(|candidate| &candidate.version),
         }
     }
 
     fn version_mut(&mut self, slot: Slot) -> Option<&mut Version> {
         match slot {
             Slot::Active => Some(&mut self.active),
-            Slot::Candidate => self
-                .candidate
-                .as_mut()
-                .map(|candidate| &mut candidate.version),
+            Slot::Candidate => self.candidate.as_mut().map(|held| &mut held.version),
+            Slot::NewKey => self.new_key.as_mut().map(|held| &mut held.version),
         }
     }
 
     /// Whether a probe is due.
     pub(in crate::engine) fn probe_due(&self, now: Timestamp) -> bool {
         let active = &self.active;
-        let due = self.due_slot(now) == Slot::Candidate
+        let due = self.due_slot(now) != Slot::Active
             || (active.useful_credentials(now).is_some()
                 && active.probe.at.is_some_and(|at| at <= now));
         active.config.is_ok() && due
@@ -65,12 +69,11 @@ impl Store {
 
     /// When a probe is due next; only those after `now`.
     pub(in crate::engine) fn next_probe_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let candidate = self.candidate.as_ref();
-        let candidate = candidate.filter(|candidate| candidate.is_ready());
-        let candidate = candidate.and_then(|candidate| candidate.version.probe.at);
+        let on_trial = self.on_trial().filter(|candidate| candidate.is_ready());
+        let on_trial = on_trial.filter_map(|candidate| candidate.version.probe.at);
         let active = self.active.probe.at;
         let active = active.filter(|_| self.active.credentials.is_some());
-        let times = active.into_iter().chain(candidate);
+        let times = active.into_iter().chain(on_trial);
         times.filter(|at| *at > now).min()
     }
 
@@ -129,7 +132,7 @@ impl Store {
         let held = held.or(active.credentials.as_ref())?;
         let offset = match slot {
             Slot::Active => active.skew.measured(),
-            Slot::Candidate => version
+            Slot::Candidate | Slot::NewKey => version
                 .skew
                 .store()
                 .unwrap_or_else(|| active.skew.measured()),
@@ -137,7 +140,9 @@ impl Store {
         if !held.is_useful(now) {
             // It expired while it was on trial: another one is fetched.
             self.fetch_not_run();
-            if let Some(candidate) = self.version_mut(Slot::Candidate) {
+            if slot != Slot::Active
+                && let Some(candidate) = self.version_mut(slot)
+            {
                 let CredentialsError { reason, message } = expired();
                 candidate.probe.verdict = Some(ProbeVerdict::Inconclusive(reason, message));
                 candidate.probe.at = Some(later(now, RECHECK));
@@ -159,7 +164,7 @@ impl Store {
                 // One bucket whose name does not fit takes nothing from the others.
                 let verdict = match slot {
                     Slot::Active => ProbeVerdict::Undecided(reason, why),
-                    Slot::Candidate => ProbeVerdict::Rejected(reason, why),
+                    Slot::Candidate | Slot::NewKey => ProbeVerdict::Rejected(reason, why),
                 };
                 self.record(slot, verdict, now);
                 if slot == Slot::Active && self.active.unsigned == UnsignedHeaderCheck::Untested {
@@ -240,10 +245,10 @@ impl Store {
             verdict,
             ProbeVerdict::Accepted | ProbeVerdict::Undecided(..)
         );
-        if slot == Slot::Candidate
+        if slot != Slot::Active
             && (permits || never_answered || self.active_is_no_better(&verdict, now))
         {
-            return self.adopt(Some(verdict), now);
+            return self.adopt(slot, Some(verdict), now);
         }
         self.record(slot, verdict, now);
         ProbeOutcome::Unchanged

@@ -31,6 +31,9 @@ pub(in crate::engine) struct Store {
     pub(super) active: Version,
     /// What is probed before it is used.
     pub(super) candidate: Option<Box<Candidate>>,
+    /// Other credentials of the source in use, if the candidate has another source; else they are the
+    /// candidate's. They are probed before they are used as well.
+    pub(super) new_key: Option<Box<Candidate>>,
     /// The source of the fetch under way.
     pub(super) fetching: Option<CredentialSource>,
     /// The credentials may have changed since they were fetched: nothing is signed with them before the next
@@ -71,6 +74,7 @@ impl Store {
         Self {
             active,
             candidate: None,
+            new_key: None,
             probing: Probing::new(answered, rejected),
             seen,
             fetching: None,
@@ -121,6 +125,7 @@ impl Store {
                     UnsignedHeaderCheck::of(Some(new), &self.seen.status, self.seen.generation)
                 });
                 self.candidate = None;
+                self.new_key = None;
                 self.active.config = new;
                 self.active.probe.verdict = None;
                 self.active.proven = false;
@@ -131,8 +136,17 @@ impl Store {
         };
         let another_source = old.source != new.source;
         if self.active.credentials.is_some() && (another_source || new.moved_from(old)) {
-            let known = self.candidate.take();
-            self.candidate = Some(Box::new(Candidate::of_spec(new, &self.active, known, now)));
+            // Other credentials of the source in use stay on trial, whatever the store names meanwhile.
+            let (old, key) = (old.clone(), self.take_key_on_trial());
+            let before = self.candidate.take();
+            let mut candidate = Candidate::of_spec(new, &self.active, before, now);
+            if another_source {
+                let key = key.map(|key| Candidate::of_credentials(old, key, &self.active, now));
+                self.new_key = key.map(Box::new);
+            } else {
+                candidate.version.credentials = key;
+            }
+            self.candidate = Some(Box::new(candidate));
             return SpecUpdate::OnTrial;
         }
         if new.default_endpoint != old.default_endpoint {
@@ -143,15 +157,15 @@ impl Store {
             self.active.fetch = Fetch::begin();
             self.forget_sessions();
         }
-        // A candidate with other credentials of the same source stays.
+        // Other credentials of the same source stay on trial.
         self.candidate = self
             .candidate
             .take()
             .filter(|candidate| {
-                candidate.own_fetch().is_none()
-                    && candidate.version.credentials.is_some()
-                    && !another_source
+                candidate.own_fetch().is_none() && candidate.version.credentials.is_some()
             })
+            .or(self.new_key.take())
+            .filter(|_| !another_source)
             .map(|mut candidate| {
                 candidate.version.config = Ok(new.clone());
                 candidate.restart_trial(now);
@@ -159,6 +173,27 @@ impl Store {
             });
         self.active.config = Ok(new);
         SpecUpdate::Changed
+    }
+
+    /// Takes the other credentials of the source in use from what is on trial, if there are any.
+    fn take_key_on_trial(&mut self) -> Option<HeldCredentials> {
+        let candidate = self.candidate.as_mut();
+        let candidate = candidate.filter(|candidate| candidate.own_fetch().is_none());
+        let beside = self.new_key.take();
+        let beside = beside.and_then(|key| key.version.credentials);
+        beside.or_else(|| candidate.and_then(|candidate| candidate.version.credentials.take()))
+    }
+
+    /// Everything that is probed before it is used.
+    pub(super) fn on_trial(&self) -> impl Iterator<Item = &Candidate> {
+        let both = self.candidate.iter().chain(&self.new_key);
+        both.map(|candidate| &**candidate)
+    }
+
+    /// Everything that is probed before it is used.
+    pub(super) fn on_trial_mut(&mut self) -> impl Iterator<Item = &mut Candidate> {
+        let both = self.candidate.iter_mut().chain(&mut self.new_key);
+        both.map(|candidate| &mut **candidate)
     }
 
     /// The source is another one. A session is known by its name and policy alone. The result of a fetch that
@@ -190,7 +225,7 @@ impl Store {
     /// The API server's clock was read.
     pub(in crate::engine) fn api_clock_read(&mut self, skew: SignedDuration) {
         self.active.skew.read_api(skew);
-        if let Some(candidate) = &mut self.candidate {
+        for candidate in self.on_trial_mut() {
             candidate.version.skew.read_api(skew);
         }
     }
@@ -205,7 +240,7 @@ impl Store {
     /// The clock was stepped: no pause may become longer than it was meant to be.
     pub(in crate::engine) fn clock_stepped(&mut self, now: Timestamp) {
         self.active.fetch.clock_stepped(now);
-        if let Some(candidate) = &mut self.candidate {
+        for candidate in self.on_trial_mut() {
             candidate.clock_stepped(now);
         }
         self.status_written_at = self.status_written_at.filter(|time| *time <= now);

@@ -1,4 +1,4 @@
-//! Versions of a store: the active one, and the candidate that is probed before it is used.
+//! Versions of a store: the active one, and those on trial, which are probed before they are used.
 //!
 //! What holds here:
 //! - a version is complete: its config, the fetch of its credentials, its probe, its clock;
@@ -76,6 +76,8 @@ pub(super) enum Slot {
     Active,
     /// The one on trial.
     Candidate,
+    /// The new key on trial beside a candidate of another source.
+    NewKey,
 }
 
 impl Version {
