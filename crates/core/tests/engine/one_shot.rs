@@ -186,6 +186,34 @@ fn credentials_that_end_before_the_link_sign_nothing_shorter() {
 }
 
 #[test]
+fn a_link_that_a_store_lets_nobody_sign_again_says_in_renewed_what_to_do() {
+    let mut scene = issued("2h");
+    let url = scene.url("link");
+    let now = scene.0.now;
+    let before = scene.0.cluster.stores["default"].spec.clone();
+    let before = before.map(|spec| *spec);
+    let unreadable = Err("it cannot be read".to_owned());
+    scene.0.cluster.put_store("default", unreadable, now);
+    for _ in 0..2 {
+        scene.run(60);
+        assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
+        let stalled = scene.condition("link", "Stalled");
+        assert!(stalled.message.contains("Renewed says"), "{stalled:?}");
+        let renewed = scene.condition("link", "Renewed");
+        assert_eq!(renewed.status, ConditionStatus::False);
+        assert_eq!(renewed.reason, "StoreInvalid");
+        assert!(renewed.message.contains("it cannot be read"), "{renewed:?}");
+        scene.restart();
+    }
+    let now = scene.0.now;
+    scene.0.cluster.put_store("default", before, now);
+    scene.run(60);
+    let conditions = &scene.status("link").conditions;
+    assert!(!conditions.iter().any(|c| c.type_ == "Renewed") && !stalled(&scene));
+    assert_eq!(scene.url("link"), url);
+}
+
+#[test]
 fn a_refused_renew_annotation_is_one_event() {
     let mut scene = issued("2h");
     let url = scene.url("link");

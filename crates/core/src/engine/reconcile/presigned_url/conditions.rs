@@ -128,8 +128,10 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     let problem = blocking_problem(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
     // While the Secret is current, Ready speaks of it, and Renewed says why it will not be renewed.
     let is_current = current(facts).is_some();
+    // A one-shot resource is signed again only for a change: Renewed says there if a person must act first.
+    let is_blocked = is_current && problem.as_ref().is_some_and(|problem| problem.needs_human);
     let renewed = facts.issued.and_then(|_| match &problem {
-        _ if one_shot.is_some() => renewed(facts.record),
+        _ if one_shot.is_some() && !is_blocked => renewed(facts.record),
         Some(problem) => {
             let message = if is_current {
                 problem.message.clone()
@@ -301,8 +303,8 @@ fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
     ConditionDraft::new(false, reason, message)
 }
 
-/// What `Renewed` says of a one-shot resource: False if it cannot be signed again, or if somebody requested a
-/// renewal.
+/// What `Renewed` says of a one-shot resource for which nobody must act: False if it could not be signed again,
+/// or if somebody requested a renewal.
 fn renewed(record: &Record) -> Option<ConditionDraft> {
     if let Some(Problem {
         reason, message, ..
