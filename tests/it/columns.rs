@@ -38,7 +38,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         "method": "GET",
         "storeRef": { "kind": "ClusterObjectStore", "name": "default" }, "secretRef": { "name": "columns" },
         "issueTime": "2026-11-22T12:00:00Z", "expirationTime": "2099-11-22T12:00:00Z", "renewalTime": "2099-11-22T04:00:00Z",
-        "limitedBy": "SigV4", "policyNames": ["teams"], "objects": 1, "revision": 7,
+        "limitedBy": "SigV4", "policyRefs": ["teams"], "objects": 1, "revision": 7,
         "lastRenewRequest": "1",
         "internal": {
             "secret": {
@@ -48,8 +48,9 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
             "hashes": {
                 "spec": "a".repeat(64), "store": "d".repeat(64), "render": "b".repeat(64), "credential": "c".repeat(64),
             },
-            "failedAttempts": u32::MAX, "lastFailureTime": "2026-11-22T12:00:00Z",
+            "failedAttempts": u32::MAX,
         },
+        "lastFailureTime": "2026-11-22T12:00:00Z",
     } });
     let patched = api
         .patch_status("columns", &PatchParams::default(), &Patch::Merge(&status))
@@ -142,7 +143,7 @@ async fn resources_are_selected_by_their_fields() {
         ..PresignedUrlSpec::default()
     };
     let specs = [
-        ("selected", spec("nobody", Some("minio"), "selected-bucket")),
+        ("selected", spec("chosen", Some("minio"), "selected-bucket")),
         ("passed-over", spec("none", None, "another-bucket")),
     ];
     for (name, spec) in specs {
@@ -162,7 +163,7 @@ async fn resources_are_selected_by_their_fields() {
             .expect("the status is taken");
     }
     for selector in [
-        "spec.class=nobody",
+        "spec.class=chosen",
         "spec.storeRef.name=minio",
         "spec.bucket=selected-bucket",
         "status.storeRef.name=minio",

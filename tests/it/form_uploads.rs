@@ -232,7 +232,7 @@ fn forms_that_no_rule_allows() -> Vec<Refused> {
             "once",
             json!({ "prefix": "once/" }),
             range(10),
-            &["takes no form without allowOverwrite (use method PUT)"],
+            &["takes no form, since it is createOnly (use method PUT)"],
         ),
         (
             "elsewhere",
@@ -266,7 +266,7 @@ async fn a_form_that_no_rule_allows_is_refused_with_what_to_ask_for_instead() {
                 "redirects": ["https://app.example.com/done", "https://app.example.com/after/*"],
             })),
             world.rule(
-                &json!({ "methods": ["PUT", "POST"], "prefixes": ["once/"], "allowOverwrite": false })
+                &json!({ "methods": ["PUT", "POST"], "prefixes": ["once/"], "createOnly": true })
             ),
         ]))
         .await;

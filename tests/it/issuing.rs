@@ -101,6 +101,7 @@ async fn the_secret_has_the_keys_that_are_documented_and_no_trailing_newlines() 
     assert_eq!(
         keys,
         [
+            "action.json",
             "curl.conf",
             "expires-at",
             "head-url",
@@ -149,7 +150,7 @@ async fn what_an_upload_fixes_is_held_by_the_server() {
     let world = World::on("upload", &s3).await;
     let rules = [
         world.rule(&json!({ "prefixes": ["free/"] })),
-        world.rule(&json!({ "prefixes": ["once/"], "allowOverwrite": false })),
+        world.rule(&json!({ "prefixes": ["once/"], "createOnly": true })),
     ];
     world.policy(&json!(rules)).await;
     let operator = world.operator(&[]).await;

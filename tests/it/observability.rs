@@ -33,9 +33,7 @@ async fn stores_and_policies_have_events_too() {
     world.ready("told").await;
     let ready = |store: &_| store_says(store, "Ready", "True", "CredentialsReady");
     world.until_store("works", ready).await;
-    world
-        .policy(&json!([world.rule(&json!({ "prefixes": [] }))]))
-        .await;
+    world.policy(&json!([])).await;
     world.unready("told", "PolicyDenied").await;
     operator.idle().await;
     let config = world.plane.kubeconfig();
@@ -51,7 +49,7 @@ async fn stores_and_policies_have_events_too() {
                 "Accepted",
                 "Warning",
                 "AllowsNothing",
-                "names no prefix",
+                "spec.allow holds no rule",
             ],
         ),
     ] {
@@ -123,8 +121,8 @@ async fn each_transition_is_one_event_and_kubectl_tells_the_story() {
     for words in [
         "Issued",
         "PolicyDenied",
-        "Renew At",
-        "Expires At",
+        "Renewal Time",
+        "Expiration Time",
         "Secret Ref",
         "presigned-url-operator",
     ] {

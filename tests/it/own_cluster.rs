@@ -117,7 +117,7 @@ async fn a_misspelt_policy_allows_nothing_says_so_and_takes_nothing_down() {
     world.ready("lives").await;
     let before = world.secret("lives").await;
     let mut rule = world.rule(&json!({}));
-    rule["allowOverwritee"] = json!(true);
+    rule["createOnlyy"] = json!(true);
     world.policy(&json!([rule])).await;
     // Read as it is: the product's own type refuses it, which is the point.
     let policies: Api<kube::api::DynamicObject> = Api::all_with(
@@ -135,7 +135,7 @@ async fn a_misspelt_policy_allows_nothing_says_so_and_takes_nothing_down() {
         }
     })
     .await;
-    assert!(message.contains("allowOverwritee"), "{message}");
+    assert!(message.contains("createOnlyy"), "{message}");
     let psu = world
         .until("lives", "is not known to be allowed", |psu| {
             says(condition(psu, "Allowed"), "Unknown", "PolicyUnknown")

@@ -43,7 +43,7 @@ async fn a_refusal_says_what_was_asked_and_what_is_allowed_and_ends_with_the_pol
         )]))
         .await;
     let psu = world.ready("wants").await;
-    assert_eq!(psu.status.unwrap().policy_names, [world.name.as_str()]);
+    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
     world.ready("long").await;
     let answer = http("GET", &world.value("wants", "url").await, "", &[]).await;
     assert_eq!(answer.status, 200);
@@ -114,7 +114,7 @@ async fn a_fault_in_another_teams_policy_keeps_no_withdrawn_url_alive() {
     let message = world.unready("doomed", "PolicyDenied").await;
     assert!(!message.contains(&theirs), "{message}");
     let psu = world.psus().get("doomed").await.unwrap();
-    assert_eq!(psu.status.unwrap().policy_names, [world.name.as_str()]);
+    assert_eq!(psu.status.unwrap().policy_refs, [world.name.as_str()]);
     world.gone("doomed").await;
     world.unready("doomed", "PolicyDenied").await;
     let gone = kube::api::DeleteParams::default();

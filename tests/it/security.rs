@@ -56,7 +56,7 @@ async fn no_foreign_secret_is_touched_on_the_word_of_a_forged_status() {
     for name in ["renamed", "refused"] {
         let mut psu = stolen.get(name).await.unwrap();
         let status = psu.status.as_mut().unwrap();
-        status.secret_ref.as_mut().unwrap().name = "foreign".to_owned();
+        status.secret_ref.as_mut().unwrap().name = "foreign".into();
         let secret = status.internal.secret.as_mut().unwrap();
         secret.name = "foreign".to_owned();
         secret.uid = foreign.metadata.uid.clone().unwrap();

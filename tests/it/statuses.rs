@@ -19,7 +19,7 @@ const NAMESPACE: &str = "default";
 fn status(generation: i64, policies: &[&str]) -> PresignedUrlStatus {
     PresignedUrlStatus {
         observed_generation: Some(generation),
-        policy_names: policies.iter().map(|name| (*name).to_owned()).collect(),
+        policy_refs: policies.iter().map(|name| (*name).to_owned()).collect(),
         ..PresignedUrlStatus::default()
     }
 }

@@ -87,7 +87,7 @@ async fn credentials_that_cannot_sign_are_explained_and_sign_nothing() {
         ),
         (
             "CredentialsExpired",
-            "end",
+            "expired",
             json!({ "accessKeyID": id, "secretAccessKey": s3.secret_key, "sessionToken": token, "expiration": ended }),
         ),
         (

@@ -24,7 +24,7 @@ pub(super) const TEMPLATE_SEEDS: &[&str] = &[
 ];
 pub(super) const POLICY_SEEDS: &[&str] = &[
     r#"{"namespaces":{"names":["*"],"selector":{"matchLabels":{"team":"red"}}},"allow":[{"name":"read","stores":["default"],"buckets":["models"],"prefixes":["{namespace}/"],"methods":["GET","PUT"],"maxDuration":"12h","maxUploadBytes":5}]}"#,
-    r#"{"namespaces":{"names":["a-*"]},"allow":[{"name":"upload","stores":["*"],"buckets":["{namespace}-x"],"prefixes":["models*"],"methods":["PUT"],"maxDuration":"1h","allowOverwrite":false,"tagKeys":["a"],"acls":["private"]}]}"#,
+    r#"{"namespaces":{"names":["a-*"]},"allow":[{"name":"upload","stores":["*"],"buckets":["{namespace}-x"],"prefixes":["models*"],"methods":["PUT"],"maxDuration":"1h","createOnly":true,"tagKeys":["a"],"acls":["private"]}]}"#,
 ];
 pub(super) const REQUEST_SEEDS: &[&str] = &[
     r#"{"bucket":"models","key":"team-a/x","duration":"1h"}"#,

@@ -284,7 +284,7 @@ async fn each_refusal_of_sts_has_its_reason_and_our_words() {
             bad,
             "ExpiredTokenException",
             Reason::CredentialsExpired,
-            "have ended: renew them",
+            "have expired: renew them",
         ),
         (
             StatusCode::FORBIDDEN,

@@ -14,12 +14,10 @@ fn full() -> PresignedUrlStatus {
     PresignedUrlStatus {
         observed_generation: Some(3),
         method: Some(Method::Get),
-        secret_ref: Some(SecretRef {
-            name: "old".to_owned(),
-        }),
+        secret_ref: Some(SecretRef { name: "old".into() }),
         expiration_time: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         limited_by: Some(LimitedBy::Credentials),
-        policy_names: vec!["a".to_owned(), "b".to_owned()],
+        policy_refs: vec!["a".to_owned(), "b".to_owned()],
         internal: InternalStatus {
             failed_attempts: Some(4),
             ..InternalStatus::default()
@@ -32,7 +30,7 @@ fn full() -> PresignedUrlStatus {
 async fn a_status_is_written_whole_with_the_version_that_it_was_decided_on() {
     let new = PresignedUrlStatus {
         observed_generation: Some(4),
-        policy_names: vec!["c".to_owned()],
+        policy_refs: vec!["c".to_owned()],
         ..PresignedUrlStatus::default()
     };
     let mock = Mock::answering([(200, metadata("9"))]);
@@ -59,7 +57,7 @@ async fn a_status_is_written_whole_with_the_version_that_it_was_decided_on() {
             "metadata": {
                 "namespace": "team-a", "name": "model", "uid": "uid-1", "resourceVersion": "8",
             },
-            "status": { "observedGeneration": 4, "policyNames": ["c"] },
+            "status": { "observedGeneration": 4, "policyRefs": ["c"] },
         })
     );
 }

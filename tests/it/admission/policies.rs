@@ -247,7 +247,7 @@ async fn rules_for_teams_by_name_label_and_template_are_let_through() {
                     "methods": ["GET", "HEAD", "PUT", "DELETE", "POST", "LIST"], "maxUploadBytes": 1, "allowUnsizedPut": true,
                     "acls": ["private"], "storageClasses": ["STANDARD_IA"], "kmsKeys": ["aws/s3"], "tagKeys": ["team"],
                     "endpoints": ["public*"], "allowResponseOverrides": true, "allowVersions": true,
-                    "allowMetadata": true, "allowOverwrite": true,
+                    "allowMetadata": true, "createOnly": true,
                     "redirects": ["https://app.example.com/done", "http://localhost:8080/*"],
                     "maxObjects": 10_000, "minRefreshInterval": "1m",
                     "templateKeys": ["*", "app", "Team_1", "example.com/*"],
@@ -285,8 +285,8 @@ async fn a_misspelt_field_of_a_policy_is_kept_so_that_the_operator_can_refuse_it
     let places = [
         (
             "a rule",
-            allow(&json!({ "allowoverwrite": true })),
-            "/spec/allow/0/allowoverwrite",
+            allow(&json!({ "createonly": true })),
+            "/spec/allow/0/createonly",
         ),
         ("the spec", json!({ "deny": true }), "/spec/deny"),
         (

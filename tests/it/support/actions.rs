@@ -91,7 +91,7 @@ impl World {
         let mut rule = json!({
             "stores": [self.name], "buckets": [BUCKET], "prefixes": ["*"],
             "methods": ["GET", "HEAD", "PUT", "DELETE"], "maxDuration": "12h",
-            "maxUploadBytes": 1_000_000, "allowUnsizedPut": true, "allowOverwrite": true, "allowMetadata": true,
+            "maxUploadBytes": 1_000_000, "allowUnsizedPut": true, "allowMetadata": true,
             "allowResponseOverrides": true, "templateKeys": ["*"],
         });
         merge(&mut rule, changes);

@@ -90,7 +90,7 @@ fn policy(name: &str, names: &str, bucket: &str) -> Result<CompiledPolicy> {
             { "name": "read", "stores": ["default"], "buckets": [bucket], "methods": ["GET", "HEAD"], "maxDuration": "12h",
               "prefixes": ["{namespace}/", "shared/{namespace.labels['team']}/"], "maxObjects": KEYS },
             { "name": "upload", "stores": ["default"], "buckets": ["uploads"], "methods": ["PUT"], "maxDuration": "1h",
-              "prefixes": ["{namespace}/"], "maxUploadBytes": 1_000_000, "allowOverwrite": true },
+              "prefixes": ["{namespace}/"], "maxUploadBytes": 1_000_000 },
         ],
     }))?;
     CompiledPolicy::compile(name, &spec).context("compile a policy")

@@ -58,7 +58,7 @@ pub struct PresignedUrlStatus {
     /// Secret still holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
-    pub policy_names: Vec<String>,
+    pub policy_refs: Vec<String>,
     /// How many objects have a URL in the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objects: Option<u32>,
@@ -72,6 +72,10 @@ pub struct PresignedUrlStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 262_144))]
     pub last_renew_request: Option<String>,
+    /// When an attempt last failed, RFC 3339; absent once one succeeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub last_failure_time: Option<Timestamp>,
     /// The operator's own memory. It is no API: any release may change what is in it, and nothing but the
     /// operator may read it.
     #[serde(default, skip_serializing_if = "InternalStatus::is_empty")]
@@ -84,7 +88,7 @@ pub struct PresignedUrlStatus {
 pub struct SecretRef {
     /// Its name.
     #[schemars(length(max = 253))]
-    pub name: String,
+    pub name: Box<str>,
 }
 
 /// What the operator remembers of a resource over a restart, and what nobody else has a use for.
@@ -100,10 +104,6 @@ pub struct InternalStatus {
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
-    /// When the last attempt failed, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::time")]
-    pub last_failure_time: Option<Timestamp>,
 }
 
 impl InternalStatus {
@@ -129,7 +129,7 @@ pub struct WrittenSecret {
     pub resource_version: String,
     /// A SHA-256 of its data, in hex.
     #[schemars(length(max = 128))]
-    pub data_hash: String,
+    pub data_hash: Box<str>,
 }
 
 /// One-way hashes of meaning: they differ if something that was signed or rendered differs.
@@ -151,11 +151,11 @@ pub struct SignedHashes {
     /// Of the objects that a prefix listed; absent if nothing was listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
-    pub objects: Option<String>,
+    pub objects: Option<Box<str>>,
     /// Of what the condition `Verified` is about; absent if nothing was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
-    pub verified: Option<String>,
+    pub verified: Option<Box<str>>,
 }
 
 /// What cut the life of a URL short.

@@ -116,7 +116,7 @@ pub struct PutOptions {
     #[schemars(length(min = 12, max = 12), regex(pattern = schema::CRC64_BASE64))]
     pub checksum_crc64nvme: Option<String>,
     /// The ETag that the object must have, with its quotes: the upload fails if the object is another by now, or
-    /// is gone. Needs `allowOverwrite` in the policy.
+    /// is gone. No rule with `createOnly` allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub if_match: Option<String>,

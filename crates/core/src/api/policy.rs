@@ -1,8 +1,8 @@
 //! `PresignedURLPolicy`: what a cluster admin lets namespaces ask for.
 //!
-//! What holds here: every list is an allow-list, and a field that is left out allows less than one that is
-//! given. Unknown fields are kept by the API server and refused by the parser: a misspelt `matchExpressions`
-//! must not turn into a wider policy by being dropped.
+//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept
+//! by the API server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by
+//! being dropped.
 
 use std::collections::BTreeMap;
 
@@ -206,10 +206,9 @@ pub struct AllowRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 317), regex(pattern = schema::KEY_PATTERN)))]
     pub template_keys: Vec<String>,
-    /// A PUT may replace an object, and a POST is allowed at all. Left out: each PUT signs `If-None-Match: *`, so
-    /// that objects can be created and never replaced; a form cannot carry that, and none is allowed.
+    /// Each PUT signs `If-None-Match: *`: objects can be created and never replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allow_overwrite: Option<bool>,
+    pub create_only: Option<bool>,
     /// The most objects of one resource. Left out: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]

@@ -37,5 +37,5 @@ pub struct EffectiveStoreRef {
     pub kind: StoreKind,
     /// The store's name.
     #[schemars(length(max = 253))]
-    pub name: String,
+    pub name: Box<str>,
 }

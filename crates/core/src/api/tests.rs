@@ -192,7 +192,7 @@ fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
     assert!(
         read(
             json!({}),
-            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h", "allowoverwrite": true })
+            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h", "createonly": true })
         )
         .is_err()
     );

@@ -29,7 +29,7 @@ pub struct SpecInputs<'a> {
     pub bucket: &'a str,
     /// The requested objects.
     pub objects: &'a Objects,
-    /// Method and effective options: what the grant gave, with its condition on a PUT.
+    /// Method and effective options: what the grant gave, `createOnly` applied.
     pub options: &'a Options,
     /// `spec.duration` as the tenant wrote it; `None` if it is left out.
     pub requested_duration: Option<Duration>,

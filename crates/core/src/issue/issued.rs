@@ -42,7 +42,7 @@ impl Issued {
             hashes: status.internal.hashes.clone()?,
             revision: status.revision?,
             served_request: status.last_renew_request.clone(),
-            policies: status.policy_names.clone(),
+            policies: status.policy_refs.clone(),
         })
     }
 

@@ -189,7 +189,7 @@ impl SigningJob {
             name: self.secret_name.clone(),
             uid: String::new(),
             resource_version: String::new(),
-            data_hash: content.data_hash(),
+            data_hash: content.data_hash().into(),
         };
         let issued = Issued {
             secret,

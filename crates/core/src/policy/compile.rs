@@ -152,7 +152,7 @@ impl Rule {
             allow_versions,
             allow_requester_pays,
             allow_metadata,
-            allow_overwrite,
+            create_only,
             max_objects,
             min_refresh_interval,
             template_keys,
@@ -166,7 +166,7 @@ impl Rule {
             tag_keys: each("tagKeys", tag_keys, literal)?,
             redirects: each("redirects", redirects, RedirectPattern::parse)?,
             metadata: allow_metadata.unwrap_or_default(),
-            create_only: !allow_overwrite.unwrap_or_default(),
+            create_only: create_only.unwrap_or_default(),
         };
         let allowed = |method| methods.contains(&method);
         let uploads = allowed(PolicyMethod::Put) || allowed(PolicyMethod::Post);

@@ -56,7 +56,7 @@ pub struct Grant {
     pub policies: Vec<String>,
     /// The longest life that every chosen rule allows.
     pub max_duration: Duration,
-    /// What is to be signed: the request's options, and `ifNoneMatch` if a chosen rule lacks `allowOverwrite`.
+    /// What is to be signed: the request's options, and `ifNoneMatch` if a chosen rule says `createOnly`.
     pub options: Options,
     /// The most objects of the resource: the largest `maxObjects` of the rules that allow any of them. It
     /// bounds the size of one resource, not what a namespace can reach, so rules add up here as they do

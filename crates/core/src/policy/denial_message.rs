@@ -381,8 +381,8 @@ fn clause(
             only(", only", "", &globs(&rule.template_keys))
         ),
         Violation::CreateOnly => match &request.options {
-            Options::Post(_) => "takes no form without allowOverwrite (use method PUT)".to_owned(),
-            _ => "does not allow put.ifMatch without allowOverwrite".to_owned(),
+            Options::Post(_) => "takes no form, since it is createOnly (use method PUT)".to_owned(),
+            _ => "does not allow put.ifMatch, since it is createOnly".to_owned(),
         },
     }
 }

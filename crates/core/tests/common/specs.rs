@@ -29,7 +29,6 @@ pub fn rule(buckets: &[&str], prefixes: &[&str], max_duration: &str) -> AllowRul
         max_duration: max_duration.to_owned(),
         max_upload_bytes: Some(1 << 20),
         allow_unsized_put: Some(true),
-        allow_overwrite: Some(true),
         template_keys: vec!["*".to_owned()],
         ..AllowRule::default()
     }

@@ -51,9 +51,9 @@ fn a_removal_that_failed_and_is_needed_no_more_is_forgotten() {
     scene.allow("12h");
     scene.run(60);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-    let internal = &scene.status("dl").internal;
-    assert_eq!(internal.failed_attempts, None);
-    assert_eq!(internal.last_failure_time, None);
+    let status = scene.status("dl");
+    assert_eq!(status.internal.failed_attempts, None);
+    assert_eq!(status.last_failure_time, None);
 }
 
 #[test]
@@ -198,11 +198,11 @@ fn a_policy_that_cannot_be_read_stops_no_removal_of_what_another_policys_end_ref
         }
         scene.run(500);
         assert_eq!(scene.ready("dl"), (false, "PolicyDenied".to_owned()));
-        assert_eq!(scene.status("dl").policy_names, ["base"]);
+        assert_eq!(scene.status("dl").policy_refs, ["base"]);
         assert!(scene.secret("dl").is_some(), "the grace");
         scene.run(60);
         assert!(scene.secret("dl").is_none());
-        assert!(scene.status("dl").policy_names.is_empty());
+        assert!(scene.status("dl").policy_refs.is_empty());
         // What might be allowed from now on is unknown.
         assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
     }
@@ -224,7 +224,7 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
     }
     scene.apply("dl", |spec| spec.bucket = "other".to_owned());
     scene.run(2);
-    assert_eq!(scene.status("dl").policy_names, ["base"], "it is late");
+    assert_eq!(scene.status("dl").policy_refs, ["base"], "it is late");
     let now = scene.0.now;
     scene
         .0
@@ -232,7 +232,7 @@ fn a_secret_whose_status_was_not_written_belongs_to_the_policy_that_allowed_it()
         .put_policy("other", Err("unknown field bukets".to_owned()), now);
     scene.run(3600);
     assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
-    assert_eq!(scene.status("dl").policy_names, ["other"]);
+    assert_eq!(scene.status("dl").policy_refs, ["other"]);
     assert!(scene.secret("dl").is_some());
     let mut told = scene.0.events.iter().map(|event| event.reason);
     assert!(told.all(|reason| reason != Reason::PolicyDenied));

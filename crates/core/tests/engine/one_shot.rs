@@ -341,7 +341,7 @@ fn a_policy_that_adds_a_condition_signs_again_to_the_same_end() {
     let before = times(&scene);
     let now = scene.0.now;
     let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
-    rule.allow_overwrite = None;
+    rule.create_only = Some(true);
     let policy = specs::policy(&[NS], vec![rule]);
     scene.0.cluster.put_policy("base", Ok(policy), now);
     scene.run(60);

@@ -112,7 +112,7 @@ pub fn expected(
         Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
         Some(PolicyAnswer::Unknown) => {
             // What other policies allowed goes as they have ended, whatever cannot be read.
-            let refs = &seen.status.policy_names;
+            let refs = &seen.status.policy_refs;
             let issued = seen.status.internal.secret.is_some();
             if issued && !refs.is_empty() && !refs.iter().any(|name| rules.is_unreadable(name)) {
                 return failed("PolicyDenied", ConditionStatus::False);

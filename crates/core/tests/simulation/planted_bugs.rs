@@ -302,7 +302,7 @@ impl PlantedBug {
                     && let Some(told) =
                         status(cluster, key).and_then(|s| s.internal.secret.as_ref())
                 {
-                    content.data_hash.clone_from(&told.data_hash);
+                    content.data_hash = told.data_hash.to_string();
                 }
                 Some(result)
             }

@@ -102,7 +102,7 @@ impl Rules {
             .collect();
         // A rule that makes an upload conditional decides only where no other allows it.
         let conditional =
-            |rule: &&&AllowRule| ask.method == Method::Put && rule.allow_overwrite != Some(true);
+            |rule: &&&AllowRule| ask.method == Method::Put && rule.create_only == Some(true);
         let free = fitting.iter().filter(|rule| !conditional(rule));
         let longest = free.map(|rule| seconds(&rule.max_duration)).max();
         let longest =
@@ -335,7 +335,7 @@ fn takes(rule: &AllowRule, post: &PostOptions) -> bool {
             })
     };
     sized
-        && rule.allow_overwrite == Some(true)
+        && rule.create_only != Some(true)
         && redirect.is_none_or(open)
         && (!metadata || rule.allow_metadata == Some(true))
         && post.acl.as_ref().is_none_or(|acl| rule.acls.contains(acl))

@@ -113,7 +113,7 @@ pub fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
         first.min_refresh_interval = Some("20m".to_owned());
     }
     if rng.permille(100) {
-        first.allow_overwrite = None;
+        first.create_only = Some(true);
     }
     if rng.permille(300) {
         first.endpoints = vec!["public".to_owned()];

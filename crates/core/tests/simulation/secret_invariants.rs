@@ -74,7 +74,7 @@ impl InvariantChecker {
     ) -> Result<(), String> {
         let contents = self.contents(secret)?;
         let told = seen.status.internal.secret.as_ref();
-        let same = told.is_some_and(|told| told.data_hash == self.known(secret).hash);
+        let same = told.is_some_and(|told| *told.data_hash == *self.known(secret).hash);
         if same && seen.status.expiration_time != Some(contents.ends) {
             return Err("status.expirationTime is not the true end".to_owned());
         }

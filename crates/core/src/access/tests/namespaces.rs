@@ -15,7 +15,6 @@ use crate::request::{Limits, Request};
 fn rule(patch: &Value) -> Value {
     let mut rule = json!({
         "stores": ["main"], "buckets": ["data"], "prefixes": ["{namespace}/"], "methods": ["GET"], "maxDuration": "12h",
-        "allowOverwrite": true,
     });
     for (field, value) in patch.as_object().unwrap() {
         rule[field] = value.clone();

@@ -197,7 +197,7 @@ impl ReconcileState {
         Self {
             issue: IssueState {
                 problem: None,
-                retry: RetryState::restored(failures, status.internal.last_failure_time),
+                retry: RetryState::restored(failures, status.last_failure_time),
             },
             ..Self::default()
         }

@@ -49,7 +49,7 @@ pub(in crate::engine) fn denial_stands(record: &Record, unreadable: &[String]) -
         Some(Unrecorded::Written(issued)) => &issued.policies,
         Some(Unrecorded::Removed(_)) => return false,
         None if record.seen.status.internal.secret.is_none() => return false,
-        None => &record.seen.status.policy_names,
+        None => &record.seen.status.policy_refs,
     };
     // A full list may be incomplete.
     let complete = !issued.is_empty() && issued.len() < MAX_POLICY_NAMES;

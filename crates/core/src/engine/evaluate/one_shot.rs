@@ -141,7 +141,7 @@ impl OneShot {
     }
 }
 
-/// The options with the condition that a rule without `allowOverwrite` adds.
+/// The options with the condition that `createOnly` of a policy adds.
 fn create_only(options: &Options) -> Options {
     match options {
         Options::Put(put) => Options::Put(PutOptions {

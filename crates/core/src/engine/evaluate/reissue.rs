@@ -264,7 +264,7 @@ pub(in crate::engine) fn intact(
         && named == Some(&record.seen.name)
         && content.opaque
         && !content.immutable
-        && content.data_hash == issued.secret.data_hash
+        && *content.data_hash == *issued.secret.data_hash
         && whose(record, found) == Ownership::Owned;
     same.then(|| SecretVersion {
         uid: found.uid.clone(),
@@ -338,7 +338,7 @@ fn rule_of_objects_shortens_life(facts: &Facts<'_>) -> Option<Timestamp> {
 fn objects_changed(facts: &Facts<'_>) -> Option<Timestamp> {
     let found = facts.record.state.listing.found.as_ref()?;
     let changed = facts.authorized.one_shot.is_none()
-        && facts.issued.hashes.objects.as_ref() != Some(&found.hash);
+        && facts.issued.hashes.objects.as_deref() != Some(found.hash.as_str());
     changed.then_some(facts.now)
 }
 

@@ -135,7 +135,7 @@ impl SigningInputs {
                 store: self.store_hash.clone(),
                 render: authorized.render_hash.clone(),
                 credential: held.hash.clone(),
-                objects: found.map(|found| found.hash.clone()),
+                objects: found.map(|found| found.hash.as_str().into()),
                 verified: None,
             },
             credentials: held.credentials.clone(),

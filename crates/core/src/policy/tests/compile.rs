@@ -414,7 +414,7 @@ fn two_rules_never_have_one_name() {
 #[test]
 fn a_misspelt_field_does_not_parse() {
     for policy in [
-        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "allowoverwrite": true}))]}),
+        json!({"namespaces": {}, "allow": [rule(&json!({"name": "a", "createonly": true}))]}),
         json!({"namespaces": {"name": ["a"]}, "allow": []}),
         json!({"namespaces": {"selector": {"matchLabels": {"a": "b"}, "matchExpresions": []}}, "allow": []}),
         json!({"namespaces": {"selector": {"matchExpressions": [

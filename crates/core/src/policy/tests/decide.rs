@@ -161,7 +161,7 @@ fn one_rule_must_allow_the_whole_and_two_halves_do_not() {
 
 #[test]
 fn create_only_signs_that_nothing_is_replaced() {
-    let put = json!({"methods": ["PUT"], "maxUploadBytes": 10, "allowOverwrite": false});
+    let put = json!({"methods": ["PUT"], "maxUploadBytes": 10, "createOnly": true});
     let asked =
         request(&json!({"method": "PUT", "put": {"contentLength": 1, "contentType": "a/b"}}));
     let Options::Put(options) = granted(decide(&policies(&[rule(&put)]), &asked)).options else {
@@ -184,7 +184,7 @@ fn of_several_rules_one_without_a_condition_is_chosen_then_the_longest_then_the_
         )
     };
     let set = policies(&[
-        put(json!({"allowOverwrite": false, "maxDuration": "168h"})),
+        put(json!({"createOnly": true, "maxDuration": "168h"})),
         put(json!({"maxDuration": "1h"})),
         put(json!({"maxDuration": "2h"})),
         put(json!({"maxDuration": "2h"})),

@@ -276,9 +276,9 @@ fn each_closed_gate_has_its_own_words() {
             "allows only post.successActionRedirect \"https://b/*\" or \"https://c/d\".",
         ),
         (
-            forms(json!({"allowOverwrite": false})),
+            forms(json!({"createOnly": true})),
             post(json!({})),
-            "takes no form without allowOverwrite (use method PUT).",
+            "takes no form, since it is createOnly (use method PUT).",
         ),
     ];
     for (rule, asked, words) in cases {

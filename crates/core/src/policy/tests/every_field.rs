@@ -51,7 +51,7 @@ fn whole_rule() -> AllowRule {
         allow_versions: Some(true),
         allow_requester_pays: Some(true),
         allow_metadata: Some(true),
-        allow_overwrite: Some(true),
+        create_only: None,
         max_objects: Some(2),
         min_refresh_interval: Some("1h".to_owned()),
         template_keys: one("example.com/*"),
@@ -162,19 +162,23 @@ fn every_field_of_a_rule_decides_something() {
             &asked,
         ));
     }
-    // Without allowOverwrite a PUT replaces nothing, and no form is allowed.
+    // createOnly is the one field that takes away: from a PUT that anything is replaced, from a POST all.
     let rule = || policies(std::slice::from_ref(&whole));
-    let create_only = policies(&[with(whole.clone(), &json!({"allowOverwrite": false}))]);
+    let create_only = policies(&[with(whole.clone(), &json!({"createOnly": true}))]);
     let asked = request(&put(json!({})));
     assert_eq!(granted(decide(&rule(), &asked)).options, asked.options);
     assert_ne!(granted(decide(&create_only, &asked)).options, asked.options);
     let asked = request(&post(json!({"contentLengthRange": {"max": 10}})));
     granted(decide(&rule(), &asked));
     refused(decide(&create_only, &asked));
-    seen.insert("allowOverwrite".to_owned());
+    seen.insert("createOnly".to_owned());
     // Messages name the rule by it; nothing is allowed or refused by it.
     seen.insert("name".to_owned());
-    assert_eq!(seen, fields(&whole_rule()));
+    let whole = AllowRule {
+        create_only: Some(true),
+        ..whole_rule()
+    };
+    assert_eq!(seen, fields(&whole));
 }
 
 #[test]
@@ -303,11 +307,11 @@ fn every_option_of_a_put_needs_a_right_or_narrows_the_upload() {
         assert_eq!(is_allowed(&decide(&set, &asked)), expected, "{field}");
     }
     // An ETag is of an object that is there, and the upload replaces it.
-    let create_only = policies(&[rule(&with(allow, &json!({"allowOverwrite": false})))]);
+    let create_only = policies(&[rule(&with(allow, &json!({"createOnly": true})))]);
     let asked = request(&json!({"method": "PUT", "put": {"ifMatch": "\"e\""}}));
     let why = refused(decide(&create_only, &asked));
     assert!(
-        why.contains("does not allow put.ifMatch without allowOverwrite"),
+        why.contains("does not allow put.ifMatch, since it is createOnly"),
         "{why}"
     );
 }

@@ -94,7 +94,7 @@ fn a_rule_without_a_condition_is_chosen_where_it_covers_and_one_with_a_condition
         )
     };
     let set = policies(&[
-        put(json!({"prefixes": ["new/", "any/"], "allowOverwrite": false, "maxDuration": "24h"})),
+        put(json!({"prefixes": ["new/", "any/"], "createOnly": true, "maxDuration": "24h"})),
         put(json!({"prefixes": ["any/"]})),
     ]);
     for (asked, policies, forced) in [
@@ -229,7 +229,7 @@ proptest! {
         create_only in any::<[bool; 4]>(),
     ) {
         let rules: Vec<_> = prefixes.iter().zip(create_only).map(|(prefix, create_only)| rule(&json!({
-            "prefixes": [prefix], "methods": ["PUT"], "maxUploadBytes": 1, "allowOverwrite": !create_only,
+            "prefixes": [prefix], "methods": ["PUT"], "maxUploadBytes": 1, "createOnly": create_only,
         }))).collect();
         let set = policies(&rules);
         let put = json!({"method": "PUT", "put": {"contentLength": 1}});

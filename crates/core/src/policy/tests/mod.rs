@@ -42,7 +42,7 @@ fn request(patch: &Value) -> Request {
 fn rule(patch: &Value) -> Value {
     let base = json!({
         "stores": ["main"], "buckets": ["data"], "prefixes": ["team-a/"], "methods": ["GET"],
-        "maxDuration": "12h", "allowOverwrite": true,
+        "maxDuration": "12h",
     });
     with(base, patch)
 }

@@ -390,7 +390,7 @@ pub(super) fn verified<'a>(facts: &Facts<'a>) -> Option<Verified<'a>> {
     let hash = hash_of(&issued.hashes);
     let outcome = outcome.filter(|outcome| outcome.hash == hash);
     let recorded = record.seen.status.internal.hashes.as_ref();
-    let is_recorded = recorded.and_then(|hashes| hashes.verified.as_ref()) == Some(&hash);
+    let is_recorded = recorded.and_then(|hashes| hashes.verified.as_deref()) == Some(hash.as_str());
     (outcome.is_some() || is_recorded).then_some(Verified {
         hash: Some(hash),
         verdict: outcome.map(|outcome| &outcome.verdict),

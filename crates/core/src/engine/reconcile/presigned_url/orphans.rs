@@ -91,7 +91,7 @@ pub(super) fn plan(
                 name: name.clone(),
                 uid: version.uid.clone(),
                 resource_version: version.resource_version.clone(),
-                data_hash: String::new(),
+                data_hash: Box::default(),
             };
             ctx.cache.orphans.remove(&candidate);
             let record = ctx.cache.resources.get_mut(uid)?;

@@ -156,10 +156,10 @@ fn desired(
         method: issued.map(|issued| issued.method).or(requested),
         store_ref: seen.spec.is_ok().then(|| EffectiveStoreRef {
             kind: StoreKind::ClusterObjectStore,
-            name: store_name(seen).to_owned(),
+            name: store_name(seen).into(),
         }),
         secret_ref: issued.map(|issued| SecretRef {
-            name: issued.secret.name.clone(),
+            name: issued.secret.name.as_str().into(),
         }),
         issue_time: issued
             .map(|issued| issued.issued_at)
@@ -171,7 +171,7 @@ fn desired(
         limited_by: issued
             .and_then(|issued| issued.limited_by)
             .or(retained.and_then(|fixed_life| fixed_life.limited_by)),
-        policy_names: policies,
+        policy_refs: policies,
         objects: issued.map(|issued| issued.objects),
         skipped_objects: issued.and_then(|issued| issued.skipped),
         revision: issued.map(|issued| issued.revision).or(old.revision),
@@ -179,16 +179,18 @@ fn desired(
             || old.last_renew_request.clone(),
             |issued| issued.served_request.clone(),
         ),
+        last_failure_time: issue.last_failure.max(removal.last_failure),
         internal: InternalStatus {
             secret: issued.map(|issued| issued.secret.clone()),
             hashes: issued
                 .map(|issued| SignedHashes {
-                    verified: verified.as_ref().and_then(|verified| verified.hash.clone()),
+                    verified: verified
+                        .as_ref()
+                        .and_then(|verified| verified.hash.as_deref().map(Into::into)),
                     ..issued.hashes.clone()
                 })
                 .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
             failed_attempts: (failures > 0).then_some(failures),
-            last_failure_time: issue.last_failure.max(removal.last_failure),
         },
     }
 }

@@ -91,8 +91,8 @@ pub(super) fn plan(
         .internal
         .hashes
         .as_ref()
-        .and_then(|h| h.verified.as_ref())
-        == Some(&hash);
+        .and_then(|h| h.verified.as_deref())
+        == Some(hash.as_str());
     if recorded {
         let verified = condition(&status.conditions, ConditionType::Verified)?;
         let good = verified.status == ConditionStatus::True
@@ -135,9 +135,9 @@ pub(super) fn before_status(
     }
     let hash = sampling::hash_of(&issued.hashes);
     let hashes = record.seen.status.internal.hashes.as_ref();
-    let recorded = hashes.and_then(|hashes| hashes.verified.as_ref());
+    let recorded = hashes.and_then(|hashes| hashes.verified.as_deref());
     let outcome = record.state.verification.outcome.as_ref();
-    if recorded == Some(&hash) || outcome.is_some_and(|outcome| outcome.hash == hash) {
+    if recorded == Some(hash.as_str()) || outcome.is_some_and(|outcome| outcome.hash == hash) {
         return None;
     }
     let wait = between(ctx.now, deadline);
