@@ -2,7 +2,10 @@
 
 use crate::common::world::{Fault, StepKind};
 use crate::scene::Scene;
-use presigned_core::engine::ApiError;
+use presigned_core::engine::{ApiError, Settings, StepResult};
+
+/// The store's server.
+const HOME: &str = "https://s3.example.test";
 
 /// A resource that is issued, while a second instance follows.
 fn followed() -> Scene {
@@ -65,13 +68,16 @@ fn what_the_leader_renewed_is_not_issued_again_by_its_successor() {
 }
 
 #[test]
-fn what_an_instance_remembers_of_its_last_term_is_no_reason_to_write() {
+fn what_a_leader_could_not_record_is_not_recorded_in_its_next_term() {
     let mut scene = Scene::new();
     scene.0.add_follower();
-    scene.plan(StepKind::CreateSecret, Fault::Lost(ApiError::Forbidden));
+    for _ in 0..20 {
+        scene.plan(StepKind::WriteStatus, Fault::Lost(ApiError::Unavailable));
+    }
     scene.apply("dl", |_| {});
-    scene.run(60);
-    assert_eq!(scene.ready("dl").1, "Forbidden");
+    scene.run(10);
+    assert!(scene.secret("dl").is_some() && scene.status("dl").secret_ref.is_none());
+    scene.0.faults.planned.clear();
     scene.0.hand_over();
     scene.run(600);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -79,7 +85,54 @@ fn what_an_instance_remembers_of_its_last_term_is_no_reason_to_write() {
         scene.0.hand_over();
         scene.run(600);
     });
-    assert_eq!(writes, []);
+    assert_eq!(writes, [], "the second leader wrote another Secret since");
+}
+
+#[test]
+fn what_a_leader_knew_of_a_store_is_found_out_anew_in_its_next_term() {
+    let mut scene = Scene::new();
+    scene.0.add_follower();
+    scene.0.cloud.server(HOME).foreign = true;
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    assert!(!scene.ready("dl").0);
+    scene.0.cloud.server(HOME).foreign = false;
+    scene.0.hand_over();
+    scene.run(600);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, [], "the store works, whatever it did before");
+}
+
+#[test]
+fn a_leader_that_follows_starts_nothing_of_what_is_queued() {
+    let mut scene = Scene::with(Settings {
+        concurrency: 4,
+        ..Settings::default()
+    });
+    scene.apply("first", |_| {});
+    scene.run(60);
+    scene.0.faults.slow.insert(StepKind::CreateSecret, 60);
+    for number in 0..20 {
+        scene.apply(&format!("dl-{number}"), |_| {});
+    }
+    scene.run(2);
+    let now = scene.0.now;
+    let leader = scene.0.engine.as_mut().unwrap();
+    let (urgent, routine, in_flight) = leader.load();
+    assert!(
+        urgent + routine > 0 && in_flight > 0,
+        "some wait for a slot"
+    );
+    leader.follow();
+    for flight in scene.0.in_flight() {
+        let leader = scene.0.engine.as_mut().unwrap();
+        leader.done(&flight, StepResult::NotRun, now);
+        assert!(leader.next(now).is_none());
+    }
 }
 
 #[test]

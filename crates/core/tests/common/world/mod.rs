@@ -132,6 +132,14 @@ impl<M: FaultInjector> World<M> {
         self.lose_flights();
     }
 
+    /// The objects with a step in flight.
+    pub fn in_flight(&self) -> Vec<ObjectKey> {
+        self.flights
+            .iter()
+            .map(|flight| flight.key.clone())
+            .collect()
+    }
+
     /// Nobody hears of the steps in flight any more; some of them land.
     fn lose_flights(&mut self) {
         let flights = std::mem::take(&mut self.flights);
