@@ -26,6 +26,8 @@ pub struct Key {
     pub revoked: Option<Timestamp>,
     /// The session's policy.
     pub policy: Option<String>,
+    /// The source that gave it.
+    pub source: Option<String>,
 }
 
 /// What a credential source gives.
@@ -109,6 +111,7 @@ impl Cloud {
             ends,
             revoked: None,
             policy: None,
+            source: None,
         };
         self.keys.insert(id.clone(), key);
         id
@@ -272,13 +275,14 @@ impl Cloud {
         }
         // Each policy has a session of its own.
         if let Some(policy) = &session.policy
-            && let Some(Source::Sessions { length, .. }) = self.sources.get(&source_name(source))
+            && let name = source_name(source)
+            && let Some(Source::Sessions { length, .. }) = self.sources.get(&name)
         {
             let id = self.new_key(Some(super::at(now.as_second() + length)), true);
             if let Some(key) = self.keys.get_mut(&id) {
                 key.policy = Some(policy.clone());
             }
-            return Ok(self.credentials(&id));
+            return Ok(self.give(&name, &id));
         }
         self.fetch(source, now)
     }
@@ -301,10 +305,10 @@ impl Cloud {
             .ok_or_else(|| failed(Reason::CredentialsNotFound))?;
         match source {
             Source::Fails(reason) => Err(failed(reason)),
-            Source::Static { key } => Ok(self.credentials(&key)),
+            Source::Static { key } => Ok(self.give(&name, &key)),
             Source::Endless => {
                 let key = self.new_key(None, true);
-                Ok(self.credentials(&key))
+                Ok(self.give(&name, &key))
             }
             Source::Sessions { length, current } => {
                 let fresh = |key: &Key| {
@@ -317,7 +321,7 @@ impl Cloud {
                     Some(id) if self.keys.get(&id).is_some_and(fresh) => id,
                     _ => self.new_key(Some(super::at(now.as_second() + length)), true),
                 };
-                let given = self.credentials(&current);
+                let given = self.give(&name, &current);
                 let current = Some(current);
                 self.sources
                     .insert(name, Source::Sessions { length, current });
@@ -326,8 +330,9 @@ impl Cloud {
         }
     }
 
-    fn credentials(&self, id: &str) -> Credentials {
-        let key = &self.keys[id];
+    fn give(&mut self, source: &str, id: &str) -> Credentials {
+        let key = self.keys.get_mut(id).expect("a source gives a known key");
+        key.source = Some(source.to_owned());
         Credentials {
             access_key_id: id.to_owned(),
             secret_access_key: key.secret.clone().into(),

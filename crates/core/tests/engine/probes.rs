@@ -1,10 +1,11 @@
 //! Unsigned `x-amz-*` headers: no upload is signed where they may be accepted.
 
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
-use presigned_core::api::{Method, Reason, UnsignedHeaders};
+use presigned_core::api::{Method, PresignedUrlSpec, Reason, UnsignedHeaders};
 use presigned_core::engine::TransportError;
 
 use crate::common::cloud::Source;
+use crate::common::specs;
 use crate::scene::Scene;
 
 const HOME: &str = "https://s3.example.test";
@@ -36,6 +37,47 @@ fn a_put_is_refused_if_unsigned_headers_are_accepted_unless_the_admin_allows_it(
     scene.edit_store(|spec| spec.s3.unsigned_headers = Some(UnsignedHeaders::Accept));
     scene.run(30);
     assert_eq!(scene.ready("up"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn what_a_store_says_of_unsigned_headers_changes_with_the_source_that_it_names() {
+    let mut scene = Scene::new();
+    scene.0.cloud.server(HOME).accepts_unsigned = true;
+    scene.edit_store(|spec| spec.s3.unsigned_headers = Some(UnsignedHeaders::Accept));
+    scene.apply("up", |spec| spec.method = Some(Method::Put));
+    scene.run(30);
+    assert!(scene.ready("up").0);
+    let rejects = specs::store(HOME, Some("missing"));
+    scene.edit_store(|spec| *spec = rejects);
+    scene.run(60);
+    let put = |spec: &mut PresignedUrlSpec| spec.method = Some(Method::Put);
+    scene.apply("with-the-source-in-use", put);
+    scene.run(30);
+    assert!(
+        scene.ready("with-the-source-in-use").0,
+        "what was used before stays in use"
+    );
+    let now = scene.0.now;
+    scene.0.cloud.rotate_static("missing", now);
+    scene.0.cluster.touch_own_secret("missing", now);
+    scene.run(310);
+    scene.apply("with-the-new-source", put);
+    scene.run(30);
+    let refused = (false, "UnsignedHeadersAccepted".to_owned());
+    assert_eq!(scene.ready("with-the-new-source"), refused);
+
+    // An admin who allows it for another source has not allowed it for the one in use.
+    let mut accepts = specs::store(HOME, Some("another"));
+    accepts.s3.unsigned_headers = Some(UnsignedHeaders::Accept);
+    scene.edit_store(|spec| *spec = accepts);
+    scene.run(600);
+    assert_eq!(scene.ready("with-the-new-source"), refused);
+    // Alone it is no change to try: it holds at once.
+    let mut accepts = specs::store(HOME, Some("missing"));
+    accepts.s3.unsigned_headers = Some(UnsignedHeaders::Accept);
+    scene.edit_store(|spec| *spec = accepts);
+    scene.run(30);
+    assert!(scene.ready("with-the-new-source").0);
 }
 
 #[test]

@@ -280,6 +280,16 @@ impl InvariantChecker {
         })
     }
 
+    /// What a resource's store said so far, the oldest first.
+    pub fn store_history(
+        &self,
+        seen: &PresignedUrlSeen,
+    ) -> impl DoubleEndedIterator<Item = &ClusterObjectStoreSpec> {
+        let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+        let history = self.stores.get(name).into_iter().flatten();
+        history.filter_map(|(_, store)| readable(store.as_ref()))
+    }
+
     fn store_changed(&self, seen: &PresignedUrlSeen) -> Timestamp {
         let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
         self.stores

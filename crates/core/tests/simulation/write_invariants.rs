@@ -9,11 +9,12 @@ use presigned_core::engine::PresignedUrlSeen;
 
 use crate::chaos::{Chaos, Removed, Written};
 use crate::common::at;
+use crate::common::url::Parts;
 use crate::common::world::World;
 use crate::invariants::{InvariantChecker, POLICY_STALENESS, REACTION, RECOVERY};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_contents::{Call, SecretContents};
-use crate::secret_invariants::{PROBE_AGE, server, store_of};
+use crate::secret_invariants::{PROBE_AGE, server, source, store_of, usable};
 use crate::status_facts::{ready, ready_generation};
 
 /// Seconds after which replaced rules decide nothing: the grace of a denial and more.
@@ -248,7 +249,8 @@ impl InvariantChecker {
         };
         let server = server(world, store);
         let key = &entry.parts.access_key_id;
-        let scope = scope(store);
+        let in_use = self.in_use(world, seen, store, &entry.parts);
+        let (scope, trusted) = (scope(in_use), trusted(in_use));
         // While another endpoint is still in use, or its change is being tried, nothing is known of the new
         // one.
         let settled = self.calm(written.at, PROBE_AGE)
@@ -299,7 +301,7 @@ impl InvariantChecker {
         // A server that refuses the key or the region of whatever is signed never shows what it does with a header that
         // nobody signed, and refuses this PUT too: what was known before stands.
         let shows = works && settled;
-        if contents.method == Method::Put.as_str() && shows && long && !trusted(store) {
+        if contents.method == Method::Put.as_str() && shows && long && !trusted {
             self.report(
                 world,
                 format!("{who}: a PUT was signed on a store that takes what nobody signed"),
@@ -326,6 +328,33 @@ impl InvariantChecker {
                 ),
             );
         }
+    }
+
+    /// The spec that a URL was signed by. A spec that names another source is not in use before that source
+    /// gives a key that works: until then the last one stays in use that named the source of the key and the place, and
+    /// all that it says.
+    fn in_use<'a>(
+        &'a self,
+        world: &'a World<Chaos>,
+        seen: &PresignedUrlSeen,
+        store: &'a ClusterObjectStoreSpec,
+        signed: &Parts,
+    ) -> &'a ClusterObjectStoreSpec {
+        let key = world.cloud.keys.get(&signed.access_key_id);
+        let Some(gave) = key.and_then(|key| key.source.as_deref()) else {
+            return store;
+        };
+        if gave == source(store) || usable(world, seen) {
+            return store;
+        }
+        let mut earlier = self.store_history(seen).rev();
+        earlier
+            .find(|earlier| {
+                source(earlier) == gave
+                    && earlier.s3.endpoint.as_ref() == Some(&signed.origin)
+                    && earlier.s3.region == signed.region
+            })
+            .unwrap_or(store)
     }
 
     /// Whether what stood there was signed with a key for the same server that works still.
