@@ -26,7 +26,7 @@ pub use life::{
 };
 pub use merge::{SecretMeta, WantedMeta, merge};
 pub use ownership::{Marks, Owner, OwnerId, Ownership, controlling_uid, ownership};
-pub use schedule::{Renew, backoff, refresh_gains, renew_at, without_jitter};
+pub use schedule::{Renew, backoff, latest_renewal, refresh_gains, renew_at, without_jitter};
 pub use secret::{
     BundleContent, Content, FormContent, InvalidName, InvalidNames, Item, NameProblem, RenderError,
     SECRET_LIMIT, SecretBytes, SecretContent, render, render_bundle, render_form, unfit_keys,

@@ -48,14 +48,26 @@ pub fn renew_at(
             life / 100 * passed + life % 100 * passed / 100
         }
     };
-    let kept = OVERLAP.min(life - life / 3);
-    let wait = planned.max(life / 7).min(life - kept);
+    let wait = planned.max(life / 7).min(longest_wait(life));
     let earlier = i64::try_from(portion(
         u128::from(wait.unsigned_abs()) * JITTER / 100,
         fraction("presigned.dev/renew", uid, revision),
     ))
     .unwrap_or_default();
     instant(issued.saturating_add(wait - earlier))
+}
+
+/// The latest time for which [`renew_at`] plans the renewal of such a URL, whatever its spec says.
+#[must_use]
+pub fn latest_renewal(issued_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    let issued = issued_at.as_second();
+    let life = expires_at.as_second().saturating_sub(issued).max(0);
+    instant(issued.saturating_add(longest_wait(life)))
+}
+
+/// For how many seconds of a life a renewal waits at most.
+fn longest_wait(life: i64) -> i64 {
+    life - OVERLAP.min(life - life / 3)
 }
 
 /// The time of a renewal as it was before the jitter made it earlier, give or take two seconds.

@@ -6,13 +6,15 @@
 //! - The resources of a namespace list [`NAMESPACE_BURST`] times, and from then on once in
 //!   [`NAMESPACE_INTERVAL`]. Who must wait keeps its turn. One that is deleted gives it back, and what it
 //!   listed stays counted, so whoever deletes and creates gains nothing.
-//! - URLs that live are renewed in time: half of their life is left for it, whatever the rates say.
+//! - URLs that live are renewed in time: half of their life is left for it, whatever the rates say, and one
+//!   listing waits for nothing as the last renewal that is planned is due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::issue::latest_renewal;
 use crate::time::{between, later, shifted};
 
 /// How many listings of one resource need no pause between them.
@@ -173,7 +175,13 @@ impl Life {
         let half = later(self.issued_at, life / 2);
         let (least, most) = RENEWAL_PAUSES;
         let pause = (life / 10).clamp(least, most);
-        listed_at.map_or(half, |at| half.max(later(at, pause)))
+        let due = half.max(latest_renewal(self.issued_at, self.expires_at));
+        match listed_at.map(|at| (at, half.max(later(at, pause)))) {
+            // A refresh just before it does not make a renewal late.
+            Some((at, next)) if at < due => next.min(due),
+            Some((_, next)) => next,
+            None => half,
+        }
     }
 }
 
@@ -306,6 +314,25 @@ mod tests {
         assert_eq!(
             again,
             Some((29, Bound::Resource)),
+            "it is never listed in a loop"
+        );
+    }
+
+    #[test]
+    fn a_refresh_just_before_a_renewal_does_not_make_it_late() {
+        let mut rates = ListingRates::default();
+        let life = Some(Life {
+            issued_at: at(0),
+            expires_at: at(900),
+        });
+        for second in [0, 1, 2, 300, 600, 751] {
+            assert_eq!(rates.list("u", second, life), None);
+        }
+        assert_eq!(rates.list("u", 752, life), Some((28, Bound::Resource)));
+        assert_eq!(rates.list("u", 780, life), None, "two minutes are left");
+        assert_eq!(
+            rates.list("u", 781, life),
+            Some((89, Bound::Resource)),
             "it is never listed in a loop"
         );
     }
