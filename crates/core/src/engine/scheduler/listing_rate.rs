@@ -104,7 +104,9 @@ impl ListingRates {
     /// A listing of a resource starts.
     pub(in crate::engine) fn starts(&mut self, namespace: &str, uid: &str, now: Timestamp) {
         if let Some(pace) = self.resources.get_mut(uid) {
-            pace.paid_until = later(pace.paid_until.max(now), pace.interval);
+            // Renewals that could not wait for the rate are no debt: the next waits one interval at most.
+            let most = later(now, pace.interval.saturating_mul(RESOURCE_BURST));
+            pace.paid_until = later(pace.paid_until.max(now), pace.interval).min(most);
             pace.listed_at = Some(now);
         }
         let rate = self.namespaces.entry(namespace.to_owned());
@@ -335,5 +337,23 @@ mod tests {
             Some((89, Bound::Resource)),
             "it is never listed in a loop"
         );
+    }
+
+    #[test]
+    fn renewals_that_could_not_wait_for_the_rate_are_no_debt_as_the_urls_expire() {
+        let mut rates = ListingRates::default();
+        let life = Some(Life {
+            issued_at: at(0),
+            expires_at: at(3600),
+        });
+        let hour = INTERVAL * 12;
+        for second in 0..3600 {
+            let queued = rates.queued_until(("a", "u"), hour, life, at(second));
+            if queued.is_none() {
+                rates.starts("a", "u", at(second));
+            }
+        }
+        let waits = rates.list("u", 3600, None).map_or(0, |(wait, _)| wait);
+        assert!(waits <= 300, "it waits {waits} s without URLs");
     }
 }
