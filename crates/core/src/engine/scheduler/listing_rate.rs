@@ -6,8 +6,8 @@
 //! - The resources of a namespace list [`NAMESPACE_BURST`] times, and from then on once in
 //!   [`NAMESPACE_INTERVAL`]. Who must wait keeps its turn. One that is deleted gives it back, and what it
 //!   listed stays counted, so whoever deletes and creates gains nothing.
-//! - URLs that live are renewed in time: half of their life is left for it, whatever the rates say, and one
-//!   listing waits for nothing as the last renewal that is planned is due.
+//! - URLs that live are renewed in time: two thirds of their life are left for it, as by default, whatever the
+//!   rates say, and one listing waits for nothing as the last renewal that is planned is due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(in crate::engine) const NAMESPACE_BURST: u32 = 60;
 pub(in crate::engine) const NAMESPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// A turn that is not taken for so long is lost.
 const TURN_LAPSES: Duration = Duration::from_mins(1);
-/// The pauses between listings for URLs of which less than half of the life is left: a tenth of the life,
+/// The pauses between listings for URLs of which less than two thirds of the life are left: a tenth of the life,
 /// within these bounds.
 const RENEWAL_PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
 
@@ -174,15 +174,15 @@ impl Life {
     /// When the URLs are renewed at the latest, if they were last listed for at this time.
     fn latest_renewal(self, listed_at: Option<Timestamp>) -> Timestamp {
         let life = between(self.issued_at, self.expires_at);
-        let half = later(self.issued_at, life / 2);
+        let third = later(self.issued_at, life / 3);
         let (least, most) = RENEWAL_PAUSES;
         let pause = (life / 10).clamp(least, most);
-        let due = half.max(latest_renewal(self.issued_at, self.expires_at));
-        match listed_at.map(|at| (at, half.max(later(at, pause)))) {
+        let due = third.max(latest_renewal(self.issued_at, self.expires_at));
+        match listed_at.map(|at| (at, third.max(later(at, pause)))) {
             // A refresh just before it does not make a renewal late.
             Some((at, next)) if at < due => next.min(due),
             Some((_, next)) => next,
-            None => half,
+            None => third,
         }
     }
 }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_live_are_renewed_while_half_of_their_life_is_left() {
+    fn urls_that_live_are_renewed_while_two_thirds_of_their_life_are_left() {
         let mut rates = ListingRates::default();
         let life = Some(Life {
             issued_at: at(0),
@@ -299,9 +299,9 @@ mod tests {
         for second in 0..3 {
             assert_eq!(rates.list("u", second, life), None);
         }
-        assert_eq!(rates.list("u", 3, life), Some((297, Bound::Resource)));
-        assert_eq!(rates.list("u", 300, None), None);
-        let again = rates.list("u", 310, life);
+        assert_eq!(rates.list("u", 3, life), Some((197, Bound::Resource)));
+        assert_eq!(rates.list("u", 200, life), None);
+        let again = rates.list("u", 210, life);
         assert_eq!(
             again,
             Some((50, Bound::Resource)),
