@@ -20,10 +20,17 @@ pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     (record.kind == StepKind::CreateSecret && !record.ok) || stale.contains(&record.key)
 }
 
-/// The unused stores whose status shows the end of a session that is over; a start fetches another session.
+/// What a start does more than going on would: an unused store whose status shows the end of a session that is over
+/// fetches another one, and a renewal that waits for the rate of its listings waits no longer, since nobody remembers it.
 pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
     let soon = world.now.as_second() + 300;
-    world
+    let queued = world.cluster.resources.values().filter(|seen| {
+        let lists = seen.spec.as_ref().is_ok_and(|spec| spec.prefix.is_some());
+        let due = seen.status.renewal_time;
+        lists && due.is_some_and(|due| due.as_second() < soon)
+    });
+    let queued = queued.map(|seen| ObjectKey::Resource(seen.uid.clone()));
+    let stores = world
         .cluster
         .stores
         .values()
@@ -31,8 +38,8 @@ pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
             let told = store.status.credentials_expiration_time;
             told.is_some_and(|end| end.as_second() < soon)
         })
-        .map(|store| ObjectKey::Store(store.name.clone()))
-        .collect()
+        .map(|store| ObjectKey::Store(store.name.clone()));
+    stores.chain(queued).collect()
 }
 
 /// The writes for each resource that is Ready now, so far: Secrets, statuses and Events.

@@ -246,7 +246,13 @@ impl InvariantChecker {
         let Some(entry) = contents.entries.first() else {
             return true;
         };
-        let window = at(world.now.as_second() - RESIGN_WITHIN - REACTION - RECOVERY);
+        // What lists a prefix may wait for the rate of its policy, until half of its life is left.
+        let half = (entry.parts.end.as_second() - entry.parts.start.as_second()) / 2;
+        let within = match spec.prefix {
+            Some(_) => RESIGN_WITHIN.max(half),
+            None => RESIGN_WITHIN,
+        };
+        let window = at(world.now.as_second() - within - REACTION - RECOVERY);
         let none = Vec::new();
         let history = self.stores.get(store(spec)).unwrap_or(&none);
         // What was in force within the window, or is the last that could be used: a store that is gone or cannot be
@@ -258,7 +264,7 @@ impl InvariantChecker {
                 let mut later = history[which + 1..].iter();
                 let next = later.find(|(_, later)| readable(later.as_ref()).is_some());
                 let until = next.map_or(Timestamp::MAX, |(time, _)| *time);
-                let recent = until >= window || !Self::had_time(world, seen, until, RESIGN_WITHIN);
+                let recent = until >= window || !Self::had_time(world, seen, until, within);
                 readable(store.as_ref()).filter(|_| recent)
             });
         origins.any(|store| {
@@ -276,7 +282,7 @@ impl InvariantChecker {
             // in place.
             wanted.as_ref() == Some(&entry.parts.origin)
                 || wanted.is_none()
-                || !self.had_leave(world, seen, RESIGN_WITHIN + RECOVERY)
+                || !self.had_leave(world, seen, within + RECOVERY)
         })
     }
 
