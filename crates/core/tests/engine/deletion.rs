@@ -4,6 +4,7 @@ use presigned_core::api::ConditionStatus;
 use presigned_core::engine::{ApiError, ObjectKey};
 
 use crate::common::specs;
+use crate::common::url::Parts;
 use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
@@ -233,4 +234,45 @@ fn the_expiry_is_told_while_everything_else_fails() {
     assert!(!scene.ready("dl").0);
     let key = ObjectKey::Resource(scene.0.cluster.resources[&Scene::place("dl")].uid.clone());
     assert!(scene.0.records.iter().any(|record| record.key == key));
+}
+
+/// The Secret was made anew, a crash kept the status from telling of it, and nothing is signed since.
+fn with_a_secret_made_anew() -> Scene {
+    let mut scene = Scene::issued("dl");
+    let key = Parts::of(&scene.url("dl")).unwrap().access_key_id;
+    scene.plan(StepKind::CreateSecret, Fault::CrashAfter(5));
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .delete_secret_by_hand(&Scene::place("dl"), now);
+    scene.run(2);
+    let now = scene.0.now;
+    scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    scene.run(60);
+    let told = scene.status("dl").internal.secret.clone();
+    let there = scene.secret("dl").unwrap();
+    assert_ne!(told.unwrap().uid, there.uid);
+    scene
+}
+
+#[test]
+fn a_secret_made_anew_that_no_status_tells_of_goes_as_the_spec_names_another() {
+    let mut scene = with_a_secret_made_anew();
+    scene.apply("dl", |spec| spec.secret_name = Some("other".to_owned()));
+    scene.run(600);
+    assert!(scene.secret("dl").is_some(), "nothing is in its place yet");
+    scene.rotate();
+    scene.run(600);
+    assert!(scene.secret("other").is_some());
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn a_secret_made_anew_that_no_status_tells_of_goes_as_its_resource_is_deleted() {
+    let mut scene = with_a_secret_made_anew();
+    let now = scene.0.now;
+    scene.0.cluster.begin_deletion(NS, "dl", now);
+    scene.run(60);
+    assert!(scene.secret("dl").is_none());
 }

@@ -88,19 +88,26 @@ pub(super) fn inspected(
         .as_deref()
         .cloned()
         .or_else(|| issued(record).map(|issued| issued.secret));
-    let own_secret = found.filter(|found| {
-        planned.is_some_and(|planned| planned.uid == found.uid)
-            && matches!(whose(record, found), Ownership::Owned | Ownership::Disowned)
-    });
-    match own_secret {
-        Some(found) => {
-            record.state.secret.verified_version = Some(SecretVersion {
-                uid: found.uid,
-                resource_version: found.resource_version,
-            });
-        }
-        None => removed(ctx, uid),
+    let Some((planned, found)) = planned.zip(found) else {
+        return removed(ctx, uid);
+    };
+    let whose = whose(record, &found);
+    let same = planned.uid == found.uid;
+    if same && matches!(whose, Ownership::Owned | Ownership::Disowned) {
+        record.state.secret.verified_version = Some(SecretVersion {
+            uid: found.uid,
+            resource_version: found.resource_version,
+        });
+        return;
     }
+    // It was made anew under this name, and no status tells of it, since the operator stopped before that. The
+    // removal of one that the watch does not report yet would be planned by the old version again and again.
+    let key = (record.seen.namespace.clone(), planned.name);
+    let known = ctx.cache.secrets.get(&key);
+    if matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid) {
+        ctx.cache.orphans.put(&record.seen.uid, &key.1);
+    }
+    removed(ctx, uid);
 }
 
 fn removed(ctx: &mut Ctx<'_>, uid: &str) {
