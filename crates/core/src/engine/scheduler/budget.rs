@@ -43,7 +43,7 @@ impl ByteBudget {
         if self.grow(uid, bytes) {
             return true;
         }
-        if self.waiting.is_empty() && self.fits(bytes) {
+        if self.waiting.is_empty() && fits(&self.held, bytes) {
             self.hold(uid, namespace, bytes);
             return true;
         }
@@ -86,36 +86,13 @@ impl ByteBudget {
         self.held.insert(uid.to_owned(), share);
     }
 
-    fn used(&self) -> usize {
-        self.held.values().map(|share| share.bytes).sum()
-    }
-
-    fn fits(&self, bytes: usize) -> bool {
-        self.held.is_empty() || self.used() + bytes <= BYTES
-    }
-
-    /// Whether a namespace would have more than half of the room. One that has none may have it.
-    fn has_its_share(&self, namespace: &str, bytes: usize) -> bool {
-        let held = self.held.values();
-        let has: usize = held
-            .filter(|share| share.namespace == namespace)
-            .map(|share| share.bytes)
-            .sum();
-        has > 0 && has + bytes > BYTES / 2
-    }
-
     fn grant_room(&mut self) -> Vec<String> {
         let mut granted = Vec::new();
-        while let Some((uid, bytes)) = self
-            .waiting
-            .next(|namespace, bytes| self.has_its_share(namespace, *bytes))
-            && self.fits(*bytes)
-        {
-            let uid = uid.clone();
-            let Some((namespace, bytes)) = self.waiting.remove(&uid) else {
-                break;
-            };
-            self.hold(&uid, &namespace, bytes);
+        while let Some((uid, _, namespace, bytes)) = self.waiting.grant(
+            |namespace, bytes| has_its_share(&self.held, namespace, *bytes),
+            |bytes| fits(&self.held, *bytes),
+        ) {
+            self.held.insert(uid.clone(), Share { namespace, bytes });
             granted.push(uid);
         }
         let held = &self.held;
@@ -123,6 +100,21 @@ impl ByteBudget {
             .forget_turns(|namespace| held.values().any(|share| share.namespace == namespace));
         granted
     }
+}
+
+fn fits(held: &BTreeMap<String, Share>, bytes: usize) -> bool {
+    let used: usize = held.values().map(|share| share.bytes).sum();
+    held.is_empty() || used + bytes <= BYTES
+}
+
+/// Whether a namespace would have more than half of the room. One that has none may have it.
+fn has_its_share(held: &BTreeMap<String, Share>, namespace: &str, bytes: usize) -> bool {
+    let shares = held.values();
+    let has: usize = shares
+        .filter(|share| share.namespace == namespace)
+        .map(|share| share.bytes)
+        .sum();
+    has > 0 && has + bytes > BYTES / 2
 }
 
 #[cfg(test)]

@@ -95,8 +95,27 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         Some((namespace, asks))
     }
 
-    /// Whose turn it is. `has_its_share` decides it for a namespace and a request.
-    pub(super) fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&K, &T)> {
+    /// Whose turn it is gets what it requests, if that `fits`: it waits no more, and the turn of its namespace is
+    /// over. `has_its_share` decides for a namespace and a request. Returns it with its priority, its namespace
+    /// and its request.
+    pub(super) fn grant(
+        &mut self,
+        has_its_share: impl Fn(&str, &T) -> bool,
+        fits: impl Fn(&T) -> bool,
+    ) -> Option<(K, Priority, String, T)> {
+        let (key, asks) = self.next(has_its_share)?;
+        if !fits(asks) {
+            return None;
+        }
+        let key = key.clone();
+        let (priority, _) = self.waits(&key)?;
+        let (namespace, asks) = self.remove(&key)?;
+        self.granted(&namespace);
+        Some((key, priority, namespace, asks))
+    }
+
+    /// Whose turn it is.
+    fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&K, &T)> {
         let mut heads = self.heads.iter().filter_map(|(.., position, namespace)| {
             let (key, asks) = self.waiting.get(namespace)?.get(position)?;
             Some((namespace, key, asks))

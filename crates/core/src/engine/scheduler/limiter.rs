@@ -54,37 +54,36 @@ impl StoreQueue {
         self.waiting.remove(uid);
     }
 
-    /// How many slots a namespace holds.
-    fn held(&self, namespace: &str) -> usize {
-        let held = self.in_flight.values().chain(self.reserved.values());
-        held.filter(|other| *other == namespace).count()
-    }
-
     /// Reserves each free slot for whose turn it is. Returns these resources.
     fn reserve_free_slots(&mut self) -> Vec<String> {
-        let mut reserved = Vec::new();
-        while self.available() > 0
-            && let Some((uid, ())) = self
-                .waiting
-                .next(|namespace, ()| self.held(namespace) >= PER_NAMESPACE)
-        {
-            let uid = uid.clone();
-            let Some((namespace, ())) = self.waiting.remove(&uid) else {
+        let mut granted = Vec::new();
+        while self.available() > 0 {
+            let Self {
+                in_flight,
+                reserved,
+                waiting,
+            } = self;
+            let held = |namespace: &str| {
+                let holders = in_flight.values().chain(reserved.values());
+                holders.filter(|other| *other == namespace).count()
+            };
+            let next = waiting.grant(|namespace, ()| held(namespace) >= PER_NAMESPACE, |()| true);
+            let Some((uid, _, namespace, ())) = next else {
                 break;
             };
-            self.reserve(&uid, &namespace);
-            reserved.push(uid);
+            reserved.insert(uid.clone(), namespace);
+            granted.push(uid);
         }
         let Self {
             in_flight,
-            reserved: held,
+            reserved,
             waiting,
         } = self;
         waiting.forget_turns(|namespace| {
-            let mut holders = in_flight.values().chain(held.values());
+            let mut holders = in_flight.values().chain(reserved.values());
             holders.any(|other| other == namespace)
         });
-        reserved
+        granted
     }
 }
 

@@ -172,10 +172,7 @@ impl Queue {
                 let lane = self.lanes[lane as usize]
                     .iter_mut()
                     .find(|queue| !queue.is_empty())?;
-                let key = lane.next(|_, ()| false)?.0.clone();
-                let (priority, _) = lane.waits(&key)?;
-                let (namespace, ()) = lane.remove(&key)?;
-                lane.granted(&namespace);
+                let (key, priority, ..) = lane.grant(|_, ()| false, |()| true)?;
                 lane.forget_turns(|_| false);
                 self.waiting.remove(&key);
                 Some((key, priority))
