@@ -34,6 +34,14 @@ pub struct Condition {
     pub message: String,
 }
 
+impl Condition {
+    /// Whether another observation has the same status and reason, whatever its message.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        self.status == other.status && self.reason == other.reason
+    }
+}
+
 /// The three values of a condition.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConditionStatus {
@@ -106,6 +114,12 @@ macro_rules! reasons {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+
+            /// The reason of this word; `None` if no reason has it.
+            #[must_use]
+            pub fn named(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
             }
 
             /// What it means, in one sentence.

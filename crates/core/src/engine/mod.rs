@@ -228,8 +228,8 @@ impl Engine {
         };
         if continues && self.index.contains(key) {
             // An object that has started continues before another one starts.
-            let namespace = self.index.namespace_of_key(key).to_owned();
-            self.queue.proceed(key.clone(), &namespace, priority);
+            let namespace = self.index.namespace_of_key(key);
+            self.queue.proceed(key.clone(), namespace, priority);
         }
     }
 

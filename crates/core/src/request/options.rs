@@ -148,8 +148,18 @@ fn check_put(put: &PutOptions) -> Result<(), InvalidSpec> {
             ),
         ));
     }
-    checksum(checksum_sha256.as_deref())?;
-    crc64(checksum_crc64nvme.as_deref())?;
+    checksum(
+        "spec.put.checksumSHA256",
+        checksum_sha256.as_deref(),
+        32,
+        "give what `openssl dgst -sha256 -binary FILE | base64` prints",
+    )?;
+    checksum(
+        "spec.put.checksumCRC64NVME",
+        checksum_crc64nvme.as_deref(),
+        8,
+        "give the CRC-64/NVME of the file, the highest byte first",
+    )?;
     if checksum_sha256.is_some() && checksum_crc64nvme.is_some() {
         let message = "is given beside checksumSHA256, and S3 takes one checksum; remove one";
         return Err(InvalidSpec::new("spec.put.checksumCRC64NVME", message));
@@ -220,28 +230,20 @@ fn check_post(post: &PostOptions) -> Result<(), InvalidSpec> {
         .try_for_each(|(name, value)| form_field(&format!("{field}[{name}]"), Some(value), 1024))
 }
 
-fn checksum(value: Option<&str>) -> Result<(), InvalidSpec> {
+/// A checksum in base64, of so many bytes.
+fn checksum(
+    field: &str,
+    value: Option<&str>,
+    length: usize,
+    hint: &str,
+) -> Result<(), InvalidSpec> {
     let Some(value) = value else { return Ok(()) };
     match STANDARD.decode(value) {
-        Ok(bytes) if bytes.len() == 32 => Ok(()),
+        Ok(bytes) if bytes.len() == length => Ok(()),
         _ => Err(InvalidSpec::new(
-            "spec.put.checksumSHA256",
+            field,
             format!(
-                "{} is not the base64 of 32 bytes; give what `openssl dgst -sha256 -binary FILE | base64` prints",
-                quoted(value)
-            ),
-        )),
-    }
-}
-
-fn crc64(value: Option<&str>) -> Result<(), InvalidSpec> {
-    let Some(value) = value else { return Ok(()) };
-    match STANDARD.decode(value) {
-        Ok(bytes) if bytes.len() == 8 => Ok(()),
-        _ => Err(InvalidSpec::new(
-            "spec.put.checksumCRC64NVME",
-            format!(
-                "{} is not the base64 of 8 bytes; give the CRC-64/NVME of the file, the highest byte first",
+                "{} is not the base64 of {length} bytes; {hint}",
                 quoted(value)
             ),
         )),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::engine::cache::state::StateCell;
 use crate::engine::protocol::{EventRecord, PolicySeen, PresignedUrlSeen};
 use crate::engine::scheduler::event_rate::EventRate;
+use crate::issue::OwnerId;
 
 /// A PresignedURL, and the operator's state of it.
 #[derive(Debug)]
@@ -28,6 +29,14 @@ pub(in crate::engine) enum Kept {
 }
 
 impl Record {
+    /// The resource as the owner of its Secret.
+    pub(in crate::engine) fn owner_id(&self) -> OwnerId<'_> {
+        OwnerId {
+            uid: &self.seen.uid,
+            name: &self.seen.name,
+        }
+    }
+
     /// Whether the spec lists a prefix.
     pub(in crate::engine) fn lists(&self) -> bool {
         let spec = self.seen.spec.as_ref();

@@ -21,7 +21,7 @@ use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::issued::Issued;
-use crate::issue::{Marks, OwnerId, Ownership, ownership, renew_at};
+use crate::issue::{Marks, Ownership, ownership, renew_at};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
@@ -280,11 +280,7 @@ pub(in crate::engine) fn whose(record: &Record, found: &ObservedSecret) -> Owner
         annotations: &found.annotations,
         recorded: is_recorded(record, &found.uid),
     };
-    let owner_id = OwnerId {
-        uid: &record.seen.uid,
-        name: &record.seen.name,
-    };
-    ownership(marks, owner_id)
+    ownership(marks, record.owner_id())
 }
 
 /// Whether the operator recorded that it wrote the Secret of this uid for the resource.

@@ -30,13 +30,12 @@ pub(super) fn of_transition(
 ) -> Option<Box<EventRecord>> {
     let after = condition(new, ConditionType::Ready)?;
     let before = condition(old, ConditionType::Ready);
-    let same = |before: &Condition| before.status == after.status && before.reason == after.reason;
-    if before.is_some_and(same) || after.reason == Reason::NotProbed.as_str() {
+    if before.is_some_and(|before| before.agrees_with(after))
+        || after.reason == Reason::NotProbed.as_str()
+    {
         return None;
     }
-    let reason = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str() == after.reason)?;
+    let reason = Reason::named(&after.reason)?;
     Some(Box::new(EventRecord {
         subject: about.subject,
         namespace: None,
@@ -44,7 +43,7 @@ pub(super) fn of_transition(
         uid: about.uid.to_owned(),
         version: about.resource_version.to_owned(),
         warning: after.status != ConditionStatus::True,
-        reason: *reason,
+        reason,
         action: match about.subject {
             EventSubject::Policy => "Compile",
             EventSubject::Store | EventSubject::PresignedUrl => "Probe",

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::credentials::{HeldCredentials, validate};
-use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
 use super::version::{Candidate, Fetch};
 use crate::api::{Reason, SessionScope};
@@ -183,7 +182,7 @@ impl Store {
             }
             None => {}
         }
-        let rejected = matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)));
+        let rejected = self.is_rejected();
         let known = self.active.credentials.as_ref();
         let another_session = known
             .is_some_and(|known| known.credentials.access_key_id != held.credentials.access_key_id);
@@ -231,9 +230,8 @@ impl Store {
             .active
             .config()
             .is_some_and(|config| config.scope != SessionScope::Store);
-        let rejected = matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)));
         let due = self.active.probe.at.is_some_and(|at| at <= now);
-        let blocks = rejected || self.active.skew.too_far_apart().is_some();
+        let blocks = self.is_rejected() || self.active.skew.too_far_apart().is_some();
         (narrows || blocks || !self.waiting.is_empty()) && due && self.may_fetch_to_probe(now)
     }
 

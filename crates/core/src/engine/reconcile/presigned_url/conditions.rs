@@ -127,7 +127,8 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     let one_shot = authorized.and_then(|authorized| authorized.one_shot.as_ref());
     let problem = blocking_problem(facts, one_shot.is_some_and(|one_shot| one_shot.edited));
     // While the Secret is current, Ready speaks of it, and Renewed says why it will not be renewed.
-    let is_current = current(facts).is_some();
+    let current = current(facts);
+    let is_current = current.is_some();
     // A one-shot resource is signed again only for a change: Renewed says there if a person must act first.
     let is_blocked = is_current && problem.as_ref().is_some_and(|problem| problem.needs_human);
     let renewed = facts.issued.and_then(|_| match &problem {
@@ -146,7 +147,7 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
             "renewals work, or none was due yet".to_owned(),
         )),
     });
-    let (ready, rejection) = match current(facts) {
+    let (ready, rejection) = match current {
         Some(issued) => ready_while_current(facts, issued, answer),
         None => (not_ready(facts, problem.clone()), None),
     };
@@ -357,11 +358,9 @@ fn verification(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Option<Co
     // Without a new result the recorded condition stays.
     let old = &facts.record.seen.status.conditions;
     let recorded = condition(old, ConditionType::Verified)?;
-    let reason = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str() == recorded.reason)?;
+    let reason = Reason::named(&recorded.reason)?;
     let message = recorded.message.clone();
-    Some(ConditionDraft::new(recorded.status, *reason, message))
+    Some(ConditionDraft::new(recorded.status, reason, message))
 }
 
 /// The verification to report; `None` if there is none.

@@ -38,9 +38,7 @@ pub(super) fn of_transition(
             continue;
         };
         let before = condition(&old.conditions, type_);
-        if before
-            .is_some_and(|before| before.status == after.status && before.reason == after.reason)
-        {
+        if before.is_some_and(|before| before.agrees_with(after)) {
             continue;
         }
         let good = after.status == ConditionStatus::True;
@@ -71,10 +69,7 @@ pub(super) fn of_transition(
         if silent {
             continue;
         }
-        let Some(reason) = Reason::ALL
-            .iter()
-            .find(|reason| reason.as_str() == after.reason)
-        else {
+        let Some(reason) = Reason::named(&after.reason) else {
             continue;
         };
         events.push(EventRecord {
@@ -84,7 +79,7 @@ pub(super) fn of_transition(
             uid: record.seen.uid.to_string(),
             version: record.seen.resource_version.clone(),
             warning: !(good || ended),
-            reason: *reason,
+            reason,
             action,
             note: after.message.clone(),
             at: now,

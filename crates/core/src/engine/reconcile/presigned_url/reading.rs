@@ -20,12 +20,8 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     if record.kept == Kept::Whole {
         return None;
     }
-    if record.seen.deleting {
-        // What says which Secret is to be removed is kept.
-        return (record.kept == Kept::WithoutStatus).then_some(Action::Idle);
-    }
-    if ctx.cache.shares.is_beyond(&record.seen) {
-        // Its status says all there is to say.
+    if record.seen.deleting || ctx.cache.shares.is_beyond(&record.seen) {
+        // Its status says all there is to say, and which Secret is to be removed.
         return (record.kept == Kept::WithoutStatus).then_some(Action::Idle);
     }
     if let Some(at) = record.state.issue.retry.blocked_until(ctx.now) {

@@ -23,7 +23,7 @@ use crate::engine::protocol::{ApiError, ObjectVersion, SecretAccess, SecretWrite
 use crate::engine::reconcile::action::{Action, InFlight, SecretInFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::credentials;
-use crate::engine::reconcile::presigned_url::secret_name::{Base, base, kept_metadata, owner};
+use crate::engine::reconcile::presigned_url::secret_name::{Base, base, kept_metadata};
 use crate::engine::reconcile::presigned_url::{listing, verification};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::{CredentialNeed, HeldCredentials, UploadPermission};
@@ -180,7 +180,7 @@ fn write(
     let wanted = WantedMeta {
         labels: &signed.content.labels,
         annotations: &signed.content.annotations,
-        owner_id: owner(record),
+        owner_id: record.owner_id(),
     };
     let SecretMeta {
         labels,

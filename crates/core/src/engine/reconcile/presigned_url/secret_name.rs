@@ -23,7 +23,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::issue::issued::Issued;
-use crate::issue::{OwnerId, Ownership, SecretMeta};
+use crate::issue::{Ownership, SecretMeta};
 use crate::time::{between, later};
 
 /// The pause before a Secret that is being deleted is inspected again.
@@ -183,13 +183,6 @@ fn updatable(found: &ObservedSecret) -> bool {
         .content
         .as_ref()
         .is_some_and(|content| content.opaque && !content.immutable)
-}
-
-pub(super) fn owner(record: &Record) -> OwnerId<'_> {
-    OwnerId {
-        uid: &record.seen.uid,
-        name: &record.seen.name,
-    }
 }
 
 fn conflict(record: &mut Record, message: String, now: Timestamp) -> Action {
