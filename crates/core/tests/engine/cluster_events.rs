@@ -82,6 +82,22 @@ fn a_policy_that_is_flipped_makes_a_few_events_and_silences_no_other() {
 }
 
 #[test]
+fn the_events_of_a_policy_go_on_after_the_clock_was_stepped_back() {
+    let mut scene = Scene::new();
+    for _ in 0..40 {
+        break_policy(&mut scene);
+        scene.allow("12h");
+        scene.run(30);
+    }
+    scene.0.step_clock(-86_400);
+    scene.run(30);
+    let before = told(&scene, EventSubject::Policy, "base").len();
+    break_policy(&mut scene);
+    let events = told(&scene, EventSubject::Policy, "base");
+    assert_eq!(events[before..], [(true, "PolicyInvalid")]);
+}
+
+#[test]
 fn a_status_that_was_not_written_makes_no_event_and_one_that_was_makes_one() {
     let mut scene = Scene::new();
     scene.run(30);

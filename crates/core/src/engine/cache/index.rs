@@ -16,7 +16,7 @@ use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::record::{ClusterEvents, PolicyRecord, Record};
 use crate::engine::cache::relist::{Relists, Watched};
 use crate::engine::cache::shares::Shares;
-use crate::engine::cache::state::{ReconcileState, StateCell};
+use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{NamespaceSeen, ObjectKey, SecretAccess, Uid};
 use crate::engine::scheduler::budget::ByteBudget;
@@ -128,12 +128,11 @@ impl Index {
     /// Forgets what a restart would forget of resources and of who waits for what.
     pub(in crate::engine) fn restart(&mut self) {
         for record in self.resources.values_mut() {
-            let mut state = StateCell::from(ReconcileState::of(&record.seen.status));
-            state.tidy();
-            record.state = state;
+            record.state = ReconcileState::of(&record.seen.status).into();
             record.event_rate = EventRate::default();
         }
         self.status_retries.clear();
+        self.cluster_events.clear();
         self.limiter = StoreLimiter::default();
         self.budget = ByteBudget::default();
         self.listing_rates = ListingRates::default();
@@ -158,8 +157,17 @@ impl Index {
         for store in self.stores.values_mut() {
             store.clock_stepped(now);
         }
+        for events in self.cluster_events.values_mut() {
+            events.rate = EventRate::default();
+        }
         self.listing_rates.clock_stepped();
         self.status_retries.clear();
+    }
+
+    /// A store or a policy is gone: nothing waits for it any more.
+    pub(in crate::engine) fn forget_cluster_object(&mut self, key: &ObjectKey) {
+        self.status_retries.remove(key);
+        self.cluster_events.remove(key);
     }
 
     /// A namespace as policies evaluate it; `None` if it was not seen yet, so that its labels are unknown.

@@ -74,8 +74,7 @@ impl Index {
     fn drop_policy(&mut self, name: &str) -> Vec<ObjectKey> {
         let mut affected = self.under_policy(name);
         self.policies.remove(name);
-        self.cluster_events
-            .remove(&ObjectKey::Policy(name.to_owned()));
+        self.forget_cluster_object(&ObjectKey::Policy(name.to_owned()));
         self.policy_set.remove(name);
         affected.extend(self.other_policies(name));
         affected

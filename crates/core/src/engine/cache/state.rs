@@ -186,7 +186,7 @@ impl StateCell {
 
 impl From<ReconcileState> for StateCell {
     fn from(state: ReconcileState) -> Self {
-        Self(Some(Box::new(state)))
+        Self((state != *NOTHING).then(|| Box::new(state)))
     }
 }
 

@@ -96,12 +96,12 @@ pub(in crate::engine) fn completed(
     match (in_flight, result) {
         (InFlight::WritePolicyStatus(status, event), StepResult::StatusWritten(Ok(version))) => {
             ctx.cache.status_retries.remove(&key);
-            cluster_events::recorded(ctx, &key, event);
             if let Some(policy) = ctx.cache.policies.get_mut(name)
                 && policy.seen.uid == version.uid
             {
                 policy.seen.status = *status;
                 take_newer(&mut policy.seen.resource_version, version);
+                cluster_events::recorded(ctx, &key, event);
             }
         }
         (InFlight::WritePolicyStatus(..), StepResult::StatusWritten(Err(error))) => {

@@ -91,8 +91,7 @@ pub(in crate::engine) fn restart(ctx: &mut Ctx<'_>) {
 fn drop_store(ctx: &mut Ctx<'_>, name: &str) -> Vec<ObjectKey> {
     let key = ObjectKey::Store(name.to_owned());
     ctx.cache.stores.remove(name);
-    ctx.cache.status_retries.remove(&key);
-    ctx.cache.cluster_events.remove(&key);
+    ctx.cache.forget_cluster_object(&key);
     ctx.queue.forget(&key);
     dependents(ctx, name)
 }

@@ -95,12 +95,12 @@ pub(super) fn completed(
     match result {
         Ok(version) => {
             ctx.cache.status_retries.remove(&key);
-            cluster_events::recorded(ctx, &key, event);
             if let Some(store) = ctx.cache.stores.get_mut(name)
                 && store.seen.uid == version.uid
             {
                 store.seen.status = status;
                 take_newer(&mut store.seen.resource_version, version);
+                cluster_events::recorded(ctx, &key, event);
             }
             true
         }
@@ -320,18 +320,16 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
 /// What an earlier probe left in the status of this generation.
 fn recorded(store: &Store) -> Option<(ConditionStatus, Reason, String)> {
     let ready = condition(&store.seen.status.conditions, ConditionType::Ready)?;
-    let reason = Reason::ALL
-        .iter()
-        .find(|reason| reason.as_str() == ready.reason)?;
+    let reason = Reason::named(&ready.reason)?;
     let secret = store.credentials().and_then(|held| held.secret.as_ref());
     let probed = ready.observed_generation == Some(store.seen.generation)
         && store.seen.status.credentials_secret.as_ref() == secret
         && match ready.status {
-            ConditionStatus::True => *reason == Reason::CredentialsReady,
+            ConditionStatus::True => reason == Reason::CredentialsReady,
             ConditionStatus::Unknown => true,
             ConditionStatus::False => false,
         };
-    probed.then(|| (ready.status, *reason, ready.message.clone()))
+    probed.then(|| (ready.status, reason, ready.message.clone()))
 }
 
 /// To the nearest minute, below ten minutes to the nearest ten seconds: the inputs are exact to two seconds,
