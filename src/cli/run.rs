@@ -196,6 +196,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
     } = args;
     init_logs(log_level, log_format).context("logging cannot be started")?;
     let instance = pod_name.unwrap_or_else(host_name);
+    let pod_uid = pod_uid.filter(|uid| !uid.is_empty());
     let candidacy = leader_elect.then(|| Candidacy {
         lease: lease_name,
         identity: identity(&instance, pod_uid.as_deref()),
@@ -205,7 +206,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         kubeconfig,
         own_namespace: own_namespace.clone(),
         own_service_account: pod_service_account.filter(|name| !name.is_empty()),
-        own_pod_uid: pod_uid.filter(|uid| !uid.is_empty()),
+        own_pod_uid: pod_uid,
         instance,
         health_addr,
         metrics_addr,
@@ -237,7 +238,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
 /// The name by which this process holds the Lease. A container that restarts in its pod is the same holder, and
 /// its former process is gone; without a pod each process is a holder of its own.
 fn identity(instance: &str, pod_uid: Option<&str>) -> String {
-    match pod_uid.filter(|uid| !uid.is_empty()) {
+    match pod_uid {
         Some(uid) => format!("{instance}_{uid}"),
         None => format!(
             "{instance}_{:016x}",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presigned_core::engine::{DenialGrace, SecretAccess};
-use presigned_core::request::parse_duration;
+use presigned_core::request::{is_dns_label, parse_duration};
 
 /// A store that takes longer keeps others waiting.
 const MAX_STORE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -82,13 +82,6 @@ pub(super) fn lease_name(text: &str) -> Result<String, String> {
         "give at most 63 lower-case letters, digits and '-', for example the release's name"
             .to_owned(),
     )
-}
-
-/// Whether a text is a DNS label (RFC 1123), as names of namespaces are.
-fn is_dns_label(text: &str) -> bool {
-    let inside = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    let edges = !text.starts_with('-') && !text.ends_with('-');
-    !text.is_empty() && text.len() <= 63 && edges && text.bytes().all(inside)
 }
 
 /// The name of a namespace.

@@ -142,7 +142,6 @@ impl Elector {
         let Some(mut lease) = self.held.take() else {
             return;
         };
-        self.election.released();
         if let Some(spec) = &mut lease.spec {
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);

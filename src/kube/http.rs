@@ -47,6 +47,15 @@ pub(super) fn request(
         .map_err(Error::HttpError)
 }
 
+/// What was read; `None` if it is not there.
+pub(super) fn found<T>(result: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(ApiError::NotFound) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// The version in an answer.
 pub(super) fn version(meta: &ObjectMeta) -> ObjectVersion {
     ObjectVersion {

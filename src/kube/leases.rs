@@ -10,7 +10,7 @@ use presigned_core::engine::ApiError;
 
 use super::call::{Target, Verb};
 use super::cluster::Cluster;
-use super::http::{JSON, managed, request, segment};
+use super::http::{JSON, found, managed, request, segment};
 
 const LEASES: Target = Target("leases");
 
@@ -23,11 +23,7 @@ impl Cluster {
         let leases = Lease::url_path(&(), Some(segment(namespace)?));
         let path = format!("{leases}/{}", segment(name)?);
         let read = self.parsed(request(Method::GET, &path, JSON, Vec::new()));
-        match self.calls.call(Verb::Get, LEASES, read).await {
-            Ok(lease) => Ok(Some(lease)),
-            Err(ApiError::NotFound) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        found(self.calls.call(Verb::Get, LEASES, read).await)
     }
 
     /// Writes a Lease: replaces it if it has a resourceVersion, and creates it otherwise. Returns it as it is

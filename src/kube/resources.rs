@@ -7,7 +7,7 @@ use presigned_core::engine::{ApiError, PresignedUrlSeen};
 use super::call::{Target, Verb};
 use super::cluster::Cluster;
 use super::convert::{self, RawObject};
-use super::http::{JSON, request, segment};
+use super::http::{JSON, found, request, segment};
 
 impl Cluster {
     /// Reads a `PresignedURL`; `None` if there is none.
@@ -27,10 +27,6 @@ impl Cluster {
         let request = request(Method::GET, &path, JSON, Vec::new());
         let read = self.parsed::<RawObject<PresignedUrl>>(request);
         let called = self.calls.call(Verb::Get, Target("presignedurls"), read);
-        match called.await {
-            Ok(raw) => Ok(Some(Box::new(convert::resource(raw)))),
-            Err(ApiError::NotFound) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        Ok(found(called.await)?.map(|raw| Box::new(convert::resource(raw))))
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::call::{Target, Verb};
 use super::cluster::Cluster;
 use super::convert;
-use super::http::{JSON, METADATA_ONLY, managed, request, segment, version};
+use super::http::{JSON, METADATA_ONLY, found, managed, request, segment, version};
 
 const SECRETS: Target = Target("secrets");
 const OPAQUE: &str = "Opaque";
@@ -156,14 +156,6 @@ impl Cluster {
         let future = self.parsed(request(method, path, METADATA_ONLY, body));
         let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
         Ok(answer.metadata)
-    }
-}
-
-fn found<T>(result: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(ApiError::NotFound) => Ok(None),
-        Err(failure) => Err(failure),
     }
 }
 

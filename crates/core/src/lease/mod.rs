@@ -138,11 +138,6 @@ impl Election {
     pub fn written(&mut self, sent_at: Duration) {
         self.claim = Claim::until(sent_at.saturating_add(CLAIM_DURATION));
     }
-
-    /// The Lease was given up.
-    pub const fn released(&mut self) {
-        self.claim = Claim::none();
-    }
 }
 
 #[cfg(test)]

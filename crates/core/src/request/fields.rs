@@ -37,7 +37,8 @@ pub(crate) fn is_dns_subdomain(value: &str) -> bool {
 }
 
 /// Whether the text is a DNS label (RFC 1123).
-pub(crate) fn is_dns_label(value: &str) -> bool {
+#[must_use]
+pub fn is_dns_label(value: &str) -> bool {
     value.len() <= 63 && is_part_of_name(value)
 }
 

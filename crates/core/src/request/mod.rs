@@ -16,13 +16,14 @@ mod redirect;
 mod spec;
 
 pub(crate) use duration::{MAX_LIFE, MIN_LIFE};
-pub(crate) use fields::{is_dns_label, is_dns_subdomain};
+pub(crate) use fields::is_dns_subdomain;
 pub(crate) use objects::{MAX_OBJECTS, MIN_REFRESH};
 pub(crate) use options::{DEFAULT_KMS_KEY, MAX_UPLOAD};
 pub(crate) use redirect::redirect_fault;
 
 pub use duration::{format_duration, parse_duration};
 pub use error::{DurationError, InvalidSpec, NameError};
+pub use fields::is_dns_label;
 pub use issuance::IssuanceOptions;
 pub use key_glob::KeyGlob;
 pub use names::{Bucket, Key, Prefix};
