@@ -12,9 +12,7 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
 use crate::common::world::StepKind;
-use crate::scene::{NS, Scene};
-
-const HOME: &str = "https://s3.example.test";
+use crate::scene::{HOME, NS, Scene};
 
 fn issued_at_a_store_that_is_ahead_by(seconds: i64) -> Scene {
     let mut scene = Scene::new();

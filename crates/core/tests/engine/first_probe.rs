@@ -13,9 +13,7 @@ use presigned_core::engine::{Event, TlsError, TransportError};
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::world::StepKind;
-use crate::scene::{NS, Scene};
-
-const HOME: &str = "https://s3.example.test";
+use crate::scene::{HOME, NS, Scene};
 
 fn link(spec: &mut PresignedUrlSpec) {
     spec.renew = Some(Renew::Never);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::common::specs;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{NS, Scene};
+use crate::scene::{HOME, NS, Scene};
 
 /// A kind, an object of it, and what Argo CD is to say.
 type Case = (String, &'static str, Value, &'static str);
@@ -187,7 +187,7 @@ fn stores_and_policies(cases: &mut Vec<Case>) {
         "Healthy",
     ));
     let now = scene.0.now;
-    let mut broken = specs::store("https://s3.example.test", Some("s3"));
+    let mut broken = specs::store(HOME, Some("s3"));
     broken.s3.endpoint = Some("no endpoint".to_owned());
     scene.0.cluster.put_store("default", Ok(broken), now);
     let unread = Err("it has a field that is not known".to_owned());

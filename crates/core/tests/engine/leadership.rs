@@ -1,11 +1,8 @@
 //! Two instances: one leads, the other follows, and they change places.
 
 use crate::common::world::{Fault, StepKind};
-use crate::scene::Scene;
+use crate::scene::{HOME, Scene};
 use presigned_core::engine::{ApiError, Settings, StepResult};
-
-/// The store's server.
-const HOME: &str = "https://s3.example.test";
 
 /// A resource that is issued, while a second instance follows.
 fn followed() -> Scene {
@@ -67,6 +64,18 @@ fn what_the_leader_renewed_is_not_issued_again_by_its_successor() {
     assert_eq!(writes, [], "the first one knows of the second renewal");
 }
 
+/// The follower leads and issues; then the first instance leads again.
+fn the_next_issues_and_the_first_writes_nothing(mut scene: Scene) {
+    scene.0.hand_over();
+    scene.run(600);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let writes = scene.writes(|scene| {
+        scene.0.hand_over();
+        scene.run(600);
+    });
+    assert_eq!(writes, [], "whatever the first instance remembers");
+}
+
 #[test]
 fn what_a_leader_could_not_record_is_not_recorded_in_its_next_term() {
     let mut scene = Scene::new();
@@ -78,14 +87,7 @@ fn what_a_leader_could_not_record_is_not_recorded_in_its_next_term() {
     scene.run(10);
     assert!(scene.secret("dl").is_some() && scene.status("dl").secret_ref.is_none());
     scene.0.faults.planned.clear();
-    scene.0.hand_over();
-    scene.run(600);
-    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-    let writes = scene.writes(|scene| {
-        scene.0.hand_over();
-        scene.run(600);
-    });
-    assert_eq!(writes, [], "the second leader wrote another Secret since");
+    the_next_issues_and_the_first_writes_nothing(scene);
 }
 
 #[test]
@@ -97,14 +99,7 @@ fn what_a_leader_knew_of_a_store_is_found_out_anew_in_its_next_term() {
     scene.run(60);
     assert!(!scene.ready("dl").0);
     scene.0.cloud.server(HOME).foreign = false;
-    scene.0.hand_over();
-    scene.run(600);
-    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
-    let writes = scene.writes(|scene| {
-        scene.0.hand_over();
-        scene.run(600);
-    });
-    assert_eq!(writes, [], "the store works, whatever it did before");
+    the_next_issues_and_the_first_writes_nothing(scene);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{NS, Scene};
+use crate::scene::{HOME, NS, Scene};
 
 pub fn never(duration: &str) -> impl FnOnce(&mut PresignedUrlSpec) {
     let duration = duration.to_owned();
@@ -158,7 +158,7 @@ fn a_link_is_healed_in_its_last_minute_too() {
 fn credentials_that_end_before_the_link_sign_nothing_shorter() {
     let mut scene = Scene::new();
     let now = scene.0.now;
-    let store = specs::store("https://s3.example.test", None);
+    let store = specs::store(HOME, None);
     scene.0.cluster.put_store("default", Ok(store), now);
     sessions(&mut scene, 4 * 3600);
     scene.apply("link", never("3h"));

@@ -6,9 +6,7 @@ use presigned_core::engine::TransportError;
 
 use crate::common::cloud::Source;
 use crate::common::specs;
-use crate::scene::Scene;
-
-const HOME: &str = "https://s3.example.test";
+use crate::scene::{HOME, Scene};
 
 fn with_an_upload(prepare: impl FnOnce(&mut Scene)) -> Scene {
     let mut scene = Scene::new();

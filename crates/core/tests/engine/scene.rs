@@ -41,6 +41,8 @@ impl FaultInjector for Script {
 }
 
 pub const NS: &str = "team-a";
+/// The endpoint of the store.
+pub const HOME: &str = "https://s3.example.test";
 
 pub struct Scene(pub World<Script>);
 
@@ -63,7 +65,7 @@ impl Scene {
         world.cluster.put_namespace(NS, &[("team", "a")], now);
         world.cloud.rotate_static("s3", now);
         world.cluster.touch_own_secret("s3", now);
-        let store = specs::store("https://s3.example.test", Some("s3"));
+        let store = specs::store(HOME, Some("s3"));
         world.cluster.put_store("default", Ok(store), now);
         let mut scene = Self(world);
         scene.allow("12h");

@@ -6,7 +6,7 @@ use presigned_core::api::Verify;
 use presigned_core::engine::{ApiError, TlsError, TransportError};
 
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{NS, Scene};
+use crate::scene::{HOME, NS, Scene};
 
 #[test]
 fn a_deleted_secret_is_put_back() {
@@ -28,8 +28,7 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
         scene.0.cloud.put_object("data", "team-a/file.bin");
         scene.apply("dl", |spec| spec.verify = Some(Verify::Require));
         scene.run(30);
-        scene.0.cloud.server("https://s3.example.test").down =
-            Some(TransportError::Tls(TlsError::Other));
+        scene.0.cloud.server(HOME).down = Some(TransportError::Tls(TlsError::Other));
         let wait = scene.until_renewal("dl");
         scene.run(wait + 60);
         assert!(scene.ready("dl").0, "it lives");
@@ -46,7 +45,7 @@ fn a_secret_that_is_deleted_or_edited_while_its_renewal_is_held_up_is_not_ready(
         let steps = scene.steps(|scene| scene.run(100));
         assert!(steps.len() < 15, "{steps:?}");
         assert_eq!(scene.ready("dl"), (false, "TLSFailed".to_owned()));
-        scene.0.cloud.server("https://s3.example.test").down = None;
+        scene.0.cloud.server(HOME).down = None;
         scene.run(600);
         assert!(scene.works(&scene.url("dl")));
         assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
@@ -393,7 +392,7 @@ fn untold_while_nothing_can_be_signed() -> Scene {
     scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
     assert!(scene.secret("dl").is_some());
-    scene.0.cloud.server("https://s3.example.test").ahead = 1000;
+    scene.0.cloud.server(HOME).ahead = 1000;
     scene.run(120);
     assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
     scene
@@ -403,7 +402,7 @@ fn untold_while_nothing_can_be_signed() -> Scene {
 fn a_secret_that_no_status_tells_of_waits_a_while_for_what_stands_in_its_way() {
     let mut scene = untold_while_nothing_can_be_signed();
     assert!(scene.secret("dl").is_some());
-    scene.0.cloud.server("https://s3.example.test").ahead = 0;
+    scene.0.cloud.server(HOME).ahead = 0;
     let steps = scene.steps(|scene| scene.run(900));
     assert!(!steps.contains(&StepKind::DeleteSecret), "{steps:?}");
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));

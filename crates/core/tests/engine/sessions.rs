@@ -11,9 +11,8 @@ use presigned_core::api::{
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
 use crate::common::world::StepKind;
-use crate::scene::Scene;
+use crate::scene::{HOME, Scene};
 
-const HOME: &str = "https://s3.example.test";
 const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
 const HOUR: i64 = 3600;
 

@@ -10,9 +10,8 @@ use presigned_core::engine::TransportError;
 use crate::common::specs;
 use crate::common::url::Parts;
 use crate::common::world::StepKind;
-use crate::scene::{NS, Scene};
+use crate::scene::{HOME, NS, Scene};
 
-const HOME: &str = "https://s3.example.test";
 const OTHER: &str = "https://other.example.test";
 
 fn signer(scene: &Scene, name: &str) -> String {

@@ -7,7 +7,7 @@ use presigned_core::engine::{ApiError, TlsError, TransportError};
 
 use crate::common::cloud::Server;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{NS, Scene};
+use crate::scene::{HOME, NS, Scene};
 
 pub fn with(verify: Option<Verify>) -> Scene {
     let mut scene = Scene::new();
@@ -18,7 +18,7 @@ pub fn with(verify: Option<Verify>) -> Scene {
 
 /// The server of the scene's store.
 pub fn server(scene: &mut Scene) -> &mut Server {
-    scene.0.cloud.server("https://s3.example.test")
+    scene.0.cloud.server(HOME)
 }
 
 pub fn verified(scene: &Scene) -> (ConditionStatus, String) {
