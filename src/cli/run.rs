@@ -42,8 +42,8 @@ pub struct RunArgs {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     pod_name: Option<String>,
 
-    /// The pod's uid: tokens for a store's webIdentity.audience are bound to the pod of this name and uid. The
-    /// chart sets both.
+    /// The pod's uid: tokens for a store's webIdentity.audience are bound to the pod of this name and uid.
+    /// The chart sets both.
     #[arg(long, env = "POD_UID", value_name = "UID")]
     pod_uid: Option<String>,
 
@@ -55,7 +55,8 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_CLASS", value_name = "CLASS")]
     class: Option<String>,
 
-    /// Elect a leader among the replicas by a Lease in the operator's own namespace. Left out: run one replica.
+    /// Elect a leader among the replicas by a Lease in the operator's own namespace. Left out: run one
+    /// replica.
     #[arg(long, env = "PSU_LEADER_ELECT")]
     leader_elect: bool,
 
@@ -76,8 +77,8 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_RESIGN_WITHIN", value_name = "DURATION", default_value = "5m", value_parser = pause)]
     resign_within: Duration,
 
-    /// How long a verification of a URL or a probe of a store may take, from the resolution of its name to the
-    /// end of the answer: 1s to 1m.
+    /// How long a verification of a URL or a probe of a store may take, from the resolution of its name to
+    /// the end of the answer: 1s to 1m.
     #[arg(long, env = "PSU_STORE_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = store_timeout)]
     store_timeout: Duration,
 
@@ -235,8 +236,8 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
     controller::run(controller::build(settings, stop).await?).await
 }
 
-/// The name by which this process holds the Lease. A container that restarts in its pod is the same holder, and
-/// its former process is gone; without a pod each process is a holder of its own.
+/// The name by which this process holds the Lease. A container that restarts in its pod is the same holder,
+/// and its former process is gone; without a pod each process is a holder of its own.
 fn identity(instance: &str, pod_uid: Option<&str>) -> String {
     match pod_uid {
         Some(uid) => format!("{instance}_{uid}"),

@@ -1,9 +1,9 @@
 //! The election: it keeps the claim to lead alive, and gives it up at the end.
 //!
 //! What holds here: `presigned_core::lease` decides, and this carries it out, every two seconds, beside the
-//! loop and never within it, so that a busy loop loses no claim. A call that hangs is given up before the claim
-//! ends. When the operator stops, the Lease is given up after the last step, so that another replica leads at
-//! once.
+//! loop and never within it, so that a busy loop loses no claim. A call that hangs is given up before the
+//! claim ends. When the operator stops, the Lease is given up after the last step, so that another replica
+//! leads at once.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task
 //! of its own; the claim to lead is checked before each. Without a claim no step begins, and events are still
-//! taken, so that a replica that follows can lead at once. When the operator is asked to stop, steps that have
-//! begun are finished and nothing new begins.
+//! taken, so that a replica that follows can lead at once. When the operator is asked to stop, steps that
+//! have begun are finished and nothing new begins.
 
 mod election;
 mod executor;

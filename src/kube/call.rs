@@ -1,7 +1,7 @@
 //! One call: a time limit, a class for each failure, and a count.
 //!
-//! What holds here: [`failure`] and [`class`] are total. No text of the server gets past them but the name of a quota, an
-//! admission policy or a webhook, if it has the form of one.
+//! What holds here: [`failure`] and [`class`] are total. No text of the server gets past them but the name of
+//! a quota, an admission policy or a webhook, if it has the form of one.
 
 use std::time::Duration;
 
@@ -133,8 +133,8 @@ pub(super) fn class(status: &Status) -> ApiError {
     }
 }
 
-/// What refused a write, by the sentence of the API server. Only what stands before anybody's own words is compared:
-/// the sentence begins with the kind and the quoted name of the object.
+/// What refused a write, by the sentence of the API server. Only what stands before anybody's own words is
+/// compared: the sentence begins with the kind and the quoted name of the object.
 fn refuser(message: &str) -> Option<Refuser> {
     let rest = match message.split_once(" is forbidden: ") {
         Some((_, rest)) => rest,

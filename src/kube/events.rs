@@ -1,8 +1,9 @@
 //! Events: what happened to a resource, for `kubectl describe`.
 //!
 //! What holds here: an Event's name is a hash of what it says, so that publishing it twice publishes it once;
-//! its time is when it was decided; and a failed Event is counted by its call and stops nothing. An Event of a store or
-//! a policy, which no namespace holds, is in the namespace `default`: the API server takes it nowhere else.
+//! its time is when it was decided; and a failed Event is counted by its call and stops nothing. An Event of
+//! a store or a policy, which no namespace holds, is in the namespace `default`: the API server takes it
+//! nowhere else.
 
 use http::Method;
 use k8s_openapi::api::core::v1::ObjectReference;

@@ -1,8 +1,8 @@
 //! Whether the chart's admission policy confines the operator.
 //!
-//! What holds here: an operator that may not read Secrets names only a uid when it writes one over, and cannot see
-//! whose the Secret has become since. The policy sees it. So such an operator starts nothing before it has seen
-//! that the policy refuses what it must.
+//! What holds here: an operator that may not read Secrets names only a uid when it writes one over, and
+//! cannot see whose the Secret has become since. The policy sees it. So such an operator starts nothing
+//! before it has seen that the policy refuses what it must.
 
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub(super) enum Fence {
 }
 
 impl Cluster {
-    /// Waits until the policy is in force, and says in `/readyz` that it does. `namespaces` are those where the
-    /// operator may write Secrets; it is tried in each until one shows it.
+    /// Waits until the policy is in force, and says in `/readyz` that it does. `namespaces` are those where
+    /// the operator may write Secrets; it is tried in each until one shows it.
     pub async fn until_fenced(&self, namespaces: &[String], readiness: &Readiness) {
         let mut said = None;
         loop {

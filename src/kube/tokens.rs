@@ -1,7 +1,8 @@
 //! Tokens of the operator's own service account, for an audience that is not the API server.
 //!
-//! What holds here: a token is bound to the operator's pod if that is known, so that it ends with the pod; the
-//! chart's admission policy refuses any other. The answer is parsed here and not by the client, which logs a body that it cannot parse.
+//! What holds here: a token is bound to the operator's pod if that is known, so that it ends with the pod;
+//! the chart's admission policy refuses any other. The answer is parsed here and not by the client, which
+//! logs a body that it cannot parse.
 
 use std::time::Duration;
 

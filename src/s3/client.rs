@@ -49,8 +49,8 @@ impl S3Client {
         self
     }
 
-    /// Requests the first byte behind a URL, or its head. `ca_bundle` holds PEM certificates that are trusted besides the
-    /// system's.
+    /// Requests the first byte behind a URL, or its head. `ca_bundle` holds PEM certificates that are trusted
+    /// besides the system's.
     ///
     /// # Errors
     /// Why there was no answer; an answer that refuses is not an error.

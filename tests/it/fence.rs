@@ -1,5 +1,5 @@
-//! The chart's admission policy around the running operator: what it lets pass, and an operator that may not read
-//! Secrets relies on it.
+//! The chart's admission policy around the running operator: what it lets pass, and an operator that may not
+//! read Secrets relies on it.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::core::v1::Secret;

@@ -1,6 +1,7 @@
 //! Writes the generated part of the manual: `cargo run -p presigned-core --example generate FOLDER`.
 //!
-//! What holds here: the types speak; nothing is added. The CRDs are written by `presigned-url-operator crds --dir`.
+//! What holds here: the types speak; nothing is added. The CRDs are written by `presigned-url-operator crds
+//! --dir`.
 
 use std::error::Error;
 use std::fs;

@@ -1,10 +1,10 @@
 //! The page that says what is secure: each of its claims is held by a test.
 //!
-//! What holds here: `docs/security.md` is read. A comment `<!-- held by: A, B -->` names the tests of all that
-//! stands between it and the comment or heading before it; `<!-- advice -->` stands below what claims nothing of
-//! the operator. Nothing may stand below neither, and each name must be a test: a function of a `.rs` file, a
-//! case of the chart's unit tests, or a check of `hack/chart-cluster-test.sh`, which are written `chart: ...` and
-//! without commas.
+//! What holds here: `docs/security.md` is read. A comment `<!-- held by: A, B -->` names the tests of all
+//! that stands between it and the comment or heading before it; `<!-- advice -->` stands below what claims
+//! nothing of the operator. Nothing may stand below neither, and each name must be a test: a function of a
+//! `.rs` file, a case of the chart's unit tests, or a check of `hack/chart-cluster-test.sh`, which are
+//! written `chart: ...` and without commas.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

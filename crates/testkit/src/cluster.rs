@@ -1,7 +1,7 @@
 //! `cluster up` and `cluster down`: one control plane for each user that stays up when the command ends.
 //!
-//! A detached copy of this program holds it. That copy owns a lock on a file for as long as it lives, and the lock, not
-//! a pid, says whether a cluster is up: pids are used again, locks are not.
+//! A detached copy of this program holds it. That copy owns a lock on a file for as long as it lives, and the
+//! lock, not a pid, says whether a cluster is up: pids are used again, locks are not.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -97,7 +97,8 @@ impl Files {
     }
 }
 
-/// Starts the cluster unless it is up. Standard output gets one line, the `export`, so that a shell may `eval` all of it.
+/// Starts the cluster unless it is up. Standard output gets one line, the `export`, so that a shell may
+/// `eval` all of it.
 pub fn up() -> Result<()> {
     let files = Files::open()?;
     let state = if let Some(lock) = files.try_lock()? {

@@ -90,7 +90,8 @@ fn ended() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Completes at SIGINT, SIGTERM or SIGHUP, from the moment of this call, with the code that a shell gives to such an end.
+/// Completes at SIGINT, SIGTERM or SIGHUP, from the moment of this call, with the code that a shell gives to
+/// such an end.
 fn signalled() -> Result<impl Future<Output = u8>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;

@@ -102,8 +102,8 @@ fn each_code_of_s3_has_its_class() {
     }
 }
 
-/// What "Error responses" in the S3 API reference lists beside those above. None of them answers a read of an object
-/// or a listing, but they are told by their names if one does.
+/// What "Error responses" in the S3 API reference lists beside those above. None of them answers a read of an
+/// object or a listing, but they are told by their names if one does.
 #[test]
 fn every_other_code_of_the_documentation_is_shown_by_its_name() {
     for name in "AccessControlListNotSupported AccessPointAlreadyOwnedByYou AmbiguousGrantByEmailAddress \

@@ -425,7 +425,8 @@ async fn what_is_no_page_is_none() {
     }
 }
 
-/// The body of such an answer ends where the connection does, so only the document itself tells that it is not whole.
+/// The body of such an answer ends where the connection does, so only the document itself tells that it is
+/// not whole.
 #[tokio::test]
 async fn a_document_that_breaks_off_is_no_listing() {
     let whole = page(&["p/a", "p/b"], None);

@@ -285,8 +285,8 @@ impl Run<'_> {
     }
 }
 
-/// Does something until the API server has done it: on a busy machine it gives up writes of this size after half
-/// a minute.
+/// Does something until the API server has done it: on a busy machine it gives up writes of this size after
+/// half a minute.
 async fn persist(doing: impl AsyncFn() -> Result<()>) -> Result<()> {
     let mut gave_up = false;
     for _ in 0..TRIES {

@@ -80,7 +80,8 @@ pub struct RequestKind {
     pub newest: bool,
     /// For a download: it names a version.
     pub version: bool,
-    /// For an upload: it names the `ETag` that the object must have, which S3 lets nobody compare who may not read.
+    /// For an upload: it names the `ETag` that the object must have, which S3 lets nobody compare who may not
+    /// read.
     pub compares: bool,
     /// The request sets an ACL.
     pub acl: bool,

@@ -225,7 +225,8 @@ reasons! {
     NoSuchKey => "Create the object, or fix spec.key.",
     /// The object is archived and cannot be read until it is restored.
     ObjectArchived => "Restore the object.",
-    /// The key that encrypts the object cannot be used: it is disabled, is being deleted, or the client must send it.
+    /// The key that encrypts the object cannot be used: it is disabled, is being deleted, or the client must
+    /// send it.
     EncryptionKeyUnavailable => "Enable the key that the message speaks of, or store the object with another.",
     /// The account at the store has a problem: an unpaid bill, or a cap that is exceeded.
     AccountProblem => "Look at the account at the store's provider.",

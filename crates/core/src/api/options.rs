@@ -71,8 +71,8 @@ pub struct GetOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub response_cache_control: Option<String>,
-    /// `requester`: the signer's account pays for the request, as a bucket with requester pays demands. The client
-    /// must send the header of `headers`. Needs `allowRequesterPays` in the policy.
+    /// `requester`: the signer's account pays for the request, as a bucket with requester pays demands. The
+    /// client must send the header of `headers`. Needs `allowRequesterPays` in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RequestPayer")]
     pub request_payer: Option<RequestPayer>,
@@ -115,8 +115,8 @@ pub struct PutOptions {
     )]
     #[schemars(length(min = 12, max = 12), regex(pattern = schema::CRC64_BASE64))]
     pub checksum_crc64nvme: Option<String>,
-    /// The ETag that the object must have, with its quotes: the upload fails if the object is another by now, or
-    /// is gone. No rule with `createOnly` allows it.
+    /// The ETag that the object must have, with its quotes: the upload fails if the object is another by now,
+    /// or is gone. No rule with `createOnly` allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::PRINTABLE))]
     pub if_match: Option<String>,

@@ -133,8 +133,8 @@ pub enum LabelOperator {
         .message("maxUploadBytes is required with PUT and POST")
 )]
 pub struct AllowRule {
-    /// The rule's name, unique in the policy: messages name the rule by it, and a patch or a server-side apply
-    /// finds it by it. It decides nothing.
+    /// The rule's name, unique in the policy: messages name the rule by it, and a patch or a server-side
+    /// apply finds it by it. It decides nothing.
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
     pub name: String,
     /// Names of stores; `*` stands for any run of characters.

@@ -152,8 +152,8 @@ pub struct PresignedUrlSpec {
     pub endpoint: Option<String>,
 
     /// The bucket: 3 to 63 lower-case letters, digits, dots and hyphens. ARNs, access points and S3 Express
-    /// directory buckets are refused. Capitals and underscores, which old buckets have, are taken for a store with an
-    /// endpoint of its own and the bucket in the path.
+    /// directory buckets are refused. Capitals and underscores, which old buckets have, are taken for a store
+    /// with an endpoint of its own and the bucket in the path.
     #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
     #[x_kube(
         validation = Rule::new("!self.contains('..') && !self.contains('.-') && !self.contains('-.')")

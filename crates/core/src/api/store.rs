@@ -76,9 +76,9 @@ pub struct S3Store {
     #[schemars(length(min = 1, max = 64), regex(pattern = schema::REGION))]
     pub region: String,
     /// Where the store answers: scheme, host, port and path, for example `https://minio.example.com:9000` or
-    /// `https://project.example.com/storage/v1/s3`. All of it is signed; the path is that of the S3 API and names no
-    /// bucket. Left out: AWS's endpoint of the region. It is also what consumers use unless they name one of
-    /// `endpoints`.
+    /// `https://project.example.com/storage/v1/s3`. All of it is signed; the path is that of the S3 API and
+    /// names no bucket. Left out: AWS's endpoint of the region. It is also what consumers use unless they
+    /// name one of `endpoints`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = schema::ENDPOINT))]
     pub endpoint: Option<String>,
@@ -91,8 +91,8 @@ pub struct S3Store {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AddressingStyle")]
     pub addressing_style: Option<AddressingStyle>,
-    /// The one bucket that the endpoints stand for: with `addressingStyle: BucketEndpoint`, and with no other. A
-    /// PresignedURL for another bucket is refused; policies name and check this one as any other.
+    /// The one bucket that the endpoints stand for: with `addressingStyle: BucketEndpoint`, and with no
+    /// other. A PresignedURL for another bucket is refused; policies name and check this one as any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 63), regex(pattern = schema::BUCKET))]
     pub bucket: Option<String>,
@@ -141,8 +141,8 @@ pub enum AddressingStyle {
     Path,
     /// `https://bucket.host/key`
     VirtualHost,
-    /// `https://host/key`: the endpoint stands for one bucket, the store's `bucket`, as a domain does that is bound
-    /// to it.
+    /// `https://host/key`: the endpoint stands for one bucket, the store's `bucket`, as a domain does that is
+    /// bound to it.
     BucketEndpoint,
 }
 
@@ -310,8 +310,8 @@ pub struct ClusterObjectStoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub credentials_expiration_time: Option<Timestamp>,
-    /// The version of the Secret that the credentials in use were read from; absent if they come from elsewhere.
-    /// `CredentialsRolledOut` and `urls` speak of these credentials.
+    /// The version of the Secret that the credentials in use were read from; absent if they come from
+    /// elsewhere. `CredentialsRolledOut` and `urls` speak of these credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret: Option<CredentialsSecret>,
     /// How many URLs there are, and how many were signed with the current credentials.
@@ -331,8 +331,8 @@ pub struct ClusterObjectStoreStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreInternalStatus {
-    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed; absent
-    /// otherwise. It stands until the next probe or the next edit of the store.
+    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed;
+    /// absent otherwise. It stands until the next probe or the next edit of the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_rejected: Option<bool>,
 }

@@ -160,8 +160,8 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of what a listing found (`status.internal.hashes.objects`), 32 hex digits: key, size in bytes and `ETag`
-/// of each object.
+/// The hash of what a listing found (`status.internal.hashes.objects`), 32 hex digits: key, size in bytes and
+/// `ETag` of each object.
 #[must_use]
 pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> String {
     let mut out = Encoding::new("presigned.dev/listing/v1");
@@ -173,8 +173,8 @@ pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str
     out.finish()
 }
 
-/// The hash of what a verification covers (`status.internal.hashes.verified`), 32 hex digits, from the hashes of what
-/// was signed.
+/// The hash of what a verification covers (`status.internal.hashes.verified`), 32 hex digits, from the hashes
+/// of what was signed.
 #[must_use]
 pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     let mut out = Encoding::new("presigned.dev/proof/v1");
@@ -184,8 +184,8 @@ pub fn verification_hash(spec: &str, store: &str, credential: &str) -> String {
     out.finish()
 }
 
-/// The hash of what signs (`status.internal.hashes.credential`), 32 hex digits. Compute it once for each load of the
-/// credentials.
+/// The hash of what signs (`status.internal.hashes.credential`), 32 hex digits. Compute it once for each load
+/// of the credentials.
 ///
 /// The status can be read by people who cannot read the Secret. A generated secret key has 240 bits, and
 /// nobody guesses it from here. If somebody made the key up, each guess costs some thousand rounds.
@@ -212,8 +212,8 @@ pub fn credential_hash(inputs: CredentialInputs<'_>) -> String {
     out.finish()
 }
 
-/// The hash of a Secret's data (`status.internal.secret.dataHash`), 32 hex digits; the order of the entries does
-/// not matter.
+/// The hash of a Secret's data (`status.internal.secret.dataHash`), 32 hex digits; the order of the entries
+/// does not matter.
 #[must_use]
 pub fn data_hash<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> String {
     let sorted: BTreeMap<&str, &[u8]> = data.into_iter().collect();

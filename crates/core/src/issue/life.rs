@@ -1,8 +1,8 @@
 //! How long a URL lives: promise 1.
 //!
 //! What holds here:
-//! - `expirationTime` is counted from the date of the signature, which is 30 s in the past because some clocks are
-//!   slow. It is never later than the requested life, the expiry of the credentials, the store's
+//! - `expirationTime` is counted from the date of the signature, which is 30 s in the past because some
+//!   clocks are slow. It is never later than the requested life, the expiry of the credentials, the store's
 //!   `maxSignatureAge` and `SigV4` allow.
 //! - A life under a minute is not issued.
 //! - A one-shot URL keeps its expiry to the second however often it is signed. If a signature cannot live

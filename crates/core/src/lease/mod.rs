@@ -219,8 +219,8 @@ mod tests {
         assert!(!a.claim().holds(at(2)));
     }
 
-    /// Two instances, each with pauses and lost answers of its own, in every combination of a small set: at no
-    /// moment do both hold a claim.
+    /// Two instances, each with pauses and lost answers of its own, in every combination of a small set: at
+    /// no moment do both hold a claim.
     #[test]
     fn two_instances_never_lead_at_the_same_time() {
         for script in 0..4096_u32 {

@@ -1,8 +1,8 @@
 //! The decision: every policy that is known, one namespace, one request.
 //!
 //! What holds here: "allowed" means that for each object one rule allows the whole of it. The decision
-//! depends on the policies, not on the order in which they came. A request is denied only if every policy that
-//! can select the namespace can be read.
+//! depends on the policies, not on the order in which they came. A request is denied only if every policy
+//! that can select the namespace can be read.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! Policies and rules that can allow nothing.
 //!
-//! What holds here: they are no error, since a list that is left out allows nothing on purpose of the API. But
-//! nobody writes them on purpose, so their status does not say that all is well.
+//! What holds here: they are no error, since a list that is left out allows nothing on purpose of the API.
+//! But nobody writes them on purpose, so their status does not say that all is well.
 
 use super::compile::{CompiledPolicy, Rule};
 use crate::text::quoted;

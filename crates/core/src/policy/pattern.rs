@@ -1,8 +1,8 @@
 //! Patterns of names: globs, and templates that expand to what a namespace is called.
 //!
 //! What holds here: if two namespaces differ in a value that a template names, neither's expanded name
-//! reaches the other's data. So a template never touches a `*`, a value never holds `/`, `*` or `..`, and in a
-//! prefix a template is a whole segment: `{namespace}-archive/` would be the folder of a namespace that is
+//! reaches the other's data. So a template never touches a `*`, a value never holds `/`, `*` or `..`, and in
+//! a prefix a template is a whole segment: `{namespace}-archive/` would be the folder of a namespace that is
 //! called so. A bucket's name has no segments; `overlap.rs` finds patterns whose names can meet.
 
 use std::borrow::Cow;

@@ -1,4 +1,5 @@
-//! Checks a request against one rule: each field that reaches the signature, or what others act on in the Secret.
+//! Checks a request against one rule: each field that reaches the signature, or what others act on in the
+//! Secret.
 //!
 //! What holds here: [`Rule::check`] is the only way to pass a rule, for decisions and for messages of denials
 //! alike. It takes the request and its options apart without `..`, so that a new field that no rule checks

@@ -1,8 +1,8 @@
 //! Which namespaces a policy can select that cannot be read.
 //!
-//! What holds here: each part of `spec.namespaces` that can be read by itself narrows the answer, as it does in
-//! the policy itself; a part that cannot be read narrows nothing. So a namespace that the policy's writer meant
-//! is never left out, and one that the policy can never select is never touched by it.
+//! What holds here: each part of `spec.namespaces` that can be read by itself narrows the answer, as it does
+//! in the policy itself; a part that cannot be read narrows nothing. So a namespace that the policy's writer
+//! meant is never left out, and one that the policy can never select is never touched by it.
 
 use serde_json::Value;
 

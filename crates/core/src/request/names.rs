@@ -1,7 +1,7 @@
 //! Names of S3: buckets, keys and prefixes of keys.
 //!
-//! What holds here: a [`Bucket`] is a general purpose bucket, of today's rules or with the capitals and underscores that
-//! old buckets have, and a [`Key`] is one object of it, whatever a
+//! What holds here: a [`Bucket`] is a general purpose bucket, of today's rules or with the capitals and
+//! underscores that old buckets have, and a [`Key`] is one object of it, whatever a
 //! client, a proxy or a server makes of dots and slashes. Signers take any string: an ARN as bucket signs
 //! another resource, and `..` in a key reaches another object where somebody normalises paths. Neither can be
 //! expressed by these types.
@@ -18,8 +18,8 @@ const BUCKET_FORM: &str = "give the name of a general purpose bucket: 3 to 63 lo
                            and hyphens (old buckets: capitals and underscores too) that begin and end with a letter \
                            or digit";
 
-/// The name of an S3 general purpose bucket ("Bucket naming rules" in the S3 user guide), or one with capitals or
-/// underscores, as S3 allowed until 2018 and Ceph and `MinIO` may still hold.
+/// The name of an S3 general purpose bucket ("Bucket naming rules" in the S3 user guide), or one with
+/// capitals or underscores, as S3 allowed until 2018 and Ceph and `MinIO` may still hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(String);
 

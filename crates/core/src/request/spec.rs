@@ -57,7 +57,8 @@ pub struct Limits {
 }
 
 impl Request {
-    /// Parses a spec. Of `secretTemplate` the keys are read; it is checked by the room that renders the Secret.
+    /// Parses a spec. Of `secretTemplate` the keys are read; it is checked by the room that renders the
+    /// Secret.
     ///
     /// # Errors
     /// The first field, in the order of the API, that can never be signed.

@@ -97,8 +97,8 @@ impl Target {
         })
     }
 
-    /// The address of a bucket at an endpoint that stands for `served`, as a domain does that is bound to one bucket.
-    /// The URL does not name the bucket, so any other is refused.
+    /// The address of a bucket at an endpoint that stands for `served`, as a domain does that is bound to one
+    /// bucket. The URL does not name the bucket, so any other is refused.
     pub fn of_bucket_endpoint(
         endpoint: &Endpoint,
         region: &str,
@@ -125,8 +125,8 @@ impl Target {
     }
 }
 
-/// Whether the host is a bucket's own, as in `models.s3.example.com`. A bucket may have the name of a server, as in
-/// `minio.example.com/minio`, so only what stands before a host of S3 is taken for one.
+/// Whether the host is a bucket's own, as in `models.s3.example.com`. A bucket may have the name of a server,
+/// as in `minio.example.com/minio`, so only what stands before a host of S3 is taken for one.
 fn names_bucket(host: &str, bucket: &str) -> bool {
     let rest = host
         .strip_prefix(bucket)
@@ -141,8 +141,8 @@ fn fits_a_host(bucket: &str, scheme: Scheme) -> bool {
         || (scheme == Scheme::Http && bucket.split('.').all(|label| label.len() >= 3))
 }
 
-/// Whether a text is a region's name, in a spec or in a server's answer: up to 64 letters, digits, `.`, `_` and `-`
-/// between a letter or digit at each end. Servers that are not AWS's have names such as `RegionOne`.
+/// Whether a text is a region's name, in a spec or in a server's answer: up to 64 letters, digits, `.`, `_`
+/// and `-` between a letter or digit at each end. Servers that are not AWS's have names such as `RegionOne`.
 #[must_use]
 pub fn is_region(region: &str) -> bool {
     let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');

@@ -19,8 +19,8 @@ const fn mixed(state: u64) -> u64 {
 }
 
 impl Rng {
-    /// One of the streams of a seed. A state that is not mixed first would lie one step behind that of the next seed,
-    /// and each seed would repeat the numbers of the one before it.
+    /// One of the streams of a seed. A state that is not mixed first would lie one step behind that of the
+    /// next seed, and each seed would repeat the numbers of the one before it.
     pub fn new(seed: u64, stream: &str) -> Self {
         let state = mixed(seed.wrapping_add(STEP));
         let next = |state: u64, byte| mixed(state.wrapping_add(STEP) ^ u64::from(byte));

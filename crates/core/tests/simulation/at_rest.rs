@@ -20,8 +20,9 @@ pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
     (record.kind == StepKind::CreateSecret && !record.ok) || stale.contains(&record.key)
 }
 
-/// What a start does more than going on would: an unused store whose status shows the end of a session that is over
-/// fetches another one, and a renewal that waits for the rate of its listings waits no longer, since nobody remembers it.
+/// What a start does more than going on would: an unused store whose status shows the end of a session that
+/// is over fetches another one, and a renewal that waits for the rate of its listings waits no longer, since
+/// nobody remembers it.
 pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
     let soon = world.now.as_second() + 300;
     let queued = world.cluster.resources.values().filter(|seen| {
@@ -68,8 +69,8 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
         return;
     }
     for (uid, after) in count(world) {
-        // What was not Ready then is issued first, and an Event says so: a link may have ended whose Secret had
-        // the name. If a URL expires because renewals fail, it is not Ready now.
+        // What was not Ready then is issued first, and an Event says so: a link may have ended whose Secret
+        // had the name. If a URL expires because renewals fail, it is not Ready now.
         let Some(before) = before.get(&uid) else {
             continue;
         };

@@ -53,7 +53,8 @@ pub struct Chaos {
     /// The time until which a store has or had a fault.
     pub store_faults_until: Timestamp,
     pub planted_bug: PlantedBug,
-    /// `renew` of each resource as it was created: the API server refuses its change, even if the rest cannot be read.
+    /// `renew` of each resource as it was created: the API server refuses its change, even if the rest cannot
+    /// be read.
     pub renew: BTreeMap<Uid, Option<Renew>>,
 }
 

@@ -41,8 +41,8 @@ pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
     never_good(world, rng);
 }
 
-/// Stores that do not work from the start: a key that no server knows, a server of another region, another program
-/// in place of a server. Some are repaired later.
+/// Stores that do not work from the start: a key that no server knows, a server of another region, another
+/// program in place of a server. Some are repaired later.
 fn never_good(world: &mut World<Chaos>, rng: &mut Rng) {
     if rng.permille(300) {
         bad_key(world, rng);

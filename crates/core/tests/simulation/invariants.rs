@@ -28,7 +28,8 @@ pub const RECOVERY: i64 = 420;
 pub const RESIGN_WITHIN: i64 = 300;
 /// Seconds by which the engine's policies may be out of date when a write lands.
 pub const POLICY_STALENESS: i64 = 300;
-/// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its correction.
+/// Seconds after a step of the clock in which nothing is removed for its end: one step may be followed by its
+/// correction.
 const DOUBT: i64 = 900;
 /// Calls for one object in one minute.
 const CALLS: u32 = 40;
@@ -240,7 +241,8 @@ impl InvariantChecker {
         now > trouble.as_second() + RECOVERY
     }
 
-    /// Whether what is issued could be signed anew for so long: nobody can act in the second in which the last obstacle goes.
+    /// Whether what is issued could be signed anew for so long: nobody can act in the second in which the
+    /// last obstacle goes.
     pub fn had_leave(&self, world: &World<Chaos>, seen: &PresignedUrlSeen, time: i64) -> bool {
         let since = self.held_back.get(&*seen.uid).copied();
         Self::had_time(world, seen, since.unwrap_or(Timestamp::MIN), time)
@@ -262,7 +264,8 @@ impl InvariantChecker {
         } else {
             60
         };
-        // A Secret that is not the operator's is not watched: whether it has gone is asked every five minutes.
+        // A Secret that is not the operator's is not watched: whether it has gone is asked every five
+        // minutes.
         let asked = if conflicts(&seen.status) { 300 } else { 0 };
         let unblocked = Self::had_time(world, seen, since, time)
             && expected(world, self, seen).ready == Some(true);

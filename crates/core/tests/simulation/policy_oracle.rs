@@ -240,8 +240,8 @@ fn fits(selector: &NamespaceLabels, labels: &BTreeMap<String, String>) -> bool {
         })
 }
 
-/// Whether a policy might select a namespace of which only `spec.namespaces` is known. This simulation misspells no
-/// more of it than whole parts and single names and labels.
+/// Whether a policy might select a namespace of which only `spec.namespaces` is known. This simulation
+/// misspells no more of it than whole parts and single names and labels.
 fn may_select(namespaces: &Value, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
     let names = namespaces["names"].as_array().into_iter().flatten();
     let names: Option<Vec<&str>> = names.map(Value::as_str).collect();

@@ -255,8 +255,9 @@ impl InvariantChecker {
         let window = at(world.now.as_second() - within - REACTION - RECOVERY);
         let none = Vec::new();
         let history = self.stores.get(store(spec)).unwrap_or(&none);
-        // What was in force within the window, or is the last that could be used: a store that is gone or cannot be
-        // read takes the place of none, so what is issued stays until the operator had time for the next usable one.
+        // What was in force within the window, or is the last that could be used: a store that is gone or
+        // cannot be read takes the place of none, so what is issued stays until the operator had time for the
+        // next usable one.
         let mut origins = history
             .iter()
             .enumerate()

@@ -113,7 +113,8 @@ impl InvariantChecker {
                     ),
                     Call::Form(_) | Call::Url(_) => (ObjectScope::Key(&entry.key), true),
                 };
-                // By a rule for the duration that is asked for, or for less where a policy has shortened it since.
+                // By a rule for the duration that is asked for, or for less where a policy has shortened it
+                // since.
                 let asked = PolicyQuery {
                     bucket: &entry.bucket,
                     ..ask(namespace, spec, what)
@@ -140,8 +141,8 @@ impl InvariantChecker {
     }
 
     /// By how much the clock was set back while a write that landed then was under way: it was signed by the
-    /// clock of before, so its life begins later. Nobody can call back a request that is on its way. A new one
-    /// follows.
+    /// clock of before, so its life begins later. Nobody can call back a request that is on its way. A new
+    /// one follows.
     fn set_back(&self, landed: Timestamp) -> i64 {
         let set = self.set_back.filter(|(time, _)| {
             let since = landed.as_second() - time.as_second();
@@ -198,8 +199,8 @@ impl InvariantChecker {
         }
     }
 
-    /// Records when a link ends. A status can only tell of what was written before; it begins with that, whether or
-    /// not the link was ever Ready.
+    /// Records when a link ends. A status can only tell of what was written before; it begins with that,
+    /// whether or not the link was ever Ready.
     pub fn link(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) {
         let (Some(end), Some(generation)) =
             (seen.status.expiration_time, ready_generation(&seen.status))
@@ -299,8 +300,8 @@ impl InvariantChecker {
         let long = accepts_unsigned.is_some_and(|accepts_unsigned| {
             accepts_unsigned.as_second() + PROBE_AGE < written.at.as_second()
         });
-        // A server that refuses the key or the region of whatever is signed never shows what it does with a header that
-        // nobody signed, and refuses this PUT too: what was known before stands.
+        // A server that refuses the key or the region of whatever is signed never shows what it does with a
+        // header that nobody signed, and refuses this PUT too: what was known before stands.
         let shows = works && settled;
         if contents.method == Method::Put.as_str() && shows && long && !trusted {
             self.report(
@@ -332,8 +333,8 @@ impl InvariantChecker {
     }
 
     /// The spec that a URL was signed by. A spec that names another source is not in use before that source
-    /// gives a key that works: until then the last one stays in use that named the source of the key and the place, and
-    /// all that it says.
+    /// gives a key that works: until then the last one stays in use that named the source of the key and the
+    /// place, and all that it says.
     fn in_use<'a>(
         &'a self,
         world: &'a World<Chaos>,

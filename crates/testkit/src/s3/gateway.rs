@@ -1,8 +1,8 @@
 //! A gateway in front of an S3 server, at an address that has a path or stands for one bucket.
 //!
-//! The gateway is what is asked: it checks signatures over the path as it came, by the algorithm's description alone,
-//! and asks the server behind it by a signature of its own. Forms are passed on as they are, since their signature
-//! covers no path.
+//! The gateway is what is asked: it checks signatures over the path as it came, by the algorithm's
+//! description alone, and asks the server behind it by a signature of its own. Forms are passed on as they
+//! are, since their signature covers no path.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

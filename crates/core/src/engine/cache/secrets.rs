@@ -108,8 +108,8 @@ impl Index {
         self.of_secret(namespace, name)
     }
 
-    /// Takes the version that a step of a resource was answered with. Where the watch has lost the Secret in a later
-    /// one, it will not tell of it again: the Secret stays unknown, and is inspected.
+    /// Takes the version that a step of a resource was answered with. Where the watch has lost the Secret in
+    /// a later one, it will not tell of it again: the Secret stays unknown, and is inspected.
     pub(in crate::engine) fn secret_answered(
         &mut self,
         uid: &str,

@@ -24,8 +24,8 @@ use crate::issue::signing_job::Signed;
 use crate::request::Key;
 use crate::time::later;
 
-/// The least time between two renewals, or two attempts after a failure, that the annotation can request. It is
-/// below the 30 seconds after which `kubectl wait` gives up by default.
+/// The least time between two renewals, or two attempts after a failure, that the annotation can request. It
+/// is below the 30 seconds after which `kubectl wait` gives up by default.
 pub(in crate::engine) const REQUEST_PAUSE: Duration = Duration::from_secs(25);
 /// The same for the first request of a resource, and for a look at a conflict: it asks no store.
 pub(in crate::engine) const SHORT_REQUEST_PAUSE: Duration = Duration::from_secs(5);
@@ -93,8 +93,8 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) signed: Option<Box<Signed>>,
     /// Since when an orphan with the Secret's current name waits for a write that takes it over.
     pub(in crate::engine) orphan_since: Option<Timestamp>,
-    /// The version with which the watch lost the Secret, while a write may be under way: what the write is answered
-    /// with may be older than this.
+    /// The version with which the watch lost the Secret, while a write may be under way: what the write is
+    /// answered with may be older than this.
     pub(in crate::engine) lost_version: Option<String>,
     /// The old Secret, to be removed once the new one is written.
     pub(in crate::engine) previous_secret: Option<Box<WrittenSecret>>,
@@ -125,8 +125,8 @@ pub(in crate::engine) struct ListingState {
     /// When the objects were last listed; `None` lists soon: the policies or the namespace changed, or
     /// nothing was listed yet.
     pub(in crate::engine) listed_at: Option<Timestamp>,
-    /// The policies or the namespace changed since: what they withdrew goes as soon as it is listed, and no rate
-    /// delays that.
+    /// The policies or the namespace changed since: what they withdrew goes as soon as it is listed, and no
+    /// rate delays that.
     pub(in crate::engine) rules_changed: bool,
     /// Keys of the last listing, for the verification of the written URLs.
     pub(in crate::engine) sampled_keys: Vec<Key>,

@@ -1,8 +1,8 @@
 //! One-shot resources: `renew: Never`.
 //!
 //! What holds here:
-//! - After the first issue `expirationTime` is fixed to the second, however often the URL is signed. `renew` is
-//!   immutable.
+//! - After the first issue `expirationTime` is fixed to the second, however often the URL is signed. `renew`
+//!   is immutable.
 //! - `expirationTime` moves in one case, to an earlier time and for good: a policy allows a shorter life now.
 //! - After that time nothing is issued. The status keeps the times, so a restart issues nothing either.
 

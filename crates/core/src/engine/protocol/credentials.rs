@@ -101,10 +101,10 @@ impl From<Credentials> for FetchedCredentials {
 /// Why there are no credentials. The operator writes the sentence, and it contains no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
-    /// Of a fetch: [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`], [`Reason::CredentialsExpired`],
-    /// [`Reason::CredentialsExpiryUnknown`] or [`Reason::CredentialsUnavailable`]; for a role also
-    /// [`Reason::SessionPolicyTooLarge`] and [`Reason::ClockSkewed`]. Of a store that rejects the credentials: the
-    /// reason of its probe.
+    /// Of a fetch: [`Reason::CredentialsNotFound`], [`Reason::CredentialsInvalid`],
+    /// [`Reason::CredentialsExpired`], [`Reason::CredentialsExpiryUnknown`] or
+    /// [`Reason::CredentialsUnavailable`]; for a role also [`Reason::SessionPolicyTooLarge`] and
+    /// [`Reason::ClockSkewed`]. Of a store that rejects the credentials: the reason of its probe.
     pub reason: Reason,
     /// What is wrong and what to do.
     pub message: String,

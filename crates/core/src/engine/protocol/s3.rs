@@ -91,8 +91,8 @@ pub enum ErrorCode {
     CustomerKey,
     /// A key of KMS cannot be used.
     Kms(KmsError),
-    /// `AccountProblem`, `AllAccessDisabled`, `NotSignedUp`, `UserSuspended`: the account behind the bucket is
-    /// closed or not paid.
+    /// `AccountProblem`, `AllAccessDisabled`, `NotSignedUp`, `UserSuspended`: the account behind the bucket
+    /// is closed or not paid.
     AccountProblem,
     /// A cap of the account is exceeded: an `AccessDenied` of Backblaze B2 that says so.
     CapExceeded,

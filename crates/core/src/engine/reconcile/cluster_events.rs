@@ -2,9 +2,10 @@
 //!
 //! What holds here:
 //! - Each change of a recorded `Ready` has one Event, as long as the object has few: the rate is that of a
-//!   PresignedURL. What is said for the first time and needs no action, as that a store was not probed yet, has none.
-//! - The Event is made when the write of the status starts, since the watch may report the new status before the answer
-//!   arrives, and it is published after everything else that is due.
+//!   PresignedURL. What is said for the first time and needs no action, as that a store was not probed yet,
+//!   has none.
+//! - The Event is made when the write of the status starts, since the watch may report the new status before
+//!   the answer arrives, and it is published after everything else that is due.
 
 use jiff::Timestamp;
 

@@ -4,8 +4,8 @@
 //! - What many resources take at once has a bound, whatever each of them takes. One may always go.
 //! - Who has room keeps it until nothing large is held for it, and asks for no more meanwhile: nobody waits
 //!   with room in hand.
-//! - Those that wait go round by namespace, as [`FairQueue`] says. While another namespace waits, one has half
-//!   of the room at most. Nobody small overtakes somebody large for ever.
+//! - Those that wait go round by namespace, as [`FairQueue`] says. While another namespace waits, one has
+//!   half of the room at most. Nobody small overtakes somebody large for ever.
 //! - A resource that takes little needs no room, and waits for nobody.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! How many Events of one resource are published: as many as client-go's spam filter lets through.
 //!
 //! What holds here:
-//! - [`BURST`] Events need no pause, and from then on one is published every [`MINUTES`]. The others are dropped: the
-//!   conditions say what is so.
+//! - [`BURST`] Events need no pause, and from then on one is published every [`MINUTES`]. The others are
+//!   dropped: the conditions say what is so.
 //! - It takes four bytes a resource.
 
 use jiff::Timestamp;

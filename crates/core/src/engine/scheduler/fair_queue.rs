@@ -95,9 +95,9 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         Some((namespace, asks))
     }
 
-    /// Whose turn it is gets what it requests, if that `fits`: it waits no more, and the turn of its namespace is
-    /// over. `has_its_share` decides for a namespace and a request. Returns it with its priority, its namespace
-    /// and its request.
+    /// Whose turn it is gets what it requests, if that `fits`: it waits no more, and the turn of its
+    /// namespace is over. `has_its_share` decides for a namespace and a request. Returns it with its
+    /// priority, its namespace and its request.
     pub(super) fn grant(
         &mut self,
         has_its_share: impl Fn(&str, &T) -> bool,

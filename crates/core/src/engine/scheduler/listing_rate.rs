@@ -6,8 +6,8 @@
 //! - The resources of a namespace list [`NAMESPACE_BURST`] times, and from then on once in
 //!   [`NAMESPACE_INTERVAL`]. Who must wait keeps its turn. One that is deleted gives it back, and what it
 //!   listed stays counted, so whoever deletes and creates gains nothing.
-//! - URLs that live are renewed in time: two thirds of their life are left for it, as by default, whatever the
-//!   rates say, and one listing waits for nothing as the last renewal that is planned is due.
+//! - URLs that live are renewed in time: two thirds of their life are left for it, as by default, whatever
+//!   the rates say, and one listing waits for nothing as the last renewal that is planned is due.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub(in crate::engine) const NAMESPACE_BURST: u32 = 60;
 pub(in crate::engine) const NAMESPACE_INTERVAL: Duration = Duration::from_secs(1);
 /// A turn that is not taken for so long is lost.
 const TURN_LAPSES: Duration = Duration::from_mins(1);
-/// The pauses between listings for URLs of which less than two thirds of the life are left: a tenth of the life,
-/// within these bounds.
+/// The pauses between listings for URLs of which less than two thirds of the life are left: a tenth of the
+/// life, within these bounds.
 const RENEWAL_PAUSES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(5));
 
 /// The listings of all resources and namespaces.
@@ -71,8 +71,8 @@ pub(in crate::engine) struct Life {
 }
 
 impl ListingRates {
-    /// When a resource may list, and what makes it wait; `None` is now. `interval` is the least that its policy
-    /// allows between two refreshes, `living` are the URLs that it has.
+    /// When a resource may list, and what makes it wait; `None` is now. `interval` is the least that its
+    /// policy allows between two refreshes, `living` are the URLs that it has.
     pub(in crate::engine) fn queued_until(
         &mut self,
         (namespace, uid): (&str, &str),

@@ -222,9 +222,9 @@ impl Store {
         self.sessions.begin(session, now);
     }
 
-    /// Whether a probe is due that a fetch of the store's own session would make possible. Nobody else fetches
-    /// another one in these cases: each signer fetches a narrowed session; nothing is signed because the store
-    /// rejected the last probe or its clock is too far off; or resources wait for the next probe.
+    /// Whether a probe is due that a fetch of the store's own session would make possible. Nobody else
+    /// fetches another one in these cases: each signer fetches a narrowed session; nothing is signed because
+    /// the store rejected the last probe or its clock is too far off; or resources wait for the next probe.
     pub(in crate::engine) fn lacks_session_to_probe(&self, now: Timestamp) -> bool {
         let narrows = self
             .active

@@ -1,8 +1,8 @@
 //! A stand-in for S3 servers with odd habits that people have met: one bucket is one habit.
 //!
-//! What holds here: nothing is checked but what the habit needs. A signature is never verified, so a store's keys
-//! may be anything; an unsigned `x-amz-` header of a presigned URL is refused, as AWS does. The key of a probe is
-//! answered as a good server answers it.
+//! What holds here: nothing is checked but what the habit needs. A signature is never verified, so a store's
+//! keys may be anything; an unsigned `x-amz-` header of a presigned URL is refused, as AWS does. The key of a
+//! probe is answered as a good server answers it.
 
 mod answers;
 mod listings;

@@ -4,8 +4,8 @@
 //! - `Ready` is True only if the Secret is current, its URLs have not expired, and the store is not known to
 //!   reject their signature.
 //! - A condition is drafted from facts. It keeps its transition time while its status stays.
-//! - `Ready` says what is wrong, once. The others are short, and say what `Ready` does not: the store's answer, or
-//!   why renewals fail while the Secret is current. `Stalled` is there only while it is True.
+//! - `Ready` says what is wrong, once. The others are short, and say what `Ready` does not: the store's
+//!   answer, or why renewals fail while the Secret is current. `Stalled` is there only while it is True.
 
 use jiff::Timestamp;
 
@@ -304,8 +304,8 @@ fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
     ConditionDraft::new(false, reason, message)
 }
 
-/// What `Renewed` says of a one-shot resource for which nobody must act: False if it could not be signed again,
-/// or if somebody requested a renewal.
+/// What `Renewed` says of a one-shot resource for which nobody must act: False if it could not be signed
+/// again, or if somebody requested a renewal.
 fn renewed(record: &Record) -> Option<ConditionDraft> {
     if let Some(Problem {
         reason, message, ..

@@ -1,8 +1,8 @@
 //! Kubernetes Events for changes of the status.
 //!
 //! What holds here:
-//! - Each transition of a condition has one Event, as long as the resource has few. A renewal that succeeds has
-//!   none.
+//! - Each transition of a condition has one Event, as long as the resource has few. A renewal that succeeds
+//!   has none.
 
 use jiff::Timestamp;
 

@@ -208,8 +208,8 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     }
 }
 
-/// Whether a Secret that is not replaced now is removed: it has expired, the grace of a denial is over, or the
-/// resource is being deleted.
+/// Whether a Secret that is not replaced now is removed: it has expired, the grace of a denial is over, or
+/// the resource is being deleted.
 fn is_to_be_removed(
     ctx: &mut Ctx<'_>,
     uid: &str,
@@ -261,8 +261,8 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     Action::Idle
 }
 
-/// There is nothing to do for the Secret now: a first verification, the status, then its Events, then what may
-/// come after them.
+/// There is nothing to do for the Secret now: a first verification, the status, then its Events, then what
+/// may come after them.
 fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;

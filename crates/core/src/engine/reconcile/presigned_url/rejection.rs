@@ -1,5 +1,5 @@
-//! Whether the store is known to reject the signature of what is issued: `Ready` is False then, and the Secret
-//! stays, because the store may accept it later.
+//! Whether the store is known to reject the signature of what is issued: `Ready` is False then, and the
+//! Secret stays, because the store may accept it later.
 //!
 //! What holds here:
 //! - The verification of the URL counts first, then what the store's probes showed of the key that signed it.

@@ -100,8 +100,9 @@ pub(super) fn inspected(
         });
         return;
     }
-    // It was made anew under this name, and no status tells of it, since the operator stopped before that. The
-    // removal of one that the watch does not report yet would be planned by the old version again and again.
+    // It was made anew under this name, and no status tells of it, since the operator stopped before that.
+    // The removal of one that the watch does not report yet would be planned by the old version again and
+    // again.
     let key = (record.seen.namespace.clone(), planned.name);
     let known = ctx.cache.secrets.get(&key);
     if matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid) {

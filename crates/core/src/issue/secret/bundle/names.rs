@@ -1,7 +1,8 @@
 //! Which keys a file cannot hold as names of files below one folder, and why.
 //!
 //! What holds here: a key that passes fits on one line, is a path that stays below the folder on Linux and on
-//! Windows, and collides with no other there. The checks take any text; they do not rely on keys having been parsed.
+//! Windows, and collides with no other there. The checks take any text; they do not rely on keys having been
+//! parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
