@@ -101,6 +101,27 @@ yes
 {{- $seconds -}}
 {{- end -}}
 
+{{/* Binds a Role or ClusterRole (`kind`, `name`, `namespace`) of the chart to the operator's service account. */}}
+{{- define "psu.binding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ .kind }}Binding
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "psu.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ .kind }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "psu.serviceAccountName" .root }}
+    namespace: {{ include "psu.namespace" .root }}
+{{- end -}}
+
 {{/*
 The rights that the operator has where its tenants are. A Secret is never patched: the answer to an empty patch holds the
 Secret's data, so `patch` is `get` under another name.
