@@ -42,12 +42,12 @@ render() { # helm arguments
   "$tools/helm" template psu "$chart" --namespace presigned-system --kube-version "$kubernetes" "$@"
 }
 
+kubeconform=("$tools/kubeconform" -strict -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json")
 # The Prometheus operator's kinds have no schema here: they are read into its own Go types instead.
 monitoring=ServiceMonitor,PodMonitor,PrometheusRule
 conforms() { # helm arguments
   render "$@" >"$tmp/rendered.yaml" &&
-    "$tools/kubeconform" -strict -summary -skip "$monitoring" \
-      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/rendered.yaml" &&
+    "${kubeconform[@]}" -summary -skip "$monitoring" "$tmp/rendered.yaml" &&
     "$tmp/chart" monitoring "$tmp/rendered.yaml"
 }
 
@@ -56,8 +56,7 @@ schemas_are_strict() {
   render >"$tmp/rendered.yaml"
   sed 's/^  replicas: 2$/  replicaz: 2/' "$tmp/rendered.yaml" >"$tmp/misspelt.yaml"
   ! cmp -s "$tmp/rendered.yaml" "$tmp/misspelt.yaml" &&
-    ! "$tools/kubeconform" -strict \
-      -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$tmp/misspelt.yaml"
+    ! "${kubeconform[@]}" "$tmp/misspelt.yaml"
 }
 
 monitoring_types_are_strict() {
@@ -97,8 +96,7 @@ operator_knows_its_flags() {
 
 hub_knows_the_crds() {
   "$tmp/chart" examples "$chart" >"$tmp/examples.yaml" &&
-    "$tools/kubeconform" -strict -summary -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" \
-      "$tmp/examples.yaml"
+    "${kubeconform[@]}" -summary "$tmp/examples.yaml"
 }
 
 monitored() { render --set prometheusRule.enabled=true --set grafanaDashboard.enabled=true >"$tmp/monitored.yaml"; }
@@ -115,16 +113,16 @@ alerts_do_as_they_say() {
   done
 }
 
+version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
 released_chart_runs_the_published_image() {
   PATH=$tools:$PATH "$root/hack/release.sh" chart "$tmp" registry.example/urls &&
     "$tools/helm" template psu "$tmp"/presigned-url-operator-*.tgz --kube-version "$kubernetes" >"$tmp/released.yaml" &&
-    grep -q "image: \"registry.example/urls:$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")\"" "$tmp/released.yaml"
+    grep -q "image: \"registry.example/urls:$version\"" "$tmp/released.yaml"
 }
 
 # On a copy: what the present sources say is between two releases.
 release_is_checked() {
-  local copy=$tmp/release version
-  version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
+  local copy=$tmp/release
   mkdir -p "$copy/hack" "$copy/charts/presigned-url-operator"
   cp "$root/hack/release.sh" "$copy/hack" && cp "$root/Cargo.toml" "$copy" && cp "$chart/Chart.yaml" "$copy/charts/presigned-url-operator"
   printf '# Changes\n\n## Unreleased\n\n- later\n\n## %s (today)\n\n- now\n\n## 0.0.1\n\n- before\n' "$version" >"$copy/CHANGELOG.md"
