@@ -50,15 +50,15 @@ async fn a_link_keeps_its_end_is_over_and_is_deleted() {
         })
         .await;
 
-    // A finalizer of somebody else shows the resource between its end and its deletion.
+    // A finalizer of somebody else shows the resource after its deletion.
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     world.edit("link", hold).await;
     let over = world
-        .until("link", "is to be deleted", |psu| {
+        .until("link", "is deleted", |psu| {
             psu.metadata.deletion_timestamp.is_some()
+                && says(condition(psu, "Ready"), "False", "Deleting")
         })
         .await;
-    assert!(says(condition(&over, "Ready"), "False", "Expired"));
     assert!(condition(&over, "Stalled").is_none());
     let status = over.status.unwrap();
     assert_eq!((status.expiration_time, status.revision), (end, Some(2)));
@@ -78,10 +78,12 @@ async fn a_link_keeps_its_end_is_over_and_is_deleted() {
     })
     .await;
     let told = world.events("link").await;
-    let refusals = told
-        .iter()
-        .filter(|event| event.reason.as_deref() == Some("NeverRenewed"));
-    assert_eq!(refusals.count(), 1, "{told:#?}");
+    for reason in ["NeverRenewed", "Expired"] {
+        let of_reason = told
+            .iter()
+            .filter(|event| event.reason.as_deref() == Some(reason));
+        assert_eq!(of_reason.count(), 1, "{reason}: {told:#?}");
+    }
     world.finish().await;
     operator.kill();
 }
