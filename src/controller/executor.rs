@@ -106,6 +106,16 @@ impl StepExecutor {
                 );
                 StepResult::SecretWritten(cluster.update_secret(&write, &target).await)
             }
+            Step::RestoreMarks {
+                namespace,
+                name,
+                owner,
+                target,
+            } => {
+                tracing::debug!(namespace, secret = name, "putting its marks back");
+                let restoring = cluster.restore_marks(&namespace, &name, &owner, &target);
+                StepResult::SecretWritten(restoring.await)
+            }
             Step::DeleteSecret {
                 namespace,
                 name,
@@ -257,6 +267,7 @@ const fn name(step: &Step) -> &'static str {
         Step::ReadResource { .. } => "read_resource",
         Step::CreateSecret(_) => "create_secret",
         Step::UpdateSecret { .. } => "update_secret",
+        Step::RestoreMarks { .. } => "restore_marks",
         Step::DeleteSecret { .. } => "delete_secret",
         Step::DeleteResource { .. } => "delete_resource",
         Step::WriteStatus { .. } => "write_status",

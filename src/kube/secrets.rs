@@ -1,8 +1,8 @@
 //! Secrets: created, replaced, deleted and inspected.
 //!
 //! What holds here: a write's answer holds metadata only; PATCH is never used, because a role with `patch`
-//! reads any Secret by an empty one. Data that is read is hashed or handed to the credentials' parser, and
-//! never printed: the answer is parsed here and not by the client, which logs a body that it cannot parse.
+//! reads any Secret by an empty one. Data that is read is hashed, handed to the credentials' parser or sent
+//! back to the same Secret, and never printed: the answer is parsed here and not by the client, which logs a body that it cannot parse.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use kube::core::PartialObjectMeta;
 use presigned_core::engine::{
     ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretWrite,
 };
-use presigned_core::issue::{Owner, SecretBytes, data_hash};
+use presigned_core::issue::{Owner, SecretBytes, SecretMeta, data_hash, restored};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::call::{Target, Verb};
@@ -65,6 +65,47 @@ impl Cluster {
         self.metadata_call(Verb::Update, Method::PUT, &path, body(write, Some(target)))
             .await
             .map(|meta| version(&meta))
+    }
+
+    /// Puts back the owner reference and the marks of a Secret, if it still is `target`. Its data are read and
+    /// sent back as they are: a PUT replaces the whole object.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`] if it is another or was changed; else the failure's class.
+    pub async fn restore_marks(
+        &self,
+        namespace: &str,
+        name: &str,
+        owner: &Owner,
+        target: &ObjectVersion,
+    ) -> Result<ObjectVersion, ApiError> {
+        let whole = self.whole_secret(namespace, name).await?;
+        let Whole { metadata, data, .. } = whole.ok_or(ApiError::NotFound)?;
+        if version(&metadata) != *target {
+            return Err(ApiError::Conflict);
+        }
+        let found = observed(metadata, None);
+        let kept = SecretMeta {
+            labels: found.labels,
+            annotations: found.annotations,
+            owners: found.owners,
+        };
+        let SecretMeta {
+            labels,
+            annotations,
+            owners,
+        } = restored(&kept, owner);
+        let data = data.into_iter().map(|(k, v)| (k, SecretBytes::from(v.0)));
+        let write = SecretWrite {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            labels,
+            annotations,
+            owners,
+            finalizers: found.finalizers,
+            data: data.collect(),
+        };
+        self.update_secret(&write, target).await
     }
 
     /// Deletes a Secret, if it still is `target`. One that is gone already is deleted.

@@ -102,6 +102,7 @@ async fn an_owner_reference_that_another_tool_drops_is_put_back_through_the_fenc
         })
         .await;
     assert_eq!(healed.uid(), before.uid());
+    assert_eq!(healed.data, before.data, "nothing was signed");
     world.ready("mine").await;
     operator.idle().await;
     // Whoever takes its marks too takes it away: it is left alone, and the conflict ends with it.

@@ -78,6 +78,65 @@ async fn an_update_names_the_one_that_was_decided_on() {
 }
 
 #[tokio::test]
+async fn a_lost_owner_is_put_back_on_what_was_inspected_and_everything_else_is_sent_back() {
+    let others = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "c-uid" });
+    let whole = json!({
+        "kind": "Secret", "apiVersion": "v1", "type": "Opaque",
+        "metadata": {
+            "name": "model", "uid": "uid-1", "resourceVersion": "7", "labels": { "a": "b" },
+            "annotations": { "note": "y" }, "finalizers": ["example.com/keep"],
+            "ownerReferences": [others.clone()],
+        },
+        "data": { "url": "aHR0cHM6Ly94", "other": "/w==" },
+    });
+    let mut newer = whole.clone();
+    newer["metadata"]["resourceVersion"] = json!("8");
+    let mock = Mock::answering([
+        (200, whole),
+        (200, metadata("8")),
+        (200, newer),
+        failed(404, "NotFound"),
+    ]);
+    let owner = &write().owners[0];
+    let restore = async || {
+        let target = &this("7");
+        mock.cluster
+            .restore_marks("team-a", "model", owner, target)
+            .await
+    };
+    assert_eq!(restore().await, Ok(this("8")));
+    assert_eq!(restore().await, Err(ApiError::Conflict));
+    assert_eq!(restore().await, Err(ApiError::NotFound));
+    let asked = mock.asked().await;
+    assert_eq!(asked.len(), 4, "of a newer version nothing is written");
+    let put = &asked[1];
+    assert_eq!((&*put.method, &*put.accept), ("PUT", METADATA_ONLY));
+    assert_eq!(
+        put.uri,
+        "/api/v1/namespaces/team-a/secrets/model?fieldManager=presigned-url-operator"
+    );
+    let meta = &put.body["metadata"];
+    let version = (&meta["uid"], &meta["resourceVersion"]);
+    assert_eq!(version, (&json!("uid-1"), &json!("7")));
+    assert_eq!(meta["finalizers"], json!(["example.com/keep"]));
+    assert_eq!(
+        meta["labels"],
+        json!({ "a": "b", "presigned.dev/managed-by": "presigned-url-operator" })
+    );
+    assert_eq!(
+        meta["annotations"],
+        json!({ "note": "y", "presigned.dev/presigned-url": "model" })
+    );
+    assert_eq!(meta["ownerReferences"][0], others);
+    assert_eq!(meta["ownerReferences"][1]["uid"], "owner-uid");
+    assert_eq!(meta["ownerReferences"][1]["controller"], true);
+    assert_eq!(
+        put.body["data"],
+        json!({ "url": "aHR0cHM6Ly94", "other": "/w==" })
+    );
+}
+
+#[tokio::test]
 async fn a_delete_carries_its_preconditions_and_is_content_with_gone() {
     let only_uid = ObjectVersion {
         resource_version: None,

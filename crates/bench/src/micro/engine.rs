@@ -145,6 +145,7 @@ fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
         | Step::InspectSecret { .. }
         | Step::ReadResource { .. }
         | Step::UpdateSecret { .. }
+        | Step::RestoreMarks { .. }
         | Step::DeleteSecret { .. }
         | Step::DeleteResource { .. } => {
             bail!("a first issue takes no other step")

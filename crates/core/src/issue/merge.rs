@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ownership::{Owner, OwnerId};
+use crate::api::{MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 
 /// The annotation that remembers which keys a template set: `label=KEY` and `annotation=KEY`, joined by
 /// commas.
@@ -56,6 +57,23 @@ pub fn merge(existing: &SecretMeta, wanted: WantedMeta<'_>) -> SecretMeta {
         annotations,
         owners: owners(&existing.owners, wanted.owner_id),
     }
+}
+
+/// The metadata of a Secret that lost its owner reference or a mark, with these put back. Everything else
+/// stays.
+#[must_use]
+pub fn restored(existing: &SecretMeta, owner: &Owner) -> SecretMeta {
+    let owner_id = OwnerId {
+        uid: &owner.uid,
+        name: &owner.name,
+    };
+    let mut restored = existing.clone();
+    let label = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
+    restored.labels.extend([label]);
+    let annotation = (NAME_ANNOTATION.to_owned(), owner.name.clone());
+    restored.annotations.extend([annotation]);
+    restored.owners = owners(&existing.owners, owner_id);
+    restored
 }
 
 /// The value of [`TEMPLATE_KEYS`] for a template; `None` if the template sets nothing.

@@ -24,7 +24,7 @@ pub use life::{
     DEFAULT_DURATION, EndOutOfReach, FixedTimes, Life, MIN_LIFE, RequestedLife, TooShort, keep_end,
     plan_life,
 };
-pub use merge::{SecretMeta, WantedMeta, merge};
+pub use merge::{SecretMeta, WantedMeta, merge, restored};
 pub use ownership::{Marks, Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use schedule::{Renew, backoff, latest_renewal, refresh_gains, renew_at, without_jitter};
 pub use secret::{

@@ -59,6 +59,64 @@ fn an_owner_reference_that_another_tool_drops_is_put_back() {
 }
 
 #[test]
+fn what_signs_nothing_new_gets_its_owner_reference_back_and_keeps_its_content() {
+    let stops = [
+        (|scene| scene.apply("dl", |spec| spec.suspend = Some(true))) as fn(&mut Scene),
+        // The policies deny it: the Secret stays for the grace.
+        |scene| scene.allow_buckets(&["other"]),
+        |scene| scene.0.cluster.delete_store("default", scene.0.now),
+    ];
+    for (which, stop) in stops.into_iter().enumerate() {
+        let mut scene = Scene::issued("dl");
+        stop(&mut scene);
+        scene.run(60);
+        let before = scene.secret("dl").unwrap().clone();
+        let status = scene.status("dl").clone();
+        edit(&mut scene, |secret| secret.owners.clear());
+        scene.run(30);
+        assert_eq!(controller(&scene), Some(&*uid(&scene)), "{which}");
+        let after = scene.secret("dl").unwrap();
+        assert_eq!((&after.uid, &after.data), (&before.uid, &before.data));
+        assert_eq!(*scene.status("dl"), status, "nobody need know");
+        // The same for a mark, and not before a minute is over.
+        edit(&mut scene, |secret| secret.annotations.clear());
+        scene.run(10);
+        assert!(scene.secret("dl").unwrap().annotations.is_empty());
+        scene.run(60);
+        let after = scene.secret("dl").unwrap();
+        assert_eq!(after.annotations["presigned.dev/presigned-url"], "dl");
+        assert_eq!(after.data, before.data);
+    }
+}
+
+#[test]
+fn an_owner_reference_that_cannot_be_put_back_is_tried_again() {
+    for fault in [ApiError::Forbidden, ApiError::Timeout, ApiError::Conflict] {
+        let mut scene = Scene::issued("dl");
+        scene.apply("dl", |spec| spec.suspend = Some(true));
+        scene.run(30);
+        scene.plan(StepKind::RestoreMarks, Fault::Lost(fault.clone()));
+        edit(&mut scene, |secret| secret.owners.clear());
+        scene.run(400);
+        assert_eq!(scene.0.faults.planned, []);
+        assert_eq!(controller(&scene), Some(&*uid(&scene)), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_change_of_the_content_is_never_taken_over_with_the_owner_reference() {
+    let mut scene = Scene::issued("dl");
+    scene.apply("dl", |spec| spec.suspend = Some(true));
+    scene.run(30);
+    edit(&mut scene, |secret| {
+        secret.owners.clear();
+        secret.data.insert("url".to_owned(), b"theirs".to_vec());
+    });
+    let steps = scene.steps(|scene| scene.run(90));
+    assert!(!steps.contains(&StepKind::RestoreMarks), "{steps:?}");
+}
+
+#[test]
 fn an_owner_reference_that_was_dropped_during_a_restart_is_put_back() {
     let mut scene = Scene::issued("dl");
     scene.0.crash(60);
@@ -165,9 +223,11 @@ fn another_controller_is_never_taken_away() {
 
 #[test]
 fn what_lost_its_owner_reference_is_removed_all_the_same_when_it_is_time() {
-    // Suspended: nothing new is signed, so the reference is not put back, and the expired Secret goes.
+    // It expired while the operator was away.
     let mut scene = Scene::issued("dl");
     scene.apply("dl", |spec| spec.suspend = Some(true));
+    scene.run(30);
+    scene.0.crash(12 * 3600);
     edit(&mut scene, |secret| secret.owners.clear());
     scene.run(12 * 3600 + 60);
     assert!(scene.secret("dl").is_none());

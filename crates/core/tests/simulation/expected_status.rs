@@ -5,10 +5,9 @@ use presigned_core::api::{ConditionStatus, Method, PresignedUrlSpec, SessionScop
 use presigned_core::engine::{PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
-use crate::common::cluster::Secret;
 use crate::common::world::World;
 use crate::invariants::{InvariantChecker, REACTION};
-use crate::ownership_invariants::controls;
+use crate::ownership_invariants::{controls, is_disowned};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_invariants::{keeps, server, store_of, usable};
 use crate::write_invariants::{safe, scope, trusted};
@@ -174,22 +173,6 @@ pub fn expected(
         listed: listed.filter(|_| late),
         works: (works && late).then_some(true),
     }
-}
-
-/// Whether a Secret was written for a resource, as the status records and its marks tell, and lost its owner
-/// reference.
-fn is_disowned(seen: &PresignedUrlSeen, secret: &Secret) -> bool {
-    let told = seen.status.internal.secret.as_ref();
-    let controlled = secret
-        .owners
-        .iter()
-        .any(|owner| owner.controller == Some(true));
-    let label = secret.labels.get("presigned.dev/managed-by");
-    let annotation = secret.annotations.get("presigned.dev/presigned-url");
-    told.is_some_and(|told| told.uid == secret.uid)
-        && !controlled
-        && label.is_some_and(|label| label == "presigned-url-operator")
-        && annotation == Some(&seen.name)
 }
 
 /// The keys under a prefix that get a URL; `None` if the spec lists nothing. The error is the reason.

@@ -190,6 +190,7 @@ impl InvariantChecker {
             }
             self.link(world, seen);
             self.deletion(world, seen);
+            self.lost_owner(world, seen);
             self.resource(world, seen);
             self.first_issue(world, seen);
         }

@@ -60,6 +60,11 @@ impl InvariantChecker {
         contents.ok().map(|contents| contents.ends)
     }
 
+    /// The hash of a Secret's data.
+    pub fn hash(&mut self, secret: &Secret) -> String {
+        self.known(secret).hash.clone()
+    }
+
     pub fn contents(&mut self, secret: &Secret) -> Result<Rc<SecretContents>, String> {
         self.known(secret).contents.clone()
     }

@@ -78,6 +78,9 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) verified_version: Option<SecretVersion>,
     /// The Secret was found changed and must be written again.
     pub(in crate::engine) drifted: bool,
+    /// All that drifted is the owner reference or a mark, as found at this version: they are put back, and
+    /// nothing is signed.
+    pub(in crate::engine) unmarked: Option<SecretVersion>,
     /// The last inspection of a suspicious version failed: the next waits for the end of the pause.
     pub(in crate::engine) inspection_failed: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
@@ -285,7 +288,7 @@ impl ReconcileState {
     /// A Secret was written.
     pub(in crate::engine) fn succeeded(&mut self) {
         self.clear_problems();
-        self.secret.drifted = false;
+        self.secret.no_drift();
         self.secret.orphan_since = None;
         self.rollout = RolloutState::default();
     }
@@ -305,6 +308,12 @@ impl ReconcileState {
 }
 
 impl SecretState {
+    /// The Secret is what was written, or there is none.
+    pub(in crate::engine) fn no_drift(&mut self) {
+        self.drifted = false;
+        self.unmarked = None;
+    }
+
     /// The next attempt to write starts without earlier findings.
     fn reset_attempt(&mut self) {
         self.inspected = None;

@@ -25,7 +25,7 @@ use crate::issue::{Marks, Ownership, ownership, renew_at};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
-const HEAL_PAUSE: Duration = Duration::from_mins(1);
+pub(in crate::engine) const HEAL_PAUSE: Duration = Duration::from_mins(1);
 
 /// The input of a check.
 struct Facts<'a> {
@@ -248,28 +248,48 @@ pub(in crate::engine) fn is_suspicious(index: &Index, record: &Record, issued: &
     !written && record.state.secret.verified_version.as_ref() != Some(version)
 }
 
-/// The version of a Secret that holds what was written; `None` if somebody changed or removed it.
-pub(in crate::engine) fn intact(
+/// What an inspection says of a Secret that was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Finding {
+    /// This version holds what was written.
+    Intact(SecretVersion),
+    /// This version holds what was written, and lost its owner reference or a mark.
+    Unmarked(SecretVersion),
+    /// Somebody changed or removed it.
+    Changed,
+}
+
+/// Compares a Secret with what was written.
+pub(in crate::engine) fn compare(
     record: &Record,
     issued: &Issued,
     found: Option<&ObservedSecret>,
-) -> Option<SecretVersion> {
-    let found = found?;
-    let content = found.content.as_ref()?;
-    let label = found.labels.get(MANAGED_BY_LABEL).map(String::as_str);
-    let named = found.annotations.get(NAME_ANNOTATION);
+) -> Finding {
+    let Some((found, content)) = found.and_then(|found| Some((found, found.content.as_ref()?)))
+    else {
+        return Finding::Changed;
+    };
     let same = found.uid == issued.secret.uid
         && !found.deleting
-        && label == Some(MANAGER)
-        && named == Some(&record.seen.name)
         && content.opaque
         && !content.immutable
-        && *content.data_hash == *issued.secret.data_hash
-        && whose(record, found) == Ownership::Owned;
-    same.then(|| SecretVersion {
+        && *content.data_hash == *issued.secret.data_hash;
+    let whose = whose(record, found);
+    if !same || !matches!(whose, Ownership::Owned | Ownership::Disowned) {
+        return Finding::Changed;
+    }
+    let version = SecretVersion {
         uid: found.uid.clone(),
         resource_version: found.resource_version.clone(),
-    })
+    };
+    let label = found.labels.get(MANAGED_BY_LABEL).map(String::as_str);
+    let named = found.annotations.get(NAME_ANNOTATION);
+    let marked = label == Some(MANAGER) && named == Some(&record.seen.name);
+    if marked && whose == Ownership::Owned {
+        Finding::Intact(version)
+    } else {
+        Finding::Unmarked(version)
+    }
 }
 
 /// Whose a Secret is that was inspected for a resource.

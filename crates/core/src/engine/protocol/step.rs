@@ -72,6 +72,18 @@ pub enum Step {
         /// The version to replace.
         target: ObjectVersion,
     },
+    /// Put back the owner reference and the marks of a Secret if it still has this version. Everything else
+    /// of it stays, its data too.
+    RestoreMarks {
+        /// The Secret's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+        /// The PresignedURL that it was written for.
+        owner: Owner,
+        /// The version to change.
+        target: ObjectVersion,
+    },
     /// Delete a Secret if it still has this version.
     DeleteSecret {
         /// The Secret's namespace.
@@ -145,7 +157,9 @@ impl Step {
         match self {
             Self::Sign(job) => job.bytes(),
             Self::List { .. } => LISTING_BYTES,
-            Self::InspectSecret { data: true, .. } | Self::ReadResource { .. } => OBJECT_BYTES,
+            Self::InspectSecret { data: true, .. }
+            | Self::RestoreMarks { .. }
+            | Self::ReadResource { .. } => OBJECT_BYTES,
             // The data of a write is little, or was signed by a step for which there was room.
             Self::CreateSecret(_)
             | Self::UpdateSecret { .. }
@@ -236,7 +250,8 @@ pub enum StepResult {
     Signed(Box<SignedJob>),
     /// Of [`Step::InspectSecret`]; `None` if the Secret does not exist.
     Inspected(Result<Option<ObservedSecret>, ApiError>),
-    /// Of [`Step::CreateSecret`] and [`Step::UpdateSecret`]: the Secret after the write.
+    /// Of [`Step::CreateSecret`], [`Step::UpdateSecret`] and [`Step::RestoreMarks`]: the Secret after the
+    /// write.
     SecretWritten(Result<ObjectVersion, ApiError>),
     /// Of [`Step::DeleteSecret`]; a Secret that was gone already counts as deleted.
     SecretDeleted(Result<(), ApiError>),

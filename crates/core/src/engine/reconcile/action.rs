@@ -47,6 +47,11 @@ pub(in crate::engine) enum InFlight {
         /// The Secret's name.
         name: String,
     },
+    /// Puts back the owner reference and the marks of the Secret.
+    RestoreMarks {
+        /// The Secret's name.
+        name: String,
+    },
     /// Reads the resource itself.
     ReadResource,
     /// Inspects the Secret that has the name to write.
@@ -123,6 +128,7 @@ impl InFlight {
     pub(in crate::engine) const fn name(&self) -> &'static str {
         match self {
             Self::InspectDrift { .. } => "InspectDrift",
+            Self::RestoreMarks { .. } => "RestoreMarks",
             Self::ReadResource => "ReadResource",
             Self::InspectName => "InspectName",
             Self::InspectRemoval => "InspectRemoval",

@@ -189,6 +189,7 @@ pub(in crate::engine) fn slow_store(step: &Step) -> Option<&str> {
         | Step::InspectSecret { .. }
         | Step::CreateSecret(_)
         | Step::UpdateSecret { .. }
+        | Step::RestoreMarks { .. }
         | Step::DeleteSecret { .. }
         | Step::DeleteResource { .. }
         | Step::ReadResource { .. }

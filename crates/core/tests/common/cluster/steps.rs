@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use presigned_core::api::{GROUP, KIND, NAME_ANNOTATION};
+use presigned_core::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret,
     SecretWrite, Step, StepResult, Watched,
 };
-use presigned_core::issue::data_hash;
+use presigned_core::issue::{Owner, data_hash};
 
 use super::{Cluster, Place, Secret, matches};
 
@@ -32,6 +32,15 @@ impl Cluster {
             Step::CreateSecret(write) => StepResult::SecretWritten(self.create(key, write, now)),
             Step::UpdateSecret { write, target } => {
                 StepResult::SecretWritten(self.update(key, write, target, now))
+            }
+            Step::RestoreMarks {
+                namespace,
+                name,
+                owner,
+                target,
+            } => {
+                let place = (namespace.clone(), name.clone());
+                StepResult::SecretWritten(self.restore(key, &place, owner, target, now))
             }
             Step::DeleteSecret {
                 namespace,
@@ -214,6 +223,33 @@ impl Cluster {
         let uid = secret.uid.clone();
         self.secret_changed(&place, was, now);
         Ok(answer(&uid, &self.secrets[&place].resource_version))
+    }
+
+    /// The owner reference and the marks come back; the data stay.
+    fn restore(
+        &mut self,
+        key: &ObjectKey,
+        place: &Place,
+        owner: &Owner,
+        target: &ObjectVersion,
+        now: Timestamp,
+    ) -> Result<ObjectVersion, ApiError> {
+        let secret = self.secrets.get(place).ok_or(ApiError::NotFound)?;
+        matches(target, &secret.uid, &secret.resource_version)?;
+        self.check_owner(key, place, "put its mark on");
+        self.writes.entry(acting(key)).or_default().0 += 1;
+        let secret = self.secrets.get_mut(place).ok_or(ApiError::NotFound)?;
+        let was = secret.labelled();
+        let label = (MANAGED_BY_LABEL.to_owned(), MANAGER.to_owned());
+        secret.labels.extend([label]);
+        let annotation = (NAME_ANNOTATION.to_owned(), owner.name.clone());
+        secret.annotations.extend([annotation]);
+        secret.owners.retain(|other| other.uid != owner.uid);
+        secret.owners.insert(0, owner.clone());
+        secret.edited = None;
+        let uid = secret.uid.clone();
+        self.secret_changed(place, was, now);
+        Ok(answer(&uid, &self.secrets[place].resource_version))
     }
 
     fn delete(

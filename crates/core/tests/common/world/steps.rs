@@ -21,6 +21,7 @@ pub enum StepKind {
     ReadResource,
     CreateSecret,
     UpdateSecret,
+    RestoreMarks,
     DeleteSecret,
     DeleteResource,
     WriteStatus,
@@ -40,6 +41,7 @@ impl StepKind {
             Step::ReadResource { .. } => Self::ReadResource,
             Step::CreateSecret(_) => Self::CreateSecret,
             Step::UpdateSecret { .. } => Self::UpdateSecret,
+            Step::RestoreMarks { .. } => Self::RestoreMarks,
             Step::DeleteSecret { .. } => Self::DeleteSecret,
             Step::DeleteResource { .. } => Self::DeleteResource,
             Step::WriteStatus { .. } => Self::WriteStatus,
@@ -70,6 +72,9 @@ pub fn place(step: &Step) -> Option<Place> {
             namespace, name, ..
         }
         | Step::ReadResource { namespace, name }
+        | Step::RestoreMarks {
+            namespace, name, ..
+        }
         | Step::DeleteSecret {
             namespace, name, ..
         }
@@ -154,7 +159,7 @@ pub fn failed(step: &Step, failure: ApiError) -> StepResult {
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
         Step::InspectSecret { .. } => StepResult::Inspected(Err(failure)),
         Step::ReadResource { .. } => StepResult::ResourceRead(Err(failure)),
-        Step::CreateSecret(_) | Step::UpdateSecret { .. } => {
+        Step::CreateSecret(_) | Step::UpdateSecret { .. } | Step::RestoreMarks { .. } => {
             StepResult::SecretWritten(Err(failure))
         }
         Step::DeleteSecret { .. } => StepResult::SecretDeleted(Err(failure)),

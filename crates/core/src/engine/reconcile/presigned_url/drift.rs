@@ -3,13 +3,21 @@
 //! What holds here:
 //! - Another resourceVersion is a suspicion. Only an inspection of the Secret confirms drift.
 //! - A problem that blocks a renewal does not block the inspection, since drift sets `Ready` to False.
+//! - An owner reference or a mark that was dropped is put back whether or not anything can be signed:
+//!   without it nothing removes the Secret with its resource.
+
+use jiff::Timestamp;
 
 use crate::engine::cache::record::Record;
-use crate::engine::evaluate::reissue::{intact, issued};
-use crate::engine::protocol::{ApiError, ObservedSecret, Step};
+use crate::engine::cache::version::SecretVersion;
+use crate::engine::evaluate::reissue::{Finding, HEAL_PAUSE, compare, issued};
+use crate::engine::protocol::{ApiError, ObjectVersion, ObservedSecret, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
+use crate::engine::scheduler::wake::RequeueAt;
+use crate::issue::Owner;
 use crate::issue::issued::Issued;
+use crate::time::later;
 
 /// Plans the inspection of the Secret.
 pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
@@ -40,15 +48,89 @@ pub(super) fn completed(
         return;
     };
     let Some(issued) = issued(record) else { return };
+    let finding = compare(record, &issued, found.as_ref());
     let key = (record.seen.namespace.clone(), name.to_owned());
-    if let Some(version) = intact(record, &issued, found.as_ref()) {
-        record.state.secret.verified_version = Some(version.clone());
-        // If the watch reported a newer version meanwhile, that one stays known and is inspected next.
-        ctx.cache.secret_answered(uid, (&key.0, &key.1), version);
-        return;
+    let secret = &mut record.state.secret;
+    match finding {
+        Finding::Intact(version) => {
+            secret.verified_version = Some(version.clone());
+            // If the watch reported a newer version meanwhile, that one stays known and is inspected next.
+            ctx.cache.secret_answered(uid, (&key.0, &key.1), version);
+        }
+        Finding::Unmarked(version) => {
+            secret.drifted = true;
+            secret.unmarked = Some(version);
+        }
+        Finding::Changed => {
+            secret.drifted = true;
+            secret.unmarked = None;
+            if found.is_none() {
+                ctx.cache.secrets.remove(&key);
+            }
+        }
     }
-    record.state.secret.drifted = true;
-    if found.is_none() {
-        ctx.cache.secrets.remove(&key);
+}
+
+/// Plans to put back the owner reference and the marks, if they are all that the Secret lost.
+pub(super) fn plan_restore(
+    record: &Record,
+    issued: &Issued,
+    now: Timestamp,
+    requeue: &mut RequeueAt,
+) -> Option<Action> {
+    let secret = &record.state.secret;
+    let found = secret.unmarked.as_ref()?;
+    // What goes needs no owner.
+    if record.seen.deleting || !issued.alive(now) {
+        return None;
+    }
+    let pause = secret.healed_at.map(|at| later(at, HEAL_PAUSE));
+    if let Some(at) = pause.filter(|at| *at > now) {
+        requeue.at(at);
+        return None;
+    }
+    let name = issued.secret.name.clone();
+    let step = Step::RestoreMarks {
+        namespace: record.seen.namespace.clone(),
+        name: name.clone(),
+        owner: Owner::of(record.owner_id()),
+        target: ObjectVersion {
+            uid: found.uid.clone(),
+            resource_version: Some(found.resource_version.clone()),
+        },
+    };
+    Some(Action::start(step, InFlight::RestoreMarks { name }))
+}
+
+/// The owner reference and the marks were put back, or were not.
+pub(super) fn restored(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    name: &str,
+    result: Result<ObjectVersion, ApiError>,
+) {
+    let now = ctx.now;
+    let Some(record) = ctx.cache.resources.get_mut(uid) else {
+        return;
+    };
+    let secret = &mut record.state.secret;
+    match result {
+        Ok(ObjectVersion {
+            uid: written,
+            resource_version,
+        }) => {
+            let version = SecretVersion {
+                uid: written,
+                resource_version: resource_version.unwrap_or_default(),
+            };
+            secret.no_drift();
+            secret.healed_at = Some(now);
+            secret.verified_version = Some(version.clone());
+            let namespace = record.seen.namespace.clone();
+            ctx.cache.secret_answered(uid, (&namespace, name), version);
+        }
+        // It was changed or removed meanwhile: it is inspected again.
+        Err(ApiError::Conflict | ApiError::NotFound) => secret.no_drift(),
+        Err(error) => ctx.record_failure(uid, &error),
     }
 }

@@ -148,6 +148,11 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         {
             return drift::plan(record, issued);
         }
+        if blocked.is_none()
+            && let Some(action) = drift::plan_restore(record, issued, now, &mut ctx.requeue)
+        {
+            return action;
+        }
         // This timer reports the expiry and removes the Secret.
         if issued.alive(now) {
             ctx.requeue.at(issued.expires_at);
@@ -337,6 +342,9 @@ pub(in crate::engine) fn completed(
         }
         (InFlight::InspectDrift { name }, StepResult::Inspected(result)) => {
             drift::completed(ctx, uid, &name, result);
+        }
+        (InFlight::RestoreMarks { name }, StepResult::SecretWritten(result)) => {
+            drift::restored(ctx, uid, &name, result);
         }
         (InFlight::InspectName, StepResult::Inspected(result)) => {
             secret_name::inspected(ctx, uid, result);

@@ -123,7 +123,7 @@ fn removed(ctx: &mut Ctx<'_>, uid: &str) {
         let was = issued(record).map(Box::new);
         record.state.unrecorded = Some(Unrecorded::Removed(was));
         record.state.secret.verified_version = None;
-        record.state.secret.drifted = false;
+        record.state.secret.no_drift();
     }
 }
 
