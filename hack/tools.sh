@@ -26,7 +26,7 @@ versitygw=v1.8.0
 # AGPL: a server that tests talk to, and nothing that is shipped. Its releases have no tags that Go understands.
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
-all=(etcd kube-apiserver kube-controller-manager kubectl helm helm-unittest kubeconform minio versitygw)
+all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm-unittest kubeconform minio versitygw)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
@@ -53,7 +53,7 @@ mkdir -p "$dir"
 version_of() {
   case $1 in
   botocore) echo "$botocore" ;;
-  etcd | kube-apiserver | kube-controller-manager | kubectl) echo "$kube" ;;
+  etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
   helm) echo "$helm" ;;
   helm-unittest) echo "$helm_unittest" ;;
   kubeconform) echo "$kubeconform" ;;
@@ -98,7 +98,7 @@ build() {
   case $1 in
   botocore) from_pypi botocore "$botocore" ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
-  kube-apiserver | kube-controller-manager | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
+  kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
   helm) from_registry helm helm.sh/helm/v4/cmd/helm "$helm" ;;
   helm-unittest) from_folder helm-unittest helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest ;;
   kubeconform) from_registry kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
