@@ -17,7 +17,7 @@ TESTKIT := cargo build --locked --workspace --bins && $(BUILT)/presigned-testkit
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: prerequisites
 prerequisites: # What a build of the Rust code needs
@@ -32,6 +32,26 @@ build: prerequisites ## Build the operator
 	cargo build --locked --workspace --bins
 
 CHART := charts/presigned-url-operator
+VERSION := $(shell sed -n 's/^appVersion: "\{0,1\}\([^"]*\)"\{0,1\}$$/\1/p' $(CHART)/Chart.yaml)
+DOCKER ?= docker
+IMAGE ?= presigned-url-operator:$(VERSION)
+.PHONY: image
+image: ## Build the operator's image (DOCKER=podman, IMAGE=registry.example.com/presigned-url-operator:0.1.0)
+	$(call needs,$(DOCKER))
+	$(DOCKER) build --file Containerfile --tag $(IMAGE) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null) .
+
+KIND_CLUSTER ?= presigned
+.PHONY: kind
+kind: ## Install the chart with this image in a kind cluster, which is made if it is not there
+	$(call needs,$(DOCKER) kind $(RUST_AND_GO))
+	@kind get clusters 2>/dev/null | grep --quiet --line-regexp $(KIND_CLUSTER) || kind create cluster --name $(KIND_CLUSTER)
+	@$(MAKE) --no-print-directory image IMAGE=presigned-url-operator:$(VERSION)
+	kind load docker-image presigned-url-operator:$(VERSION) --name $(KIND_CLUSTER)
+	@PATH=$$(hack/tools.sh helm):$$PATH && set -x && helm upgrade --install presigned-url-operator $(CHART) \
+	  --kube-context kind-$(KIND_CLUSTER) --namespace presigned-system --create-namespace --wait \
+	  --set-string podAnnotations.built="$$(date)"
+
 # $(call generate,FOLDER)
 # The whole workspace is built, with the features that the tests want as well: nothing is built twice.
 generate = cargo build --quiet --locked --workspace --bins --examples && \
@@ -91,6 +111,14 @@ test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, 
 	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/monitoring-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/tutorial-test.sh
+
+E2E_NEEDS := $(RUST_AND_GO) aria2c busybox curl wget
+NODE_NEEDS := buildah cni-plugins containerd ctr ip openssl runc
+.PHONY: e2e
+e2e: ## The chart, the image and pods on a real cluster: E2E_KUBECONFIG=FILE, or as root a node of this machine
+	@[[ -n "$(E2E_KUBECONFIG)" ]] || hack/e2e/able.sh
+	$(call needs,$(E2E_NEEDS) $(if $(E2E_KUBECONFIG),,$(NODE_NEEDS)))
+	@hack/e2e.sh
 
 # Optimised, by a profile of its own: `make test` does not build it, and the first run here does.
 SEEDS ?= 2000

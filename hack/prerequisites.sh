@@ -3,9 +3,10 @@
 #
 # As root, or with a sudo that asks for no password, it installs what Debian has, and says so first. In every
 # other case one message names all that is missing and how to get it, and nothing is installed.
-# Everything is printed on standard error. Two words are no commands:
+# Everything is printed on standard error. Three words are no commands:
 #
 #   ca-certificates   the roots that Go asks of the system, to fetch modules
+#   cni-plugins       what gives containers their network
 #   python3-venv      a python3 that makes virtual environments
 set -euo pipefail
 exec >&2
@@ -54,6 +55,7 @@ does() { # command
   case $1 in
   ca-certificates) certificates_do ;;
   cargo) cargo_does ;;
+  cni-plugins) [[ -x /usr/lib/cni/bridge || -x /opt/cni/bin/bridge ]] ;;
   go) go_does ;;
   python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
   *) command -v "$1" >/dev/null ;;
@@ -72,15 +74,22 @@ look() { # command...
       elsewhere[0]="Rust: https://rustup.rs (rustup fetches the compiler that this project pins), then a new shell" ;;
     go) elsewhere[1]="Go: https://go.dev/dl" ;;
     cargo-*) elsewhere[2]="$command: cargo install --locked $command" ;;
+    docker | podman) elsewhere[3]="Docker: https://docs.docker.com/engine/install, or Podman with DOCKER=podman" ;;
+    kind) elsewhere[4]="kind: https://kind.sigs.k8s.io/docs/user/quick-start#installation" ;;
     aria2c) packages+=(aria2) ;;
+    busybox) packages+=(busybox-static) ;;
     c++) packages+=(g++) ;;
     cc) packages+=(gcc libc6-dev) ;;
+    cni-plugins) packages+=(containernetworking-plugins) ;;
     # Without the service that the package tinyproxy starts.
     tinyproxy) packages+=(tinyproxy-bin) ;;
+    # With a service too.
+    ctr | containerd) [[ " ${packages[*]} " == *" containerd "* ]] || packages+=(containerd) ;;
     diff) packages+=(diffutils) ;;
+    ip) packages+=(iproute2) ;;
     # With a service, which `install` ends again.
     prometheus | promtool) [[ " ${packages[*]} " == *" prometheus "* ]] || packages+=(prometheus) ;;
-    ca-certificates | curl | python3-venv | tar | wget) packages+=("$command") ;;
+    buildah | ca-certificates | curl | openssl | python3-venv | runc | tar | wget) packages+=("$command") ;;
     *)
       echo "prerequisites.sh: say which package holds $command"
       exit 2
@@ -100,9 +109,12 @@ may_install() {
 apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@"; }
 install() { # package...
   apt_get update && apt_get install -y --no-install-recommends "$@" </dev/null || return 1
-  # Nobody asked for a Prometheus that runs and listens; the tests start their own.
-  [[ " $* " != *" prometheus "* ]] || ! command -v systemctl >/dev/null ||
-    "${as_root[@]}" systemctl disable --now prometheus.service 2>/dev/null || true
+  # Nobody asked for services that run and listen; the tests start their own.
+  local service
+  for service in prometheus containerd; do
+    [[ " $* " != *" $service "* ]] || ! command -v systemctl >/dev/null ||
+      "${as_root[@]}" systemctl disable --now "$service.service" 2>/dev/null || true
+  done
 }
 
 look "$@"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Can this machine be a node of Kubernetes? hack/e2e/able.sh says why not in one sentence, and fails then. It changes nothing.
+set -euo pipefail
+
+no() {
+  echo "This machine can't be a node: $*." >&2
+  exit 1
+}
+[[ $(uname) == Linux ]] || no "it is no Linux"
+[[ $(id -u) == 0 ]] || no "only root may start containers; with E2E_KUBECONFIG another cluster is used"
+[[ -r /dev/kmsg ]] || no "/dev/kmsg can't be read, and the kubelet looks there for processes that ran out of memory"
+
+own=(unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private)
+timeout 10 "${own[@]}" true 2>/dev/null || no "it gives no namespaces of its own (mounts, network, processes)"
+timeout 10 "${own[@]}" mount -t tmpfs tmpfs /mnt 2>/dev/null || no "nothing may be mounted"
+
+# cgroup v2, and v1's tree of the memory.
+for tree in /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup/memory/memory.limit_in_bytes; do
+  [[ ! -e $tree ]] || cgroups=${tree%/*}
+done
+[[ -n ${cgroups:-} ]] || no "there is no cgroup tree for memory in /sys/fs/cgroup"
+trial=$cgroups/presigned-e2e-trial-$$
+mkdir "$trial" 2>/dev/null || no "no cgroup may be made in $cgroups"
+rmdir "$trial"
+
+if command -v ip >/dev/null; then
+  timeout 10 "${own[@]}" sh -c 'ip link add e2e0 type bridge && ip link add e2e1 type veth peer name e2e2' 2>/dev/null ||
+    no "its kernel has no bridges or no veth devices"
+fi

@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# What the operator promises on a real cluster, tried one by one: the chart as it comes, the manifests of README.md and of
+# examples/, and pods with plain curl, wget and aria2c. hack/e2e.sh gives it the cluster and the images.
+#
+#   KUBECONFIG, E2E_LOAD, E2E_IMAGES   the cluster, a command that loads an archive of images into it, and their folder
+#   PSU_TOOLS_DIR                      a folder with helm and kubectl
+#   E2E_CLEAN                          set: what was installed is removed at the end
+#   E2E_SAMPLE_SECONDS                 how long a mounted URL is sampled; default 360
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+chart=$root/charts/presigned-url-operator
+export PATH=$PSU_TOOLS_DIR:$PATH
+tmp=$(mktemp -d)
+# shellcheck source=hack/e2e/cluster.sh
+. "$root/hack/e2e/cluster.sh"
+export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
+
+namespace=presigned-system
+release=presigned-url-operator
+deployment=deployment/$release
+sampled=${E2E_SAMPLE_SECONDS:-360}
+# What `helm uninstall` keeps.
+crds=(customresourcedefinition/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev)
+namespaces=(namespace/{team-a,s3,$namespace})
+
+finish() {
+  if [[ -n ${E2E_CLEAN:-} ]]; then
+    helm uninstall "$release" --namespace "$namespace" --timeout 1m || true
+    kubectl delete "${namespaces[@]}" --ignore-not-found --timeout=2m || true
+    kubectl delete "${crds[@]}" --ignore-not-found --timeout=1m || true
+  fi >/dev/null 2>&1
+  rm -rf "$tmp"
+}
+if there=$(kubectl get "${crds[@]}" "${namespaces[@]}" --ignore-not-found -o name | xargs) && [[ -n $there ]]; then
+  echo "promises.sh: this cluster has $there already; use one that may be thrown away" >&2
+  rm -rf "$tmp"
+  exit 1
+fi
+trap finish EXIT
+trap 'exit 143' TERM
+for archive in "$E2E_IMAGES"/*.tar; do
+  $E2E_LOAD "$archive" >/dev/null
+done
+
+kubectl create namespace s3 >/dev/null
+kubectl apply -f "$root/hack/e2e/s3.yaml" >/dev/null
+kubectl --namespace s3 wait --for=condition=Ready --timeout=2m pod/s3 >/dev/null
+endpoint=http://$(kubectl --namespace s3 get pod s3 -o 'jsonpath={.status.podIP}'):7070
+
+stock_chart() {
+  kubectl create namespace "$namespace"
+  kubectl --namespace "$namespace" create secret generic s3-credentials \
+    --from-literal=accessKeyID=demo --from-literal=secretAccessKey=demo-secret
+  helm install "$release" "$chart" --namespace "$namespace" --timeout 3m
+  kubectl --namespace "$namespace" rollout status "$deployment" --timeout=2m
+}
+promise "helm install with stock values makes two operators that are ready" stock_chart
+
+store_and_policies() {
+  from_readme ClusterObjectStore | sed "s|https://s3.example.com|$endpoint|" | kubectl apply -f -
+  kubectl apply -f "$root/examples/policy-team.yaml"
+  kubectl wait --for=condition=Ready --timeout=1m clusterobjectstore/default presignedurlpolicy/{teams,teams-read-their-own}
+}
+promise "the store and the policies of the README and of the examples are ready" store_and_policies
+
+kubectl create namespace team-a >/dev/null
+# Each of these waits for its Secret, and the long ones run beside the others.
+sed "s/value: \"360\"/value: \"$sampled\"/" "$root/hack/e2e/sampler.yaml" | kubectl apply -f - >/dev/null
+from_readme Pod | kubectl apply -f - >/dev/null
+for name in download many-keys prefix upload upload-form; do
+  example "$name" | kubectl apply -f - >/dev/null
+done
+
+waits() {
+  tenants get events --field-selector=involvedObject.name=server,reason=FailedMount -o 'jsonpath={.items[*].message}' |
+    grep 'secret "model" not found'
+}
+started() { tenants get pod server -o 'jsonpath={.status.containerStatuses[*].containerID}{.status.initContainerStatuses[*].containerID}'; }
+waiting_pod() {
+  until_true 60 waits
+  same "what runs of the pod" "" "$(started)"
+  tenants get pod server
+  from_readme PresignedURL | kubectl apply -f -
+  tenants wait --for=condition=Ready --timeout=200s pod/server
+  tenants logs server | tee /dev/stderr | grep 1000000
+}
+promise "the README's pod waits until its first URL is there, then downloads by itself" waiting_pod
+
+curl_downloads() {
+  tenants wait --for=condition=Ready --timeout=200s pod/inference
+  same "the object" "$(in_bucket sha256sum models/public/llama/weights.bin | cut -d ' ' -f 1)" \
+    "$(tenants exec inference -- sha256sum /models/weights.bin | cut -d ' ' -f 1)"
+}
+promise "a pod that mounts the Secret downloads with plain curl" curl_downloads
+
+wget_downloads() {
+  has_run year
+  tenants logs job/year >"$tmp/year"
+  cat "$tmp/year"
+  same "files that were joined" 3 "$(grep -c -- '-> "/data/2026.csv"' "$tmp/year")"
+}
+promise "a pod that mounts the Secret downloads with plain wget" wget_downloads
+
+aria2_downloads() {
+  has_run train
+  same "files" "/data/team-a/images/a.png /data/team-a/images/b.png" "$(tenants logs job/train | sort | xargs)"
+}
+promise "a pod that mounts the Secret downloads with plain aria2c" aria2_downloads
+
+put_uploads() {
+  tenants create job --from=cronjob/report report-now
+  has_run report-now
+  in_bucket cat data/team-a/reports/latest.txt | tee /dev/stderr | grep UTC
+}
+promise "a pod uploads by PUT" put_uploads
+
+post_uploads() {
+  has_run summary
+  same "the object" quarter,downloads "$(in_bucket cat data/team-a/forms/summary.csv)"
+}
+promise "a pod uploads by POST" post_uploads
+
+kubectl config view --raw --minify --flatten >"$tmp/tenant"
+tenant() { timeout 60 kubectl --kubeconfig "$tmp/tenant" --namespace team-a "$@"; }
+refused() { # command...
+  if tenant "$@" >"$tmp/refused" 2>&1; then
+    echo "this was allowed: $*"
+    return 1
+  fi
+  grep -i forbidden "$tmp/refused" || { cat "$tmp/refused" && return 1; }
+}
+tenants_account() {
+  local kind status='{"status":{"revision":99}}'
+  tenants create serviceaccount tenant
+  tenants create rolebinding tenant --clusterrole=edit --serviceaccount=team-a:tenant
+  kubectl --kubeconfig "$tmp/tenant" config set-credentials tenant --token "$(tenants create token tenant --duration 1h)"
+  kubectl --kubeconfig "$tmp/tenant" config set-context --current --user tenant
+  until_true 20 tenant auth can-i create presignedurls.presigned.dev
+  from_readme PresignedURL | sed 's/name: model/name: own/' | tenant apply -f -
+  tenant wait --for=condition=Ready --timeout=1m psu/own
+  tenant get secret own
+  refused patch psu own --subresource=status --type=merge --patch "$status"
+  for kind in clusterobjectstores presignedurlpolicies; do
+    refused get "$kind.presigned.dev"
+    refused delete "$kind.presigned.dev" --all
+  done
+  from_readme ClusterObjectStore | sed 's/name: default/name: mine/; s/name: teams-read-their-own/name: mine/' >"$tmp/mine.yaml"
+  refused create -f "$tmp/mine.yaml"
+  same "policies and stores of the tenant" "" \
+    "$(kubectl get clusterobjectstore/mine presignedurlpolicy/mine --ignore-not-found -o name)"
+  refused get secret s3-credentials --namespace "$namespace"
+  tenant delete psu own
+  tenants wait --for=delete --timeout=1m secret/own
+}
+promise "a tenant's ServiceAccount with the role edit makes PresignedURLs, and reaches no policy, store or key" tenants_account
+
+issued() { # every Secret of a PresignedURL but the one that is renewed within minutes
+  tenants get secrets -o 'jsonpath={range .items[*]}{.metadata.name}={.metadata.uid}/{.metadata.resourceVersion}{"\n"}{end}' |
+    grep -v '^sampled='
+}
+version_of_sampled() { tenants get secret sampled -o 'jsonpath={.metadata.resourceVersion}'; }
+renewed_since() { [[ $(version_of_sampled) != "$1" ]]; }
+a_pod_of_this_rollout_leads() {
+  local leader
+  leader=$(kubectl --namespace "$namespace" get lease "$release" -o 'jsonpath={.spec.holderIdentity}')
+  kubectl --namespace "$namespace" get pods --selector "e2e=$1" -o name | grep -F "${leader%%_*}"
+}
+# The next renewal of the sampled URL is the new leader's; what it finds wrong it would have rotated by then.
+renewed_by_another_pod() { # label of its pods
+  local before
+  kubectl --namespace "$namespace" rollout status "$deployment" --timeout=2m
+  until_true 60 a_pod_of_this_rollout_leads "$1"
+  before=$(version_of_sampled)
+  until_true 180 renewed_since "$before"
+}
+upgrade() {
+  local before
+  before=$(issued)
+  helm upgrade "$release" "$chart" --namespace "$namespace" --reuse-values --set podLabels.e2e=upgraded --timeout 3m
+  renewed_by_another_pod upgraded
+  same "Secrets" "$before" "$(issued)"
+}
+promise "helm upgrade rotates nothing" upgrade
+
+sampler_ends() { tenants get pod sampler -o 'jsonpath={.status.phase}' | grep -E 'Succeeded|Failed'; }
+sampled() {
+  until_true $((sampled + 60)) sampler_ends
+  tenants logs sampler | tee "$tmp/samples"
+  grep -E ' dead=0 ' "$tmp/samples"
+  [[ $(sed -n 's/^samples=\([0-9]*\) .*/\1/p' "$tmp/samples") -gt $((sampled / 4)) ]]
+}
+promise "a long-lived pod never holds a dead URL in its mount, sampled each second for $sampled s" sampled
+rotations() {
+  cat "$tmp/samples"
+  [[ $(sed -n 's/.* urls=//p' "$tmp/samples") -gt $((sampled / 180)) ]]
+}
+promise "and it sees the rotations through that mount" rotations
+tail -n 1 "$tmp/samples"
+
+uninstall() {
+  local before
+  before=$(issued)
+  helm uninstall "$release" --namespace "$namespace" --wait --timeout 2m
+  kubectl --namespace "$namespace" wait --for=delete --timeout=1m "$deployment"
+  kubectl get "${crds[@]}"
+  tenants get psu model images summary
+  same "Secrets" "$before" "$(issued)"
+  kubectl get clusterobjectstore default
+  tenants delete pod server
+  from_readme Pod | kubectl apply -f -
+  tenants wait --for=condition=Ready --timeout=200s pod/server
+}
+promise "helm uninstall keeps the CRDs and what is in them, and pods go on downloading" uninstall
+
+reinstall() {
+  local before
+  before=$(issued)
+  helm install "$release" "$chart" --namespace "$namespace" --set podLabels.e2e=again --timeout 3m
+  renewed_by_another_pod again
+  same "Secrets" "$before" "$(issued)"
+}
+promise "installed once more, it takes them over and rotates nothing" reinstall
+
+echo "promises: $kept kept, $broken broken"
+[[ $broken == 0 ]]
