@@ -117,8 +117,12 @@ NODE_NEEDS := buildah cni-plugins containerd ctr ip openssl runc
 .PHONY: e2e
 e2e: ## The chart, the image and pods on a real cluster: E2E_KUBECONFIG=FILE, or as root a node of this machine
 	@[[ -n "$(E2E_KUBECONFIG)" ]] || hack/e2e/able.sh
-	$(call needs,$(E2E_NEEDS) $(if $(E2E_KUBECONFIG),,$(NODE_NEEDS)))
+	@$(MAKE) --no-print-directory e2e-prerequisites
 	@hack/e2e.sh
+
+.PHONY: e2e-prerequisites
+e2e-prerequisites:
+	$(call needs,$(E2E_NEEDS) $(if $(E2E_KUBECONFIG),,$(NODE_NEEDS)))
 
 # Optimised, by a profile of its own: `make test` does not build it, and the first run here does.
 SEEDS ?= 2000

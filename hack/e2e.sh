@@ -79,6 +79,7 @@ if [[ -n ${E2E_KUBECONFIG:-} ]]; then
   export KUBECONFIG=$E2E_KUBECONFIG E2E_LOAD=${E2E_LOAD:-kind load image-archive} E2E_CLEAN=1
   in_group hack/e2e/promises.sh
 else
-  in_group unshare --mount --net --pid --fork --kill-child=KILL --mount-proc --propagation private \
+  # If this script is killed, so is the node.
+  in_group setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child=KILL --mount-proc --propagation private \
     hack/e2e/node.sh "$tmp" hack/e2e/promises.sh
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Can this machine be a node of Kubernetes? hack/e2e/able.sh says why not in one sentence, and fails then. It changes nothing.
+# Can this machine be a node of Kubernetes? hack/e2e/able.sh says why not in one sentence, and fails then. It leaves nothing behind.
 set -euo pipefail
 
 no() {
@@ -23,7 +23,18 @@ trial=$cgroups/presigned-e2e-trial-$$
 mkdir "$trial" 2>/dev/null || no "no cgroup may be made in $cgroups"
 rmdir "$trial"
 
+# The rest is tried once the programs are there.
 if command -v ip >/dev/null; then
   timeout 10 "${own[@]}" sh -c 'ip link add e2e0 type bridge && ip link add e2e1 type veth peer name e2e2' 2>/dev/null ||
     no "its kernel has no bridges or no veth devices"
+fi
+if command -v runc >/dev/null && command -v busybox >/dev/null; then
+  bundle=$(mktemp -d)
+  trap 'rm -rf "$bundle"' EXIT
+  "$(dirname "${BASH_SOURCE[0]}")/../image-root.sh" "$bundle/rootfs" busybox
+  runc spec --bundle "$bundle"
+  sed -i -e 's/"terminal": true/"terminal": false/; s/^\([[:space:]]*\)"sh"$/\1"busybox", "true"/' \
+    -e "s|^\(\t\"linux\": {\)\$|\1 \"cgroupsPath\": \"/${trial##*/}\", |" "$bundle/config.json"
+  said=$(timeout 30 "${own[@]}" runc --root "$bundle/state" run --bundle "$bundle" "${trial##*/}" 2>&1) ||
+    no "runc can't run a container (${said:-it says nothing})"
 fi
