@@ -13,9 +13,8 @@ use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::url::Parts;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{HOME, Scene};
+use crate::scene::{HOME, OTHER, Scene};
 
-const OTHER: &str = "https://other.example.test";
 const FIRST: &str = "arn:aws:iam::111122223333:role/first";
 const SECOND: &str = "arn:aws:iam::111122223333:role/second";
 

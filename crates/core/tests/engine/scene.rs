@@ -43,6 +43,8 @@ impl FaultInjector for Script {
 pub const NS: &str = "team-a";
 /// The endpoint of the store.
 pub const HOME: &str = "https://s3.example.test";
+/// Another endpoint, which a store may name later.
+pub const OTHER: &str = "https://other.example.test";
 
 pub struct Scene(pub World<Script>);
 

@@ -11,7 +11,7 @@ use presigned_core::api::{
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
 use crate::common::world::StepKind;
-use crate::scene::{HOME, Scene};
+use crate::scene::{HOME, OTHER, Scene};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/signer";
 const HOUR: i64 = 3600;
@@ -152,6 +152,29 @@ fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
             assert!(!fails, "{scope:?}: {name}");
         }
     }
+}
+
+#[test]
+fn an_endpoint_that_was_named_during_an_outage_of_sts_is_probed_with_the_first_session_after_it() {
+    let mut scene = role(SessionScope::Store);
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    assert!(scene.url("dl").starts_with(HOME));
+    cut(&mut scene);
+    scene.run(HOUR + 60);
+    scene.edit_store(|spec| spec.s3.endpoint = Some(OTHER.to_owned()));
+    // The probe that finds no session that still works is not the last one for minutes.
+    scene.run(1000);
+    assert_eq!(scene.store_says("Ready").0, False);
+    let given = scene.0.cloud.keys.len();
+    fix(&mut scene);
+    while scene.0.cloud.keys.len() == given {
+        scene.run(1);
+    }
+    scene.run(20);
+    assert!(scene.url("dl").starts_with(OTHER), "{}", scene.url("dl"));
+    assert!(scene.works(&scene.url("dl")));
+    assert_eq!(scene.store_says("Ready").0, True);
 }
 
 #[test]

@@ -10,9 +10,7 @@ use presigned_core::engine::TransportError;
 use crate::common::specs;
 use crate::common::url::Parts;
 use crate::common::world::StepKind;
-use crate::scene::{HOME, NS, Scene};
-
-const OTHER: &str = "https://other.example.test";
+use crate::scene::{HOME, NS, OTHER, Scene};
 
 fn signer(scene: &Scene, name: &str) -> String {
     Parts::of(&scene.url(name)).unwrap().access_key_id

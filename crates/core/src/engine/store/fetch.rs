@@ -141,6 +141,9 @@ impl Store {
             .credentials
             .as_ref()
             .is_some_and(|old| old.hash == held.hash);
+        // What expired could probe no candidate.
+        let before = self.active.credentials.as_ref();
+        let ended = before.is_some_and(|before| !before.is_useful(now));
         let try_first = match &self.active.credentials {
             Some(_) => !same,
             None => others(&held.hash),
@@ -167,6 +170,8 @@ impl Store {
                 candidate.version.credentials = None;
                 if !candidate.version.moved_from(&self.active) {
                     self.candidate = None;
+                } else if ended {
+                    candidate.restart_trial(now);
                 }
                 self.probing.turn += 1;
             }
