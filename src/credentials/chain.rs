@@ -29,6 +29,9 @@ use crate::http::{Connections, sdk_client};
 const TIMEOUT: Duration = Duration::from_secs(10);
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 const FROM: &str = "the AWS chain of the operator's process";
+/// The providers of the chain, in their order.
+const TRIED: &str = "it tries, in this order, the environment (AWS_ACCESS_KEY_ID), a profile, web identity \
+                     (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (Pod Identity, ECS) and instance metadata";
 
 /// What the AWS chain of the process gives.
 pub(super) async fn fetch(
@@ -116,7 +119,7 @@ pub(super) fn too_slow() -> CredentialsError {
         reason: Reason::CredentialsUnavailable,
         message: format!(
             "{FROM} did not answer within {} s; the operator retries. If no role is given to the operator's pod, use \
-             credentials.secretRef",
+             credentials.secretRef ({TRIED})",
             TIMEOUT.as_secs()
         ),
     }
@@ -142,9 +145,7 @@ fn refused(error: &ProviderError) -> CredentialsError {
     let (reason, message) = match error {
         ProviderError::CredentialsNotLoaded(_) => (
             Reason::CredentialsNotFound,
-            "found nothing: tried the environment (AWS_ACCESS_KEY_ID), a profile, web identity \
-             (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (Pod Identity, ECS) and instance metadata; give the \
-             operator's service account a role, or use credentials.secretRef",
+            "found nothing; give the operator's service account a role, or use credentials.secretRef",
         ),
         ProviderError::InvalidConfiguration(_) => (
             Reason::CredentialsInvalid,
@@ -161,7 +162,7 @@ fn refused(error: &ProviderError) -> CredentialsError {
     };
     CredentialsError {
         reason,
-        message: format!("{FROM} {message}"),
+        message: format!("{FROM} {message} ({TRIED})"),
     }
 }
 

@@ -214,7 +214,7 @@ impl CredentialsFetcher {
         CredentialsError {
             reason: Reason::CredentialsNotFound,
             message: format!(
-                "Secret {name} does not exist in the operator's namespace {}: create it there, or name another in \
+                "Secret \"{name}\" does not exist in the operator's namespace \"{}\": create it there, or name another in \
                  credentials.secretRef",
                 self.namespace
             ),
@@ -225,7 +225,7 @@ impl CredentialsFetcher {
         CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
-                "Secret {name} in the operator's namespace {} could not be read: {}",
+                "Secret \"{name}\" in the operator's namespace \"{}\" could not be read: {}",
                 self.namespace,
                 match failure {
                     ApiError::Forbidden => Cow::Borrowed(

@@ -51,8 +51,13 @@ pub(super) fn parse(
             .transpose()?,
     };
     let key = expiration.as_deref().unwrap_or(EXPIRATION[0]);
-    let say_expiry = format!("add the key {key} with its end (RFC 3339)");
-    check_expiry(credentials, &format!("Secret {secret}"), now, &say_expiry)
+    let say_expiry = format!("add the key \"{key}\" with its end (RFC 3339)");
+    check_expiry(
+        credentials,
+        &format!("Secret \"{secret}\""),
+        now,
+        &say_expiry,
+    )
 }
 
 struct Read<'a> {
@@ -65,7 +70,7 @@ impl<'a> Read<'a> {
         match self.optional(given, names)? {
             Some((_, value)) => Ok(value),
             None => Err(invalid(format!(
-                "Secret {} has neither the key {} nor {}: add it, or name its key in credentials.secretRef.keys",
+                "Secret \"{}\" has neither the key \"{}\" nor \"{}\": add it, or name its key in credentials.secretRef.keys",
                 self.secret, names[0], names[1]
             ))),
         }
@@ -82,7 +87,7 @@ impl<'a> Read<'a> {
                 Some(bytes) => Some((key, bytes)),
                 None => {
                     return Err(invalid(format!(
-                        "Secret {} has no key {key}, which credentials.secretRef.keys names: add it, or name another",
+                        "Secret \"{}\" has no key \"{key}\", which credentials.secretRef.keys names: add it, or name another",
                         self.secret
                     )));
                 }
@@ -99,7 +104,7 @@ impl<'a> Read<'a> {
     fn value(&self, key: &str, bytes: &'a [u8]) -> Result<&'a str, CredentialsError> {
         let refuse = |what: &str, act: &str| {
             Err(invalid(format!(
-                "key {key} of Secret {} {what}: {act}",
+                "key \"{key}\" of Secret \"{}\" {what}: {act}",
                 self.secret
             )))
         };
@@ -121,7 +126,7 @@ impl<'a> Read<'a> {
     fn time(&self, key: &str, text: &str) -> Result<Timestamp, CredentialsError> {
         text.parse().map_err(|_| {
             invalid(format!(
-                "key {key} of Secret {} is no time: write it as RFC 3339, for example 2030-01-31T12:00:00Z",
+                "key \"{key}\" of Secret \"{}\" is no time: write it as RFC 3339, for example 2030-01-31T12:00:00Z",
                 self.secret
             ))
         })

@@ -106,7 +106,7 @@ fn names_that_the_store_gives_are_the_only_ones() {
     says(
         parse(keys, data),
         Reason::CredentialsInvalid,
-        &["Secret minio has no key user", "secretRef.keys"],
+        &["Secret \"minio\" has no key \"user\"", "secretRef.keys"],
     );
 }
 
@@ -141,13 +141,13 @@ fn what_cannot_be_a_key_is_refused_by_its_name() {
         says(
             parse(USUAL, data),
             Reason::CredentialsInvalid,
-            &["key accessKeyID of Secret minio", words],
+            &["key \"accessKeyID\" of Secret \"minio\"", words],
         );
     }
     says(
         parse(USUAL, &[("accessKeyID", b"a")]),
         Reason::CredentialsInvalid,
-        &["neither the key secretAccessKey nor AWS_SECRET_ACCESS_KEY"],
+        &["neither the key \"secretAccessKey\" nor \"AWS_SECRET_ACCESS_KEY\""],
     );
 }
 
@@ -161,20 +161,20 @@ fn a_session_without_its_end_signs_nothing() {
     says(
         parse(USUAL, &data),
         Reason::CredentialsExpiryUnknown,
-        &["Secret minio", "expiration", "RFC 3339"],
+        &["Secret \"minio\"", "expiration", "RFC 3339"],
     );
     data.push(("expiration", b"tomorrow"));
     says(
         parse(USUAL, &data),
         Reason::CredentialsInvalid,
-        &["key expiration", "RFC 3339"],
+        &["key \"expiration\"", "RFC 3339"],
     );
     data.pop();
     data.push(("expiration", NOW.as_bytes()));
     says(
         parse(USUAL, &data),
         Reason::CredentialsExpired,
-        &["Secret minio", NOW],
+        &["Secret \"minio\"", NOW],
     );
     data.pop();
     data.push(("expiration", LATER.as_bytes()));
@@ -249,7 +249,19 @@ fn the_environments_expiry_is_read_where_its_keys_are_used() {
 }
 
 #[test]
-fn each_failure_of_the_chain_has_its_reason_and_keeps_the_providers_words() {
+fn each_failure_of_the_chain_has_its_reason_names_what_was_tried_and_keeps_the_providers_words() {
+    let names = [
+        "AWS chain of the operator's process",
+        "the environment",
+        "web identity",
+        "Pod Identity",
+        "instance metadata",
+    ];
+    says(
+        Err(chain::too_slow()),
+        Reason::CredentialsUnavailable,
+        &names,
+    );
     let words = "https://sts.example/?secret=VALUE";
     for (error, reason) in [
         (
@@ -273,10 +285,6 @@ fn each_failure_of_the_chain_has_its_reason_and_keeps_the_providers_words() {
             Reason::CredentialsUnavailable,
         ),
     ] {
-        says(
-            convert(Err(error), &[]),
-            reason,
-            &["AWS chain of the operator's process"],
-        );
+        says(convert(Err(error), &[]), reason, &names);
     }
 }

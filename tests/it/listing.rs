@@ -78,7 +78,7 @@ async fn what_is_listed_is_chosen_counted_and_found_again() {
     each(
         &message,
         &[
-            "more than 3 objects are listed under data/in/",
+            "more than 3 objects are listed under \"data/in/\"",
             "narrow spec.prefix or spec.list,",
             "a larger maxObjects in the policy",
         ],

@@ -36,7 +36,7 @@ async fn say(world: &World, cases: &[Case<'_>]) {
 
 const NO_BUCKET: (&str, &[&str]) = (
     "NoSuchBucket",
-    &["it has no bucket absent", "create it, or name another"],
+    &["it has no bucket \"absent\"", "create it, or name another"],
 );
 
 async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&str, &[&str])) {
@@ -80,14 +80,14 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 json!({ "key": "in/missing" }),
                 "False",
                 "NoSuchKey",
-                &["there is no object data/in/missing", "upload it"],
+                &["there is no object \"data/in/missing\"", "upload it"],
             ),
             (
                 "one-of",
                 json!({ "key": null, "keys": ["in/there", "in/gone"] }),
                 "False",
                 "NoSuchKey",
-                &["there is no object data/in/gone"],
+                &["there is no object \"data/in/gone\""],
             ),
             (
                 "bucket",
@@ -148,7 +148,7 @@ async fn what_s3s_answers_is_reported() {
     servers_answer_what_is_reported(
         "verify-s3s",
         &S3Server::s3s_fs().unwrap(),
-        ("NoSuchKey", &["no object absent/in/there"]),
+        ("NoSuchKey", &["no object \"absent/in/there\""]),
     )
     .await;
 }
@@ -186,7 +186,7 @@ async fn a_signer_without_the_right_is_reported_with_action_and_resource() {
     world.credentials(&user.access_key, &user.secret_key).await;
     let operator = world.operator(&[]).await;
     let refused = [
-        "refuses a GET of data/others/a",
+        "refuses a GET of \"data/others/a\"",
         "give the signer s3:GetObject on arn:aws:s3:::data/others/a",
         "or create the object",
         "s3:ListBucket on arn:aws:s3:::data",
@@ -230,7 +230,7 @@ async fn required_means_that_nothing_is_published_until_it_works() {
         "{message}"
     );
     assert!(
-        message.contains("there is no object data/later: upload it"),
+        message.contains("there is no object \"data/later\": upload it"),
         "{message}"
     );
     world.verified("later", "False", "NoSuchKey").await;

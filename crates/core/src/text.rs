@@ -71,6 +71,14 @@ pub fn first_of(names: &[impl AsRef<str>], max: usize) -> String {
     joined_up_to(names, fitting.count().max(1), "and")
 }
 
+/// A number with its noun, in the plural unless it is 1: `1 object`, `0 objects`.
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// A message of at most `max` bytes: `first`, as many whole `parts` as fit, and `last`.
 #[must_use]
 pub fn bounded(first: &str, separator: &str, parts: &[String], last: &str, max: usize) -> String {

@@ -222,7 +222,7 @@ impl SessionRequest<'_> {
 
 impl fmt::Display for SessionRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no session of role {}", self.role_arn)
+        write!(f, "no session of role \"{}\"", self.role_arn)
     }
 }
 

@@ -174,7 +174,7 @@ async fn a_secrets_credentials_assume_the_role_with_its_external_id() {
     says(
         assumed(Some((404, gone)), &with_id).await,
         Reason::CredentialsNotFound,
-        "Secret base does not exist",
+        "Secret \"base\" does not exist",
     );
     assert_eq!(
         server.requests(),

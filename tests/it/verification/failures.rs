@@ -135,8 +135,8 @@ async fn a_region_that_is_wrong_and_a_web_page_are_reported_and_sign_nothing() {
             json!({ "region": "us-east-1" }),
             "WrongRegion",
             &[
-                "was signed for us-east-1",
-                "set spec.s3.region of the ClusterObjectStore to eu-west-2",
+                "was signed for \"us-east-1\"",
+                "set spec.s3.region of the ClusterObjectStore to \"eu-west-2\"",
             ],
         ),
         (
@@ -144,7 +144,7 @@ async fn a_region_that_is_wrong_and_a_web_page_are_reported_and_sign_nothing() {
             at(&malformed.endpoint),
             "WrongRegion",
             &[
-                "is in region ap-south-1",
+                "is in region \"ap-south-1\"",
                 "was signed for eu-west-2",
                 "set spec.s3.region of the ClusterObjectStore to ap-south-1",
             ],

@@ -4,15 +4,16 @@
 
 use super::document::MAX_POLICY;
 use crate::api::Reason;
-use crate::text::quoted;
+use crate::text::{counted, quoted};
 
 /// Why there is no session policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
     /// It would be longer than STS accepts.
     #[error(
-        "a session for {objects} objects needs a session policy that is longer than the {MAX_POLICY} characters that \
-         STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store"
+        "a session for {} needs a session policy that is longer than the {MAX_POLICY} characters that \
+         STS takes; {fit} of them would fit: ask for fewer objects, or set the scope of the store's role to Namespace or Store",
+        counted(*objects, "object")
     )]
     TooLarge {
         /// How many objects were requested.
@@ -22,7 +23,7 @@ pub enum AccessError {
     },
     /// The session policy of the namespace is longer than STS accepts.
     #[error(
-        "what the policies allow namespace {namespace} in store {store} needs a session policy of {characters} characters, \
+        "what the policies allow namespace \"{namespace}\" in store \"{store}\" needs a session policy of {characters} characters, \
          and STS takes {MAX_POLICY}: allow it with fewer rules, buckets and prefixes, or set the scope of the store's \
          role to Request or Store"
     )]
@@ -46,7 +47,7 @@ pub enum AccessError {
     },
     /// The policies allow the namespace nothing there.
     #[error(
-        "the policies allow namespace {namespace} nothing in store {store}: ask an admin for a rule"
+        "the policies allow namespace \"{namespace}\" nothing in store \"{store}\": ask an admin for a rule"
     )]
     Nothing {
         /// The namespace.

@@ -150,7 +150,8 @@ pub(super) fn between(field: &str, shortest: &str, longest: &str) -> Rule {
             "{form} && duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"
         ),
         &format!(
-            "{field} must be between {shortest} and {longest}, written like 12h, 90m or 1h30m"
+            "{field} must be between {shortest} and {longest}, written like 12h, 90m or 1h30m (days are not a unit: 1d \
+             is 24h)"
         ),
     )
 }

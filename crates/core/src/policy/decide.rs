@@ -156,7 +156,7 @@ impl PolicySet {
             return Decision::Denied(refusal);
         }
         Decision::Unknown {
-            message: denial_message::unknown(&unreadable, namespace, request),
+            message: denial_message::unknown(&selecting, &unreadable, namespace, request),
             policies: unreadable,
             refusal,
         }

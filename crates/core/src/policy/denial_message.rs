@@ -5,24 +5,15 @@
 //! bytes.
 
 use std::fmt::Write as _;
-use std::ops::ControlFlow::Continue;
 
-use super::compile::{CompiledPolicy, Rule};
+use super::closest_rules::closest;
+use super::compile::CompiledPolicy;
 use super::namespace::Namespace;
-use super::pattern::{ExpandedPrefix, Glob, Unusable};
-use super::redirect_pattern::RedirectPattern;
-use super::rule_check::{Subject, Violation};
-use crate::api::PolicyMethod;
-use crate::request::{Key, ListSelection, Objects, Options, Request, format_duration};
-use crate::text::{all_of, any_of, bounded, first_of, quoted};
+use crate::request::{Key, Objects, Options, Request, format_duration};
+use crate::text::{all_of, bounded, counted, first_of, quoted};
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 1024;
-/// How many rules a message names.
-const CLOSEST: usize = 3;
-/// How many bytes the clauses about one rule have; a first clause may be longer.
-const MAX_CLAUSES: usize = 200;
-
 /// How many bytes the names of denied keys have; a first name may be longer.
 const MAX_KEYS: usize = 160;
 
@@ -76,7 +67,7 @@ pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, max: u32) -
     let first = format!(
         "No policy allows namespace {} to {} in one resource: the rules that allow them take at most {max}",
         quoted(namespace.name),
-        requested_objects(&format!("{count} keys"), request)
+        requested_objects(&counted(count, "key"), request),
     );
     bounded(
         &first,
@@ -126,24 +117,35 @@ fn no_rule(
     )
 }
 
-/// The message if no readable rule allows the request, and some policies cannot be read.
-pub(super) fn unknown(broken: &[String], namespace: &Namespace<'_>, request: &Request) -> String {
+/// The message if no readable rule allows the request, and some policies cannot be read. It names the closest
+/// of the `readable` rules, since the requester may be able to ask for less.
+pub(super) fn unknown(
+    readable: &[&CompiledPolicy],
+    broken: &[String],
+    namespace: &Namespace<'_>,
+    request: &Request,
+) -> String {
     let (policies, them) = match broken {
         [_] => ("policy", "it"),
         _ => ("policies", "them"),
     };
     let first = format!(
-        "It is not known whether namespace {} may {}: {policies} {} cannot be read, and no other allows it. An admin \
-         must fix {them}",
+        "It is not known whether namespace {} may {}: {policies} {} cannot be read, and no other allows it",
         quoted(namespace.name),
         requested(request),
         all_of(broken)
     );
+    let mut closest = closest(readable, namespace, request);
+    if let Some(entry) = closest.first_mut() {
+        entry.insert_str(0, ". Closest: ");
+    }
     bounded(
         &first,
-        "",
-        &[],
-        "; until then nothing new is issued, and nothing is removed because of it.",
+        "; ",
+        &closest,
+        &format!(
+            ". An admin must fix {them}; until then nothing new is issued, and nothing is removed because of it."
+        ),
         MAX_MESSAGE,
     )
 }
@@ -214,207 +216,4 @@ fn objects_in_words(objects: &Objects) -> String {
         Objects::List(list) => all("every", list.prefix.as_str()),
         Objects::Under(prefix) => all("any", prefix.as_str()),
     }
-}
-
-fn closest(
-    policies: &[&CompiledPolicy],
-    namespace: &Namespace<'_>,
-    request: &Request,
-) -> Vec<String> {
-    let mut ranked: Vec<_> = policies
-        .iter()
-        .flat_map(|policy| {
-            policy
-                .rules
-                .iter()
-                .enumerate()
-                .map(move |(at, rule)| (policy.name(), at, rule))
-        })
-        .map(|(policy, at, rule)| (distance(rule, namespace, request), policy, at, rule))
-        .collect();
-    ranked.sort_by_key(|&(distance, policy, at, _)| (distance, policy, at));
-    ranked
-        .into_iter()
-        .take(CLOSEST)
-        .map(|(_, policy, _, rule)| {
-            let clauses = clauses(rule, namespace, request);
-            format!(
-                "policy {} rule {} {clauses}",
-                quoted(policy),
-                quoted(&rule.name)
-            )
-        })
-        .collect()
-}
-
-/// How many violations there are, those about the object first: a rule about another object is never close.
-fn distance(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> (usize, usize) {
-    let (mut object, mut options) = (0, 0);
-    let _ = rule.check(namespace, request, Subject::Whole, &mut |violation| {
-        *if violation.is_of_the_object() {
-            &mut object
-        } else {
-            &mut options
-        } += 1;
-        Continue(())
-    });
-    (object, options)
-}
-
-fn clauses(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> String {
-    let mut clauses = Vec::new();
-    let _ = rule.check(namespace, request, Subject::Whole, &mut |violation| {
-        clauses.push(clause(rule, namespace, request, &violation));
-        Continue(())
-    });
-    let mut length = 0;
-    let fitting = clauses
-        .iter()
-        .take_while(|clause| {
-            length += clause.len();
-            length <= MAX_CLAUSES
-        })
-        .count();
-    clauses.truncate(fitting.max(1));
-    match clauses.pop() {
-        None => String::new(),
-        Some(last) if clauses.is_empty() => last,
-        Some(last) => format!("{} and {last}", clauses.join(", ")),
-    }
-}
-
-/// What the rule says about the violation, in words that follow the rule's name.
-fn clause(
-    rule: &Rule,
-    namespace: &Namespace<'_>,
-    request: &Request,
-    violation: &Violation<'_>,
-) -> String {
-    let upload = &rule.upload;
-    let (block, size) = match &request.options {
-        Options::Post(_) => ("post", "contentLengthRange"),
-        _ => ("put", "contentLength"),
-    };
-    match violation {
-        Violation::Label(Unusable {
-            label,
-            present: false,
-        }) => {
-            format!(
-                "needs the namespace's label {}, which is not set",
-                quoted(label)
-            )
-        }
-        Violation::Label(Unusable {
-            label,
-            present: true,
-        }) => format!(
-            "needs the namespace's label {}, whose value cannot stand in a name",
-            quoted(label)
-        ),
-        Violation::Store => only("is for store", "names no store", &globs(&rule.stores)),
-        Violation::Bucket => {
-            let buckets: Vec<_> = rule.buckets.iter().map(|b| b.shown(namespace)).collect();
-            only("is for bucket", "names no bucket", &buckets)
-        }
-        Violation::Key => {
-            let prefixes: Vec<_> = rule.prefixes.iter().map(|p| p.shown(namespace)).collect();
-            only(
-                key_clause(rule, namespace, request),
-                "names no prefix",
-                &prefixes,
-            )
-        }
-        Violation::Method => match method_names(rule).as_slice() {
-            [] => "names no method".to_owned(),
-            [one] => format!("allows only {one}"),
-            [first @ .., last] => format!("allows only {} and {last}", first.join(", ")),
-        },
-        Violation::Endpoint => only(
-            "allows only endpoint",
-            "allows only the store's default endpoint",
-            &globs(&rule.endpoints),
-        ),
-        Violation::Duration => format!("allows at most {}", format_duration(rule.max_duration)),
-        Violation::Version => "does not allow get.versionID".to_owned(),
-        Violation::RequesterPays => "does not allow get.requestPayer".to_owned(),
-        Violation::ResponseOverrides => "does not allow get.response* fields".to_owned(),
-        Violation::Objects => format!("allows at most {} objects", rule.max_objects),
-        Violation::RefreshInterval => format!(
-            "needs list.refreshInterval of {} or more",
-            format_duration(rule.min_refresh_interval)
-        ),
-        Violation::SizeMissing => format!("needs {block}.{size}, at most {}", upload.max_bytes),
-        Violation::Size => format!("allows at most {} bytes", upload.max_bytes),
-        Violation::KmsKey => only("allows only KMS key", "allows no KMS key", &upload.kms_keys),
-        Violation::StorageClass => only(
-            "allows only put.storageClass",
-            "does not allow put.storageClass",
-            &upload.storage_classes,
-        ),
-        Violation::Acl => only(
-            &format!("allows only {block}.acl"),
-            &format!("does not allow {block}.acl"),
-            &upload.acls,
-        ),
-        Violation::Metadata => format!("does not allow {block}.metadata"),
-        Violation::Tag(key) => format!(
-            "does not allow the tag {}{}",
-            quoted(key),
-            only(", only", "", &upload.tag_keys)
-        ),
-        Violation::Redirect => {
-            let urls: Vec<_> = upload
-                .redirects
-                .iter()
-                .map(RedirectPattern::shown)
-                .collect();
-            only(
-                "allows only post.successActionRedirect",
-                "does not allow post.successActionRedirect",
-                &urls,
-            )
-        }
-        Violation::TemplateKey(key) => format!(
-            "does not allow the key {} in secretTemplate{}",
-            quoted(key),
-            only(", only", "", &globs(&rule.template_keys))
-        ),
-        Violation::CreateOnly => match &request.options {
-            Options::Post(_) => "takes no form, since it is createOnly (use method PUT)".to_owned(),
-            _ => "does not allow put.ifMatch, since it is createOnly".to_owned(),
-        },
-    }
-}
-
-/// The clause about keys. If the prefix lacks only the slash at its end, the clause says so.
-fn key_clause(rule: &Rule, namespace: &Namespace<'_>, request: &Request) -> &'static str {
-    let (Objects::List(ListSelection { prefix, .. }) | Objects::Under(prefix)) = &request.objects
-    else {
-        return "is for keys under";
-    };
-    let slashed = format!("{}/", prefix.as_str());
-    let covers = |expanded: ExpandedPrefix<'_>| expanded.covers_all_under(&slashed);
-    if !prefix.as_str().ends_with('/') && rule.expanded_prefixes(namespace).into_iter().any(covers)
-    {
-        "needs a / at the end of the prefix, since it is for whole folders under"
-    } else {
-        "is for keys under"
-    }
-}
-
-fn only(some: &str, none: &str, values: &[impl AsRef<str>]) -> String {
-    if values.is_empty() {
-        none.to_owned()
-    } else {
-        format!("{some} {}", any_of(values))
-    }
-}
-
-fn globs(globs: &[Glob]) -> Vec<&str> {
-    globs.iter().map(Glob::as_str).collect()
-}
-
-fn method_names(rule: &Rule) -> Vec<&'static str> {
-    rule.methods().map(PolicyMethod::as_str).collect()
 }

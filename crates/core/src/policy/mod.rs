@@ -5,6 +5,7 @@
 //! that cannot be read allows nothing and refuses nothing: what it might have allowed is unknown, in the
 //! namespaces that it can select and in no others.
 
+mod closest_rules;
 mod compile;
 mod decide;
 mod denial_message;

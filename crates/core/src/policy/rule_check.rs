@@ -67,6 +67,34 @@ impl Violation<'_> {
             Self::Label(_) | Self::Store | Self::Bucket | Self::Key | Self::Method
         )
     }
+
+    /// Whether the rule is about an option that goes with the request's method alone.
+    pub(super) const fn is_of_the_methods_options(&self) -> bool {
+        match self {
+            Self::Label(_)
+            | Self::Store
+            | Self::Bucket
+            | Self::Key
+            | Self::Method
+            | Self::Endpoint
+            | Self::Duration
+            | Self::TemplateKey(_) => false,
+            Self::Version
+            | Self::RequesterPays
+            | Self::ResponseOverrides
+            | Self::Objects
+            | Self::RefreshInterval
+            | Self::SizeMissing
+            | Self::Size
+            | Self::KmsKey
+            | Self::StorageClass
+            | Self::Acl
+            | Self::Metadata
+            | Self::Tag(_)
+            | Self::Redirect
+            | Self::CreateOnly => true,
+        }
+    }
 }
 
 impl Rule {

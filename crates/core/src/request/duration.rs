@@ -24,6 +24,12 @@ const UNITS: [(&str, u128); 7] = [
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
 ];
+/// The same, and days, which Go's format has not.
+const UNITS_AND_DAYS: [(&str, u128); 8] = {
+    let [a, b, c, d, e, f, g] = UNITS;
+    [a, b, c, d, e, f, g, ("d", 86_400_000_000_000)]
+};
+const NO_DURATION: &str = "is not a duration";
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// Go's limit: a duration has 63 bits of nanoseconds.
 const MAX_NANOS: u128 = i64::MAX as u128;
@@ -41,12 +47,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         }
         Ok(duration)
     });
-    parsed.map_err(|fault| DurationError::new(text, fault))
+    parsed.map_err(|fault| refused(text, fault))
 }
 
 /// As [`parse_duration`], but accepts `0s`: a delay may be none.
 pub(super) fn parse_delay(text: &str) -> Result<Duration, DurationError> {
-    parse(text).map_err(|fault| DurationError::new(text, fault))
+    parse(text).map_err(|fault| refused(text, fault))
 }
 
 /// Writes a duration shortly, in whole seconds: `12h`, `1h30m`, `45s`, `0s`.
@@ -69,7 +75,19 @@ pub fn format_duration(duration: Duration) -> String {
     }
 }
 
+/// The error about a text; of one that counts in days, what to write in their place.
+fn refused(text: &str, fault: &'static str) -> DurationError {
+    match parse_in(text, &UNITS_AND_DAYS) {
+        Ok(days) if fault == NO_DURATION => DurationError::days(text, &format_duration(days)),
+        _ => DurationError::new(text, fault),
+    }
+}
+
 fn parse(text: &str) -> Result<Duration, &'static str> {
+    parse_in(text, &UNITS)
+}
+
+fn parse_in(text: &str, units: &[(&str, u128)]) -> Result<Duration, &'static str> {
     if text.is_empty() {
         return Err("is empty");
     }
@@ -82,7 +100,7 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
     let mut nanos = 0_u128;
     let mut rest = text;
     while !rest.is_empty() {
-        let (part, after) = one_part(rest)?;
+        let (part, after) = one_part(rest, units)?;
         nanos += part;
         rest = after;
     }
@@ -95,24 +113,24 @@ fn parse(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// The nanoseconds of the first number with its unit, at most [`MAX_NANOS`], and the text after it.
-fn one_part(text: &str) -> Result<(u128, &str), &'static str> {
+fn one_part<'a>(text: &'a str, units: &[(&str, u128)]) -> Result<(u128, &'a str), &'static str> {
     let (whole, rest) = digits(text);
     if whole.is_empty() {
-        return Err("is not a duration");
+        return Err(NO_DURATION);
     }
     let (fraction, rest) = match rest.strip_prefix('.').map(digits) {
         None => ("", rest),
-        Some(("", _)) => return Err("is not a duration"),
+        Some(("", _)) => return Err(NO_DURATION),
         Some(fraction) => fraction,
     };
-    let Some((unit, rest)) = UNITS
-        .into_iter()
-        .find_map(|(name, nanos)| Some((nanos, rest.strip_prefix(name)?)))
+    let Some((unit, rest)) = units
+        .iter()
+        .find_map(|&(name, nanos)| Some((nanos, rest.strip_prefix(name)?)))
     else {
         return Err(if rest.is_empty() {
             "has a number without a unit"
         } else {
-            "is not a duration"
+            NO_DURATION
         });
     };
     let too_long = "is longer than can be held";

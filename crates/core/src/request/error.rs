@@ -22,10 +22,10 @@ pub struct NameError(String);
 
 /// Why a text is no duration, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text} {fault}; write numbers with units, for example \"12h\", \"90m\" or \"1h30m\"")]
+#[error("{text} {fault}")]
 pub struct DurationError {
     text: String,
-    fault: &'static str,
+    fault: String,
 }
 
 impl InvalidSpec {
@@ -59,7 +59,17 @@ impl DurationError {
     pub(super) fn new(text: &str, fault: &'static str) -> Self {
         Self {
             text: quoted(text),
-            fault,
+            fault: format!(
+                "{fault}; write numbers with units, for example \"12h\", \"90m\" or \"1h30m\""
+            ),
+        }
+    }
+
+    /// An error about a text that counts in days; `written` is the same in hours.
+    pub(super) fn days(text: &str, written: &str) -> Self {
+        Self {
+            text: quoted(text),
+            fault: format!("counts in days, and days are not a unit: write {written}"),
         }
     }
 }

@@ -169,6 +169,11 @@ fn parse_life(
         // A URL that is issued once causes no repeated work: only the limits of URLs apply.
         Renew::Never => (MIN_LIFE, "shorter than a URL may live"),
     };
+    let once = if life < shortest && shortest > MIN_LIFE {
+        ", or set spec.renew to Never, with which 1m is enough"
+    } else {
+        ""
+    };
     let fault = if life < shortest {
         too_short
     } else if life > MAX_LIFE {
@@ -177,7 +182,7 @@ fn parse_life(
         return Ok(Some(life));
     };
     let message = format!(
-        "{} is {fault}; ask for {} to {}, or leave it out",
+        "{} is {fault}; ask for {} to {}, or leave it out{once}",
         quoted(text),
         format_duration(shortest),
         format_duration(MAX_LIFE)

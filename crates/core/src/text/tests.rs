@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{all_of, any_of, bounded, escaped, first_of, quoted, visible};
+use super::{all_of, any_of, bounded, counted, escaped, first_of, quoted, visible};
 
 #[test]
 fn a_long_text_keeps_both_its_ends() {
@@ -10,6 +10,12 @@ fn a_long_text_keeps_both_its_ends() {
     let shown = quoted(&text);
     assert_eq!(shown, format!("\"{}…{}\"", "a".repeat(48), "z".repeat(48)));
     assert_eq!(quoted(&"a".repeat(96)), format!("\"{}\"", "a".repeat(96)));
+}
+
+#[test]
+fn only_one_is_singular() {
+    let words = [0_u32, 1, 2].map(|count| counted(count, "object"));
+    assert_eq!(words, ["0 objects", "1 object", "2 objects"]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod gitops;
 mod issue;
 mod leadership;
 mod listing_rate;
+mod messages;
 mod no_secret_access;
 mod objects;
 mod one_shot;

@@ -146,7 +146,9 @@ fn a_namespace_with_too_many_rules_gets_an_error_that_says_so() {
     );
     assert_eq!(error.reason(), Reason::SessionPolicyTooLarge);
     assert!(
-        error.to_string().contains("namespace team-a in store main"),
+        error
+            .to_string()
+            .contains("namespace \"team-a\" in store \"main\""),
         "{error}"
     );
 }

@@ -7,6 +7,7 @@ use crate::api::{Problem, Reason};
 use crate::engine::protocol::{ListError, PageError};
 use crate::request::{Bucket, Prefix};
 use crate::signing::Target;
+use crate::text::quoted;
 
 /// What was to be listed.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         prefix,
         most,
     } = listed;
-    let name = format!("{bucket}/{prefix}");
+    let name = quoted(&format!("{bucket}/{prefix}"));
     let problem = |reason, message, needs_human| Problem {
         reason,
         message,
@@ -43,8 +44,12 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
     let diagnosis = match error {
         ListError::TooMany => {
             let message = format!(
-                "more than {most} objects are listed under {name}: narrow spec.prefix or spec.list, raise \
-                 spec.list.maxObjects if it is the limit, or ask an admin for a larger maxObjects in the policy"
+                "more than {} listed under {name}: narrow spec.prefix or spec.list, raise \
+                 spec.list.maxObjects if it is the limit, or ask an admin for a larger maxObjects in the policy",
+                match most {
+                    1 => "1 object is".to_owned(),
+                    most => format!("{most} objects are"),
+                }
             );
             return problem(Reason::TooManyObjects, message, true);
         }
@@ -81,7 +86,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         Diagnosis::AccessDenied { skew } => {
             let prefix = match prefix.as_str() {
                 "" => String::new(),
-                prefix => format!(", for the prefix {prefix} at least"),
+                prefix => format!(", for the prefix {} at least", quoted(prefix)),
             };
             let message = format!(
                 "the store refuses to list {name}: give the signer s3:ListBucket on {}{prefix}; a bucket policy, a VPC \

@@ -207,16 +207,16 @@ fn wrong_region(right: Option<&str>, subject: &Subject<'_>) -> String {
     let region = subject.region();
     match right {
         Some(right) if right == region => format!(
-            "{server} says that {bucket} is in region {right}, which is what the ClusterObjectStore says, and {} does not \
+            "{server} says that {bucket} is in region \"{right}\", which is what the ClusterObjectStore says, and {} does not \
              serve that region: fix spec.s3.endpoint",
             subject.host()
         ),
         Some(right) => format!(
-            "{server} says that {bucket} is in region {right}, and {what} was signed for {region}: set spec.s3.region of \
-             the ClusterObjectStore to {right}"
+            "{server} says that {bucket} is in region \"{right}\", and {what} was signed for \"{region}\": set spec.s3.region of \
+             the ClusterObjectStore to \"{right}\""
         ),
         None => format!(
-            "{server} says that {bucket} is in another region than {region}, for which {what} was signed, and does not \
+            "{server} says that {bucket} is in another region than \"{region}\", for which {what} was signed, and does not \
              say in which: find it, and set spec.s3.region of the ClusterObjectStore"
         ),
     }

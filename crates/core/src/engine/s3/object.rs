@@ -7,6 +7,7 @@ use crate::api::{ConditionStatus, Reason};
 use crate::engine::protocol::{KmsError, S3Result};
 use crate::request::{Bucket, Options};
 use crate::signing::Target;
+use crate::text::quoted;
 
 /// What was requested: a GET of an object's first byte, for a resource with these options.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ pub(in crate::engine) fn verify_object(
         key,
         options,
     } = tried;
-    let object = format!("{bucket}/{key}");
+    let object = quoted(&format!("{bucket}/{key}"));
     let diagnosis = diagnose(result);
     match &diagnosis {
         Diagnosis::Readable { .. }

@@ -66,7 +66,7 @@ impl Subject<'_> {
 
     pub(super) fn bucket(&self) -> String {
         match self {
-            Self::Request { bucket, .. } => format!("bucket {bucket}"),
+            Self::Request { bucket, .. } => format!("bucket \"{bucket}\""),
             Self::Store { .. } => "the probed bucket".to_owned(),
         }
     }

@@ -111,7 +111,7 @@ fn a_download_that_is_answered_works_and_so_does_an_empty_one() {
             &on(&Ok(answer(status, None)), &get()),
             True,
             Reason::Verified,
-            &["first byte of models/llama/weights.bin"],
+            &["first byte of \"models/llama/weights.bin\""],
         );
     }
     for code in [None, Some(ErrorCode::Other(None))] {
@@ -195,7 +195,7 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
     &[
         (404, Some(Code::NoSuchKey), False, Reason::NoSuchKey, "upload it"),
         (404, Some(Code::NoSuchVersion), False, Reason::NoSuchKey, "spec.get.versionID"),
-        (404, Some(Code::NoSuchBucket), False, Reason::NoSuchBucket, "no bucket models"),
+        (404, Some(Code::NoSuchBucket), False, Reason::NoSuchBucket, "no bucket \"models\""),
         (403, Some(Code::SignatureDoesNotMatch), False, Reason::SignatureDoesNotMatch, "region (eu-west-1)"),
         (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
         (400, Some(Code::InvalidToken), False, Reason::CredentialsInvalid, "session token"),
@@ -210,12 +210,12 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
         (400, Some(Code::Kms(KmsError::NotFound)), False, Reason::EncryptionKeyUnavailable, "does not exist"),
         (403, Some(Code::AccountProblem), False, Reason::AccountProblem, "an unpaid bill"),
         (403, Some(Code::CapExceeded), False, Reason::AccountProblem, "a cap of the account is exceeded"),
-        (400, Some(Code::RequesterPays), False, Reason::AccessDenied, "the requester pays for bucket models"),
+        (400, Some(Code::RequesterPays), False, Reason::AccessDenied, "the requester pays for bucket \"models\""),
         (501, Some(Code::NotImplemented), False, Reason::UnexpectedResponse, "does not implement"),
         (501, None, False, Reason::UnexpectedResponse, "does not implement"),
         (400, Some(Code::KeyTooLong), False, Reason::UnexpectedResponse, "shorten the key"),
         (400, Some(Code::InvalidBucketName), False, Reason::NoSuchBucket, "fix spec.bucket"),
-        (400, Some(Code::WrongRegion), False, Reason::WrongRegion, "another region than eu-west-1"),
+        (400, Some(Code::WrongRegion), False, Reason::WrongRegion, "another region than \"eu-west-1\""),
         (503, Some(Code::Unavailable), Unknown, Reason::StoreUnavailable, "status 503"),
         (503, None, Unknown, Reason::StoreUnavailable, "busy"),
         (500, Some(Code::Other(None)), Unknown, Reason::StoreUnavailable, "status 500"),
@@ -290,7 +290,7 @@ fn the_right_region_is_named() {
             &verdict,
             ConditionStatus::False,
             Reason::WrongRegion,
-            &["is in region us-east-2", "spec.s3.region", "eu-west-1"],
+            &["is in region \"us-east-2\"", "spec.s3.region", "eu-west-1"],
         );
     }
     // The settings name the bucket's region, and an endpoint of another one.

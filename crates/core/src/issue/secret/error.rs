@@ -7,6 +7,7 @@ use std::fmt;
 use super::bundle::names::InvalidNames;
 use super::content::SECRET_LIMIT;
 use crate::api::{Format, Method};
+use crate::text::counted;
 
 /// Why a result cannot be written into a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,9 @@ impl fmt::Display for RenderError {
             ),
             Self::TooManyForSecret { objects, fit } => write!(
                 f,
-                "the URLs of {objects} objects are more than the {SECRET_LIMIT} bytes that a Secret holds; {fit} of them \
-                 fit: ask for so many in one resource, or for fewer files in spec.formats"
+                "the URLs of {} are more than the {SECRET_LIMIT} bytes that a Secret holds; {fit} of them \
+                 fit: ask for so many in one resource, or for fewer files in spec.formats",
+                counted(*objects, "object")
             ),
             Self::Format { format, method } => write!(
                 f,

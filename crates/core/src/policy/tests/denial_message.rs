@@ -298,6 +298,58 @@ fn each_closed_gate_has_its_own_words() {
 }
 
 #[test]
+fn a_refusal_of_a_method_says_nothing_of_its_options() {
+    let uploads = [
+        json!({"method": "PUT", "put": {"contentLength": 5, "acl": "private"}}),
+        json!({"method": "POST", "post": {"contentLengthRange": {"max": 5}}}),
+    ];
+    for asked in uploads {
+        let message = refused(decide(&policies(&[rule(&json!({}))]), &request(&asked)));
+        let words = "policy \"p0\" rule \"r0\" allows only GET and HEAD. Ask";
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn rules_of_which_the_same_is_to_be_said_share_it() {
+    let far = rule(&json!({"buckets": ["logs"]}));
+    let several = [rule(&json!({})), far, rule(&json!({})), rule(&json!({}))];
+    let message = refused(decide(
+        &policies(&several),
+        &request(&json!({"duration": "13h"})),
+    ));
+    let words = "Closest: policy \"p0\" rule \"r0\" (like policy \"p2\" rule \"r0\" and policy \"p3\" rule \"r0\") allows \
+                 at most 12h; policy \"p1\" rule \"r0\" is for bucket \"logs\" and allows at most 12h. Ask";
+    assert!(message.contains(words), "{message}");
+
+    let named = |name: &str| super::with(rule(&json!({})), &json!({"name": name}));
+    let set = |rules: &[serde_json::Value]| {
+        let mut set = PolicySet::default();
+        set.insert(compile("p", &json!({"names": ["team-a"]}), rules).expect("it compiles"));
+        set
+    };
+    let asked = request(&json!({"method": "DELETE"}));
+    let message = refused(decide(&set(&["a", "b"].map(named)), &asked));
+    let words = "Closest: policy \"p\" rule \"a\" (like rule \"b\") allows only GET and HEAD. Ask";
+    assert!(message.contains(words), "{message}");
+
+    let long = ["a", "b", "c"].map(|letter| named(&letter.repeat(63)));
+    let message = refused(decide(&set(&long), &asked));
+    assert!(message.contains("bbb\" and others) allows"), "{message}");
+}
+
+#[test]
+fn one_object_and_one_byte_are_not_several() {
+    let lists = rule(&json!({"methods": ["GET", "LIST"], "maxObjects": 1}));
+    let asked = json!({"key": null, "prefix": "team-a/", "list": {"maxObjects": 2}});
+    let message = refused(decide(&policies(&[lists]), &request(&asked)));
+    assert!(
+        message.contains("allows at most 1 object. Ask"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_rule_about_another_object_is_no_near_miss() {
     let other = [
         json!({"stores": ["s3"]}),
@@ -384,8 +436,8 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
     assert_eq!(
         message,
         "It is not known whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
-         policy \"x\" cannot be read, and no other allows it. An admin must fix it; until then nothing new is issued, \
-         and nothing is removed because of it."
+         policy \"x\" cannot be read, and no other allows it. Closest: policy \"p0\" rule \"r0\" is for bucket \
+         \"logs\". An admin must fix it; until then nothing new is issued, and nothing is removed because of it."
     );
     for name in ["y", "z", "zz"] {
         set.insert_unreadable(name, SelectableNamespaces::default());

@@ -49,7 +49,8 @@ fn what_is_no_duration_is_refused_with_an_example() {
         ("1.h", "\"1.h\" is not a duration"),
         (".5h", "\".5h\" is not a duration"),
         ("1..5h", "\"1..5h\" is not a duration"),
-        ("1d", "\"1d\" is not a duration"),
+        ("d", "\"d\" is not a duration"),
+        ("1w", "\"1w\" is not a duration"),
         ("1H", "\"1H\" is not a duration"),
         ("PT1H", "\"PT1H\" is not a duration"),
         ("١h", "\"١h\" is not a duration"),
@@ -73,6 +74,20 @@ fn what_is_no_duration_is_refused_with_an_example() {
                 .ends_with("; write numbers with units, for example \"12h\", \"90m\" or \"1h30m\""),
             "{message}"
         );
+    }
+}
+
+#[test]
+fn days_are_answered_with_hours() {
+    for (text, hours) in [
+        ("1d", "24h"),
+        ("7d", "168h"),
+        ("1d12h", "36h"),
+        ("0.5d", "12h"),
+    ] {
+        let message = parse_duration(text).expect_err(text).to_string();
+        let words = format!("\"{text}\" counts in days, and days are not a unit: write {hours}");
+        assert_eq!(message, words);
     }
 }
 

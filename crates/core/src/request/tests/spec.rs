@@ -133,7 +133,7 @@ fn bad_input_is_refused_by_field_with_what_to_do() {
         (
             json!({"duration": "4m59s"}),
             "spec.duration",
-            "ask for 5m to 168h, or leave it out",
+            "ask for 5m to 168h, or leave it out, or set spec.renew to Never, with which 1m is enough",
         ),
         (
             json!({"duration": "169h"}),

@@ -15,7 +15,7 @@ use crate::api::{
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::Record;
 use crate::engine::evaluate::evaluation::Evaluation;
-use crate::engine::evaluate::one_shot::FixedLife;
+use crate::engine::evaluate::one_shot::{FixedLife, is_one_shot};
 use crate::engine::evaluate::reissue::{is_current, may_issue};
 use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::{Settings, classify};
@@ -254,7 +254,8 @@ fn ready_while_current(
         let draft = ConditionDraft::new(false, problem.reason, problem.message.clone());
         return (draft, rejection);
     }
-    let mut message = issued_message(facts.record, issued, facts.renewal);
+    let renews = facts.renewal.ok_or_else(|| why_not_renewed(facts));
+    let mut message = issued_message(facts.record, issued, renews);
     match answer {
         Some(answer) if answer.reason == Reason::Verified => {
             message.push_str("; a GET worked");
@@ -269,6 +270,17 @@ fn ready_while_current(
         ConditionDraft::new(true, Reason::Issued, message),
         rejection,
     )
+}
+
+/// Why what is issued is not renewed, in words that follow "not renewed".
+fn why_not_renewed(facts: &Facts<'_>) -> &'static str {
+    if is_one_shot(facts.record) {
+        ", since spec.renew is Never"
+    } else if facts.record.suspended() {
+        " while spec.suspend is true"
+    } else {
+        " now: the condition Renewed says why"
+    }
 }
 
 fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {

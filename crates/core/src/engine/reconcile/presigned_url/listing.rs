@@ -394,8 +394,12 @@ fn too_few(inputs: &SigningInputs, list: &ListSelection, found: u32, skipped: u3
     Problem {
         reason: Reason::TooFewObjects,
         message: format!(
-            "{found} objects were found under \"{}\" in bucket \"{}\"{left_out}, and spec.list.minObjects asks for {}: upload \
+            "{} found under \"{}\" in bucket \"{}\"{left_out}, and spec.list.minObjects asks for {}: upload \
              them, fix spec.prefix or spec.list, or ask for fewer; it is listed again",
+            match found {
+                1 => "1 object was".to_owned(),
+                found => format!("{found} objects were"),
+            },
             list.prefix.as_str().escape_debug(),
             inputs.authorized.request.bucket,
             list.min_objects

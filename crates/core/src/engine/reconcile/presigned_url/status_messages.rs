@@ -12,6 +12,7 @@ use crate::engine::evaluate::denial::removal_at;
 use crate::engine::evaluate::one_shot::ttl;
 use crate::engine::protocol::Settings;
 use crate::issue::issued::Issued;
+use crate::text::{counted, quoted};
 use crate::time::later;
 
 /// A one-shot spec was edited past admission.
@@ -50,11 +51,11 @@ pub(super) fn allowed_message(policies: &[String]) -> String {
     format!("the {word} {} {verb} it", names.join(", "))
 }
 
-/// The Secret is current.
+/// The Secret is current. `renews` says when it is renewed, or why it is not.
 pub(super) fn issued_message(
     record: &Record,
     issued: &Issued,
-    renews: Option<Timestamp>,
+    renews: Result<Timestamp, &str>,
 ) -> String {
     let spec = record.seen.spec.as_ref().ok();
     let many = spec.is_some_and(|spec| {
@@ -64,7 +65,10 @@ pub(super) fn issued_message(
         (Method::Get, false) => "URLs to GET and HEAD".to_owned(),
         (Method::Post, _) => "a form to POST".to_owned(),
         (method, false) => format!("a URL to {}", method.as_str()),
-        (method, true) => format!("URLs to {} {} objects of", method.as_str(), issued.objects),
+        (method, true) => {
+            let objects = counted(issued.objects, "object");
+            format!("URLs to {} {objects} of", method.as_str())
+        }
     };
     let object = spec.map_or_else(String::new, |spec| {
         let path = match (&spec.key, &spec.prefix) {
@@ -72,12 +76,12 @@ pub(super) fn issued_message(
             (None, Some(prefix)) => prefix.as_str(),
             (None, None) => "",
         };
-        format!("{}/{path}", spec.bucket)
+        quoted(&format!("{}/{path}", spec.bucket))
     });
-    let next = renews.map_or_else(
-        || "it is not renewed".to_owned(),
-        |at| format!("it is renewed at {at}"),
-    );
+    let next = match renews {
+        Ok(at) => format!("it is renewed at {at}"),
+        Err(why) => format!("it is not renewed{why}"),
+    };
     format!(
         "the Secret \"{}\" holds {what} {object}, good until {}; {next}",
         issued.secret.name, issued.expires_at

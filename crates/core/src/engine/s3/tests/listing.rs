@@ -76,9 +76,9 @@ fn faults() -> Vec<(ListError, Reason, bool, &'static str)> {
         (Bad(PageError::BadObject), Reason::ListFailed, true, "the size or the ETag"),
         (ListError::NotSigned(SignError::AccessKeyId), Reason::CredentialsInvalid, true, "the access key ID is empty"),
         (refused(403, Some(Code::AccessDenied)), Reason::ListFailed, true, "s3:ListBucket on arn:aws:s3:::models, "),
-        (refused(404, Some(Code::NoSuchBucket)), Reason::NoSuchBucket, true, "no bucket models"),
+        (refused(404, Some(Code::NoSuchBucket)), Reason::NoSuchBucket, true, "no bucket \"models\""),
         (refused(400, Some(Code::WrongRegion)), Reason::WrongRegion, true, "eu-west-1"),
-        (refused(403, Some(Code::SignatureDoesNotMatch)), Reason::SignatureDoesNotMatch, true, "listing of models/llama/"),
+        (refused(403, Some(Code::SignatureDoesNotMatch)), Reason::SignatureDoesNotMatch, true, "listing of \"models/llama/\""),
         (refused(403, Some(Code::InvalidAccessKeyId)), Reason::CredentialsInvalid, true, "access key"),
         (refused(403, Some(Code::RequestTimeTooSkewed)), Reason::ClockSkewed, true, "time of the signature"),
         (refused(503, Some(Code::Unavailable)), Reason::StoreUnavailable, false, "status 503"),
@@ -102,7 +102,7 @@ fn the_right_to_list_is_asked_for_the_prefix_or_for_the_bucket() {
     };
     ends(
         &request,
-        "arn:aws:s3:::models, for the prefix llama/ at least; a bucket policy, a VPC endpoint, a rule on source \
+        "arn:aws:s3:::models, for the prefix \"llama/\" at least; a bucket policy, a VPC endpoint, a rule on source \
          addresses or requester pays may refuse it too",
     );
     request.wanted.prefix = Prefix::parse("").unwrap();

@@ -38,7 +38,7 @@ fn an_upload_says_that_it_was_not_tried_and_not_whether_the_object_exists() {
                 &verdict,
                 ConditionStatus::Unknown,
                 Reason::NotVerifiable,
-                &["a GET beside models/llama/weights.bin", words, arn],
+                &["a GET beside \"models/llama/weights.bin\"", words, arn],
             );
             assert!(verdict.passes());
             // What is there or not is for those to know who may read it.

@@ -110,9 +110,9 @@ fn a_region_that_a_server_does_not_serve_is_rejected_at_the_first_probe_and_on_a
     elsewhere.region = Some("us-east-2".to_owned());
     let telling = Ok(elsewhere);
     let moved = Location::Moved;
-    let words = "in another region than eu-west-1";
+    let words = "in another region than \"eu-west-1\"";
     rejected(said(&silent, moved), Reason::WrongRegion, words);
-    let words = "is in region us-east-2";
+    let words = "is in region \"us-east-2\"";
     rejected(said(&telling, moved), Reason::WrongRegion, words);
     for asked in [&silent, &telling] {
         // Of AWS's endpoint the bucket alone can be in another region.
