@@ -1,4 +1,5 @@
-//! Secrets that a faulty signer would make: with valid signatures, for more than was allowed.
+//! Secrets that a faulty signer would make, with valid signatures for more than was allowed; and a status that
+//! tells what no status may.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,8 +12,10 @@ use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Credentials, Endpoint, Operation, Target, presign};
 
 use crate::common::cloud::Cloud;
+use crate::common::cluster::Cluster;
 use crate::common::post_form::Form;
 use crate::common::url::Parts;
+use crate::common::world::steps::execute;
 use crate::planted_bugs::Bug;
 
 fn text(data: &BTreeMap<String, SecretBytes>, key: &str) -> Option<String> {
@@ -122,4 +125,27 @@ pub fn misread(bug: Bug, key: &ObjectKey, step: &Step, result: &mut StepResult) 
             _ => {}
         }
     }
+}
+
+/// Writes a status with the URL in its first condition.
+pub fn leaking_status(
+    cluster: &mut Cluster,
+    cloud: &mut Cloud,
+    key: &ObjectKey,
+    step: &Step,
+    now: Timestamp,
+) -> StepResult {
+    let mut step = step.clone();
+    if let Step::WriteStatus {
+        namespace, status, ..
+    } = &mut step
+        && let Some(secret) = status.internal.secret.as_ref()
+        && let Some(url) = cluster
+            .secrets
+            .get(&(namespace.clone(), secret.name.clone()))
+            .and_then(|secret| secret.text("url"))
+    {
+        status.conditions[0].message = format!("good: {url}");
+    }
+    execute(cluster, cloud, key, &step, now)
 }

@@ -14,6 +14,7 @@ use crate::chaos::Chaos;
 use crate::common::at;
 use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
+use crate::listing_invariants::Listings;
 use crate::ownership_invariants::controls;
 use crate::policy_oracle::{PolicyAnswer, Rules, store};
 use crate::secret_invariants::{Known, usable};
@@ -84,6 +85,7 @@ pub struct InvariantChecker {
     held_back: BTreeMap<String, Timestamp>,
     /// Since when a resource is being deleted, by uid.
     pub deleted_since: BTreeMap<String, Timestamp>,
+    pub listings: Listings,
 }
 
 impl InvariantChecker {
@@ -180,6 +182,7 @@ impl InvariantChecker {
             self.removed(world, &removed);
         }
         self.count_calls(world);
+        self.listings(world);
         let world = &*world;
         for seen in world.cluster.resources.values() {
             if held_back(world, seen) {

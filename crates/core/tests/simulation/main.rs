@@ -21,6 +21,7 @@ mod expected_status;
 mod fault_schedule;
 mod forgeries;
 mod invariants;
+mod listing_invariants;
 mod ownership_invariants;
 mod planted_bugs;
 mod policy_oracle;
@@ -156,6 +157,7 @@ planted! {
     a_refused_secret_that_stays_is_found: KeepsDenied => "left behind";
     a_secret_of_a_deleted_resource_that_stays_is_found: KeepsDeleting => "is being deleted, and its Secret";
     a_lost_owner_reference_that_is_overlooked_is_found: OverlooksLostOwner => "lost its owner reference";
+    a_rate_of_listings_that_is_forgotten_is_found: ForgetsListings => "lists more often than";
     an_expired_secret_that_stays_is_found: KeepsExpired => "holds a URL that ended";
     a_policy_change_that_is_ignored_is_found: IgnoresPolicies => "polic";
     a_renewal_without_overlap_is_found: RenewsLate => "renewed with";

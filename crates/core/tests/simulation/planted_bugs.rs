@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
-    ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult,
+    ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult, Uid,
 };
 use presigned_core::issue::{Owner, OwnerId};
 use presigned_core::policy::SelectableNamespaces;
@@ -17,7 +17,7 @@ use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
 use crate::common::world::place;
 use crate::common::world::steps::execute;
-use crate::forgeries::{any_bucket, longer, misread, without_decision};
+use crate::forgeries::{any_bucket, leaking_status, longer, misread, without_decision};
 
 /// A bug between the engine and the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub enum Bug {
     KeepsDeleting,
     /// The engine takes a Secret without owner for one of its own.
     OverlooksLostOwner,
+    /// Each report of a status makes the engine forget what it listed.
+    ForgetsListings,
     /// A Secret of expired URLs stays.
     KeepsExpired,
     /// The engine sees no change of a policy.
@@ -93,6 +95,7 @@ pub struct PlantedBug {
     now: Timestamp,
     ends: BTreeMap<Place, Timestamp>,
     backlog: Vec<(Timestamp, ObjectKey, Step)>,
+    generations: BTreeMap<Uid, i64>,
 }
 
 impl PlantedBug {
@@ -102,6 +105,7 @@ impl PlantedBug {
             now: Timestamp::MIN,
             ends: BTreeMap::new(),
             backlog: Vec::new(),
+            generations: BTreeMap::new(),
         }
     }
 
@@ -342,6 +346,12 @@ impl PlantedBug {
                 seen.status = Box::default();
                 Some(Event::Resource(Change::InitApply(seen)))
             }
+            (Bug::ForgetsListings, Event::Resource(Change::Apply(seen)))
+                if self.generations.insert(seen.uid.clone(), seen.generation)
+                    == Some(seen.generation) =>
+            {
+                Some(Event::ClockStepped)
+            }
             (bug, Event::Resource(change)) => Some(Event::Resource(self.misheard(bug, change))),
             (_, event) => Some(event),
         }
@@ -395,29 +405,6 @@ fn renewed(mut seen: PresignedUrlSeen) -> PresignedUrlSeen {
         spec.ttl_after_expiry = None;
     }
     seen
-}
-
-/// Writes a status with the URL in its first condition.
-fn leaking_status(
-    cluster: &mut Cluster,
-    cloud: &mut Cloud,
-    key: &ObjectKey,
-    step: &Step,
-    now: Timestamp,
-) -> StepResult {
-    let mut step = step.clone();
-    if let Step::WriteStatus {
-        namespace, status, ..
-    } = &mut step
-        && let Some(secret) = status.internal.secret.as_ref()
-        && let Some(url) = cluster
-            .secrets
-            .get(&(namespace.clone(), secret.name.clone()))
-            .and_then(|secret| secret.text("url"))
-    {
-        status.conditions[0].message = format!("good: {url}");
-    }
-    execute(cluster, cloud, key, &step, now)
 }
 
 fn version(secret: &Secret) -> ObjectVersion {

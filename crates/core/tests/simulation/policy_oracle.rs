@@ -83,6 +83,18 @@ impl Rules {
         self.policies.get(name).is_some_and(Result::is_err)
     }
 
+    /// The least interval between two listings that any rule for a namespace sets.
+    pub fn least_refresh_interval(&self, namespace: &str) -> i64 {
+        let none = BTreeMap::new();
+        let labels = self.labels.get(namespace).unwrap_or(&none);
+        let policies = self.policies.values().flatten();
+        let selected = policies.filter(|policy| selects(policy, namespace, labels));
+        let lists = selected.flat_map(|policy| &policy.allow);
+        let lists = lists.filter(|rule| rule.methods.contains(&PolicyMethod::List));
+        let least = lists.map(fastest).min();
+        least.unwrap_or(i64::MAX)
+    }
+
     pub fn answer(&self, ask: &PolicyQuery<'_>) -> PolicyAnswer {
         let Some(labels) = self.labels.get(ask.namespace) else {
             return PolicyAnswer::Unknown;
@@ -303,9 +315,14 @@ fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {
             .is_none_or(|name| rule.endpoints.iter().any(|allowed| allowed == name))
 }
 
+/// The least seconds between two listings that a rule allows.
+fn fastest(rule: &AllowRule) -> i64 {
+    rule.min_refresh_interval.as_deref().map_or(300, seconds)
+}
+
 fn lists(rule: &AllowRule, options: Option<&ListOptions>) -> bool {
     let most = rule.max_objects.unwrap_or(1000);
-    let fastest = rule.min_refresh_interval.as_deref().map_or(300, seconds);
+    let fastest = fastest(rule);
     let asked = options.cloned().unwrap_or_default();
     let wanted = [
         asked.min_objects.unwrap_or(1),

@@ -1,0 +1,155 @@
+//! The invariants of listings: how often a resource and a namespace list, as the documentation says it.
+//!
+//! What holds here:
+//! - A resource lists 3 times, and then once in the `minRefreshInterval` of its policies, whatever its spec
+//!   does. Without a living URL the interval is five minutes at most.
+//! - A namespace lists 60 times, and then once a second.
+//! - A change of the rules is worth one listing of each resource, and so is a renewal of URLs of which two
+//!   thirds of the life or less are left. A restart, and a step of the clock, begin anew.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
+
+use crate::chaos::Chaos;
+use crate::common::world::{StepKind, World};
+use crate::invariants::{InvariantChecker, RECOVERY};
+
+/// How many listings of a resource need no pause between them.
+const OF_RESOURCE: f64 = 3.0;
+/// How many listings of a namespace need no pause between them.
+const OF_NAMESPACE: f64 = 60.0;
+/// The most seconds between two listings for a first URL.
+const FIRST: i64 = 300;
+/// Seconds by which a listing lands later than it was decided, and the next does not.
+const SLACK: i64 = 10;
+
+/// The listings so far.
+#[derive(Default)]
+pub struct Listings {
+    seen: usize,
+    /// The last restart, broken watch or step of the clock.
+    begun: Option<Timestamp>,
+    resources: BTreeMap<Uid, Bucket>,
+    namespaces: BTreeMap<String, Bucket>,
+    /// The issue and the expiry of the last URLs that a status told of.
+    lives: BTreeMap<Uid, (i64, i64)>,
+}
+
+/// The listings that are left.
+struct Bucket {
+    left: f64,
+    at: i64,
+    /// Whether there was a living URL at the last listing.
+    living: bool,
+    /// The issue whose renewal had its listing.
+    renewed: Option<i64>,
+}
+
+impl Bucket {
+    const fn full(most: f64, at: i64) -> Self {
+        Self {
+            left: most,
+            at,
+            living: false,
+            renewed: None,
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "seconds of days")]
+    fn refill(&mut self, most: f64, interval: i64, now: i64) {
+        self.left = most.min(self.left + (now - self.at) as f64 / interval as f64);
+        self.at = now;
+    }
+
+    /// Takes one; false if there was none.
+    fn take(&mut self) -> bool {
+        let had = self.left >= 1.0;
+        self.left = (self.left - 1.0).max(0.0);
+        had
+    }
+}
+
+impl InvariantChecker {
+    /// No resource and no namespace lists more often than the documentation says.
+    pub fn listings(&mut self, world: &World<Chaos>) {
+        let mut so_far = std::mem::take(&mut self.listings);
+        let from = std::mem::replace(&mut so_far.seen, world.records.len());
+        let begun = so_far.begun.replace(world.blind_at);
+        if begun == Some(world.blind_at) {
+            for record in &world.records[from..] {
+                if let (StepKind::List, ObjectKey::Resource(uid)) = (record.kind, &record.key) {
+                    self.listing(world, &mut so_far, uid, record.at.as_second());
+                }
+            }
+        } else {
+            (so_far.resources, so_far.namespaces) = Default::default();
+        }
+        for seen in world.cluster.resources.values() {
+            if let Some(life) = life(seen) {
+                so_far.lives.insert(seen.uid.clone(), life);
+            }
+        }
+        self.listings = so_far;
+    }
+
+    fn listing(&mut self, world: &World<Chaos>, so_far: &mut Listings, uid: &Uid, now: i64) {
+        let mut resources = world.cluster.resources.values();
+        let Some(seen) = resources.find(|seen| seen.uid == *uid) else {
+            return;
+        };
+        let full = || Bucket::full(OF_RESOURCE, now);
+        let bucket = so_far.resources.entry(uid.clone()).or_insert_with(full);
+        let last = bucket.at;
+        let lives = [life(seen), so_far.lives.get(uid).copied()];
+        let lives: Vec<(i64, i64)> = lives.into_iter().flatten().collect();
+        let living = lives.iter().any(|(_, expires)| *expires + SLACK > now);
+        let interval = if living && bucket.living {
+            self.least_interval(&seen.namespace, last)
+        } else {
+            FIRST
+        };
+        bucket.refill(OF_RESOURCE, interval - SLACK, now);
+        bucket.living = living;
+        let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
+        let by_rules = changed + RECOVERY >= last;
+        let due = lives.into_iter().find(|(issued, expires)| {
+            let life = expires - issued;
+            let pause = (life / 10).clamp(30, 300);
+            let near = now + SLACK >= issued + life / 3 && now < expires + SLACK;
+            near && (now - last + SLACK >= pause || bucket.renewed != Some(*issued))
+        });
+        let free = due.is_some() || by_rules;
+        bucket.renewed = due.map(|(issued, _)| issued).or(bucket.renewed);
+        let own = bucket.take();
+        let all = so_far.namespaces.entry(seen.namespace.clone());
+        let all = all.or_insert_with(|| Bucket::full(OF_NAMESPACE, now));
+        all.refill(OF_NAMESPACE, 1, now);
+        let allowed = all.take() && own;
+        if !free && !allowed {
+            let who = format!("{}/{}", seen.namespace, seen.name);
+            let whose = if own { "its namespace" } else { "it" };
+            let what = format!("{who} lists more often than {whose} may, {interval} s apart");
+            self.report(world, what);
+        }
+    }
+
+    /// The least interval of any rule for a namespace since a time.
+    fn least_interval(&self, namespace: &str, since: i64) -> i64 {
+        let mut least = i64::MAX;
+        for (at, rules) in self.rules.iter().rev() {
+            least = least.min(rules.least_refresh_interval(namespace));
+            if at.as_second() + RECOVERY < since {
+                break;
+            }
+        }
+        if least == i64::MAX { FIRST } else { least }
+    }
+}
+
+/// When the URLs were issued that a status tells of, and when they expire.
+fn life(seen: &PresignedUrlSeen) -> Option<(i64, i64)> {
+    let (issued, expires) = (seen.status.issue_time?, seen.status.expiration_time?);
+    Some((issued.as_second(), expires.as_second()))
+}
