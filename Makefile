@@ -122,7 +122,7 @@ e2e: ## The chart, the image and pods on a real cluster: E2E_KUBECONFIG=FILE, or
 
 .PHONY: e2e-prerequisites
 e2e-prerequisites:
-	$(call needs,$(E2E_NEEDS) $(if $(E2E_KUBECONFIG),,$(NODE_NEEDS)))
+	$(call needs,$(E2E_NEEDS) $(if $(E2E_KUBECONFIG),$(if $(shell command -v docker),docker,buildah),$(NODE_NEEDS)))
 
 # Optimised, by a profile of its own: `make test` does not build it, and the first run here does.
 SEEDS ?= 2000

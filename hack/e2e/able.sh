@@ -30,10 +30,11 @@ if command -v ip >/dev/null; then
 fi
 if command -v runc >/dev/null && command -v busybox >/dev/null; then
   bundle=$(mktemp -d)
-  trap 'rm -rf "$bundle"' EXIT
+  trap 'rm -rf "$bundle"; find /sys/fs/cgroup -depth -type d -name "${trial##*/}" -exec rmdir {} +' EXIT
   "$(dirname "${BASH_SOURCE[0]}")/../image-root.sh" "$bundle/rootfs" busybox
   runc spec --bundle "$bundle"
   sed -i -e 's/"terminal": true/"terminal": false/; s/^\([[:space:]]*\)"sh"$/\1"busybox", "true"/' \
+    -e 's|^\(\t\t"resources": {\)$|\1 "memory": {"limit": 67108864},|' \
     -e "s|^\(\t\"linux\": {\)\$|\1 \"cgroupsPath\": \"/${trial##*/}\", |" "$bundle/config.json"
   said=$(timeout 30 "${own[@]}" runc --root "$bundle/state" run --bundle "$bundle" "${trial##*/}" 2>&1) ||
     no "runc can't run a container (${said:-it says nothing})"
