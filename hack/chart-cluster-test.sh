@@ -313,6 +313,16 @@ refused "an Event about a Pod" "about objects of presigned.dev" \
   operator_kubectl create -f <(event 'apiVersion: v1,kind: Pod' presigned-url-operator)
 refused "an Event in another's name" "in its own name" operator_kubectl create -f <(event "$about" kubelet)
 
+echo "== fields that the API does not have"
+misspelt() { psu misspelt 'duraton: 1h'; }
+meant='unknown field "spec.duraton": did you mean "duration"?'
+refused "a misspelt field, by kubectl" "$meant" kubectl create -f <(misspelt)
+refused "a misspelt field, by kubectl that checks nothing" "$meant" kubectl create --validate=false -f <(misspelt)
+refused "a misspelt field, by server-side apply" "$meant" kubectl apply --server-side --validate=false -f <(misspelt)
+refused "a misspelt field, by Helm" "$meant" helm upgrade psu "$chart" --namespace "$namespace" --set-json "extraObjects=[$(
+  kubectl create --dry-run=client --validate=false -o json -f <(misspelt))]"
+passes "what has no misspelt field" kubectl create --dry-run=server -f <(psu spelt 'duration: 1h')
+
 echo "== tokens, for stores' webIdentity.audience"
 release upgrade --set 'webIdentity.audiences={sts.example.com}' --set 'operator.secretTemplateDeny={velero.io,stakater.com,example.com}'
 can yes $namespace create serviceaccounts/psu-presigned-url-operator:token

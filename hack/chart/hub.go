@@ -31,7 +31,7 @@ func printExamples(chart string) error {
 	if err := yaml.Unmarshal([]byte(file.Annotations["artifacthub.io/crdsExamples"]), &examples); err != nil {
 		return fmt.Errorf("artifacthub.io/crdsExamples: %w", err)
 	}
-	paths, err := filepath.Glob(filepath.Join(chart, "files", "crds", "*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(chart, "files", "crds", "presigned.dev_*.yaml"))
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func writeSchemas(out, swagger, crds string) error {
 			}
 		}
 	}
-	files, err := filepath.Glob(filepath.Join(crds, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(crds, "presigned.dev_*.yaml"))
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,8 @@ func writeCRD(out, file string, definitions map[string]object) error {
 	return nil
 }
 
-// tighten makes a schema of Kubernetes' dialect a strict one of JSON Schema: what is not named is refused.
+// tighten makes a schema of Kubernetes' dialect a strict one of JSON Schema: what is not named is refused, also where the API server
+// keeps it for an admission policy to refuse.
 func tighten(schema object) {
 	walk(schema, func(node object) {
 		if node["format"] == "int-or-string" || node["x-kubernetes-int-or-string"] == true {
@@ -195,7 +196,7 @@ func tighten(schema object) {
 		}
 		_, named := node["properties"]
 		_, open := node["additionalProperties"]
-		if named && !open && node["x-kubernetes-preserve-unknown-fields"] != true {
+		if named && !open {
 			node["additionalProperties"] = false
 		}
 		if node["nullable"] == true {

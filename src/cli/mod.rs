@@ -26,7 +26,7 @@ struct Cli {
 enum Command {
     /// Run the operator.
     Run(Box<RunArgs>),
-    /// Print the CRDs, for kubectl apply -f -.
+    /// Print the CRDs, and the admission policies that refuse unknown fields, for kubectl apply -f -.
     Crds(CrdsArgs),
 }
 

@@ -127,3 +127,21 @@ fn each_crd_is_yaml_that_reads_back_the_same() {
         assert_eq!(back, serde_json::to_value(&crd).unwrap());
     }
 }
+
+#[test]
+fn each_admission_policy_is_yaml_that_reads_back_the_same() {
+    let text = crds::unknown_fields().unwrap();
+    let documents: Vec<serde_json::Value> = text
+        .split("---\n")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect();
+    let refusals = presigned_core::api::refusals_of_unknown_fields();
+    let each = |refusal: &presigned_core::api::Refusal| {
+        [
+            serde_json::to_value(&refusal.policy).unwrap(),
+            serde_json::to_value(&refusal.binding).unwrap(),
+        ]
+    };
+    let wanted: Vec<_> = refusals.iter().flat_map(each).collect();
+    assert_eq!(documents, wanted);
+}

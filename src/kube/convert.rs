@@ -31,14 +31,35 @@ const WHY_LIMIT: usize = 512;
 #[derive(Deserialize)]
 #[serde(bound = "")]
 pub(super) struct RawObject<K> {
+    #[serde(default, rename = "apiVersion")]
+    _api_version: IgnoredAny,
+    #[serde(default, rename = "kind")]
+    _kind: IgnoredAny,
     #[serde(default)]
     metadata: ObjectMetadata,
     #[serde(default)]
     spec: Value,
     #[serde(default)]
     status: Value,
+    /// Their values are skipped unparsed.
+    #[allow(clippy::zero_sized_map_values, reason = "serde flattens maps only")]
+    #[serde(flatten)]
+    unknown: BTreeMap<String, IgnoredAny>,
     #[serde(skip)]
     kind: PhantomData<fn() -> K>,
+}
+
+impl<K> RawObject<K> {
+    /// The spec. A field that stands beside it is a part of it that was put in the wrong place.
+    fn spec<S: DeserializeOwned>(&self) -> Result<Box<S>, String> {
+        if let Some(field) = self.unknown.keys().next() {
+            let field = cut(&visible(field), WHY_LIMIT).to_owned();
+            return Err(format!(
+                "unknown field `{field}` beside the spec: put it in the place where it belongs, or remove it"
+            ));
+        }
+        spec(&self.spec)
+    }
 }
 
 /// The metadata that is used. The rest, managedFields and annotations above all, is most of an object and is
@@ -116,6 +137,7 @@ impl Versioned for SecretMetadata {
 
 /// The core's view of a `PresignedURL`.
 pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
+    let spec = raw.spec();
     let meta = raw.metadata;
     PresignedUrlSeen {
         renew_request: meta.annotations.renew,
@@ -126,20 +148,21 @@ pub(super) fn resource(raw: RawObject<PresignedUrl>) -> PresignedUrlSeen {
         name: meta.name,
         resource_version: meta.resource_version,
         generation: meta.generation,
-        spec: spec(&raw.spec),
+        spec,
         status: Box::new(status(raw.status)),
     }
 }
 
 /// The core's view of a `PresignedURLPolicy`.
 pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
+    let spec = raw.spec();
     let meta = raw.metadata;
     PolicySeen {
         name: meta.name,
         uid: meta.uid,
         resource_version: meta.resource_version,
         generation: meta.generation,
-        spec: spec(&raw.spec).map_err(|why| UnreadablePolicy {
+        spec: spec.map_err(|why| UnreadablePolicy {
             why,
             namespaces: SelectableNamespaces::read(&raw.spec),
         }),
@@ -149,13 +172,14 @@ pub(super) fn policy(raw: RawObject<PresignedUrlPolicy>) -> PolicySeen {
 
 /// The core's view of a `ClusterObjectStore`.
 pub(super) fn store(raw: RawObject<ClusterObjectStore>) -> StoreSeen {
+    let spec = raw.spec();
     let meta = raw.metadata;
     StoreSeen {
         name: meta.name,
         uid: meta.uid,
         resource_version: meta.resource_version,
         generation: meta.generation,
-        spec: spec(&raw.spec),
+        spec,
         status: status(raw.status),
     }
 }

@@ -5,6 +5,7 @@ mod objects;
 mod policies;
 mod presigned_urls;
 mod stores;
+mod unknown_fields;
 
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};

@@ -51,6 +51,23 @@ fn a_broken_spec_is_told_with_why_and_keeps_the_record_of_what_was_issued() {
 }
 
 #[test]
+fn a_field_beside_the_spec_is_told_and_keeps_the_record_of_what_was_issued() {
+    let raw: RawObject<PresignedUrl> = serde_json::from_value(json!({
+        "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL",
+        "metadata": { "namespace": "team-a", "name": "model" }, "renew": "Never",
+        "spec": { "bucket": "models", "key": "a" }, "status": { "revision": 4 },
+    }))
+    .unwrap();
+    let seen = convert::resource(raw);
+    let why = seen.spec.unwrap_err();
+    assert!(
+        why.contains("unknown field `renew` beside the spec"),
+        "{why}"
+    );
+    assert_eq!(seen.status.revision, Some(4));
+}
+
+#[test]
 fn a_spec_that_is_not_there_is_broken() {
     assert!(parse(&Value::Null, &Value::Null).spec.is_err());
 }

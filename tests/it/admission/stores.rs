@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Kind;
 
-fn store() -> Kind {
+pub(super) fn store() -> Kind {
     Kind {
         name: "ClusterObjectStore",
         plural: "clusterobjectstores",

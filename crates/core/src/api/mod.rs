@@ -3,7 +3,9 @@
 //! What holds here: types, their schema and the words of conditions, and nothing else. No decision is made in
 //! this room, and nothing in it knows a client. What admission can refuse is refused by the schema (bounds,
 //! patterns, CEL); the core parses everything again, because a schema can be edited and a stored object can
-//! be older than it.
+//! be older than it. The API server keeps the unknown fields of a spec, for the admission policies
+//! (`unknown_fields`) and the parser to refuse: a misspelt `createOnly` must not turn into a wider request or
+//! rule by being dropped.
 
 #![allow(
     clippy::duplicated_attributes,
@@ -24,6 +26,7 @@ mod schema;
 mod store;
 mod store_ref;
 mod tidy;
+mod unknown_fields;
 
 pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
@@ -57,6 +60,7 @@ pub use store::{
     StoreInternalStatus, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
 pub use store_ref::{EffectiveStoreRef, StoreKind, StoreRef};
+pub use unknown_fields::Refusal;
 
 /// The CRDs of the three kinds, in the order in which they are applied.
 #[must_use]
@@ -72,6 +76,12 @@ pub fn crds()
     .into_iter()
     .map(tidy::tidy)
     .collect()
+}
+
+/// The admission policies that refuse the unknown fields of the three kinds.
+#[must_use]
+pub fn refusals_of_unknown_fields() -> Vec<Refusal> {
+    crds().iter().map(unknown_fields::refusal).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::schema;
 
 /// How a prefix is listed, and which of its objects get a URL.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.minObjects) || !has(self.maxObjects) || self.minObjects <= self.maxObjects")
         .message("minObjects may not be more than maxObjects")
@@ -45,7 +45,7 @@ pub struct ListOptions {
 
 /// What a GET or HEAD may ask of S3 beyond the object (`GetObject` in the S3 API reference).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetOptions {
     /// The version of the object. Needs `allowVersions` in the policy.
     #[serde(rename = "versionID", default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,7 @@ pub struct GetOptions {
 
 /// What a PUT fixes about the upload (`PutObject` in the S3 API reference).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!(has(self.ifMatch) && has(self.ifNoneMatch))")
         .message("ifMatch and ifNoneMatch exclude each other: set at most one"),
@@ -158,7 +158,7 @@ pub struct PutOptions {
 
 /// What a form allows of the upload ("Creating a POST Policy" in the S3 API reference).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!(has(self.contentType) && has(self.contentTypePrefix))")
         .message("contentType and contentTypePrefix say the same thing: set at most one"),
@@ -200,7 +200,7 @@ pub struct PostOptions {
 
 /// The sizes of an upload, in bytes, both ends included.
 #[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.min) || self.min <= self.max").message("min may not be more than max")
 )]

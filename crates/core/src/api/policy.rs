@@ -1,8 +1,6 @@
 //! `PresignedURLPolicy`: what a cluster admin lets namespaces ask for.
 //!
-//! What holds here: every list is an allow-list, so what is left out allows nothing. Unknown fields are kept
-//! by the API server and refused by the parser: a misspelt `createOnly` must not turn into a wider policy by
-//! being dropped.
+//! What holds here: every list is an allow-list, so what is left out allows nothing.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +48,6 @@ use super::schema;
     )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 pub struct PresignedUrlPolicySpec {
     /// The namespaces that the policy speaks of.
     pub namespaces: NamespaceMatch,
@@ -64,7 +61,6 @@ pub struct PresignedUrlPolicySpec {
 /// The namespaces of a policy. Both given: both must match. Neither, or an empty selector: none matches.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 pub struct NamespaceMatch {
     /// Names of namespaces; `*` stands for any run of characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +75,6 @@ pub struct NamespaceMatch {
 /// widen the policy by being dropped. Every requirement must hold; without any, nothing is selected.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 pub struct NamespaceLabels {
     /// Labels with exactly these values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +89,6 @@ pub struct NamespaceLabels {
 /// A requirement on one label.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 #[x_kube(
     validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
         .message("In and NotIn need values, Exists and DoesNotExist take none")
@@ -127,7 +121,6 @@ pub enum LabelOperator {
 /// One thing that may be requested. A request may name less than a rule allows, never for more.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true, "additionalProperties" = null))]
 #[x_kube(
     validation = Rule::new("!has(self.methods) || !('PUT' in self.methods || 'POST' in self.methods) || has(self.maxUploadBytes)")
         .message("maxUploadBytes is required with PUT and POST")

@@ -105,7 +105,7 @@ use super::store_ref::StoreRef;
         priority = "1"
     )
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.get) || !has(self.method) || self.method in ['GET', 'HEAD']")
         .message("get goes with method GET or HEAD: remove the block, or set method"),
@@ -342,7 +342,7 @@ impl Format {
 
 /// Labels and annotations that the Secret carries besides the operator's own.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretTemplate {
     /// Labels of the Secret. Keys under presigned.dev, kubernetes.io, k8s.io, meta.helm.sh and
     /// argocd.argoproj.io are refused.

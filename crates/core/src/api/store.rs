@@ -55,7 +55,7 @@ use super::schema;
         priority = "1"
     )
 )]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterObjectStoreSpec {
     /// An S3 store.
     pub s3: S3Store,
@@ -63,7 +63,7 @@ pub struct ClusterObjectStoreSpec {
 
 /// An S3 endpoint, how buckets are addressed there, and the credentials.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("has(self.bucket) == (has(self.addressingStyle) && self.addressingStyle == 'BucketEndpoint')")
         .message("bucket names the one bucket that the endpoints stand for: give it with addressingStyle: BucketEndpoint, and with no other style"),
@@ -120,7 +120,7 @@ pub struct S3Store {
 
 /// A host by which consumers reach the store.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NamedEndpoint {
     /// The name that `PresignedURL.spec.endpoint` gives.
     #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
@@ -158,7 +158,7 @@ pub enum UnsignedHeaders {
 
 /// Where the signing credentials come from: exactly one.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("(has(self.default) ? 1 : 0) + (has(self.secretRef) ? 1 : 0) + (has(self.webIdentity) ? 1 : 0) + (has(self.assumeRole) ? 1 : 0) == 1")
     .message("credentials: set exactly one of default, secretRef, webIdentity and assumeRole"))]
 pub struct StoreCredentials {
@@ -204,7 +204,7 @@ pub struct AssumedRole {
 
 /// A role behind a service account token, with a duration of one's own (IRSA's default is an hour).
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebIdentityCredentials {
     /// The role.
     #[serde(flatten)]
@@ -218,7 +218,7 @@ pub struct WebIdentityCredentials {
 
 /// A role that other credentials assume. AWS caps a role that a role assumes at an hour.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AssumeRoleCredentials {
     /// The role.
     #[serde(flatten)]
@@ -253,11 +253,12 @@ pub enum SessionScope {
 
 /// The AWS chain has no settings here: it reads the operator's environment.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DefaultCredentials {}
 
 /// A Secret in the operator's own namespace that holds the credentials.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretCredentials {
     /// The Secret's name.
     #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
@@ -270,7 +271,7 @@ pub struct SecretCredentials {
 
 /// The names of the keys in a credentials Secret.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretKeys {
     /// The key that holds the access key ID.
     #[serde(

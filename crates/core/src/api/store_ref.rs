@@ -10,7 +10,7 @@ use super::schema;
 
 /// The store that a `PresignedURL` is signed for.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StoreRef {
     /// The kind of the store. Left out: `ClusterObjectStore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinitionVersion, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
-use serde_json::json;
 
 use super::*;
 
@@ -146,56 +145,6 @@ fn rules_of_a_policy_are_a_list_by_name() {
             assert_eq!(keys, Some(&["name".to_owned()][..]));
         }
     });
-}
-
-#[test]
-fn a_misspelt_field_of_a_policy_is_kept_and_then_refused() {
-    let mut kept = Vec::new();
-    walk(&mut |path, props| {
-        if props.x_kubernetes_preserve_unknown_fields == Some(true) {
-            kept.push(path.to_owned());
-        }
-        assert!(!matches!(
-            props.additional_properties,
-            Some(JSONSchemaPropsOrBool::Bool(_))
-        ));
-    });
-    assert_eq!(
-        kept,
-        [
-            "PresignedURLPolicy.spec",
-            "PresignedURLPolicy.spec.allow[]",
-            "PresignedURLPolicy.spec.namespaces",
-            "PresignedURLPolicy.spec.namespaces.selector",
-            "PresignedURLPolicy.spec.namespaces.selector.matchExpressions[]",
-        ]
-    );
-    let read = |namespaces: serde_json::Value, rule: serde_json::Value| {
-        let spec = json!({ "namespaces": namespaces, "allow": [rule] });
-        serde_json::from_value::<PresignedUrlPolicySpec>(spec)
-    };
-    let selector = |extra: &str| json!({ "selector": { "matchLabels": { "a": "b" }, extra: [] } });
-    assert!(
-        read(
-            selector("matchExpressions"),
-            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h" })
-        )
-        .is_ok()
-    );
-    assert!(
-        read(
-            selector("matchExpression"),
-            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h" })
-        )
-        .is_err()
-    );
-    assert!(
-        read(
-            json!({}),
-            json!({ "name": "a", "stores": [], "buckets": [], "prefixes": [], "methods": [], "maxDuration": "1h", "createonly": true })
-        )
-        .is_err()
-    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The last touches on the generated CRDs: what Kubernetes takes, and words for people.
 //!
 //! What holds here: nothing is nullable, so that `has()` in a rule means "has a value"; a form is refused by
-//! a rule with a sentence in place of a bare regular expression; integers have formats that Kubernetes knows.
+//! a rule with a sentence in place of a bare regular expression; integers have formats that Kubernetes knows;
+//! the API server drops no unknown field of the object or of its spec, so that it can be refused by name.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -20,6 +21,9 @@ pub(super) fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinitio
         .for_each(|root| {
             root.title = Some(title.clone());
             touch("", root);
+            keep_unknown(root);
+            let spec = root.properties.as_mut().and_then(|all| all.get_mut("spec"));
+            spec.into_iter().for_each(keep_unknown_below);
         });
     crd
 }
@@ -43,6 +47,31 @@ fn touch(subject: &str, props: &mut JSONSchemaProps) {
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut props.additional_properties {
         touch(&format!("each value of {subject}"), values);
     }
+}
+
+fn keep_unknown_below(props: &mut JSONSchemaProps) {
+    if has_fields(props) {
+        keep_unknown(props);
+    }
+    let fields = props.properties.iter_mut().flatten();
+    fields.for_each(|(_, field)| keep_unknown_below(field));
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut props.items {
+        keep_unknown_below(items);
+    }
+}
+
+fn keep_unknown(props: &mut JSONSchemaProps) {
+    props.additional_properties = None;
+    props.x_kubernetes_preserve_unknown_fields = Some(true);
+}
+
+/// Whether the value is an object with names that this API gives, and no map with names of a user.
+fn has_fields(props: &JSONSchemaProps) -> bool {
+    let map = matches!(
+        props.additional_properties,
+        Some(JSONSchemaPropsOrBool::Schema(_))
+    );
+    props.type_.as_deref() == Some("object") && !map
 }
 
 /// Lines are broken where the source breaks them; readers' windows have widths of their own. Paragraphs stay.
