@@ -296,10 +296,13 @@ impl Cluster {
         });
         let written = secret.created_for.as_ref() == Some(&acting);
         let known = self.blind && written;
-        // Another tool dropped the reference, and left what else tells whose it is.
+        // Another tool dropped the reference, and left what else tells whose it is. The name of an actor that
+        // is gone is not known any more.
         let named = secret.annotations.get(NAME_ANNOTATION);
-        let disowned =
-            controller.is_none() && written && secret.labelled() && named == name.as_ref();
+        let disowned = controller.is_none()
+            && written
+            && secret.labelled()
+            && (name.is_none() || named == name.as_ref());
         if !own && !left && !known && !disowned {
             self.violations.push(format!(
                 "{acting} {what} the Secret {}/{} of {controller:?}",
