@@ -101,6 +101,11 @@ pub struct InternalStatus {
     /// One-way hashes of what was signed, rendered and signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashes: Option<SignedHashes>,
+    /// The date of the signature, if it is later than issueTime: a link that is signed again keeps the issueTime
+    /// of its first signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub signature_time: Option<Timestamp>,
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,

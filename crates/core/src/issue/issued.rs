@@ -17,6 +17,8 @@ pub(crate) struct Issued {
     pub(crate) secret: WrittenSecret,
     pub(crate) method: Method,
     pub(crate) issued_at: Timestamp,
+    /// The date of the signature: later than `issued_at` if a link was signed again.
+    pub(crate) signed_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) limited_by: Option<LimitedBy>,
     pub(crate) objects: u32,
@@ -35,6 +37,7 @@ impl Issued {
             secret: status.internal.secret.clone()?,
             method: status.method.unwrap_or_default(),
             issued_at: status.issue_time?,
+            signed_at: status.internal.signature_time.or(status.issue_time)?,
             expires_at: status.expiration_time?,
             limited_by: status.limited_by,
             objects: status.objects.unwrap_or(1),
@@ -49,7 +52,7 @@ impl Issued {
     /// Whether its URLs can be used: they have not expired, and were not signed by a clock that ran ahead. A
     /// server accepts a date that lies a few minutes in the future, and refuses a later one.
     pub(crate) fn alive(&self, now: Timestamp) -> bool {
-        now < self.expires_at && !ahead(self.issued_at, now)
+        now < self.expires_at && !ahead(self.signed_at, now)
     }
 
     /// The issued lifetime, in seconds.
@@ -59,6 +62,6 @@ impl Issued {
 }
 
 /// Whether a URL of that date was signed by a clock that ran ahead.
-pub(crate) fn ahead(issued_at: Timestamp, now: Timestamp) -> bool {
-    issued_at.as_second() - now.as_second() > AHEAD
+pub(crate) fn ahead(date: Timestamp, now: Timestamp) -> bool {
+    date.as_second() - now.as_second() > AHEAD
 }

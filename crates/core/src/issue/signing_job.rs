@@ -195,6 +195,7 @@ impl SigningJob {
             secret,
             method: self.options.method(),
             issued_at: life.issued_at,
+            signed_at: life.signed_at.max(life.issued_at),
             expires_at: life.expires_at,
             limited_by: life.limited_by,
             objects: u32::try_from(self.count()).unwrap_or(u32::MAX),

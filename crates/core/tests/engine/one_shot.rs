@@ -186,6 +186,37 @@ fn credentials_that_end_before_the_link_sign_nothing_shorter() {
 }
 
 #[test]
+fn a_link_that_a_clock_ahead_signed_again_is_not_ready_until_it_can_be_signed_anew() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    let store = specs::store(HOME, None);
+    scene.0.cluster.put_store("default", Ok(store), now);
+    sessions(&mut scene, 12 * 3600);
+    scene.apply("link", never("3h"));
+    scene.run(2 * 3600);
+    let before = times(&scene);
+    delete_secret(&mut scene);
+    scene.run(60);
+    assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
+    assert_eq!(times(&scene), before);
+    // Until now the clock was ahead, and from now on a session does not reach the end of the link.
+    scene.0.step_clock(-5000);
+    sessions(&mut scene, 600);
+    for _ in 0..2 {
+        scene.restart();
+        scene.run(300);
+        assert!(!scene.ready("link").0, "{:?}", scene.status("link"));
+    }
+    sessions(&mut scene, 12 * 3600);
+    scene.restart();
+    scene.run(60);
+    assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
+    assert!(scene.works(&scene.url("link")));
+    assert_eq!(times(&scene), before);
+    assert!(scene.status("link").internal.signature_time.is_some());
+}
+
+#[test]
 fn a_link_that_a_store_lets_nobody_sign_again_says_in_renewed_what_to_do() {
     let mut scene = issued("2h");
     let url = scene.url("link");

@@ -158,8 +158,6 @@ pub(in crate::engine) struct SecretInFlight {
     pub(in crate::engine) name: String,
     /// What it holds once it is written. The uid and the resourceVersion are still empty.
     pub(in crate::engine) issued: Issued,
-    /// When it was signed.
-    pub(in crate::engine) signed_at: Timestamp,
     /// Why it is written.
     pub(in crate::engine) cause: Cause,
 }

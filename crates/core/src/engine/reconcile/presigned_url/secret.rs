@@ -27,7 +27,7 @@ use crate::engine::reconcile::presigned_url::secret_name::{Base, base, kept_meta
 use crate::engine::reconcile::presigned_url::{listing, verification};
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::{CredentialNeed, HeldCredentials, UploadPermission};
-use crate::issue::issued::{Issued, ahead};
+use crate::issue::issued::Issued;
 use crate::issue::listed::FoundObjects;
 use crate::issue::{SecretMeta, SignedJob, SigningJob, WantedMeta, merge};
 use crate::request::Options;
@@ -203,7 +203,6 @@ fn write(
     let in_flight = Box::new(SecretInFlight {
         name: write.name.clone(),
         issued: signed.issued,
-        signed_at: signed.at,
         cause,
     });
     let target = match base {
@@ -297,7 +296,6 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     let SecretInFlight {
         name,
         issued: mut fresh,
-        signed_at,
         cause,
     } = in_flight;
     let now = ctx.now;
@@ -312,8 +310,7 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     fresh.secret.resource_version.clone_from(&resource_version);
     let state = &mut record.state;
     state.succeeded();
-    // If the clock was stepped back during the write, no server accepts the date yet.
-    state.rollout.signed_by_wrong_clock = ahead(signed_at, now);
+    state.rollout.signed_by_wrong_clock = false;
     state.unrecorded = Some(Unrecorded::Written(Box::new(fresh)));
     state.secret.verified_version = None;
     if cause == Cause::Drift {

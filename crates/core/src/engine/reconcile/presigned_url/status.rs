@@ -190,6 +190,9 @@ fn desired(
                     ..issued.hashes.clone()
                 })
                 .or(retained.map(|fixed_life| fixed_life.hashes.clone())),
+            signature_time: issued
+                .filter(|issued| issued.signed_at > issued.issued_at)
+                .map(|issued| issued.signed_at),
             failed_attempts: (failures > 0).then_some(failures),
         },
     }
