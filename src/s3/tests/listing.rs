@@ -472,3 +472,16 @@ async fn a_listing_without_end_is_ended() {
     request.most = 1_000;
     assert_eq!(client().list(&request).await, Err(ListError::TooLong));
 }
+
+#[tokio::test]
+async fn a_page_is_read_up_to_8_mib_and_a_larger_one_is_none() {
+    let padded = |length: usize| {
+        let padding = format!("<!--{}-->", "x".repeat(length));
+        page_of(&format!("{}{padding}", object("p/a", "")), None)
+    };
+    let most = 8 * 1024 * 1024;
+    let less = listed(vec![padded(most - 1024)]).await;
+    assert_eq!(less.unwrap(), ["p/a"]);
+    let larger = listed(vec![padded(most)]).await;
+    assert_eq!(larger, Err(ListError::BadPage(PageError::TooLarge)));
+}
