@@ -67,7 +67,9 @@ impl Cloud {
         if let Some(code) = self.stops(&request.credentials.access_key_id, its_now) {
             return refused(403, Some(code));
         }
-        if !self.lists(request) {
+        let mut requester_pays = server.requester_pays.iter();
+        let pays = requester_pays.any(|name| name == request.bucket.as_str());
+        if !self.lists(request) || pays && request.request_payer.is_none() {
             return refused(403, Some(ErrorCode::AccessDenied));
         }
         let none = Bucket::new();

@@ -66,6 +66,8 @@ pub struct Server {
     pub missing: Vec<String>,
     /// Buckets that it has in another region.
     pub abroad: Vec<String>,
+    /// Buckets that answer only who says that the requester pays.
+    pub requester_pays: Vec<String>,
     /// So many of the next requests with an unsigned header are refused by a proxy in front of the server.
     pub limits: u32,
 }
@@ -166,6 +168,12 @@ impl Cloud {
         }
         if server.missing.iter().any(|name| name == bucket) {
             return answer(404, Some(ErrorCode::NoSuchBucket));
+        }
+        let pays = |(name, _): &(String, String)| name == "x-amz-request-payer";
+        if server.requester_pays.iter().any(|name| name == bucket)
+            && !request.headers.iter().any(pays)
+        {
+            return answer(403, Some(ErrorCode::AccessDenied));
         }
         if !request.headers.is_empty() && server.limits > 0 {
             self.server(&parts.origin).limits -= 1;

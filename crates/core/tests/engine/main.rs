@@ -34,6 +34,7 @@ mod policies;
 mod probes;
 mod rejection;
 mod relists;
+mod requester_pays;
 mod roles;
 mod scene;
 mod secrets;
