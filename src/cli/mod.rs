@@ -6,6 +6,7 @@
 mod crds;
 mod run;
 mod shutdown;
+mod start_line;
 mod values;
 
 use clap::{Parser, Subcommand};

@@ -12,10 +12,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use presigned_core::engine::{self, DenialGrace};
 
-use super::shutdown;
 use super::values::{
     AccessFlag, AuthFlag, bytes, denial_grace, lease_name, namespace, pause, store_timeout,
 };
+use super::{shutdown, start_line};
 use crate::controller::{self, Candidacy, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
 
@@ -230,7 +230,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
                 .collect(),
         },
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?settings, "starting");
+    start_line::log_start(&settings);
 
     let stop = shutdown::on_signal()?;
     controller::run(controller::build(settings, stop).await?).await

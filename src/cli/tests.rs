@@ -11,7 +11,86 @@ use super::run::own_namespace;
 use presigned_core::engine::DenialGrace;
 
 use super::values::{denial_grace, namespace, pause};
-use super::{Cli, crds};
+use super::{Cli, crds, start_line};
+use crate::controller::{Candidacy, Settings};
+use crate::telemetry::{LogFormat, LogLevel, log_subscriber};
+use crate::test_log::Log;
+
+/// What is logged at the start with all settings, in a format.
+fn start_line(format: LogFormat, colours: bool) -> String {
+    let settings = Settings {
+        kubeconfig: Some("/etc/kube/config".into()),
+        own_namespace: "presigned-system".to_owned(),
+        own_service_account: Some("operator".to_owned()),
+        own_pod_uid: Some("u-1".to_owned()),
+        instance: "operator-0".to_owned(),
+        health_addr: ([127, 0, 0, 1], 8081).into(),
+        metrics_addr: ([127, 0, 0, 1], 8080).into(),
+        metrics_auth: true,
+        store_timeout: Duration::from_secs(5),
+        candidacy: Some(Candidacy {
+            lease: "operator".to_owned(),
+            identity: "operator-0_u-1".to_owned(),
+        }),
+        engine: presigned_core::engine::Settings {
+            class: Some("blue".to_owned()),
+            namespaces: Some(["team-a", "team-b"].map(str::to_owned).into()),
+            template_deny: vec!["example.com".to_owned(), "example.org".to_owned()],
+            ..presigned_core::engine::Settings::default()
+        },
+    };
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = log_subscriber(LogLevel::Info, format, colours, move || writer.clone());
+    tracing::subscriber::with_default(subscriber, || start_line::log_start(&settings));
+    log.text()
+}
+
+#[test]
+fn the_first_line_tells_each_setting_as_a_field_of_its_own() {
+    let line: serde_json::Value =
+        serde_json::from_str(&start_line(LogFormat::Json, false)).unwrap();
+    let fields = [
+        ("message", "starting"),
+        ("pod_namespace", "presigned-system"),
+        ("pod_name", "operator-0"),
+        ("pod_uid", "u-1"),
+        ("pod_service_account", "operator"),
+        ("kubeconfig", "/etc/kube/config"),
+        ("namespaces", "team-a,team-b"),
+        ("class", "blue"),
+        ("lease_name", "operator"),
+        ("holder_identity", "operator-0_u-1"),
+        ("denial_grace", "600s"),
+        ("min_renewed_duration", "300s"),
+        ("resign_within", "300s"),
+        ("store_timeout", "5s"),
+        ("secret_access", "watch"),
+        ("secret_template_deny", "example.com,example.org"),
+        ("health_addr", "127.0.0.1:8081"),
+        ("metrics_addr", "127.0.0.1:8080"),
+        ("metrics_auth", "token"),
+    ];
+    for (name, value) in fields {
+        assert_eq!(line[name], value, "{name}: {line}");
+    }
+    assert_eq!(line["leader_elect"], true);
+    assert_eq!(line["concurrency"], 32);
+    assert_eq!(line["namespace_share"], 8 * 1024 * 1024);
+    let text = line.to_string();
+    assert!(!text.contains("Some(") && !text.contains(" { "), "{text}");
+}
+
+#[test]
+fn text_has_colours_on_a_terminal_alone() {
+    assert!(start_line(LogFormat::Text, true).contains('\u{1b}'));
+    let plain = start_line(LogFormat::Text, false);
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    assert!(
+        plain.contains("starting") && plain.contains(r#"class="blue""#),
+        "{plain}"
+    );
+}
 
 #[test]
 fn the_command_line_is_sound() {

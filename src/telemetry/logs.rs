@@ -6,7 +6,7 @@
 //! are held at `info` and the AWS ones at `warn`, whatever the flags say and whatever is linked in later.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -34,7 +34,7 @@ pub enum LogFormat {
     /// One JSON object a line.
     #[default]
     Json,
-    /// For a terminal.
+    /// For people, and with colours on a terminal.
     Text,
 }
 
@@ -58,14 +58,24 @@ pub fn init(
     level: LogLevel,
     format: LogFormat,
 ) -> Result<(), tracing_subscriber::util::TryInitError> {
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| VisibleLines(std::io::stderr()));
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = std::io::stderr().is_terminal() && !no_colour;
+    subscriber(level, format, colours, std::io::stderr).try_init()
+}
+
+/// What writes the lines. A file or a pipe gets no colours: they are control characters to whoever reads it.
+pub(crate) fn subscriber<W: Write>(
+    level: LogLevel,
+    format: LogFormat,
+    colours: bool,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> impl tracing::Subscriber + Send + Sync + 'static {
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || VisibleLines(writer()));
     let lines = match format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
-        LogFormat::Text => lines.boxed(),
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
     };
-    tracing_subscriber::registry()
-        .with(lines.with_filter(filter(level)))
-        .try_init()
+    tracing_subscriber::registry().with(lines.with_filter(filter(level)))
 }
 
 /// A writer of lines without characters that cannot be seen.

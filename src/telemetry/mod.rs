@@ -11,6 +11,8 @@ mod serve;
 
 pub use access::{Reviewer, Verdict};
 pub use health::{Readiness, WatchState, health_router, metrics_router};
+#[cfg(test)]
+pub(crate) use logs::subscriber as log_subscriber;
 pub use logs::{LogFormat, LogLevel, init as init_logs};
 pub use metrics::{Metrics, Soonest};
 pub use serve::{ServeError, bind, serve};
