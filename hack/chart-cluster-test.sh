@@ -323,6 +323,27 @@ refused "a misspelt field, by Helm" "$meant" helm upgrade psu "$chart" --namespa
   kubectl create --dry-run=client --validate=false -o json -f <(misspelt))]"
 passes "what has no misspelt field" kubectl create --dry-run=server -f <(psu spelt 'duration: 1h')
 
+echo "== who serves a resource, as docs/questions.md has it"
+awk -v folder="$tmp" '/^## / {here = /^## Nothing happens/} !here {next} /^ *```sh$/ {inside = 1; n++; next} /^ *```$/ {inside = 0}
+  inside {sub(/^ +/, ""); print >(folder "/asked." n)}' "$root/docs/questions.md"
+kubectl create -n "$namespace" -f - >/dev/null <<Y
+{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: presigned-url-operator},
+spec: {holderIdentity: psu-0, leaseDurationSeconds: 15, renewTime: "2026-01-01T00:00:00.000000Z"}}
+Y
+release upgrade --set operator.class=blue
+kubectl create -f <(psu served 'class: blue') >/dev/null
+answer_of() { bash -eu "$tmp/asked.$1" 2>&1; }
+answers() { # what, which command, words of its answer
+  local answer
+  answer=$(answer_of "$2") || true
+  if [[ $answer == *"$3"* ]]; then report "$1" yes ""; else report "$1" no "$answer"; fi
+}
+answers "which class an operator serves" 1 "--class=blue"
+answers "the resources of a class" 2 "served"
+answers "who leads, and since when it says so" 3 "psu-0    2026-01-01T00:00:00.000000Z"
+is "all commands of that section are tried" 3 "$(find "$tmp" -name 'asked.*' | wc -l)"
+kubectl delete -n team-b presignedurls.presigned.dev served >/dev/null
+
 echo "== tokens, for stores' webIdentity.audience"
 release upgrade --set 'webIdentity.audiences={sts.example.com}' --set 'operator.secretTemplateDeny={velero.io,stakater.com,example.com}'
 can yes $namespace create serviceaccounts/psu-presigned-url-operator:token

@@ -1,7 +1,7 @@
 //! The first line of the log: what the operator runs with.
 //!
-//! What holds here: each setting is a field of its own, named as its flag, so that a search of logs finds it; a
-//! setting that nobody tells does not compile. What is not set is left out. No setting is a secret.
+//! What holds here: each setting is a field of its own, named as its flag, so that a search of logs finds it;
+//! a setting that nobody tells does not compile. What is not set is left out. No setting is a secret.
 
 use presigned_core::engine::{self, DenialGrace, SecretAccess};
 
