@@ -326,6 +326,13 @@ fn was_current(record: &Record) -> bool {
     })
 }
 
+/// When a Secret that was changed again, soon after it was fixed, is fixed again.
+pub(in crate::engine) fn heals_at(record: &Record) -> Option<Timestamp> {
+    let secret = &record.state.secret;
+    let healed_at = secret.healed_at.filter(|_| secret.drifted);
+    healed_at.map(|at| later(at, HEAL_PAUSE))
+}
+
 // The checks, in the order of the list.
 
 fn policy_shortens_life(facts: &Facts<'_>) -> Option<Timestamp> {
@@ -359,12 +366,8 @@ fn objects_changed(facts: &Facts<'_>) -> Option<Timestamp> {
 }
 
 fn drifted(facts: &Facts<'_>) -> Option<Timestamp> {
-    let secret = &facts.record.state.secret;
-    secret.drifted.then(|| {
-        secret
-            .healed_at
-            .map_or(facts.now, |at| later(at, HEAL_PAUSE))
-    })
+    let drifted = facts.record.state.secret.drifted;
+    drifted.then(|| heals_at(facts.record).unwrap_or(facts.now))
 }
 
 fn store_changed(facts: &Facts<'_>) -> Option<Timestamp> {

@@ -16,13 +16,14 @@ use crate::engine::cache::index::Index;
 use crate::engine::cache::record::Record;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot::{FixedLife, is_one_shot};
-use crate::engine::evaluate::reissue::{is_current, may_issue};
+use crate::engine::evaluate::reissue::{heals_at, is_current, may_issue};
 use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::{Settings, classify};
 use crate::engine::reconcile::presigned_url::rejection::{Answer, rejection};
 use crate::engine::reconcile::presigned_url::status_messages::{
     DENIED, EDITED, NEVER_RENEWED, NOT_DECIDED, SEE_READY, STALLED, STALLED_RENEWAL,
-    allowed_message, denied_message, expired_message, issued_message,
+    allowed_message, denied_message, expired_message, healing_message, issued_message,
+    renewal_message,
 };
 use crate::engine::s3::ObjectVerdict;
 use crate::issue::issued::Issued;
@@ -141,11 +142,10 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
             };
             Some(ConditionDraft::new(false, problem.reason, message))
         }
-        None => Some(ConditionDraft::new(
-            true,
-            Reason::UpToDate,
-            "renewals work, or none was due yet".to_owned(),
-        )),
+        None => {
+            let message = renewal_message(facts.renewal);
+            Some(ConditionDraft::new(true, Reason::UpToDate, message))
+        }
     });
     let (ready, rejection) = match current {
         Some(issued) => ready_while_current(facts, issued, answer),
@@ -311,7 +311,12 @@ fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
             Reason::Expired,
             "the URL has expired; a new one is being issued".to_owned(),
         ),
-        None => (Reason::Progressing, "a new URL is being issued".to_owned()),
+        None => {
+            let heals_at = heals_at(record).filter(|at| *at > now);
+            let message =
+                heals_at.map_or_else(|| "a new URL is being issued".to_owned(), healing_message);
+            (Reason::Progressing, message)
+        }
     };
     ConditionDraft::new(false, reason, message)
 }

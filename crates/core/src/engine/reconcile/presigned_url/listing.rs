@@ -90,7 +90,8 @@ fn queued_until(
     queued.filter(|_| !record.state.listing.rules_changed)
 }
 
-/// The listing waits for its turn. The conditions say so if somebody waits for what it finds.
+/// The listing waits for its turn. The conditions say so if somebody waits for what it finds: a status is
+/// written once a renewal, and most listings of renewals wait.
 fn queued(
     ctx: &mut Ctx<'_>,
     uid: &str,

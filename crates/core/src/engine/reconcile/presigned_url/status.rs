@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use crate::api::{
-    EffectiveStoreRef, InternalStatus, MAX_POLICY_NAMES, PresignedUrlStatus, SecretRef,
-    SignedHashes, StoreKind, denied_since,
+    ConditionType, EffectiveStoreRef, InternalStatus, MAX_POLICY_NAMES, PresignedUrlStatus, Reason,
+    SecretRef, SignedHashes, StoreKind, condition, denied_since,
 };
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
@@ -20,6 +20,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::conditions::{self, Facts};
 use crate::engine::reconcile::presigned_url::events;
+use crate::engine::reconcile::presigned_url::status_messages::removal_words;
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
 
@@ -37,7 +38,16 @@ pub(super) fn plan(
     }
     let record = ctx.cache.resources.get(uid)?;
     let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
-    if desired == *record.seen.status {
+    if desired == *record.seen.status
+        || only_words_of_policies_differ(
+            record,
+            evaluation,
+            issued,
+            &desired,
+            ctx.settings,
+            ctx.now,
+        )
+    {
         if let Some(renewal) = desired.renewal_time.filter(|at| *at > ctx.now) {
             ctx.requeue.at(renewal);
         }
@@ -196,6 +206,46 @@ fn desired(
             failed_attempts: (failures > 0).then_some(failures),
         },
     }
+}
+
+/// Whether the status would change only in sentences that quote the policies: such a status is not written,
+/// or one edit of a policy would write the status of everything that it denies; the new sentence comes with
+/// the next change of anything else.
+fn only_words_of_policies_differ(
+    record: &Record,
+    evaluation: &Evaluation,
+    issued: Option<&Issued>,
+    desired: &PresignedUrlStatus,
+    settings: &Settings,
+    now: Timestamp,
+) -> bool {
+    let written = &record.seen.status;
+    let ready = condition(&written.conditions, ConditionType::Ready);
+    // When the Secret is removed is no word of a policy.
+    let keeps = |end: String| ready.is_some_and(|ready| ready.message.ends_with(&end));
+    let quotes_policies = match evaluation {
+        Evaluation::Denied(_) => {
+            issued.is_none_or(|issued| keeps(removal_words(record, issued, settings, now)))
+        }
+        Evaluation::Undetermined(_) => true,
+        Evaluation::StoreUnusable { reason, .. } => *reason == Reason::SessionPolicyTooLarge,
+        Evaluation::Invalid(_)
+        | Evaluation::Refused(..)
+        | Evaluation::Deleting(..)
+        | Evaluation::Allowed(_) => false,
+    };
+    if !quotes_policies {
+        return false;
+    }
+    let mut reworded = desired.clone();
+    for type_ in [ConditionType::Ready, ConditionType::Renewed] {
+        let mut conditions = reworded.conditions.iter_mut();
+        let new = conditions.find(|condition| condition.type_ == type_.as_str());
+        if let (Some(new), Some(old)) = (new, condition(&written.conditions, type_)) {
+            new.message.clone_from(&old.message);
+        }
+    }
+    reworded == **written
 }
 
 /// When the URLs are renewed; `None` if they are not.

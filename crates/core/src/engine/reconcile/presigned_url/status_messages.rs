@@ -98,18 +98,43 @@ pub(super) fn denied_message(
 ) -> String {
     let Some(issued) = issued else { return why };
     let why = why.strip_suffix('.').unwrap_or(&why);
+    let then = removal_words(record, issued, settings, now);
+    format!("{why}; {then}")
+}
+
+/// When the Secret of a denied resource is removed.
+pub(super) fn removal_words(
+    record: &Record,
+    issued: &Issued,
+    settings: &Settings,
+    now: Timestamp,
+) -> String {
     let secret = &issued.secret.name;
     match removal_at(record, settings, now) {
         Some(at) if at < issued.expires_at => {
-            format!(
-                "{why}; unless a policy allows it again, the Secret \"{secret}\" is removed at {at}"
-            )
+            format!("unless a policy allows it again, the Secret \"{secret}\" is removed at {at}")
         }
         _ => format!(
-            "{why}; the Secret \"{secret}\" is removed when its URL expires at {}",
+            "the Secret \"{secret}\" is removed when its URL expires at {}",
             issued.expires_at
         ),
     }
+}
+
+/// Renewals are not blocked.
+pub(super) fn renewal_message(next: Option<Timestamp>) -> String {
+    next.map_or_else(
+        || "nothing blocks renewals".to_owned(),
+        |at| format!("nothing blocks renewals; the next is due at {at}"),
+    )
+}
+
+/// Somebody changed the Secret again, soon after it was fixed.
+pub(super) fn healing_message(at: Timestamp) -> String {
+    format!(
+        "somebody changed the Secret again within a minute after it was fixed: it is fixed again at {at}; find out who \
+         writes it"
+    )
 }
 
 /// A one-shot resource has expired.
