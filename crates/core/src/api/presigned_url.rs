@@ -274,6 +274,12 @@ pub struct PresignedUrlSpec {
     #[schemars(length(min = 1, max = 253), regex(pattern = schema::DNS_SUBDOMAIN))]
     pub secret_name: Option<String>,
 
+    /// The `type` of the Secret as a binding (servicebinding.io), for example `s3`. If it is given, the Secret
+    /// also holds `type` and, unless it is of many objects, `uri`: the URL again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    pub binding_type: Option<Box<str>>,
+
     /// Labels and annotations for the Secret. Each key needs `templateKeys` in the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_template: Option<Box<SecretTemplate>>,

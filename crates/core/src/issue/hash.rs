@@ -64,6 +64,8 @@ pub struct RenderInputs<'a> {
     pub annotations: &'a BTreeMap<String, String>,
     /// The files beside `urls.json`.
     pub formats: &'a BTreeSet<Format>,
+    /// The `type` of the Secret as a binding.
+    pub binding_type: Option<&'a str>,
 }
 
 /// The identity of a set of credentials.
@@ -149,6 +151,7 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
         labels,
         annotations,
         formats,
+        binding_type,
     } = *inputs;
     let mut out = Encoding::new("presigned.dev/render/v1");
     out.field("secretName", secret_name);
@@ -157,6 +160,7 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
     for format in formats {
         out.field("format", format.as_str());
     }
+    out.option("bindingType", binding_type);
     out.finish()
 }
 

@@ -16,8 +16,8 @@ use crate::issue::issued::Issued;
 use crate::issue::life::{FixedTimes, Life, RequestedLife, TooShort, keep_end, plan_life};
 use crate::issue::listed::ListedKey;
 use crate::issue::secret::{
-    BundleWriter, Content, FormContent, Item, RenderError, SECRET_LIMIT, SecretContent, render,
-    render_form,
+    BundleWriter, Content, FormContent, Item, RenderError, SECRET_LIMIT, SecretContent, bind,
+    render, render_form,
 };
 use crate::issue::template::Template;
 use crate::request::{Bucket, Key, Options, Prefix};
@@ -87,6 +87,7 @@ pub struct SigningJob {
     pub(crate) ca_bundle: Option<String>,
     pub(crate) template: Template,
     pub(crate) formats: BTreeSet<Format>,
+    pub(crate) binding_type: Option<Box<str>>,
     pub(crate) secret_name: String,
     pub(crate) hashes: SignedHashes,
     pub(crate) credentials: Credentials,
@@ -171,7 +172,7 @@ impl SigningJob {
     /// Signs, checks and renders.
     pub(crate) fn sign(&self) -> Result<Signed, Problem> {
         let life = self.life()?;
-        let content = match (&self.subject, &self.options) {
+        let mut content = match (&self.subject, &self.options) {
             (Subject::One(key), options) => self.one(key, options, &life)?,
             (Subject::Many(objects), options) => self.many(objects, options, &life)?,
             (Subject::FormOf(key), Options::Post(post)) => {
@@ -185,6 +186,9 @@ impl SigningJob {
                 return Err(needs_human(Reason::SelfCheckFailed, why));
             }
         };
+        if let Some(type_) = &self.binding_type {
+            bind(&mut content, type_).map_err(|error| unrendered(&error))?;
+        }
         let secret = WrittenSecret {
             name: self.secret_name.clone(),
             uid: String::new(),

@@ -24,6 +24,8 @@ pub struct IssuanceOptions {
     pub verify: Verify,
     /// Files beside `urls.json`; empty if there is one object.
     pub formats: BTreeSet<Format>,
+    /// The `type` of the Secret as a binding; `None` if it need not be one.
+    pub binding_type: Option<Box<str>>,
     /// How long after the end the resource is deleted; only with [`Renew::Never`].
     pub ttl_after_expiry: Option<Duration>,
 }
@@ -42,6 +44,7 @@ impl IssuanceOptions {
             renew,
             verify: spec.verify.unwrap_or_default(),
             formats: formats(spec)?,
+            binding_type: spec.binding_type.clone(),
             ttl_after_expiry: ttl(spec.ttl_after_expiry.as_deref(), renew)?,
         })
     }

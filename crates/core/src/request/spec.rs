@@ -83,6 +83,7 @@ impl Request {
             formats: _,
             verify: _,
             secret_name,
+            binding_type,
             secret_template,
             suspend: _, // Any value can be acted on.
             class,
@@ -94,6 +95,11 @@ impl Request {
         };
         fields::dns_subdomain("spec.storeRef.name", store)?;
         checked(endpoint.as_deref(), "spec.endpoint", fields::dns_label)?;
+        checked(
+            binding_type.as_deref(),
+            "spec.bindingType",
+            fields::dns_label,
+        )?;
         let bucket = Bucket::parse(bucket).map_err(named("spec.bucket"))?;
         let method = method.unwrap_or_default();
         let objects = Objects::parse(&Fields {

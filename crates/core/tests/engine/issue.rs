@@ -227,3 +227,28 @@ fn nothing_is_issued_beside_the_stores_credentials_and_the_condition_says_so() {
         ConditionStatus::Unknown
     );
 }
+
+#[test]
+fn a_secret_is_a_binding_on_request_and_the_status_names_it_while_it_exists() {
+    let mut scene = Scene::issued("dl");
+    let named = |scene: &Scene| {
+        let binding = scene.status("dl").binding.clone();
+        binding.map(|secret| secret.name.to_string())
+    };
+    assert_eq!(named(&scene).as_deref(), Some("dl"));
+    assert_eq!(scene.secret("dl").unwrap().text("type"), None);
+    scene.apply("dl", |spec| spec.binding_type = Some("s3".into()));
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let secret = scene.secret("dl").unwrap();
+    assert_eq!(secret.text("type"), Some("s3"));
+    assert_eq!(secret.text("uri"), secret.text("url"));
+    scene.apply("dl", |spec| spec.binding_type = None);
+    scene.run(30);
+    assert_eq!(scene.secret("dl").unwrap().text("uri"), None);
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.run(700);
+    assert!(scene.secret("dl").is_none());
+    assert_eq!(named(&scene), None);
+}

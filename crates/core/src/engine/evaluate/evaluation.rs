@@ -211,6 +211,7 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
             labels: template.labels(),
             annotations: template.annotations(),
             formats: &issuance.formats,
+            binding_type: issuance.binding_type.as_deref(),
         }),
         request,
         grant,

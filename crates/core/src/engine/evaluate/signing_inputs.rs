@@ -129,6 +129,7 @@ impl SigningInputs {
             ca_bundle: self.ca_bundle.clone(),
             template: authorized.template.clone(),
             formats: authorized.issuance.formats.clone(),
+            binding_type: authorized.issuance.binding_type.clone(),
             secret_name: authorized.secret_name.clone(),
             hashes: SignedHashes {
                 spec: authorized.spec_hash.clone(),

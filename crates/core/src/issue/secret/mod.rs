@@ -3,6 +3,7 @@
 //! What holds here: the same content renders the same bytes. No value that a tenant chose begins a line of a
 //! file or ends a quotation in it. A result that does not fit into a Secret is refused, never cut off.
 
+mod binding;
 mod bundle;
 mod content;
 mod curl;
@@ -10,6 +11,7 @@ mod error;
 mod form;
 mod single;
 
+pub(crate) use binding::bind;
 pub(crate) use bundle::BundleWriter;
 pub use bundle::{
     BundleContent, InvalidName, InvalidNames, Item, NameProblem, render_bundle, unfit_keys,

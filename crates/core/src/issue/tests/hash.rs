@@ -116,6 +116,7 @@ fn the_encodings_are_those_of_earlier_releases() {
             labels: &map([("app", "web")]),
             annotations: &map([("note", "x")]),
             formats: &BTreeSet::new(),
+            binding_type: None,
         }),
         store_hash(&STORE),
         store_hash(&StoreInputs {
@@ -457,8 +458,20 @@ fn no_two_inputs_share_an_encoding_by_moving_a_border() {
             labels,
             annotations,
             formats: &BTreeSet::new(),
+            binding_type: None,
         })
     };
+    let of_binding = |binding_type| {
+        render_hash(&RenderInputs {
+            secret_name: "s",
+            labels: &map([]),
+            annotations: &map([]),
+            formats: &BTreeSet::new(),
+            binding_type,
+        })
+    };
+    assert_ne!(of_binding(None), of_binding(Some("s3")));
+    assert_ne!(of_binding(Some("gcs")), of_binding(Some("s3")));
     let (one, none) = (map([("a", "b")]), map([]));
     let all = BTreeSet::from([
         render(&one, &none),

@@ -158,6 +158,9 @@ fn desired(
         .as_ref()
         .ok()
         .map(|spec| spec.method.unwrap_or_default());
+    let secret_ref = issued.map(|issued| SecretRef {
+        name: issued.secret.name.as_str().into(),
+    });
     let (issue, removal) = (&record.state.issue.retry, &record.state.removal.retry);
     let failures = issue.failures.max(removal.failures);
     PresignedUrlStatus {
@@ -168,9 +171,8 @@ fn desired(
             kind: StoreKind::ClusterObjectStore,
             name: store_name(seen).into(),
         }),
-        secret_ref: issued.map(|issued| SecretRef {
-            name: issued.secret.name.as_str().into(),
-        }),
+        secret_ref: secret_ref.clone(),
+        binding: secret_ref,
         issue_time: issued
             .map(|issued| issued.issued_at)
             .or(retained.map(|fixed_life| fixed_life.times.issued_at)),
