@@ -1,5 +1,6 @@
 //! Whatever one namespace creates, others are served.
 
+use presigned_core::api::{ListOptions, PolicyMethod};
 use presigned_core::engine::Settings;
 
 use crate::common::specs;
@@ -40,4 +41,45 @@ fn a_first_issue_does_not_wait_for_all_that_another_namespace_created_before() {
     assert!(issued < 100, "{issued}: the other namespace is under way");
     scene.run(200);
     assert!(scene.ready("dl-199").0, "and it is served too");
+}
+
+#[test]
+fn slow_listings_of_two_namespaces_make_a_third_wait_for_a_slot_and_not_for_all_of_them() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    let namespaces = [NS, "team-b", "team-c"];
+    for namespace in &namespaces[1..] {
+        scene.0.cluster.put_namespace(namespace, &[], now);
+    }
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    rule.methods.push(PolicyMethod::List);
+    let policy = specs::policy(&namespaces, vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.apply("first", |_| {});
+    scene.run(30);
+    scene.0.faults.slow.insert(StepKind::List, 5);
+    let list = |scene: &mut Scene, namespace: &str, name: &str| {
+        let key = format!("{namespace}/file.bin");
+        scene.0.cloud.put_object("data", &key);
+        let mut spec = specs::get("data", "");
+        spec.key = None;
+        spec.prefix = Some(format!("{namespace}/"));
+        spec.list = Some(Box::new(ListOptions::default()));
+        let now = scene.0.now;
+        scene.0.cluster.put_resource(namespace, name, Ok(spec), now);
+    };
+    for at in 0..12 {
+        for namespace in &namespaces[..2] {
+            list(&mut scene, namespace, &format!("dl-{at}"));
+        }
+    }
+    scene.run(1);
+    list(&mut scene, "team-c", "other");
+    scene.run(12);
+    let place = ("team-c".to_owned(), "other".to_owned());
+    assert!(scene.0.cluster.secrets.contains_key(&place), "it waits");
+    let issued = scene.0.cluster.secrets.len();
+    assert!(issued < 20, "{issued}: the others are under way");
+    scene.run(60);
+    assert_eq!(scene.0.cluster.secrets.len(), 26);
 }
