@@ -81,7 +81,7 @@ started() { tenants get pod server -o 'jsonpath={.status.containerStatuses[*].co
 waiting_pod() {
   until_true 60 waits
   same "what runs of the pod" "" "$(started)"
-  tenants get pod server
+  same "what kubectl shows" Init:0/1 "$(tenants get pod server --no-headers | awk '{ print $3 }')"
   from_readme PresignedURL | kubectl apply -f -
   tenants wait --for=condition=Ready --timeout=200s pod/server
   tenants logs server | tee /dev/stderr | grep 1000000
