@@ -110,6 +110,9 @@ fn apply_in(world: &mut World<Chaos>, rng: &mut Rng, namespace: &str) {
     }
     if spec.renew == Some(Renew::Never) {
         spec.renew_before_percentage = None;
+        if let Some(list) = &mut spec.list {
+            list.refresh_interval = None;
+        }
     }
     // Admission refuses edits of what a link is signed for.
     if let Some(known) = world.cluster.resources.get(&place)
