@@ -30,6 +30,7 @@ mod policies;
 mod ports;
 mod programs;
 mod proxies;
+mod restore;
 mod rotation;
 mod security;
 mod sessions;
