@@ -36,7 +36,7 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         "observedGeneration": 1,
         "conditions": [condition("Ready", "Issued"), condition("Allowed", "Allowed"), condition("Verified", "Verified")],
         "method": "GET",
-        "storeRef": { "kind": "ClusterObjectStore", "name": "default" }, "secretRef": { "name": "columns" },
+        "storeRef": { "kind": "ClusterObjectStore", "name": "default" }, "secretRef": { "name": "columns" }, "binding": { "name": "columns" },
         "issueTime": "2026-11-22T12:00:00Z", "expirationTime": "2099-11-22T12:00:00Z", "renewalTime": "2099-11-22T04:00:00Z",
         "limitedBy": "SigV4", "policyRefs": ["teams"], "objects": 1, "revision": 7,
         "lastRenewRequest": "1",

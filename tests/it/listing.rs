@@ -206,8 +206,8 @@ async fn a_signer_that_may_not_list_is_told_apart_and_keeps_what_it_had() {
     each(
         &message,
         &[
-            "refuses to list data/in/",
-            "give the signer s3:ListBucket on arn:aws:s3:::data, for the prefix in/",
+            "refuses to list \"data/in/\"",
+            "give the signer s3:ListBucket on arn:aws:s3:::data, for the prefix \"in/\"",
         ],
     );
     let told = world.psus().get("prefix").await.unwrap();
@@ -272,7 +272,7 @@ async fn two_thousand_objects_are_whole_or_not_there_and_hold_up_nobody() {
         &message,
         &[
             "refused or broke the operator's connection",
-            "data/in/ was not listed",
+            "\"data/in/\" was not listed",
         ],
     );
     assert!(

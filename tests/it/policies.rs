@@ -161,6 +161,10 @@ async fn edits_of_labels_reach_every_resource_of_the_namespace() {
     }
     world.label_namespace(json!({ "tier": "gold" })).await;
     for name in ["one", "two"] {
+        // Words alone write no status: they come with the next change of anything else.
+        world
+            .edit(name, json!({ "spec": { "duration": "1h" } }))
+            .await;
         world
             .until(name, "names the rule", |psu| {
                 condition(psu, "Ready")
@@ -301,6 +305,9 @@ async fn a_key_that_makes_other_tools_act_needs_a_rule_that_names_it() {
     world
         .policy(&json!([world.rule(&json!({ "templateKeys": ["app"] }))]))
         .await;
+    // Words alone write no status: they come with the next change of anything else.
+    let edit = json!({ "spec": { "duration": "1h" } });
+    world.edit("spread", edit).await;
     world
         .until("spread", "is refused for the other key", |psu| {
             let ready = condition(psu, "Ready").unwrap();

@@ -59,7 +59,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 json!({ "key": "in/there" }),
                 "True",
                 "Verified",
-                &["first byte of data/in/there was answered"],
+                &["first byte of \"data/in/there\" was answered"],
             ),
             (
                 "empty",
@@ -102,7 +102,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "Unknown",
                 "NotVerifiable",
                 &[
-                    "a GET beside data/in/new",
+                    "a GET beside \"data/in/new\"",
                     "the upload itself was not tried",
                     "s3:PutObject on arn:aws:s3:::data/in/new",
                 ],
@@ -113,7 +113,7 @@ async fn servers_answer_what_is_reported(short: &str, s3: &S3Server, absent: (&s
                 "Unknown",
                 "NotVerifiable",
                 &[
-                    "a GET beside data/in/there",
+                    "a GET beside \"data/in/there\"",
                     "the removal itself was not tried",
                     "s3:DeleteObject on arn:aws:s3:::data/in/there",
                 ],

@@ -145,8 +145,8 @@ async fn a_region_that_is_wrong_and_a_web_page_are_reported_and_sign_nothing() {
             "WrongRegion",
             &[
                 "is in region \"ap-south-1\"",
-                "was signed for eu-west-2",
-                "set spec.s3.region of the ClusterObjectStore to ap-south-1",
+                "was signed for \"eu-west-2\"",
+                "set spec.s3.region of the ClusterObjectStore to \"ap-south-1\"",
             ],
         ),
         (
