@@ -1,5 +1,6 @@
 //! Servers with odd habits: what is listed of them is what botocore lists, and each answer has its meaning.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,14 +10,16 @@ use jiff::Timestamp;
 use presigned_core::api::{AddressingStyle, GetOptions};
 use presigned_core::engine::{
     CodeName, ErrorCode, KmsError, ListError, PageError, S3Method, S3Request, S3Result,
+    TransportError,
 };
 use presigned_core::request::{Bucket, Key, Options};
 use presigned_core::signing::{Endpoint, Operation, Target, presign};
-use presigned_testkit::s3::{ODD_KEY, ODD_LISTINGS, OddS3};
+use presigned_testkit::s3::{ODD_ANSWERS, ODD_KEY, ODD_LISTINGS, OddS3};
 use serde_json::{Value, json};
 
 use super::listing::request;
 use super::{client, credentials};
+use crate::s3::S3Client;
 
 /// What botocore lists of each bucket, under `team-a/`.
 fn botocore(endpoint: &str) -> Vec<Value> {
@@ -90,6 +93,10 @@ async fn odd_servers_are_listed_as_botocore_lists_them() {
 }
 
 async fn asked(server: &OddS3, bucket: &str, method: S3Method) -> S3Result {
+    asked_by(&client(), server, bucket, method).await
+}
+
+async fn asked_by(client: &S3Client, server: &OddS3, bucket: &str, method: S3Method) -> S3Result {
     let endpoint = Endpoint::parse(&server.endpoint).unwrap();
     let bucket = Bucket::parse(bucket).unwrap();
     let target =
@@ -111,7 +118,7 @@ async fn asked(server: &OddS3, bucket: &str, method: S3Method) -> S3Result {
         url: signed.url,
         headers: signed.headers,
     };
-    client().send(&request, None).await
+    client.send(&request, None).await
 }
 
 #[tokio::test]
@@ -119,6 +126,7 @@ async fn odd_answers_have_their_meaning() {
     use ErrorCode as Is;
     let shown = |name| Some(Is::Other(CodeName::parse(name)));
     let server = OddS3::start().unwrap();
+    let mut tried = BTreeSet::new();
     for (bucket, code) in [
         ("accountproblem", Some(Is::AccountProblem)),
         ("archived", Some(Is::InvalidObjectState)),
@@ -127,6 +135,7 @@ async fn odd_answers_have_their_meaning() {
         ("capexceeded", Some(Is::CapExceeded)),
         ("deletemarker", Some(Is::Deleted)),
         ("empty403", None),
+        ("empty404", None),
         ("html403", None),
         ("infected", Some(Is::AccessDenied)),
         ("ipblocked", Some(Is::AccessDenied)),
@@ -148,11 +157,25 @@ async fn odd_answers_have_their_meaning() {
     ] {
         let answer = asked(&server, bucket, S3Method::Get).await.unwrap();
         assert_eq!(answer.code, code, "{bucket}");
+        tried.insert(bucket);
     }
-    for (bucket, status) in [("norange", 200), ("nodate", 206), ("olddate", 206)] {
+    for (bucket, status) in [
+        ("norange", 200),
+        ("notfound200", 200),
+        ("nodate", 206),
+        ("olddate", 206),
+        ("slow3", 206),
+    ] {
         let answer = asked(&server, bucket, S3Method::Get).await.unwrap();
         assert_eq!((answer.status, answer.code), (status, None), "{bucket}");
+        tried.insert(bucket);
     }
+    let brief = Duration::from_secs(1);
+    let impatient = client().with_timeout(brief);
+    let slow = asked_by(&impatient, &server, "slow8", S3Method::Get).await;
+    assert_eq!(slow.unwrap_err(), TransportError::Timeout(brief));
+    tried.insert("slow8");
+    assert_eq!(tried, ODD_ANSWERS.iter().copied().collect(), "all of them");
 }
 
 #[tokio::test]

@@ -187,6 +187,31 @@ fn at(endpoint: &str) -> Value {
     json!({ "endpoint": endpoint })
 }
 
+/// A code that S3 does not document is shown by its name, in a condition and in the log.
+async fn a_code_without_a_meaning_is_shown_and_logged(
+    world: &World,
+    proxy: &FaultyS3Proxy,
+    operator: &Operator,
+) {
+    let teapot = S3Fault::Error(StatusCode::IM_A_TEAPOT, "Teapot.Short");
+    proxy.inject(None, teapot);
+    let edit = json!({ "spec": { "key": "elsewhere" } });
+    world.edit("busy", edit).await;
+    world
+        .until("busy", "shows the code", |psu| {
+            let conditions = psu.status.iter().flat_map(|status| &status.conditions);
+            let mut messages = conditions.map(|condition| &condition.message);
+            messages.any(|message| message.contains("the error Teapot.Short (status 418)"))
+        })
+        .await;
+    let log = operator.log();
+    let words = ["the store answers with this error code", "Teapot.Short"];
+    let logged = log
+        .lines()
+        .any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(logged, "the code is not in the log:\n{log}");
+}
+
 #[tokio::test]
 async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the_same() {
     let s3 = S3Server::s3s_fs().unwrap();
@@ -289,6 +314,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
     let url = world.value("busy", "url").await;
     busy.clear_faults();
     assert_eq!(http("GET", &url, "", &[]).await.text(), "x");
+    a_code_without_a_meaning_is_shown_and_logged(&world, &busy, &operator).await;
     world.finish().await;
     operator.kill();
 }
