@@ -83,3 +83,43 @@ fn slow_listings_of_two_namespaces_make_a_third_wait_for_a_slot_and_not_for_all_
     scene.run(60);
     assert_eq!(scene.0.cluster.secrets.len(), 26);
 }
+
+#[test]
+fn first_issues_of_many_namespaces_do_not_stand_before_a_renewal_that_is_near_its_end() {
+    let mut scene = Scene::with(Settings {
+        concurrency: 1,
+        ..Settings::default()
+    });
+    let now = scene.0.now;
+    let others: Vec<String> = (0..20).map(|at| format!("team-{at}")).collect();
+    for namespace in &others {
+        scene.0.cluster.put_namespace(namespace, &[], now);
+    }
+    let names: Vec<&str> = others.iter().map(String::as_str).chain([NS]).collect();
+    let rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    let policy = specs::policy(&names, vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.apply("dl", |spec| spec.duration = Some("1h".to_owned()));
+    scene.run(30);
+    let url = scene.url("dl");
+    let expires = scene.status("dl").expiration_time.unwrap().as_second();
+    // The operator is away until a minute before the end, and finds twenty tenants that wait.
+    let away = expires - 60 - scene.0.now.as_second();
+    scene.0.crash(away);
+    for namespace in &others {
+        let now = scene.0.now;
+        let spec = specs::get("data", &format!("{namespace}/file.bin"));
+        scene
+            .0
+            .cluster
+            .put_resource(namespace, "first", Ok(spec), now);
+    }
+    for kind in [StepKind::CreateSecret, StepKind::WriteStatus] {
+        scene.0.faults.slow.insert(kind, 5);
+    }
+    scene.run(away + 40);
+    assert_ne!(scene.url("dl"), url, "it is renewed before the others");
+    assert!(scene.0.cluster.secrets.len() < 20, "others still wait");
+    scene.run(400);
+    assert_eq!(scene.0.cluster.secrets.len(), 21);
+}
