@@ -321,6 +321,9 @@ refused "a misspelt field, by kubectl that checks nothing" "$meant" kubectl crea
 refused "a misspelt field, by server-side apply" "$meant" kubectl apply --server-side --validate=false -f <(misspelt)
 refused "a misspelt field, by Helm" "$meant" helm upgrade psu "$chart" --namespace "$namespace" --set-json "extraObjects=[$(
   kubectl create --dry-run=client --validate=false -o json -f <(misspelt))]"
+# A schema that keeps unknown fields still tells of those that it has.
+passes "an explanation of a field" kubectl explain presignedurls.spec.put.contentLength
+passes "an explanation of a rule's field" kubectl explain presignedurlpolicies.spec.allow.createOnly
 passes "what has no misspelt field" kubectl create --dry-run=server -f <(psu spelt 'duration: 1h')
 
 echo "== who serves a resource, as docs/questions.md has it"
