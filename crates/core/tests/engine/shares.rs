@@ -3,6 +3,7 @@
 use presigned_core::engine::{ApiError, Settings};
 
 use super::scene::{NS, Scene};
+use crate::common::cluster::Secret;
 use crate::common::world::{Fault, StepKind};
 
 /// Room for four resources of twenty kilobytes.
@@ -131,4 +132,37 @@ fn one_beyond_the_share_that_is_being_deleted_loses_its_secret_too() {
     scene.run(10);
     assert!(scene.secret("d").is_none());
     assert_eq!(scene.ready("d"), (false, "Deleting".to_owned()));
+}
+
+#[test]
+fn what_is_read_back_at_once_has_a_bound() {
+    let edits = [
+        (
+            StepKind::InspectSecret,
+            (|secret| drop(secret.data.remove("url"))) as fn(&mut Secret),
+        ),
+        (StepKind::RestoreMarks, |secret| secret.owners.clear()),
+    ];
+    for (reading, edit) in edits {
+        let mut scene = Scene::new();
+        let names: Vec<String> = (0..20).map(|at| format!("dl-{at}")).collect();
+        for name in &names {
+            scene.apply(name, |_| {});
+        }
+        scene.run(30);
+        scene.0.faults.slow.insert(reading, 5);
+        for name in &names {
+            let now = scene.0.now;
+            scene.0.cluster.edit_secret(&Scene::place(name), now, edit);
+        }
+        scene.run(2);
+        let reads = scene.0.in_flight().len();
+        // There are 8 MiB for all that is read, signed and sent, and a read takes 3 MiB.
+        assert_eq!(reads, 2, "{reading:?} at once");
+        scene.0.faults.slow.clear();
+        scene.run(120);
+        for name in &names {
+            assert_eq!(scene.ready(name), (true, "Issued".to_owned()), "{name}");
+        }
+    }
 }
