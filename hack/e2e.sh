@@ -42,7 +42,7 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 129' HUP
-trap 'exit 130' INT
+trap 'echo "cleaning up" >&2; exit 130' INT
 trap 'exit 143' TERM
 
 # A process group of its own for each job: one signal reaches all of it, and Ctrl-C reaches this script alone.
