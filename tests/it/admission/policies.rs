@@ -1,8 +1,12 @@
 //! `PresignedURLPolicy`: a mistake is refused or reported, and never widens what is allowed.
 
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use presigned_core::api::PresignedUrlPolicy;
 use serde_json::{Value, json};
 
 use super::Kind;
+use crate::cluster::cluster;
 
 pub(super) fn policy() -> Kind {
     Kind {
@@ -269,4 +273,44 @@ async fn the_largest_policy_is_within_the_budget_of_one_request() {
     policy
         .takes(&[("64 wide rules", json!({ "allow": rules }))])
         .await;
+}
+
+#[tokio::test]
+async fn two_owners_apply_their_rules_to_one_policy_and_neither_takes_the_others() {
+    let api: Api<PresignedUrlPolicy> = Api::all(cluster().await.admin().expect("a client"));
+    let apply = async |owner: &str, rule: Value| {
+        let policy = json!({
+            "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURLPolicy", "metadata": { "name": "two-owners" },
+            "spec": { "namespaces": { "names": ["nobodys"] }, "allow": [rule] },
+        });
+        let params = PatchParams::apply(owner);
+        api.patch("two-owners", &params, &Patch::Apply(policy))
+            .await
+    };
+    let longest = |policy: &PresignedUrlPolicy| -> Vec<(String, String)> {
+        let rules = policy.spec.allow.iter();
+        rules
+            .map(|rule| (rule.name.clone(), rule.max_duration.clone()))
+            .collect()
+    };
+    let rules = |reads: &str, writes: &str| {
+        let pair = |name: &str, life: &str| (name.to_owned(), life.to_owned());
+        vec![pair("read", reads), pair("write", writes)]
+    };
+    apply("reader", rule(&json!({}))).await.expect("the first");
+    let both = apply("writer", rule(&json!({ "name": "write" }))).await;
+    assert_eq!(longest(&both.expect("the second")), rules("12h", "12h"));
+    let shorter = apply("reader", rule(&json!({ "maxDuration": "1h" }))).await;
+    assert_eq!(longest(&shorter.expect("an edit")), rules("1h", "12h"));
+    let taken = apply("writer", rule(&json!({ "maxDuration": "24h" }))).await;
+    match taken {
+        Err(kube::Error::Api(status)) => {
+            assert_eq!(status.code, 409, "{status:?}");
+            let path = r#".spec.allow[name="read"].maxDuration"#;
+            assert!(status.message.contains(path), "{status:?}");
+        }
+        other => panic!("the other's rule was taken: {other:?}"),
+    }
+    let deleted = api.delete("two-owners", &DeleteParams::default()).await;
+    deleted.expect("deleted");
 }
