@@ -110,6 +110,15 @@ async fn a_fault_in_another_teams_policy_keeps_no_withdrawn_url_alive() {
         if told { Ok(()) } else { Err(status) }
     })
     .await;
+    // Tests beside this one may have such policies too.
+    eventually("it is counted", async || {
+        let metrics = operator.get("/metrics").await.text();
+        let invalid = "presigned_policies{reason=\"PolicyInvalid\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(invalid));
+        let counted = count.is_some_and(|count| count != "0");
+        if counted { Ok(()) } else { Err(metrics) }
+    })
+    .await;
     world.policy(&json!([])).await;
     let message = world.unready("doomed", "PolicyDenied").await;
     assert!(!message.contains(&theirs), "{message}");
