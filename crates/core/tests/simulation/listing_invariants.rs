@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
+use crate::common::cluster::Secret;
 use crate::common::world::{StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY};
 
@@ -22,8 +23,9 @@ const OF_RESOURCE: f64 = 3.0;
 const OF_NAMESPACE: f64 = 60.0;
 /// The most seconds between two listings for a first URL.
 const FIRST: i64 = 300;
-/// Seconds by which a listing lands later than it was decided, and the next does not.
-const SLACK: i64 = 10;
+/// Seconds by which a listing lands later than it was decided, and the next does not: a store that is silent
+/// takes five, and what is under way before it takes as long.
+const SLACK: i64 = 30;
 
 /// The listings so far.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub struct Listings {
     namespaces: BTreeMap<String, Bucket>,
     /// The issue and the expiry of the last URLs that a status told of.
     lives: BTreeMap<Uid, (i64, i64)>,
+    /// The same of the last Secret, which no status may have told of.
+    written: BTreeMap<Uid, (i64, i64)>,
 }
 
 /// The listings that are left.
@@ -79,8 +83,20 @@ impl InvariantChecker {
         let begun = so_far.begun.replace(world.blind_at);
         if begun == Some(world.blind_at) {
             for record in &world.records[from..] {
-                if let (StepKind::List, ObjectKey::Resource(uid)) = (record.kind, &record.key) {
-                    self.listing(world, &mut so_far, uid, record.at.as_second());
+                let ObjectKey::Resource(uid) = &record.key else {
+                    continue;
+                };
+                let at = record.at.as_second();
+                match record.kind {
+                    StepKind::List => self.listing(world, &mut so_far, uid, at),
+                    StepKind::CreateSecret | StepKind::UpdateSecret => {
+                        let place = record.place.as_ref();
+                        let secret = place.and_then(|place| world.cluster.secrets.get(place));
+                        if let Some(expires) = secret.and_then(expiry) {
+                            so_far.written.insert(uid.clone(), (at, expires));
+                        }
+                    }
+                    _ => {}
                 }
             }
         } else {
@@ -102,7 +118,8 @@ impl InvariantChecker {
         let full = || Bucket::full(OF_RESOURCE, now);
         let bucket = so_far.resources.entry(uid.clone()).or_insert_with(full);
         let last = bucket.at;
-        let lives = [life(seen), so_far.lives.get(uid).copied()];
+        let known = [&so_far.lives, &so_far.written].map(|lives| lives.get(uid).copied());
+        let lives = [life(seen), known[0], known[1]];
         let lives: Vec<(i64, i64)> = lives.into_iter().flatten().collect();
         let living = lives.iter().any(|(_, expires)| *expires + SLACK > now);
         let interval = if living && bucket.living {
@@ -146,6 +163,12 @@ impl InvariantChecker {
         }
         if least == i64::MAX { FIRST } else { least }
     }
+}
+
+/// When the URLs of a Secret expire.
+fn expiry(secret: &Secret) -> Option<i64> {
+    let expires: Timestamp = secret.text("expires-at")?.parse().ok()?;
+    Some(expires.as_second())
 }
 
 /// When the URLs were issued that a status tells of, and when they expire.
