@@ -23,6 +23,9 @@ const OF_RESOURCE: f64 = 3.0;
 const OF_NAMESPACE: f64 = 60.0;
 /// The most seconds between two listings for a first URL.
 const FIRST: i64 = 300;
+/// How many seconds before the end of a life its renewal begins at the latest: then one listing waits for
+/// nothing.
+const LATEST: i64 = 120;
 /// Seconds by which a listing lands later than it was decided, and the next does not: a store that is silent
 /// takes five, and what is under way before it takes as long.
 const SLACK: i64 = 30;
@@ -92,6 +95,8 @@ impl InvariantChecker {
                     StepKind::CreateSecret | StepKind::UpdateSecret => {
                         let place = record.place.as_ref();
                         let secret = place.and_then(|place| world.cluster.secrets.get(place));
+                        let secret =
+                            secret.filter(|secret| secret.created_for.as_deref() == Some(&**uid));
                         if let Some(expires) = secret.and_then(expiry) {
                             so_far.written.insert(uid.clone(), (at, expires));
                         }
@@ -135,7 +140,11 @@ impl InvariantChecker {
             let life = expires - issued;
             let pause = (life / 10).clamp(30, 300);
             let near = now + SLACK >= issued + life / 3 && now < expires + SLACK;
-            near && (now - last + SLACK >= pause || bucket.renewed != Some(*issued))
+            let latest = *expires - LATEST.min(life - life / 3);
+            let at_the_latest = last < latest + SLACK && latest <= now;
+            near && (now - last + SLACK >= pause
+                || bucket.renewed != Some(*issued)
+                || at_the_latest)
         });
         let free = due.is_some() || by_rules;
         bucket.renewed = due.map(|(issued, _)| issued).or(bucket.renewed);
