@@ -137,13 +137,14 @@ async fn the_secret_has_the_keys_that_are_documented_and_no_trailing_newlines() 
         ("PresignedURL", Some(true))
     );
 
+    assert!(status.binding.is_none());
+
+    world.psu("bound", &json!({ "bindingType": "s3" })).await;
+    let status = world.ready("bound").await.status.unwrap();
     assert_eq!(
         status.binding.unwrap().name,
         status.secret_ref.unwrap().name
     );
-
-    world.psu("bound", &json!({ "bindingType": "s3" })).await;
-    world.ready("bound").await;
     let bound = world.secret("bound").await;
     assert_eq!(text(&bound, "type"), "s3");
     assert_eq!(text(&bound, "uri"), text(&bound, "url"));

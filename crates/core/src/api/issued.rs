@@ -38,9 +38,9 @@ pub struct PresignedUrlStatus {
     /// The Secret that holds the URLs; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// The same, as a Provisioned Service of servicebinding.io has it.
+    /// The same, as a Provisioned Service of servicebinding.io has it, if `spec.bindingType` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub binding: Option<SecretRef>,
+    pub binding: Option<Box<SecretRef>>,
     /// When the URLs were written, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]

@@ -75,7 +75,7 @@ fn the_time_of_a_removal_is_written_though_only_a_message_says_it() {
 fn renewed_says_when_the_next_renewal_comes() {
     let scene = Scene::issued("dl");
     let at = scene.status("dl").renewal_time.expect("it is renewed");
-    let words = format!("nothing blocks renewals; the next is due at {at}");
+    let words = format!("the next is due at {at}");
     assert_eq!(scene.condition("dl", "Renewed").message, words);
 }
 

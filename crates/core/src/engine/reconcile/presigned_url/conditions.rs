@@ -254,8 +254,11 @@ fn ready_while_current(
         let draft = ConditionDraft::new(false, problem.reason, problem.message.clone());
         return (draft, rejection);
     }
-    let renews = facts.renewal.ok_or_else(|| why_not_renewed(facts));
-    let mut message = issued_message(facts.record, issued, renews);
+    let not_renewed = match facts.renewal {
+        Some(_) => None,
+        None => Some(why_not_renewed(facts)),
+    };
+    let mut message = issued_message(facts.record, issued, not_renewed);
     match answer {
         Some(answer) if answer.reason == Reason::Verified => {
             message.push_str("; a GET worked");

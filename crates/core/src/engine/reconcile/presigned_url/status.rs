@@ -158,6 +158,8 @@ fn desired(
         .as_ref()
         .ok()
         .map(|spec| spec.method.unwrap_or_default());
+    let spec = seen.spec.as_ref();
+    let is_binding = spec.is_ok_and(|spec| spec.binding_type.is_some());
     let secret_ref = issued.map(|issued| SecretRef {
         name: issued.secret.name.as_str().into(),
     });
@@ -171,8 +173,8 @@ fn desired(
             kind: StoreKind::ClusterObjectStore,
             name: store_name(seen).into(),
         }),
-        secret_ref: secret_ref.clone(),
-        binding: secret_ref,
+        binding: secret_ref.clone().filter(|_| is_binding).map(Box::new),
+        secret_ref,
         issue_time: issued
             .map(|issued| issued.issued_at)
             .or(retained.map(|fixed_life| fixed_life.times.issued_at)),

@@ -44,18 +44,18 @@ pub(super) const STALLED_RENEWAL: &str =
 /// The policies allow the request.
 pub(super) fn allowed_message(policies: &[String]) -> String {
     let (word, verb) = match policies {
-        [_] => ("PresignedURLPolicy", "allows"),
-        _ => ("PresignedURLPolicies", "allow"),
+        [_] => ("policy", "allows"),
+        _ => ("policies", "allow"),
     };
     let names: Vec<String> = policies.iter().map(|name| format!("\"{name}\"")).collect();
-    format!("the {word} {} {verb} it", names.join(", "))
+    format!("{word} {} {verb} it", names.join(", "))
 }
 
-/// The Secret is current. `renews` says when it is renewed, or why it is not.
+/// The Secret is current. `not_renewed` says why it is not renewed, if it is not.
 pub(super) fn issued_message(
     record: &Record,
     issued: &Issued,
-    renews: Result<Timestamp, &str>,
+    not_renewed: Option<&str>,
 ) -> String {
     let spec = record.seen.spec.as_ref().ok();
     let many = spec.is_some_and(|spec| {
@@ -78,12 +78,10 @@ pub(super) fn issued_message(
         };
         quoted(&format!("{}/{path}", spec.bucket))
     });
-    let next = match renews {
-        Ok(at) => format!("it is renewed at {at}"),
-        Err(why) => format!("it is not renewed{why}"),
-    };
+    // When it is renewed says the condition Renewed.
+    let next = not_renewed.map_or_else(String::new, |why| format!("; it is not renewed{why}"));
     format!(
-        "the Secret \"{}\" holds {what} {object}, good until {}; {next}",
+        "the Secret \"{}\" holds {what} {object}, good until {}{next}",
         issued.secret.name, issued.expires_at
     )
 }
@@ -125,7 +123,7 @@ pub(super) fn removal_words(
 pub(super) fn renewal_message(next: Option<Timestamp>) -> String {
     next.map_or_else(
         || "nothing blocks renewals".to_owned(),
-        |at| format!("nothing blocks renewals; the next is due at {at}"),
+        |at| format!("the next is due at {at}"),
     )
 }
 
