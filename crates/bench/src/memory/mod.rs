@@ -312,13 +312,13 @@ fn name(at: usize) -> String {
     format!("large-{at:04}")
 }
 
-/// The largest there are: every other one has the most bytes of keys, the others as many URLs as a Secret
-/// holds.
+/// The largest of which a Secret holds the URLs: every other one has keys of the greatest length, the others
+/// more and shorter ones.
 fn largest(at: usize) -> Result<PresignedUrl> {
     let (count, length) = if at.is_multiple_of(2) {
-        (448, 1024)
+        (400, 1024)
     } else {
-        (950, 300)
+        (850, 300)
     };
     let keys: Vec<String> = (0..count)
         .map(|n| {
