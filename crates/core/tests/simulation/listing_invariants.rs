@@ -92,7 +92,7 @@ impl InvariantChecker {
                 let at = record.at.as_second();
                 match record.kind {
                     StepKind::List => self.listing(world, &mut so_far, uid, at),
-                    StepKind::CreateSecret | StepKind::UpdateSecret => {
+                    StepKind::CreateSecret | StepKind::UpdateSecret if record.ok => {
                         let place = record.place.as_ref();
                         let secret = place.and_then(|place| world.cluster.secrets.get(place));
                         let secret =
