@@ -65,6 +65,13 @@ fn what_signs_nothing_new_gets_its_owner_reference_back_and_keeps_its_content() 
         // The policies deny it: the Secret stays for the grace.
         |scene| scene.allow_buckets(&["other"]),
         |scene| scene.0.cluster.delete_store("default", scene.0.now),
+        // The spec names another Secret, and issues nothing.
+        |scene| {
+            scene.apply("dl", |spec| {
+                spec.key = Some("../escape".to_owned());
+                spec.secret_name = Some("other".to_owned());
+            });
+        },
     ];
     for (which, stop) in stops.into_iter().enumerate() {
         let mut scene = Scene::issued("dl");

@@ -87,3 +87,13 @@ pub(in crate::engine) fn secret_name(seen: &PresignedUrlSeen) -> &str {
         .and_then(|spec| spec.secret_name.as_deref());
     named.unwrap_or(&seen.name)
 }
+
+/// The names of the Secrets that a resource is about: the one that it names, and the one that it has. They
+/// differ as long as the spec that names another Secret issues nothing.
+pub(in crate::engine) fn secret_names(seen: &PresignedUrlSeen) -> impl Iterator<Item = &str> {
+    let named = secret_name(seen);
+    let present = seen.status.internal.secret.as_ref();
+    let present = present.map(|secret| secret.name.as_str());
+    let present = present.filter(|present| *present != named);
+    std::iter::once(named).chain(present)
+}

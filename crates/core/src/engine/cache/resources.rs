@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{ConditionType, PresignedUrlStatus, Reason, condition};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::{Kept, Record, secret_name, store_name};
+use crate::engine::cache::record::{Kept, Record, secret_names, store_name};
 use crate::engine::cache::relist::{Delta, Watched, drop_all};
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::older;
@@ -95,10 +95,9 @@ impl Index {
             .entry(store.clone())
             .or_default()
             .insert(uid.clone());
-        self.by_secret
-            .entry(seen.namespace.clone())
-            .or_default()
-            .insert((secret_name(&seen).into(), uid.clone()));
+        let names = secret_names(&seen).map(|name| (name.into(), uid.clone()));
+        let of_namespace = self.by_secret.entry(seen.namespace.clone());
+        of_namespace.or_default().extend(names);
         let mut state = state.unwrap_or_default();
         state.tidy();
         let moved = self.shares.put(&seen);
@@ -161,7 +160,9 @@ impl Index {
         let Some(record) = self.unlink(uid) else {
             return Vec::new();
         };
-        let mut affected = self.of_secret(&record.seen.namespace, secret_name(&record.seen));
+        let names = secret_names(&record.seen);
+        let affected = names.flat_map(|name| self.of_secret(&record.seen.namespace, name));
+        let mut affected: Vec<ObjectKey> = affected.collect();
         self.orphans.forget_all(&record.seen.uid);
         let mut freed = self.limiter.forget(uid);
         freed.extend(self.budget.forget(uid));
@@ -176,17 +177,16 @@ impl Index {
 
     fn unlink(&mut self, uid: &str) -> Option<Box<Record>> {
         let record = self.resources.remove(uid)?;
-        let secret = (
-            Box::from(secret_name(&record.seen)),
-            record.seen.uid.clone(),
-        );
         remove_from(&mut self.by_namespace, &record.seen.namespace, uid);
         remove_from(
             &mut self.by_store,
             &store_name(&record.seen).to_owned(),
             uid,
         );
-        remove_from(&mut self.by_secret, &record.seen.namespace, &secret);
+        for name in secret_names(&record.seen) {
+            let secret = (Box::from(name), record.seen.uid.clone());
+            remove_from(&mut self.by_secret, &record.seen.namespace, &secret);
+        }
         Some(record)
     }
 }
