@@ -106,6 +106,8 @@ impl InvariantChecker {
             }
         } else {
             (so_far.resources, so_far.namespaces) = Default::default();
+            // Only what a status tells is known after a restart.
+            so_far.written.clear();
         }
         for seen in world.cluster.resources.values() {
             if let Some(life) = life(seen) {
