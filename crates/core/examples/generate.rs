@@ -1,6 +1,6 @@
 //! Writes the generated part of the manual: `cargo run -p presigned-core --example generate FOLDER`.
 //!
-//! What holds here: the types speak; nothing is added. The CRDs are written by `presigned-url-operator crds
+//! What holds here: all of it comes from the types. The CRDs are written by `presigned-url-operator crds
 //! --dir`.
 
 use std::error::Error;
