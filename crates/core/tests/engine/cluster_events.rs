@@ -66,14 +66,20 @@ fn a_store_tells_when_it_works_and_when_it_does_not() {
     assert_eq!(told(&scene, EventSubject::Store, "default"), whole);
 }
 
-#[test]
-fn a_policy_that_is_flipped_makes_a_few_events_and_silences_no_other() {
+/// A scene whose policy became unreadable and usable again forty times.
+fn flipped() -> Scene {
     let mut scene = Scene::new();
     for _ in 0..40 {
         break_policy(&mut scene);
         scene.allow("12h");
         scene.run(30);
     }
+    scene
+}
+
+#[test]
+fn a_policy_that_is_flipped_makes_a_few_events_and_silences_no_other() {
+    let mut scene = flipped();
     let events = told(&scene, EventSubject::Policy, "base").len();
     assert!((25..=35).contains(&events), "{events} Events of 80 flips");
     scene.apply("dl", |_| {});
@@ -83,12 +89,7 @@ fn a_policy_that_is_flipped_makes_a_few_events_and_silences_no_other() {
 
 #[test]
 fn the_events_of_a_policy_go_on_after_the_clock_was_stepped_back() {
-    let mut scene = Scene::new();
-    for _ in 0..40 {
-        break_policy(&mut scene);
-        scene.allow("12h");
-        scene.run(30);
-    }
+    let mut scene = flipped();
     scene.0.step_clock(-86_400);
     scene.run(30);
     let before = told(&scene, EventSubject::Policy, "base").len();

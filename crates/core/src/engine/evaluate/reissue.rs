@@ -25,7 +25,7 @@ use crate::issue::{Marks, Ownership, ownership, renew_at};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
-pub(in crate::engine) const HEAL_PAUSE: Duration = Duration::from_mins(1);
+const HEAL_PAUSE: Duration = Duration::from_mins(1);
 
 /// The input of a check.
 struct Facts<'a> {

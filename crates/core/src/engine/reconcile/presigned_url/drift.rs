@@ -10,14 +10,13 @@ use jiff::Timestamp;
 
 use crate::engine::cache::record::Record;
 use crate::engine::cache::version::SecretVersion;
-use crate::engine::evaluate::reissue::{Finding, HEAL_PAUSE, compare, issued};
+use crate::engine::evaluate::reissue::{Finding, compare, heals_at, issued};
 use crate::engine::protocol::{ApiError, ObjectVersion, ObservedSecret, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::Owner;
 use crate::issue::issued::Issued;
-use crate::time::later;
 
 /// Plans the inspection of the Secret.
 pub(super) fn plan(record: &Record, issued: &Issued) -> Action {
@@ -78,14 +77,12 @@ pub(super) fn plan_restore(
     now: Timestamp,
     requeue: &mut RequeueAt,
 ) -> Option<Action> {
-    let secret = &record.state.secret;
-    let found = secret.unmarked.as_ref()?;
+    let found = record.state.secret.unmarked.as_ref()?;
     // What goes needs no owner.
     if record.seen.deleting || !issued.alive(now) {
         return None;
     }
-    let pause = secret.healed_at.map(|at| later(at, HEAL_PAUSE));
-    if let Some(at) = pause.filter(|at| *at > now) {
+    if let Some(at) = heals_at(record).filter(|at| *at > now) {
         requeue.at(at);
         return None;
     }
