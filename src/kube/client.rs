@@ -14,6 +14,11 @@ use thiserror::Error;
 use super::server_clock::ServerClock;
 use crate::http::{Proxies, ProxyUrl, ProxyUrlError};
 
+/// Who the operator says it is.
+const OPERATOR: &str = concat!("presigned-url-operator/", env!("CARGO_PKG_VERSION"));
+/// Who the kubectl plugin says it is.
+const PLUGIN: &str = concat!("kubectl-presigned/", env!("CARGO_PKG_VERSION"));
+
 /// Why there is no client. The sentences hold their causes.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -55,7 +60,35 @@ pub async fn connect(
     clock: &ServerClock,
     proxies: &Proxies,
 ) -> Result<Client, ClientError> {
-    let (mut config, named) = settings(kubeconfig).await?;
+    let config = config(kubeconfig, None, proxies, OPERATOR).await?;
+    let builder = ClientBuilder::try_from(config);
+    let builder = builder.map_err(|e| ClientError::Build(Box::new(e)))?;
+    Ok(builder.with_layer(clock).build())
+}
+
+/// A client for a person's commands, and the namespace that their context names. `context` is one of the
+/// kubeconfig; `None` is its current one.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_as_person(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    proxies: &Proxies,
+) -> Result<(Client, String), ClientError> {
+    let config = config(kubeconfig, context, proxies, PLUGIN).await?;
+    let namespace = config.default_namespace.clone();
+    let client = Client::try_from(config).map_err(|e| ClientError::Build(Box::new(e)))?;
+    Ok((client, namespace))
+}
+
+async fn config(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    proxies: &Proxies,
+    agent: &'static str,
+) -> Result<Config, ClientError> {
+    let (mut config, named) = settings(kubeconfig, context).await?;
     let proxy = match &named {
         Some(url) => Some(ProxyUrl::parse(url, "its proxy-url")?),
         None => of_environment(&config.cluster_url, proxies),
@@ -63,14 +96,11 @@ pub async fn connect(
     config.proxy_url = proxy.and_then(|proxy| proxy.expose().parse().ok());
     config.default_retry = false;
     config.disable_compression = true;
-    let agent = concat!("presigned-url-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((
         http::header::USER_AGENT,
         http::HeaderValue::from_static(agent),
     ));
-    let builder = ClientBuilder::try_from(config);
-    let builder = builder.map_err(|e| ClientError::Build(Box::new(e)))?;
-    Ok(builder.with_layer(clock).build())
+    Ok(config)
 }
 
 /// The proxy of the environment for the API server; kube would ask `NO_PROXY` for the proxy's own name.
@@ -81,17 +111,24 @@ fn of_environment(server: &http::Uri, proxies: &Proxies) -> Option<ProxyUrl> {
 }
 
 /// The settings, and the proxy that the kubeconfig names.
-async fn settings(kubeconfig: Option<&Path>) -> Result<(Config, Option<String>), ClientError> {
+async fn settings(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<(Config, Option<String>), ClientError> {
     if let Some(path) = kubeconfig {
-        return parse(Kubeconfig::read_from(path), &path.display().to_string()).await;
+        let from = path.display().to_string();
+        return parse(Kubeconfig::read_from(path), context, &from).await;
     }
     if std::env::var_os("KUBECONFIG").is_some_and(|v| !v.is_empty()) {
-        return parse(Kubeconfig::read(), "of KUBECONFIG").await;
+        return parse(Kubeconfig::read(), context, "of KUBECONFIG").await;
+    }
+    if context.is_some() {
+        return parse(Kubeconfig::read(), context, "~/.kube/config").await;
     }
     match Config::incluster() {
         Ok(config) => Ok((config, None)),
         Err(not_in_pod) => match Kubeconfig::read() {
-            Ok(found) => parse(Ok(found), "~/.kube/config").await,
+            Ok(found) => parse(Ok(found), None, "~/.kube/config").await,
             Err(_) => Err(ClientError::Nowhere(Box::new(not_in_pod))),
         },
     }
@@ -99,6 +136,7 @@ async fn settings(kubeconfig: Option<&Path>) -> Result<(Config, Option<String>),
 
 async fn parse(
     read: Result<Kubeconfig, KubeconfigError>,
+    context: Option<&str>,
     from: &str,
 ) -> Result<(Config, Option<String>), ClientError> {
     let named = |error| match error {
@@ -109,15 +147,19 @@ async fn parse(
         },
     };
     let kubeconfig = read.map_err(named)?;
-    let proxy = proxy_url(&kubeconfig);
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let proxy = proxy_url(&kubeconfig, context);
+    let options = KubeConfigOptions {
+        context: context.map(ToOwned::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     Ok((config.map_err(named)?, proxy))
 }
 
-/// The `proxy-url` of the cluster that the current context names. As with kubectl, it is used whatever
-/// `NO_PROXY` says.
-fn proxy_url(kubeconfig: &Kubeconfig) -> Option<String> {
-    let current = kubeconfig.current_context.as_deref()?;
+/// The `proxy-url` of the cluster that the context names. As with kubectl, it is used whatever `NO_PROXY`
+/// says.
+fn proxy_url(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let current = context.or(kubeconfig.current_context.as_deref())?;
     let context = kubeconfig.contexts.iter().find(|one| one.name == current)?;
     let cluster = &context.context.as_ref()?.cluster;
     let cluster = kubeconfig

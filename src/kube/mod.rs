@@ -25,7 +25,7 @@ mod tokens;
 mod watch;
 
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
-pub use client::{ClientError, connect};
+pub use client::{ClientError, connect, connect_as_person};
 pub use cluster::Cluster;
 pub use events::event_kind;
 pub use reviews::ScrapeReviews;

@@ -100,6 +100,7 @@ const SHELL: &[(&str, &[&str])] = &[
         &["clock", "telemetry", "http", "kube", "credentials", "s3"],
     ),
     ("cli", &["controller", "telemetry"]),
+    ("plugin", &["clock", "http", "kube"]),
 ];
 
 #[test]
@@ -220,7 +221,9 @@ fn modules(sources: &str) -> BTreeMap<String, String> {
         if path.last() == Some(&"mod") {
             path.pop();
         }
-        if !matches!(path[..], ["lib" | "main" | "test_log"]) && !path.contains(&"tests") {
+        if !matches!(path[..], ["lib" | "main" | "test_log"] | ["bin", _])
+            && !path.contains(&"tests")
+        {
             modules.insert(path.join("/"), fs::read_to_string(&file).unwrap());
         }
     }
