@@ -5,7 +5,7 @@
 use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
-use super::flags::Flags;
+use super::flags::{Flags, GivenFlags};
 use super::status::StatusArgs;
 
 /// Ask for S3 presigned URLs, and see what became of them.
@@ -18,7 +18,7 @@ use super::status::StatusArgs;
 )]
 pub struct Cli {
     #[command(flatten)]
-    pub flags: Flags,
+    pub flags: GivenFlags,
 
     #[command(subcommand)]
     pub command: Command,
@@ -31,6 +31,13 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether `-o` takes formats that no other command has.
+    pub const fn has_own_formats(&self) -> bool {
+        match self {
+            Self::Status(_) => false,
+        }
+    }
+
     /// Runs the command.
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
         match self {

@@ -2,18 +2,24 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 
-/// The flags that every command takes. They mean what they mean to kubectl.
+use super::exit::Failure;
+
+/// What `-o` takes, of all commands.
+const FORMATS: [&str; 7] = ["table", "wide", "json", "yaml", "url", "curl", "html"];
+
+/// The flags that every command takes, as they were given. They mean what they mean to kubectl.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Flags {
+pub struct GivenFlags {
     /// The kubeconfig file. Left out: KUBECONFIG, else the pod's service account, else ~/.kube/config.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Cluster")]
-    pub kubeconfig: Option<PathBuf>,
+    kubeconfig: Option<PathBuf>,
 
     /// The context of the kubeconfig. Left out: its current context.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Cluster")]
-    pub context: Option<String>,
+    context: Option<String>,
 
     /// The namespace. Left out: that of the context, else default.
     #[arg(
@@ -23,19 +29,83 @@ pub struct Flags {
         value_name = "NAME",
         help_heading = "Cluster"
     )]
-    pub namespace: Option<String>,
+    namespace: Option<String>,
 
-    /// How results are printed; wide has more columns. Colours are for terminals alone; `NO_COLOR` turns them
-    /// off.
+    /// How results are printed: table, wide (more columns), json or yaml; sign has url, json, curl and html.
+    /// Colours are for terminals alone; `NO_COLOR` turns them off.
     #[arg(
         short,
         long,
         global = true,
         value_name = "FORMAT",
-        default_value = "table",
+        value_parser = PossibleValuesParser::new(FORMATS),
+        hide_possible_values = true,
         help_heading = "Output"
     )]
+    output: Option<String>,
+}
+
+/// The flags that every command takes.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// The kubeconfig file.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    pub context: Option<String>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// How results are printed, by a command without formats of its own.
     pub output: Format,
+    /// The same for a command with formats of its own.
+    given_output: Option<String>,
+}
+
+impl GivenFlags {
+    /// The flags for a command, which has formats of its own or the usual ones.
+    ///
+    /// # Errors
+    /// If `-o` says a format of other commands.
+    pub fn of_command(self, has_own_formats: bool) -> Result<Flags, Failure> {
+        let Self {
+            kubeconfig,
+            context,
+            namespace,
+            output,
+        } = self;
+        let mut flags = Flags {
+            kubeconfig,
+            context,
+            namespace,
+            output: Format::default(),
+            given_output: output,
+        };
+        if !has_own_formats {
+            flags.output = flags.own_format()?.unwrap_or_default();
+        }
+        Ok(flags)
+    }
+}
+
+impl Flags {
+    /// What `-o` says, for a command with these formats; `None` if it is left out.
+    ///
+    /// # Errors
+    /// If it is none of them.
+    pub fn own_format<F: ValueEnum>(&self) -> Result<Option<F>, Failure> {
+        let Some(given) = &self.given_output else {
+            return Ok(None);
+        };
+        let format = F::from_str(given, true).map_err(|_| {
+            let formats = F::value_variants().iter();
+            let formats = formats.filter_map(F::to_possible_value);
+            let names: Vec<String> = formats.map(|one| one.get_name().to_owned()).collect();
+            Failure::usage(format!(
+                "-o {given} is not for this command: give one of {}",
+                names.join(", ")
+            ))
+        })?;
+        Ok(Some(format))
+    }
 }
 
 /// How results are printed.

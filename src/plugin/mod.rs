@@ -28,6 +28,13 @@ use exit::Exit;
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { flags, command } = Cli::parse();
+    let flags = match flags.of_command(command.has_own_formats()) {
+        Ok(flags) => flags,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            return failure.exit.into();
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
