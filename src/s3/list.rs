@@ -23,7 +23,7 @@ use percent_encoding::percent_decode;
 use presigned_core::engine::{
     ListError, ListRequest, ListResponse, ListedObject, PageError, S3Response, TransportError,
 };
-use presigned_core::signing::{ListPage, SignError, SignedPage, sign_page};
+use presigned_core::signing::{ListPage, SignError, SignedRequest, sign_page};
 use secrecy::ExposeSecret as _;
 
 use super::client::S3Client;
@@ -174,7 +174,7 @@ impl PageRequest<'_> {
             max_keys: PAGE,
             request_payer: listing.request_payer,
         };
-        let SignedPage { url, headers } =
+        let SignedRequest { url, headers } =
             sign_page(&page, &listing.target, &listing.credentials, self.now)
                 .map_err(ListError::NotSigned)?;
         let unsendable = |_| ListError::NotSigned(SignError::Signer);

@@ -1,20 +1,16 @@
-//! The signature of one page of `ListObjectsV2`, in headers, as aws-sdk-s3 sends it.
+//! The signature of one page of `ListObjectsV2`, and of a request for a setting of a bucket.
 //!
-//! What holds here: the query is complete before it is signed, and nothing of a signature reaches a log. What
-//! holds a session token or a signature has no Debug.
+//! What holds here: both address the bucket as its URLs do.
 
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SessionTokenMode, SignableBody, SignableRequest,
-    SignatureLocation, SigningSettings, UriPathNormalizationMode, sign,
-};
-use aws_sigv4::sign::v4;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jiff::Timestamp;
-use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use super::credentials::Credentials;
-use super::query::{Query, REQUEST_PAYER, SignError, bucket_url, identity};
+use super::headers::{SignedRequest, Unsigned, sign_headers};
+use super::query::{Query, REQUEST_PAYER, SignError, bucket_url};
 use super::target::Target;
-use crate::api::RequestPayer;
+use crate::api::{Method, RequestPayer};
 use crate::request::{Bucket, Prefix};
 
 /// One page of a listing.
@@ -32,12 +28,17 @@ pub struct ListPage<'a> {
     pub request_payer: Option<RequestPayer>,
 }
 
-/// A signed GET of a page.
-pub struct SignedPage {
-    /// The URL. It holds no signature.
-    pub url: String,
-    /// The headers that the request must carry.
-    pub headers: Vec<(String, SecretString)>,
+/// A request for a setting of a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct BucketSetting<'a> {
+    /// The bucket.
+    pub bucket: &'a Bucket,
+    /// GET reads the setting, PUT replaces it, DELETE removes it.
+    pub method: Method,
+    /// The setting's name in the query, for example `cors`.
+    pub name: &'a str,
+    /// What is sent.
+    pub body: &'a str,
 }
 
 /// Signs the request for a page: keys are requested percent-encoded, since XML cannot hold every key.
@@ -49,7 +50,7 @@ pub fn sign_page(
     target: &Target,
     creds: &Credentials,
     signed_at: Timestamp,
-) -> Result<SignedPage, SignError> {
+) -> Result<SignedRequest, SignError> {
     let &ListPage {
         bucket,
         prefix,
@@ -67,36 +68,49 @@ pub fn sign_page(
     query.push("encoding-type", "url");
     query.push("max-keys", &max_keys.to_string());
     query.push("prefix", prefix.as_str());
-
-    let identity = identity(creds)?;
-    let mut settings = SigningSettings::default();
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    settings.signature_location = SignatureLocation::Headers;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    settings.session_token_mode = SessionTokenMode::Include;
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&target.region)
-        .name("s3")
-        .time(signed_at.into())
-        .settings(settings)
-        .build()
-        .map_err(|_| SignError::Signer)?
-        .into();
     let payer = request_payer.map(|payer| (REQUEST_PAYER, payer.as_str()));
-    // aws-sigv4 logs the canonical request at trace level, and with it the session token.
-    let signed =
-        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
-            SignableRequest::new("GET", &url, payer.into_iter(), SignableBody::Bytes(&[]))
-                .and_then(|request| sign(request, &params))
-        });
-    let (instructions, _signature) = signed.map_err(|_| SignError::Signer)?.into_parts();
-    let headers = instructions.headers();
-    let headers = payer.into_iter().chain(headers);
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.into()));
-    Ok(SignedPage {
-        headers: headers.collect(),
+    let request = Unsigned {
+        method: Method::Get,
         url,
-    })
+        headers: payer.as_slice(),
+        body: &[],
+    };
+    sign_headers(request, &target.region, creds, signed_at)
+}
+
+/// Signs the request for a setting. A body goes with its SHA-256, without which S3 takes no setting.
+///
+/// # Errors
+/// Credentials that cannot sign.
+pub fn sign_setting(
+    setting: &BucketSetting<'_>,
+    target: &Target,
+    creds: &Credentials,
+    signed_at: Timestamp,
+) -> Result<SignedRequest, SignError> {
+    let &BucketSetting {
+        bucket,
+        method,
+        name,
+        body,
+    } = setting;
+    let mut url = bucket_url(target, bucket);
+    url.push('/');
+    Query::of(&mut url).push(name, "");
+    let checksum = BASE64_STANDARD.encode(Sha256::digest(body));
+    let headers: &[(&str, &str)] = if body.is_empty() {
+        &[]
+    } else {
+        &[
+            ("content-type", "application/xml"),
+            ("x-amz-checksum-sha256", &checksum),
+        ]
+    };
+    let request = Unsigned {
+        method,
+        url,
+        headers,
+        body: body.as_bytes(),
+    };
+    sign_headers(request, &target.region, creds, signed_at)
 }
