@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod name;
 mod session;
+mod signer;
 
 pub use actions::{Action, RequestKind, ResourceKind, actions};
 pub use arn::{Dialect, is_aws};
@@ -17,6 +18,7 @@ pub use document::MAX_POLICY;
 pub use error::AccessError;
 pub use name::{namespace_session_name, session_name, store_session_name};
 pub use session::{SessionSubject, namespace_policy, request_policy};
+pub use signer::{SignerStore, signer_policy};
 
 #[cfg(test)]
 mod tests;

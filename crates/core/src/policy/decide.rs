@@ -113,6 +113,14 @@ impl PolicySet {
         }
     }
 
+    /// The policies that can be read.
+    pub(super) fn readable(&self) -> impl Iterator<Item = &CompiledPolicy> {
+        self.policies.values().filter_map(|known| match known {
+            Known::InForce(policy) => Some(policy),
+            Known::Unreadable(_) => None,
+        })
+    }
+
     /// Whether the namespace may have this. Of several rules that allow an object, the decision chooses one
     /// that adds no condition, then one with the longest life, then the first by policy name and place in the
     /// policy.

@@ -18,12 +18,14 @@ mod redirect_pattern;
 mod rule_check;
 mod selectable;
 mod selector;
+mod signer_scope;
 
 pub use compile::{CompiledPolicy, PolicyError};
 pub use decide::{Decision, Grant, Listed, PolicySet, Refusal};
 pub use namespace::Namespace;
 pub use namespace_scope::NamespaceScope;
 pub use selectable::SelectableNamespaces;
+pub use signer_scope::{NamePart, SignerScope};
 
 #[cfg(test)]
 mod tests;

@@ -254,6 +254,11 @@ impl PrefixPattern {
         self.template.unusable(namespace)
     }
 
+    /// What a key begins with, and whether it may go on within the last segment.
+    pub(super) const fn parts(&self) -> (&Template, bool) {
+        (&self.template, self.raw)
+    }
+
     /// The pattern as it stands for this namespace.
     pub(super) fn shown(&self, namespace: &Namespace<'_>) -> String {
         self.template.shown(namespace) + if self.raw { "*" } else { "/" }
@@ -426,7 +431,7 @@ impl Part {
     }
 
     /// The value for this namespace; `None` if it cannot stand in a name.
-    fn value<'n>(&self, namespace: &Namespace<'n>) -> Option<&'n str> {
+    pub(super) fn value<'n>(&self, namespace: &Namespace<'n>) -> Option<&'n str> {
         let value = match self {
             Self::Text(_) => return None,
             Self::Name => namespace.name,
