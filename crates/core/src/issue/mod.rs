@@ -9,6 +9,7 @@ mod hash;
 pub(crate) mod issued;
 mod life;
 pub(crate) mod listed;
+mod local;
 mod merge;
 mod ownership;
 mod schedule;
@@ -24,6 +25,7 @@ pub use life::{
     DEFAULT_DURATION, EndOutOfReach, FixedTimes, Life, MIN_LIFE, RequestedLife, TooShort, keep_end,
     plan_life,
 };
+pub use local::{LocalObjects, LocalRequest, LocallySigned};
 pub use merge::{SecretMeta, WantedMeta, merge, restored};
 pub use ownership::{Marks, Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use schedule::{Renew, backoff, latest_renewal, refresh_gains, renew_at, without_jitter};

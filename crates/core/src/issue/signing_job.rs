@@ -88,6 +88,8 @@ pub struct SigningJob {
     pub(crate) template: Template,
     pub(crate) formats: BTreeSet<Format>,
     pub(crate) binding_type: Option<Box<str>>,
+    /// How many bytes the files of many objects may have.
+    pub(crate) limit: usize,
     pub(crate) secret_name: String,
     pub(crate) hashes: SignedHashes,
     pub(crate) credentials: Credentials,
@@ -303,6 +305,7 @@ impl SigningJob {
             ca_bundle,
             keys,
         )
+        .map(|bundle| bundle.with_limit(self.limit))
         .map_err(|error| unrendered(&error))
     }
 

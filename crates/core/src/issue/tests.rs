@@ -4,6 +4,7 @@
 
 mod hash;
 mod life;
+mod local;
 mod merge;
 mod ownership;
 mod schedule;

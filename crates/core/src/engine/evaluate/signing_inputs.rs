@@ -14,7 +14,7 @@ use crate::engine::store::HeldCredentials;
 use crate::issue::issued::Issued;
 use crate::issue::listed::{FoundObjects, ListedKey};
 use crate::issue::signing_job::{SigningJob, Subject};
-use crate::issue::{RequestedLife, Template};
+use crate::issue::{RequestedLife, SECRET_LIMIT, Template};
 use crate::policy::Grant;
 use crate::request::{IssuanceOptions, Key, Objects, Options, Request};
 use crate::signing::Target;
@@ -130,6 +130,7 @@ impl SigningInputs {
             template: authorized.template.clone(),
             formats: authorized.issuance.formats.clone(),
             binding_type: authorized.issuance.binding_type.clone(),
+            limit: SECRET_LIMIT,
             secret_name: authorized.secret_name.clone(),
             hashes: SignedHashes {
                 spec: authorized.spec_hash.clone(),

@@ -59,6 +59,8 @@ pub(crate) struct BundleWriter {
     data: SecretData,
     /// The bytes of the files that every Secret has.
     used: usize,
+    /// How many bytes it may have.
+    limit: usize,
     files: Vec<File>,
     objects: usize,
     fit: usize,
@@ -96,10 +98,17 @@ impl BundleWriter {
         Ok(Self {
             data,
             used,
+            limit: SECRET_LIMIT,
             files,
             objects: keys.len(),
             fit: 0,
         })
+    }
+
+    /// As it is, with this many bytes at most: what is not kept in a Secret may be larger.
+    pub(crate) const fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Adds the next object.
@@ -114,7 +123,7 @@ impl BundleWriter {
             file.push(item);
         }
         let bytes = self.used + self.files.iter().map(File::bytes).sum::<usize>();
-        if bytes > SECRET_LIMIT {
+        if bytes > self.limit {
             let objects = self.objects;
             return Err(match self.fit {
                 0 => RenderError::TooLarge { bytes },
