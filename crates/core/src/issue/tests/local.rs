@@ -82,13 +82,13 @@ fn the_files_are_those_of_a_secret() {
 
 #[test]
 fn more_objects_than_a_secret_holds_are_signed() {
-    let keys = (0..1000).map(|at| (Key::parse(&format!("k/{at}")).unwrap(), None));
+    let keys = (0..2000).map(|at| (Key::parse(&format!("k/{at}")).unwrap(), None));
     let signed = request(LocalObjects::Keys(keys.collect()), get())
         .sign()
         .unwrap();
     let bytes = |name: &str| signed.content.data[name].expose().to_vec();
     let urls = String::from_utf8(bytes("urls.txt")).unwrap();
-    assert_eq!(urls.lines().count(), 1000);
+    assert_eq!(urls.lines().count(), 2000);
     let all: usize = signed
         .content
         .data
