@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 /// The longest piece of foreign text in a message, in bytes, without its quotes.
 const MAX_TEXT: usize = 96;
+/// Two names are near if this percentage of their pairs of letters is the same.
+pub const NEAR: usize = 30;
 /// How many entries of a list a message names before it counts the rest.
 const MAX_LIST: usize = 3;
 
@@ -121,6 +123,35 @@ pub fn ascii_json(json: &str) -> String {
         }
     }
     out
+}
+
+/// How alike two names are, in percent: the part of their pairs of letters that is the same. Capitals are no
+/// difference, and the ends of a name are letters as well. The admission policies of unknown fields count in
+/// the same way.
+#[must_use]
+pub fn likeness(one: &str, other: &str) -> usize {
+    let (one, other) = (pairs(one), pairs(other));
+    let same = one.iter().filter(|pair| other.contains(pair)).count();
+    200 * same / (one.len() + other.len()).max(1)
+}
+
+/// The name that is most like the text, if one is near: of several the first.
+pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut best = None;
+    for name in names {
+        let like = likeness(name, text);
+        if like >= NEAR && best.is_none_or(|(most, _)| like > most) {
+            best = Some((like, name));
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
+fn pairs(name: &str) -> Vec<(char, char)> {
+    let letters = name.chars().map(|c| c.to_ascii_lowercase());
+    let from: Vec<char> = std::iter::once('^').chain(letters).collect();
+    let to = from.iter().skip(1).copied().chain(std::iter::once('$'));
+    from.iter().copied().zip(to).collect()
 }
 
 fn joined(names: &[impl AsRef<str>], last: &str) -> String {

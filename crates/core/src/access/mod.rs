@@ -9,6 +9,7 @@ mod arn;
 mod document;
 mod error;
 mod name;
+mod revocation;
 mod session;
 mod signer;
 
@@ -17,6 +18,7 @@ pub use arn::{Dialect, is_aws};
 pub use document::MAX_POLICY;
 pub use error::AccessError;
 pub use name::{namespace_session_name, session_name, store_session_name};
+pub use revocation::{deny_objects, deny_sessions};
 pub use session::{SessionSubject, namespace_policy, request_policy};
 pub use signer::{SignerStore, signer_policy};
 

@@ -224,6 +224,6 @@ fn max_that_fit(
 }
 
 /// A key as a resource; no pattern.
-fn key_arn(dialect: Dialect, bucket: &str, key: &Key) -> Result<String, AccessError> {
+pub(super) fn key_arn(dialect: Dialect, bucket: &str, key: &Key) -> Result<String, AccessError> {
     Ok(format!("{bucket}/{}", dialect.literal(key.as_str())?))
 }

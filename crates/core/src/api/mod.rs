@@ -60,7 +60,7 @@ pub use store::{
     StoreInternalStatus, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
 pub use store_ref::{EffectiveStoreRef, StoreKind, StoreRef};
-pub use unknown_fields::Refusal;
+pub use unknown_fields::{Place, Refusal};
 
 /// The CRDs of the three kinds, in the order in which they are applied.
 #[must_use]
@@ -76,6 +76,14 @@ pub fn crds()
     .into_iter()
     .map(tidy::tidy)
     .collect()
+}
+
+/// The places of a kind that have fields; none if the kind is not one of this API.
+#[must_use]
+pub fn places(kind: &str) -> Vec<Place> {
+    let crds = crds();
+    let found = crds.iter().find(|crd| crd.spec.names.kind == kind);
+    found.map(unknown_fields::places).unwrap_or_default()
 }
 
 /// The admission policies that refuse the unknown fields of the three kinds.

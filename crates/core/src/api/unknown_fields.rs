@@ -37,10 +37,12 @@ const LONGEST: usize = 64;
 const NEAR: usize = 30;
 
 /// A place that has fields: the object itself, `spec`, `spec.get`, `spec.allow[]`.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) path: String,
-    pub(super) fields: Vec<String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where it is; empty for the object itself.
+    pub path: String,
+    /// The names of its fields.
+    pub fields: Vec<String>,
 }
 
 /// The places of a kind. A place within the items of a list would need another expression.

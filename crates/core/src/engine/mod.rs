@@ -27,6 +27,7 @@ use jiff::Timestamp;
 
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::relist::Watched;
+pub use evaluate::target::{no_store, store_target};
 pub use protocol::{
     ApiError, Cause, Change, CodeName, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
     ErrorCode, Event, EventRecord, EventSubject, FetchedCredentials, KmsError, ListError,

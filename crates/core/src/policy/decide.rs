@@ -170,6 +170,38 @@ impl PolicySet {
         }
     }
 
+    /// The rules by which [`PolicySet::decide`] allows the request, each as the names of its policy and of
+    /// itself, in the order of their policies; empty if it does not.
+    #[must_use]
+    pub fn chosen_rules(&self, namespace: &Namespace<'_>, request: &Request) -> Vec<(&str, &str)> {
+        if !matches!(self.decide(namespace, request), Decision::Allowed(_)) {
+            return Vec::new();
+        }
+        let selecting = self.selecting(namespace);
+        let query = (&*selecting, namespace, request);
+        let chosen: Vec<Candidate<'_>> = match &request.objects {
+            Objects::Key(key) => ByKey::of(query, std::slice::from_ref(key)).signing(),
+            Objects::Keys(keys) => ByKey::of(query, keys).signing(),
+            Objects::List(_) | Objects::Under(_) => {
+                ranked(query, Subject::Whole).into_iter().take(1).collect()
+            }
+        };
+        let names: BTreeSet<(&str, &str)> = chosen
+            .iter()
+            .map(|candidate| (candidate.policy, candidate.rule.name.as_str()))
+            .collect();
+        // The names outlive the list of the policies that select the namespace.
+        self.all_in_force()
+            .flat_map(|policy| {
+                policy
+                    .rules
+                    .iter()
+                    .map(|rule| (policy.name(), rule.name.as_str()))
+            })
+            .filter(|name| names.contains(name))
+            .collect()
+    }
+
     /// What of a listing may be signed: each key is checked as if it were requested by itself, with the rest
     /// of the request. How many there may be is [`Grant::max_objects`] of the decision that allowed the
     /// listing.
@@ -272,6 +304,13 @@ impl<'a> ByKey<'a> {
         let all = self.keys.iter().zip(&self.chosen);
         all.filter(|(_, chosen)| chosen.is_none())
             .map(|(key, _)| key)
+    }
+
+    /// The rules that were chosen for any of the keys.
+    fn signing(&self) -> Vec<Candidate<'a>> {
+        let chosen: BTreeSet<usize> = self.chosen.iter().copied().flatten().collect();
+        let ranked = chosen.into_iter().filter_map(|at| self.ranked.get(at));
+        ranked.copied().collect()
     }
 
     /// The grant for the keys that are allowed; `None` if no key is.

@@ -14,6 +14,7 @@ mod objects;
 mod options;
 mod redirect;
 mod spec;
+mod unknown_fields;
 
 pub(crate) use duration::{MAX_LIFE, MIN_LIFE};
 pub(crate) use fields::is_dns_subdomain;
@@ -30,6 +31,7 @@ pub use names::{Bucket, Key, Prefix};
 pub use objects::{ListSelection, Objects};
 pub use options::Options;
 pub use spec::{Limits, RenewBefore, Request};
+pub use unknown_fields::unknown_fields;
 
 #[cfg(test)]
 pub(crate) mod tests;

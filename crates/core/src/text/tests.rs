@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{all_of, any_of, bounded, counted, escaped, first_of, quoted, visible};
+use super::{
+    all_of, any_of, bounded, counted, escaped, first_of, likeness, nearest, quoted, visible,
+};
 
 #[test]
 fn a_long_text_keeps_both_its_ends() {
@@ -86,6 +88,17 @@ fn a_bounded_sentence_is_cut_between_its_parts() {
     );
     assert_eq!(bounded("x: ", ", ", &parts, ".", 18), "x: one, two.");
     assert_eq!(bounded("éé", "", &[], "!", 4), "é!");
+}
+
+#[test]
+fn the_nearest_name_is_the_most_alike_and_none_if_none_is_near() {
+    let names = ["model", "models", "report", "MODEL"];
+    assert_eq!(nearest("modle", names), Some("model"));
+    assert_eq!(nearest("Models", names), Some("models"));
+    assert_eq!(nearest("rapport", names), Some("report"));
+    assert_eq!(nearest("zzz", names), None);
+    assert_eq!(nearest("", [""; 0]), None);
+    assert_eq!(likeness("createOnly", "createonly"), 100);
 }
 
 proptest! {

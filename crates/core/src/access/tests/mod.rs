@@ -5,6 +5,7 @@ mod iam;
 mod names;
 mod namespaces;
 mod requests;
+mod revocations;
 mod signer;
 
 use serde_json::{Value, json};

@@ -17,6 +17,7 @@ use crate::engine::evaluate::refusals::{
 };
 use crate::engine::evaluate::session_scope::sessions;
 use crate::engine::evaluate::signing_inputs::{Authorized, SigningInputs};
+use crate::engine::evaluate::target::{no_store, targets, unusable_store};
 use crate::engine::protocol::Settings;
 use crate::engine::store::StoreConfig;
 use crate::issue::{
@@ -278,40 +279,10 @@ fn resolve_target<'a>(
     store: &str,
     request: &Request,
 ) -> Result<(&'a StoreConfig, &'a str, Target, Target), (Reason, String)> {
-    let refuse = |reason, message| Err((reason, message));
     let Some(known) = index.stores.get(store) else {
-        return refuse(
-            Reason::StoreNotFound,
-            format!(
-                "there is no ClusterObjectStore \"{store}\": create it, or name another in spec.storeRef.name"
-            ),
-        );
+        return Err(no_store(store));
     };
-    let config = match known.config() {
-        Ok(config) => config,
-        Err(why) => {
-            return refuse(
-                Reason::StoreInvalid,
-                format!("the ClusterObjectStore \"{store}\" cannot be used: {why}"),
-            );
-        }
-    };
-    let by = |endpoint| config.target(endpoint, &request.bucket);
-    match (by(request.endpoint.as_deref()), by(None)) {
-        (Some(Ok(target)), Some(Ok(own))) => Ok((config, &known.seen.uid, target, own)),
-        (Some(Err(error)), _) | (_, Some(Err(error))) => refuse(
-            Reason::StoreInvalid,
-            format!("the ClusterObjectStore \"{store}\" cannot be used for this bucket: {error}"),
-        ),
-        (None, _) | (_, None) => {
-            let name = request.endpoint.as_deref().unwrap_or_default();
-            refuse(
-                Reason::EndpointNotFound,
-                format!(
-                    "the ClusterObjectStore \"{store}\" has no endpoint \"{name}\": name one of its endpoints in \
-                     spec.endpoint, or leave it out"
-                ),
-            )
-        }
-    }
+    let config = known.config().map_err(|why| unusable_store(store, why))?;
+    let (target, own) = targets(config, store, request)?;
+    Ok((config, &known.seen.uid, target, own))
 }

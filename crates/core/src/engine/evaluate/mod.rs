@@ -14,3 +14,4 @@ pub(in crate::engine) mod reissue;
 pub(in crate::engine) mod sampling;
 pub(in crate::engine) mod session_scope;
 pub(in crate::engine) mod signing_inputs;
+pub(in crate::engine) mod target;

@@ -38,7 +38,7 @@ pub(in crate::engine) struct StoreConfig {
 }
 
 impl StoreConfig {
-    pub(super) fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
+    pub(in crate::engine) fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
         let S3Store {
             region,
             endpoint,

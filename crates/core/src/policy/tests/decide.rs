@@ -266,3 +266,23 @@ fn templates_expand_to_the_requesting_namespace() {
         );
     }
 }
+
+#[test]
+fn the_rules_that_a_decision_chose_are_named() {
+    let wide = rule(&json!({"prefixes": ["*"], "maxDuration": "1h"}));
+    let long = rule(&json!({"name": "long"}));
+    let set = policies(&[wide, long]);
+    let labels = Labels::new();
+    let team = Namespace {
+        name: "team-a",
+        labels: &labels,
+    };
+    let chosen = |patch: &Value| set.chosen_rules(&team, &request(patch));
+    assert_eq!(chosen(&json!({})), [("p1", "long")]);
+    let keys = json!({"key": null, "keys": ["team-a/x", "team-b/y"]});
+    assert_eq!(chosen(&keys), [("p0", "r0"), ("p1", "long")]);
+    assert_eq!(chosen(&json!({"key": "team-b/y"})), [("p0", "r0")]);
+    assert_eq!(chosen(&json!({"bucket": "other"})), []);
+    let under = json!({"key": null, "prefix": "team-a/", "method": "GET"});
+    assert_eq!(chosen(&under), [], "no rule lists");
+}
