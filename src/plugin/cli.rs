@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::exit::Exit;
 use super::flags::{Flags, GivenFlags};
+use super::get::GetArgs;
 use super::status::StatusArgs;
 
 /// Ask for S3 presigned URLs, and see what became of them.
@@ -28,13 +29,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Status(StatusArgs),
+    Get(GetArgs),
 }
 
 impl Command {
     /// Whether `-o` takes formats that no other command has.
     pub const fn has_own_formats(&self) -> bool {
         match self {
-            Self::Status(_) => false,
+            Self::Status(_) | Self::Get(_) => false,
         }
     }
 
@@ -42,6 +44,7 @@ impl Command {
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
         match self {
             Self::Status(args) => args.run(flags).await,
+            Self::Get(args) => args.run(flags).await,
         }
     }
 }

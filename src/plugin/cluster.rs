@@ -4,22 +4,25 @@
 //! a Secret holds is in none of them. A spec is read as it stands, so that the plugin shows resources of a
 //! newer operator too.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use kube::api::{ApiResource, ListParams};
-use kube::core::object::Object;
-use kube::{Api, Client, Resource as _};
-use presigned_core::api::{PresignedUrl, PresignedUrlStatus};
-use serde_json::Value;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{ApiResource, ListParams, TypeMeta};
+use kube::core::Status;
+use kube::{Api, Client, Resource as _, ResourceExt};
+use presigned_core::api::{
+    API_VERSION, ClusterObjectStore, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, PresignedUrl,
+};
+use presigned_core::text::{nearest, quoted};
 
 use super::exit::Failure;
 use super::flags::Flags;
+use super::found::{Found, FoundStore};
+use super::words;
 use crate::http::Proxies;
 use crate::kube::connect_as_person;
-
-/// A `PresignedURL` whose spec was not interpreted.
-pub type Found = Object<Value, PresignedUrlStatus>;
 
 /// A client and the namespace that its user is in.
 pub struct Session {
@@ -58,19 +61,181 @@ impl Session {
         }
     }
 
-    /// Every `PresignedURL` of a namespace, or of all.
+    /// The Secrets of the namespace.
+    #[must_use]
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Every `PresignedURL` of a namespace, or of all, and the version of the list.
     ///
     /// # Errors
     /// If they cannot be listed.
-    pub async fn list(&self, namespace: Option<&str>) -> anyhow::Result<Vec<Found>> {
+    pub async fn list(&self, namespace: Option<&str>) -> anyhow::Result<(Vec<Found>, String)> {
         let api = self.presigned_urls(namespace);
         let listed = api.list(&ListParams::default()).await;
-        let whole = listed.map_err(|error| failure(&error, "list", &what(namespace)))?;
-        Ok(whole.items)
+        let whole = listed.map_err(|error| failure(&error, "list", &all_of(namespace)))?;
+        let version = whole.metadata.resource_version.unwrap_or_default();
+        let mut items = whole.items;
+        items.iter_mut().for_each(name_kind);
+        Ok((items, version))
+    }
+
+    /// The `PresignedURL` of this name.
+    ///
+    /// # Errors
+    /// If it cannot be read. If it is not there, the message names the nearest, or the namespace that has it.
+    pub async fn find(&self, name: &str) -> anyhow::Result<Found> {
+        let what = format!("presignedurl {name} in namespace {}", self.namespace);
+        match self.presigned_urls(Some(&self.namespace)).get(name).await {
+            Ok(mut found) => {
+                name_kind(&mut found);
+                Ok(found)
+            }
+            Err(kube::Error::Api(status)) if is_missing_object(&status) => {
+                Err(self.missing(name).await.into())
+            }
+            Err(error) => Err(failure(&error, "get", &what).into()),
+        }
+    }
+
+    async fn missing(&self, name: &str) -> Failure {
+        let namespace = &self.namespace;
+        let there_is_none = format!(
+            "there is no PresignedURL {} in namespace {namespace}",
+            quoted(name)
+        );
+        let near = self.list(Some(namespace)).await.ok().and_then(|(all, _)| {
+            let names: Vec<String> = all.iter().map(ResourceExt::name_any).collect();
+            nearest(name, names.iter().map(String::as_str)).map(ToOwned::to_owned)
+        });
+        if let Some(near) = near {
+            return Failure::no(format!("{there_is_none}: did you mean {}?", quoted(&near)));
+        }
+        let by_name = ListParams::default().fields(&format!("metadata.name={name}"));
+        let elsewhere = self.presigned_urls(None).list(&by_name).await;
+        let elsewhere = elsewhere
+            .ok()
+            .and_then(|all| all.items.into_iter().next()?.namespace());
+        if let Some(other) = elsewhere {
+            return Failure::no(format!(
+                "{there_is_none}: namespace {other} has one, so add -n {other}"
+            ));
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces.get_opt(namespace).await {
+            Ok(None) => Failure::no(format!(
+                "there is no namespace {}: name another with -n",
+                quoted(namespace)
+            )),
+            Ok(Some(_)) | Err(_) => Failure::no(format!(
+                "{there_is_none}: kubectl presigned status -n {namespace} lists what is there"
+            )),
+        }
+    }
+
+    /// The `ClusterObjectStore` of this name, or why it cannot be read.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not there.
+    pub async fn store(&self, name: &str) -> Result<FoundStore, Failure> {
+        let kind = ApiResource::erase::<ClusterObjectStore>(&());
+        let stores: Api<FoundStore> = Api::all_with(self.client.clone(), &kind);
+        let found = stores.get(name).await;
+        found.map_err(|error| failure(&error, "get", &format!("clusterobjectstore {name}")))
+    }
+
+    /// The Secret that the operator wrote for a resource.
+    ///
+    /// # Errors
+    /// If there is none, if it is of something else, or if it cannot be read.
+    pub async fn secret_of(&self, found: &Found) -> anyhow::Result<Secret> {
+        let name = found.name_any();
+        let namespace = &self.namespace;
+        let named = found
+            .status
+            .as_ref()
+            .and_then(|status| status.secret_ref.as_ref());
+        let Some(secret) = named else {
+            let why = words::state(found)
+                .why_not()
+                .unwrap_or_else(|| "it has no Secret".to_owned());
+            return Err(
+                Failure::no(format!("{namespace}/{name} has nothing to show: {why}")).into(),
+            );
+        };
+        let secret = &*secret.name;
+        match self.secrets().get_opt(secret).await {
+            Ok(Some(found)) if is_of(&found, &name) => Ok(found),
+            Ok(Some(_)) => Err(Failure::no(format!(
+                "the Secret {secret} in namespace {namespace} was not written for the PresignedURL {name}, so it is not \
+                 shown: look who wrote it"
+            ))
+            .into()),
+            Ok(None) => Err(Failure::no(format!(
+                "the Secret {secret} of {namespace}/{name} is not there: the operator puts it back within seconds if it \
+                 runs and the URLs live; kubectl presigned status {name} -n {namespace} says whether they do"
+            ))
+            .into()),
+            Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::unknown(format!(
+                "you may not get the Secret {secret} in namespace {namespace}: ask an admin for the ClusterRole edit there, \
+                 or for get on this Secret"
+            ))
+            .into()),
+            Err(error) => {
+                let what = format!("secret {secret} in namespace {namespace}");
+                Err(failure(&error, "get", &what).into())
+            }
+        }
+    }
+
+    /// Every `ClusterObjectStore`.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn stores(&self) -> Result<Vec<FoundStore>, Failure> {
+        let kind = ApiResource::erase::<ClusterObjectStore>(&());
+        let stores: Api<FoundStore> = Api::all_with(self.client.clone(), &kind);
+        let listed = stores.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| failure(&error, "list", "clusterobjectstores"));
+        Ok(listed?.items)
     }
 }
 
-fn what(namespace: Option<&str>) -> String {
+/// Whether the operator wrote the Secret for the resource of this name.
+fn is_of(secret: &Secret, name: &str) -> bool {
+    let has = |map: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
+        map.as_ref()
+            .and_then(|map| map.get(key))
+            .is_some_and(|found| found == value)
+    };
+    has(&secret.metadata.labels, MANAGED_BY_LABEL, MANAGER)
+        && has(&secret.metadata.annotations, NAME_ANNOTATION, name)
+}
+
+/// An item of a list has no kind of its own; and who manages which field is nobody's question here.
+pub fn name_kind(found: &mut Found) {
+    found.metadata.managed_fields = None;
+    found.types = Some(TypeMeta {
+        api_version: API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
+    });
+}
+
+/// Whether the object is what is missing, and not its kind.
+fn is_missing_object(status: &Status) -> bool {
+    status.code == 404 && !is_missing_kind(status)
+}
+
+fn is_missing_kind(status: &Status) -> bool {
+    status.code == 404
+        && status
+            .details
+            .as_ref()
+            .is_none_or(|details| details.name.is_empty())
+}
+
+fn all_of(namespace: Option<&str>) -> String {
     let kind = PresignedUrl::plural(&());
     match namespace {
         Some(namespace) => format!("{kind} in namespace {namespace}"),
@@ -90,14 +255,10 @@ pub fn failure(error: &kube::Error, verb: &str, object: &str) -> Failure {
             "the API server does not accept your credentials, so it did not {verb} {object}: log in again, or choose \
              another --context"
         )),
-        kube::Error::Api(status)
-            if status.code == 404 && status.message.starts_with("404 page not found") =>
-        {
-            Failure::unknown(format!(
-                "the cluster has no PresignedURLs, so it did not {verb} {object}: install presigned-url-operator and its \
+        kube::Error::Api(status) if is_missing_kind(status) => Failure::unknown(format!(
+            "the cluster has no PresignedURLs, so it did not {verb} {object}: install presigned-url-operator and its \
                  CRDs, or choose another --context"
-            ))
-        }
+        )),
         kube::Error::Api(status) => {
             Failure::no(format!("could not {verb} {object}: {}", status.message))
         }

@@ -14,8 +14,12 @@ mod cli;
 pub mod cluster;
 pub mod exit;
 pub mod flags;
+pub mod found;
+mod get;
 pub mod output;
+mod page;
 mod status;
+pub mod words;
 
 use std::process::ExitCode;
 

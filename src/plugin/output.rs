@@ -76,6 +76,20 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text in its colour, if colours are on.
+    #[must_use]
+    pub fn paint(&self, colours: bool) -> String {
+        paint(&self.text, self.colour, colours)
+    }
+}
+
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         Self::coloured(text, Colour::Plain)
@@ -123,7 +137,7 @@ impl Table {
         for row in std::iter::once(&head).chain(&self.rows) {
             let last = row.len().saturating_sub(1);
             for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                text.push_str(&paint(&cell.text, cell.colour, colours));
+                text.push_str(&cell.paint(colours));
                 if at < last {
                     let gap = width.saturating_sub(cell.text.chars().count()) + 3;
                     let _ = write!(text, "{:gap$}", "");
@@ -148,8 +162,16 @@ pub fn printable(text: &str) -> String {
 /// # Errors
 /// If stdout cannot be written for another reason, for example a full disk.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], for bytes.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("stdout cannot be written")
         }
@@ -172,4 +194,35 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
 /// If it does not serialize.
 pub fn yaml(value: &impl Serialize) -> anyhow::Result<String> {
     serde_saphyr::to_string(value).context("the result does not serialize")
+}
+
+#[cfg(test)]
+mod tests {
+    //! Columns, and what reaches a terminal.
+
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_their_names_with_and_without_colours() {
+        let mut table = Table::new(vec!["NAME", "READY"]);
+        table.row(vec![
+            "a-long-name".into(),
+            Cell::coloured("True", Colour::Green),
+        ]);
+        table.row(vec!["".into(), "False".into()]);
+        let plain = "NAME          READY\na-long-name   True\n-             False\n";
+        assert_eq!(table.render(false), plain);
+        let coloured = table.render(true);
+        assert!(coloured.contains("\u{1b}[32mTrue\u{1b}[0m"), "{coloured:?}");
+        assert_eq!(
+            coloured.replace("\u{1b}[32m", "").replace("\u{1b}[0m", ""),
+            plain
+        );
+    }
+
+    #[test]
+    fn text_of_others_moves_no_cursor() {
+        let cell = Cell::from("a\u{1b}[2Jb\nc");
+        assert_eq!(cell.text(), "a [2Jb c");
+    }
 }

@@ -26,6 +26,7 @@ mod listing;
 mod observability;
 mod own_cluster;
 mod ownership;
+mod plugin;
 mod policies;
 mod ports;
 mod programs;

@@ -1,0 +1,164 @@
+//! `kubectl presigned` on a real API server, with the rights of the people who run it.
+//!
+//! What holds here: a person has the rights that Kubernetes' roles view and edit give with the chart's, and no
+//! others. Whatever a command says, only `get` and `create` may say a URL, and only on stdout.
+
+mod reading;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use crate::support::{SecretWatcher, World, leaks};
+
+/// Somebody with a kubeconfig.
+pub(crate) struct Person {
+    kubeconfig: PathBuf,
+    namespace: String,
+    /// The signatures that were seen until now are asked of this.
+    secrets: SecretWatcher,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Stdout of a command that ended well.
+    pub(crate) fn fine(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:#?}");
+        &self.out
+    }
+
+    /// The message of a command that ended with this code, and printed nothing else.
+    pub(crate) fn failed(&self, code: i32) -> &str {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:#?}");
+        assert!(self.err.starts_with("error: "), "{self:#?}");
+        &self.err
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(self.fine()).expect("JSON")
+    }
+}
+
+/// What the role view gives.
+fn view() -> Value {
+    json!([{ "apiGroups": ["presigned.dev"], "resources": ["presignedurls"], "verbs": ["get", "list", "watch"] }])
+}
+
+/// What the role edit gives.
+fn edit() -> Value {
+    json!([
+        { "apiGroups": ["presigned.dev"], "resources": ["presignedurls"],
+          "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"] },
+        { "apiGroups": [""], "resources": ["secrets"],
+          "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"] },
+    ])
+}
+
+impl Person {
+    /// The cluster's admin.
+    pub(crate) fn admin(world: &World) -> Self {
+        Self {
+            kubeconfig: world.plane.kubeconfig().to_owned(),
+            namespace: world.tenant.clone(),
+            secrets: world.secrets_seen.clone(),
+        }
+    }
+
+    /// Who has the role view in the tenant's namespace.
+    pub(crate) async fn viewer(world: &World) -> Self {
+        Self::with(world, "viewer", &view()).await
+    }
+
+    /// Who has the role edit in the tenant's namespace.
+    pub(crate) async fn editor(world: &World) -> Self {
+        Self::with(world, "editor", &edit()).await
+    }
+
+    async fn with(world: &World, name: &str, rules: &Value) -> Self {
+        let meta = json!({ "name": name, "namespace": world.tenant });
+        let group = "rbac.authorization.k8s.io";
+        for object in [
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta }),
+            json!({ "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": meta, "rules": rules }),
+            json!({ "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": meta,
+                "roleRef": { "apiGroup": group, "kind": "Role", "name": name },
+                "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": world.tenant }] }),
+        ] {
+            world.apply(object).await;
+        }
+        let account = world.plane.service_account(&world.tenant, name).await;
+        let kubeconfig = world.folder.join(format!("kubeconfig-{name}"));
+        account.expect("a token").write(&kubeconfig).expect("write");
+        Self {
+            kubeconfig,
+            ..Self::admin(world)
+        }
+    }
+
+    /// Runs a command in the tenant's namespace.
+    pub(crate) async fn runs(&self, arguments: &[&str]) -> Ran {
+        self.pipes("", arguments).await
+    }
+
+    /// As [`Self::runs`], with text for stdin.
+    pub(crate) async fn pipes(&self, stdin: &str, arguments: &[&str]) -> Ran {
+        let mut all = vec!["--kubeconfig", self.kubeconfig.to_str().expect("UTF-8")];
+        if !arguments.contains(&"-n") && !arguments.contains(&"-A") {
+            all.extend(["-n", &self.namespace]);
+        }
+        all.extend(arguments);
+        let ran = plugin(stdin, &all).await;
+        let mut silent = vec![("stderr", &ran.err)];
+        if !matches!(arguments.first(), Some(&("get" | "create"))) {
+            silent.push(("stdout", &ran.out));
+        }
+        for (place, text) in silent {
+            let told = leaks(text, &self.secrets.words());
+            assert_eq!(told, Vec::<String>::new(), "{arguments:?} on {place}");
+        }
+        ran
+    }
+}
+
+/// The program alone: no environment, no home.
+pub(crate) async fn plugin(stdin: &str, arguments: &[&str]) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-presigned"))
+        .args(arguments)
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the plugin starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    // A program that reads no stdin may be gone already.
+    let _ = input.write_all(stdin.as_bytes()).await;
+    drop(input);
+    let output = child.wait_with_output().await.expect("the plugin ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ran {
+        code: output.status.code().expect("a code"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+/// The words of a table's row: of that whose first or second column is the name.
+pub(crate) fn row<'a>(table: &'a str, name: &str) -> Vec<&'a str> {
+    let rows = table.lines().map(|line| line.split("   ").map(str::trim));
+    let mut rows = rows.map(|row| row.filter(|cell| !cell.is_empty()).collect::<Vec<_>>());
+    rows.find(|row| row.iter().take(2).any(|cell| *cell == name))
+        .unwrap_or_else(|| panic!("no row {name} in\n{table}"))
+}
