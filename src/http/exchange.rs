@@ -261,7 +261,7 @@ fn may_want_tls(answered: &Result<Exchanged, TransportError>) -> bool {
 }
 
 /// The other end of the connection.
-fn peer(uri: &Uri, ca_bundle: Option<&str>) -> Option<Peer> {
+pub(super) fn peer(uri: &Uri, ca_bundle: Option<&str>) -> Option<Peer> {
     let tls = match uri.scheme_str()? {
         "https" => true,
         "http" => false,
@@ -278,7 +278,7 @@ fn peer(uri: &Uri, ca_bundle: Option<&str>) -> Option<Peer> {
 
 /// The request as it is sent: the path in its first line, the host in a header. A proxy that passes plain
 /// text on gets the whole URI, and who asks.
-fn addressed(request: Request<Bytes>, proxy: Option<&ProxyUrl>) -> Option<Request<Bytes>> {
+pub(super) fn addressed<B>(request: Request<B>, proxy: Option<&ProxyUrl>) -> Option<Request<B>> {
     let (mut head, body) = request.into_parts();
     let host = HeaderValue::from_str(head.uri.authority()?.as_str()).ok()?;
     head.headers.insert(header::HOST, host);
