@@ -10,7 +10,7 @@ static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match presigned_url_operator::cli::main() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The chain of causes in one line; a backtrace does not help the person who has to fix it.
             eprintln!("error: {error:#}");

@@ -7,12 +7,16 @@ mod crds;
 mod run;
 mod shutdown;
 mod start_line;
+mod transfer;
 mod values;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 pub use crds::CrdsArgs;
 pub use run::RunArgs;
+pub use transfer::FetchArgs;
 pub use values::{AccessFlag, AuthFlag};
 
 /// A Kubernetes operator that issues S3 presigned URLs as resources.
@@ -29,18 +33,22 @@ enum Command {
     Run(Box<RunArgs>),
     /// Print the CRDs, and the admission policies that refuse unknown fields, for kubectl apply -f -.
     Crds(CrdsArgs),
+    /// Download what a Secret, a list of URLs or a PresignedURL names, for init containers and sidecars.
+    Fetch(Box<FetchArgs>),
 }
 
 /// The program.
 ///
 /// # Errors
 /// Whatever ends it; the message is for the person who started it.
-pub fn main() -> anyhow::Result<()> {
+pub fn main() -> anyhow::Result<ExitCode> {
     let Cli { command } = Cli::parse();
     match command {
-        Command::Run(args) => run::run(*args),
-        Command::Crds(args) => crds::crds(args),
+        Command::Run(args) => run::run(*args)?,
+        Command::Crds(args) => crds::crds(args)?,
+        Command::Fetch(args) => return transfer::fetch(*args),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

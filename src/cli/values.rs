@@ -53,6 +53,14 @@ pub(super) fn pause(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
+/// `--wait`.
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        _ => pause(text).map_err(|error| format!("{error}; or give 0s to wait for nothing")),
+    }
+}
+
 /// `--store-timeout`.
 pub(super) fn store_timeout(text: &str) -> Result<Duration, String> {
     let timeout = pause(text)?;

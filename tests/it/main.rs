@@ -39,5 +39,6 @@ mod statuses;
 mod store_changes;
 mod stores;
 mod support;
+mod transfer;
 mod unsigned_headers;
 mod verification;

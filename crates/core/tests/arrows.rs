@@ -99,7 +99,8 @@ const SHELL: &[(&str, &[&str])] = &[
         "controller",
         &["clock", "telemetry", "http", "kube", "credentials", "s3"],
     ),
-    ("cli", &["controller", "telemetry"]),
+    ("transfer", &["clock", "telemetry", "http", "kube"]),
+    ("cli", &["controller", "telemetry", "transfer"]),
     ("plugin", &["clock", "http", "kube"]),
 ];
 
