@@ -1,5 +1,5 @@
-//! Requests to everything but the API server: stores, STS and the metadata services of clouds, and the streams
-//! of `fetch` and `push`.
+//! Requests to everything but the API server: stores, STS and the metadata services of clouds, and the
+//! streams of `fetch` and `push`.
 //!
 //! What holds here: a request has a time limit and a size limit (a stream: for silence, and for what is
 //! buffered); no redirect is followed; what fails is reported by the step that failed. The proxies of the
