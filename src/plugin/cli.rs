@@ -4,9 +4,12 @@
 
 use clap::{Parser, Subcommand};
 
+use super::check::CheckArgs;
+use super::create::CreateArgs;
 use super::exit::Exit;
 use super::flags::{Flags, GivenFlags};
 use super::get::GetArgs;
+use super::renew::RenewArgs;
 use super::status::StatusArgs;
 
 /// Ask for S3 presigned URLs, and see what became of them.
@@ -30,13 +33,18 @@ pub struct Cli {
 pub enum Command {
     Status(StatusArgs),
     Get(GetArgs),
+    Create(Box<CreateArgs>),
+    Renew(RenewArgs),
+    Check(Box<CheckArgs>),
 }
 
 impl Command {
     /// Whether `-o` takes formats that no other command has.
     pub const fn has_own_formats(&self) -> bool {
         match self {
-            Self::Status(_) | Self::Get(_) => false,
+            Self::Status(_) | Self::Get(_) | Self::Create(_) | Self::Renew(_) | Self::Check(_) => {
+                false
+            }
         }
     }
 
@@ -45,6 +53,9 @@ impl Command {
         match self {
             Self::Status(args) => args.run(flags).await,
             Self::Get(args) => args.run(flags).await,
+            Self::Create(args) => args.run(flags).await,
+            Self::Renew(args) => args.run(flags).await,
+            Self::Check(args) => args.run(flags).await,
         }
     }
 }

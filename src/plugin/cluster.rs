@@ -13,13 +13,14 @@ use kube::api::{ApiResource, ListParams, TypeMeta};
 use kube::core::Status;
 use kube::{Api, Client, Resource as _, ResourceExt};
 use presigned_core::api::{
-    API_VERSION, ClusterObjectStore, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, PresignedUrl,
+    API_VERSION, ClusterObjectStore, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION,
+    PresignedUrl, PresignedUrlPolicy,
 };
 use presigned_core::text::{nearest, quoted};
 
 use super::exit::Failure;
 use super::flags::Flags;
-use super::found::{Found, FoundStore};
+use super::found::{Found, FoundPolicy, FoundStore};
 use super::words;
 use crate::http::Proxies;
 use crate::kube::connect_as_person;
@@ -142,7 +143,7 @@ impl Session {
         let kind = ApiResource::erase::<ClusterObjectStore>(&());
         let stores: Api<FoundStore> = Api::all_with(self.client.clone(), &kind);
         let found = stores.get(name).await;
-        found.map_err(|error| failure(&error, "get", &format!("clusterobjectstore {name}")))
+        found.map_err(|error| of_the_cluster(&error, "get", &format!("clusterobjectstore {name}")))
     }
 
     /// The Secret that the operator wrote for a resource.
@@ -189,6 +190,36 @@ impl Session {
         }
     }
 
+    /// Every `PresignedURLPolicy`.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn policies(&self) -> Result<Vec<FoundPolicy>, Failure> {
+        let kind = ApiResource::erase::<PresignedUrlPolicy>(&());
+        let policies: Api<FoundPolicy> = Api::all_with(self.client.clone(), &kind);
+        let listed = policies.list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| of_the_cluster(&error, "list", "presignedurlpolicies"));
+        Ok(listed?.items)
+    }
+
+    /// The labels of a namespace; `None` if its reader may not read them.
+    ///
+    /// # Errors
+    /// If the namespace is not there, or nobody answers.
+    pub async fn labels_of(&self, name: &str) -> anyhow::Result<Option<BTreeMap<String, String>>> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces.get(name).await {
+            Ok(found) => Ok(Some(found.metadata.labels.unwrap_or_default())),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Err(kube::Error::Api(status)) if status.code == 404 => Err(Failure::no(format!(
+                "there is no namespace {}: name another with -n",
+                quoted(name)
+            ))
+            .into()),
+            Err(error) => Err(failure(&error, "get", &format!("namespace {name}")).into()),
+        }
+    }
+
     /// Every `ClusterObjectStore`.
     ///
     /// # Errors
@@ -197,7 +228,7 @@ impl Session {
         let kind = ApiResource::erase::<ClusterObjectStore>(&());
         let stores: Api<FoundStore> = Api::all_with(self.client.clone(), &kind);
         let listed = stores.list(&ListParams::default()).await;
-        let listed = listed.map_err(|error| failure(&error, "list", "clusterobjectstores"));
+        let listed = listed.map_err(|error| of_the_cluster(&error, "list", "clusterobjectstores"));
         Ok(listed?.items)
     }
 }
@@ -240,6 +271,16 @@ fn all_of(namespace: Option<&str>) -> String {
     match namespace {
         Some(namespace) => format!("{kind} in namespace {namespace}"),
         None => format!("{kind} in all namespaces"),
+    }
+}
+
+/// As [`failure`], for what is cluster-scoped.
+fn of_the_cluster(error: &kube::Error, verb: &str, object: &str) -> Failure {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => Failure::unknown(format!(
+            "you may not {verb} {object}: ask an admin for the chart's ClusterRole cluster-view"
+        )),
+        error => failure(error, verb, object),
     }
 }
 

@@ -10,3 +10,5 @@ use serde_json::Value;
 pub type Found = Object<Value, PresignedUrlStatus>;
 /// A `ClusterObjectStore` whose spec was not interpreted.
 pub type FoundStore = Object<Value, ClusterObjectStoreStatus>;
+/// A `PresignedURLPolicy` of which nothing was interpreted.
+pub type FoundPolicy = Object<Value, Value>;

@@ -10,15 +10,20 @@
 //! - The exit code is one of [`Exit`](exit::Exit).
 //! - A command is a file with its arguments and `run`, and a line each in `cli.rs`.
 
+mod check;
 mod cli;
 pub mod cluster;
+mod create;
 pub mod exit;
 pub mod flags;
 pub mod found;
 mod get;
+mod manifests;
 pub mod output;
 mod page;
+mod renew;
 mod status;
+mod wait;
 pub mod words;
 
 use std::process::ExitCode;

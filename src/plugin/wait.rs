@@ -1,0 +1,94 @@
+//! Waiting for the operator to do what was asked.
+//!
+//! What holds here: the wait ends with the answer, with a refusal that only a person can change, or with the
+//! time that was given. Each new reason is told once, to people at a terminal.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use super::cluster::{Session, failure, name_kind};
+use super::exit::Failure;
+use super::found::Found;
+use super::words::{self, State};
+
+/// The pauses between two looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a look at a resource says of the wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is as it was asked to be.
+    Done,
+    /// Not yet, since.
+    Wait(String),
+    /// It will not be so before somebody changes something.
+    Refused(String),
+}
+
+/// Whether it is issued.
+#[must_use]
+pub fn issued(found: &Found) -> Look {
+    match words::state(found) {
+        State::Ready => Look::Done,
+        State::Not {
+            message,
+            stalled: true,
+            ..
+        } => Look::Refused(message),
+        state => Look::Wait(state.why_not().unwrap_or_default()),
+    }
+}
+
+/// Looks again and again until it is done.
+///
+/// # Errors
+/// It was refused, it took longer than `timeout`, or the resource is gone.
+pub async fn until(
+    session: &Session,
+    name: &str,
+    timeout: Duration,
+    look: impl Fn(&Found) -> Look,
+) -> Result<Found, Failure> {
+    let mut last = String::new();
+    let waited = tokio::time::timeout(timeout, looks(session, name, &look, &mut last)).await;
+    waited.unwrap_or_else(|_| {
+        let namespace = &session.namespace;
+        Err(Failure::timed_out(format!(
+            "{namespace}/{name} is not there after {}: {last}; it may still come: kubectl presigned status {name} -n \
+             {namespace} shows it, and --timeout waits longer",
+            words::span(timeout.try_into().unwrap_or_default()),
+        )))
+    })
+}
+
+async fn looks(
+    session: &Session,
+    name: &str,
+    look: &impl Fn(&Found) -> Look,
+    last: &mut String,
+) -> Result<Found, Failure> {
+    let api = session.presigned_urls(Some(&session.namespace));
+    let what = format!("presignedurl {name} in namespace {}", session.namespace);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut found = api
+            .get(name)
+            .await
+            .map_err(|error| failure(&error, "get", &what))?;
+        name_kind(&mut found);
+        match look(&found) {
+            Look::Done => return Ok(found),
+            Look::Refused(why) => return Err(Failure::no(why)),
+            Look::Wait(why) if why != *last => {
+                if std::io::stderr().is_terminal() {
+                    eprintln!("{name}: {}", super::output::printable(&why));
+                }
+                *last = why;
+            }
+            Look::Wait(_) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(MAX_PAUSE);
+    }
+}

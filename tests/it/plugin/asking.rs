@@ -1,0 +1,233 @@
+//! `create` and `renew`: with the rights of the role edit, on a real S3 server.
+
+use kube::api::ListParams;
+use presigned_testkit::S3Server;
+use serde_json::json;
+
+use super::{Person, Ran};
+use crate::support::{World, http, mounted, run};
+
+/// The name in what `create` tells on stderr: `namespace/name: ...`.
+fn name_of(ran: &Ran) -> String {
+    let told = ran
+        .err
+        .split('/')
+        .nth(1)
+        .and_then(|rest| rest.split(':').next());
+    told.unwrap_or_else(|| panic!("{ran:?}")).to_owned()
+}
+
+#[tokio::test]
+async fn create_asks_waits_prints_and_leaves_nothing_that_was_refused() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugcreate", &s3).await;
+    world.allow_all(&json!({})).await;
+    world
+        .store(&s3, &json!({ "unsignedHeaders": "Accept" }))
+        .await;
+    s3.put_object("data", "model", "the weights").unwrap();
+    let operator = world.operator(&[]).await;
+    let (viewer, editor) = (Person::viewer(&world).await, Person::editor(&world).await);
+    let store = ["--store", world.name.as_str()];
+    let asked = |flags: &[&'static str]| [&["create", "--bucket", "data"], flags, &store].concat();
+
+    let made = editor
+        .runs(&asked(&["--key", "model", "--duration", "1h"]))
+        .await;
+    let answer = http("GET", made.fine().trim_end(), "", &[]).await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "the weights")
+    );
+    let name = name_of(&made);
+    assert!(name.starts_with("presigned-"), "{made:?}");
+    let spec = world.psus().get(&name).await.unwrap().spec;
+    assert_eq!(serde_json::to_value(&spec).unwrap()["renew"], "Never");
+
+    // The size of the file is signed, the key is its own, and nothing stays but the URL.
+    let file = world.folder.join("report.txt");
+    std::fs::write(&file, "12345").unwrap();
+    let path = file.to_str().unwrap();
+    let mut upload = asked(&["--key", "up/", "--put", "--rm", "--print", "curl.conf"]);
+    upload.extend(["--file", path]);
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let made = editor.runs(&upload).await;
+        std::fs::write(world.folder.join("curl.conf"), made.fine()).unwrap();
+        let sent = run(
+            "curl",
+            &["-q", "-K", "curl.conf", "-T", path, "--silent", "--fail"],
+            &world.folder,
+        )
+        .await;
+        assert_eq!(sent.0, 0, "{sent:?}");
+        let url = made
+            .out
+            .lines()
+            .find_map(|line| line.split('"').nth(1))
+            .unwrap()
+            .to_owned();
+        keys.push(url.split('?').next().unwrap().to_owned());
+        assert!(keys.last().unwrap().ends_with("-report.txt"), "{keys:?}");
+        let longer = http("PUT", &url, "", b"123456").await;
+        assert_ne!(longer.status, 200, "another size was signed");
+        assert!(
+            world
+                .psus()
+                .get_opt(&name_of(&made))
+                .await
+                .unwrap()
+                .is_none(),
+            "{made:?}"
+        );
+    }
+    assert_ne!(keys[0], keys[1]);
+    let form = editor
+        .runs(&asked(&[
+            "form",
+            "--key",
+            "f",
+            "--method",
+            "POST",
+            "--max-bytes",
+            "9",
+        ]))
+        .await
+        .json();
+    assert!(form["fields"]["policy"].is_string(), "{form}");
+
+    refuses(&world, &viewer, &editor).await;
+    world.finish().await;
+    operator.kill();
+}
+
+/// Each usual mistake has a message, and leaves nothing.
+async fn refuses(world: &World, viewer: &Person, editor: &Person) {
+    let store = ["--store", world.name.as_str()];
+    let asked = |flags: &[&'static str]| [&["create", "--bucket", "data"], flags, &store].concat();
+    let before = count(world).await;
+    let why = editor
+        .runs(&[
+            "create", "denied", "--bucket", "other", "--key", "k", store[0], store[1],
+        ])
+        .await;
+    let told = why.failed(1);
+    assert!(
+        told.contains("No policy allows namespace") && told.contains("removed again"),
+        "{told}"
+    );
+    let why = editor.runs(&asked(&["--key", "/k"])).await;
+    assert!(
+        why.failed(1).contains("key may not begin with '/'"),
+        "{}",
+        why.err
+    );
+    let why = editor.runs(&asked(&["form", "--key", "k"])).await;
+    assert!(
+        why.failed(1).contains("there is a PresignedURL \"form\""),
+        "{}",
+        why.err
+    );
+    let why = viewer.runs(&asked(&["--key", "model"])).await;
+    assert!(
+        why.failed(3).contains("you may not create a presignedurl"),
+        "{}",
+        why.err
+    );
+    let why = editor
+        .runs(&asked(&["--key", "model", "-n", "default"]))
+        .await;
+    assert!(why.failed(3).contains("you may not create"), "{}", why.err);
+    assert_eq!(before, count(world).await);
+}
+
+async fn count(world: &World) -> usize {
+    let all = world.psus().list(&ListParams::default()).await;
+    all.expect("list").items.len()
+}
+
+#[tokio::test]
+async fn nobody_who_serves_it_ends_the_wait_in_four_and_says_where_to_look() {
+    let world = World::new("plugalone").await;
+    let editor = Person::editor(&world).await;
+    let waits = ["--bucket", "data", "--key", "k", "--timeout", "1s"];
+    let asked = [&["create", "alone", "--renew"][..], &waits].concat();
+    let why = editor.runs(&asked).await;
+    let told = why.failed(4);
+    assert!(
+        told.contains("no operator has seen it yet") && told.contains("--timeout"),
+        "{told}"
+    );
+    assert!(
+        world.psus().get_opt("alone").await.unwrap().is_some(),
+        "it may still come"
+    );
+    let why = editor.runs(&["get", "alone"]).await;
+    assert!(
+        why.failed(1).contains("no operator has seen it yet"),
+        "{}",
+        why.err
+    );
+    let why = editor.runs(&["renew", "alone", "--timeout", "1s"]).await;
+    assert!(
+        why.failed(4).contains("no operator has seen it yet"),
+        "{}",
+        why.err
+    );
+    let asked = [&["create", "gone", "--rm"][..], &waits].concat();
+    let why = editor.runs(&asked).await;
+    assert!(why.failed(4).contains("was removed again"), "{}", why.err);
+    assert!(world.psus().get_opt("gone").await.unwrap().is_none());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn renew_waits_until_the_url_was_replaced_and_refuses_links() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugrenew", &s3).await;
+    s3.put_object("data", "model", "x").unwrap();
+    let operator = world.operator(&[]).await;
+    world.psu("model", &json!({})).await;
+    world.psu("link", &json!({ "renew": "Never" })).await;
+    world
+        .psu("denied", &json!({ "bucket": "other-bucket" }))
+        .await;
+    world.ready("model").await;
+    world.ready("link").await;
+    world.unready("denied", "PolicyDenied").await;
+    let (viewer, editor) = (Person::viewer(&world).await, Person::editor(&world).await);
+    let before = mounted(&world.secret("model").await, &world.folder);
+    let old = std::fs::read_to_string(before.join("url")).unwrap();
+    let renewed = editor.runs(&["renew", "model"]).await;
+    assert!(
+        renewed
+            .fine()
+            .contains("model was renewed: revision 2, until "),
+        "{renewed:?}"
+    );
+    assert_ne!(world.value("model", "url").await, old);
+    let again = editor.runs(&["renew", "model", "-o", "json"]).await.json();
+    assert_eq!(again["status"]["revision"], 3);
+    let why = editor.runs(&["renew", "link"]).await;
+    assert!(why.failed(1).contains("it is a link"), "{}", why.err);
+    let why = editor.runs(&["renew", "denied"]).await;
+    assert!(
+        why.failed(1).contains("No policy allows namespace"),
+        "{}",
+        why.err
+    );
+    let why = editor.runs(&["renew", "mdoel"]).await;
+    assert!(
+        why.failed(1).contains("did you mean \"model\"?"),
+        "{}",
+        why.err
+    );
+    let why = viewer.runs(&["renew", "model"]).await;
+    assert!(
+        why.failed(3).contains("you may not patch presignedurl"),
+        "{}",
+        why.err
+    );
+    world.finish().await;
+    operator.kill();
+}
