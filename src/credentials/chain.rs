@@ -46,7 +46,7 @@ pub(super) async fn fetch(
 }
 
 /// Fetches credentials from the chain.
-pub(super) async fn provide(connections: &Arc<Connections>) -> Result<Provided, ProviderError> {
+pub(crate) async fn provide(connections: &Arc<Connections>) -> Result<Provided, ProviderError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.trim().is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let region = Region::new(region.unwrap_or_else(|| "us-east-1".to_owned()));

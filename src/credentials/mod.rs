@@ -9,6 +9,8 @@ mod expiry;
 mod secret;
 mod sts;
 
+pub(crate) use chain::provide;
+
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;

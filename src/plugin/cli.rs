@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::flags::{Flags, GivenFlags};
 use super::get::GetArgs;
 use super::renew::RenewArgs;
+use super::sign::SignArgs;
 use super::status::StatusArgs;
 
 /// Ask for S3 presigned URLs, and see what became of them.
@@ -36,16 +37,13 @@ pub enum Command {
     Create(Box<CreateArgs>),
     Renew(RenewArgs),
     Check(Box<CheckArgs>),
+    Sign(Box<SignArgs>),
 }
 
 impl Command {
     /// Whether `-o` takes formats that no other command has.
     pub const fn has_own_formats(&self) -> bool {
-        match self {
-            Self::Status(_) | Self::Get(_) | Self::Create(_) | Self::Renew(_) | Self::Check(_) => {
-                false
-            }
-        }
+        matches!(self, Self::Sign(_))
     }
 
     /// Runs the command.
@@ -56,6 +54,7 @@ impl Command {
             Self::Create(args) => args.run(flags).await,
             Self::Renew(args) => args.run(flags).await,
             Self::Check(args) => args.run(flags).await,
+            Self::Sign(args) => args.run(flags).await,
         }
     }
 }

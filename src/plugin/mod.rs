@@ -4,12 +4,13 @@
 //! - Commands are thin. What decides (specs, policies, lives) is in `presigned_core`, so that a command and
 //!   the operator never disagree.
 //! - No URL, form or credential is in a message, a table or an error. `get` and `create` alone print what a
-//!   Secret holds.
+//!   Secret holds, and `sign` what it signed.
 //! - A message says what was asked, what is wrong and what to do. Results go to stdout, everything else to
 //!   stderr.
 //! - The exit code is one of [`Exit`](exit::Exit).
 //! - A command is a file with its arguments and `run`, and a line each in `cli.rs`.
 
+mod aws;
 mod check;
 mod cli;
 pub mod cluster;
@@ -21,8 +22,11 @@ mod get;
 mod manifests;
 pub mod output;
 mod page;
+mod profiles;
 mod renew;
+mod sign;
 mod status;
+mod store_answer;
 mod wait;
 pub mod words;
 

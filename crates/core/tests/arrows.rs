@@ -101,7 +101,7 @@ const SHELL: &[(&str, &[&str])] = &[
     ),
     ("transfer", &["clock", "telemetry", "http", "kube"]),
     ("cli", &["controller", "telemetry", "transfer"]),
-    ("plugin", &["clock", "http", "kube"]),
+    ("plugin", &["clock", "http", "kube", "credentials", "s3"]),
 ];
 
 #[test]
