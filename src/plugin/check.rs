@@ -3,7 +3,7 @@
 //! What holds here: the answer is that of the operator's own evaluation (`PolicySet::decide`), of what it
 //! knows. What cannot be known here is Unknown, never a guess.
 
-mod rules;
+pub mod rules;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -276,7 +276,8 @@ impl CheckArgs {
     }
 }
 
-fn written(name: String, spec: Value) -> Written {
+/// An object of the cluster, as if it were written in a file.
+pub fn written(name: String, spec: Value) -> Written {
     Written {
         namespace: None,
         name,
@@ -285,7 +286,8 @@ fn written(name: String, spec: Value) -> Written {
     }
 }
 
-fn of_cluster(found: &Found) -> Written {
+/// A resource of the cluster, as if it were written in a file.
+pub fn of_cluster(found: &Found) -> Written {
     Written {
         namespace: found.namespace(),
         ..written(found.name_any(), found.spec.clone())
@@ -293,7 +295,7 @@ fn of_cluster(found: &Found) -> Written {
 }
 
 /// What the operator said of a resource, for a reader who may not read the policies.
-fn told(resource: &Found) -> Answer {
+pub fn told(resource: &Found) -> Answer {
     let status = resource.status.clone().unwrap_or_default();
     let ready = condition(&status.conditions, ConditionType::Ready);
     let allowed = condition(&status.conditions, ConditionType::Allowed);

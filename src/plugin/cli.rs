@@ -2,16 +2,20 @@
 //!
 //! What holds here: a command is a variant with its arguments, and one line of the dispatch.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::check::CheckArgs;
+use super::completion::CompletionArgs;
 use super::create::CreateArgs;
 use super::exit::Exit;
+use super::explain::ExplainArgs;
 use super::flags::{Flags, GivenFlags};
 use super::get::GetArgs;
 use super::renew::RenewArgs;
+use super::revoke::RevokeArgs;
 use super::sign::SignArgs;
 use super::status::StatusArgs;
+use super::whois::WhoisArgs;
 
 /// Ask for S3 presigned URLs, and see what became of them.
 #[derive(Debug, Parser)]
@@ -37,7 +41,11 @@ pub enum Command {
     Create(Box<CreateArgs>),
     Renew(RenewArgs),
     Check(Box<CheckArgs>),
+    Explain(ExplainArgs),
+    Whois(WhoisArgs),
+    Revoke(RevokeArgs),
     Sign(Box<SignArgs>),
+    Completion(CompletionArgs),
 }
 
 impl Command {
@@ -54,7 +62,11 @@ impl Command {
             Self::Create(args) => args.run(flags).await,
             Self::Renew(args) => args.run(flags).await,
             Self::Check(args) => args.run(flags).await,
+            Self::Explain(args) => args.run(flags).await,
+            Self::Whois(args) => args.run(flags).await,
+            Self::Revoke(args) => args.run(flags).await,
             Self::Sign(args) => args.run(flags).await,
+            Self::Completion(args) => args.run(Cli::command()),
         }
     }
 }
