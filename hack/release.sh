@@ -4,6 +4,8 @@
 #   hack/release.sh check TAG            fail unless TAG is vX.Y.Z of the version that every file says, with notes
 #   hack/release.sh notes TAG            print the notes of that version, from CHANGELOG.md
 #   hack/release.sh chart FOLDER IMAGE   package the chart into FOLDER with IMAGE as the repository of its image; wants helm
+#   hack/release.sh krew TAG FOLDER URL  pack each kubectl-presigned-linux-ARCH of FOLDER, and write the krew manifest beside;
+#                                        URL is where the archives will be
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 chart=charts/presigned-url-operator
@@ -48,5 +50,27 @@ chart)
     { print } END { exit !done }' "$chart/values.yaml" >"$tmp/chart/values.yaml" || die "$chart/values.yaml has no image.repository"
   helm package "$tmp/chart" --destination "$folder" >/dev/null
   ;;
-*) die "say check TAG, notes TAG or chart FOLDER IMAGE" ;;
+krew)
+  tag=${2:?a tag}
+  folder=${3:?a folder}
+  url=${4:?a URL}
+  cp hack/krew.yaml "$folder/presigned.yaml"
+  fill=(-e "s|@TAG@|$tag|" -e "s|@URL@|$url|" -e '1d')
+  for arch in amd64 arm64; do
+    binary=$folder/kubectl-presigned-linux-$arch
+    [[ -f $binary ]] || die "there is no $binary"
+    tmp=$(mktemp -d)
+    install -m 755 "$binary" "$tmp/kubectl-presigned"
+    install -m 644 LICENSE "$tmp/"
+    # The same files make the same archive.
+    tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --directory "$tmp" kubectl-presigned LICENSE |
+      gzip --no-name >"$binary.tar.gz"
+    rm -r "$tmp" "$binary"
+    sum=$(sha256sum "$binary.tar.gz")
+    fill+=(-e "s|@SHA256-$arch@|${sum%% *}|")
+  done
+  sed -i "${fill[@]}" "$folder/presigned.yaml"
+  ! grep -n '@[A-Z]' "$folder/presigned.yaml" || die "hack/krew.yaml has a field that nobody fills"
+  ;;
+*) die "say check TAG, notes TAG, chart FOLDER IMAGE or krew TAG FOLDER URL" ;;
 esac
