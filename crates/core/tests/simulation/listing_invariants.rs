@@ -48,7 +48,7 @@ pub struct Listings {
 struct Bucket {
     left: f64,
     at: i64,
-    /// Whether there was a living URL at the last listing.
+    /// Whether a status told of a living URL at the last listing.
     living: bool,
     /// The issue whose renewal had its listing.
     renewed: Option<i64>,
@@ -128,14 +128,17 @@ impl InvariantChecker {
         let known = [&so_far.lives, &so_far.written].map(|lives| lives.get(uid).copied());
         let lives = [life(seen), known[0], known[1]];
         let lives: Vec<(i64, i64)> = lives.into_iter().flatten().collect();
-        let living = lives.iter().any(|(_, expires)| *expires + SLACK > now);
+        let alive =
+            |(issued, expires): &(i64, i64)| *issued <= now + SLACK && *expires + SLACK > now;
+        let living = lives.iter().any(alive);
         let interval = if living && bucket.living {
             self.least_interval(&seen.namespace, last)
         } else {
             FIRST
         };
         bucket.refill(OF_RESOURCE, interval - SLACK, now);
-        bucket.living = living;
+        // The pace of living URLs begins at the first listing after a status told of them.
+        bucket.living = [life(seen), known[0]].iter().flatten().any(alive);
         let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
         let by_rules = changed + RECOVERY >= last;
         let due = lives.into_iter().find(|(issued, expires)| {
