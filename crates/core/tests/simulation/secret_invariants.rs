@@ -152,8 +152,10 @@ impl InvariantChecker {
                 let told = told();
                 return Err(format!("{told}, and the store's clock is {ahead} s ahead"));
             }
-            // What was signed before a probe showed the server's clock is dated by the earlier one.
+            // What was signed before a probe showed the server's clock is dated by the earlier one, or, if the
+            // store has moved, by the API server's.
             let set = self.clock_set(world, seen, &parts.origin);
+            let set = set.max(self.store_changed(seen));
             if world.now.as_second() + ahead + 900 < parts.start.as_second()
                 && Self::had_time(world, seen, world.blind_at, REACTION)
                 && Self::had_time(world, seen, set, PROBE_AGE)

@@ -394,8 +394,9 @@ impl InvariantChecker {
         }
         // No server takes a date that lies further ahead: all that a start knows of it is that it does not
         // live.
-        let ahead = |issued: Timestamp| issued.as_second() > removed.at.as_second() + AHEAD;
-        if seen.status.issue_time.is_some_and(ahead) {
+        let ahead = |signed: Timestamp| signed.as_second() > removed.at.as_second() + AHEAD;
+        let signed = seen.status.internal.signature_time;
+        if signed.or(seen.status.issue_time).is_some_and(ahead) {
             return;
         }
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
