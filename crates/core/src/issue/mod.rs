@@ -29,6 +29,7 @@ pub use local::{LocalObjects, LocalRequest, LocallySigned};
 pub use merge::{SecretMeta, WantedMeta, merge, restored};
 pub use ownership::{Marks, Owner, OwnerId, Ownership, controlling_uid, ownership};
 pub use schedule::{Renew, backoff, latest_renewal, refresh_gains, renew_at, without_jitter};
+pub(crate) use secret::told_expiry;
 pub use secret::{
     BundleContent, Content, FormContent, InvalidName, InvalidNames, Item, NameProblem, RenderError,
     SECRET_LIMIT, SecretBytes, SecretContent, render, render_bundle, render_form, unfit_keys,

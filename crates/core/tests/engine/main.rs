@@ -42,4 +42,5 @@ mod sessions;
 mod shares;
 mod store_changes;
 mod stores;
+mod unrecorded_expiry;
 mod verification;

@@ -81,6 +81,9 @@ pub(in crate::engine) struct SecretState {
     /// All that drifted is the owner reference or a mark, as found at this version: they are put back, and
     /// nothing is signed.
     pub(in crate::engine) unmarked: Option<SecretVersion>,
+    /// When the URLs expire of the Secret that was found, if it is the resource's and not what the status
+    /// tells of: the operator stopped between the two writes.
+    pub(in crate::engine) found_expiry: Option<Timestamp>,
     /// The last inspection of a suspicious version failed: the next waits for the end of the pause.
     pub(in crate::engine) inspection_failed: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
@@ -312,6 +315,7 @@ impl SecretState {
     pub(in crate::engine) fn no_drift(&mut self) {
         self.drifted = false;
         self.unmarked = None;
+        self.found_expiry = None;
     }
 
     /// The next attempt to write starts without earlier findings.

@@ -21,7 +21,7 @@ use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::issued::Issued;
-use crate::issue::{Marks, Ownership, ownership, renew_at};
+use crate::issue::{Marks, Ownership, ownership, renew_at, told_expiry};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
@@ -301,6 +301,15 @@ pub(in crate::engine) fn whose(record: &Record, found: &ObservedSecret) -> Owner
         recorded: is_recorded(record, &found.uid),
     };
     ownership(marks, record.owner_id())
+}
+
+/// When the URLs expire of a Secret that was inspected, if the resource owns it.
+pub(in crate::engine) fn expiry_of_own(
+    record: &Record,
+    found: &ObservedSecret,
+) -> Option<Timestamp> {
+    let owned = matches!(whose(record, found), Ownership::Owned);
+    owned.then(|| told_expiry(&found.annotations)).flatten()
 }
 
 /// Whether the operator recorded that it wrote the Secret of this uid for the resource.

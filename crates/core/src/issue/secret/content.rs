@@ -22,6 +22,12 @@ const NO_BACKUP_LABEL: &str = "velero.io/exclude-from-backup";
 const NO_RELOAD_ANNOTATION: &str = "reloader.stakater.com/ignore";
 /// For readers: when the URLs die.
 const EXPIRES_AT_ANNOTATION: &str = "presigned.dev/expires-at";
+
+/// When the URLs of a Secret expire, as its annotation tells.
+pub(crate) fn told_expiry(annotations: &BTreeMap<String, String>) -> Option<Timestamp> {
+    annotations.get(EXPIRES_AT_ANNOTATION)?.parse().ok()
+}
+
 /// A Secret's value; Debug shows its length alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Vec<u8>);

@@ -16,6 +16,7 @@ pub(crate) use bundle::BundleWriter;
 pub use bundle::{
     BundleContent, InvalidName, InvalidNames, Item, NameProblem, render_bundle, unfit_keys,
 };
+pub(crate) use content::told_expiry;
 pub use content::{SECRET_LIMIT, SecretBytes, SecretContent};
 pub use error::RenderError;
 pub use form::{FormContent, render_form};

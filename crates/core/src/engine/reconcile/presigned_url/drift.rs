@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::engine::cache::record::Record;
 use crate::engine::cache::version::SecretVersion;
-use crate::engine::evaluate::reissue::{Finding, compare, heals_at, issued};
+use crate::engine::evaluate::reissue::{Finding, compare, expiry_of_own, heals_at, issued};
 use crate::engine::protocol::{ApiError, ObjectVersion, ObservedSecret, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
@@ -48,6 +48,9 @@ pub(super) fn completed(
     };
     let Some(issued) = issued(record) else { return };
     let finding = compare(record, &issued, found.as_ref());
+    let found_expiry = found
+        .as_ref()
+        .and_then(|found| expiry_of_own(record, found));
     let key = (record.seen.namespace.clone(), name.to_owned());
     let secret = &mut record.state.secret;
     match finding {
@@ -63,6 +66,7 @@ pub(super) fn completed(
         Finding::Changed => {
             secret.drifted = true;
             secret.unmarked = None;
+            secret.found_expiry = found_expiry;
             if found.is_none() {
                 ctx.cache.secrets.remove(&key);
             }

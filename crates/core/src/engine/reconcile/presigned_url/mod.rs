@@ -233,7 +233,14 @@ fn is_to_be_removed(
     {
         return true;
     }
-    let expired = !issued.alive(ctx.now) || evaluation.expired_at(record, ctx.now).is_some();
+    // What is there may expire before what the status tells of.
+    let found_expiry = record.state.secret.found_expiry;
+    if let Some(at) = found_expiry.filter(|at| *at > ctx.now) {
+        ctx.requeue.at(at);
+    }
+    let expired = !issued.alive(ctx.now)
+        || evaluation.expired_at(record, ctx.now).is_some()
+        || found_expiry.is_some_and(|at| at <= ctx.now);
     expired && !doubted
 }
 

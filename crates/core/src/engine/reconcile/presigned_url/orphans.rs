@@ -1,8 +1,8 @@
 //! Orphans: Secrets that the operator wrote and no status records, because it stopped between the two writes.
 //!
 //! What holds here:
-//! - The next write of the same name takes an orphan over. Without such a write within [`TAKEOVER`] it is
-//!   removed.
+//! - The next write of the same name takes an orphan over. Without such a write within [`TAKEOVER`], or
+//!   before its URLs expire if an inspection told when, it is removed.
 //! - A candidate is known by its owner reference alone, so it is inspected before it is removed.
 
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub(super) fn plan(
                 .and_then(|record| record.state.any())
             {
                 state.secret.orphan_since = None;
+                state.secret.found_expiry = None;
             }
             continue;
         };
@@ -73,6 +74,10 @@ pub(super) fn plan(
                 let now = ctx.now;
                 let state = ctx.state(uid)?;
                 let end = later(*state.secret.orphan_since.get_or_insert(now), TAKEOVER);
+                let end = state
+                    .secret
+                    .found_expiry
+                    .map_or(end, |expiry| end.min(expiry));
                 let stuck = unusable || state.issue.problem.is_some();
                 if end > now {
                     ctx.requeue.at(end);
@@ -96,6 +101,7 @@ pub(super) fn plan(
             ctx.cache.orphans.remove(&candidate);
             let record = ctx.cache.resources.get_mut(uid)?;
             record.state.secret.orphan_since = None;
+            record.state.secret.found_expiry = None;
             record.state.secret.previous_secret = Some(Box::new(orphan.clone()));
             record.state.removal.in_doubt = ctx.settings.secret_access == SecretAccess::Watch;
             return Some(removal::plan(record, &orphan, ctx.settings));

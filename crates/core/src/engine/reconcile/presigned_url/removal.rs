@@ -9,7 +9,7 @@ use crate::api::WrittenSecret;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::cache::version::SecretVersion;
-use crate::engine::evaluate::reissue::{issued, whose};
+use crate::engine::evaluate::reissue::{expiry_of_own, issued, whose};
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
 };
@@ -105,10 +105,16 @@ pub(super) fn inspected(
     // again.
     let key = (record.seen.namespace.clone(), planned.name);
     let known = ctx.cache.secrets.get(&key);
-    if matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid) {
+    let orphan =
+        matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid);
+    let expiry = expiry_of_own(record, &found).filter(|_| orphan);
+    if orphan {
         ctx.cache.orphans.put(&record.seen.uid, &key.1);
     }
     removed(ctx, uid);
+    if let Some(state) = ctx.state(uid) {
+        state.secret.found_expiry = expiry;
+    }
 }
 
 fn removed(ctx: &mut Ctx<'_>, uid: &str) {
