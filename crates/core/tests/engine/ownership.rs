@@ -1,5 +1,6 @@
 //! Owner references that others drop from a Secret that was written for the resource.
 
+use presigned_core::api::Verify;
 use presigned_core::engine::ApiError;
 
 use crate::common::cluster::Secret;
@@ -93,6 +94,23 @@ fn what_signs_nothing_new_gets_its_owner_reference_back_and_keeps_its_content() 
         let after = scene.secret("dl").unwrap();
         assert_eq!(after.annotations["presigned.dev/presigned-url"], "dl");
         assert_eq!(after.data, before.data);
+    }
+}
+
+#[test]
+fn a_renewal_that_is_held_up_does_not_hold_up_what_puts_the_owner_reference_back() {
+    let mut scene = Scene::issued("dl");
+    scene.apply("dl", |spec| {
+        spec.verify = Some(Verify::Require);
+        spec.key = Some("team-a/absent.bin".to_owned());
+    });
+    // By now five minutes pass between two attempts.
+    scene.run(1200);
+    assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
+    for _ in 0..3 {
+        edit(&mut scene, |secret| secret.owners.clear());
+        scene.run(61);
+        assert_eq!(controller(&scene), Some(&*uid(&scene)));
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn completed(
     result: Result<Option<ObservedSecret>, ApiError>,
 ) {
     if let Some(state) = ctx.state(uid) {
-        state.secret.inspection_failed = result.is_err();
+        state.secret.check_failed = result.is_err();
     }
     let found = match result {
         Ok(found) => found,
@@ -115,6 +115,11 @@ pub(super) fn restored(
         return;
     };
     let secret = &mut record.state.secret;
+    let answered = matches!(
+        &result,
+        Ok(_) | Err(ApiError::Conflict | ApiError::NotFound)
+    );
+    secret.check_failed = !answered;
     match result {
         Ok(ObjectVersion {
             uid: written,

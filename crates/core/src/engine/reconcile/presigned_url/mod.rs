@@ -141,16 +141,16 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
         return Action::Idle;
     };
     if let Some(issued) = &issued {
+        // What holds up a renewal holds up neither an inspection nor what puts the marks back.
+        let waits = blocked.is_some() && record.state.secret.check_failed;
         if ctx.settings.secret_access == SecretAccess::Watch
-            && (blocked.is_none() || !record.state.secret.inspection_failed)
+            && !waits
             && !record.state.secret.drifted
             && is_suspicious(ctx.cache, record, issued)
         {
             return drift::plan(record, issued);
         }
-        if blocked.is_none()
-            && let Some(action) = drift::plan_restore(record, issued, now, &mut ctx.requeue)
-        {
+        if !waits && let Some(action) = drift::plan_restore(record, issued, now, &mut ctx.requeue) {
             return action;
         }
         // This timer reports the expiry and removes the Secret.
