@@ -1,11 +1,12 @@
 //! Steps of the operator, as a healthy API server answers them.
 //!
-//! What holds here: a write to a Secret that is not the acting resource's own is recorded in `violations`.
+//! What holds here: a write to a Secret that is not the acting resource's own is recorded in `violations`,
+//! and so is a status of which two conditions say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use presigned_core::api::{GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
+use presigned_core::api::{Condition, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret,
     SecretWrite, Step, StepResult, Watched,
@@ -58,6 +59,11 @@ impl Cluster {
                 target,
                 status,
             } => {
+                if let Some(twice) = told_twice(&status.conditions) {
+                    let violation =
+                        format!("the status of {namespace}/{name} tells twice: {twice}");
+                    self.violations.push(violation);
+                }
                 let version = self.version();
                 let place = (namespace.clone(), name.clone());
                 let written = self
@@ -335,4 +341,13 @@ fn answer(uid: &str, version: &str) -> ObjectVersion {
         uid: uid.to_owned(),
         resource_version: Some(version.to_owned()),
     }
+}
+
+/// A sentence of two conditions: each has its own.
+fn told_twice(conditions: &[Condition]) -> Option<&str> {
+    let mut told = BTreeSet::new();
+    let mut messages = conditions
+        .iter()
+        .map(|condition| condition.message.as_str());
+    messages.find(|message| !message.is_empty() && !told.insert(*message))
 }

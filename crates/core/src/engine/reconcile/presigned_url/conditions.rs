@@ -133,15 +133,8 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     // A one-shot resource is signed again only for a change: Renewed says there if a person must act first.
     let is_blocked = is_current && problem.as_ref().is_some_and(|problem| problem.needs_human);
     let renewed = facts.issued.and_then(|_| match &problem {
-        _ if one_shot.is_some() && !is_blocked => renewed(facts.record),
-        Some(problem) => {
-            let message = if is_current {
-                problem.message.clone()
-            } else {
-                SEE_READY.to_owned()
-            };
-            Some(ConditionDraft::new(false, problem.reason, message))
-        }
+        _ if one_shot.is_some() && !is_blocked => renewed(facts.record, is_current),
+        Some(problem) => Some(not_renewed(problem, is_current)),
         None => {
             let message = renewal_message(facts.renewal);
             Some(ConditionDraft::new(true, Reason::UpToDate, message))
@@ -326,14 +319,21 @@ fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
 
 /// What `Renewed` says of a one-shot resource for which nobody must act: False if it could not be signed
 /// again, or if somebody requested a renewal.
-fn renewed(record: &Record) -> Option<ConditionDraft> {
-    if let Some(Problem {
-        reason, message, ..
-    }) = &record.state.issue.problem
-    {
-        return Some(ConditionDraft::new(false, *reason, message.clone()));
+fn renewed(record: &Record, is_current: bool) -> Option<ConditionDraft> {
+    match &record.state.issue.problem {
+        Some(problem) => Some(not_renewed(problem, is_current)),
+        None => renewal_refused(record),
     }
-    renewal_refused(record)
+}
+
+/// What `Renewed` says of a problem: the sentence is in `Ready` unless that speaks of a current Secret.
+fn not_renewed(problem: &Problem, is_current: bool) -> ConditionDraft {
+    let message = if is_current {
+        problem.message.clone()
+    } else {
+        SEE_READY.to_owned()
+    };
+    ConditionDraft::new(false, problem.reason, message)
 }
 
 /// What `Renewed` says of a one-shot resource if somebody requested a renewal.
