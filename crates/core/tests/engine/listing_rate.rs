@@ -38,6 +38,30 @@ fn listings(steps: &[StepKind]) -> usize {
 }
 
 #[test]
+fn a_rotated_key_is_replaced_in_time_whatever_was_listed_before() {
+    let mut scene = folders();
+    allow_lists(&mut scene, Some("2h"));
+    for prefix in ["team-a/in/", "team-a/out/", "team-a/in/"] {
+        apply_prefix(&mut scene, "dl", prefix);
+        scene.run(10);
+    }
+    let urls = |scene: &Scene| {
+        scene
+            .secret("dl")
+            .unwrap()
+            .text("urls.json")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let (key, before) = (scene.rotate(), urls(&scene));
+    assert!(!before.contains(&key));
+    let steps = scene.steps(|scene| scene.run(360));
+    assert!(urls(&scene).contains(&key), "{steps:?}");
+    assert_eq!(listings(&steps), 1);
+}
+
+#[test]
 fn a_spec_that_is_flipped_between_two_prefixes_lists_no_oftener_than_its_policy_allows() {
     let mut scene = folders();
     let steps = scene.steps(|scene| {

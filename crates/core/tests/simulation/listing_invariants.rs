@@ -4,8 +4,8 @@
 //! - A resource lists 3 times, and then once in the `minRefreshInterval` of its policies, whatever its spec
 //!   does. Without a living URL the interval is five minutes at most.
 //! - A namespace lists 60 times, and then once a second.
-//! - A change of the rules is worth one listing of each resource, and so is a renewal of URLs of which two
-//!   thirds of the life or less are left. A restart, and a step of the clock, begin anew.
+//! - A change of the rules is worth one listing of each resource, and so is a change of the store or its key,
+//!   and a renewal of URLs of which two thirds of the life or less are left. A restart, and a step of the clock, begin anew.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,8 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 use crate::chaos::Chaos;
 use crate::common::cluster::Secret;
 use crate::common::world::{StepKind, World};
-use crate::invariants::{InvariantChecker, RECOVERY};
+use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
+use crate::secret_invariants::{source, store_of};
 
 /// How many listings of a resource need no pause between them.
 const OF_RESOURCE: f64 = 3.0;
@@ -141,6 +142,7 @@ impl InvariantChecker {
         bucket.living = [life(seen), known[0]].iter().flatten().any(alive);
         let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
         let by_rules = changed + RECOVERY >= last;
+        let by_store = self.store_touched(world, seen) + RESIGN_WITHIN + RECOVERY >= last;
         let due = lives.into_iter().find(|(issued, expires)| {
             let life = expires - issued;
             let pause = (life / 10).clamp(30, 300);
@@ -151,7 +153,7 @@ impl InvariantChecker {
                 || bucket.renewed != Some(*issued)
                 || at_the_latest)
         });
-        let free = due.is_some() || by_rules;
+        let free = due.is_some() || by_rules || by_store;
         bucket.renewed = due.map(|(issued, _)| issued).or(bucket.renewed);
         let own = bucket.take();
         let all = so_far.namespaces.entry(seen.namespace.clone());
@@ -164,6 +166,24 @@ impl InvariantChecker {
             let what = format!("{who} lists more often than {whose} may, {interval} s apart");
             self.report(world, what);
         }
+    }
+
+    /// When the store of a resource, its clock or its key last changed.
+    fn store_touched(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> i64 {
+        let store = store_of(world, seen);
+        let rotated =
+            world.cloud.keys.values().filter(|key| {
+                store.is_some_and(|store| key.source.as_deref() == Some(source(store)))
+            });
+        let rotated = rotated.filter_map(|key| key.revoked).max();
+        let endpoint = store.and_then(|store| store.s3.endpoint.as_deref());
+        let clock = self.clock_set(world, seen, endpoint.unwrap_or_default());
+        let times = [Some(self.store_changed(seen)), Some(clock), rotated];
+        let times = times
+            .into_iter()
+            .flatten()
+            .filter(|time| *time <= world.now);
+        times.max().map_or(i64::MIN / 2, Timestamp::as_second)
     }
 
     /// The least interval of any rule for a namespace since a time.

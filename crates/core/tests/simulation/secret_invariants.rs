@@ -167,7 +167,12 @@ impl InvariantChecker {
     }
 
     /// When the clock behind an origin was last set.
-    fn clock_set(&self, world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> Timestamp {
+    pub fn clock_set(
+        &self,
+        world: &World<Chaos>,
+        seen: &PresignedUrlSeen,
+        origin: &str,
+    ) -> Timestamp {
         let endpoint = if origin == PUBLIC {
             store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref())
         } else {
@@ -304,7 +309,8 @@ impl InvariantChecker {
         history.filter_map(|(_, store)| readable(store.as_ref()))
     }
 
-    fn store_changed(&self, seen: &PresignedUrlSeen) -> Timestamp {
+    /// When the store of a resource last changed.
+    pub fn store_changed(&self, seen: &PresignedUrlSeen) -> Timestamp {
         let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
         self.stores
             .get(name)

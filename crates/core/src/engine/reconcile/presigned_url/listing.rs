@@ -59,6 +59,8 @@ pub(super) fn obtain(
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
     match &record.state.listing.found {
         Some(found) if found.is_fresh(ctx.now) => Ok(Some(Arc::clone(found))),
+        // An admin changed the store, and the URLs may be dead: neither rate counts.
+        _ if cause == Cause::Store => Err(plan(ctx, uid, inputs, list)),
         _ => Err(match queued_until(ctx, uid, inputs) {
             Some((at, bound)) => queued(ctx, uid, inputs, list, (at, bound), cause),
             None => plan(ctx, uid, inputs, list),
