@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 pub use crds::CrdsArgs;
 pub use run::RunArgs;
-pub use transfer::FetchArgs;
+pub use transfer::{FetchArgs, PushArgs};
 pub use values::{AccessFlag, AuthFlag};
 
 /// A Kubernetes operator that issues S3 presigned URLs as resources.
@@ -35,6 +35,8 @@ enum Command {
     Crds(CrdsArgs),
     /// Download what a Secret, a list of URLs or a PresignedURL names, for init containers and sidecars.
     Fetch(Box<FetchArgs>),
+    /// Upload files to what a Secret, a list of URLs or a PresignedURL names, by PUT or by a form.
+    Push(Box<PushArgs>),
 }
 
 /// The program.
@@ -47,6 +49,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(*args)?,
         Command::Crds(args) => crds::crds(args)?,
         Command::Fetch(args) => return transfer::fetch(*args),
+        Command::Push(args) => return transfer::push(*args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::shutdown;
 use super::values::{pause, wait};
-use crate::transfer::{self, Error, Fetch};
+use crate::transfer::{self, Error, Fetch, Push};
 
 /// How SOURCE and the rest behave, for both commands.
 #[derive(Args, Clone, Debug)]
@@ -74,6 +74,55 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 2 the command line or SOURCE is wr
                           server refuses; 5 the server cannot be reached, or what it sends is not whole; 6 a file \
                           cannot be read or written; 7 stopped by a signal.";
 
+/// Arguments of `push`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct PushArgs {
+    /// The files to upload. For a SOURCE of many keys: files that are called as the keys are, or a folder in
+    /// which each key is a file.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    #[arg(value_name = "SOURCE", required = true, help = SOURCE)]
+    source: String,
+
+    /// The key that FILE becomes, if SOURCE holds many.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+
+    /// The type of the content, if the Secret does not say it.
+    #[arg(long, value_name = "TYPE", value_parser = http::HeaderValue::from_str)]
+    content_type: Option<http::HeaderValue>,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Common {
+    fn of(self, source: String, key: Option<String>) -> transfer::Common {
+        let Self {
+            parallel,
+            retries,
+            wait,
+            timeout,
+            quiet,
+            ca,
+            kubeconfig,
+        } = self;
+        transfer::Common {
+            source,
+            key,
+            parallel: parallel.into(),
+            retries: retries.into(),
+            wait,
+            silence: timeout,
+            quiet,
+            ca,
+            kubeconfig,
+        }
+    }
+}
+
 /// Runs `fetch`.
 pub(super) fn fetch(args: FetchArgs) -> anyhow::Result<ExitCode> {
     let FetchArgs {
@@ -82,30 +131,30 @@ pub(super) fn fetch(args: FetchArgs) -> anyhow::Result<ExitCode> {
         key,
         common,
     } = args;
-    let Common {
-        parallel,
-        retries,
-        wait,
-        timeout,
-        quiet,
-        ca,
-        kubeconfig,
-    } = common;
-    let settings = Fetch {
+    let common = common.of(source, key);
+    run(async {
+        let stop = shutdown::on_signal()?;
+        Ok(transfer::fetch(Fetch { dest, common }, stop).await)
+    })
+}
+
+/// Runs `push`.
+pub(super) fn push(args: PushArgs) -> anyhow::Result<ExitCode> {
+    let PushArgs {
+        files,
         source,
-        dest,
         key,
-        parallel: parallel.into(),
-        retries: retries.into(),
-        wait,
-        silence: timeout,
-        quiet,
-        ca,
-        kubeconfig,
+        content_type,
+        common,
+    } = args;
+    let settings = Push {
+        files,
+        content_type,
+        common: common.of(source, key),
     };
     run(async {
         let stop = shutdown::on_signal()?;
-        Ok(transfer::fetch(settings, stop).await)
+        Ok(transfer::push(settings, stop).await)
     })
 }
 

@@ -19,7 +19,7 @@ pub(crate) use exchange::Exchanged;
 pub use proxy::{Proxies, ProxyUrl, ProxyUrlError};
 pub(crate) use sdk::{Unreached, sdk_client};
 pub use stream::Streams;
-pub(crate) use stream::{Streamed, no_upload};
+pub(crate) use stream::{Streamed, Upload, no_upload};
 
 #[cfg(test)]
 mod tests;

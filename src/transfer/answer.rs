@@ -74,17 +74,17 @@ fn verdict(status: StatusCode, code: Option<&str>, headers: &HeaderMap) -> Verdi
     }
 }
 
+/// What to do about a URL whose signature is not taken.
+pub(super) const NO_NEWER_URL: &str = "the URL has expired, or its signer may not do this: if it is a Secret's, look at the conditions of its PresignedURL \
+     (kubectl describe psu) and mount the Secret whole, since a subPath is never updated; else get a new URL";
+
 /// What to do about an answer that stays, for a person.
 pub(super) fn advice(refusal: &Refusal) -> &'static str {
     match refusal.status.as_u16() {
         301 | 302 | 307 | 308 => {
             "the bucket is elsewhere: set spec.s3.region and endpoint of the ClusterObjectStore to where it is"
         }
-        401 | 403 => {
-            "the URL has expired, or its signer may not do this: if it is a Secret's, look at the conditions of its \
-             PresignedURL (kubectl describe psu) and mount the Secret whole, since a subPath is never updated; else get a \
-             new URL"
-        }
+        401 | 403 => NO_NEWER_URL,
         404 | 410 => "there is no such object: fix the key or the bucket of the PresignedURL",
         412 => {
             "the object is there already (If-None-Match), or is not the one that was named (If-Match)"

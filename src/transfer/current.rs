@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::answer::NO_NEWER_URL;
 use super::contents::{Contents, SignedUrl};
 use super::error::{Error, Kind};
 use super::plan::find;
@@ -87,6 +88,18 @@ impl Current {
         let contents = Arc::new(self.source.read().await?);
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&contents);
         Ok(contents)
+    }
+
+    /// Why a URL is of no use, and that there is no other.
+    pub(super) fn refused(&self, contents: &Contents, url: &SignedUrl, said: &str) -> Error {
+        let expiry = contents.expires_at.map_or_else(String::new, |at| {
+            let place = self.place();
+            format!(" It was to expire at {at}, and {place} has no newer one.")
+        });
+        Error::new(
+            Kind::Refused,
+            format!("{url} answered {said}: {NO_NEWER_URL}.{expiry}"),
+        )
     }
 
     /// Whether the source has another URL than the one that was refused; waits for one as long as it may.

@@ -6,7 +6,6 @@
 //! [`QUEUE`] pieces wait for the disk.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
@@ -15,13 +14,12 @@ use tokio::sync::mpsc;
 
 use super::answer::{Verdict, advice, pause, refusal};
 use super::checksum::Checksum;
-use super::contents::{Contents, Item, SignedUrl};
-use super::current::Current;
+use super::contents::{Contents, Item};
 use super::error::{Error, Kind, no_answer, passes};
 use super::partial::Partial;
 use super::plan::{Job, find};
-use super::progress::Progress;
-use crate::http::{Streamed, Streams, no_upload};
+use super::session::Session;
+use crate::http::{Streamed, no_upload};
 
 /// How many pieces of an answer may wait for the disk. A piece has at most the buffer of a connection, 256
 /// KiB.
@@ -29,21 +27,25 @@ const QUEUE: usize = 4;
 /// How often a URL may be replaced while one object is fetched.
 const MAX_RENEWALS: u32 = 20;
 
-/// What all downloads of a process share.
-pub(super) struct Downloads {
-    pub(super) streams: Arc<Streams>,
-    pub(super) current: Current,
-    pub(super) progress: Arc<Progress>,
-    /// How often a request is sent again without having got any further.
-    pub(super) retries: u32,
-}
-
 /// A file that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fetched {
     pub(super) bytes: u64,
     /// The `ETag` as it came.
     pub(super) etag: Option<HeaderValue>,
+}
+
+/// Fetches one object. With `known`, the `ETag` of what is there, an unchanged object is not fetched, and
+/// `None` comes back.
+///
+/// # Errors
+/// If that fails for good. Nothing of the file is left then, and what was there before stays.
+pub(super) async fn fetch_one(
+    session: &Session,
+    job: &Job,
+    known: Option<&HeaderValue>,
+) -> Result<Option<Fetched>, Error> {
+    session.fetch(job, known).await
 }
 
 /// What one request led to.
@@ -67,13 +69,8 @@ struct Download {
     total: Option<u64>,
 }
 
-impl Downloads {
-    /// Fetches one object. With `known`, the `ETag` of what is there, an unchanged object is not fetched, and
-    /// `None` comes back.
-    ///
-    /// # Errors
-    /// If that fails for good. Nothing of the file is left then, and what was there before stays.
-    pub(super) async fn fetch(
+impl Session {
+    async fn fetch(
         &self,
         job: &Job,
         known: Option<&HeaderValue>,
@@ -123,7 +120,7 @@ impl Downloads {
                             .line(&format!("{name}: goes on with a renewed URL"));
                         continue;
                     }
-                    return Err(self.refused(&contents, &item.url, &said));
+                    return Err(self.current.refused(&contents, &item.url, &said));
                 }
             };
             attempt += 1;
@@ -155,24 +152,6 @@ impl Downloads {
             restarted.map_err(|error| Error::write(partial.target(), None, &error))?;
         }
         Ok(())
-    }
-
-    fn refused(&self, contents: &Contents, url: &SignedUrl, said: &str) -> Error {
-        let expiry = contents.expires_at.map_or_else(String::new, |at| {
-            format!(
-                " It was to expire at {at}, and {} has no newer one.",
-                self.current.place()
-            )
-        });
-        let advice = advice(&super::answer::Refusal {
-            verdict: Verdict::NewUrl,
-            said: String::new(),
-            status: StatusCode::FORBIDDEN,
-        });
-        Error::new(
-            Kind::Refused,
-            format!("{url} answered {said}: {advice}.{expiry}"),
-        )
     }
 
     async fn attempt(

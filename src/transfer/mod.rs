@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod assign;
 mod checksum;
 mod contents;
 mod current;
@@ -16,8 +17,13 @@ mod folder;
 mod partial;
 mod plan;
 mod progress;
+mod push;
+mod session;
 mod source;
 mod target;
+mod upload;
 
 pub use error::{Error, Kind};
 pub use fetch::{Fetch, fetch};
+pub use push::{Push, push};
+pub use session::Common;

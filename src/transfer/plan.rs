@@ -140,11 +140,11 @@ fn is_folder(dest: &Path) -> bool {
     dest.is_dir() || dest.as_os_str().as_encoded_bytes().ends_with(b"/")
 }
 
-fn last_part(key: &str) -> &str {
+pub(super) fn last_part(key: &str) -> &str {
     key.rsplit('/').next().unwrap_or(key)
 }
 
-fn no_such_key(contents: &Contents, key: &str, place: &str) -> Error {
+pub(super) fn no_such_key(contents: &Contents, key: &str, place: &str) -> Error {
     let keys: Vec<String> = contents.items.iter().map(id).collect();
     let has = if keys.is_empty() {
         "it holds none".to_owned()

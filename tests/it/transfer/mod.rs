@@ -4,5 +4,6 @@
 //! what it leaves in the target folder is whole files.
 
 mod fetching;
+mod pushing;
 mod resuming;
 mod stage;
