@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::flags::{Flags, GivenFlags};
 use super::get::GetArgs;
+use super::iam_policy::IamPolicyArgs;
 use super::renew::RenewArgs;
 use super::revoke::RevokeArgs;
 use super::sign::SignArgs;
@@ -45,6 +46,7 @@ pub enum Command {
     Whois(WhoisArgs),
     Revoke(RevokeArgs),
     Sign(Box<SignArgs>),
+    IamPolicy(Box<IamPolicyArgs>),
     Completion(CompletionArgs),
 }
 
@@ -66,6 +68,7 @@ impl Command {
             Self::Whois(args) => args.run(flags).await,
             Self::Revoke(args) => args.run(flags).await,
             Self::Sign(args) => args.run(flags).await,
+            Self::IamPolicy(args) => args.run(flags).await,
             Self::Completion(args) => args.run(Cli::command()),
         }
     }

@@ -220,6 +220,23 @@ impl Session {
         }
     }
 
+    /// The issuer of the cluster's service account tokens.
+    ///
+    /// # Errors
+    /// If it may not be read, or is not told.
+    pub async fn issuer(&self) -> Result<String, Failure> {
+        let what = "/.well-known/openid-configuration";
+        let unknown = || Failure::unknown("the cluster does not tell its OIDC issuer");
+        let request = http::Request::get(what).body(Vec::new());
+        let request = request.map_err(|_| unknown())?;
+        let answer = self.client.request::<serde_json::Value>(request).await;
+        let answer = answer.map_err(|error| failure(&error, "get", what))?;
+        answer["issuer"]
+            .as_str()
+            .map(ToOwned::to_owned)
+            .ok_or_else(unknown)
+    }
+
     /// Every `ClusterObjectStore`.
     ///
     /// # Errors

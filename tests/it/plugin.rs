@@ -6,6 +6,7 @@
 mod alone;
 mod asking;
 mod checking;
+mod iam_policy;
 mod leaked;
 mod reading;
 mod sign;
