@@ -173,7 +173,7 @@ impl InvariantChecker {
             self.report(world, wrong);
         }
         for crime in std::mem::take(&mut world.cluster.violations) {
-            self.report(world, format!("a foreign Secret was touched: {crime}"));
+            self.report(world, crime);
         }
         for written in std::mem::take(&mut world.faults.written) {
             self.write(world, &written);

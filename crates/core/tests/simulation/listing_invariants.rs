@@ -16,7 +16,8 @@ use crate::chaos::Chaos;
 use crate::common::cluster::Secret;
 use crate::common::world::{StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
-use crate::secret_invariants::{source, store_of};
+use crate::policy_oracle::store;
+use crate::secret_invariants::{clock, source, store_of};
 
 /// How many listings of a resource need no pause between them.
 const OF_RESOURCE: f64 = 3.0;
@@ -142,7 +143,8 @@ impl InvariantChecker {
         bucket.living = [life(seen), known[0]].iter().flatten().any(alive);
         let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
         let by_rules = changed + RECOVERY >= last;
-        let by_store = self.store_touched(world, seen) + RESIGN_WITHIN + RECOVERY >= last;
+        let by_store = self.store_touched(world, seen) + RESIGN_WITHIN + RECOVERY >= last
+            || probed_by_another_clock(world, seen, last);
         let due = lives.into_iter().find(|(issued, expires)| {
             let life = expires - issued;
             let pause = (life / 10).clamp(30, 300);
@@ -197,6 +199,20 @@ impl InvariantChecker {
         }
         if least == i64::MAX { FIRST } else { least }
     }
+}
+
+/// Whether a probe may have told since then that the store's clock differs from the operator's: what was
+/// signed before is dated by the wrong clock.
+fn probed_by_another_clock(world: &World<Chaos>, seen: &PresignedUrlSeen, since: i64) -> bool {
+    let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref());
+    let differs = endpoint.is_some_and(|endpoint| clock(world, seen, endpoint).abs() > 15);
+    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+    let key = ObjectKey::Store(name.to_owned());
+    let mut records = world.records.iter().rev();
+    let mut probes = records
+        .by_ref()
+        .take_while(|record| record.at.as_second() >= since);
+    differs && probes.any(|record| record.key == key && record.kind == StepKind::SendRequests)
 }
 
 /// When the URLs of a Secret expire.

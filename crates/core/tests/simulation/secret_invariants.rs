@@ -343,7 +343,7 @@ pub fn server<'a>(world: &'a World<Chaos>, store: &ClusterObjectStoreSpec) -> &'
 }
 
 /// By how much the clock behind an origin is ahead: all consumers' hosts lead to the store's own server.
-fn clock(world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> i64 {
+pub fn clock(world: &World<Chaos>, seen: &PresignedUrlSeen, origin: &str) -> i64 {
     if origin == PUBLIC {
         return store_of(world, seen).map_or(0, |store| server(world, store).ahead);
     }

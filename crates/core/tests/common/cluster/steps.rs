@@ -311,7 +311,7 @@ impl Cluster {
             && (name.is_none() || named == name.as_ref());
         if !own && !left && !known && !disowned {
             self.violations.push(format!(
-                "{acting} {what} the Secret {}/{} of {controller:?}",
+                "a foreign Secret was touched: {acting} {what} {}/{} of {controller:?}",
                 place.0, place.1
             ));
         }

@@ -144,6 +144,15 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
         Some(issued) => ready_while_current(facts, issued, answer),
         None => (not_ready(facts, problem.clone()), None),
     };
+    // Ready tells of the store that rejects what is there: that may be why nothing is renewed, too.
+    let renewed = renewed.map(|draft| ConditionDraft {
+        message: if draft.message == ready.message {
+            SEE_READY.to_owned()
+        } else {
+            draft.message
+        },
+        ..draft
+    });
     let problem = problem.as_ref().filter(|problem| problem.needs_human);
     let stalled = match (problem, &rejection) {
         (Some(problem), _) if is_current => Some((problem.reason, STALLED_RENEWAL)),
