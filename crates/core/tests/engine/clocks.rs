@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
-use presigned_core::api::{PresignedUrlSpec, Renew};
+use presigned_core::api::{PresignedUrlSpec, Renew, Verify};
 use presigned_core::engine::{Event, TransportError};
 
 use crate::common::at;
@@ -284,6 +284,18 @@ fn what_a_stores_clock_showed_stands_over_a_restart_until_it_is_read_again() {
     scene.restart();
     scene.run(600);
     assert_eq!(scene.store_says("ClockInSync"), skewed);
+}
+
+#[test]
+fn no_pause_becomes_longer_as_the_clock_is_stepped_back() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| spec.verify = Some(Verify::Require));
+    scene.run(1200);
+    assert_eq!(scene.ready("dl"), (false, "NoSuchKey".to_owned()));
+    scene.0.cloud.put_object("data", "team-a/file.bin");
+    scene.0.step_clock(-5000);
+    scene.run(330);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }
 
 /// A resource two hours after its issue, whose Secret somebody deletes. While the new one is on its way, the

@@ -131,6 +131,22 @@ fn a_leader_that_follows_starts_nothing_of_what_is_queued() {
 }
 
 #[test]
+fn a_leader_that_drains_tells_what_it_wrote_and_begins_nothing() {
+    let mut scene = Scene::issued("dl");
+    scene.slow(StepKind::CreateSecret, 5);
+    scene.apply("new", |_| {});
+    scene.run(2);
+    scene.0.engine.as_mut().unwrap().drain();
+    for name in ["later", "last"] {
+        scene.apply(name, |_| {});
+    }
+    let wait = scene.until_renewal("dl");
+    let steps = scene.steps(|scene| scene.run(wait + 60));
+    assert_eq!(steps, [StepKind::WriteStatus, StepKind::PublishEvent]);
+    assert_eq!(scene.ready("new"), (true, "Issued".to_owned()));
+}
+
+#[test]
 fn a_leader_that_dies_between_the_two_writes_costs_one_reissue() {
     let mut scene = Scene::new();
     scene.0.add_follower();

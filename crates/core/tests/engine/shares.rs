@@ -87,6 +87,29 @@ fn what_was_within_keeps_its_living_urls_and_is_signed_again_only_if_it_must() {
 }
 
 #[test]
+fn one_that_is_gone_frees_its_own_share_and_no_more() {
+    let mut scene = full();
+    delete(&mut scene, "d");
+    apply(&mut scene, "e", 20);
+    apply(&mut scene, "f", 20);
+    assert_eq!(scene.ready("e"), (true, "Issued".to_owned()));
+    assert_eq!(scene.ready("f"), beyond());
+}
+
+#[test]
+fn one_beyond_the_share_loses_its_secret_as_its_urls_expire() {
+    let mut scene = full();
+    apply(&mut scene, "a", 40);
+    // Its spec asks for other URLs than its Secret holds.
+    apply(&mut scene, "d", 21);
+    assert_eq!(scene.ready("d"), beyond());
+    assert!(scene.secret("d").is_some());
+    scene.run(12 * 3600);
+    assert!(scene.secret("d").is_none());
+    assert_eq!(scene.ready("d").0, false);
+}
+
+#[test]
 fn a_restart_finds_the_same_ones_within_and_writes_nothing() {
     let mut scene = full();
     // By name it comes first, and by age last.

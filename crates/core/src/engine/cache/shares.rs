@@ -211,6 +211,22 @@ mod tests {
     }
 
     #[test]
+    fn what_fills_the_share_to_the_last_byte_lies_within() {
+        let [a, b] = [seen(1, "a", MIB), seen(2, "b", MIB)];
+        for (most, beyond) in [
+            (kept(&a) + kept(&b), false),
+            (kept(&a) + kept(&b) - 1, true),
+        ] {
+            let mut shares = Shares::of(most);
+            for one in [&a, &b] {
+                shares.put(one);
+            }
+            assert!(!shares.is_beyond(&a));
+            assert_eq!(shares.is_beyond(&b), beyond);
+        }
+    }
+
+    #[test]
     fn a_namespace_takes_nothing_from_another() {
         let mut shares = Shares::of(2 * MIB);
         shares.put(&seen(1, "a", 4 * MIB));
