@@ -309,3 +309,22 @@ fn a_namespace_that_comes_late_has_its_url_as_soon_as_it_is_seen() {
     assert!(said.starts_with("Allowed: "), "{said}");
     assert_eq!(scene.0.cluster.secrets.len(), 1);
 }
+
+#[test]
+fn a_secret_that_is_edited_while_no_policy_can_decide_is_not_ready() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    let broken = Err("unknown field bukets".to_owned());
+    scene.0.cluster.put_policy("base", broken, now);
+    scene.run(30);
+    assert!(scene.ready("dl").0, "it lives, and nothing is decided");
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .edit_secret(&Scene::place("dl"), now, |secret| {
+            secret.data.remove("url");
+        });
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (false, "PolicyUnknown".to_owned()));
+}

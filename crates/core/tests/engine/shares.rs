@@ -106,7 +106,7 @@ fn one_beyond_the_share_loses_its_secret_as_its_urls_expire() {
     assert!(scene.secret("d").is_some());
     scene.run(12 * 3600);
     assert!(scene.secret("d").is_none());
-    assert_eq!(scene.ready("d").0, false);
+    assert!(!scene.ready("d").0);
 }
 
 #[test]
