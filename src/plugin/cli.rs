@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::check::CheckArgs;
 use super::completion::CompletionArgs;
+use super::cors::CorsArgs;
 use super::create::CreateArgs;
 use super::exit::Exit;
 use super::explain::ExplainArgs;
@@ -47,6 +48,7 @@ pub enum Command {
     Revoke(RevokeArgs),
     Sign(Box<SignArgs>),
     IamPolicy(Box<IamPolicyArgs>),
+    Cors(CorsArgs),
     Completion(CompletionArgs),
 }
 
@@ -69,6 +71,7 @@ impl Command {
             Self::Revoke(args) => args.run(flags).await,
             Self::Sign(args) => args.run(flags).await,
             Self::IamPolicy(args) => args.run(flags).await,
+            Self::Cors(args) => args.run(flags).await,
             Self::Completion(args) => args.run(Cli::command()),
         }
     }

@@ -15,6 +15,7 @@ mod check;
 mod cli;
 pub mod cluster;
 mod completion;
+mod cors;
 mod create;
 pub mod exit;
 mod explain;

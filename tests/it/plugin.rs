@@ -6,6 +6,7 @@
 mod alone;
 mod asking;
 mod checking;
+mod cors;
 mod iam_policy;
 mod leaked;
 mod reading;
