@@ -12,13 +12,13 @@ use clap::Args;
 use kube::ResourceExt as _;
 use presigned_core::api::{ConditionStatus, ConditionType, condition};
 use presigned_core::issue::ReservedKeys;
-use presigned_core::request::{Limits, parse_duration};
+use presigned_core::request::Limits;
 use serde_json::{Map, Value, json};
 
 use self::rules::{Answer, Checked, Rules};
 use super::cluster::Session;
 use super::exit::{Exit, Failure};
-use super::flags::{Flags, Format};
+use super::flags::{Flags, Format, duration};
 use super::found::Found;
 use super::manifests::{Manifests, Written};
 use super::output::{self, Cell, Table};
@@ -141,10 +141,6 @@ pub struct CheckArgs {
     secret_template_deny: Vec<String>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
-}
-
 impl CheckArgs {
     /// Runs the command.
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
@@ -263,7 +259,8 @@ impl CheckArgs {
                 (None, _) => {
                     let labels = session.labels_of(&namespace).await?;
                     rules.namespace(&namespace, labels);
-                    rules.answer(&namespace, &request)
+                    let answer = rules.answer(&namespace, &request);
+                    resource.map_or(answer.clone(), |resource| of_version(answer, resource))
                 }
             };
             report.checked.push(Checked {
@@ -291,6 +288,18 @@ pub fn of_cluster(found: &Found) -> Written {
     Written {
         namespace: found.namespace(),
         ..written(found.name_any(), found.spec.clone())
+    }
+}
+
+/// The answer about a resource of the cluster. A spec that the operator reads and this version does not is of a
+/// newer one.
+fn of_version(answer: Answer, resource: &Found) -> Answer {
+    match (answer, told(resource)) {
+        (Answer::Invalid(why), Answer::Allowed { .. }) => Answer::Unknown(format!(
+            "the operator allows it, and this version of the plugin cannot read its spec ({why}): use the plugin of the \
+             operator's version"
+        )),
+        (answer, _) => answer,
     }
 }
 

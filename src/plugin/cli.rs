@@ -19,13 +19,28 @@ use super::sign::SignArgs;
 use super::status::StatusArgs;
 use super::whois::WhoisArgs;
 
+/// What follows the commands.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  it was done; of a question: the answer is yes
+  1  it was refused, failed, or is not there; of a question: the answer is no
+  2  the command line cannot be used
+  3  nobody knows: no cluster answers, a right is missing, a policy cannot be read
+  4  it was not done within --timeout
+
+Results go to stdout, all else to stderr. Only commands that are asked for a URL print one. KUBECONFIG,
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY mean what they mean to kubectl; NO_COLOR turns colours off.
+
+Each command has examples: kubectl presigned help COMMAND";
+
 /// Ask for S3 presigned URLs, and see what became of them.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-presigned",
     bin_name = "kubectl presigned",
     version,
-    max_term_width = 100
+    max_term_width = 100,
+    after_long_help = AFTER_HELP
 )]
 pub struct Cli {
     #[command(flatten)]

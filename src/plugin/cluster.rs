@@ -291,10 +291,15 @@ fn all_of(namespace: Option<&str>) -> String {
     }
 }
 
+/// Whether a right is missing. Quotas and admission policies forbid too, in words of their own.
+fn lacks_right(status: &Status) -> bool {
+    status.code == 403 && status.message.contains(" cannot ")
+}
+
 /// As [`failure`], for what is cluster-scoped.
 fn of_the_cluster(error: &kube::Error, verb: &str, object: &str) -> Failure {
     match error {
-        kube::Error::Api(status) if status.code == 403 => Failure::unknown(format!(
+        kube::Error::Api(status) if lacks_right(status) => Failure::unknown(format!(
             "you may not {verb} {object}: ask an admin for the chart's ClusterRole cluster-view"
         )),
         error => failure(error, verb, object),
@@ -305,7 +310,7 @@ fn of_the_cluster(error: &kube::Error, verb: &str, object: &str) -> Failure {
 #[must_use]
 pub fn failure(error: &kube::Error, verb: &str, object: &str) -> Failure {
     match error {
-        kube::Error::Api(status) if status.code == 403 => Failure::unknown(format!(
+        kube::Error::Api(status) if lacks_right(status) => Failure::unknown(format!(
             "you may not {verb} {object}: ask an admin for the ClusterRole view (to read) or edit (to write) in that \
              namespace, or name another with -n"
         )),

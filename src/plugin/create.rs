@@ -14,13 +14,12 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 use presigned_core::api::{API_VERSION, KIND};
-use presigned_core::request::parse_duration;
 use presigned_core::text::quoted;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{Session, failure};
 use super::exit::{Exit, Failure};
-use super::flags::Flags;
+use super::flags::{Flags, duration};
 use super::found::Found;
 use super::get::Files;
 use super::wait::{issued, until};
@@ -115,10 +114,6 @@ pub struct CreateArgs {
     /// How long to wait.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
     timeout: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 impl CreateArgs {

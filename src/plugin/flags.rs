@@ -1,9 +1,11 @@
 //! The flags that every command takes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
+use presigned_core::request::parse_duration;
 
 use super::exit::Failure;
 
@@ -106,6 +108,14 @@ impl Flags {
         })?;
         Ok(Some(format))
     }
+}
+
+/// A duration of a command's own flag, as specs have them.
+///
+/// # Errors
+/// A text that is none.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// How results are printed.

@@ -6,12 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use presigned_core::api::{ConditionType, RENEW_ANNOTATION, Reason, condition};
-use presigned_core::request::parse_duration;
 use serde_json::json;
 
 use super::cluster::{Session, failure};
 use super::exit::{Exit, Failure};
-use super::flags::{Flags, Format};
+use super::flags::{Flags, Format, duration};
 use super::found::Found;
 use super::output;
 use super::wait::{Look, until};
@@ -34,10 +33,6 @@ pub struct RenewArgs {
     /// How long to wait for each.
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = duration)]
     timeout: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 impl RenewArgs {

@@ -13,13 +13,12 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use presigned_core::api::ClusterObjectStoreSpec;
-use presigned_core::request::parse_duration;
 use serde_json::{Value, json};
 
 use self::statements::{Known, Way, ways};
 use super::cluster::{Session, failure};
-use super::exit::Exit;
-use super::flags::{Flags, Format};
+use super::exit::{Exit, Failure};
+use super::flags::{Flags, Format, duration};
 use super::found::Found;
 use super::output;
 use super::page::{key, store_of};
@@ -38,7 +37,8 @@ use crate::clock::Clock;
 /// may read it (the chart's role cluster-view).
 ///
 /// Exit codes: 0 it was stopped and the statements were printed; 1 there is none of that name, or it failed; 3
-/// a right is missing or no cluster answers; 4 the operator did not see the suspension within --timeout.
+/// a right is missing or no cluster answers; 4 the operator did not see the suspension within --timeout. The
+/// statements are printed with 4 too.
 #[derive(Args, Clone, Debug)]
 pub struct RevokeArgs {
     /// The PresignedURL.
@@ -52,10 +52,6 @@ pub struct RevokeArgs {
     /// How long to wait until the operator has seen the suspension.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     timeout: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 impl RevokeArgs {
@@ -78,8 +74,8 @@ impl RevokeArgs {
             all: &all,
             now,
         });
-        let done = if self.dry_run {
-            "nothing was changed (--dry-run)".to_owned()
+        let (done, exit) = if self.dry_run {
+            ("nothing was changed (--dry-run)".to_owned(), Exit::Done)
         } else {
             self.stop(&session, &found).await?
         };
@@ -103,23 +99,29 @@ impl RevokeArgs {
             Format::Yaml => output::yaml(&told.value())?,
             Format::Table | Format::Wide => told.text(now)?,
         })?;
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
-    /// Suspends the resource and deletes its Secret; what was done.
-    async fn stop(&self, session: &Session, found: &Found) -> anyhow::Result<String> {
+    /// Suspends the resource and deletes its Secret: what was done, and how the command ends. Whatever fails
+    /// after the suspension, the statements are told: a URL has leaked.
+    async fn stop(&self, session: &Session, found: &Found) -> anyhow::Result<(String, Exit)> {
         let (name, namespace) = (&self.name, &session.namespace);
         let patch = Patch::Merge(json!({ "spec": { "suspend": true } }));
         let api = session.presigned_urls(Some(namespace));
         let patched = api.patch(name, &PatchParams::default(), &patch).await;
         let what = format!("presignedurl {name} in namespace {namespace}");
-        patched.map_err(|error| failure(&error, "patch", &what))?;
+        patched.map_err(|error| {
+            let failure = failure(&error, "patch", &what);
+            let message =
+                format!("{failure}; --dry-run prints what ends the URLs, and changes nothing");
+            Failure { message, ..failure }
+        })?;
         let secret = found
             .status
             .as_ref()
             .and_then(|status| status.secret_ref.as_ref());
         let Some(secret) = secret.map(|secret| &*secret.name) else {
-            return Ok("it is suspended, and has no Secret".to_owned());
+            return Ok(("it is suspended, and has no Secret".to_owned(), Exit::Done));
         };
         // Before that the operator would put the Secret back.
         let seen = |found: &Found| {
@@ -130,21 +132,34 @@ impl RevokeArgs {
                 Look::Wait("the operator has not seen the suspension yet".to_owned())
             }
         };
-        until(session, name, self.timeout, seen).await?;
+        let seen = until(session, name, self.timeout, seen).await;
+        let (late, exit) = match &seen {
+            Ok(_) => ("", Exit::Done),
+            Err(failure) => (
+                ". The operator has not seen the suspension: look whether it runs, and whether it puts the Secret back",
+                failure.exit,
+            ),
+        };
         match session
             .secrets()
             .delete(secret, &DeleteParams::default())
             .await
         {
-            Ok(_) => Ok(format!(
-                "it is suspended, and its Secret {secret} is deleted"
+            Ok(_) => Ok((
+                format!("it is suspended, and its Secret {secret} is deleted{late}"),
+                exit,
             )),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(format!(
-                "it is suspended, and its Secret {secret} was gone already"
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok((
+                format!("it is suspended, and its Secret {secret} was gone already{late}"),
+                exit,
             )),
             Err(error) => {
                 let what = format!("secret {secret} in namespace {namespace}");
-                Err(failure(&error, "delete", &what).into())
+                let failure = failure(&error, "delete", &what);
+                Ok((
+                    format!("it is suspended, and its Secret is still there: {failure}"),
+                    failure.exit,
+                ))
             }
         }
     }

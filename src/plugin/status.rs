@@ -23,8 +23,8 @@ use crate::clock::Clock;
 
 /// Show what was issued, until when it lives, when it is renewed, and why it is not there
 ///
-/// Without a NAME: a table of the namespace, and below it why each resource that is not Ready is not. With
-/// one: all that its status says. -o wide has the store, its credentials, the Secret and the verification
+/// Without a NAME: a table of the namespace, and below it why each resource that is not Ready is not, and
+/// what fails of those that are. With one: all that its status says. -o wide has the store, its credentials, the Secret and the verification
 /// besides; the credentials are shown to those who may read ClusterObjectStores. No URL is shown: for that
 /// there is get.
 ///
@@ -127,11 +127,14 @@ impl StatusArgs {
         let params = WatchParams::default();
         let failed = |error: &kube::Error| failure(error, "watch", "presignedurls");
         loop {
-            let mut changes = std::pin::pin!(
-                api.watch(&params, &version)
-                    .await
-                    .map_err(|error| failed(&error))?
-            );
+            let mut changes = match api.watch(&params, &version).await {
+                Ok(changes) => Box::pin(changes),
+                Err(kube::Error::Api(status)) if status.code == 410 => {
+                    version = session.list(scope).await?.1;
+                    continue;
+                }
+                Err(error) => return Err(failed(&error).into()),
+            };
             while let Some(event) = changes.try_next().await.map_err(|error| failed(&error))? {
                 let (mut one, gone) = match event {
                     WatchEvent::Added(one) | WatchEvent::Modified(one) => (one, false),
@@ -253,7 +256,7 @@ impl Columns {
             .iter()
             .map(|cell| cell.text().to_owned())
             .collect();
-        stable.extend(words::state(one).why_not());
+        stable.extend(words::troubles(one));
         stable
     }
 
@@ -267,10 +270,10 @@ impl Columns {
             table.row(self.row(one, now));
         }
         let mut text = table.render(colours);
-        let not_ready = found
+        let troubles = found
             .iter()
-            .filter_map(|one| Some((one, words::state(one).why_not()?)));
-        for (at, (one, why)) in not_ready.enumerate() {
+            .flat_map(|one| words::troubles(one).into_iter().map(move |why| (one, why)));
+        for (at, (one, why)) in troubles.enumerate() {
             if at == 0 {
                 text.push('\n');
             }
@@ -295,7 +298,7 @@ impl Columns {
         let cells = self.row(one, now);
         let words: Vec<String> = cells.iter().map(|cell| cell.paint(colours)).collect();
         let mut text = words.join("  ") + "\n";
-        if let Some(why) = words::state(one).why_not() {
+        for why in words::troubles(one) {
             let _ = writeln!(text, "  {}", output::printable(&why));
         }
         text

@@ -125,6 +125,27 @@ pub fn state(found: &Found) -> State {
     }
 }
 
+/// What is wrong with a resource, in sentences: why it is not ready, or what it will suffer from although it
+/// is.
+#[must_use]
+pub fn troubles(found: &Found) -> Vec<String> {
+    if let Some(why) = state(found).why_not() {
+        return vec![why];
+    }
+    let conditions = found.status.iter().flat_map(|status| &status.conditions);
+    let failing = conditions.filter(|told| told.status == ConditionStatus::False);
+    failing
+        .filter_map(|told| {
+            let what = match told.type_.as_str() {
+                "Renewed" => "it is not renewed",
+                "Verified" => "it was tried and does not work",
+                _ => return None,
+            };
+            Some(format!("{what}: {}", told.message))
+        })
+        .collect()
+}
+
 /// The word of a condition's status.
 #[must_use]
 pub const fn status_word(status: ConditionStatus) -> &'static str {
@@ -248,6 +269,16 @@ mod tests {
         assert_eq!(of(2), State::Ready);
         assert_eq!(of(1), State::Behind);
         assert_eq!(state(&found(&json!({}))), State::Unseen);
+        let at = "2026-11-28T12:00:00Z";
+        let failing = json!([ready[0], { "type": "Renewed", "status": "False", "reason": "StoreUnavailable",
+            "message": "no answer", "lastTransitionTime": at }]);
+        let of = |conditions: &Value| {
+            troubles(&found(
+                &json!({ "observedGeneration": 2, "conditions": conditions }),
+            ))
+        };
+        assert_eq!(of(&ready), Vec::<String>::new());
+        assert_eq!(of(&failing), ["it is not renewed: no answer"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use presigned_testkit::{ControlPlane, S3Server};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::plugin::Person;
 use crate::support::{Setup, World, condition, eventually, says};
 
 /// The second control plane, for one test at a time.
@@ -94,6 +95,9 @@ async fn missing_crds_are_waited_for_with_a_message() {
     .await;
     assert!(message.contains("presigned-url-operator crds"), "{message}");
     assert_eq!(operator.get("/livez").await.status, 200);
+    let why = Person::admin(&world).runs(&["status"]).await;
+    let told = "the cluster has no PresignedURLs, so it did not list";
+    assert!(why.failed(3).contains(told), "{}", why.err);
     install(plane).await;
     operator.ready().await;
     let s3 = S3Server::s3s_fs().unwrap();

@@ -16,10 +16,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
 
-use crate::support::{SecretWatcher, World, leaks};
+use crate::support::{LONG, SecretWatcher, World, leaks};
 
 /// Somebody with a kubeconfig.
 pub(crate) struct Person {
@@ -117,6 +118,18 @@ impl Person {
         self.pipes("", arguments).await
     }
 
+    /// Starts a command that runs on.
+    pub(crate) fn watches(&self, arguments: &[&str]) -> Running {
+        let config = self.kubeconfig.to_str().expect("UTF-8");
+        let all = [&["--kubeconfig", config, "-n", &self.namespace], arguments].concat();
+        let mut child = start(&all);
+        let out = child.stdout.take().expect("a pipe");
+        Running {
+            _child: child,
+            lines: BufReader::new(out).lines(),
+        }
+    }
+
     /// As [`Self::runs`], with text for stdin.
     pub(crate) async fn pipes(&self, stdin: &str, arguments: &[&str]) -> Ran {
         let mut all = vec!["--kubeconfig", self.kubeconfig.to_str().expect("UTF-8")];
@@ -137,9 +150,33 @@ impl Person {
     }
 }
 
-/// The program alone: no environment, no home.
-pub(crate) async fn plugin(stdin: &str, arguments: &[&str]) -> Ran {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-presigned"))
+/// A command that runs on, and what it says.
+pub(crate) struct Running {
+    _child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    /// Reads on until a line says this.
+    pub(crate) async fn says(&mut self, words: &str) {
+        let mut seen = Vec::new();
+        let found = async {
+            while let Some(line) = self.lines.next_line().await.expect("UTF-8") {
+                let found = line.contains(words);
+                seen.push(line);
+                if found {
+                    return true;
+                }
+            }
+            false
+        };
+        let found = timeout(LONG, found).await;
+        assert_eq!(found, Ok(true), "{words}: {seen:#?}");
+    }
+}
+
+fn start(arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_kubectl-presigned"))
         .args(arguments)
         .env_clear()
         .env("HOME", "/nonexistent")
@@ -148,7 +185,12 @@ pub(crate) async fn plugin(stdin: &str, arguments: &[&str]) -> Ran {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .expect("the plugin starts");
+        .expect("the plugin starts")
+}
+
+/// The program alone: no environment, no home.
+pub(crate) async fn plugin(stdin: &str, arguments: &[&str]) -> Ran {
+    let mut child = start(arguments);
     let mut input = child.stdin.take().expect("a pipe");
     // A program that reads no stdin may be gone already.
     let _ = input.write_all(stdin.as_bytes()).await;

@@ -217,6 +217,28 @@ async fn revoke_stops_a_resource_and_its_statement_ends_the_url_and_no_other() {
     operator.kill();
 }
 
+/// The operator is down, and a URL has leaked: what can be done is done, and all is told.
+#[tokio::test]
+async fn revoke_tells_the_statements_also_if_no_operator_runs() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugrevalone", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("leaked", &json!({})).await;
+    world.ready("leaked").await;
+    let admin = Person::admin(&world);
+    operator.kill();
+    let told = admin.runs(&["revoke", "leaked", "--timeout", "1s"]).await;
+    assert_eq!(told.code, 4, "{told:?}");
+    for part in [
+        "its Secret leaked is deleted. The operator has not seen",
+        "Deny the objects",
+    ] {
+        assert!(told.out.contains(part), "{part}: {}", told.out);
+    }
+    assert!(world.secrets().get_opt("leaked").await.unwrap().is_none());
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn the_completion_of_each_shell_knows_every_command_and_help_tells_exit_codes() {
     let commands = [

@@ -1,5 +1,6 @@
 //! `status` and `get`: what was issued, and what it is.
 
+use kube::api::DeleteParams;
 use presigned_testkit::S3Server;
 use serde_json::{Value, json};
 
@@ -170,8 +171,10 @@ async fn get_prints_what_works_and_says_why_there_is_nothing() {
         "{}",
         why.err
     );
+    // No other test has this name.
+    world.psu(&world.name, &json!({})).await;
     let admin = Person::admin(&world);
-    let why = admin.runs(&["get", "model", "-n", &world.system]).await;
+    let why = admin.runs(&["get", &world.name, "-n", &world.system]).await;
     assert!(
         why.failed(1)
             .contains(&format!("namespace {} has one", world.tenant)),
@@ -228,4 +231,22 @@ async fn a_cluster_that_is_not_there_ends_in_three_and_a_sentence() {
     let why = plugin("", &["statsu"]).await;
     assert_eq!(why.code, 2, "{why:?}");
     assert!(why.err.contains("status"), "{}", why.err);
+}
+
+#[tokio::test]
+async fn a_watch_tells_each_change_until_it_is_stopped() {
+    let world = World::new("plugwatch").await;
+    let viewer = Person::viewer(&world).await;
+    world.psu("first", &json!({})).await;
+    let mut watch = viewer.watches(&["status", "--watch"]);
+    watch.says("first").await;
+    world.psu("second", &json!({ "key": "k2" })).await;
+    watch.says("s3://data/k2").await;
+    world
+        .psus()
+        .delete("first", &DeleteParams::default())
+        .await
+        .unwrap();
+    watch.says("first  deleted").await;
+    world.finish().await;
 }
