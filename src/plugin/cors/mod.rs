@@ -28,15 +28,18 @@ use rules::{MOST, OWN, Rule, Rules, Wanted};
 /// bucket has a CORS rule for its origin. This command makes one rule, known by its ID presigned.dev/NAME, and
 /// keeps the rules of others.
 ///
-///   kubectl presigned cors show s3://inbox
-///   kubectl presigned cors apply s3://inbox --origin https://app.example.com --method GET --method PUT
-///   kubectl presigned cors apply s3://inbox --origin https://app.example.com --method POST --check
-///   kubectl presigned cors remove s3://inbox
-///
 /// Exit codes: 0 done, or with --check: the rule is as asked; 1 with --check: it is not; 2 the command line
 /// cannot be used; 3 no credentials, or the store refused.
 #[derive(Args, Clone, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  kubectl presigned cors show s3://inbox
+  kubectl presigned cors apply s3://inbox --origin https://app.example.com --method GET --method PUT
+  kubectl presigned cors apply s3://inbox --origin https://app.example.com --method POST --check
+  kubectl presigned cors remove s3://inbox"
+)]
 pub struct CorsArgs {
     #[command(subcommand)]
     action: Action,

@@ -3,6 +3,8 @@
 //! What holds here: a rule of others is kept byte for byte as the store gave it. A rule is this program's if
 //! its ID begins with [`OWN`], and nothing else makes it so.
 
+use std::fmt::Write as _;
+
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
 /// What the ID of a rule of this program begins with.
@@ -62,10 +64,11 @@ impl Wanted {
             fields.extend(values.iter().map(|value| (name.to_owned(), value.clone())));
         }
         fields.push(("MaxAgeSeconds".to_owned(), max_age.to_string()));
-        let inner: String = fields
-            .iter()
-            .map(|(name, value)| format!("<{name}>{}</{name}>", escaped(value)))
-            .collect();
+        let mut inner = String::new();
+        for (name, value) in &fields {
+            // Writing to a String cannot fail.
+            let _ = write!(inner, "<{name}>{}</{name}>", escaped(value));
+        }
         Rule {
             text: format!("<CORSRule>{inner}</CORSRule>"),
             fields,
