@@ -185,6 +185,13 @@ bench: ## Measure the core and the operator at scale (N=3000); minutes, and many
 	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) \
 	  --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
 
+.PHONY: bench-transfer
+bench-transfer: ## Measure fetch against curl, aria2c and aws s3 cp (LARGE_MIB=4096 SMALL_COUNT=1000 SMALL_KIB=100 RUNS=3)
+	$(call needs,$(RUST_AND_GO) aria2c curl python3-venv)
+	@echo "building the operator as for a release" >&2
+	@cargo build --quiet --locked --release --package presigned-url-operator --bin presigned-url-operator
+	@hack/bench-transfer.sh "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
+
 # The memory of the operator's container in MiB, and what there is beside it.
 LIMIT ?= 128
 ORDINARY ?= 1000

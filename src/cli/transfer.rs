@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::shutdown;
 use super::values::{pause, wait};
-use crate::transfer::{self, Error, Fetch, Push};
+use crate::transfer::{self, Error, Fetch, Push, Watch};
 
 /// How SOURCE and the rest behave, for both commands.
 #[derive(Args, Clone, Debug)]
@@ -59,6 +59,20 @@ pub struct FetchArgs {
     /// Fetch this key alone; with a slash at its end, what is below it, under the rest of each key.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+
+    /// Stay, read SOURCE again and again, and fetch what is new or has changed. The first round must succeed;
+    /// what fails later is tried again in the next one.
+    #[arg(long)]
+    watch: bool,
+
+    /// With --watch: how long to wait between two readings of SOURCE.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = pause, requires = "watch")]
+    every: Duration,
+
+    /// With --watch: remove the files of objects that SOURCE does not name any more, if this process made
+    /// them. Without it they stay.
+    #[arg(long, requires = "watch")]
+    delete: bool,
 
     #[command(flatten)]
     common: Common,
@@ -129,12 +143,19 @@ pub(super) fn fetch(args: FetchArgs) -> anyhow::Result<ExitCode> {
         source,
         dest,
         key,
+        watch,
+        every,
+        delete,
         common,
     } = args;
-    let common = common.of(source, key);
+    let settings = Fetch {
+        dest,
+        watch: watch.then_some(Watch { every, delete }),
+        common: common.of(source, key),
+    };
     run(async {
         let stop = shutdown::on_signal()?;
-        Ok(transfer::fetch(Fetch { dest, common }, stop).await)
+        Ok(transfer::fetch(settings, stop).await)
     })
 }
 

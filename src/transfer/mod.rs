@@ -24,6 +24,6 @@ mod target;
 mod upload;
 
 pub use error::{Error, Kind};
-pub use fetch::{Fetch, fetch};
+pub use fetch::{Fetch, Watch, fetch};
 pub use push::{Push, push};
 pub use session::Common;

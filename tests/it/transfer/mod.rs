@@ -4,6 +4,8 @@
 //! what it leaves in the target folder is whole files.
 
 mod fetching;
+mod kserve;
 mod pushing;
 mod resuming;
 mod stage;
+mod watching;

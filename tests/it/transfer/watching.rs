@@ -1,0 +1,133 @@
+//! A folder that is kept in step with a Secret.
+
+use std::path::Path;
+
+use presigned_testkit::S3Server;
+use serde_json::json;
+
+use super::stage::{BUCKET, Stage, get, left};
+use crate::support::LONG;
+
+/// Waits until the folder is as `wanted` says.
+fn until(
+    folder: &Path,
+    what: &str,
+    wanted: impl Fn(&std::collections::BTreeMap<String, Vec<u8>>) -> bool,
+) {
+    let deadline = std::time::Instant::now() + LONG;
+    while !wanted(&left(folder)) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{what}: {:?}",
+            left(folder)
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// `urls.json` with these versions.
+fn list(s3: &S3Server, objects: &[(&str, &str)]) -> String {
+    let entries = objects
+        .iter()
+        .map(|(key, etag)| json!({ "key": key, "url": get(s3, &s3.endpoint, key), "etag": etag }));
+    serde_json::to_string(&entries.collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn a_watch_fetches_what_is_new_or_changed_and_keeps_or_removes_what_is_gone() {
+    for delete in [false, true] {
+        let (s3, stage) = (S3Server::s3s_fs().unwrap(), Stage::new());
+        s3.put_object(BUCKET, "a", "a1").unwrap();
+        s3.put_object(BUCKET, "b", "b1").unwrap();
+        let mount = stage.mount(&[("urls.json", &list(&s3, &[("a", "1")]))]);
+        let dest = stage.path("dest");
+        let mut arguments = vec![
+            "fetch",
+            mount.to_str().unwrap(),
+            dest.to_str().unwrap(),
+            "--watch",
+            "--every",
+            "1s",
+        ];
+        arguments.extend(delete.then_some("--delete"));
+        let running = stage.start(&arguments);
+        until(&dest, "the first round", |files| {
+            files.len() == 1 && files["a"] == b"a1"
+        });
+        // A file that somebody else put there is never touched.
+        std::fs::write(dest.join("mine"), "mine").unwrap();
+        stage.remount(
+            &mount,
+            &[("urls.json", &list(&s3, &[("a", "1"), ("b", "1")]))],
+        );
+        until(&dest, "a new object", |files| {
+            files.get("b").is_some_and(|b| b == b"b1")
+        });
+        // A list that is cut off for a moment changes nothing.
+        stage.remount(&mount, &[("urls.json", "[{\"key\":")]);
+        s3.put_object(BUCKET, "a", "a2").unwrap();
+        stage.remount(
+            &mount,
+            &[("urls.json", &list(&s3, &[("a", "2"), ("b", "1")]))],
+        );
+        until(&dest, "another version", |files| files["a"] == b"a2");
+        stage.remount(
+            &mount,
+            &[("urls.json", &list(&s3, &[("a", "2"), ("c", "1")]))],
+        );
+        s3.put_object(BUCKET, "c", "c1").unwrap();
+        until(&dest, "an object after it", |files| files.contains_key("c"));
+        assert_eq!(left(&dest).contains_key("b"), !delete);
+        assert_eq!(left(&dest)["mine"], b"mine");
+        let asked = s3.requests().unwrap();
+        let of_b = asked.iter().filter(|one| one.path == "/data/b").count();
+        assert_eq!(of_b, 1, "an object that did not change is fetched once");
+        rustix::process::kill_process(running.pid(), rustix::process::Signal::TERM).unwrap();
+        running.end().done();
+    }
+}
+
+#[test]
+fn a_watch_of_one_url_asks_at_each_renewal_whether_the_object_changed() {
+    let (s3, stage) = (S3Server::s3s_fs().unwrap(), Stage::new());
+    s3.put_object(BUCKET, "a", "a1").unwrap();
+    // Another life is another signature.
+    let renewed = |seconds| {
+        let life = std::time::Duration::from_secs(seconds);
+        let url = s3
+            .signer()
+            .presign(&http::Method::GET, &s3.url(BUCKET, "a"), &[], life);
+        url.unwrap().to_string()
+    };
+    let mount = stage.mount(&[("url", &renewed(600))]);
+    let dest = stage.empty("dest");
+    let running = stage.start(&[
+        "fetch",
+        mount.to_str().unwrap(),
+        dest.to_str().unwrap(),
+        "--watch",
+        "--every",
+        "1s",
+    ]);
+    until(&dest, "the first round", |files| files.contains_key("a"));
+    stage.remount(&mount, &[("url", &renewed(601))]);
+    let deadline = std::time::Instant::now() + LONG;
+    while s3.requests().unwrap().len() < 2 {
+        assert!(std::time::Instant::now() < deadline, "nobody asks");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    s3.put_object(BUCKET, "a", "a2").unwrap();
+    stage.remount(&mount, &[("url", &renewed(602))]);
+    until(&dest, "the new version", |files| {
+        files.get("a").is_some_and(|a| a == b"a2")
+    });
+    let statuses: Vec<u16> = s3
+        .requests()
+        .unwrap()
+        .iter()
+        .map(|one| one.status.as_u16())
+        .collect();
+    assert_eq!(statuses, [200, 304, 200]);
+    rustix::process::kill_process(running.pid(), rustix::process::Signal::TERM).unwrap();
+    running.end().done();
+}
