@@ -15,8 +15,8 @@ use presigned_core::text::quoted;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::manifests::Written;
-use super::super::output::Colour;
+use crate::plugin::manifests::Written;
+use crate::plugin::output::Colour;
 
 /// What decides.
 #[derive(Debug)]

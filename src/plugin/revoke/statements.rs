@@ -14,9 +14,9 @@ use presigned_core::signing::Endpoint;
 use presigned_core::text::counted;
 use serde_json::{Value, json};
 
-use super::super::explain::{scope_of, session_of};
-use super::super::found::Found;
-use super::super::page::{key, store_of};
+use crate::plugin::explain::{scope_of, session_of};
+use crate::plugin::found::Found;
+use crate::plugin::page::{key, store_of};
 
 /// How many names are told before the rest is counted.
 const MAX_NAMES: usize = 5;

@@ -9,8 +9,8 @@ use presigned_core::engine::store_target;
 use presigned_core::request::{Limits, Objects, Request};
 use presigned_core::signing::{Style, Target};
 
-use super::super::found::Found;
 use super::signed::SignedUrl;
+use crate::plugin::found::Found;
 
 /// A URL is dated this long before it was issued.
 const BACKDATE: SignedDuration = SignedDuration::from_secs(30);
