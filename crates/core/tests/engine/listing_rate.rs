@@ -1,9 +1,10 @@
 //! How often prefixes are listed: for each resource, and for each namespace.
 
 use presigned_core::api::{ListOptions, PolicyMethod};
+use presigned_core::engine::ApiError;
 
 use crate::common::specs;
-use crate::common::world::StepKind;
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 /// A namespace that may list and read its folder, with an object in two places of it.
@@ -59,6 +60,13 @@ fn a_rotated_key_is_replaced_in_time_whatever_was_listed_before() {
     let steps = scene.steps(|scene| scene.run(360));
     assert!(urls(&scene).contains(&key), "{steps:?}");
     assert_eq!(listings(&steps), 1);
+    // What cannot be signed then is listed no oftener than its policy allows.
+    scene.rotate();
+    for _ in 0..1000 {
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
+    }
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert!((1..=2).contains(&listings(&steps)), "{steps:?}");
 }
 
 #[test]

@@ -101,6 +101,11 @@ impl ListingRates {
         (at > now).then(|| (latest.map_or(at, |latest| at.min(latest)), bound))
     }
 
+    /// When a resource was listed last, if that is known.
+    pub(in crate::engine) fn listed_at(&self, uid: &str) -> Option<Timestamp> {
+        self.resources.get(uid)?.listed_at
+    }
+
     /// A listing of a resource starts.
     pub(in crate::engine) fn starts(&mut self, namespace: &str, uid: &str, now: Timestamp) {
         if let Some(pace) = self.resources.get_mut(uid) {

@@ -59,13 +59,23 @@ pub(super) fn obtain(
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
     match &record.state.listing.found {
         Some(found) if found.is_fresh(ctx.now) => Ok(Some(Arc::clone(found))),
-        // An admin changed the store, and the URLs may be dead: neither rate counts.
-        _ if cause == Cause::Store => Err(plan(ctx, uid, inputs, list)),
+        // An admin changed the store, and the URLs may be dead: for that no rate delays the first listing.
+        _ if cause == Cause::Store && awaits_first_listing(ctx, uid) => {
+            Err(plan(ctx, uid, inputs, list))
+        }
         _ => Err(match queued_until(ctx, uid, inputs) {
             Some((at, bound)) => queued(ctx, uid, inputs, list, (at, bound), cause),
             None => plan(ctx, uid, inputs, list),
         }),
     }
+}
+
+/// Whether the prefix was not listed since the rollout of a store's change was due.
+fn awaits_first_listing(ctx: &Ctx<'_>, uid: &str) -> bool {
+    let record = ctx.cache.resources.get(uid);
+    let due = record.and_then(|record| record.state.rollout.due);
+    let listed_at = ctx.cache.listing_rates.listed_at(uid);
+    due.is_some_and(|due| listed_at.is_none_or(|at| at < due))
 }
 
 /// When the prefix may be listed, and why not before; `None` is now.
