@@ -223,8 +223,9 @@ pub struct PresignedUrlSpec {
     #[x_kube(validation = schema::between("ttlAfterExpiry", "0s", "8760h"))]
     pub ttl_after_expiry: Option<String>,
 
-    /// How long each URL lives, for example `12h` or `90m`: 1m to 168h. Left out: the least of 12h, what the
-    /// policy allows and what the credentials can give.
+    /// How long each URL lives, for example `12h` or `90m`: 1m to 168h, and at least 5m (the operator's
+    /// `--min-renewed-duration`) unless `renew` is `Never`. Left out: the least of 12h, what the policy allows
+    /// and what the credentials can give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(validation = schema::between("duration", "1m", "168h"))]
