@@ -92,6 +92,17 @@ async fn status_tells_what_was_issued_until_when_and_why_not() {
     operator.kill();
 }
 
+/// A Secret that somebody else wrote is not passed on as the operator's.
+async fn get_of_what_others_wrote_is_refused(world: &World, editor: &Person) {
+    let theirs = json!({ "metadata": { "annotations": { "presigned.dev/presigned-url": "x" } } });
+    world.edit_secret("model", theirs).await;
+    let why = editor.runs(&["get", "model"]).await;
+    assert!(why.failed(1).contains("was not written for"), "{}", why.err);
+    world.delete_secret("model").await;
+    let why = editor.runs(&["get", "model"]).await;
+    assert!(why.failed(1).contains("is not there"), "{}", why.err);
+}
+
 #[tokio::test]
 async fn get_prints_what_works_and_says_why_there_is_nothing() {
     let s3 = S3Server::s3s_fs().unwrap();
@@ -190,15 +201,8 @@ async fn get_prints_what_works_and_says_why_there_is_nothing() {
         "{}",
         why.err
     );
-    // A Secret that somebody else wrote is not passed on as the operator's.
     operator.kill();
-    let theirs = json!({ "metadata": { "annotations": { "presigned.dev/presigned-url": "x" } } });
-    world.edit_secret("model", theirs).await;
-    let why = editor.runs(&["get", "model"]).await;
-    assert!(why.failed(1).contains("was not written for"), "{}", why.err);
-    world.delete_secret("model").await;
-    let why = editor.runs(&["get", "model"]).await;
-    assert!(why.failed(1).contains("is not there"), "{}", why.err);
+    get_of_what_others_wrote_is_refused(&world, &editor).await;
     world.finish().await;
 }
 

@@ -48,6 +48,25 @@ fn container(uri: &str, dest: &Path, kubeconfig: &Path) -> (i32, String) {
     (output.status.code().unwrap_or(-1), said)
 }
 
+/// The account of the models may read all URLs of the tenant.
+async fn may_read_all(world: &World) {
+    let rules = json!([
+        { "apiGroups": ["presigned.dev"], "resources": ["presignedurls"], "verbs": ["get"] },
+        { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] },
+    ]);
+    let metadata = json!({ "name": "read-all", "namespace": world.tenant });
+    let api_version = "rbac.authorization.k8s.io/v1";
+    let role =
+        json!({ "apiVersion": api_version, "kind": "Role", "metadata": metadata, "rules": rules });
+    let subjects =
+        json!([{ "kind": "ServiceAccount", "name": "models", "namespace": world.tenant }]);
+    let of = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "read-all" });
+    let binding = json!({ "apiVersion": api_version, "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": of, "subjects": subjects });
+    world.apply(role).await;
+    world.apply(binding).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kserves_storage_container_fetches_a_model_by_the_account_of_its_pod() {
     let (s3, stage) = (S3Server::s3s_fs().unwrap(), Stage::new());
@@ -123,21 +142,7 @@ async fn kserves_storage_container_fetches_a_model_by_the_account_of_its_pod() {
         "{code}: {said}"
     );
     assert!(left(&none).is_empty());
-    let rules = json!([
-        { "apiGroups": ["presigned.dev"], "resources": ["presignedurls"], "verbs": ["get"] },
-        { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] },
-    ]);
-    let metadata = json!({ "name": "read-all", "namespace": world.tenant });
-    let api_version = "rbac.authorization.k8s.io/v1";
-    let role =
-        json!({ "apiVersion": api_version, "kind": "Role", "metadata": metadata, "rules": rules });
-    let subjects =
-        json!([{ "kind": "ServiceAccount", "name": "models", "namespace": world.tenant }]);
-    let of = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "read-all" });
-    let binding = json!({ "apiVersion": api_version, "kind": "RoleBinding", "metadata": metadata,
-        "roleRef": of, "subjects": subjects });
-    world.apply(role).await;
-    world.apply(binding).await;
+    may_read_all(&world).await;
     let config = kubeconfig.to_str().unwrap();
     let fetch = async |source: String| {
         let arguments = [
