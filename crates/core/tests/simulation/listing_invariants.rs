@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
+use crate::common::cloud::Source;
 use crate::common::cluster::Secret;
 use crate::common::world::{StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
@@ -173,14 +174,20 @@ impl InvariantChecker {
     /// When the store of a resource, its clock or its key last changed.
     fn store_touched(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> i64 {
         let store = store_of(world, seen);
-        let rotated =
-            world.cloud.keys.values().filter(|key| {
-                store.is_some_and(|store| key.source.as_deref() == Some(source(store)))
+        // A fetch may bring another key; one of sessions brings another session of the same role.
+        let source = store.and_then(|store| world.cloud.sources.get(source(store)));
+        let of_store = store_key(seen);
+        let mut fetches =
+            world.records.iter().rev().filter(|record| {
+                record.kind == StepKind::FetchCredentials && record.key == of_store
             });
-        let rotated = rotated.filter_map(|key| key.revoked).max();
+        let fetched = match source {
+            Some(Source::Static { .. }) => fetches.next().map(|record| record.at),
+            _ => None,
+        };
         let endpoint = store.and_then(|store| store.s3.endpoint.as_deref());
         let clock = self.clock_set(world, seen, endpoint.unwrap_or_default());
-        let times = [Some(self.store_changed(seen)), Some(clock), rotated];
+        let times = [Some(self.store_changed(seen)), Some(clock), fetched];
         let times = times
             .into_iter()
             .flatten()
@@ -206,13 +213,18 @@ impl InvariantChecker {
 fn probed_by_another_clock(world: &World<Chaos>, seen: &PresignedUrlSeen, since: i64) -> bool {
     let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref());
     let differs = endpoint.is_some_and(|endpoint| clock(world, seen, endpoint).abs() > 15);
-    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
-    let key = ObjectKey::Store(name.to_owned());
+    let key = store_key(seen);
     let mut records = world.records.iter().rev();
     let mut probes = records
         .by_ref()
         .take_while(|record| record.at.as_second() >= since);
     differs && probes.any(|record| record.key == key && record.kind == StepKind::SendRequests)
+}
+
+/// The store of a resource.
+fn store_key(seen: &PresignedUrlSeen) -> ObjectKey {
+    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+    ObjectKey::Store(name.to_owned())
 }
 
 /// When the URLs of a Secret expire.
