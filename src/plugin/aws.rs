@@ -37,9 +37,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const USUAL_REGION: &str = "us-east-1";
 const EXPIRATION: &str = "AWS_CREDENTIAL_EXPIRATION";
 /// What the chain tries, in its order.
-const TRIED: &str = "the environment (AWS_ACCESS_KEY_ID), the profile (AWS_PROFILE, else default; keys, SSO, roles and \
-                     credential_process), web identity (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (ECS, Pod \
-                     Identity) and instance metadata";
+const TRIED: &str = "the environment (AWS_ACCESS_KEY_ID), the profile (AWS_PROFILE, else default; keys, SSO and \
+                     roles), web identity (AWS_WEB_IDENTITY_TOKEN_FILE), the container endpoint (ECS, Pod Identity) and \
+                     instance metadata";
 
 /// Whose credentials sign, and where the store is.
 #[derive(Args, Clone, Debug, Default)]
@@ -257,7 +257,7 @@ async fn within(
     }
 }
 
-/// What the provider says. What a program that it ran has printed may be a secret, and is left out.
+/// What the provider says.
 fn why(error: &ProviderError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -269,8 +269,11 @@ fn why(error: &ProviderError) -> String {
         }
         next = source.source();
     }
-    if text.contains("external process") || text.contains("credential_process") {
-        return "its credential_process failed: run that program by hand to see why".to_owned();
+    // The operator shares the chain, and runs no program that a profile names.
+    if text.contains("credentials-process") {
+        return "its credential_process is not run: aws configure export-credentials --format env prints what it \
+                gives, for the environment"
+            .to_owned();
     }
     printable(&text)
 }

@@ -458,7 +458,7 @@ async fn a_profile_goes_before_the_environment_and_says_region_and_endpoint() {
         .run(&["sign", "s3://models/k", "--profile", "run"])
         .await
         .refused(3);
-    assert!(failed.contains("credential_process failed"), "{failed}");
+    assert!(failed.contains("credential_process is not run"), "{failed}");
     assert!(!failed.contains("SPILLED"), "{failed}");
     let logged_out = caller
         .run(&["sign", "s3://models/k", "--profile", "sso"])
