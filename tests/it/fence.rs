@@ -48,6 +48,8 @@ async fn an_operator_that_may_not_read_secrets_starts_nothing_before_the_fence_i
     let s3 = S3Server::s3s_fs().unwrap();
     let world = blind("unfenced").await;
     world.furnish(&s3).await;
+    // Else the API server may not know the binding yet, and learn of it after its end was awaited.
+    fenced(&world, true).await;
     let name = format!("{}-secrets", world.name);
     let mut binding = bindings(&world).get(&name).await.unwrap();
     bindings(&world)
