@@ -181,13 +181,13 @@ impl InvariantChecker {
             world.records.iter().rev().filter(|record| {
                 record.kind == StepKind::FetchCredentials && record.key == of_store
             });
-        let fetched = match source {
+        let renewed = match source {
             Some(Source::Static { .. }) => fetches.next().map(|record| record.at),
             _ => None,
         };
         let endpoint = store.and_then(|store| store.s3.endpoint.as_deref());
         let clock = self.clock_set(world, seen, endpoint.unwrap_or_default());
-        let times = [Some(self.store_changed(seen)), Some(clock), fetched];
+        let times = [Some(self.store_changed(seen)), Some(clock), renewed];
         let times = times
             .into_iter()
             .flatten()
