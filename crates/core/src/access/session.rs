@@ -150,24 +150,44 @@ fn allow_scope(
             tagging: *tags && *method == PolicyMethod::Put,
             ..RequestKind::of(*method)
         });
-        if *raw {
-            allow_objects(document, &needed, &format!("{bucket}/{stem}*"));
-        } else {
-            // Whole segments: the object of that name, and what is below it.
-            allow_objects(document, &needed, &format!("{bucket}/{stem}"));
-            allow_objects(document, &needed, &format!("{bucket}/{stem}/*"));
-        }
+        allow_objects_below(document, &needed, &bucket, (&stem, *raw));
         allow_kms(document, dialect, &needed, None);
-        if needed.contains(&Action::ListBucket) {
-            let what = match (raw, stem.as_str()) {
-                (true, "") => Listable::All,
-                (true, stem) => Listable::Like(format!("{stem}*")),
-                (false, stem) => Listable::Like(format!("{stem}/*")),
-            };
-            document.allow_listing(bucket.clone(), what);
-        }
+        allow_listing_below(document, &needed, &bucket, (&stem, *raw));
     }
     Ok(())
+}
+
+/// Allows what concerns the objects below a prefix: `raw` is one of any text, else it is of whole segments.
+pub(super) fn allow_objects_below(
+    document: &mut Document,
+    needed: &[Action],
+    bucket: &str,
+    (stem, raw): (&str, bool),
+) {
+    if raw {
+        allow_objects(document, needed, &format!("{bucket}/{stem}*"));
+    } else {
+        // Whole segments: the object of that name, and what is below it.
+        allow_objects(document, needed, &format!("{bucket}/{stem}"));
+        allow_objects(document, needed, &format!("{bucket}/{stem}/*"));
+    }
+}
+
+/// Allows to list such a prefix, if that is needed.
+pub(super) fn allow_listing_below(
+    document: &mut Document,
+    needed: &[Action],
+    bucket: &str,
+    (stem, raw): (&str, bool),
+) {
+    if needed.contains(&Action::ListBucket) {
+        let what = match (raw, stem) {
+            (true, "") => Listable::All,
+            (true, stem) => Listable::Like(format!("{stem}*")),
+            (false, stem) => Listable::Like(format!("{stem}/*")),
+        };
+        document.allow_listing(bucket.to_owned(), what);
+    }
 }
 
 fn allow_objects(document: &mut Document, needed: &[Action], arn: &str) {

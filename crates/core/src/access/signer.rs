@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::actions::{Action, RequestKind, ResourceKind, actions};
 use super::arn::Dialect;
-use super::document::{Document, Listable};
+use super::document::Document;
 use super::error::AccessError;
+use super::session::{allow_listing_below, allow_objects_below};
 use crate::api::PolicyMethod;
 use crate::policy::{NamePart, Namespace, PolicySet, SignerScope};
 
@@ -77,13 +78,7 @@ fn allow(
             ..RequestKind::of(*method)
         });
         let on = |kind| needed.iter().copied().filter(move |a| a.on() == kind);
-        if *raw {
-            document.allow(on(ResourceKind::Object), &format!("{bucket}/{stem}*"));
-        } else {
-            // Whole segments: the object of that name, and what is below it.
-            document.allow(on(ResourceKind::Object), &format!("{bucket}/{stem}"));
-            document.allow(on(ResourceKind::Object), &format!("{bucket}/{stem}/*"));
-        }
+        allow_objects_below(document, &needed, &bucket, (&stem, *raw));
         if dialect.has_kms() {
             let own: BTreeSet<&String> = kms_keys.iter().chain(store.kms_keys).collect();
             for action in on(ResourceKind::KmsKey) {
@@ -96,14 +91,7 @@ fn allow(
                 }
             }
         }
-        if needed.contains(&Action::ListBucket) {
-            let what = match (raw, stem.as_str()) {
-                (true, "") => Listable::All,
-                (true, stem) => Listable::Like(format!("{stem}*")),
-                (false, stem) => Listable::Like(format!("{stem}/*")),
-            };
-            document.allow_listing(bucket.clone(), what);
-        }
+        allow_listing_below(document, &needed, &bucket, (&stem, *raw));
     }
     Ok(())
 }
