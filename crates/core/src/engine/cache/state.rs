@@ -84,8 +84,8 @@ pub(in crate::engine) struct SecretState {
     /// When the URLs expire of the Secret that was found, if it is the resource's and not what the status
     /// tells of: the operator stopped between the two writes.
     pub(in crate::engine) found_expiry: Option<Timestamp>,
-    /// The last inspection of a suspicious version, or what puts the marks back, failed: the next waits for the
-    /// end of the pause.
+    /// The last inspection of a suspicious version, or what puts the marks back, failed: the next waits for
+    /// the end of the pause.
     pub(in crate::engine) check_failed: bool,
     pub(in crate::engine) healed_at: Option<Timestamp>,
     /// The result of an inspection of the Secret's name: the base of the write that follows at once.

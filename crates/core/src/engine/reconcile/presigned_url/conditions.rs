@@ -132,26 +132,19 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     let is_current = current.is_some();
     // A one-shot resource is signed again only for a change: Renewed says there if a person must act first.
     let is_blocked = is_current && problem.as_ref().is_some_and(|problem| problem.needs_human);
-    let renewed = facts.issued.and_then(|_| match &problem {
-        _ if one_shot.is_some() && !is_blocked => renewed(facts.record, is_current),
-        Some(problem) => Some(not_renewed(problem, is_current)),
-        None => {
-            let message = renewal_message(facts.renewal);
-            Some(ConditionDraft::new(true, Reason::UpToDate, message))
-        }
-    });
     let (ready, rejection) = match current {
         Some(issued) => ready_while_current(facts, issued, answer),
         None => (not_ready(facts, problem.clone()), None),
     };
-    // Ready tells of the store that rejects what is there: that may be why nothing is renewed, too.
-    let renewed = renewed.map(|draft| ConditionDraft {
-        message: if draft.message == ready.message {
-            SEE_READY.to_owned()
-        } else {
-            draft.message
-        },
-        ..draft
+    // Ready speaks of a current Secret, unless the store rejects what is there for the same reason.
+    let ready_tells = |problem: &Problem| !is_current || problem.message == ready.message;
+    let renewed = facts.issued.and_then(|_| match &problem {
+        _ if one_shot.is_some() && !is_blocked => renewed(facts.record, ready_tells),
+        Some(problem) => Some(not_renewed(problem, ready_tells(problem))),
+        None => {
+            let message = renewal_message(facts.renewal);
+            Some(ConditionDraft::new(true, Reason::UpToDate, message))
+        }
     });
     let problem = problem.as_ref().filter(|problem| problem.needs_human);
     let stalled = match (problem, &rejection) {
@@ -328,19 +321,19 @@ fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
 
 /// What `Renewed` says of a one-shot resource for which nobody must act: False if it could not be signed
 /// again, or if somebody requested a renewal.
-fn renewed(record: &Record, is_current: bool) -> Option<ConditionDraft> {
+fn renewed(record: &Record, ready_tells: impl Fn(&Problem) -> bool) -> Option<ConditionDraft> {
     match &record.state.issue.problem {
-        Some(problem) => Some(not_renewed(problem, is_current)),
+        Some(problem) => Some(not_renewed(problem, ready_tells(problem))),
         None => renewal_refused(record),
     }
 }
 
-/// What `Renewed` says of a problem: the sentence is in `Ready` unless that speaks of a current Secret.
-fn not_renewed(problem: &Problem, is_current: bool) -> ConditionDraft {
-    let message = if is_current {
-        problem.message.clone()
-    } else {
+/// What `Renewed` says of a problem, of which `Ready` may tell already.
+fn not_renewed(problem: &Problem, ready_tells: bool) -> ConditionDraft {
+    let message = if ready_tells {
         SEE_READY.to_owned()
+    } else {
+        problem.message.clone()
     };
     ConditionDraft::new(false, problem.reason, message)
 }

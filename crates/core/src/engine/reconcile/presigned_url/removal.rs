@@ -9,13 +9,13 @@ use crate::api::WrittenSecret;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::cache::version::SecretVersion;
-use crate::engine::evaluate::reissue::{expiry_of_own, issued, whose};
+use crate::engine::evaluate::reissue::{issued, whose};
 use crate::engine::protocol::{
     ApiError, ObjectVersion, ObservedSecret, SecretAccess, Settings, Step,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, problem_of};
-use crate::issue::Ownership;
+use crate::issue::{Ownership, told_expiry};
 
 /// Plans the removal of a Secret that belonged to the resource when it was last seen.
 pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings) -> Action {
@@ -107,7 +107,7 @@ pub(super) fn inspected(
     let known = ctx.cache.secrets.get(&key);
     let orphan =
         matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid);
-    let expiry = expiry_of_own(record, &found).filter(|_| orphan);
+    let expiry = told_expiry(&found.annotations).filter(|_| orphan);
     if orphan {
         ctx.cache.orphans.put(&record.seen.uid, &key.1);
     }
