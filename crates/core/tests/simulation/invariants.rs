@@ -16,7 +16,7 @@ use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
 use crate::listing_invariants::Listings;
 use crate::ownership_invariants::controls;
-use crate::policy_oracle::{PolicyAnswer, Rules, store};
+use crate::policy_oracle::{PolicyAnswer, Rules, store_name};
 use crate::secret_invariants::{Known, usable};
 use crate::status_facts::{allowed_true, conflicts, ready, renewed_false, suspended};
 
@@ -229,7 +229,7 @@ impl InvariantChecker {
         if !world.running() || now <= since.as_second() + time {
             return false;
         }
-        let store = seen.spec.as_ref().map_or("default", |spec| store(spec));
+        let store = store_name(seen);
         let works = [
             ObjectKey::Resource(seen.uid.clone()),
             ObjectKey::Store(store.to_owned()),

@@ -5,7 +5,8 @@
 //!   does. Without a living URL the interval is five minutes at most.
 //! - A namespace lists 60 times, and then once a second.
 //! - A change of the rules is worth one listing of each resource, and so is a change of the store or its key,
-//!   and a renewal of URLs of which two thirds of the life or less are left. A restart, and a step of the clock, begin anew.
+//!   and a renewal of URLs of which two thirds of the life or less are left. A restart, and a step of the
+//!   clock, begin anew.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use crate::common::cloud::Source;
 use crate::common::cluster::Secret;
 use crate::common::world::{StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
-use crate::policy_oracle::store;
+use crate::policy_oracle::store_name;
 use crate::secret_invariants::{clock, source, store_of};
 
 /// How many listings of a resource need no pause between them.
@@ -223,8 +224,7 @@ fn probed_by_another_clock(world: &World<Chaos>, seen: &PresignedUrlSeen, since:
 
 /// The store of a resource.
 fn store_key(seen: &PresignedUrlSeen) -> ObjectKey {
-    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
-    ObjectKey::Store(name.to_owned())
+    ObjectKey::Store(store_name(seen).to_owned())
 }
 
 /// When the URLs of a Secret expire.

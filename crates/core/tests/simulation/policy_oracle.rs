@@ -6,7 +6,7 @@ use presigned_core::api::{
     AllowRule, Keys, LabelOperator, ListOptions, Method, NamespaceLabels, NamespaceMatch,
     PolicyMethod, PostOptions, PresignedUrlPolicySpec, PresignedUrlSpec,
 };
-use presigned_core::engine::{NamespaceSeen, PolicySeen};
+use presigned_core::engine::{NamespaceSeen, PolicySeen, PresignedUrlSeen};
 use presigned_core::request::parse_duration;
 use serde_json::Value;
 
@@ -204,6 +204,11 @@ pub fn store(spec: &PresignedUrlSpec) -> &str {
         .as_ref()
         .and_then(|store| store.name.as_deref())
         .unwrap_or("default")
+}
+
+/// The name of a resource's store.
+pub fn store_name(seen: &PresignedUrlSeen) -> &str {
+    seen.spec.as_ref().map_or("default", |spec| store(spec))
 }
 
 pub fn seconds(text: &str) -> i64 {

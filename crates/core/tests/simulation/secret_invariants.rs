@@ -20,7 +20,7 @@ use crate::common::post_form::Form;
 use crate::common::url::Parts;
 use crate::common::world::World;
 use crate::invariants::{InvariantChecker, REACTION, RECOVERY, RESIGN_WITHIN};
-use crate::policy_oracle::store;
+use crate::policy_oracle::{store, store_name};
 use crate::random_specs::PUBLIC;
 use crate::secret_contents::{Call, SecretContents};
 use crate::status_facts::ready_generation;
@@ -304,14 +304,14 @@ impl InvariantChecker {
         &self,
         seen: &PresignedUrlSeen,
     ) -> impl DoubleEndedIterator<Item = &ClusterObjectStoreSpec> {
-        let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+        let name = store_name(seen);
         let history = self.stores.get(name).into_iter().flatten();
         history.filter_map(|(_, store)| readable(store.as_ref()))
     }
 
     /// When the store of a resource last changed.
     pub fn store_changed(&self, seen: &PresignedUrlSeen) -> Timestamp {
-        let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+        let name = store_name(seen);
         self.stores
             .get(name)
             .and_then(|history| history.last())
@@ -329,7 +329,7 @@ pub fn store_of<'a>(
     world: &'a World<Chaos>,
     seen: &PresignedUrlSeen,
 ) -> Option<&'a ClusterObjectStoreSpec> {
-    let name = seen.spec.as_ref().map_or("default", |spec| store(spec));
+    let name = store_name(seen);
     let store = world.cluster.stores.get(name)?;
     store.spec.as_ref().ok().map(|spec| &**spec)
 }
