@@ -331,3 +331,38 @@ fn a_store_that_accepts_unsigned_headers_is_probed_after_its_session_has_expired
     scene.run(3700);
     assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
 }
+
+#[test]
+fn a_rejection_stands_while_the_store_is_silent() {
+    let silent = || Some(TransportError::Connection);
+    let mut page = new_store(|scene| scene.0.cloud.server(HOME).foreign = true);
+    page.0.cloud.server(HOME).down = silent();
+    signs_nothing_until(page, "UnexpectedResponse", |scene| {
+        let server = scene.0.cloud.server(HOME);
+        (server.down, server.foreign) = (None, false);
+    });
+    let mut unknown = new_store(|scene| {
+        let now = scene.0.now;
+        let key = scene.rotate();
+        scene.0.cloud.keys.get_mut(&key).unwrap().revoked = Some(now);
+    });
+    unknown.0.cloud.server(HOME).down = silent();
+    signs_nothing_until(unknown, "CredentialsInvalid", |scene| {
+        scene.0.cloud.server(HOME).down = None;
+        scene.rotate();
+    });
+}
+
+#[test]
+fn a_session_that_has_expired_by_the_stores_clock_lifts_no_rejection() {
+    let mut scene = short_sessions(SessionScope::Store);
+    let server = scene.0.cloud.server(HOME);
+    (server.region, server.ahead) = (Some("garage".to_owned()), 200);
+    scene.apply("dl", |_| {});
+    for _ in 0..120 {
+        scene.run(60);
+        let wrong = (False, "WrongRegion".to_owned());
+        assert_eq!(scene.store_says("Ready"), wrong);
+        assert!(scene.secret("dl").is_none(), "signed for the wrong region");
+    }
+}

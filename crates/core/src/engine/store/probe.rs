@@ -3,6 +3,7 @@
 //! What holds here:
 //! - one probe is under way at a time, and what is on trial is probed before the active version;
 //! - the answer to a probe of something else than what is probed now is dropped;
+//! - what an answer rejected stays rejected until another answer says otherwise: silence accepts nothing;
 //! - a version that works is probed again after an hour, one that does not after growing pauses.
 
 use std::collections::BTreeMap;
@@ -163,7 +164,7 @@ impl Store {
             Err((reason, why)) => {
                 // One bucket whose name does not fit takes nothing from the others.
                 let verdict = match slot {
-                    Slot::Active => ProbeVerdict::Undecided(reason, why),
+                    Slot::Active => self.unanswered(slot, ProbeVerdict::Undecided(reason, why)),
                     Slot::Candidate | Slot::NewKey => ProbeVerdict::Rejected(reason, why),
                 };
                 self.record(slot, verdict, now);
@@ -237,10 +238,13 @@ impl Store {
         if let ([plain, with_header], Some(version)) = (results, self.version_mut(endpoint)) {
             version.unsigned = version.unsigned.after(plain, with_header);
         }
-        let never_answered = matches!(verdict, ProbeVerdict::Inconclusive(..)) && !answered;
         if !moved {
             self.note_key(slot, plain, &verdict);
         }
+        if matches!(verdict, ProbeVerdict::Inconclusive(..)) {
+            verdict = self.unanswered(slot, verdict);
+        }
+        let never_answered = matches!(verdict, ProbeVerdict::Inconclusive(..)) && !answered;
         let permits = matches!(
             verdict,
             ProbeVerdict::Accepted | ProbeVerdict::Undecided(..)
@@ -252,6 +256,17 @@ impl Store {
         }
         self.record(slot, verdict, now);
         ProbeOutcome::Unchanged
+    }
+
+    /// The verdict after a probe that no answer decided: a rejection stands, and else it is this one.
+    fn unanswered(&self, slot: Slot, verdict: ProbeVerdict) -> ProbeVerdict {
+        let known = self
+            .version(slot)
+            .and_then(|version| version.probe.verdict.as_ref());
+        match known {
+            Some(rejected @ ProbeVerdict::Rejected(..)) => rejected.clone(),
+            _ => verdict,
+        }
     }
 
     /// The active endpoint answered, to whatever request, and its clock showed this.

@@ -15,13 +15,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::clock_skew::shifted;
 use super::config::StoreConfig;
-use super::credentials::HeldCredentials;
+use super::credentials::{HeldCredentials, expired};
 use super::unsigned_headers;
 use crate::api::{
     ClusterObjectStoreStatus, Condition, ConditionStatus, ConditionType, GetOptions, Reason,
     condition,
 };
-use crate::engine::protocol::{S3Method, S3Request, S3Result};
+use crate::engine::protocol::{CredentialsError, S3Method, S3Request, S3Result};
 use crate::engine::s3::{Diagnosis, Subject, describe, diagnose};
 use crate::issue::data_hash;
 use crate::request::{Bucket, Key, Options};
@@ -88,7 +88,12 @@ pub(super) fn requests(
         .credentials
         .expires_at
         .map_or(LIFE, |end| end.as_second() - signed_at.as_second());
-    let expires = Duration::from_secs(u64::try_from(left.clamp(1, LIFE)).unwrap_or(1));
+    // The store's clock may be ahead, so that a session has expired there and not here.
+    let life = u64::try_from(left.min(LIFE)).ok().filter(|life| *life > 0);
+    let expires = life.map(Duration::from_secs).ok_or_else(|| {
+        let CredentialsError { reason, message } = expired();
+        (reason, message)
+    })?;
     let options = Options::Get(GetOptions::default());
     let operation = Operation {
         bucket,
