@@ -70,6 +70,22 @@ fn a_rotated_key_is_replaced_in_time_whatever_was_listed_before() {
 }
 
 #[test]
+fn a_rotated_key_that_a_start_finds_is_listed_for_no_oftener_than_the_policy_allows() {
+    let mut scene = folders();
+    allow_lists(&mut scene, Some("2h"));
+    apply_prefix(&mut scene, "dl", "team-a/in/");
+    scene.run(10);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    scene.rotate();
+    for _ in 0..1000 {
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
+    }
+    scene.restart();
+    let steps = scene.steps(|scene| scene.run(3600));
+    assert!((1..=4).contains(&listings(&steps)), "{steps:?}");
+}
+
+#[test]
 fn a_spec_that_is_flipped_between_two_prefixes_lists_no_oftener_than_its_policy_allows() {
     let mut scene = folders();
     let steps = scene.steps(|scene| {

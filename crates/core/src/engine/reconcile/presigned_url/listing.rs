@@ -59,11 +59,11 @@ pub(super) fn obtain(
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
     match &record.state.listing.found {
         Some(found) if found.is_fresh(ctx.now) => Ok(Some(Arc::clone(found))),
-        // An admin changed the store, and the URLs may be dead: for that no rate delays the first listing.
-        _ if cause == Cause::Store && awaits_first_listing(ctx, uid) => {
-            Err(plan(ctx, uid, inputs, list))
-        }
         _ => Err(match queued_until(ctx, uid, inputs) {
+            // An admin changed the store, and the URLs may be dead: for that no rate delays the first listing.
+            Some(_) if cause == Cause::Store && awaits_first_listing(ctx, uid) => {
+                plan(ctx, uid, inputs, list)
+            }
             Some((at, bound)) => queued(ctx, uid, inputs, list, (at, bound), cause),
             None => plan(ctx, uid, inputs, list),
         }),
