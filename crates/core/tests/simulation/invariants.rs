@@ -12,6 +12,7 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 
 use crate::chaos::Chaos;
 use crate::common::at;
+use crate::common::cloud::Source;
 use crate::common::world::{SECRETS, StepKind, World};
 use crate::expected_status::expected;
 use crate::listing_invariants::Listings;
@@ -54,6 +55,8 @@ pub struct InvariantChecker {
     pub clock_offsets: BTreeSet<i64>,
     /// When each server's clock was last set, and by how much it is ahead since.
     pub clocks_set: BTreeMap<String, (Timestamp, i64)>,
+    /// When each source of credentials last became another one.
+    pub sources_set: BTreeMap<String, (Timestamp, Source)>,
     /// Since when a server accepts unsigned headers.
     pub accepts_unsigned_since: BTreeMap<String, Timestamp>,
     /// When each link ends, as its status recorded what was written.
@@ -111,6 +114,7 @@ impl InvariantChecker {
             .chain(self.held_back.values_mut())
             .chain(self.deleted_since.values_mut())
             .chain(self.clocks_set.values_mut().map(|(time, _)| time))
+            .chain(self.sources_set.values_mut().map(|(time, _)| time))
         {
             *time = at(time.as_second() + by);
         }
@@ -141,6 +145,16 @@ impl InvariantChecker {
                     .or_insert(now);
             } else {
                 self.accepts_unsigned_since.remove(endpoint);
+            }
+        }
+        for (name, source) in &world.cloud.sources {
+            let mut source = source.clone();
+            if let Source::Sessions { current, .. } = &mut source {
+                *current = None;
+            }
+            let set = self.sources_set.get(name);
+            if set.is_none_or(|(_, last)| *last != source) {
+                self.sources_set.insert(name.clone(), (world.now, source));
             }
         }
         let rules = Rules::of(&world.cluster);
@@ -229,20 +243,24 @@ impl InvariantChecker {
         if !world.running() || now <= since.as_second() + time {
             return false;
         }
+        now > Self::last_fault(world, seen).as_second() + RECOVERY
+    }
+
+    /// When a fault last hit a resource or its store, or ends.
+    pub fn last_fault(world: &World<Chaos>, seen: &PresignedUrlSeen) -> Timestamp {
         let store = store_name(seen);
         let works = [
             ObjectKey::Resource(seen.uid.clone()),
             ObjectKey::Store(store.to_owned()),
         ];
-        let trouble = works
+        works
             .iter()
             .filter_map(|key| world.faulted.get(key))
             .copied()
             .chain([world.blind_at, world.faults.outage_until])
             .chain([world.faults.store_faults_until, world.faults.sts_down_until])
             .max()
-            .unwrap_or(world.now);
-        now > trouble.as_second() + RECOVERY
+            .unwrap_or(world.now)
     }
 
     /// Whether what is issued could be signed anew for so long: nobody can act in the second in which the

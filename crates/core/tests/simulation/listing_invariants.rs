@@ -134,7 +134,8 @@ impl InvariantChecker {
         let lives: Vec<(i64, i64)> = lives.into_iter().flatten().collect();
         let alive =
             |(issued, expires): &(i64, i64)| *issued <= now + SLACK && *expires + SLACK > now;
-        let living = lives.iter().any(alive);
+        // What lives as the listing lands lived as it was decided.
+        let living = lives.iter().any(|life| alive(life) && life.1 > now);
         let interval = if living && bucket.living {
             self.least_interval(&seen.namespace, last)
         } else {
@@ -145,7 +146,12 @@ impl InvariantChecker {
         bucket.living = [life(seen), known[0]].iter().flatten().any(alive);
         let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
         let by_rules = changed + RECOVERY >= last;
-        let by_store = self.store_touched(world, seen) + RESIGN_WITHIN + RECOVERY >= last
+        let mut touched = self.store_touched(world, seen);
+        // A start learns anew of a change that replaced nothing before it.
+        if life(seen).is_some_and(|(issued, _)| issued < touched) {
+            touched = touched.max(world.blind_at.as_second());
+        }
+        let by_store = touched + RESIGN_WITHIN + RECOVERY >= last
             || probed_by_another_clock(world, seen, last);
         let due = lives.into_iter().find(|(issued, expires)| {
             let life = expires - issued;
@@ -175,16 +181,20 @@ impl InvariantChecker {
     /// When the store of a resource, its clock or its key last changed.
     fn store_touched(&self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> i64 {
         let store = store_of(world, seen);
-        // A fetch may bring another key; one of sessions brings another session of the same role.
-        let source = store.and_then(|store| world.cloud.sources.get(source(store)));
+        // A fetch may bring another key; one of sessions brings another session of the same role, but for the
+        // first one after the source became another.
+        let source = store.and_then(|store| self.sources_set.get(source(store)));
         let of_store = store_key(seen);
         let mut fetches =
             world.records.iter().rev().filter(|record| {
                 record.kind == StepKind::FetchCredentials && record.key == of_store
             });
+        let last = fetches.next().map(|record| record.at);
+        let before = fetches.next().map_or(Timestamp::MIN, |record| record.at);
         let renewed = match source {
-            Some(Source::Static { .. }) => fetches.next().map(|record| record.at),
-            _ => None,
+            Some((_, Source::Static { .. })) => last,
+            Some((set, _)) => last.filter(|_| before <= *set),
+            None => None,
         };
         let endpoint = store.and_then(|store| store.s3.endpoint.as_deref());
         let clock = self.clock_set(world, seen, endpoint.unwrap_or_default());
@@ -215,10 +225,8 @@ fn probed_by_another_clock(world: &World<Chaos>, seen: &PresignedUrlSeen, since:
     let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref());
     let differs = endpoint.is_some_and(|endpoint| clock(world, seen, endpoint).abs() > 15);
     let key = store_key(seen);
-    let mut records = world.records.iter().rev();
-    let mut probes = records
-        .by_ref()
-        .take_while(|record| record.at.as_second() >= since);
+    let records = world.records.iter().rev();
+    let mut probes = records.take_while(|record| record.at.as_second() >= since);
     differs && probes.any(|record| record.key == key && record.kind == StepKind::SendRequests)
 }
 

@@ -280,6 +280,9 @@ impl InvariantChecker {
                 let recent = until >= window || !Self::had_time(world, seen, until, within);
                 readable(store.as_ref()).filter(|_| recent)
             });
+        // A store that a fault kept from its change is used after it, and the re-signing is spread from then.
+        let fault = Self::last_fault(world, seen).as_second();
+        let spread = world.now.as_second() <= fault + RECOVERY + within;
         origins.any(|store| {
             let wanted = match &spec.endpoint {
                 None => store.s3.endpoint.clone(),
@@ -296,6 +299,7 @@ impl InvariantChecker {
             wanted.as_ref() == Some(&entry.parts.origin)
                 || wanted.is_none()
                 || !self.had_leave(world, seen, within + RECOVERY)
+                || spread
         })
     }
 
