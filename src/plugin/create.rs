@@ -13,7 +13,7 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams, Preconditions};
-use presigned_core::api::{API_VERSION, KIND};
+use presigned_core::api::{API_VERSION, KIND, Method};
 use presigned_core::text::quoted;
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,7 @@ use super::exit::{Exit, Failure};
 use super::flags::{Flags, duration};
 use super::found::Found;
 use super::get::Files;
+use super::method_flag::MethodFlag;
 use super::wait::{issued, until};
 use super::words::from_now;
 use crate::clock::Clock;
@@ -66,9 +67,9 @@ pub struct CreateArgs {
     #[arg(long, value_name = "PREFIX", conflicts_with = "key")]
     prefix: Option<String>,
 
-    /// The method: GET, HEAD, PUT, DELETE or POST. Left out: GET.
-    #[arg(long, value_name = "METHOD", ignore_case = true, value_parser = ["GET", "HEAD", "PUT", "DELETE", "POST"])]
-    method: Option<String>,
+    /// The method. Left out: GET.
+    #[arg(long, value_name = "METHOD", ignore_case = true)]
+    method: Option<MethodFlag>,
 
     /// The same as --method PUT.
     #[arg(long, conflicts_with = "method")]
@@ -198,9 +199,9 @@ impl CreateArgs {
         })
     }
 
-    fn method(&self) -> Option<String> {
-        let given = self.method.as_ref().map(|method| method.to_uppercase());
-        given.or_else(|| self.put.then(|| "PUT".to_owned()))
+    fn method(&self) -> Option<Method> {
+        let given = self.method.map(|flag| flag.0);
+        given.or_else(|| self.put.then_some(Method::Put))
     }
 
     /// The spec that the flags describe.
@@ -231,14 +232,14 @@ impl CreateArgs {
         if let Some(type_) = &self.content_type {
             upload.insert("contentType".to_owned(), json!(type_));
         }
-        match method.as_deref() {
-            Some("PUT") => {
+        match method {
+            Some(Method::Put) => {
                 if let Some(file) = &self.file {
                     upload.insert("contentLength".to_owned(), json!(size(file)?));
                 }
                 set("put", Value::Object(upload));
             }
-            Some("POST") => {
+            Some(Method::Post) => {
                 let max = self.max_bytes.ok_or_else(|| {
                     Failure::usage("a form bounds its upload: give --max-bytes with --method POST")
                 })?;
@@ -250,7 +251,7 @@ impl CreateArgs {
                 return Err(Failure::usage("--content-type goes with --method PUT or POST").into());
             }
         }
-        if self.max_bytes.is_some() && method.as_deref() != Some("POST") {
+        if self.max_bytes.is_some() && method != Some(Method::Post) {
             return Err(Failure::usage(
                 "--max-bytes goes with --method POST; a PUT has the exact size of --file",
             )

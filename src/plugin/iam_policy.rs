@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::ResourceExt as _;
 use presigned_core::access::{AccessError, Dialect, SignerStore, signer_policy};
 use presigned_core::api::{ClusterObjectStoreSpec, PresignedUrlPolicySpec};
@@ -20,6 +20,7 @@ use super::cluster::Session;
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format};
 use super::manifests::{Manifests, Written};
+use super::method_flag::RuleMethodFlag;
 use super::output;
 use super::trust::{TrustArgs, TrustFacts};
 
@@ -80,7 +81,7 @@ struct RuleArgs {
 
     /// A method. Can be given several times.
     #[arg(long, value_name = "METHOD", requires = "bucket", ignore_case = true)]
-    method: Vec<MethodFlag>,
+    method: Vec<RuleMethodFlag>,
 
     /// Versions may be named.
     #[arg(long, requires = "bucket")]
@@ -101,23 +102,6 @@ struct RuleArgs {
     /// The server, if it is not AWS's: it knows no KMS and no escapes.
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
-}
-
-/// A method of a rule.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum MethodFlag {
-    #[value(name = "GET")]
-    Get,
-    #[value(name = "HEAD")]
-    Head,
-    #[value(name = "PUT")]
-    Put,
-    #[value(name = "POST")]
-    Post,
-    #[value(name = "DELETE")]
-    Delete,
-    #[value(name = "LIST")]
-    List,
 }
 
 /// What the document is made of.
@@ -323,8 +307,7 @@ impl RuleArgs {
             )
             .into());
         }
-        let methods = self.method.iter().filter_map(MethodFlag::to_possible_value);
-        let methods: Vec<String> = methods.map(|one| one.get_name().to_owned()).collect();
+        let methods: Vec<&str> = self.method.iter().map(|flag| flag.0.as_str()).collect();
         let spec = json!({
             "namespaces": {"names": ["*"]},
             "allow": [{

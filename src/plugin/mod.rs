@@ -24,6 +24,7 @@ pub mod found;
 mod get;
 mod iam_policy;
 mod manifests;
+mod method_flag;
 pub mod output;
 mod page;
 mod profiles;

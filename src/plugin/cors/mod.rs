@@ -7,7 +7,7 @@ mod rules;
 
 use std::collections::BTreeSet;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use presigned_core::api::Method;
 use presigned_core::engine::{ErrorCode, S3Response};
 use presigned_core::request::Bucket;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::aws::{AwsArgs, Caller};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format};
+use super::method_flag::MethodFlag;
 use super::output::{self, Cell, Table};
 use super::store_answer::{refused, unreachable};
 use crate::s3::{S3Client, SettingError, SettingRequest};
@@ -114,40 +115,13 @@ struct RemoveArgs {
     name: String,
 }
 
-/// What a page does.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum MethodFlag {
-    #[value(name = "GET")]
-    Get,
-    #[value(name = "HEAD")]
-    Head,
-    #[value(name = "PUT")]
-    Put,
-    #[value(name = "POST")]
-    Post,
-    #[value(name = "DELETE")]
-    Delete,
-}
-
-impl MethodFlag {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// The headers that a page sends with it beyond those that need no leave.
-    const fn headers(self) -> &'static [&'static str] {
-        match self {
-            Self::Get | Self::Head => &["range", "if-match", "if-none-match"],
-            Self::Put => &["content-type", "if-match", "if-none-match", "x-amz-*"],
-            Self::Post => &["content-type"],
-            Self::Delete => &[],
-        }
+/// The headers that a page sends with a method beyond those that need no leave.
+const fn sent_headers(method: Method) -> &'static [&'static str] {
+    match method {
+        Method::Get | Method::Head => &["range", "if-match", "if-none-match"],
+        Method::Put => &["content-type", "if-match", "if-none-match", "x-amz-*"],
+        Method::Post => &["content-type"],
+        Method::Delete => &[],
     }
 }
 
@@ -233,10 +207,10 @@ impl ApplyArgs {
                 return Err(Failure::usage(format!("--origin {origin:?} {fault}")));
             }
         }
-        let methods: BTreeSet<MethodFlag> = self.method.iter().copied().collect();
+        let methods: BTreeSet<Method> = self.method.iter().map(|flag| flag.0).collect();
         let needed: BTreeSet<&str> = methods
             .iter()
-            .flat_map(|method| method.headers().iter().copied())
+            .flat_map(|method| sent_headers(*method).iter().copied())
             .collect();
         let headers = if self.header.is_empty() {
             needed.into_iter().map(str::to_owned).collect()

@@ -11,7 +11,7 @@ mod print;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::api::{ListOptions, Method, PresignedUrlSpec, Renew};
 use presigned_core::issue::{LocalObjects, LocalRequest};
@@ -20,6 +20,7 @@ use presigned_core::request::{Limits, Objects, Prefix, Request, format_duration}
 use super::aws::{AwsArgs, Known};
 use super::exit::{Exit, Failure};
 use super::flags::Flags;
+use super::method_flag::MethodFlag;
 use super::output;
 use objects::Named;
 use options::{OptionArgs, about_flag};
@@ -101,41 +102,9 @@ pub struct SignArgs {
     aws: AwsArgs,
 }
 
-/// What a URL is good for.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum MethodFlag {
-    /// Download.
-    #[value(name = "GET")]
-    Get,
-    /// Upload of one object.
-    #[value(name = "PUT")]
-    Put,
-    /// Metadata only.
-    #[value(name = "HEAD")]
-    Head,
-    /// Removal of one object.
-    #[value(name = "DELETE")]
-    Delete,
-    /// Upload by a form.
-    #[value(name = "POST")]
-    Post,
-}
-
-impl From<MethodFlag> for Method {
-    fn from(flag: MethodFlag) -> Self {
-        match flag {
-            MethodFlag::Get => Self::Get,
-            MethodFlag::Put => Self::Put,
-            MethodFlag::Head => Self::Head,
-            MethodFlag::Delete => Self::Delete,
-            MethodFlag::Post => Self::Post,
-        }
-    }
-}
-
 impl SignArgs {
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
-        let method = Method::from(self.method);
+        let method = self.method.0;
         let format = Output::of(flags.own_format()?, method)?;
         let named = Named::read(&self.urls, self.keys_from.as_ref())?;
         let aws = self.aws.clone();
