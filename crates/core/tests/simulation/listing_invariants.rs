@@ -16,7 +16,7 @@ use presigned_core::engine::{ObjectKey, PresignedUrlSeen, Uid};
 use crate::chaos::Chaos;
 use crate::common::cloud::Source;
 use crate::common::cluster::Secret;
-use crate::common::world::{StepKind, World};
+use crate::common::world::{Record, StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
 use crate::policy_oracle::store_name;
 use crate::secret_invariants::{clock, source, store_of};
@@ -152,7 +152,7 @@ impl InvariantChecker {
             touched = touched.max(world.blind_at.as_second());
         }
         let by_store = touched + RESIGN_WITHIN + RECOVERY >= last
-            || probed_by_another_clock(world, seen, last);
+            || self.read_another_clock(world, seen, last);
         let due = lives.into_iter().find(|(issued, expires)| {
             let life = expires - issued;
             let pause = (life / 10).clamp(30, 300);
@@ -206,6 +206,37 @@ impl InvariantChecker {
         times.max().map_or(i64::MIN / 2, Timestamp::as_second)
     }
 
+    /// Whether the store's clock differs from the operator's, and a probe may have told so since then, or the
+    /// first answer of all: what was signed before is dated by the wrong clock.
+    fn read_another_clock(
+        &self,
+        world: &World<Chaos>,
+        seen: &PresignedUrlSeen,
+        since: i64,
+    ) -> bool {
+        let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref());
+        let Some(endpoint) = endpoint.filter(|endpoint| clock(world, seen, endpoint).abs() > 15)
+        else {
+            return false;
+        };
+        let (store, own) = (store_key(seen), ObjectKey::Resource(seen.uid.clone()));
+        let is_probe =
+            |record: &Record| record.key == store && record.kind == StepKind::SendRequests;
+        let is_listing = |record: &Record| record.key == own && record.kind == StepKind::List;
+        let set = self.clock_set(world, seen, endpoint);
+        let records = world.records.iter().rev();
+        let answered = records
+            .clone()
+            .take_while(|record| record.at >= set)
+            .filter(|record| record.ok && (is_probe(record) || is_listing(record)));
+        answered
+            .last()
+            .is_some_and(|first| first.at.as_second() >= since)
+            || records
+                .take_while(|record| record.at.as_second() >= since)
+                .any(is_probe)
+    }
+
     /// The least interval of any rule for a namespace since a time.
     fn least_interval(&self, namespace: &str, since: i64) -> i64 {
         let mut least = i64::MAX;
@@ -217,17 +248,6 @@ impl InvariantChecker {
         }
         if least == i64::MAX { FIRST } else { least }
     }
-}
-
-/// Whether a probe may have told since then that the store's clock differs from the operator's: what was
-/// signed before is dated by the wrong clock.
-fn probed_by_another_clock(world: &World<Chaos>, seen: &PresignedUrlSeen, since: i64) -> bool {
-    let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.as_deref());
-    let differs = endpoint.is_some_and(|endpoint| clock(world, seen, endpoint).abs() > 15);
-    let key = store_key(seen);
-    let records = world.records.iter().rev();
-    let mut probes = records.take_while(|record| record.at.as_second() >= since);
-    differs && probes.any(|record| record.key == key && record.kind == StepKind::SendRequests)
 }
 
 /// The store of a resource.
