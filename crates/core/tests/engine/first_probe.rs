@@ -366,3 +366,30 @@ fn a_session_that_has_expired_by_the_stores_clock_lifts_no_rejection() {
         assert!(scene.secret("dl").is_none(), "signed for the wrong region");
     }
 }
+
+#[test]
+fn a_place_that_is_rejected_is_rejected_for_each_session_that_comes() {
+    let mut scene = Scene::issued("dl");
+    let sessions = Source::Sessions {
+        length: 900,
+        current: None,
+    };
+    let now = scene.0.now;
+    scene.0.cloud.sources.insert("s3".to_owned(), sessions);
+    scene.0.cluster.touch_own_secret("s3", now);
+    let elsewhere = "https://elsewhere.example.test";
+    scene.0.cloud.server(elsewhere).region = Some("garage".to_owned());
+    scene.edit_store(|store| store.s3.endpoint = Some(elsewhere.to_owned()));
+    scene.run(60);
+    scene.restart();
+    while scene.secret("dl").is_some() {
+        scene.run(600);
+    }
+    scene.slow(StepKind::SendRequests, 5);
+    for _ in 0..60 {
+        scene.run(60);
+        let wrong = (False, "WrongRegion".to_owned());
+        assert_eq!(scene.store_says("Ready"), wrong);
+        assert!(scene.secret("dl").is_none(), "signed for the wrong region");
+    }
+}

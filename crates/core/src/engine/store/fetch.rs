@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::credentials::{HeldCredentials, validate};
+use super::probe_verdict::ProbeVerdict;
 use super::state::Store;
 use super::version::{Candidate, Fetch};
 use crate::api::{Reason, SessionScope};
@@ -168,10 +169,18 @@ impl Store {
             Some(candidate) => {
                 // The credentials in use are back.
                 candidate.version.credentials = None;
-                if !candidate.version.moved_from(&self.active) {
+                if candidate.version.moved_from(&self.active) {
+                    if ended {
+                        candidate.restart_trial(now);
+                    }
+                } else {
+                    // What the store said of its place goes for any key.
+                    let said = candidate.version.probe.verdict.take();
+                    let verdict = &mut self.active.probe.verdict;
+                    if verdict.is_none() {
+                        *verdict = said.filter(ProbeVerdict::rejects_any_key);
+                    }
                     self.candidate = None;
-                } else if ended {
-                    candidate.restart_trial(now);
                 }
                 self.probing.turn += 1;
             }

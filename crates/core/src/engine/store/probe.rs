@@ -141,11 +141,12 @@ impl Store {
         if !held.is_useful(now) {
             // It expired while it was on trial: another one is fetched.
             self.fetch_not_run();
+            let CredentialsError { reason, message } = expired();
+            let verdict = self.unanswered(slot, ProbeVerdict::Inconclusive(reason, message));
             if slot != Slot::Active
                 && let Some(candidate) = self.version_mut(slot)
             {
-                let CredentialsError { reason, message } = expired();
-                candidate.probe.verdict = Some(ProbeVerdict::Inconclusive(reason, message));
+                candidate.probe.verdict = Some(verdict);
                 candidate.probe.at = Some(later(now, RECHECK));
             }
             return None;

@@ -48,6 +48,13 @@ pub(in crate::engine) enum ProbeVerdict {
     SignedByWrongClock,
 }
 
+impl ProbeVerdict {
+    /// Whether the region or the server is wrong, whatever key signs.
+    pub(super) fn rejects_any_key(&self) -> bool {
+        matches!(self, Self::Rejected(reason, _) if *reason != Reason::CredentialsInvalid)
+    }
+}
+
 /// What was known of the location (endpoint, region, addressing style) before the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Location {
