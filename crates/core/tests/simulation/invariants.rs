@@ -19,7 +19,7 @@ use crate::listing_invariants::Listings;
 use crate::ownership_invariants::controls;
 use crate::policy_oracle::{PolicyAnswer, Rules, store_name};
 use crate::secret_invariants::{Known, usable};
-use crate::status_facts::{allowed_true, conflicts, ready, renewed_false, suspended};
+use crate::status_facts::{allowed_true, asked_again, ready, renewed_false, suspended};
 
 /// Seconds in which the operator reacts without faults: drift is repaired once a minute, a watch lags, steps
 /// take seconds.
@@ -286,9 +286,7 @@ impl InvariantChecker {
         } else {
             60
         };
-        // A Secret that is not the operator's is not watched: whether it has gone is asked every five
-        // minutes.
-        let asked = if conflicts(&seen.status) { 300 } else { 0 };
+        let asked = if asked_again(&seen.status) { 300 } else { 0 };
         let unblocked = Self::had_time(world, seen, since, time)
             && expected(world, self, seen).ready == Some(true);
         if !unblocked {

@@ -207,7 +207,8 @@ impl InvariantChecker {
     }
 
     /// Whether the store's clock differs from the operator's, and a probe may have told so since then, or the
-    /// first answer of all: what was signed before is dated by the wrong clock.
+    /// first answer of all: what was signed before is dated by the wrong clock, and is signed again within
+    /// the minutes after.
     fn read_another_clock(
         &self,
         world: &World<Chaos>,
@@ -233,7 +234,7 @@ impl InvariantChecker {
             .last()
             .is_some_and(|first| first.at.as_second() >= since)
             || records
-                .take_while(|record| record.at.as_second() >= since)
+                .take_while(|record| record.at.as_second() + RESIGN_WITHIN >= since)
                 .any(is_probe)
     }
 

@@ -11,10 +11,24 @@ fn condition(status: &PresignedUrlStatus, type_: &str) -> Option<(ConditionStatu
         .map(|condition| (condition.status, condition.observed_generation))
 }
 
-/// Whether the status says that somebody else's Secret has the name.
-pub fn conflicts(status: &PresignedUrlStatus) -> bool {
+/// What no watch tells the end of: the operator asks every five minutes.
+const ASKED_AGAIN: [&str; 9] = [
+    "SecretConflict",
+    "NoSuchKey",
+    "CredentialsInvalid",
+    "CredentialsUnavailable",
+    "CredentialsExpired",
+    "CredentialsExpiryUnknown",
+    "WrongRegion",
+    "UnexpectedResponse",
+    "StoreUnavailable",
+];
+
+/// Whether the status says what stands in the way, and no watch tells when that has gone: somebody else's
+/// Secret of the name, what the store answers, what a source of credentials gives.
+pub fn asked_again(status: &PresignedUrlStatus) -> bool {
     let mut conditions = status.conditions.iter();
-    conditions.any(|c| c.type_ == "Ready" && c.reason == "SecretConflict")
+    conditions.any(|c| c.type_ == "Ready" && ASKED_AGAIN.contains(&c.reason.as_str()))
 }
 
 pub fn ready(status: &PresignedUrlStatus) -> bool {
