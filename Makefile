@@ -79,7 +79,7 @@ check-generated: ## Fail where a generated file is not what the types say
 ##
 
 LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
-TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c curl python3-venv tinyproxy wget
+TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl python3-venv tinyproxy wget
 TEST_CHART_NEEDS := $(RUST_AND_GO) curl prometheus promtool tar
 
 .PHONY: test
@@ -167,6 +167,12 @@ cluster: ## Start a control plane that stays up, and print the export that reach
 .PHONY: cluster-down
 cluster-down: prerequisites ## End the control plane of `make cluster` and remove its files
 	@$(TESTKIT) cluster down
+
+.PHONY: pictures
+pictures: ## Make the pictures of the upload page in docs/images anew, with a real browser
+	$(call needs,$(RUST_AND_GO) chromium fonts-inter)
+	@hack/tools.sh $(CONTROL_PLANE) helm versitygw >/dev/null
+	PSU_PICTURES=docs/images cargo test --locked --package presigned-url-operator --test it a_page_of_another_origin
 
 ##
 ## Measuring

@@ -3,10 +3,11 @@
 #
 # As root, or with a sudo that asks for no password, it installs what Debian has, and says so first. In every
 # other case one message names all that is missing and how to get it, and nothing is installed.
-# Everything is printed on standard error. Three words are no commands:
+# Everything is printed on standard error. Four words are no commands:
 #
 #   ca-certificates   the roots that Go asks of the system, to fetch modules
 #   cni-plugins       what gives containers their network
+#   fonts-inter       the font of the pictures in the docs
 #   python3-venv      a python3 that makes virtual environments
 set -euo pipefail
 exec >&2
@@ -55,7 +56,9 @@ does() { # command
   case $1 in
   ca-certificates) certificates_do ;;
   cargo) cargo_does ;;
+  chromium) command -v chromium >/dev/null || command -v google-chrome >/dev/null ;;
   cni-plugins) [[ -x /usr/lib/cni/bridge || -x /opt/cni/bin/bridge ]] ;;
+  fonts-inter) [[ -e /usr/share/fonts/opentype/inter ]] ;;
   go) go_does ;;
   python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
   *) command -v "$1" >/dev/null ;;
@@ -80,6 +83,14 @@ look() { # command...
     busybox) packages+=(busybox-static) ;;
     c++) packages+=(g++) ;;
     cc) packages+=(gcc libc6-dev) ;;
+    chromium)
+      # Ubuntu's own is a snap, which sees no temporary folder.
+      if [[ $(sed -n 's/^ID=//p' /etc/os-release 2>/dev/null) == ubuntu ]]; then
+        elsewhere[5]="Chromium: Google Chrome does too, https://www.google.com/chrome"
+      else
+        packages+=(chromium)
+      fi
+      ;;
     cni-plugins) packages+=(containernetworking-plugins) ;;
     # Without the service that the package tinyproxy starts.
     tinyproxy) packages+=(tinyproxy-bin) ;;
@@ -89,7 +100,7 @@ look() { # command...
     ip) packages+=(iproute2) ;;
     # With a service, which `install` ends again.
     prometheus | promtool) [[ " ${packages[*]} " == *" prometheus "* ]] || packages+=(prometheus) ;;
-    buildah | ca-certificates | curl | openssl | python3-venv | runc | tar | wget) packages+=("$command") ;;
+    buildah | ca-certificates | curl | fonts-inter | openssl | python3-venv | runc | tar | wget) packages+=("$command") ;;
     *)
       echo "prerequisites.sh: say which package holds $command"
       exit 2

@@ -32,6 +32,10 @@ metadata: {name: archive}
 ---
 apiVersion: v1
 kind: Namespace
+metadata: {name: browser, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+apiVersion: v1
+kind: Namespace
 metadata: {name: website}
 ---
 apiVersion: v1
@@ -76,7 +80,11 @@ fn examples() -> Vec<(String, DynamicObject)> {
     };
     let pages = files("docs", "md").into_iter().chain(files(".", "md"));
     let all = files("examples", "yaml").into_iter();
-    let all = all.chain(files("examples/kserve", "yaml")).chain(pages);
+    let folders = ["examples/browser", "examples/kserve"];
+    let folders = folders.into_iter().flat_map(|folder| files(folder, "yaml"));
+    // What kubectl reads, and no API server.
+    let folders = folders.filter(|file| !file.ends_with("kustomization.yaml"));
+    let all = all.chain(folders).chain(pages);
     // No API server here has KServe's kinds; tests/it/transfer/kserve.rs holds them to its contract.
     let known = |(_, object): &(String, DynamicObject)| {
         let types = object.types.as_ref().expect("a kind");

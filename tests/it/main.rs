@@ -7,6 +7,7 @@
 )]
 
 mod admission;
+mod browser;
 mod bundles;
 mod clock_skew;
 mod cluster;

@@ -3,7 +3,7 @@
 //! What holds here: a person has the rights that Kubernetes' roles view and edit give with the chart's, and no
 //! others. Whatever a command says, only `get` and `create` may say a URL, and only on stdout.
 
-mod alone;
+pub(crate) mod alone;
 mod asking;
 mod checking;
 mod cors;

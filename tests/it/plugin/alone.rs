@@ -10,28 +10,28 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 /// A caller of commands: an environment, and an empty home.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     home: GuardedFolder,
     variables: Vec<(String, String)>,
 }
 
 /// How a command ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ended {
     /// What was printed, of a command that did what it was asked to.
-    pub(super) fn done(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.err);
         self.out
     }
 
     /// What was said, of a command that did not.
-    pub(super) fn refused(self, code: i32) -> String {
+    pub(crate) fn refused(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
         assert_eq!(self.out, "", "nothing half-written is printed");
         self.err
@@ -40,7 +40,7 @@ impl Ended {
 
 impl Caller {
     /// Nobody: no credentials, no files.
-    pub(super) fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self {
             home: GuardedFolder::new("presigned-plugin-").expect("a folder"),
             variables: Vec::new(),
@@ -48,7 +48,7 @@ impl Caller {
     }
 
     /// Somebody with keys for a server.
-    pub(super) fn of(server: &S3Server, keys: &Keys) -> Self {
+    pub(crate) fn of(server: &S3Server, keys: &Keys) -> Self {
         let caller = Self::nobody()
             .with("AWS_ACCESS_KEY_ID", &keys.access_key)
             .with("AWS_SECRET_ACCESS_KEY", &keys.secret_key)
@@ -61,13 +61,13 @@ impl Caller {
     }
 
     /// With one more variable.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// With a file in the home.
-    pub(super) fn with_file(self, path: &str, text: &str) -> Self {
+    pub(crate) fn with_file(self, path: &str, text: &str) -> Self {
         let file = self.home.path().join(path);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("make the folder");
         std::fs::write(file, text).expect("write the file");
@@ -75,17 +75,17 @@ impl Caller {
     }
 
     /// The home.
-    pub(super) fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
     /// Runs a command.
-    pub(super) async fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) async fn run(&self, args: &[&str]) -> Ended {
         self.run_with(args, "").await
     }
 
     /// Runs a command that reads this.
-    pub(super) async fn run_with(&self, args: &[&str], input: &str) -> Ended {
+    pub(crate) async fn run_with(&self, args: &[&str], input: &str) -> Ended {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-presigned"))
             .args(args)
             .env_clear()
