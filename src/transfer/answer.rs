@@ -86,6 +86,9 @@ pub(super) fn advice(refusal: &Refusal) -> &'static str {
         }
         401 | 403 => NO_NEWER_URL,
         404 | 410 => "there is no such object: fix the key or the bucket of the PresignedURL",
+        501 => {
+            "the store does not know such requests: for one that takes no forms, ask for method: PUT"
+        }
         412 => {
             "the object is there already (If-None-Match), or is not the one that was named (If-Match)"
         }

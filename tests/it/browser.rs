@@ -107,7 +107,26 @@ async fn a_page_of_another_origin_uploads_and_downloads_once_a_cors_rule_names_i
 async fn a_page_tells_why_an_upload_was_refused() {
     let mut stage = Stage::new("browser-refused").await;
     let origin = stage.origin.clone();
-    stage.allow(&origin, &["PUT", "POST"], &[]).await;
+    let hides = ["--expose", "x-nothing"];
+    stage.allow(&origin, &["PUT", "POST"], &hides).await;
+    stage.send("PUT", "hidden.bin", &bytes(1000)).await;
+    let words = stage.outcome("failed").await;
+    assert_eq!(
+        words,
+        "It is stored, but the bucket's CORS rule hides its ETag: expose ETag."
+    );
+    stage.allow(&origin, &["PUT", "POST", "GET"], &[]).await;
+    // What comes back is what was sent, or the page says so.
+    stage.send("PUT", "replaced.bin", &bytes(1000)).await;
+    let key = stage.stored().await;
+    let (signer, url) = (stage.s3.signer(), stage.s3.url(BUCKET, &key));
+    let put = signer.send(http::Method::PUT, &url, &[], "other").await;
+    assert!(put.expect("an answer").status().is_success());
+    stage.download().await;
+    let words = stage.outcome("failed").await;
+    assert_eq!(words, "Somebody has replaced this file.");
+    let before = stage.keys().await;
+    assert_eq!(before.len(), 2);
 
     // More than the policy allows: nothing is signed, nothing is sent.
     for method in ["PUT", "POST"] {
@@ -126,6 +145,6 @@ async fn a_page_tells_why_an_upload_was_refused() {
         let words = stage.outcome("failed").await;
         assert_eq!(words, format!("The bucket refused it: {code}"));
     }
-    assert_eq!(stage.keys().await, Vec::<String>::new());
+    assert_eq!(stage.keys().await, before);
     stage.finish().await;
 }

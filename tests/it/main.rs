@@ -39,6 +39,7 @@ mod sessions;
 mod statuses;
 mod store_changes;
 mod stores;
+mod strict;
 mod support;
 mod transfer;
 mod unsigned_headers;

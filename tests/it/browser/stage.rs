@@ -1,4 +1,5 @@
-//! The fixture: a bucket, an operator, the backend of `examples/browser` with its own account, and Chromium.
+//! The fixture: a bucket on a store as strict as AWS, an operator, the backend of `examples/browser` with its
+//! own account, and Chromium.
 //!
 //! What holds here: the folder is what is tested. The page and the program run as they are there, with the
 //! rights of `backend.yaml` and within `policy.yaml`; only names of namespaces, stores and buckets differ.
@@ -10,6 +11,7 @@ use kube::api::ListParams;
 use presigned_testkit::S3Server;
 use presigned_testkit::control_plane::documents;
 use presigned_testkit::guard::Guarded;
+use presigned_testkit::s3::StrictS3;
 use serde_json::{Value, json};
 
 use super::chromium::Chromium;
@@ -36,6 +38,7 @@ pub(super) struct Stage {
     /// Whose credentials may set the bucket's CORS rules.
     owner: Caller,
     operator: Operator,
+    _strict: StrictS3,
     _backend: Guarded,
     log: PathBuf,
 }
@@ -58,7 +61,10 @@ impl Stage {
         s3.create_bucket(BUCKET).expect("a bucket");
         let world = World::new(short).await;
         world.credentials(&s3.access_key, &s3.secret_key).await;
-        world.store(&s3, &json!({})).await;
+        // AWS hides what no rule exposes, and refuses more than this server.
+        let strict = StrictS3::before(&s3).expect("a proxy");
+        let endpoint = json!({ "endpoint": strict.endpoint });
+        world.store(&s3, &endpoint).await;
         let mut policy = example("policy.yaml").remove(0);
         policy["metadata"]["name"] = json!(world.name);
         policy["spec"]["namespaces"]["names"] = json!([world.tenant]);
@@ -71,7 +77,8 @@ impl Stage {
         let mut browser = Chromium::start().await;
         browser.open(&format!("{origin}/"), RECORD).await;
         Self {
-            owner: Caller::of(&s3, &s3.keys()),
+            owner: Caller::of(&s3, &s3.keys()).with("AWS_ENDPOINT_URL_S3", &strict.endpoint),
+            _strict: strict,
             s3,
             world,
             browser,
@@ -173,7 +180,8 @@ impl Stage {
     }
 }
 
-/// Starts the program of the Deployment as its container does, with the account's files as kubelet mounts them.
+/// Starts the program of the Deployment as its container does, with the account's files as kubelet mounts
+/// them.
 async fn backend(world: &World, log: &Path) -> (Guarded, String) {
     let mut container = Value::Null;
     for mut object in example("backend.yaml") {

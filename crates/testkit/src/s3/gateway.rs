@@ -4,19 +4,18 @@
 //! description alone, and asks the server behind it by a signature of its own. Forms are passed on as they
 //! are, since their signature covers no path.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use aws_lc_rs::{digest, hmac};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
 use super::client::Signer;
+use super::signature::Signature;
 use super::{S3Server, lock};
 use crate::serve::Background;
 use crate::upstream::Upstream;
@@ -131,7 +130,14 @@ impl State {
             // A form goes to the bucket itself.
             return path_of(bare.trim_end_matches('/'));
         }
-        let signed = self.check(request)?;
+        let keys = &self.signer.keys;
+        let signature = Signature::of(request)?.context("a signature")?;
+        ensure!(
+            signature.access_key() == keys.access_key,
+            "another credential"
+        );
+        ensure!(signature.region() == self.signer.region, "another region");
+        let signed = signature.check(request, &keys.secret_key)?;
         let query = request.uri().query().unwrap_or_default().split('&');
         let query: Vec<&str> = query
             .filter(|pair| !pair.is_empty() && !pair.starts_with("X-Amz-"))
@@ -167,109 +173,6 @@ impl State {
             Err(why) => error(StatusCode::BAD_GATEWAY, "InternalError", &why),
         }
     }
-
-    /// Checks the signature of a request, in its query or its headers; the signed headers.
-    fn check(&self, request: &Request<Incoming>) -> Result<BTreeMap<String, String>> {
-        let signature = match request.headers().get(header::AUTHORIZATION) {
-            Some(value) => Signature::of_headers(value, request.headers())?,
-            None => Signature::of_query(request.uri().query().unwrap_or_default())?,
-        };
-        let scope = format!(
-            "{}/{}/s3/aws4_request",
-            signature.day()?,
-            self.signer.region
-        );
-        let credential = format!("{}/{scope}", self.signer.keys.access_key);
-        ensure!(signature.credential == credential, "another credential");
-        let mut headers = BTreeMap::new();
-        for name in signature.headers.split(';') {
-            let value = request.headers().get(name).context("a signed header")?;
-            headers.insert(name.to_owned(), value.to_str()?.to_owned());
-        }
-        let mut query: Vec<&str> = request
-            .uri()
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .collect();
-        query.retain(|pair| !pair.is_empty() && !pair.starts_with("X-Amz-Signature="));
-        query.sort_unstable();
-        let lines: Vec<String> = headers
-            .iter()
-            .map(|(name, value)| format!("{name}:{}\n", value.trim()))
-            .collect();
-        let lines = lines.concat();
-        let canonical = [
-            request.method().as_str(),
-            request.uri().path(),
-            &query.join("&"),
-            &lines,
-            &signature.headers,
-            &signature.payload,
-        ]
-        .join("\n");
-        let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
-        let text = ["AWS4-HMAC-SHA256", &signature.date, &scope, &hash].join("\n");
-        let first = format!("AWS4{}", self.signer.keys.secret_key).into_bytes();
-        let key = scope.split('/').fold(first, |key, part| mac(&key, part));
-        ensure!(
-            hex(&mac(&key, &text)) == signature.value,
-            "another signature"
-        );
-        Ok(headers)
-    }
-}
-
-/// A signature as a request carries it.
-struct Signature {
-    credential: String,
-    date: String,
-    headers: String,
-    payload: String,
-    value: String,
-}
-
-impl Signature {
-    fn of_query(query: &str) -> Result<Self> {
-        let decoded = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            let (_, value) = pairs.find(|(key, _)| *key == name).context("a parameter")?;
-            let value = percent_encoding::percent_decode_str(value).decode_utf8()?;
-            anyhow::Ok(value.into_owned())
-        };
-        Ok(Self {
-            credential: decoded("X-Amz-Credential")?,
-            date: decoded("X-Amz-Date")?,
-            headers: decoded("X-Amz-SignedHeaders")?,
-            payload: "UNSIGNED-PAYLOAD".to_owned(),
-            value: decoded("X-Amz-Signature")?,
-        })
-    }
-
-    fn of_headers(authorization: &HeaderValue, headers: &HeaderMap) -> Result<Self> {
-        let Some(parts) = authorization.to_str()?.strip_prefix("AWS4-HMAC-SHA256 ") else {
-            bail!("another algorithm");
-        };
-        let part = |name: &str| {
-            let mut pairs = parts
-                .split(',')
-                .filter_map(|part| part.trim().split_once('='));
-            let found = pairs.find(|(key, _)| *key == name).context("a part")?;
-            anyhow::Ok(found.1.to_owned())
-        };
-        let header = |name| anyhow::Ok(headers.get(name).context("a header")?.to_str()?.to_owned());
-        Ok(Self {
-            credential: part("Credential")?,
-            date: header("x-amz-date")?,
-            headers: part("SignedHeaders")?,
-            payload: header("x-amz-content-sha256")?,
-            value: part("Signature")?,
-        })
-    }
-
-    fn day(&self) -> Result<&str> {
-        Ok(self.date.split_once('T').context("a date")?.0)
-    }
 }
 
 /// Headers that belong to the signature itself, and the host, which the server behind has of its own.
@@ -281,16 +184,6 @@ fn of_the_signature(name: &str) -> bool {
 fn path_of(url: &str) -> Result<String> {
     let (_, rest) = url.split_once("://").context("a scheme")?;
     Ok(rest[rest.find('/').context("a path")?..].to_owned())
-}
-
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
-    digits.collect::<Vec<_>>().concat()
 }
 
 fn error(status: StatusCode, code: &str, why: &dyn std::fmt::Display) -> Response<Body> {

@@ -9,7 +9,10 @@ mod faulty_s3_proxy;
 mod gateway;
 mod minio;
 mod odd_s3;
+mod s3_errors;
 mod s3s_fs;
+mod signature;
+mod strict_s3;
 pub mod unreachable;
 mod versitygw;
 
@@ -31,6 +34,7 @@ use s3s_fs::Shared;
 pub use faulty_s3_proxy::{FaultyS3Proxy, ProxiedRequest, RequestKind, S3Fault};
 pub use gateway::{Gateway, GatewayRequest};
 pub use odd_s3::{KEY as ODD_KEY, ODD_ANSWERS, ODD_LISTINGS, OddS3};
+pub use strict_s3::{Refusal, StrictS3};
 
 /// The region that the servers say they are in.
 pub const REGION: &str = "eu-west-2";

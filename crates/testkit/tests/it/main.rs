@@ -7,6 +7,7 @@ mod fault_proxy;
 mod faulty_s3_proxy;
 mod prerequisites;
 mod s3;
+mod strict_s3;
 mod unreachable;
 mod unsigned_headers;
 

@@ -4,7 +4,6 @@
 //! The proxy passes on the `Host` header, path, query and body unchanged, so that signatures stay valid.
 
 mod request;
-mod responses;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,11 +15,12 @@ use bytes::Bytes;
 use futures::stream;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::s3_errors::{S3Error, redirect, wrong_region};
 use super::{S3Server, lock};
 use crate::serve::Background;
 use crate::upstream::Upstream;
@@ -227,10 +227,15 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Option<Respons
         Some(S3Fault::Hang) => std::future::pending().await,
         // `AfterPages` within `AfterPages` has no meaning: the connection is cut.
         Some(S3Fault::Cut | S3Fault::AfterPages { .. }) => return None,
-        Some(S3Fault::Error(status, code)) => responses::error(&seen, status, code),
-        Some(S3Fault::WebPage) => responses::web_page(),
-        Some(S3Fault::WrongRegion(region)) => responses::wrong_region(&seen, &region),
-        Some(S3Fault::Redirect(region)) => responses::redirect(&seen, &region),
+        Some(S3Fault::Error(status, code)) => {
+            let why = "made by the test's proxy";
+            refusal(&seen, &S3Error::new(status.as_u16(), code, why))
+        }
+        Some(S3Fault::WebPage) => web_page(),
+        Some(S3Fault::WrongRegion(region)) => {
+            refusal(&seen, &wrong_region(seen.presigned, "another", &region))
+        }
+        Some(S3Fault::Redirect(region)) => refusal(&seen, &redirect(&region)),
     };
     let ahead = *lock(&state.date);
     if !ahead.is_zero() {
@@ -242,6 +247,23 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Option<Respons
         answer.headers_mut().insert(header::DATE, date);
     }
     Some(answer)
+}
+
+fn refusal(seen: &ProxiedRequest, error: &S3Error) -> Response<Body> {
+    let body = |bytes| Full::new(bytes).map_err(|never| match never {});
+    error
+        .response(&seen.method)
+        .map(|bytes| body(bytes).boxed_unsync())
+}
+
+/// The page of a web server.
+fn web_page() -> Response<Body> {
+    let page = "<!doctype html><html><head><title>Console</title></head><body></body></html>";
+    let body = Full::new(Bytes::from(page)).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    let html = HeaderValue::from_static("text/html");
+    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    response
 }
 
 fn whole(body: Incoming) -> Body {
