@@ -111,6 +111,31 @@ can yes "$namespace" update leases.coordination.k8s.io/psu-presigned-url-operato
 can no "$namespace" update leases.coordination.k8s.io/another
 can no "$namespace" delete leases.coordination.k8s.io/psu-presigned-url-operator
 can no team-a create leases.coordination.k8s.io
+echo "== flow control"
+# The API server says in a header which FlowSchema a request is of. It looks at the account that is impersonated.
+schema_of() { # kubectl arguments
+  kubectl --v=8 "$@" 2>&1 >/dev/null | sed -n 's/.*[Xx]-[Kk]ubernetes-[Pp][Ff]-[Ff]low[Ss]chema-[Uu]id: *"\{0,1\}\([0-9a-f-]*\).*/\1/p' | tail -n 1
+}
+uid_of() { kubectl get flowschema "$1" -o 'jsonpath={.metadata.uid}'; }
+is "the operator is one of all accounts by default" "$(uid_of service-accounts)" "$(schema_of get secrets -n team-a "${as_operator[@]}")"
+release upgrade --reuse-values --set flowControl.enabled=true
+own=$(uid_of psu-presigned-url-operator)
+takes_effect() { [[ $(schema_of get secrets -n team-a "${as_operator[@]}") == "$own" ]]; }
+until_true takes_effect
+is "a Secret's write is of the operator's own" "$own" \
+  "$(schema_of create secret generic flow -n team-a --from-literal=a=b --dry-run=server "${as_operator[@]}")"
+is "so is the Lease" "$own" "$(schema_of get lease psu-presigned-url-operator -n "$namespace" "${as_operator[@]}")"
+is "so is a watch of the whole cluster" "$own" \
+  "$(schema_of get presignedurls.presigned.dev -A --watch-only --request-timeout=1s "${as_operator[@]}")"
+is "another account is not" "$(uid_of service-accounts)" \
+  "$(schema_of get secrets -n team-a --as system:serviceaccount:team-a:default --as-group system:serviceaccounts --as-group system:authenticated)"
+release upgrade --reuse-values --set flowControl.priorityLevel.existing=workload-high
+is "the level that is there is used" workload-high \
+  "$(kubectl get flowschema psu-presigned-url-operator -o 'jsonpath={.spec.priorityLevelConfiguration.name}')"
+is "and none of its own is left" "" "$(kubectl get prioritylevelconfigurations -l app.kubernetes.io/instance=psu -o name)"
+is "nothing dangles" "" \
+  "$(kubectl get flowschemas -o 'jsonpath={.items[?(@.status.conditions[0].status=="True")].metadata.name}')"
+
 can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
 can no team-a list customresourcedefinitions.apiextensions.k8s.io
 for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
@@ -494,7 +519,7 @@ helm uninstall psu --namespace "$namespace" >/dev/null 2>&1
 is "the CRDs and what is in them are still there" report \
   "$(kubectl get presignedurls.presigned.dev -n team-b -o 'jsonpath={.items[*].metadata.name}')"
 is "nothing else of the release is" "" \
-  "$(kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings \
+  "$(kubectl get clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,flowschemas,prioritylevelconfigurations \
     -l app.kubernetes.io/instance=psu -o name)"
 
 echo "== what Helm did not install, as docs/upgrade.md has it"
