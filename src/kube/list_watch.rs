@@ -3,6 +3,11 @@
 //! What holds here: of an answer one object at a time is in memory (see `pieces`), so what a list takes does
 //! not depend on how many objects it has, nor on their sizes. A list that breaks off is a failure and begins
 //! anew; a watch that ends goes on from the last version that it named.
+//!
+//! An API server that streams lists is asked for a watch that begins with all objects: it answers from its
+//! cache object by object, and builds no page. One that does not (`WatchList` is off by default in some
+//! versions of Kubernetes) says so, and is asked for pages from then on. A streamed list that breaks off is
+//! followed by pages once, so that a server or a proxy that never ends it holds up nobody for good.
 
 use std::future::Future;
 use std::io;
@@ -23,6 +28,10 @@ use super::pieces::{Items, LargePieces, Lines, Pieces};
 const PAGE: u32 = 250;
 /// A watch that is silent for longer is dead: the server ends each after 290 seconds.
 const SILENCE: Duration = Duration::from_secs(295);
+/// A streamed list that is silent for longer has no end.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// Marks the bookmark that ends a streamed list.
+const LIST_END: &str = "k8s.io/initial-events-end";
 
 /// What happens to the objects of a kind.
 pub(super) type WatchStream<K> = BoxStream<'static, Result<Event<K>, Error>>;
@@ -42,6 +51,8 @@ pub(super) struct Source {
     list: ListParams,
     watch: WatchParams,
     large: LargePieces,
+    /// Whether the API server streams lists, as far as is known.
+    streams: bool,
 }
 
 impl Source {
@@ -54,6 +65,7 @@ impl Source {
             list: ListParams::default().limit(PAGE),
             watch: WatchParams::default(),
             large: large.clone(),
+            streams: true,
         }
     }
 
@@ -81,7 +93,8 @@ impl Source {
 
     /// Lists and watches for ever. A failure is followed by another attempt when the stream is polled again.
     pub(super) fn stream<K: Versioned>(self) -> WatchStream<K> {
-        stream::unfold((self, State::Unlisted), |(source, mut state)| async {
+        let start = State::Unlisted { by_pages: false };
+        stream::unfold((self, start), |(mut source, mut state)| async {
             loop {
                 let (event, next) = source.step(state).await;
                 state = next;
@@ -93,12 +106,24 @@ impl Source {
         .boxed()
     }
 
-    async fn step<K: Versioned>(&self, state: State) -> (Option<Result<Event<K>, Error>>, State) {
+    async fn step<K: Versioned>(&mut self, state: State) -> Next<K> {
         match state {
-            State::Unlisted => (Some(Ok(Event::Init)), State::Page(None)),
+            State::Unlisted { by_pages: false } if self.streams => self.stream_list().await,
+            State::Unlisted { .. } => (Some(Ok(Event::Init)), State::Page(None)),
+            State::Streaming(mut pieces) => {
+                let mut lines = Lines;
+                let line = pieces.next(&mut lines, |line| serde_json::from_slice(line));
+                match tokio::time::timeout(LIST_SILENCE, line).await {
+                    Ok(Ok(Some(Ok(event)))) => streamed(event, pieces),
+                    Ok(Ok(Some(Err(error)))) => stream_failed(ClientError::SerdeError(error)),
+                    Ok(Err(error)) => stream_failed(ClientError::ReadEvents(error)),
+                    Ok(Ok(None)) => unended(io::ErrorKind::UnexpectedEof),
+                    Err(_) => unended(io::ErrorKind::TimedOut),
+                }
+            }
             State::Page(token) => match self.page(token).await {
                 Ok(page) => (None, State::Listing(Box::new(page))),
-                Err(error) => (Some(Err(Error::InitialListFailed(error))), State::Unlisted),
+                Err(error) => list_failed(error),
             },
             State::Listing(mut page) => {
                 let Page { pieces, items } = &mut *page;
@@ -114,7 +139,7 @@ impl Source {
                     Err(error) => list_failed(ClientError::ReadEvents(error)),
                 }
             }
-            State::Listed(version) => match self.watch(&version).await {
+            State::Listed(version) => match self.watch(&self.watch, &version).await {
                 Ok(pieces) => (None, State::Watching(version, Box::new(pieces))),
                 Err(error) => {
                     let failure = Error::WatchStartFailed(error);
@@ -158,11 +183,26 @@ impl Source {
         }
     }
 
-    async fn watch(&self, version: &str) -> Result<Pieces, ClientError> {
+    /// Begins a streamed list, if the API server has them.
+    async fn stream_list<K>(&mut self) -> Next<K> {
+        // Without a version the list is as new as the request.
+        let params = self.watch.clone().initial_events();
+        match self.watch(&params, "").await {
+            Ok(pieces) => (Some(Ok(Event::Init)), State::Streaming(Box::new(pieces))),
+            Err(ClientError::Api(status)) if matches!(status.code, 400 | 422) => {
+                tracing::debug!("the API server streams no lists: {}", status.message);
+                self.streams = false;
+                (None, State::Unlisted { by_pages: true })
+            }
+            Err(error) => list_failed(error),
+        }
+    }
+
+    async fn watch(&self, params: &WatchParams, version: &str) -> Result<Pieces, ClientError> {
         let request = if self.metadata_only {
-            self.request.watch_metadata(&self.watch, version)
+            self.request.watch_metadata(params, version)
         } else {
-            self.request.watch(&self.watch, version)
+            self.request.watch(params, version)
         };
         let request = request.map_err(ClientError::BuildRequest)?;
         let body = self.client.request_stream(request).await?;
@@ -170,10 +210,18 @@ impl Source {
     }
 }
 
+/// What happened, if anything did, and how far the kind is then.
+type Next<K> = (Option<Result<Event<K>, Error>>, State);
+
 /// How far a kind is.
 enum State {
     /// Nothing was listed, or the list is too old.
-    Unlisted,
+    Unlisted {
+        /// Whether the next list comes in pages even if the API server streams lists.
+        by_pages: bool,
+    },
+    /// A streamed list is read.
+    Streaming(Box<Pieces>),
     /// The next page is to be fetched, with the token of the page before.
     Page(Option<String>),
     /// A page is read.
@@ -191,7 +239,7 @@ struct Page {
 }
 
 /// A page was read to its end.
-fn listed<K>(items: &Items) -> (Option<Result<Event<K>, Error>>, State) {
+fn listed<K>(items: &Items) -> Next<K> {
     #[derive(Deserialize)]
     struct List {
         #[serde(default)]
@@ -208,20 +256,50 @@ fn listed<K>(items: &Items) -> (Option<Result<Event<K>, Error>>, State) {
     match (given(metadata.continue_), given(metadata.resource_version)) {
         (Some(token), _) => (None, State::Page(Some(token))),
         (None, Some(version)) => (Some(Ok(Event::InitDone)), State::Listed(version)),
-        (None, None) => (Some(Err(Error::NoResourceVersion)), State::Unlisted),
+        (None, None) => (Some(Err(Error::NoResourceVersion)), UNLISTED),
     }
 }
 
-fn list_failed<K>(error: ClientError) -> (Option<Result<Event<K>, Error>>, State) {
-    (Some(Err(Error::InitialListFailed(error))), State::Unlisted)
+const UNLISTED: State = State::Unlisted { by_pages: false };
+
+fn list_failed<K>(error: ClientError) -> Next<K> {
+    (Some(Err(Error::InitialListFailed(error))), UNLISTED)
+}
+
+/// A streamed list broke off.
+fn stream_failed<K>(error: ClientError) -> Next<K> {
+    let by_pages = State::Unlisted { by_pages: true };
+    (Some(Err(Error::InitialListFailed(error))), by_pages)
+}
+
+/// A streamed list was not ended.
+fn unended<K>(how: io::ErrorKind) -> Next<K> {
+    stream_failed(ClientError::ReadEvents(how.into()))
+}
+
+/// A line of a streamed list. Objects may change and go while it is under way.
+fn streamed<K>(event: WatchEvent<K>, pieces: Box<Pieces>) -> Next<K> {
+    let event = match event {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) => Event::InitApply(object),
+        WatchEvent::Deleted(object) => Event::Delete(object),
+        WatchEvent::Bookmark(bookmark) => {
+            let metadata = bookmark.metadata;
+            if !metadata.annotations.contains_key(LIST_END) {
+                return (None, State::Streaming(pieces));
+            }
+            let version = metadata.resource_version;
+            return (Some(Ok(Event::InitDone)), State::Watching(version, pieces));
+        }
+        WatchEvent::Error(status) => {
+            let by_pages = State::Unlisted { by_pages: true };
+            return (Some(Err(Error::WatchError(status))), by_pages);
+        }
+    };
+    (Some(Ok(event)), State::Streaming(pieces))
 }
 
 /// A line of a watch.
-fn watched<K: Versioned>(
-    event: WatchEvent<K>,
-    version: String,
-    pieces: Box<Pieces>,
-) -> (Option<Result<Event<K>, Error>>, State) {
+fn watched<K: Versioned>(event: WatchEvent<K>, version: String, pieces: Box<Pieces>) -> Next<K> {
     let (event, version) = match event {
         WatchEvent::Added(object) | WatchEvent::Modified(object) => {
             let version = object.resource_version().map(str::to_owned);
@@ -238,7 +316,7 @@ fn watched<K: Versioned>(
         WatchEvent::Error(status) => {
             // The version is gone: all is listed anew.
             let next = match status.code {
-                410 => State::Unlisted,
+                410 => UNLISTED,
                 _ => State::Watching(version, pieces),
             };
             return (Some(Err(Error::WatchError(status))), next);
@@ -246,6 +324,6 @@ fn watched<K: Versioned>(
     };
     match version.filter(|version| !version.is_empty()) {
         Some(version) => (Some(Ok(event)), State::Watching(version, pieces)),
-        None => (Some(Err(Error::NoResourceVersion)), State::Unlisted),
+        None => (Some(Err(Error::NoResourceVersion)), UNLISTED),
     }
 }

@@ -44,3 +44,4 @@ mod support;
 mod transfer;
 mod unsigned_headers;
 mod verification;
+mod watch_lists;

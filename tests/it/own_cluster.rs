@@ -27,7 +27,7 @@ fn crds(plane: &ControlPlane) -> Api<CustomResourceDefinition> {
     Api::all(plane.admin().unwrap())
 }
 
-async fn install(plane: &ControlPlane) {
+pub(crate) async fn install(plane: &ControlPlane) {
     for crd in presigned_core::api::crds() {
         let text = serde_json::to_string(&crd).unwrap();
         plane.apply_yaml(&text).await.unwrap();

@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use presigned_core::engine::SecretAccess;
-use presigned_core::engine::{Change, Event, ListScope};
+use presigned_core::engine::{Change, Event, ListScope, PresignedUrlSeen};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -21,18 +21,23 @@ use super::failed;
 use crate::kube::{Scope, watch_all};
 use crate::telemetry::Readiness;
 
-/// An API server that lists what `list` says for a path and then tells nothing more.
+/// An API server that streams no lists. It lists what `list` says for a path and then tells nothing more.
 fn server(mut list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
             let uri = request.uri().to_string();
-            if uri.contains("watch=true") {
+            let streamed = uri.contains("sendInitialEvents=true");
+            if uri.contains("watch=true") && !streamed {
                 silent.push(send);
                 continue;
             }
-            let (code, answer) = list(&uri);
+            let (code, answer) = if streamed {
+                failed(422, "Invalid")
+            } else {
+                list(&uri)
+            };
             let body = Body::from(answer.to_string().into_bytes());
             send.send_response(Response::builder().status(code).body(body).unwrap());
         }
@@ -238,10 +243,6 @@ async fn a_kind_is_ready_once_every_namespace_was_listed() {
     let readiness = Readiness::default();
     let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
     let tasks = watch_all(&client, &scope, &sender, &readiness);
-    let resources = |event| match event {
-        Event::Resource(change) => Some(change),
-        _ => None,
-    };
     let (_, scopes) = lists_of(&mut events, 1, resources).await;
     let team_a = ListScope::Namespace("team-a".to_owned());
     assert_eq!(scopes, BTreeSet::from([team_a]));
@@ -267,12 +268,11 @@ async fn a_kind_is_ready_once_every_namespace_was_listed() {
     drop(tasks);
 }
 
-#[tokio::test]
-async fn a_list_is_read_no_faster_than_its_objects_are_taken() {
-    const OBJECT: usize = 100 * 1024;
-    let read = Arc::new(AtomicUsize::new(0));
+/// What an API server answers that streams lists or not, with the paths that it was asked for.
+fn answering(
+    mut answer: impl FnMut(&str) -> (u16, Box<dyn Iterator<Item = String> + Send>) + Send + 'static,
+) -> Client {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<_>>();
-    let counter = read.clone();
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
@@ -280,43 +280,176 @@ async fn a_list_is_read_no_faster_than_its_objects_are_taken() {
                 silent.push(send);
                 continue;
             }
+            let (code, texts) = answer(&request.uri().to_string());
+            let frames = texts.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
+            let body = StreamBody::new(futures::stream::iter(frames));
+            send.send_response(Response::builder().status(code).body(body).unwrap());
+        }
+    });
+    Client::new(service, "default")
+}
+
+fn once(text: String) -> Box<dyn Iterator<Item = String> + Send> {
+    Box::new(std::iter::once(text))
+}
+
+fn resources(event: Event) -> Option<Change<PresignedUrlSeen>> {
+    match event {
+        Event::Resource(change) => Some(change),
+        _ => None,
+    }
+}
+
+/// A line of a watch.
+fn line(type_: &str, object: &Value) -> String {
+    format!("{}\n", json!({ "type": type_, "object": object }))
+}
+
+/// The bookmark that ends a streamed list.
+fn list_end() -> String {
+    let annotations = json!({ "k8s.io/initial-events-end": "true" });
+    let metadata = json!({ "resourceVersion": "100", "annotations": annotations });
+    line(
+        "BOOKMARK",
+        &json!({ "kind": "x", "apiVersion": "v1", "metadata": metadata }),
+    )
+}
+
+/// The next change of a resource, in a word.
+async fn word(events: &mut mpsc::Receiver<Event>) -> String {
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        let told = match event.expect("no event in time").and_then(resources) {
+            Some(Change::Init { .. }) => "init".to_owned(),
+            Some(Change::InitApply(seen)) => format!("listed {}", seen.name),
+            Some(Change::InitDone { .. }) => "done".to_owned(),
+            Some(Change::Apply(seen)) => format!("changed {}", seen.name),
+            Some(Change::Delete(seen)) => format!("gone {}", seen.name),
+            None => continue,
+        };
+        return told;
+    }
+}
+
+#[tokio::test]
+async fn a_streamed_list_ends_with_its_bookmark_and_goes_on_as_the_watch() {
+    let (asked, mut paths) = mpsc::unbounded_channel();
+    let client = answering(move |uri| {
+        asked.send(uri.to_owned()).unwrap();
+        let plain =
+            json!({ "kind": "x", "apiVersion": "v1", "metadata": { "resourceVersion": "7" } });
+        let lines = [
+            line("ADDED", &object("team-a", "a")),
+            line("ADDED", &object("team-a", "b")),
+            line("BOOKMARK", &plain),
+            line("DELETED", &object("team-a", "b")),
+            list_end(),
+            line("MODIFIED", &object("team-a", "a")),
+        ];
+        (200, Box::new(lines.into_iter()))
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let scope = scope(None, SecretAccess::Watch);
+    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    for expected in [
+        "init",
+        "listed a",
+        "listed b",
+        "gone b",
+        "done",
+        "changed a",
+    ] {
+        assert_eq!(word(&mut events).await, expected);
+    }
+    let path = paths.recv().await.unwrap();
+    for part in [
+        "watch=true",
+        "sendInitialEvents=true",
+        "resourceVersion=",
+        "NotOlderThan",
+    ] {
+        assert!(path.contains(part), "{part} not in {path}");
+    }
+    // It ends like any watch, and goes on from the last version.
+    let path = paths.recv().await.unwrap();
+    assert!(
+        path.ends_with("resourceVersion=5") && !path.contains("sendInitialEvents"),
+        "{path}"
+    );
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn a_streamed_list_without_an_end_is_followed_by_pages() {
+    let client = answering(|uri| {
+        if uri.contains("sendInitialEvents=true") {
+            // As of a server that does not know what is asked: objects and no end.
+            return (200, once(line("ADDED", &object("team-a", "a"))));
+        }
+        let (code, list) = listed(&[object("team-a", "b")]);
+        (code, once(list.to_string()))
+    });
+    let (sender, mut events) = mpsc::channel(16);
+    let scope = scope(None, SecretAccess::Watch);
+    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    for expected in ["init", "listed a", "init", "listed b", "done"] {
+        assert_eq!(word(&mut events).await, expected);
+    }
+    drop(tasks);
+}
+
+#[tokio::test]
+async fn a_list_is_read_no_faster_than_its_objects_are_taken() {
+    const OBJECT: usize = 100 * 1024;
+    for streams in [true, false] {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = read.clone();
+        let client = answering(move |uri| {
+            let streamed = uri.contains("sendInitialEvents=true");
+            if streamed && !streams {
+                let (code, refusal) = failed(422, "Invalid");
+                return (code, once(refusal.to_string()));
+            }
             let counter = counter.clone();
             let objects = (0..100).map(move |at| {
                 let mut object = object("team-a", &format!("model-{at}"));
                 object["metadata"]["annotations"] = json!({ "large": "x".repeat(OBJECT) });
                 object["metadata"]["managedFields"] = json!([{ "manager": "x".repeat(OBJECT) }]);
-                let text = format!("{}{object}", if at > 0 { "," } else { "" });
+                let text = if streamed {
+                    line("ADDED", &object)
+                } else {
+                    format!("{}{object}", if at > 0 { "," } else { "" })
+                };
                 counter.fetch_add(text.len(), Ordering::Relaxed);
                 text
             });
+            if streamed {
+                return (200, Box::new(objects.chain([list_end()])));
+            }
             let end = "],\"metadata\":{\"resourceVersion\":\"100\"}}".to_owned();
-            let texts = ["{\"items\":[".to_owned()]
-                .into_iter()
-                .chain(objects)
-                .chain([end]);
-            let frames = texts.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
-            let body = StreamBody::new(futures::stream::iter(frames));
-            send.send_response(Response::new(body));
-        }
-    });
-    let client = Client::new(service, "default");
+            let begin = ["{\"items\":[".to_owned()].into_iter();
+            (200, Box::new(begin.chain(objects).chain([end])))
+        });
+        let taken = take_ten(&client).await;
+        let read = read.load(Ordering::Relaxed);
+        assert!(
+            read <= (taken + 5) * 2 * OBJECT + OBJECT,
+            "{read} bytes for {taken} objects"
+        );
+    }
+}
+
+/// Takes ten objects of a list, and no more.
+async fn take_ten(client: &Client) -> usize {
     let (sender, mut events) = mpsc::channel(1);
     let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
-    let resources = |event| match event {
-        Event::Resource(change) => Some(change),
-        _ => None,
-    };
+    let tasks = watch_all(client, &scope, &sender, &Readiness::default());
     let mut taken = 0;
     while taken < 10 {
         if let Some(Change::InitApply(_)) = events.recv().await.and_then(resources) {
             taken += 1;
         }
     }
-    let read = read.load(Ordering::Relaxed);
-    assert!(
-        read <= (taken + 5) * 2 * OBJECT + OBJECT,
-        "{read} bytes for {taken} objects"
-    );
     drop(tasks);
+    taken
 }

@@ -40,7 +40,12 @@ impl ControlPlane {
     /// # Errors
     /// When a tool can't be built or a server does not come up; the error holds the end of that server's log.
     pub async fn start() -> Result<Self> {
-        start::start().await
+        start::start(&[]).await
+    }
+
+    /// As [`ControlPlane::start`], with further flags for kube-apiserver.
+    pub async fn start_with(flags: &[&str]) -> Result<Self> {
+        start::start(flags).await
     }
 
     /// The control plane that all tests of this process share; the first caller starts it.

@@ -23,7 +23,7 @@ const CONTROLLERS: &str = "clusterrole-aggregation-controller,deployment-control
     serviceaccount-controller,serviceaccount-token-controller,\
     validatingadmissionpolicy-status-controller";
 
-pub(super) async fn start() -> Result<ControlPlane> {
+pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
     let bin = tokio::task::spawn_blocking(|| {
         tools::folder_with(&["etcd", "kube-apiserver", "kube-controller-manager"])
     })
@@ -45,7 +45,8 @@ pub(super) async fn start() -> Result<ControlPlane> {
 
     let etcd = etcd_flags(folder.path(), &etcd_url, peer_port);
     let etcd = folder.spawn("etcd", &bin.join("etcd"), etcd)?;
-    let apiserver = apiserver_flags(&files, &etcd_url, secure_port);
+    let mut apiserver = apiserver_flags(&files, &etcd_url, secure_port);
+    apiserver.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let apiserver = folder.spawn("kube-apiserver", &bin.join("kube-apiserver"), apiserver)?;
     let mut servers = vec![apiserver, etcd];
 
