@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use http::StatusCode;
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::api::DeleteParams;
 use presigned_testkit::fault_proxy::{Fault, Gate, Match, Verb};
 use presigned_testkit::{FaultProxy, S3Server};
 use serde_json::json;
 
-use crate::support::{World, condition, http as fetch, says};
+use crate::support::{World, condition, eventually, http as fetch, says};
 
 #[tokio::test]
 async fn a_restart_with_nothing_to_do_is_silent() {
@@ -314,4 +316,57 @@ async fn two_operators_at_once_corrupt_nothing() {
     operators
         .into_iter()
         .for_each(super::support::Operator::kill);
+}
+
+#[tokio::test]
+async fn a_full_quota_refuses_what_is_new_and_stops_no_renewal() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    s3.put_object("data", "lives", "x").unwrap();
+    let world = World::on("quota", &s3).await;
+    let operator = world.operator(&[]).await;
+    world.psu("lives", &json!({})).await;
+    world.ready("lives").await;
+    let old = world.value("lives", "url").await;
+    world
+        .apply(json!({
+            "apiVersion": "v1", "kind": "ResourceQuota",
+            "metadata": { "name": "full", "namespace": world.tenant },
+            "spec": { "hard": { "count/secrets": "1" } },
+        }))
+        .await;
+    let quotas: kube::Api<ResourceQuota> =
+        kube::Api::namespaced(world.client.clone(), &world.tenant);
+    eventually("the Secret is counted", async || {
+        let status = quotas.get("full").await.unwrap().status;
+        let used = status.and_then(|status| status.used);
+        match used.and_then(|used| used.get("count/secrets").cloned()) {
+            Some(used) if used.0 == "1" => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    world.psu("new", &json!({})).await;
+    let message = world.unready("new", "Forbidden").await;
+    assert!(message.contains("ResourceQuota \"full\""), "{message}");
+    let ask = json!({ "metadata": { "annotations": { "presigned.dev/renew": "1" } } });
+    world.edit("lives", ask).await;
+    world
+        .until("lives", "was renewed", |psu| {
+            psu.status.as_ref().unwrap().revision == Some(2)
+        })
+        .await;
+    let renewed = world.value("lives", "url").await;
+    assert_ne!(renewed, old);
+    assert_eq!(fetch("GET", &renewed, "", &[]).await.status, 200);
+    quotas
+        .delete("full", &DeleteParams::default())
+        .await
+        .unwrap();
+    // An edit is tried at once; without one it is looked at every five minutes.
+    world
+        .edit("new", json!({ "spec": { "duration": "2h" } }))
+        .await;
+    world.ready("new").await;
+    world.finish().await;
+    operator.kill();
 }

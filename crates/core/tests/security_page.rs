@@ -1,6 +1,7 @@
-//! The page that says what is secure: each of its claims is held by a test.
+//! The pages that say what is secure and what is survived: each of their claims is held by a test.
 //!
-//! What holds here: `docs/security.md` is read. A comment `<!-- held by: A, B -->` names the tests of all
+//! What holds here: in the table of `docs/reliability.md` each row names a test in its last cell, or says that
+//! something is not shown; each name is a test. Then `docs/security.md` is read. A comment `<!-- held by: A, B -->` names the tests of all
 //! that stands between it and the comment or heading before it; `<!-- advice -->` stands below what claims
 //! nothing of the operator. Nothing may stand below neither, and each name must be a test: a function of a
 //! `.rs` file, a case of the chart's unit tests, or a check of `hack/chart-cluster-test.sh`, which are
@@ -37,6 +38,49 @@ fn a_claim_without_a_test_and_a_test_that_is_not_there_are_found() {
         problems(&misspelt, &tests),
         ["there is no test chart: two sords"]
     );
+}
+
+#[test]
+fn every_fault_of_the_reliability_page_is_shown_by_a_test_or_said_not_to_be() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let found = fault_problems(&page, &tests());
+    assert!(found.is_empty(), "docs/reliability.md: {found:#?}");
+}
+
+#[test]
+fn a_fault_without_a_test_and_a_test_that_is_not_there_are_found() {
+    let tests = BTreeSet::from(["one".to_owned()]);
+    let head = "# R\n\n| fault | what | shown by |\n| --- | --- | --- |\n";
+    let of = |rows: &str| fault_problems(&format!("{head}{rows}"), &tests);
+    assert_eq!(of(""), ["there is no row"]);
+    assert_eq!(of("| a | b | real: `one` |\n"), [""; 0]);
+    assert_eq!(of("| a | b `two` | it is not shown |\n"), [""; 0]);
+    assert_eq!(of("| a | b | `two` |\n"), ["a: there is no test two"]);
+    assert_eq!(of("| a | b | well |\n"), ["a: no test shows it"]);
+}
+
+/// What is wrong with the table of faults.
+fn fault_problems(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<Vec<&str>> = rows
+        .skip(2)
+        .map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    if rows.is_empty() {
+        return vec!["there is no row".to_owned()];
+    }
+    let mut problems = Vec::new();
+    for row in rows {
+        let (fault, shown) = (row[0], row[row.len() - 1]);
+        // Between two backticks.
+        let names: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        let absent = names.iter().filter(|name| !tests.contains(**name));
+        problems.extend(absent.map(|name| format!("{fault}: there is no test {name}")));
+        if names.is_empty() && !shown.contains("not shown") {
+            problems.push(format!("{fault}: no test shows it"));
+        }
+    }
+    problems
 }
 
 /// What is wrong with a page.

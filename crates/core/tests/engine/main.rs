@@ -33,6 +33,7 @@ mod ownership;
 mod policies;
 mod probes;
 mod rejection;
+mod reliability;
 mod relists;
 mod requester_pays;
 mod roles;
