@@ -1,5 +1,5 @@
 //! What a GitOps tool makes of the statuses: the health scripts of `docs/gitops.md`, run by the Lua that Argo
-//! CD has.
+//! CD has, and the rules of kstatus, which Flux and `kubectl apply --prune` of kustomize have.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -219,12 +219,61 @@ fn stores_and_policies(cases: &mut Vec<Case>) {
     ));
 }
 
-#[test]
-fn the_documented_health_scripts_tell_each_state() {
+fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     links(&mut cases);
     renewed(&mut cases);
     stores_and_policies(&mut cases);
+    cases
+}
+
+/// What kstatus says of a kind that it does not know, by its rules in their order: the generation, `Reconciling`
+/// and `Stalled`, then `Ready`. What has none of these counts as current.
+fn kstatus(object: &Value) -> &'static str {
+    let status = &object["status"];
+    let observed = &status["observedGeneration"];
+    if !observed.is_null() && *observed != object["metadata"]["generation"] {
+        return "InProgress";
+    }
+    let none = Vec::new();
+    let conditions = status["conditions"].as_array().unwrap_or(&none);
+    let is = |type_: &str| {
+        let found = conditions.iter().find(|found| found["type"] == type_);
+        found.and_then(|found| found["status"].as_str())
+    };
+    match (is("Reconciling"), is("Stalled"), is("Ready")) {
+        (Some("True"), _, _) => "InProgress",
+        (_, Some("True"), _) => "Failed",
+        (_, _, Some("True") | None) => "Current",
+        (_, _, Some(_)) => "InProgress",
+    }
+}
+
+/// It says the same as the scripts, but for what is named: the page tells what helps.
+#[test]
+fn the_rules_of_kstatus_tell_each_state() {
+    for (what, kind, object, health) in all() {
+        let wanted = match what.as_str() {
+            // Nothing says Stalled of these.
+            "a link that has expired"
+            | "one that should have been renewed"
+            | "a broken store"
+            | "a broken policy" => "InProgress",
+            "a new one" | "a new store" | "a new policy" => "Current",
+            // What is suspended holds a URL that lives, so it is Ready.
+            _ => match health {
+                "Healthy" | "Suspended" => "Current",
+                "Degraded" => "Failed",
+                _ => "InProgress",
+            },
+        };
+        assert_eq!(kstatus(&object), wanted, "{kind}, {what}: {object:#}");
+    }
+}
+
+#[test]
+fn the_documented_health_scripts_tell_each_state() {
+    let cases = all();
     let answers = evaluate(&cases);
     assert_eq!(answers.len(), cases.len());
     for ((what, kind, object, wanted), (health, message)) in cases.iter().zip(answers) {
