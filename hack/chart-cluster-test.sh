@@ -3,18 +3,11 @@
 # admission policy lets it write, what users may do, and what an install, an upgrade and an uninstall leave.
 # It brings a control plane of its own, since it installs and removes CRDs; there is no node, so no pod ever starts.
 #
-#   PSU_TESTKIT               the built presigned-testkit; default: built by cargo
-#   PSU_TOOLS_DIR             a folder with helm and kubectl; default: what hack/tools.sh builds
-#   PSU_THROWAWAY_KUBECONFIG  a control plane to use instead, without CRDs of presigned.dev; it is left changed
+#   PSU_TESTKIT, PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as hack/control-plane.sh has them
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 chart=$root/charts/presigned-url-operator
-tools=${PSU_TOOLS_DIR:-}
-if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
-  tools=$("$root/hack/tools.sh" helm kubectl)
-fi
-export PATH=$tools:$PATH
 tmp=$(mktemp -d)
 # shellcheck source=hack/control-plane.sh
 . "$root/hack/control-plane.sh"
@@ -23,7 +16,7 @@ finish() {
   rm -rf "$tmp"
 }
 trap finish EXIT
-export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
+helm_and_kubectl
 start_control_plane
 
 passed=0
@@ -111,6 +104,13 @@ can yes "$namespace" update leases.coordination.k8s.io/psu-presigned-url-operato
 can no "$namespace" update leases.coordination.k8s.io/another
 can no "$namespace" delete leases.coordination.k8s.io/psu-presigned-url-operator
 can no team-a create leases.coordination.k8s.io
+can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
+can no team-a list customresourcedefinitions.apiextensions.k8s.io
+for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
+# Tokens are for stores' webIdentity.audience, and these values name none.
+can no $namespace create serviceaccounts/psu-presigned-url-operator:token
+for what in tokenreviews.authentication.k8s.io subjectaccessreviews.authorization.k8s.io; do can no team-a create $what; done
+
 echo "== flow control"
 # The API server says in a header which FlowSchema a request is of. It looks at the account that is impersonated.
 schema_of() { # kubectl arguments
@@ -135,13 +135,6 @@ is "the level that is there is used" workload-high \
 is "and none of its own is left" "" "$(kubectl get prioritylevelconfigurations -l app.kubernetes.io/instance=psu -o name)"
 is "nothing dangles" "" \
   "$(kubectl get flowschemas -o 'jsonpath={.items[?(@.status.conditions[0].status=="True")].metadata.name}')"
-
-can no team-a get customresourcedefinitions.apiextensions.k8s.io/others.example.com
-can no team-a list customresourcedefinitions.apiextensions.k8s.io
-for what in pods configmaps leases.coordination.k8s.io clusterroles.rbac.authorization.k8s.io; do can no team-a get $what; done
-# Tokens are for stores' webIdentity.audience, and these values name none.
-can no $namespace create serviceaccounts/psu-presigned-url-operator:token
-for what in tokenreviews.authentication.k8s.io subjectaccessreviews.authorization.k8s.io; do can no team-a create $what; done
 
 echo "== users"
 kubectl create rolebinding viewer --clusterrole view --user viewer -n team-a >/dev/null

@@ -1,20 +1,35 @@
 # Sourced by the tests of the chart that need an API server. It brings a control plane of its own, since these install and
 # remove CRDs; there is no node, so no pod ever starts. Wants $root, and $tmp, a folder that the test removes.
 #
+#   PSU_TOOLS_DIR             a folder with helm and kubectl; default: what hack/tools.sh builds
 #   PSU_TESTKIT               the built presigned-testkit; default: built by cargo
 #   PSU_THROWAWAY_KUBECONFIG  a control plane to use instead, without CRDs of presigned.dev; it is left changed
 # shellcheck shell=bash disable=SC2154
 
+testkit() { # arguments: becomes the testkit, so run it in a shell of its own
+  [[ -z ${PSU_TESTKIT:-} ]] || exec "$PSU_TESTKIT" "$@"
+  cd "$root"
+  exec cargo run --quiet --locked --package presigned-testkit -- "$@"
+}
+
+helm_and_kubectl() { # puts them into PATH, away from the user's own repositories and plugins
+  local tools=${PSU_TOOLS_DIR:-}
+  if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
+    tools=$("$root/hack/tools.sh" helm kubectl)
+  fi
+  export PATH=$tools:$PATH
+  export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
+}
+
 supervisor=
 start_control_plane() { # exports KUBECONFIG
-  local ready testkit=(cargo run --quiet --locked --package presigned-testkit --)
+  local ready
   if [[ -n ${PSU_THROWAWAY_KUBECONFIG:-} ]]; then
     export KUBECONFIG=$PSU_THROWAWAY_KUBECONFIG
     return
   fi
   mkfifo "$tmp/input" "$tmp/output"
-  [[ -z ${PSU_TESTKIT:-} ]] || testkit=("$PSU_TESTKIT")
-  (cd "$root" && exec "${testkit[@]}" control-plane <"$tmp/input" >"$tmp/output") &
+  (testkit control-plane <"$tmp/input" >"$tmp/output") &
   supervisor=$!
   # Its standard input is what keeps the control plane up.
   exec {keep_up}>"$tmp/input"

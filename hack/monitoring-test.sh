@@ -4,16 +4,11 @@
 # and what is wrong in this cluster has to set its alert off.
 #
 #   PSU_OPERATOR              the operator's binary; default: built by cargo
-#   PSU_TESTKIT, PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as for hack/chart-cluster-test.sh
+#   PSU_TESTKIT, PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as hack/control-plane.sh has them
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 chart=$root/charts/presigned-url-operator
-tools=${PSU_TOOLS_DIR:-}
-if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
-  tools=$("$root/hack/tools.sh" helm kubectl)
-fi
-export PATH=$tools:$PATH
 if [[ -z ${PSU_OPERATOR:-} ]]; then
   (cd "$root" && cargo build --quiet --locked --bin presigned-url-operator)
   PSU_OPERATOR=${CARGO_TARGET_DIR:-$root/target}/debug/presigned-url-operator
@@ -35,7 +30,7 @@ finish() {
   rm -rf "$tmp"
 }
 trap finish EXIT
-export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm
+helm_and_kubectl
 (cd "$root/hack/chart" && go build -o "$tmp/chart" .)
 start_control_plane
 
@@ -51,12 +46,27 @@ helm install psu "$chart" --namespace "$namespace" >"$tmp/helm.log" 2>&1
 crds() { kubectl wait --for=condition=Established --timeout=1s crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev; }
 until_true crds
 kubectl create secret generic keys -n "$namespace" --from-literal=accessKeyID=key --from-literal=secretAccessKey=secret >/dev/null
-# Nothing listens on port 1: what is signed needs no answer. The other store has no credentials.
-kubectl create -f - >/dev/null <<'Y'
+# A store whose clock is a minute ahead, with a session that ends long before what is requested.
+mkfifo "$tmp/s3-input" "$tmp/s3-output"
+exec {keep_s3}<>"$tmp/s3-input"
+(testkit s3 --clock-ahead 60 <&"$keep_s3" >"$tmp/s3-output" 2>"$tmp/s3.log") {keep_up}>&- &
+started+=("$!")
+IFS= read -r s3 <"$tmp/s3-output"
+of_s3() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" <<<"$s3"; }
+kubectl create secret generic session -n "$namespace" --from-literal=sessionToken=token \
+  --from-literal=accessKeyID="$(of_s3 accessKeyID)" --from-literal=secretAccessKey="$(of_s3 secretAccessKey)" \
+  --from-literal=expiration="$(date --utc --date '20 minutes' +%Y-%m-%dT%H:%M:%SZ)" >/dev/null
+# Nothing listens on port 1: what is signed needs no answer. The third store has no credentials.
+kubectl create -f - >/dev/null <<Y
 apiVersion: presigned.dev/v1alpha1
 kind: ClusterObjectStore
 metadata: {name: default}
 spec: {s3: {region: eu-west-1, endpoint: "http://127.0.0.1:1", credentials: {secretRef: {name: keys}}}}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: ClusterObjectStore
+metadata: {name: ahead}
+spec: {s3: {region: $(of_s3 region), endpoint: "$(of_s3 endpoint)", credentials: {secretRef: {name: session}}}}
 ---
 apiVersion: presigned.dev/v1alpha1
 kind: ClusterObjectStore
@@ -68,7 +78,7 @@ kind: PresignedURLPolicy
 metadata: {name: teams}
 spec:
   namespaces: {names: [team-a]}
-  allow: [{name: read, stores: [default, keyless], buckets: [data], prefixes: ["*"], methods: [GET], maxDuration: 12h}]
+  allow: [{name: read, stores: [default, ahead, keyless], buckets: [data], prefixes: ["*"], methods: [GET], maxDuration: 12h}]
 ---
 apiVersion: presigned.dev/v1alpha1
 kind: PresignedURLPolicy
@@ -91,10 +101,17 @@ apiVersion: presigned.dev/v1alpha1
 kind: PresignedURL
 metadata: {name: without-keys, namespace: team-a}
 spec: {bucket: data, key: report.csv, storeRef: {name: keyless}}
+---
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURL
+metadata: {name: not-there, namespace: team-a}
+spec: {bucket: data, key: report.csv, storeRef: {name: ahead}}
 Y
 POD_NAMESPACE=$namespace "$PSU_OPERATOR" run --health-addr "127.0.0.1:$health" --metrics-addr "127.0.0.1:$metrics" \
   {keep_up}>&- >"$tmp/operator.log" 2>&1 &
-started+=("$!")
+operator=$!
+started+=("$operator")
+until_true kubectl wait -n team-a --for=condition=Verified=false --timeout=1s presignedurls.presigned.dev/not-there
 until_true kubectl wait -n team-a --for=condition=Ready --timeout=1s presignedurls.presigned.dev/fine
 until_true kubectl wait -n team-a --for=condition=Allowed=false --timeout=1s presignedurls.presigned.dev/denied
 
@@ -151,7 +168,7 @@ done
 
 # An alert is pending as soon as its expression is true.
 alerts() { ask alerts | tee "$tmp/answer" | grep -o '"alertname":"[A-Za-z]*"' | cut -d '"' -f 4 | sort -u | tr '\n' ' ' || true; }
-expected="PresignedURLPolicyInvalid PresignedURLsNotReady "
+expected="PresignedURLClockSkew PresignedURLCredentialsCutLives PresignedURLPolicyInvalid PresignedURLsNotReady PresignedURLsVerifiedFalse "
 expected_alerts() { [[ $(alerts) == "$expected" ]]; }
 check "alerts are $expected" expected_alerts
 ask rules >"$tmp/answer"
@@ -168,7 +185,7 @@ done < <(grep -E '^kubectl (get|-n TEAM) ' "$root/docs/runbook.md")
 ((typed > 10))
 
 echo "== the operator is gone"
-kill "${started[0]}"
+kill "$operator"
 absent() { [[ $(alerts) == *PresignedURLOperatorAbsent* ]]; }
 until_true absent
 

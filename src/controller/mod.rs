@@ -7,6 +7,7 @@
 
 mod election;
 mod executor;
+mod report;
 mod runtime;
 mod shared_engine;
 
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presigned_core::engine::{Event, ObjectKey, Observation, StepResult};
+use presigned_core::engine::{Event, ObjectKey, StepResult};
 use presigned_core::lease::Claim;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -111,7 +112,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                     engine.lock().on(Event::ClockStepped, clock.wall());
                 }
                 count = (count + 1) % COUNT_TICKS;
-                report(&engine, &metrics, count == 0);
+                report::report(&engine, &metrics, count == 0);
             }
             () = stop.cancelled(), if deadline.is_none() => {
                 engine.lock().drain();
@@ -119,7 +120,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
             }
         }
     }
-    report(&engine, &metrics, true);
+    report::report(&engine, &metrics, true);
     if !steps.tasks.is_empty() {
         tracing::warn!(
             steps = steps.tasks.len(),
@@ -214,37 +215,6 @@ fn finish(
             if let Some(key) = steps.keys.remove(&error.id()) {
                 engine.lock().done(&key, StepResult::NotRun, now);
             }
-        }
-    }
-}
-
-/// Counts what happened.
-fn report(engine: &SharedEngine, metrics: &Metrics, all: bool) {
-    let mut engine = engine.lock();
-    for observation in engine.observations() {
-        match observation {
-            Observation::Issued => metrics.issued(),
-            Observation::Renewed(_) => metrics.renewed(),
-            Observation::Denied => metrics.denied(),
-            Observation::Failed(reason) => metrics.error(reason),
-        }
-    }
-    let (urgent, routine, in_flight) = engine.load();
-    metrics.queue_depth("urgent", urgent);
-    metrics.queue_depth("routine", routine);
-    metrics.queue_depth("in_flight", in_flight);
-    if all {
-        let (ready, other) = engine.figures().fold((0, 0), |(ready, other), figures| {
-            if figures.ready {
-                (ready + 1, other)
-            } else {
-                (ready, other + 1)
-            }
-        });
-        metrics.resources("true", ready);
-        metrics.resources("false", other);
-        for (reason, number) in engine.policies() {
-            metrics.policies(reason, number);
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Metrics: counters of what was done, and times that are read at the scrape.
 //!
-//! What holds here: a label's value is a word of ours (a reason, a verb, a step), so that the number of
-//! series is bounded whatever the cluster holds, and `/metrics` shows no name of a namespace or a resource.
+//! What holds here: a label's value is a word of ours (a reason, a verb, a step) or the name of a store, of
+//! which an administrator makes each. So the number of series is bounded whatever tenants make, and `/metrics`
+//! shows no name of a namespace or a resource.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::api::Reason;
+use presigned_core::api::{LimitedBy, Reason};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -16,7 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 /// The soonest times among the URLs that will be replaced; URLs that end on purpose do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,10 @@ pub struct Metrics {
     queue: Family<QueueLabels, Gauge>,
     signing: Histogram,
     resources: Family<ReadyLabels, Gauge>,
+    verified: Family<StatusLabels, Gauge>,
+    lives_cut: Family<CutLabels, Gauge>,
     policies: Family<ReasonLabels, Gauge>,
+    clock_skews: ClockSkews,
     clock_steps: Counter,
     leader: Gauge,
 }
@@ -72,36 +77,43 @@ struct ReadyLabels {
     ready: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CutLabels {
+    by: &'static str,
+    below_half: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    store: String,
+}
+
 impl Metrics {
     /// All metrics, at zero. `soonest` is called at each scrape and must be quick.
     #[must_use]
     pub fn new(soonest: impl Fn() -> Soonest + Send + Sync + 'static) -> Self {
         let mut registry = Registry::with_prefix("presigned");
-        let issued = Counter::default();
-        registry.register(
-            "issued",
-            "First issues of a resource's URLs",
-            issued.clone(),
-        );
-        let renewed = Counter::default();
-        registry.register(
+        let issued = add(&mut registry, "issued", "First issues of a resource's URLs");
+        let renewed = add(
+            &mut registry,
             "renewed",
             "Replacements of a resource's URLs",
-            renewed.clone(),
         );
-        let denied = Counter::default();
-        registry.register("denied", "Resources that turned denied", denied.clone());
-        let errors = Family::default();
-        registry.register(
+        let denied = add(&mut registry, "denied", "Resources that turned denied");
+        let errors = add(
+            &mut registry,
             "errors",
             "Failed attempts, by condition reason",
-            errors.clone(),
         );
-        let api_calls = Family::default();
-        registry.register(
+        let api_calls = add(
+            &mut registry,
             "api_calls",
             "Calls to the API server, by verb, resource and outcome; watches are not counted",
-            api_calls.clone(),
         );
         let steps: Family<StepLabels, Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.5, 12)));
@@ -110,11 +122,10 @@ impl Metrics {
             "How long a step of the plan took, by step",
             steps.clone(),
         );
-        let queue = Family::default();
-        registry.register(
+        let queue = add(
+            &mut registry,
             "queue_depth",
             "Resources that wait for their next step, by priority",
-            queue.clone(),
         );
         let signing = Histogram::new(exponential_buckets(0.000_01, 2.5, 12));
         registry.register(
@@ -122,30 +133,38 @@ impl Metrics {
             "How long signing and checking the URLs of one resource took; only of resources with more than 32 URLs, which are signed in a step of their own",
             signing.clone(),
         );
-        let resources = Family::default();
-        registry.register(
+        let resources = add(
+            &mut registry,
             "resources",
             "PresignedURLs, by the status of their Ready condition",
-            resources.clone(),
         );
-        let policies = Family::default();
-        registry.register(
+        let verified = add(
+            &mut registry,
+            "verified",
+            "PresignedURLs, by the status of their Verified condition; those that have none are not counted",
+        );
+        let lives_cut = add(
+            &mut registry,
+            "lives_cut",
+            "PresignedURLs whose URLs live at least a tenth shorter than requested, by what cut the life and by whether less than half is left",
+        );
+        let policies = add(
+            &mut registry,
             "policies",
             "PresignedURLPolicies, by the reason of their Ready condition",
-            policies.clone(),
         );
-        let clock_steps = Counter::default();
-        registry.register(
+        let clock_steps = add(
+            &mut registry,
             "clock_steps",
             "Steps of the wall clock that were seen",
-            clock_steps.clone(),
         );
-        let leader = Gauge::default();
-        registry.register(
+        let leader = add(
+            &mut registry,
             "leader",
             "1 if this instance leads, 0 if it follows; one without an election leads",
-            leader.clone(),
         );
+        let clock_skews = ClockSkews::default();
+        registry.register_collector(Box::new(clock_skews.clone()));
         registry.register_collector(Box::new(SoonestTimes(Box::new(soonest))));
         Self {
             registry: Arc::new(registry),
@@ -158,7 +177,10 @@ impl Metrics {
             queue,
             signing,
             resources,
+            verified,
+            lives_cut,
             policies,
+            clock_skews,
             clock_steps,
             leader,
         }
@@ -233,6 +255,33 @@ impl Metrics {
             .set(gauge(number));
     }
 
+    /// Says how many resources have a status of Verified: `true`, `false` or `unknown`.
+    pub fn verified(&self, status: &'static str, number: usize) {
+        self.verified
+            .get_or_create(&StatusLabels { status })
+            .set(gauge(number));
+    }
+
+    /// Says how many resources have URLs whose life something cut, and left less than half of or more.
+    pub fn lives_cut(&self, by: LimitedBy, below_half: bool, number: usize) {
+        let labels = CutLabels {
+            by: match by {
+                LimitedBy::Duration => "Duration",
+                LimitedBy::Credentials => "Credentials",
+                LimitedBy::SignatureAge => "SignatureAge",
+                LimitedBy::SigV4 => "SigV4",
+            },
+            below_half: if below_half { "true" } else { "false" },
+        };
+        self.lives_cut.get_or_create(&labels).set(gauge(number));
+    }
+
+    /// Says by how many seconds the clock of each store is ahead of the operator's. A store that is not named
+    /// any more has no series.
+    pub fn clock_skews(&self, skews: BTreeMap<String, i64>) {
+        *self.clock_skews.lock() = skews;
+    }
+
     /// Says how many policies have a reason in their Ready condition.
     pub fn policies(&self, reason: Reason, number: usize) {
         let labels = ReasonLabels {
@@ -252,6 +301,13 @@ impl Metrics {
     }
 }
 
+/// Registers a metric that begins at zero.
+fn add<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new(Soonest::default)
@@ -260,6 +316,38 @@ impl Default for Metrics {
 
 fn gauge(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The skew of each store's clock. All are replaced at once, so that no scrape sees some of them.
+#[derive(Clone, Debug, Default)]
+struct ClockSkews(Arc<Mutex<BTreeMap<String, i64>>>);
+
+impl ClockSkews {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collector for ClockSkews {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let skews = self.lock();
+        if skews.is_empty() {
+            return Ok(());
+        }
+        let mut metric = encoder.encode_descriptor(
+            "clock_skew_seconds",
+            "The clock of a store less the operator's, as its last answers showed it",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (store, skew) in skews.iter() {
+            let labels = StoreLabels {
+                store: store.clone(),
+            };
+            ConstGauge::new(*skew).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// The two gauges that are computed at the scrape.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use presigned_core::api::Reason;
+use presigned_core::api::{LimitedBy, Reason};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,7 +74,11 @@ fn every_metric_is_there_under_its_name() {
     metrics.queue_depth("urgent", 2);
     metrics.signed(std::time::Duration::from_micros(40));
     metrics.resources("True", 7);
+    metrics.verified("false", 4);
+    metrics.lives_cut(LimitedBy::Credentials, true, 5);
     metrics.policies(Reason::PolicyInvalid, 3);
+    metrics.clock_skews([("gone".to_owned(), 7)].into());
+    metrics.clock_skews([("minio".to_owned(), -42)].into());
     let text = metrics.encode().unwrap();
     for line in [
         "presigned_issued_total 1",
@@ -86,13 +90,17 @@ fn every_metric_is_there_under_its_name() {
         "presigned_queue_depth{priority=\"urgent\"} 2",
         "presigned_sign_duration_seconds_count 1",
         "presigned_resources{ready=\"True\"} 7",
+        "presigned_verified{status=\"false\"} 4",
+        "presigned_lives_cut{by=\"Credentials\",below_half=\"true\"} 5",
         "presigned_policies{reason=\"PolicyInvalid\"} 3",
+        "presigned_clock_skew_seconds{store=\"minio\"} -42",
         "presigned_next_expiry_timestamp_seconds 2000000000",
         "presigned_next_renewal_timestamp_seconds 1999990000",
         "# EOF",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\nnot in\n{text}");
     }
+    assert!(!text.contains("gone"), "a store that is gone has no series");
 }
 
 #[test]

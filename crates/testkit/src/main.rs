@@ -1,11 +1,14 @@
-//! `presigned-testkit`: the control plane by hand, for the demo, the bench and `make cluster`.
+//! `presigned-testkit`: the control plane and an S3 server by hand, for the demo, the bench, `make cluster` and
+//! scripts.
 
 use std::io;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use presigned_testkit::{ControlPlane, cluster, demo};
+use jiff::SignedDuration;
+use presigned_testkit::s3::FaultyS3Proxy;
+use presigned_testkit::{ControlPlane, S3Server, cluster, demo};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,6 +25,15 @@ enum Command {
     ///
     /// One line of JSON on standard output says that it is up: kubeconfig, url, folder and pid.
     ControlPlane,
+    /// Run an S3 server, with one empty bucket `data`, until standard input closes or a signal comes.
+    ///
+    /// One line of JSON on standard output says that it is up: endpoint, region, accessKeyID and
+    /// secretAccessKey.
+    S3 {
+        /// By how many seconds its clock is ahead.
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+        clock_ahead: i64,
+    },
     /// A control plane that stays up.
     #[command(subcommand)]
     Cluster(Cluster),
@@ -44,6 +56,7 @@ enum Cluster {
 async fn main() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::ControlPlane => control_plane().await?,
+        Command::S3 { clock_ahead } => s3(clock_ahead).await?,
         Command::Cluster(Cluster::Up) => cluster::up()?,
         Command::Cluster(Cluster::Down) => cluster::down()?,
         Command::Cluster(Cluster::Hold) => {
@@ -70,6 +83,23 @@ async fn control_plane() -> Result<()> {
     println!("{ready}");
     ended.await;
     drop(control_plane);
+    Ok(())
+}
+
+async fn s3(clock_ahead: i64) -> Result<()> {
+    let ended = ended()?;
+    let server = S3Server::s3s_fs()?;
+    server.create_bucket("data")?;
+    let shown = FaultyS3Proxy::before(&server)?;
+    shown.set_clock_ahead(SignedDuration::from_secs(clock_ahead));
+    let ready = json!({
+        "endpoint": shown.endpoint,
+        "region": server.region,
+        "accessKeyID": server.access_key,
+        "secretAccessKey": server.secret_key,
+    });
+    println!("{ready}");
+    ended.await;
     Ok(())
 }
 

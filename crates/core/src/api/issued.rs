@@ -167,7 +167,9 @@ pub struct SignedHashes {
 }
 
 /// What cut the life of a URL short.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub enum LimitedBy {
     /// The policy's `maxDuration`, if `duration` was left out.
     Duration,

@@ -15,6 +15,7 @@
 
 mod cache;
 mod evaluate;
+mod figures;
 mod protocol;
 mod reconcile;
 mod s3;
@@ -23,11 +24,12 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::relist::Watched;
 pub use evaluate::target::{no_store, store_target};
+pub use figures::{LifeCut, ResourceFigures};
 pub use protocol::{
     ApiError, Cause, Change, CodeName, CredentialSource, CredentialsError, DenialGrace, ErrorClass,
     ErrorCode, Event, EventRecord, EventSubject, FetchedCredentials, KmsError, ListError,
@@ -39,7 +41,7 @@ pub use protocol::{
 };
 pub use scheduler::priority::Priority;
 
-use crate::api::{Reason, is_ready};
+use crate::api::Reason;
 use crate::issue::ReservedKeys;
 use crate::time::{ceil, whole};
 use cache::index::Index;
@@ -68,17 +70,6 @@ pub struct Engine {
     draining: bool,
     /// Another instance leads: events are applied, and nothing is planned.
     following: bool,
-}
-
-/// The figures of one resource, for metrics.
-#[derive(Clone, Copy, Debug)]
-pub struct ResourceFigures {
-    /// Whether its Ready condition is True.
-    pub ready: bool,
-    /// When its URLs expire.
-    pub expires_at: Option<Timestamp>,
-    /// When they are renewed.
-    pub renew_at: Option<Timestamp>,
 }
 
 impl Engine {
@@ -316,18 +307,7 @@ impl Engine {
     pub fn figures(&self) -> impl Iterator<Item = ResourceFigures> {
         let leading = (!self.following).then_some(&self.index.resources);
         let records = leading.into_iter().flat_map(BTreeMap::values);
-        records.map(|record| ResourceFigures {
-            ready: is_ready(&record.seen.status.conditions),
-            // The status of a one-shot resource keeps its times after the URL has expired.
-            expires_at: record
-                .seen
-                .status
-                .internal
-                .secret
-                .as_ref()
-                .and(record.seen.status.expiration_time),
-            renew_at: record.seen.status.renewal_time,
-        })
+        records.map(|record| ResourceFigures::of(record))
     }
 
     /// How many policies there are, by the reason of their Ready condition.
@@ -346,6 +326,14 @@ impl Engine {
             *counts.entry(self.index.reason_of(policy)).or_default() += 1;
         }
         counts
+    }
+
+    /// The clock of each store less the operator's, of the stores that have shown theirs. An instance that
+    /// follows reads no clock.
+    pub fn clock_skews(&self) -> impl Iterator<Item = (&str, SignedDuration)> {
+        let leading = (!self.following).then_some(&self.index.stores);
+        let stores = leading.into_iter().flatten();
+        stores.filter_map(|(name, store)| Some((name.as_str(), store.clock_skew().store()?)))
     }
 
     fn synced(&self) -> bool {

@@ -19,6 +19,7 @@ mod deletion;
 mod denial;
 mod event_rate;
 mod fairness;
+mod figures;
 mod first_probe;
 mod gitops;
 mod issue;

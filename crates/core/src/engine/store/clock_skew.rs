@@ -68,7 +68,7 @@ impl ClockSkew {
     }
 
     /// The store's clock less the operator's, if it was measured.
-    pub(super) const fn store(&self) -> Option<SignedDuration> {
+    pub(in crate::engine) const fn store(&self) -> Option<SignedDuration> {
         self.store
     }
 
