@@ -2,6 +2,7 @@
 
 mod life;
 mod many;
+mod prompt;
 mod restart;
 mod setting;
 mod uses;
@@ -39,6 +40,8 @@ pub(super) async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
     uses::send_a_form(stage, screen).await?;
     many::download_a_prefix(stage, screen).await?;
     uses::refuse(stage, screen).await?;
+    prompt::ask_the_plugin(stage, screen).await?;
+    prompt::fetch_as_a_pod(stage, screen).await?;
     // Before the rotation: a wish to renew waits for the 30th second of a URL's life anyway.
     restart::restart(stage, screen).await?;
     life::rotate(stage, screen).await?;
