@@ -12,6 +12,7 @@ pub mod fault_proxy;
 pub mod guard;
 pub mod http_proxy;
 pub mod pki;
+mod ports;
 pub mod s3;
 pub mod serve;
 pub mod tls;
@@ -20,10 +21,10 @@ mod upstream;
 
 pub use control_plane::ControlPlane;
 pub use fault_proxy::FaultProxy;
+pub use ports::free_ports;
 pub use s3::S3Server;
 
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -39,16 +40,4 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .with_context(|| format!("write {}", path.display()))
-}
-
-/// Ports that are free now. They are held until all are known, so that no two are the same.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-        *port = listener.local_addr().context("read a free port")?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }

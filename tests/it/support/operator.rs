@@ -1,10 +1,9 @@
 //! The operator under test: the real binary as a child that ends with the test.
 
-use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
+use presigned_testkit::free_ports;
 use presigned_testkit::guard::Guarded;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -176,13 +175,6 @@ impl Operator {
 
 /// An address that is free now and was not given before.
 fn free_address() -> SocketAddr {
-    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("find a free port");
-        let address = listener.local_addr().expect("read a free port");
-        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(address) {
-            return address;
-        }
-    }
+    let [port] = free_ports().expect("find a free port");
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }

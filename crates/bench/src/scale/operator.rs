@@ -1,6 +1,6 @@
 //! The operator under measure: its real binary, as a process of its own.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -165,7 +165,6 @@ async fn is_ready(address: SocketAddr) -> Result<bool> {
 }
 
 fn free_addresses() -> Result<[SocketAddr; 2]> {
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").context("find a free port");
-    let (one, two) = (free()?, free()?);
-    Ok([one.local_addr()?, two.local_addr()?])
+    let ports = presigned_testkit::free_ports::<2>()?;
+    Ok(ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
 }
