@@ -169,10 +169,11 @@ cluster-down: prerequisites ## End the control plane of `make cluster` and remov
 	@$(TESTKIT) cluster down
 
 .PHONY: pictures
-pictures: ## Make the pictures of the upload page in docs/images anew, with a real browser
+pictures: ## Make the pictures in docs/images anew, of the upload page and the plugin, with a real browser
 	$(call needs,$(RUST_AND_GO) chromium fonts-inter)
 	@hack/tools.sh $(CONTROL_PLANE) helm versitygw >/dev/null
-	PSU_PICTURES=docs/images cargo test --locked --package presigned-url-operator --test it a_page_of_another_origin
+	PSU_PICTURES=docs/images cargo test --locked --package presigned-url-operator --test it -- \
+		a_page_of_another_origin status_tells_what_was_issued
 
 ##
 ## Measuring

@@ -5,6 +5,7 @@
 
 mod chromium;
 mod stage;
+pub(crate) mod terminal;
 
 use crate::support::eventually;
 use stage::{BUCKET, Stage, pictures};

@@ -5,6 +5,7 @@ use presigned_testkit::S3Server;
 use serde_json::{Value, json};
 
 use super::{Person, plugin, row};
+use crate::browser::terminal;
 use crate::support::{World, http};
 
 #[tokio::test]
@@ -88,6 +89,15 @@ async fn status_tells_what_was_issued_until_when_and_why_not() {
     let yaml = viewer.runs(&["status", "link", "-o", "yaml"]).await;
     let yaml: Value = serde_saphyr::from_str(yaml.fine()).unwrap();
     assert_eq!(yaml["spec"]["renew"], "Never");
+
+    // The store and the policy have the name of the test, of which the namespace's is made.
+    let tenant = world.tenant.as_str();
+    let names = [
+        (tenant, "team-a"),
+        (tenant.trim_end_matches("-team"), "default"),
+    ];
+    let shown = [("kubectl presigned status", table)];
+    terminal::picture("plugin", &shown, &names).await;
     world.finish().await;
     operator.kill();
 }
