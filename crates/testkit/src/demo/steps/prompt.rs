@@ -18,8 +18,8 @@ pub(super) async fn ask_the_plugin(stage: &mut Stage, screen: &mut Screen) -> Re
     let asked = "kubectl presigned check --bucket company-data --key team-b/salaries.csv";
     let refused = stage.show_failing(screen, asked).await?;
     ensure!(
-        refused.contains("denied"),
-        "a check of another team's object has to say that it is denied"
+        refused.contains("refused"),
+        "a check of another team's object has to say that it is refused"
     );
     screen.checked("asked before anything is made, the policies say no in the same words")?;
     let found = stage
