@@ -52,7 +52,5 @@ pub(super) async fn fetch_as_a_pod(stage: &mut Stage, screen: &mut Screen) -> Re
             "{file} is not what the bucket holds"
         );
     }
-    screen.checked(
-        "each file has its name only once it is whole, with the checksum that the store told",
-    )
+    screen.checked("each file has its name only once it is whole")
 }
