@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::condition;
-use crate::api::{ConditionStatus, ConditionType, LimitedBy, is_ready};
+use crate::api::{ConditionStatus, ConditionType, LimitedBy, condition, is_ready};
 use crate::engine::cache::record::{Kept, Record};
 use crate::issue::DEFAULT_DURATION;
 use crate::request::parse_duration;

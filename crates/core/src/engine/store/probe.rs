@@ -141,13 +141,13 @@ impl Store {
         if !held.is_useful(now) {
             // It expired while it was on trial: another one is fetched.
             self.fetch_not_run();
-            let CredentialsError { reason, message } = expired();
-            let verdict = self.unanswered(slot, ProbeVerdict::Inconclusive(reason, message));
-            if slot != Slot::Active
-                && let Some(candidate) = self.version_mut(slot)
-            {
-                candidate.probe.verdict = Some(verdict);
-                candidate.probe.at = Some(later(now, RECHECK));
+            if slot != Slot::Active {
+                let CredentialsError { reason, message } = expired();
+                let verdict = self.unanswered(slot, ProbeVerdict::Inconclusive(reason, message));
+                if let Some(candidate) = self.version_mut(slot) {
+                    candidate.probe.verdict = Some(verdict);
+                    candidate.probe.at = Some(later(now, RECHECK));
+                }
             }
             return None;
         }
