@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::{WEIGHTS, fetch_conf};
+use super::{WEIGHTS, fetch_conf, weights_are_in};
 use crate::demo::screen::Screen;
 use crate::demo::stage::Stage;
 
@@ -42,13 +42,7 @@ pub(super) async fn download_a_prefix(stage: &mut Stage, screen: &mut Screen) ->
             4,
         )
         .await?;
-    for (name, text) in WEIGHTS.iter().filter(|(name, _)| !name.starts_with("tmp/")) {
-        let file = format!("models/team-a/weights/{name}");
-        ensure!(
-            stage.read(&file)? == *text,
-            "{file} is not what the bucket holds"
-        );
-    }
+    weights_are_in(stage, "models")?;
     let status = stage
         .show(
             screen,

@@ -7,7 +7,7 @@ mod restart;
 mod setting;
 mod uses;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::screen::Screen;
 use super::stage::Stage;
@@ -46,6 +46,18 @@ pub(super) async fn play(stage: &mut Stage, screen: &mut Screen) -> Result<()> {
     restart::restart(stage, screen).await?;
     life::rotate(stage, screen).await?;
     life::heal(stage, screen).await
+}
+
+/// Looks for the weights below a folder, each under its key; the excluded one is left out.
+fn weights_are_in(stage: &Stage, folder: &str) -> Result<()> {
+    for (name, text) in WEIGHTS.iter().filter(|(name, _)| !name.starts_with("tmp/")) {
+        let file = format!("{folder}/team-a/weights/{name}");
+        ensure!(
+            stage.read(&file)? == *text,
+            "{file} is not what the bucket holds"
+        );
+    }
+    Ok(())
 }
 
 /// What a person types to get a resource's `curl.conf` without a pod that mounts it.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::WEIGHTS;
+use super::weights_are_in;
 use crate::demo::screen::Screen;
 use crate::demo::stage::Stage;
 
@@ -45,12 +45,6 @@ pub(super) async fn fetch_as_a_pod(stage: &mut Stage, screen: &mut Screen) -> Re
             8,
         )
         .await?;
-    for (name, text) in WEIGHTS.iter().filter(|(name, _)| !name.starts_with("tmp/")) {
-        let file = format!("fetched/team-a/weights/{name}");
-        ensure!(
-            stage.read(&file)? == *text,
-            "{file} is not what the bucket holds"
-        );
-    }
+    weights_are_in(stage, "fetched")?;
     screen.checked("each file has its name only once it is whole")
 }
