@@ -20,6 +20,8 @@ use crate::{free_ports, pki, tools};
 
 /// It is up in two seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What MinIO gives at least.
+const SHORTEST_SESSION: Duration = Duration::from_mins(15);
 
 pub(super) async fn start() -> Result<S3Server> {
     let program = tokio::task::spawn_blocking(|| tools::path_of("minio"))
@@ -52,26 +54,21 @@ pub(super) async fn start() -> Result<S3Server> {
     let mut server = folder.spawn("minio", Path::new("env"), command)?;
 
     let endpoint = format!("http://{address}");
-    let signer = Signer {
-        keys: Keys {
-            access_key: access_key.clone(),
-            secret_key: secret_key.clone(),
-            token: None,
-        },
-        region: REGION.to_owned(),
-        service: "s3",
+    let root = Keys {
+        access_key: access_key.clone(),
+        secret_key: secret_key.clone(),
+        token: None,
     };
     let deadline = Instant::now() + PATIENCE;
-    // It listens before it serves: a listing of buckets says that keys are known and the folder is open.
-    let ready = format!("{endpoint}/");
-    while !matches!(signer.send(Method::GET, &ready, &[], "").await, Ok(answer) if answer.status() == StatusCode::OK)
-    {
+    // It listens before it serves, and serves the root user before it has read its users: until then it
+    // answers a request for a session with "Server not initialized".
+    while let Err(why) = session(&endpoint, &root, None, SHORTEST_SESSION).await {
         server.check_alive()?;
         if Instant::now() > deadline {
-            bail!(
-                "gave up waiting for MinIO; the end of its log:\n{}",
-                server.log_tail(20)
-            );
+            let log = server.log_tail(20);
+            return Err(why.context(format!(
+                "gave up waiting for MinIO; the end of its log:\n{log}"
+            )));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -135,6 +132,16 @@ pub(super) async fn assume_role(
     policy: Option<&str>,
     lifetime: Duration,
 ) -> Result<Keys> {
+    session(&server.endpoint, by, policy, lifetime).await
+}
+
+/// Asks the STS of the server at `endpoint` for a session.
+async fn session(
+    endpoint: &str,
+    by: &Keys,
+    policy: Option<&str>,
+    lifetime: Duration,
+) -> Result<Keys> {
     let mut form = format!(
         "Action=AssumeRole&Version=2011-06-15&DurationSeconds={}",
         lifetime.as_secs()
@@ -145,10 +152,10 @@ pub(super) async fn assume_role(
     }
     let signer = Signer {
         keys: by.clone(),
-        region: server.region.clone(),
+        region: REGION.to_owned(),
         service: "sts",
     };
-    let url = format!("{}/", server.endpoint);
+    let url = format!("{endpoint}/");
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let answer = signer.send(Method::POST, &url, &headers, form).await?;
     let text = String::from_utf8_lossy(answer.body());
