@@ -169,7 +169,7 @@ cluster-down: prerequisites ## End the control plane of `make cluster` and remov
 	@$(TESTKIT) cluster down
 
 .PHONY: pictures
-pictures: ## Make the pictures in docs/images anew, of the upload page and the plugin, with a real browser
+pictures: ## Make the pictures in docs/images again, of the upload page and the plugin, with a real browser
 	$(call needs,$(RUST_AND_GO) chromium fonts-inter)
 	@hack/tools.sh $(CONTROL_PLANE) helm versitygw >/dev/null
 	PSU_PICTURES=docs/images cargo test --locked --package presigned-url-operator --test it -- \

@@ -1,11 +1,11 @@
 //! The pages that say what is secure and what is survived: each of their claims is held by a test.
 //!
-//! What holds here: in the table of `docs/reliability.md` each row names a test in its last cell, or says that
-//! something is not shown; each name is a test. In `docs/security.md` a comment `<!-- held by: A, B -->` names
-//! the tests of all that stands between it and the comment or heading before it; `<!-- advice -->` stands
-//! below what claims nothing of the operator. Nothing may stand below neither, and each name must be a test: a function of a
-//! `.rs` file, a case of the chart's unit tests, or a check of `hack/chart-cluster-test.sh`, which are
-//! written `chart: ...` and without commas.
+//! What holds here: in the table of `docs/reliability.md` each row names a test in its last cell, or says
+//! that something is not shown; each name is a test. In `docs/security.md` a comment
+//! `<!-- held by: A, B -->` names the tests of all that stands between it and the comment or heading before
+//! it; `<!-- advice -->` stands below what claims nothing of the operator. Nothing may stand below neither,
+//! and each name must be a test: a function of a `.rs` file, a case of the chart's unit tests, or a check of
+//! `hack/chart-cluster-test.sh`, which are written `chart: ...` and without commas.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

@@ -1,9 +1,9 @@
 //! Free ports for servers that must be told theirs.
 //!
-//! What holds here: between our look and the server's start nobody else takes a port. It lies below those that
-//! the kernel gives to connections and to listeners without a wish (`ip_local_port_range`, from 32768), and
-//! this process holds a claim to it for as long as it lives. The claim is a socket with a name and no file,
-//! which ends with the process, and which each process of the testkit asks for first.
+//! What holds here: between our look and the server's start nobody else takes a port. A port lies below those
+//! that the kernel gives to connections and to listeners that name none (`ip_local_port_range`, from 32768),
+//! and this process holds a claim to it for as long as it lives. The claim is an abstract Unix socket, which
+//! ends with the process, and which each process of the testkit asks for first.
 
 use std::net::TcpListener;
 use std::ops::Range;

@@ -20,7 +20,7 @@ use crate::{free_ports, pki, tools};
 
 /// It is up in two seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What MinIO gives at least.
+/// The shortest session that MinIO grants.
 const SHORTEST_SESSION: Duration = Duration::from_mins(15);
 
 pub(super) async fn start() -> Result<S3Server> {
