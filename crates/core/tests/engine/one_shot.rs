@@ -230,6 +230,8 @@ fn a_link_that_a_store_lets_nobody_sign_again_says_in_renewed_what_to_do() {
         assert_eq!(scene.ready("link"), (true, "Issued".to_owned()));
         let stalled = scene.condition("link", "Stalled");
         assert!(stalled.message.contains("Renewed says"), "{stalled:?}");
+        let ready = scene.condition("link", "Ready").message;
+        assert!(ready.contains("; somebody must act"), "{ready}");
         let renewed = scene.condition("link", "Renewed");
         assert_eq!(renewed.status, ConditionStatus::False);
         assert_eq!(renewed.reason, "StoreInvalid");

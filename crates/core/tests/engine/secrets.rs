@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use presigned_core::api::Verify;
+use presigned_core::api::{ConditionStatus, Verify};
 use presigned_core::engine::{ApiError, TlsError, TransportError};
 
 use crate::common::world::{Fault, StepKind};
@@ -211,6 +211,7 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
     assert_eq!(scene.url("dl"), old);
     assert!(scene.ready("dl").0);
     assert_eq!(scene.condition("dl", "Stalled").reason, "APIError");
+    says_that_somebody_must_act(&scene, "dl");
 }
 
 /// A resource that wants a Secret of another name, which was written by an operator that died before it could
@@ -313,12 +314,23 @@ fn a_forbidden_removal_delays_no_renewal_and_is_reported() {
             scene.run(3600);
             assert!(scene.ready("dl").0 && scene.works(&scene.url(name)));
             assert_eq!(scene.condition("dl", "Stalled").reason, "Forbidden");
+            says_that_somebody_must_act(&scene, "dl");
         }
         scene.0.faults.planned.clear();
         scene.run(600);
         assert_eq!(scene.0.cluster.secrets.len(), 1);
         assert!(!scene.says("dl", "Stalled"));
+        let ready = scene.condition("dl", "Ready").message;
+        assert!(!ready.contains("somebody must act"), "{ready}");
     }
+}
+
+/// `Ready` is True, and does not pass over `Stalled`.
+fn says_that_somebody_must_act(scene: &Scene, name: &str) {
+    let ready = scene.condition(name, "Ready");
+    assert_eq!(ready.status, ConditionStatus::True);
+    let words = "; somebody must act: the condition Renewed says what to do";
+    assert!(ready.message.ends_with(words), "{}", ready.message);
 }
 
 #[test]

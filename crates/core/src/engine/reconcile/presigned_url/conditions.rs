@@ -21,9 +21,9 @@ use crate::engine::evaluate::sampling::hash_of;
 use crate::engine::protocol::{Settings, classify};
 use crate::engine::reconcile::presigned_url::rejection::{Answer, rejection};
 use crate::engine::reconcile::presigned_url::status_messages::{
-    DENIED, EDITED, NEVER_RENEWED, NOT_DECIDED, SEE_READY, STALLED, STALLED_RENEWAL,
-    allowed_message, denied_message, expired_message, healing_message, issued_message,
-    renewal_message,
+    DENIED, EDITED, NEVER_RENEWED, NOT_DECIDED, SEE_READY, SOMEBODY_MUST_ACT, STALLED,
+    STALLED_RENEWAL, allowed_message, denied_message, expired_message, healing_message,
+    issued_message, renewal_message,
 };
 use crate::engine::s3::ObjectVerdict;
 use crate::issue::issued::Issued;
@@ -133,7 +133,7 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     // A one-shot resource is signed again only for a change: Renewed says there if a person must act first.
     let is_blocked = is_current && problem.as_ref().is_some_and(|problem| problem.needs_human);
     let (ready, rejection) = match current {
-        Some(issued) => ready_while_current(facts, issued, answer),
+        Some(issued) => ready_while_current(facts, issued, answer, is_blocked),
         None => (not_ready(facts, problem.clone()), None),
     };
     // Ready speaks of a current Secret, unless the store rejects what is there for the same reason.
@@ -238,11 +238,13 @@ fn current<'a>(facts: &Facts<'a>) -> Option<&'a Issued> {
     issued.filter(|issued| is_current(index, record, evaluation, issued, now))
 }
 
-/// `Ready` if what is issued is current, and why the store rejects it, if it does.
+/// `Ready` if what is issued is current, and why the store rejects it, if it does. It does not pass over a
+/// problem that somebody must solve (`is_blocked`).
 fn ready_while_current(
     facts: &Facts<'_>,
     issued: &Issued,
     answer: Option<Answer<'_>>,
+    is_blocked: bool,
 ) -> (ConditionDraft, Option<Problem>) {
     let rejection = rejection(facts.index, facts.record, facts.evaluation, issued, answer);
     if let Some(problem) = &rejection {
@@ -263,6 +265,10 @@ fn ready_while_current(
             message.push_str(answer.message);
         }
         None => {}
+    }
+    // If it is not renewed for another reason than its spec, the sentence refers to Renewed already.
+    if is_blocked && (facts.renewal.is_some() || is_one_shot(facts.record)) {
+        message.push_str(SOMEBODY_MUST_ACT);
     }
     (
         ConditionDraft::new(true, Reason::Issued, message),

@@ -41,6 +41,10 @@ pub(super) const STALLED: &str =
 pub(super) const STALLED_RENEWAL: &str =
     "nothing changes until somebody acts: the condition Renewed says what to do";
 
+/// What follows the sentence on a current Secret if a person must act before it is renewed.
+pub(super) const SOMEBODY_MUST_ACT: &str =
+    "; somebody must act: the condition Renewed says what to do";
+
 /// The policies allow the request.
 pub(super) fn allowed_message(policies: &[String]) -> String {
     let (word, verb) = match policies {
