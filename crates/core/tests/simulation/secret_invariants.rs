@@ -90,13 +90,14 @@ impl InvariantChecker {
             ));
         }
         // Without the right to read Secrets the operator cannot know what a crash left, until it writes
-        // again. It need not if the cause was a store's clock, which it forgot with the crash: what it left
-        // is as good for as long as the status says.
+        // again. It need not if it had signed again for a store's clock, which it forgot with the crash: what
+        // it left is as good for as long as the status says.
         let holds_enough = seen.status.objects == Some(objects)
             && seen
                 .status
                 .expiration_time
-                .is_some_and(|told| told <= contents.ends);
+                .is_some_and(|told| told <= contents.ends)
+            && self.follows_a_clock(world, seen, &contents);
         let in_the_dark = world.cluster.blind && (holds_enough || !usable(world, seen));
         if !same && !in_the_dark && Self::had_time(world, seen, acted, REACTION) {
             return Err("status is of another Secret's content".to_owned());
@@ -116,6 +117,22 @@ impl InvariantChecker {
             self.accepted(world, seen, secret, &contents)?;
         }
         self.right_object(world, seen, secret, &contents)
+    }
+
+    /// Whether a Secret was signed for the clock of a server that became known after the status was written:
+    /// that clock is wrong, or it was set since then.
+    fn follows_a_clock(
+        &self,
+        world: &World<Chaos>,
+        seen: &PresignedUrlSeen,
+        contents: &SecretContents,
+    ) -> bool {
+        contents.entries.iter().any(|entry| {
+            let origin = &entry.parts.origin;
+            let correction = entry.parts.end.as_second() - contents.ends.as_second();
+            let set = self.clock_set(world, seen, origin);
+            correction != 0 || seen.status.issue_time.is_some_and(|told| told < set)
+        })
     }
 
     /// Whether each part ends when the Secret says, by the clock of the server that it is for.
