@@ -59,6 +59,8 @@ fn every_kind_has_short_name_category_status_and_columns() {
         assert!(names.short_names.as_ref().is_some_and(|all| all.len() == 1));
     }
     for (kind, version) in versions() {
+        let schema = version.schema.and_then(|schema| schema.open_api_v3_schema);
+        assert_eq!(schema.and_then(|root| root.title).as_deref(), Some(&*kind));
         assert!(
             version.subresources.is_some_and(|all| all.status.is_some()),
             "{kind}"
@@ -86,7 +88,7 @@ fn every_string_list_map_and_integer_is_bounded_and_every_field_described() {
             Some("object") => {
                 props.additional_properties.is_none() || props.max_properties.is_some()
             }
-            Some("integer") => matches!(props.format.as_deref(), Some("int32" | "int64")),
+            Some("integer") => props.minimum.is_some() && props.maximum.is_some(),
             Some("boolean") => true,
             _ => false,
         };
