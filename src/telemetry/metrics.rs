@@ -365,7 +365,7 @@ impl Collector for SoonestTimes {
         let gauges = [
             (
                 "next_expiry_timestamp_seconds",
-                "When the first of the URLs dies that are to be replaced before",
+                "When the first of the URLs that are renewed expires",
                 expiry,
             ),
             (

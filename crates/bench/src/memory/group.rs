@@ -54,7 +54,7 @@ impl MemoryGroup {
         self.folder.join("cgroup.procs")
     }
 
-    /// How many processes were killed for want of memory.
+    /// How many processes the kernel killed because the group's memory was used up.
     pub fn kills(&self) -> Result<u64> {
         let file = match self.version {
             Version::One => "memory.oom_control",

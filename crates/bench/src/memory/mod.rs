@@ -196,7 +196,7 @@ impl Run<'_> {
         let kills = self.group.kills()?;
         ensure!(
             kills == 0,
-            "after {what}: killed for want of memory {kills} times"
+            "after {what}: the kernel killed it {kills} times, for its memory"
         );
         let now = alive.context("the operator lives")?.resident_mib();
         let peak = self.peak.load(Ordering::Relaxed) as f64 / 1024.0;
@@ -261,7 +261,10 @@ impl Run<'_> {
 
     fn tell_if_killed(&self, after: &str) -> Result<()> {
         let kills = self.group.kills()?;
-        ensure!(kills == 0, "after {after}: killed for want of memory");
+        ensure!(
+            kills == 0,
+            "after {after}: the kernel killed it for its memory"
+        );
         Ok(())
     }
 
