@@ -79,7 +79,7 @@ check-generated: ## Fail where a generated file is not what the types say
 ##
 
 LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
-TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl python3-venv tinyproxy wget
+TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl node python3-venv tinyproxy wget
 TEST_CHART_NEEDS := $(RUST_AND_GO) curl prometheus promtool tar
 
 .PHONY: test

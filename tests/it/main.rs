@@ -36,6 +36,7 @@ mod restore;
 mod rotation;
 mod security;
 mod sessions;
+mod snippets;
 mod statuses;
 mod store_changes;
 mod stores;
