@@ -99,6 +99,20 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         columns(true, &printed),
         pairs(&[&narrow[..], &wide[..]].concat())
     );
+    let below = PresignedUrlSpec {
+        key: None,
+        prefix: Some("llama/".to_owned()),
+        ..asked.spec
+    };
+    let below = PresignedUrl::new("columns-prefix", below);
+    let made = api.create(&PostParams::default(), &below).await;
+    made.expect("create");
+    let printed = table(&client, "columns-prefix").await;
+    let key = printed.iter().find(|(name, ..)| name == "Key");
+    assert_eq!(key.map(|(.., cell)| cell), Some(&json!("llama/")));
+    api.delete("columns-prefix", &DeleteParams::default())
+        .await
+        .expect("delete");
     api.delete("columns", &DeleteParams::default())
         .await
         .expect("delete");

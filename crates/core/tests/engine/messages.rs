@@ -1,6 +1,6 @@
 //! What the conditions say beyond their reason.
 
-use presigned_core::api::Renew;
+use presigned_core::api::{Method, Renew};
 
 use crate::scene::Scene;
 
@@ -121,4 +121,20 @@ fn what_is_not_renewed_says_why() {
     let message = scene.condition("dl", "Ready").message;
     let words = "; it is not renewed now: the condition Renewed says why";
     assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn the_status_names_the_store_and_the_method_that_the_spec_leaves_out() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy("base", now);
+    scene.apply("denied", |_| {});
+    scene.run(30);
+    for name in ["dl", "denied"] {
+        let status = scene.status(name);
+        let store = status.store_ref.as_ref().map(|store| &*store.name);
+        assert_eq!(store, Some("default"), "{name}");
+        assert_eq!(status.method, Some(Method::Get), "{name}");
+    }
+    assert_eq!(scene.ready("denied"), (false, "PolicyDenied".to_owned()));
 }
