@@ -125,7 +125,8 @@ async fn a_key_or_prefix_that_others_would_rewrite_is_refused() {
 async fn a_life_that_no_url_can_have_is_refused() {
     let life = &[
         "spec.duration",
-        "must be between 1m and 168h, written like 12h, 90m or 1h30m (days are not a unit: 1d is 24h)",
+        "must be between 1m and 168h, and at least 5m (the operator's --min-renewed-duration) unless renew is Never, \
+         written like 12h, 90m or 1h30m (days are not a unit: 1d is 24h)",
     ][..];
     let before = &["renewBefore must be shorter than duration"][..];
     let mut table = Vec::new();

@@ -38,14 +38,14 @@ pub struct PresignedUrlStatus {
     /// The Secret that holds the URLs; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretRef>,
-    /// The same, as a Provisioned Service of servicebinding.io has it, if `spec.bindingType` is given.
+    /// The same Secret, in the field where servicebinding.io looks for it, if `spec.bindingType` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Box<SecretRef>>,
     /// When the URLs were written, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub issue_time: Option<Timestamp>,
-    /// When the first of the URLs dies, RFC 3339.
+    /// When the first of the URLs expires, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub expiration_time: Option<Timestamp>,
@@ -53,7 +53,7 @@ pub struct PresignedUrlStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub renewal_time: Option<Timestamp>,
-    /// What made the life shorter than requested, if more than a tenth was lost.
+    /// What limits the life of the URLs, if they live less than nine tenths of what the spec requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LimitedBy")]
     pub limited_by: Option<LimitedBy>,

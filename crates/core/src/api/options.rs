@@ -205,11 +205,11 @@ pub struct PostOptions {
     validation = Rule::new("!has(self.min) || self.min <= self.max").message("min may not be more than max")
 )]
 pub struct ContentLengthRange {
-    /// The least. Left out: 0.
+    /// The smallest size. Left out: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 5_368_709_120_u64))]
     pub min: Option<u64>,
-    /// The most, at most 5 GiB (S3's limit for a form).
+    /// The largest size, at most 5 GiB (S3's limit for a form).
     #[schemars(range(min = 0, max = 5_368_709_120_u64))]
     pub max: u64,
 }

@@ -16,7 +16,7 @@ use super::options::{GetOptions, ListOptions, PostOptions, PutOptions};
 use super::schema;
 use super::store_ref::StoreRef;
 
-/// What is to be signed, for how long, and where the result goes.
+/// What to sign, for how long, and where to put the result.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "presigned.dev",
@@ -210,8 +210,8 @@ pub struct PresignedUrlSpec {
     #[schemars(with = "Method")]
     pub method: Option<Method>,
 
-    /// `Always` (left out): the URLs are replaced before they expire. `Never`: they are issued once, and
-    /// their end is fixed for good; what is signed cannot be edited then. This field cannot be changed.
+    /// `Always` (left out): the operator replaces the URLs before they expire. `Never`: it issues them once
+    /// and never renews them, and nobody can edit what is signed. This field is immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Renew")]
     pub renew: Option<Renew>,
@@ -228,7 +228,7 @@ pub struct PresignedUrlSpec {
     /// and what the credentials can give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = schema::between("duration", "1m", "168h"))]
+    #[x_kube(validation = schema::life())]
     pub duration: Option<String>,
 
     /// Renew when this much of the life is left, for example `2h`. Left out: when two thirds of the real life
@@ -256,7 +256,7 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post: Option<Box<PostOptions>>,
 
-    /// Further files for programs, beside `urls.json`, if there are several objects: `urls.txt` (wget),
+    /// Further files for programs, in addition to `urls.json`, if there are several objects: `urls.txt` (wget),
     /// `aria2.txt` (aria2c, GET only) and `curl.conf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]

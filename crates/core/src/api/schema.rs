@@ -156,6 +156,17 @@ pub(super) fn between(field: &str, shortest: &str, longest: &str) -> Rule {
     )
 }
 
+/// The rule of the life that a spec requests. The operator's own least, which an admin may set, is told with
+/// it: whoever corrects a life that is too short corrects it once.
+pub(super) fn life() -> Rule {
+    let Rule { rule, .. } = between("duration", "1m", "168h");
+    self::rule(
+        rule,
+        "duration must be between 1m and 168h, and at least 5m (the operator's --min-renewed-duration) unless renew is \
+         Never, written like 12h, 90m or 1h30m (days are not a unit: 1d is 24h)",
+    )
+}
+
 /// The rule that a renewal comes before the end. What is no duration is refused at its own field.
 pub(super) fn renews_before_the_end() -> Rule {
     let no_duration = ["renewBefore", "duration"].map(|field| {

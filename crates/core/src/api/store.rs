@@ -318,7 +318,7 @@ pub struct ClusterObjectStoreStatus {
     /// How many URLs there are, and how many were signed with the current credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<UrlCounts>,
-    /// How long the operator may be away, at the worst moment, before the first renewed URL dies.
+    /// How long the operator may be away, at the worst moment, before the first renewed URL expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub absence_budget: Option<String>,

@@ -34,7 +34,7 @@ pub struct BundleContent<'a> {
     pub headers: &'a [(String, String)],
     /// The files besides `urls.json`.
     pub formats: &'a BTreeSet<Format>,
-    /// When the first of the URLs dies.
+    /// When the first of the URLs expires.
     pub expires_at: Timestamp,
     /// The store's private CA.
     pub ca_bundle: Option<&'a str>,
