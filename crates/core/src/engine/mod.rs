@@ -219,9 +219,7 @@ impl Engine {
             ObjectKey::Policy(name) => policy::completed(&mut ctx, name, in_flight, result, dirty),
         };
         if continues && self.index.contains(key) {
-            // An object that has started continues before another one starts.
-            let namespace = self.index.namespace_of_key(key);
-            self.queue.proceed(key.clone(), namespace, priority);
+            self.ctx(now).proceed(key.clone(), priority);
         }
     }
 

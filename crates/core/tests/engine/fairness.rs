@@ -1,6 +1,6 @@
 //! Whatever one namespace creates, others are served.
 
-use presigned_core::api::{ListOptions, PolicyMethod};
+use presigned_core::api::{ListOptions, PolicyMethod, PresignedUrlSpec};
 use presigned_core::engine::Settings;
 
 use crate::common::specs;
@@ -122,4 +122,169 @@ fn first_issues_of_many_namespaces_do_not_stand_before_a_renewal_that_is_near_it
     assert!(scene.0.cluster.secrets.len() < 20, "others still wait");
     scene.run(400);
     assert_eq!(scene.0.cluster.secrets.len(), 21);
+}
+
+/// A prefix of a namespace.
+fn prefix(namespace: &str) -> PresignedUrlSpec {
+    let mut spec = specs::get("data", "");
+    spec.key = None;
+    spec.prefix = Some(format!("{namespace}/"));
+    spec.list = Some(Box::new(ListOptions::default()));
+    spec
+}
+
+/// An object of a namespace.
+fn object(namespace: &str) -> PresignedUrlSpec {
+    specs::get("data", &format!("{namespace}/file.bin"))
+}
+
+/// So many objects of a namespace that signing them takes a step and room in memory.
+fn large(namespace: &str) -> PresignedUrlSpec {
+    let mut spec = specs::get("data", "");
+    spec.key = None;
+    let long = "x".repeat(800);
+    let keys = (0..200).map(|at| format!("{namespace}/{at:03}-{long}"));
+    spec.keys = Some(keys.collect());
+    spec
+}
+
+/// Besides [`NS`] these namespaces may read and list what is theirs.
+fn with_others(settings: Settings, others: &[String]) -> Scene {
+    let mut scene = Scene::with(settings);
+    let now = scene.0.now;
+    for namespace in others {
+        scene.0.cluster.put_namespace(namespace, &[], now);
+    }
+    let names: Vec<&str> = others.iter().map(String::as_str).chain([NS]).collect();
+    for namespace in &names {
+        let key = format!("{namespace}/file.bin");
+        scene.0.cloud.put_object("data", &key);
+    }
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    rule.methods.push(PolicyMethod::List);
+    let policy = specs::policy(&names, vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene
+}
+
+/// A URL that is issued, and an operator that is away until so many seconds before its end.
+fn issued_and_away_until(scene: &mut Scene, left: i64, life: &str, mut spec: PresignedUrlSpec) {
+    spec.duration = Some(life.to_owned());
+    scene.apply("dl", |applied| *applied = spec);
+    scene.run(30);
+    let expires = scene.status("dl").expiration_time.unwrap().as_second();
+    let away = expires - left - scene.0.now.as_second();
+    scene.0.crash(away);
+    scene.0.now = crate::common::at(expires - left);
+}
+
+/// Two tenants that create without end: some of what they want waits at every moment.
+struct Flood {
+    namespaces: Vec<String>,
+    spec: fn(&str) -> PresignedUrlSpec,
+    made: usize,
+}
+
+impl Flood {
+    fn of(spec: fn(&str) -> PresignedUrlSpec) -> Self {
+        Self {
+            namespaces: vec!["team-x".to_owned(), "team-y".to_owned()],
+            spec,
+            made: 0,
+        }
+    }
+
+    /// Lets a second pass.
+    fn second(&mut self, scene: &mut Scene) {
+        for namespace in &self.namespaces {
+            let cluster = &mut scene.0.cluster;
+            let of_it = |(place, _): &(&String, &String)| *place == namespace;
+            let made = cluster.resources.keys().map(|(ns, name)| (ns, name));
+            let made = made.filter(of_it).count();
+            let issued = cluster.secrets.keys().map(|(ns, name)| (ns, name));
+            let issued = issued.filter(of_it).count();
+            for _ in made..issued + 6 {
+                self.made += 1;
+                let name = format!("first-{:05}", self.made);
+                let spec = (self.spec)(namespace);
+                cluster.put_resource(namespace, &name, Ok(spec), scene.0.now);
+            }
+        }
+        scene.run(1);
+    }
+
+    /// Lets time pass until the URL of `dl` is another, and returns how many seconds of its life were left;
+    /// none if it died.
+    fn until_renewed(&mut self, scene: &mut Scene) -> Option<i64> {
+        let before = scene.status("dl").expiration_time;
+        let end = before.unwrap().as_second();
+        while scene.0.now.as_second() < end {
+            self.second(scene);
+            let expires = scene.status("dl").expiration_time;
+            if expires != before {
+                return expires.map(|_| end - scene.0.now.as_second());
+            }
+        }
+        None
+    }
+}
+
+#[test]
+fn what_two_namespaces_list_without_end_does_not_end_a_url_of_a_third_that_waits_for_a_slot() {
+    let mut flood = Flood::of(prefix);
+    let mut scene = with_others(Settings::default(), &flood.namespaces);
+    issued_and_away_until(&mut scene, 960, "1h", prefix(NS));
+    scene.0.faults.slow.insert(StepKind::List, 5);
+    let left = flood.until_renewed(&mut scene);
+    assert!(left.is_some_and(|left| left > 800), "{left:?} s are left");
+    let issued = scene.0.cluster.secrets.len();
+    assert!(issued > 20, "{issued}: the others are served meanwhile");
+}
+
+#[test]
+fn a_short_life_is_renewed_in_time_though_a_slot_and_a_listing_take_most_of_a_minute_each() {
+    let mut flood = Flood::of(prefix);
+    let mut scene = with_others(Settings::default(), &flood.namespaces);
+    issued_and_away_until(&mut scene, 160, "5m", prefix(NS));
+    scene.0.faults.slow.insert(StepKind::List, 55);
+    let left = flood.until_renewed(&mut scene);
+    assert!(left.is_some_and(|left| left > 30), "{left:?} s are left");
+}
+
+#[test]
+fn what_two_namespaces_create_without_end_does_not_end_a_url_of_a_third_that_waits_for_a_step() {
+    let mut flood = Flood::of(object);
+    let settings = Settings {
+        concurrency: 2,
+        ..Settings::default()
+    };
+    let mut scene = with_others(settings, &flood.namespaces);
+    issued_and_away_until(&mut scene, 960, "1h", object(NS));
+    for kind in [
+        StepKind::CreateSecret,
+        StepKind::UpdateSecret,
+        StepKind::WriteStatus,
+    ] {
+        scene.0.faults.slow.insert(kind, 5);
+    }
+    let left = flood.until_renewed(&mut scene);
+    assert!(left.is_some_and(|left| left > 800), "{left:?} s are left");
+    let issued = scene.0.cluster.secrets.len();
+    assert!(issued > 10, "{issued}: the others are served meanwhile");
+}
+
+#[test]
+fn what_two_namespaces_sign_without_end_does_not_end_a_url_of_a_third_that_waits_for_room() {
+    let mut flood = Flood::of(large);
+    let settings = Settings {
+        namespace_share: usize::MAX,
+        ..Settings::default()
+    };
+    let mut scene = with_others(settings, &flood.namespaces);
+    issued_and_away_until(&mut scene, 920, "1h", large(NS));
+    scene.0.faults.slow.insert(StepKind::Sign, 30);
+    let left = flood.until_renewed(&mut scene);
+    assert!(left.is_some_and(|left| left > 780), "{left:?} s are left");
+    let issued = scene.0.cluster.secrets.len();
+    assert!(issued > 2, "{issued}: the others are served meanwhile");
 }

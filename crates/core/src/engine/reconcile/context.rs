@@ -19,7 +19,7 @@ use crate::engine::evaluate::evaluation::{Evaluation, evaluate};
 use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, Uid, classify};
-use crate::engine::scheduler::priority::Priority;
+use crate::engine::scheduler::priority::{Priority, Standing};
 use crate::engine::scheduler::queue::Queue;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::ReservedKeys;
@@ -31,8 +31,6 @@ pub(in crate::engine) const IMMEDIATE_RETRIES: u32 = 5;
 const DEFAULT_THROTTLE: Duration = Duration::from_secs(5);
 /// The longest pause of all calls, whatever time the API server names.
 const MAX_THROTTLE: Duration = Duration::from_mins(1);
-/// Seconds before the expiry in which a renewal goes before others' first issues.
-const EXPIRES_SOON: i64 = 600;
 /// The least time between two counts of a store's URLs.
 const RECOUNT: Duration = Duration::from_secs(1);
 
@@ -72,20 +70,45 @@ impl Ctx<'_> {
         }
     }
 
-    /// Queues an object by its priority.
+    /// Queues an object by its priority, and again as that rises.
     pub(in crate::engine) fn enqueue(&mut self, key: ObjectKey) {
-        let (priority, rank) = match &key {
-            ObjectKey::Store(_) | ObjectKey::Policy(_) => (Priority::Urgent, 0),
-            ObjectKey::Resource(uid) => match self.cache.resources.get(uid) {
-                None => {
-                    self.queue.forget(&key);
-                    return;
-                }
-                Some(record) => priority(record, self.now),
-            },
+        let Some(standing) = self.standing(&key) else {
+            self.queue.forget(&key);
+            return;
         };
+        if let Some(at) = standing.rises_at {
+            self.queue.by(&key, at);
+        }
         let namespace = self.cache.namespace_of_key(&key);
-        self.queue.push(key, namespace, priority, rank);
+        self.queue
+            .push(key, namespace, standing.priority, standing.rank);
+    }
+
+    /// Queues an object that has started, at least at this priority, and again as its own rises: it continues
+    /// before another one starts.
+    pub(in crate::engine) fn proceed(&mut self, key: ObjectKey, priority: Priority) {
+        let Some(standing) = self.standing(&key) else {
+            return;
+        };
+        if let Some(at) = standing.rises_at {
+            self.queue.by(&key, at);
+        }
+        let namespace = self.cache.namespace_of_key(&key);
+        let priority = priority.min(standing.priority);
+        self.queue.proceed(key, namespace, priority);
+    }
+
+    /// How urgent an object is; `None` if it is a resource that is gone.
+    fn standing(&self, key: &ObjectKey) -> Option<Standing> {
+        match key {
+            ObjectKey::Store(_) | ObjectKey::Policy(_) => {
+                Some(Standing::fixed(Priority::Urgent, 0))
+            }
+            ObjectKey::Resource(uid) => {
+                let record = self.cache.resources.get(uid)?;
+                Some(standing(record, self.now))
+            }
+        }
     }
 
     /// Queues the store of a resource that waits for it.
@@ -216,29 +239,20 @@ impl Ctx<'_> {
     }
 }
 
-/// The priority of a resource, and its rank within that priority: what is about to expire goes first, then
-/// what was never issued, then the remaining life decides.
-pub(in crate::engine) fn priority(record: &Record, now: Timestamp) -> (Priority, i64) {
+/// How urgent a resource is: what is about to expire goes first, then what was never issued, then the
+/// remaining life decides.
+pub(in crate::engine) fn standing(record: &Record, now: Timestamp) -> Standing {
     let status = &record.seen.status;
     if record.seen.deleting && status.internal.secret.is_some() {
-        return (Priority::Urgent, i64::MIN);
+        return Standing::fixed(Priority::Urgent, i64::MIN);
     }
     let (Some(issued), Some(expires)) = (status.issue_time, status.expiration_time) else {
-        return (Priority::Urgent, i64::MIN);
+        return Standing::fixed(Priority::Urgent, i64::MIN);
     };
     if reports_expiry(record, status) {
-        return (Priority::Routine, i64::MAX);
+        return Standing::fixed(Priority::Routine, i64::MAX);
     }
-    let remaining = expires.as_second() - now.as_second();
-    let life = expires.as_second() - issued.as_second();
-    if remaining.saturating_mul(4) < life {
-        if remaining < EXPIRES_SOON {
-            return (Priority::Expiring, remaining);
-        }
-        (Priority::Urgent, remaining)
-    } else {
-        (Priority::Routine, remaining)
-    }
+    Standing::of_life(issued, expires, now)
 }
 
 /// The problem that the conditions report after a failure; `None` for a conflict, which the next attempt

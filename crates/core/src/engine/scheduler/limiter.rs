@@ -324,4 +324,19 @@ mod tests {
         assert!(!limiter.try_acquire("default", "renewal", "c", (Priority::Expiring, 90)));
         assert_eq!(limiter.ended("u0"), ["renewal"]);
     }
+    #[test]
+    fn what_waits_moves_forward_as_it_rises() {
+        let mut limiter = full();
+        for uid in ["first1", "first2"] {
+            assert!(!limiter.try_acquire("default", uid, "b", (Priority::Urgent, i64::MIN)));
+        }
+        assert!(!limiter.try_acquire("default", "later", "c", (Priority::Routine, 100)));
+        assert!(!limiter.try_acquire("default", "sooner", "c", (Priority::Routine, 90)));
+        assert_eq!(limiter.ended("u0"), ["first1"], "it is more urgent");
+        assert!(!limiter.try_acquire("default", "later", "c", (Priority::Urgent, 100)));
+        assert_eq!(limiter.ended("u1"), ["later"], "c had no slot yet");
+        assert!(!limiter.try_acquire("default", "sooner", "c", (Priority::Expiring, 90)));
+        assert_eq!(limiter.ended("u2"), ["sooner"], "whatever c had");
+        assert_eq!(limiter.ended("u3"), ["first2"]);
+    }
 }

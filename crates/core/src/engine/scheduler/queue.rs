@@ -332,6 +332,30 @@ mod tests {
     }
 
     #[test]
+    fn what_has_started_and_waits_rises_and_still_goes_before_what_starts() {
+        let mut queue = Queue::new(4, 1);
+        queue.proceed(key("renewal"), "a", Priority::Routine);
+        queue.push(key("expires"), "b", Priority::Expiring, 0);
+        queue.push(key("first"), "b", Priority::Urgent, i64::MIN);
+        queue.push(key("renewal"), "a", Priority::Urgent, 90);
+        assert_eq!(queue.depth(), (3, 0));
+        let order = [key("renewal"), key("expires"), key("first")];
+        assert_eq!(drain(&mut queue), order);
+    }
+
+    #[test]
+    fn a_time_at_the_latest_moves_the_requested_time_forward_and_never_back() {
+        let time = |s| Timestamp::from_second(s).unwrap();
+        let mut queue = Queue::new(4, 1);
+        queue.by(&key("a"), time(20));
+        queue.by(&key("a"), time(10));
+        queue.by(&key("a"), time(15));
+        assert_eq!(queue.next_due(), Some(time(10)));
+        assert_eq!(queue.due(time(10)), [key("a")]);
+        assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
     fn the_last_requested_time_counts() {
         let time = |s| Timestamp::from_second(s).unwrap();
         let mut queue = Queue::new(4, 1);

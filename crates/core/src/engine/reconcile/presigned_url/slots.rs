@@ -2,6 +2,7 @@
 //!
 //! What holds here:
 //! - A status that reports expired URLs as ready is corrected before a slow step starts.
+//! - What waits is planned again as its priority rises, and moves forward.
 
 use jiff::Timestamp;
 
@@ -10,10 +11,10 @@ use crate::engine::cache::record::Record;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::Step;
 use crate::engine::reconcile::action::{Action, InFlight};
-use crate::engine::reconcile::context::{Ctx, priority};
+use crate::engine::reconcile::context::{Ctx, standing};
 use crate::engine::reconcile::presigned_url::credentials::session_fetch_started;
 use crate::engine::scheduler::limiter::slow_store;
-use crate::engine::scheduler::priority::Priority;
+use crate::engine::scheduler::priority::{Priority, Standing};
 
 /// Starts a slow step if its store has a slot; if not, the resource waits for one. Any other action stays.
 pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
@@ -27,11 +28,12 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
     if is_ready(&record.seen.status.conditions) && !alive {
         return Action::AwaitSlot;
     }
-    let priority = slot_priority(record, ctx.now);
+    let standing = slot_standing(record, ctx.now);
+    let place = (standing.priority, standing.rank);
     let namespace = &record.seen.namespace;
     let limiter = &mut ctx.cache.limiter;
-    if !slow_store(&step).is_none_or(|store| limiter.try_acquire(store, uid, namespace, priority)) {
-        return Action::AwaitSlot;
+    if !slow_store(&step).is_none_or(|store| limiter.try_acquire(store, uid, namespace, place)) {
+        return until_it_rises(ctx, standing);
     }
     if let InFlight::FetchSession { store, session, .. } = &*in_flight {
         session_fetch_started(ctx, store, session);
@@ -45,23 +47,43 @@ pub(super) fn has_room(ctx: &mut Ctx<'_>, uid: &str, step: &Step) -> bool {
     let Some(record) = ctx.cache.resources.get(uid).filter(|_| bytes > 0) else {
         return true;
     };
-    let priority = slot_priority(record, ctx.now);
+    let standing = slot_standing(record, ctx.now);
+    let place = (standing.priority, standing.rank);
     let namespace = &record.seen.namespace;
     let budget = &mut ctx.cache.budget;
-    budget.try_acquire(uid, namespace, bytes, priority)
+    let has_room = budget.try_acquire(uid, namespace, bytes, place);
+    if !has_room {
+        until_it_rises(ctx, standing);
+    }
+    has_room
 }
 
-/// The priority of a resource among those that wait for a slot. A resource that has a listing makes its next
+/// The resource waits, and is planned again as its priority rises.
+fn until_it_rises(ctx: &mut Ctx<'_>, standing: Standing) -> Action {
+    if let Some(at) = standing.rises_at {
+        ctx.requeue.at(at);
+    }
+    Action::AwaitSlot
+}
+
+/// How urgent a resource is among those that wait for a slot. A resource that has a listing makes its next
 /// slow step before others start. One that was never issued and has failed goes behind those with working
 /// URLs.
-fn slot_priority(record: &Record, now: Timestamp) -> (Priority, i64) {
+fn slot_standing(record: &Record, now: Timestamp) -> Standing {
     let state = &record.state;
-    let (priority, rank) = priority(record, now);
+    let own = standing(record, now);
     if state.listing.found.is_some() {
-        (Priority::Urgent, i64::MIN)
+        Standing {
+            priority: Priority::Urgent,
+            rank: i64::MIN,
+            ..own
+        }
     } else if state.issue.retry.failures > 0 && record.seen.status.issue_time.is_none() {
-        (Priority::Routine, i64::MIN)
+        Standing::fixed(Priority::Routine, i64::MIN)
     } else {
-        (priority, rank.max(i64::MIN + 1))
+        Standing {
+            rank: own.rank.max(i64::MIN + 1),
+            ..own
+        }
     }
 }
