@@ -1,6 +1,6 @@
 //! Whatever one namespace creates, others are served.
 
-use presigned_core::api::{ListOptions, PolicyMethod, PresignedUrlSpec};
+use presigned_core::api::{ListOptions, PolicyMethod, PresignedUrlSpec, Verify};
 use presigned_core::engine::Settings;
 
 use crate::common::specs;
@@ -287,4 +287,25 @@ fn what_two_namespaces_sign_without_end_does_not_end_a_url_of_a_third_that_waits
     assert!(left.is_some_and(|left| left > 780), "{left:?} s are left");
     let issued = scene.0.cluster.secrets.len();
     assert!(issued > 2, "{issued}: the others are served meanwhile");
+}
+
+#[test]
+fn a_renewal_that_is_near_its_end_keeps_its_place_when_it_has_its_listing() {
+    let others: Vec<String> = (0..20).map(|at| format!("team-{at:02}")).collect();
+    let mut scene = with_others(Settings::default(), &others);
+    let mut spec = prefix(NS);
+    spec.verify = Some(Verify::Require);
+    issued_and_away_until(&mut scene, 90, "1h", spec);
+    let expires = scene.status("dl").expiration_time;
+    let now = scene.0.now;
+    for namespace in &others {
+        for name in ["first", "second"] {
+            let cluster = &mut scene.0.cluster;
+            cluster.put_resource(namespace, name, Ok(prefix(namespace)), now);
+        }
+    }
+    scene.0.faults.slow.insert(StepKind::List, 30);
+    scene.run(80);
+    let renewed = scene.status("dl").expiration_time;
+    assert!(renewed > expires, "it waits: {renewed:?}");
 }

@@ -67,14 +67,14 @@ fn until_it_rises(ctx: &mut Ctx<'_>, standing: Standing) -> Action {
 }
 
 /// How urgent a resource is among those that wait for a slot. A resource that has a listing makes its next
-/// slow step before others start. One that was never issued and has failed goes behind those with working
-/// URLs.
+/// slow step before others start, and one that is about to expire goes before it. One that was never issued
+/// and has failed goes behind those with working URLs.
 fn slot_standing(record: &Record, now: Timestamp) -> Standing {
     let state = &record.state;
     let own = standing(record, now);
     if state.listing.found.is_some() {
         Standing {
-            priority: Priority::Urgent,
+            priority: own.priority.min(Priority::Urgent),
             rank: i64::MIN,
             ..own
         }
