@@ -1,10 +1,10 @@
 //! Whatever one namespace creates, others are served.
 
 use presigned_core::api::{ListOptions, PolicyMethod, PresignedUrlSpec, Verify};
-use presigned_core::engine::Settings;
+use presigned_core::engine::{ApiError, Settings};
 
 use crate::common::specs;
-use crate::common::world::StepKind;
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{NS, Scene};
 
 #[test]
@@ -308,4 +308,21 @@ fn a_renewal_that_is_near_its_end_keeps_its_place_when_it_has_its_listing() {
     scene.run(80);
     let renewed = scene.status("dl").expiration_time;
     assert!(renewed > expires, "it waits: {renewed:?}");
+}
+
+#[test]
+fn a_first_issue_that_failed_once_does_not_wait_for_all_that_others_create() {
+    let mut flood = Flood::of(prefix);
+    let mut scene = with_others(Settings::default(), &flood.namespaces);
+    scene.apply("first", |_| {});
+    scene.run(30);
+    scene.plan(StepKind::List, Fault::Lost(ApiError::Unavailable));
+    scene.apply("dl", |spec| *spec = prefix(NS));
+    scene.run(1);
+    assert!(scene.secret("dl").is_none(), "its listing failed");
+    scene.0.faults.slow.insert(StepKind::List, 5);
+    for _ in 0..60 {
+        flood.second(&mut scene);
+    }
+    assert!(scene.secret("dl").is_some(), "it waits");
 }

@@ -68,7 +68,7 @@ fn until_it_rises(ctx: &mut Ctx<'_>, standing: Standing) -> Action {
 
 /// How urgent a resource is among those that wait for a slot. A resource that has a listing makes its next
 /// slow step before others start, and one that is about to expire goes before it. One that was never issued
-/// and has failed goes behind those with working URLs.
+/// and has failed goes behind what is urgent in its own namespace, and takes turns with other namespaces.
 fn slot_standing(record: &Record, now: Timestamp) -> Standing {
     let state = &record.state;
     let own = standing(record, now);
@@ -79,7 +79,7 @@ fn slot_standing(record: &Record, now: Timestamp) -> Standing {
             ..own
         }
     } else if state.issue.retry.failures > 0 && record.seen.status.issue_time.is_none() {
-        Standing::fixed(Priority::Routine, i64::MIN)
+        Standing::fixed(Priority::Urgent, i64::MAX)
     } else {
         Standing {
             rank: own.rank.max(i64::MIN + 1),
