@@ -21,6 +21,10 @@ pub fn quoted(text: &str) -> String {
 /// middle: both ends of a key say something.
 #[must_use]
 pub fn escaped(text: &str) -> String {
+    // Nearly all texts are such, and every plan of a resource quotes some.
+    if text.len() <= MAX_TEXT && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut out = String::new();
     if text.chars().map(escaped_len).sum::<usize>() <= MAX_TEXT {
         escape_into(&mut out, text);
@@ -152,6 +156,11 @@ fn pairs(name: &str) -> Vec<(char, char)> {
     let from: Vec<char> = std::iter::once('^').chain(letters).collect();
     let to = from.iter().skip(1).copied().chain(std::iter::once('$'));
     from.iter().copied().zip(to).collect()
+}
+
+/// Whether a byte is a visible ASCII character or a space that no escape changes.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\')
 }
 
 fn joined(names: &[impl AsRef<str>], last: &str) -> String {

@@ -57,23 +57,27 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     if matches!(evaluation, Evaluation::Deleting(..)) && !record.seen.deleting {
         return plan_in_ending_namespace(ctx, uid, &evaluation);
     }
+    let issued = issued(record);
+    let issued = issued.as_ref();
     let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
-    match plan_secret(ctx, uid, &evaluation, doubted) {
+    match plan_secret(ctx, uid, &evaluation, issued, doubted) {
         Action::AwaitStore => {
             ctx.enqueue_store(uid);
-            wait(ctx, uid, &evaluation)
+            wait(ctx, uid, &evaluation, issued)
         }
-        Action::AwaitSlot => wait(ctx, uid, &evaluation),
+        Action::AwaitSlot => wait(ctx, uid, &evaluation, issued),
         // Its namespace is on its way.
-        Action::Idle if is_new_in_unseen_namespace(ctx, uid) => wait(ctx, uid, &evaluation),
+        Action::Idle if is_new_in_unseen_namespace(ctx, uid) => wait(ctx, uid, &evaluation, issued),
         Action::Idle => {
-            let action = settle(ctx, uid, &evaluation);
+            let action = settle(ctx, uid, &evaluation, issued);
             if matches!(action, Action::Idle) {
                 drop_content(ctx, uid);
             }
             action
         }
-        Action::Start(step, _) if !slots::has_room(ctx, uid, &step) => wait(ctx, uid, &evaluation),
+        Action::Start(step, _) if !slots::has_room(ctx, uid, &step) => {
+            wait(ctx, uid, &evaluation, issued)
+        }
         action => action,
     }
 }
@@ -112,7 +116,13 @@ fn drop_content(ctx: &mut Ctx<'_>, uid: &str) {
 }
 
 /// Plans the next step of the Secret. No expired Secret is removed while the operator's clock is `doubted`.
-fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: bool) -> Action {
+fn plan_secret(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    evaluation: &Evaluation,
+    issued: Option<&Issued>,
+    doubted: bool,
+) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
@@ -131,16 +141,15 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
             return removal::plan(record, old, ctx.settings);
         }
     }
-    let issued = issued(record);
     if removal_blocked.is_none()
-        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued.as_ref())
+        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued)
     {
         return action;
     }
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };
-    if let Some(issued) = &issued {
+    if let Some(issued) = issued {
         // What holds up a renewal holds up neither an inspection nor what puts the marks back.
         let waits = blocked.is_some() && record.state.secret.check_failed;
         if ctx.settings.secret_access == SecretAccess::Watch
@@ -161,13 +170,13 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     let mut awaits_slot = false;
     if let (Some(inputs), None) = (may_issue(record, evaluation, now), blocked) {
         let requeue = &mut ctx.requeue;
-        match reissue(ctx.cache, record, inputs, issued.as_ref(), now, requeue) {
+        match reissue(ctx.cache, record, inputs, issued, now, requeue) {
             None => {
                 if let Some(action) = listing::plan_refresh(ctx, uid, inputs) {
                     return slots::acquire(ctx, uid, action);
                 }
                 let record = ctx.cache.resources.get(uid);
-                let scheduled = record.zip(issued.as_ref()).is_some_and(|(record, issued)| {
+                let scheduled = record.zip(issued).is_some_and(|(record, issued)| {
                     awaits_rollout(ctx.cache, record, inputs, issued)
                 });
                 // There is nothing to write, so no problem blocks it any more.
@@ -182,7 +191,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
                 return Action::Idle;
             }
             Some(cause) => {
-                let action = secret::plan(ctx, uid, inputs, issued.as_ref(), cause);
+                let action = secret::plan(ctx, uid, inputs, issued, cause);
                 match slots::acquire(ctx, uid, action) {
                     Action::Idle => {}
                     // Even during a wait for a slot, an expired Secret is removed below.
@@ -199,7 +208,7 @@ fn plan_secret(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, doubted: b
     if let Some(at) = record.state.issue.retry.blocked_until(now) {
         ctx.requeue.at(at);
     }
-    if let Some(issued) = &issued
+    if let Some(issued) = issued
         && removal_blocked.is_none()
         && is_to_be_removed(ctx, uid, evaluation, issued, doubted)
         && let Some(record) = ctx.cache.resources.get(uid)
@@ -255,17 +264,17 @@ fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
 
 /// The resource waits for its store. The status reports a URL that expires meanwhile, and the reason for a
 /// long wait.
-fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
+fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, issued: Option<&Issued>) -> Action {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return Action::Idle;
     };
     let silent = record.seen.status.conditions.is_empty();
-    let alive = issued(record).is_some_and(|issued| issued.alive(now));
+    let alive = issued.is_some_and(|issued| issued.alive(now));
     let since = *record.state.waiting_since.get_or_insert(now);
     let report_at = later(since, SILENT_WAIT);
     if (is_ready(&record.seen.status.conditions) && !alive) || (silent && report_at <= now) {
-        return settle(ctx, uid, evaluation);
+        return settle(ctx, uid, evaluation, issued);
     }
     if silent {
         ctx.requeue.at(report_at);
@@ -275,15 +284,16 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
 
 /// There is nothing to do for the Secret now: a first verification, the status, then its Events, then what
 /// may come after them.
-fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
-    let Some(record) = ctx.cache.resources.get(uid) else {
-        return Action::Idle;
-    };
-    let issued = issued(record);
-    if let Some(action) = verification::before_status(ctx, uid, evaluation, issued.as_ref()) {
+fn settle(
+    ctx: &mut Ctx<'_>,
+    uid: &str,
+    evaluation: &Evaluation,
+    issued: Option<&Issued>,
+) -> Action {
+    if let Some(action) = verification::before_status(ctx, uid, evaluation, issued) {
         return action;
     }
-    if let Some(action) = status::plan(ctx, uid, evaluation, issued.as_ref()) {
+    if let Some(action) = status::plan(ctx, uid, evaluation, issued) {
         return action;
     }
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
@@ -301,8 +311,7 @@ fn settle(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation) -> Action {
         return action;
     }
     // The verification comes last: a slow store must not delay the status.
-    let verification =
-        verification::plan(ctx, uid, evaluation, issued.as_ref()).unwrap_or(Action::Idle);
+    let verification = verification::plan(ctx, uid, evaluation, issued).unwrap_or(Action::Idle);
     if let Some(record) = ctx.cache.resources.get_mut(uid) {
         record.state.tidy();
     }
