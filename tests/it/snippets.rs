@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use presigned_testkit::S3Server;
+use presigned_testkit::guard::GuardedFolder;
 use serde_json::json;
 
 use crate::support::{World, program};
@@ -134,7 +135,7 @@ async fn the_code_of_the_questions_downloads_and_uploads_in_each_language() {
     type Write = fn(&str, bool) -> Program;
     let languages: [(&str, Write); 3] = [("python", python), ("go", go), ("js", node)];
     for (language, write) in languages {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = GuardedFolder::new("presigned-snippets-").unwrap();
         let folder = folder.path();
         let sent = format!("by {language}");
         std::fs::write(folder.join("up"), &sent).unwrap();
