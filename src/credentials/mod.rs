@@ -193,7 +193,7 @@ impl CredentialsFetcher {
         token.map_err(|failure| CredentialsError {
             reason: Reason::CredentialsUnavailable,
             message: format!(
-                "no token of the operator's service account {account} could be had for the store's audience: {}",
+                "no token of the operator's service account \"{account}\" could be had for the store's audience: {}",
                 match &failure {
                     ApiError::Forbidden => Cow::Borrowed(
                         "the API server forbids it; name the audience in the chart's webIdentity.audiences, or give the \

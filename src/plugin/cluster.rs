@@ -87,7 +87,11 @@ impl Session {
     /// # Errors
     /// If it cannot be read. If it is not there, the message names the nearest, or the namespace that has it.
     pub async fn find(&self, name: &str) -> anyhow::Result<Found> {
-        let what = format!("presignedurl {name} in namespace {}", self.namespace);
+        let what = format!(
+            "presignedurl {} in namespace {}",
+            quoted(name),
+            quoted(&self.namespace)
+        );
         match self.presigned_urls(Some(&self.namespace)).get(name).await {
             Ok(mut found) => {
                 name_kind(&mut found);
@@ -103,7 +107,7 @@ impl Session {
     async fn missing(&self, name: &str) -> Failure {
         let namespace = &self.namespace;
         let there_is_none = format!(
-            "there is no PresignedURL {} in namespace {namespace}",
+            "there is no PresignedURL {} in namespace \"{namespace}\"",
             quoted(name)
         );
         let near = self.list(Some(namespace)).await.ok().and_then(|(all, _)| {
@@ -143,7 +147,13 @@ impl Session {
         let kind = ApiResource::erase::<ClusterObjectStore>(&());
         let stores: Api<FoundStore> = Api::all_with(self.client.clone(), &kind);
         let found = stores.get(name).await;
-        found.map_err(|error| of_the_cluster(&error, "get", &format!("clusterobjectstore {name}")))
+        found.map_err(|error| {
+            of_the_cluster(
+                &error,
+                "get",
+                &format!("clusterobjectstore {}", quoted(name)),
+            )
+        })
     }
 
     /// The Secret that the operator wrote for a resource.
@@ -169,22 +179,22 @@ impl Session {
         match self.secrets().get_opt(secret).await {
             Ok(Some(found)) if is_of(&found, &name) => Ok(found),
             Ok(Some(_)) => Err(Failure::no(format!(
-                "the Secret {secret} in namespace {namespace} was not written for the PresignedURL {name}, so it is not \
+                "the Secret \"{secret}\" in namespace \"{namespace}\" was not written for the PresignedURL \"{name}\", so it is not \
                  shown: look who wrote it"
             ))
             .into()),
             Ok(None) => Err(Failure::no(format!(
-                "the Secret {secret} of {namespace}/{name} is not there: the operator puts it back within seconds if it \
+                "the Secret \"{secret}\" of {namespace}/{name} is not there: the operator puts it back within seconds if it \
                  runs and the URLs live; kubectl presigned status {name} -n {namespace} says whether they do"
             ))
             .into()),
             Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::unknown(format!(
-                "you may not get the Secret {secret} in namespace {namespace}: ask an admin for the ClusterRole edit there, \
+                "you may not get the Secret \"{secret}\" in namespace \"{namespace}\": ask an admin for the ClusterRole edit there, \
                  or for get on this Secret"
             ))
             .into()),
             Err(error) => {
-                let what = format!("secret {secret} in namespace {namespace}");
+                let what = format!("secret {} in namespace {}", quoted(secret), quoted(namespace));
                 Err(failure(&error, "get", &what).into())
             }
         }
@@ -286,7 +296,7 @@ fn is_missing_kind(status: &Status) -> bool {
 fn all_of(namespace: Option<&str>) -> String {
     let kind = PresignedUrl::plural(&());
     match namespace {
-        Some(namespace) => format!("{kind} in namespace {namespace}"),
+        Some(namespace) => format!("{kind} in namespace \"{namespace}\""),
         None => format!("{kind} in all namespaces"),
     }
 }

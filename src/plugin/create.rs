@@ -189,13 +189,13 @@ impl CreateArgs {
             let taken = matches!(&error, kube::Error::Api(status) if status.reason == "AlreadyExists");
             if taken {
                 return Failure::no(format!(
-                    "there is a PresignedURL {} in namespace {namespace} already: give another NAME, or leave it out; \
+                    "there is a PresignedURL {} in namespace \"{namespace}\" already: give another NAME, or leave it out; \
                      kubectl presigned get {name} prints what is there",
                     quoted(name)
                 ))
                 .into();
             }
-            failure(&error, "create", &format!("a presignedurl in namespace {namespace}")).into()
+            failure(&error, "create", &format!("a presignedurl in namespace {}", quoted(namespace))).into()
         })
     }
 
@@ -312,7 +312,11 @@ async fn remove(session: &Session, created: &Found) -> anyhow::Result<()> {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => {
-            let what = format!("presignedurl {name} in namespace {namespace}");
+            let what = format!(
+                "presignedurl {} in namespace {}",
+                quoted(&name),
+                quoted(namespace)
+            );
             Err(failure(&error, "delete", &what).into())
         }
     }

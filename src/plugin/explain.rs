@@ -139,11 +139,11 @@ fn of_store(found: &Found, store: &Result<FoundStore, Failure>, now: Timestamp) 
     let name = store_of(found);
     let store = match store {
         Ok(store) => store,
-        Err(why) => return vec![format!("ClusterObjectStore {name}. Not known: {why}")],
+        Err(why) => return vec![format!("ClusterObjectStore \"{name}\". Not known: {why}")],
     };
     let Ok(spec) = serde_json::from_value::<ClusterObjectStoreSpec>(store.spec.clone()) else {
         return vec![format!(
-            "ClusterObjectStore {name}, whose spec this version cannot read: upgrade the plugin."
+            "ClusterObjectStore \"{name}\": this version cannot read its spec. Upgrade the plugin."
         )];
     };
     let endpoint = spec
@@ -152,7 +152,7 @@ fn of_store(found: &Found, store: &Result<FoundStore, Failure>, now: Timestamp) 
         .clone()
         .unwrap_or_else(|| "AWS's endpoint".to_owned());
     let mut said = vec![format!(
-        "ClusterObjectStore {name}: {endpoint}, region {}, signed with {}.",
+        "ClusterObjectStore \"{name}\": {endpoint}, region {}, signed with {}.",
         spec.s3.region,
         words::credentials(&spec)
     )];

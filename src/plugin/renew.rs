@@ -6,6 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use presigned_core::api::{ConditionType, RENEW_ANNOTATION, Reason, condition};
+use presigned_core::text::quoted;
 use serde_json::json;
 
 use super::cluster::{Session, failure};
@@ -51,7 +52,11 @@ impl RenewArgs {
             let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
             let api = session.presigned_urls(Some(namespace));
             let patched = api.patch(name, &PatchParams::default(), &patch).await;
-            let what = format!("presignedurl {name} in namespace {namespace}");
+            let what = format!(
+                "presignedurl {} in namespace {}",
+                quoted(name),
+                quoted(namespace)
+            );
             patched.map_err(|error| failure(&error, "patch", &what))?;
             let look = |found: &Found| heeded(found, &request);
             let renewed = until(&session, name, self.timeout, look).await?;

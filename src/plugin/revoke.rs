@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use presigned_core::api::ClusterObjectStoreSpec;
+use presigned_core::text::quoted;
 use serde_json::{Value, json};
 
 use self::statements::{Known, Way, ways};
@@ -109,7 +110,11 @@ impl RevokeArgs {
         let patch = Patch::Merge(json!({ "spec": { "suspend": true } }));
         let api = session.presigned_urls(Some(namespace));
         let patched = api.patch(name, &PatchParams::default(), &patch).await;
-        let what = format!("presignedurl {name} in namespace {namespace}");
+        let what = format!(
+            "presignedurl {} in namespace {}",
+            quoted(name),
+            quoted(namespace)
+        );
         patched.map_err(|error| {
             let failure = failure(&error, "patch", &what);
             let message =
@@ -146,15 +151,19 @@ impl RevokeArgs {
             .await
         {
             Ok(_) => Ok((
-                format!("it is suspended, and its Secret {secret} is deleted{late}"),
+                format!("it is suspended, and its Secret \"{secret}\" is deleted{late}"),
                 exit,
             )),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok((
-                format!("it is suspended, and its Secret {secret} was gone already{late}"),
+                format!("it is suspended, and its Secret \"{secret}\" was gone already{late}"),
                 exit,
             )),
             Err(error) => {
-                let what = format!("secret {secret} in namespace {namespace}");
+                let what = format!(
+                    "secret {} in namespace {}",
+                    quoted(secret),
+                    quoted(namespace)
+                );
                 let failure = failure(&error, "delete", &what);
                 Ok((
                     format!("it is suspended, and its Secret is still there: {failure}"),

@@ -6,6 +6,8 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use presigned_core::text::quoted;
+
 use super::cluster::{Session, failure, name_kind};
 use super::exit::Failure;
 use super::found::Found;
@@ -69,7 +71,11 @@ async fn looks(
     last: &mut String,
 ) -> Result<Found, Failure> {
     let api = session.presigned_urls(Some(&session.namespace));
-    let what = format!("presignedurl {name} in namespace {}", session.namespace);
+    let what = format!(
+        "presignedurl {} in namespace {}",
+        quoted(name),
+        quoted(&session.namespace)
+    );
     let mut pause = FIRST_PAUSE;
     loop {
         let mut found = api

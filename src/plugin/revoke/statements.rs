@@ -87,7 +87,7 @@ fn by_objects(known: Known<'_>, request: &Request) -> Option<Way> {
     let mut statement = deny_objects(dialect, bucket, objects, &request.options, until).ok()?;
     let place = if aws {
         statement["Principal"] = json!("*");
-        format!("in the policy of bucket {bucket}, beside its other statements")
+        format!("in the policy of bucket \"{bucket}\", beside its other statements")
     } else {
         "in a policy of the user or role that signs: this server is not AWS, and may ask a bucket's policy of anonymous \
          requests alone"
@@ -134,7 +134,7 @@ fn by_credentials(known: Known<'_>, store: &ClusterObjectStoreSpec) -> Way {
             ),
             policy: None,
             hits: format!(
-                "every URL of store {name}, and whatever else uses that key: {}",
+                "every URL of store \"{name}\", and whatever else uses that key: {}",
                 names(of_store)
             ),
             then: Some(
@@ -153,14 +153,14 @@ fn by_credentials(known: Known<'_>, store: &ClusterObjectStoreSpec) -> Way {
             let namespace = namespace.as_deref().unwrap_or_default();
             (
                 format!(
-                    "every URL of namespace {namespace} on store {name}: {}",
+                    "every URL of namespace \"{namespace}\" on store \"{name}\": {}",
                     names(same)
                 ),
                 Some(RESTART),
             )
         }
         Some(SessionScope::Store) => (
-            format!("every URL of store {name}: {}", names(of_store)),
+            format!("every URL of store \"{name}\": {}", names(of_store)),
             Some(RESTART),
         ),
         None => (

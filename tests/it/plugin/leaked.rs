@@ -178,7 +178,7 @@ async fn revoke_stops_a_resource_and_its_statement_ends_the_url_and_no_other() {
         told["done"]
             .as_str()
             .unwrap()
-            .ends_with("its Secret leaked is deleted"),
+            .ends_with("its Secret \"leaked\" is deleted"),
         "{told}"
     );
     world.gone("leaked").await;
@@ -230,7 +230,7 @@ async fn revoke_tells_the_statements_also_if_no_operator_runs() {
     let told = admin.runs(&["revoke", "leaked", "--timeout", "1s"]).await;
     assert_eq!(told.code, 4, "{told:?}");
     for part in [
-        "its Secret leaked is deleted. The operator has not seen",
+        "its Secret \"leaked\" is deleted. The operator has not seen",
         "Deny the objects",
     ] {
         assert!(told.out.contains(part), "{part}: {}", told.out);
