@@ -91,6 +91,20 @@ fn a_revoked_key_takes_ready_away_and_its_return_gives_it_back() {
 }
 
 #[test]
+fn ready_says_by_which_method_a_url_was_tried() {
+    for (method, words) in [
+        (Method::Get, "; a GET worked"),
+        (Method::Head, "; a HEAD worked"),
+    ] {
+        let mut scene = with(None);
+        scene.apply("dl", |spec| spec.method = Some(method));
+        scene.run(30);
+        let ready = scene.condition("dl", "Ready");
+        assert!(ready.message.ends_with(words), "{}", ready.message);
+    }
+}
+
+#[test]
 fn what_the_store_says_of_the_object_leaves_ready_true_and_ends_its_message() {
     let mut scene = with(None);
     scene.run(30);

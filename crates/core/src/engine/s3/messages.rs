@@ -16,6 +16,7 @@ use crate::api::Reason;
 use crate::engine::protocol::KmsError;
 use crate::request::{Bucket, Options, format_duration};
 use crate::signing::Target;
+use crate::text::visible;
 
 /// The reason and the sentence. Object rights have their own sentences, beside their subjects.
 #[allow(
@@ -274,9 +275,9 @@ pub(super) fn actions(options: &Options) -> String {
     names.join(", ")
 }
 
-/// The object's name in an IAM policy, for people: nothing is escaped.
+/// The object's name in an IAM policy, for people: only what cannot be seen is escaped.
 pub(super) fn object_arn(target: &Target, bucket: &Bucket, key: &str) -> String {
-    dialect(target).object_arn(bucket, key)
+    visible(&dialect(target).object_arn(bucket, key))
 }
 
 /// The bucket's name in an IAM policy.

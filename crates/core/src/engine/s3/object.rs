@@ -229,7 +229,7 @@ pub(in crate::engine) fn verify_head(
     head: &S3Result,
     tried: &ObjectSubject<'_>,
 ) -> ObjectVerdict {
-    let object = format!("{}/{}", tried.bucket, tried.key);
+    let object = quoted(&format!("{}/{}", tried.bucket, tried.key));
     let of_get = verify_object(get, tried);
     let diagnosis = diagnose(head);
     let head_only = matches!(tried.options, Options::Head(_));

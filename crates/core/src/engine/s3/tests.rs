@@ -338,6 +338,28 @@ fn a_skewed_clock_is_told_with_the_measured_difference() {
 }
 
 #[test]
+fn no_key_reorders_a_sentence() {
+    for options in [get(), put(), Options::Delete] {
+        for asked in [
+            Ok(answer(206, None)),
+            Ok(answer(403, Some(ErrorCode::AccessDenied))),
+            Ok(answer(404, Some(ErrorCode::NoSuchKey))),
+            Ok(answer(503, None)),
+        ] {
+            let tried = ObjectSubject {
+                target: &target(None, "eu-west-1"),
+                bucket: &bucket(),
+                key: "llama/\u{202e}nib.x",
+                options: &options,
+            };
+            let message = verify_object(&asked, &tried).message;
+            assert!(!message.contains('\u{202e}'), "{message}");
+            assert!(message.contains("llama/\\u{202e}nib.x"), "{message}");
+        }
+    }
+}
+
+#[test]
 fn no_sentence_holds_a_url() {
     let statuses = [200, 204, 301, 400, 403, 404, 416, 500, 503];
     let codes = ALL.into_iter().map(Some).chain([None]);

@@ -10,7 +10,8 @@
 use jiff::Timestamp;
 
 use crate::api::{
-    Condition, ConditionStatus, ConditionType, Problem, Reason, Verify, condition, set_condition,
+    Condition, ConditionStatus, ConditionType, Method, Problem, Reason, Verify, condition,
+    set_condition,
 };
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::Record;
@@ -258,7 +259,12 @@ fn ready_while_current(
     let mut message = issued_message(facts.record, issued, not_renewed);
     match answer {
         Some(answer) if answer.reason == Reason::Verified => {
-            message.push_str("; a GET worked");
+            let head = issued.method == Method::Head;
+            message.push_str(if head {
+                "; a HEAD worked"
+            } else {
+                "; a GET worked"
+            });
         }
         Some(answer) => {
             message.push_str("; ");

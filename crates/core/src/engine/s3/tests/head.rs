@@ -33,7 +33,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             &head_only,
             True,
             Reason::Verified,
-            "a HEAD of models/",
+            "a HEAD of \"models/",
         ),
         // It is the HEAD that was signed for.
         (
@@ -42,7 +42,7 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             &head_only,
             True,
             Reason::Verified,
-            "a HEAD of models/",
+            "a HEAD of \"models/",
         ),
         (
             ok(206),
@@ -90,10 +90,31 @@ fn a_head_is_judged_by_its_own_answer_and_explained_by_that_of_a_get() {
             &head_only,
             Unknown,
             Reason::StoreUnavailable,
-            "a HEAD of models/",
+            "a HEAD of \"models/",
         ),
     ] {
         let given = head(&of_get, &of_head, options);
         says(&given, status, reason, &[words]);
+    }
+}
+
+#[test]
+fn no_key_reorders_a_sentence_about_a_head() {
+    let ok = |status| Ok(answer(status, None));
+    for options in [get(), Options::Head(GetOptions::default())] {
+        for of_head in [ok(200), ok(400), ok(503)] {
+            let tried = ObjectSubject {
+                target: &target(None, "eu-west-1"),
+                bucket: &bucket(),
+                key: "llama/\u{202e}nib.\"x",
+                options: &options,
+            };
+            let message = verify_head(&ok(206), &of_head, &tried).message;
+            let escaped = "of \"models/llama/\\u{202e}nib.\\\"x\"";
+            assert!(
+                message.replace("the first byte ", "").contains(escaped),
+                "{message}"
+            );
+        }
     }
 }
