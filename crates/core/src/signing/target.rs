@@ -9,6 +9,16 @@ use crate::request::Bucket;
 
 /// Buckets whose path is MinIO's own.
 const SERVERS_OWN: [&str; 2] = ["admin", "minio"];
+/// Hosts of S3 without `s3` in front, of which a bucket's own host is one more label. If one begins with a dot,
+/// a region or an account stands before it.
+const HOSTS_OF_S3: [&str; 6] = [
+    ".digitaloceanspaces.com",
+    ".linodeobjects.com",
+    ".r2.cloudflarestorage.com",
+    ".vultrobjects.com",
+    ".your-objectstorage.com",
+    "storage.googleapis.com",
+];
 
 /// Where the bucket stands in a URL. The endpoint's path, if it has one, stands before what follows the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,12 +136,17 @@ impl Target {
 }
 
 /// Whether the host is a bucket's own, as in `models.s3.example.com`. A bucket may have the name of a server,
-/// as in `minio.example.com/minio`, so only what stands before a host of S3 is taken for one.
+/// as in `minio.example.com/minio`, so only what stands before a host of S3 is taken for one, or before that
+/// of a provider that is known.
 fn names_bucket(host: &str, bucket: &str) -> bool {
     let rest = host
         .strip_prefix(bucket)
         .and_then(|rest| rest.strip_prefix('.'));
-    rest.is_some_and(|rest| rest.starts_with("s3.") || rest.starts_with("s3-"))
+    let is_s3 = |rest: &str| {
+        let of = |host: &str| rest == host || host.starts_with('.') && rest.ends_with(host);
+        rest.starts_with("s3.") || rest.starts_with("s3-") || HOSTS_OF_S3.into_iter().any(of)
+    };
+    rest.is_some_and(is_s3)
 }
 
 /// Whether the bucket can stand before the host. A dotted one cannot over TLS, since a wildcard certificate

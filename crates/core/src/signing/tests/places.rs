@@ -295,14 +295,31 @@ fn an_endpoint_of_one_bucket_is_refused_and_a_server_named_like_a_bucket_is_not(
             "https://models.s3.eu-west-1.amazonaws.com",
             "https://models.s3-eu-west-1.amazonaws.com",
             "https://models.s3.example.com:9000",
+            "https://models.s3.wasabisys.com",
+            "https://models.nyc3.digitaloceanspaces.com",
+            "https://models.nyc3.cdn.digitaloceanspaces.com",
+            "https://models.us-east-1.linodeobjects.com",
+            "https://models.ewr1.vultrobjects.com",
+            "https://models.fsn1.your-objectstorage.com",
+            "https://models.0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com",
+            "https://models.storage.googleapis.com",
         ] {
             let refused = resolve(endpoint, "models", style).unwrap_err();
             assert_eq!(refused, E::BucketInHost("models".to_owned()), "{endpoint}");
             assert!(resolve(endpoint, "models2", style).is_ok(), "{endpoint}");
             assert!(resolve(endpoint, "mod", style).is_ok(), "{endpoint}");
         }
-        for endpoint in ["https://store.example.com", "http://store.store.svc:9000"] {
-            assert!(resolve(endpoint, "store", style).is_ok(), "{endpoint}");
+        for (endpoint, bucket) in [
+            ("https://store.example.com", "store"),
+            ("https://minio-api.example.com", "minio-api"),
+            ("http://store.store.svc:9000", "store"),
+            // A bucket may have the name of a region, and a company that of a provider.
+            ("https://nyc3.digitaloceanspaces.com", "nyc3"),
+            ("https://storage.googleapis.com", "storage"),
+            ("https://nyc3.mydigitaloceanspaces.com", "nyc3"),
+            ("https://abc.mystorage.googleapis.com", "abc"),
+        ] {
+            assert!(resolve(endpoint, bucket, style).is_ok(), "{endpoint}");
         }
     }
 }
