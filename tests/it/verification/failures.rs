@@ -231,7 +231,7 @@ async fn a_store_that_cannot_be_asked_is_reported_by_its_cause_and_signs_all_the
     );
     skewed.set_clock_ahead(SignedDuration::from_mins(3));
     let no_host = [
-        "cannot resolve the host name s3.testkit.invalid",
+        "cannot resolve the host name of http://s3.testkit.invalid:",
         "the cluster's DNS",
     ];
     let refused = [

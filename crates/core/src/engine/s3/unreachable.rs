@@ -18,12 +18,8 @@ pub(super) fn unreachable(error: &TransportError, subject: &Subject<'_>) -> (Rea
         TransportError::Host => (
             Reason::HostNotFound,
             format!(
-                "the operator cannot resolve the host name {}: fix spec.s3.endpoint of the ClusterObjectStore, or the \
-                 cluster's DNS",
-                match subject {
-                    Subject::Request { .. } => subject.host(),
-                    Subject::Store { host, .. } => format!("of {host}"),
-                }
+                "the operator cannot resolve the host name of {address}: fix spec.s3.endpoint of the ClusterObjectStore, or \
+                 the cluster's DNS"
             ),
         ),
         TransportError::Connection => (

@@ -197,10 +197,14 @@ impl StoreConfig {
         )
     }
 
-    /// The same, with its scheme and its port.
+    /// Scheme, host and port of what the operator connects to.
     pub(super) fn address(&self) -> String {
-        self.default_endpoint.as_ref().map_or_else(
-            || self.host(),
+        let endpoint = match &self.default_endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => Endpoint::aws(&self.region),
+        };
+        endpoint.map_or_else(
+            |_| self.host(),
             |endpoint| {
                 let (scheme, port) = (endpoint.scheme().as_str(), endpoint.port_number());
                 format!("{scheme}://{}:{port}", endpoint.host())

@@ -37,7 +37,7 @@ fn a_store_that_is_not_reached_leaves_the_verdict_open() {
 }
 
 #[test]
-fn each_failure_of_tls_has_a_sentence_of_its_own_and_names_scheme_host_and_port() {
+fn each_store_that_is_not_reached_has_a_sentence_of_its_own_and_names_scheme_host_and_port() {
     use TransportError as Not;
     let at = "2026-01-02T03:04:05Z".parse().unwrap();
     let names = vec!["a.example.com".to_owned(), "10.0.0.1".to_owned()];
@@ -94,6 +94,10 @@ fn each_failure_of_tls_has_a_sentence_of_its_own_and_names_scheme_host_and_port(
             Not::TlsExpected,
             "speaks TLS, and the operator spoke plain HTTP to it",
         ),
+        (
+            Not::Host,
+            "cannot resolve the host name of https://models.s3.eu-west-1.amazonaws.com:443: fix",
+        ),
         (Not::Connection, "443 refused or broke"),
         (
             Not::Timeout(Duration::from_secs(7)),
@@ -113,6 +117,7 @@ fn each_failure_of_tls_has_a_sentence_of_its_own_and_names_scheme_host_and_port(
         let reason = match &why {
             Not::Tls(_) => Reason::TLSFailed,
             Not::Timeout(_) => Reason::StoreUnavailable,
+            Not::Host => Reason::HostNotFound,
             _ => Reason::ConnectionFailed,
         };
         let verdict = on(&Err(why), &get());
