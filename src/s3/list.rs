@@ -285,11 +285,11 @@ impl<K: Fn(&str) -> bool> Reading<K> {
 fn listed(object: &RawObject, key: String) -> Result<ListedObject, ListError> {
     let etag = object.etag.trim_matches('"');
     let size = match object.size.trim() {
-        "" => Some(0),
-        size => size.parse().ok(),
+        "" => Ok(None),
+        size => size.parse().map(Some),
     };
     match size {
-        Some(size) if etag.len() <= MAX_ETAG => Ok(ListedObject {
+        Ok(size) if etag.len() <= MAX_ETAG => Ok(ListedObject {
             key,
             size,
             etag: etag.to_owned(),

@@ -77,7 +77,7 @@ pub(super) struct Item {
     /// The key; `None` if the URL alone says what it is of.
     pub(super) key: Option<String>,
     pub(super) url: SignedUrl,
-    /// The size in bytes, if the bucket was listed.
+    /// The size in bytes, if the bucket was listed and the store gave it.
     pub(super) size: Option<u64>,
     /// The `ETag` without its quotes, if the bucket was listed.
     pub(super) etag: Option<String>,

@@ -165,13 +165,15 @@ pub fn render_hash(inputs: &RenderInputs<'_>) -> String {
 }
 
 /// The hash of what a listing found (`status.internal.hashes.objects`), 32 hex digits: key, size in bytes and
-/// `ETag` of each object.
+/// `ETag` of each object. A size that the store does not give is left out.
 #[must_use]
-pub fn listing_hash<'a>(objects: impl IntoIterator<Item = (&'a str, u64, &'a str)>) -> String {
+pub fn listing_hash<'a>(
+    objects: impl IntoIterator<Item = (&'a str, Option<u64>, &'a str)>,
+) -> String {
     let mut out = Encoding::new("presigned.dev/listing/v1");
     for (key, size, etag) in objects {
         out.field("key", key);
-        out.field("size", size.to_be_bytes());
+        out.option("size", size.map(u64::to_be_bytes));
         out.field("etag", etag);
     }
     out.finish()

@@ -13,12 +13,16 @@ use crate::time::later;
 
 /// How long a listing may be signed from.
 const FRESH: Duration = Duration::from_mins(5);
+
+/// The size in bytes, if the store gives one, and the `ETag`, which is empty if it gives none.
+pub type Listed = (Option<u64>, String);
+
 /// An object that gets a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListedKey {
     pub(crate) key: Key,
-    /// Size and `ETag`, if the object was listed.
-    pub(crate) listed: Option<(u64, String)>,
+    /// What the store says of it, if the object was listed.
+    pub(crate) listed: Option<Listed>,
 }
 
 /// The objects of a listing that get URLs.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::life::RequestedLife;
-use super::listed::ListedKey;
+use super::listed::{Listed, ListedKey};
 use super::secret::SecretContent;
 use super::signing_job::{SigningJob, Subject};
 use super::template::Template;
@@ -25,7 +25,7 @@ pub enum LocalObjects {
     /// One.
     Key(Key),
     /// Several, each with its size and `ETag` if it was listed.
-    Keys(Vec<(Key, Option<(u64, String)>)>),
+    Keys(Vec<(Key, Option<Listed>)>),
     /// Any whose key begins with this, for a form.
     Under(Prefix),
 }

@@ -275,7 +275,7 @@ impl SigningJob {
                 .push(&Item {
                     key: object.key.as_str(),
                     url: presigned.url.expose(),
-                    size: listed.map(|(size, _)| *size),
+                    size: listed.and_then(|(size, _)| *size),
                     etag: listed
                         .map(|(_, etag)| etag.as_str())
                         .filter(|etag| !etag.is_empty()),

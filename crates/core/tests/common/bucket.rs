@@ -84,7 +84,7 @@ impl Cloud {
             }
             kept.push(ListedObject {
                 key: key.clone(),
-                size: *size,
+                size: Some(*size),
                 etag: etag.clone(),
             });
         }

@@ -259,8 +259,8 @@ pub struct ListRequest {
 pub struct ListedObject {
     /// Its key, not evaluated yet.
     pub key: String,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its size in bytes, if the store gives one.
+    pub size: Option<u64>,
     /// Its `ETag`, without quotes; empty if the store gives none.
     pub etag: String,
 }

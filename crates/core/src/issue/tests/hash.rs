@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::issue::{
     CredentialInputs, RenderInputs, SpecInputs, StoreInputs, credential_hash, data_hash,
-    render_hash, spec_hash, store_hash,
+    listing_hash, render_hash, spec_hash, store_hash,
 };
 use crate::request::{Key, Limits, Objects, Options, Request};
 
@@ -87,6 +87,13 @@ fn full_put() -> PutOptions {
         metadata: Some(map([("a", "1"), ("b", "2")])),
         tagging: Some(map([("t", "x")])),
     }
+}
+
+#[test]
+fn an_object_without_a_size_is_another_than_an_empty_one() {
+    let of = |size| listing_hash([("a", size, "e")]);
+    assert_ne!(of(None), of(Some(0)));
+    assert_ne!(of(Some(1)), of(Some(0)));
 }
 
 #[test]

@@ -363,7 +363,7 @@ fn select(
         let (size, etag) = object
             .listed
             .as_ref()
-            .map_or((0, ""), |(size, etag)| (*size, etag.as_str()));
+            .map_or((None, ""), |(size, etag)| (*size, etag.as_str()));
         (object.key.as_str(), size, etag)
     }));
     // Without an object nothing is signed, and the grant to list is the only one. No URL outlives it.

@@ -22,9 +22,9 @@ pub struct Item<'a> {
     pub key: &'a str,
     /// The URL.
     pub url: &'a str,
-    /// The size in bytes, if the object was listed.
+    /// The size in bytes, if the object was listed and the store gives it.
     pub size: Option<u64>,
-    /// The `ETag`, if the object was listed.
+    /// The `ETag`, if the object was listed and the store gives it.
     pub etag: Option<&'a str>,
 }
 
