@@ -127,6 +127,7 @@ pub(super) fn class(status: &Status) -> ApiError {
         },
         504 => ApiError::Timeout,
         500 if status.reason == reason::SERVER_TIMEOUT => ApiError::Timeout,
+        500 if let Some(name) = failed_webhook(&status.message) => ApiError::WebhookFailed(name),
         500..=599 => ApiError::Unavailable,
         0 => ApiError::Other(None),
         code => ApiError::Other(Some(code)),
@@ -148,6 +149,13 @@ fn refuser(message: &str) -> Option<Refuser> {
     }
     let rest = rest.strip_prefix("admission webhook \"")?;
     name(rest, '"').map(Refuser::Webhook)
+}
+
+/// The admission webhook that the API server could not call, by its sentence.
+fn failed_webhook(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("Internal error occurred: ");
+    let rest = rest.unwrap_or(message);
+    name(rest.strip_prefix("failed calling webhook \"")?, '"')
 }
 
 /// The name of an object that stands before `end`.
@@ -188,6 +196,7 @@ const fn outcome(failure: &ApiError) -> &'static str {
         ApiError::TooManyRequests { retry_after: _ } => "too_many_requests",
         ApiError::Timeout => "timeout",
         ApiError::Unavailable => "unavailable",
+        ApiError::WebhookFailed(_) => "webhook_failed",
         ApiError::Other(_) => "other",
     }
 }

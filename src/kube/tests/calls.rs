@@ -135,6 +135,26 @@ async fn what_refuses_a_write_beside_rbac_is_named_if_it_has_the_form_of_a_name(
             ApiError::Forbidden,
         ),
         (403, "Forbidden", &long, ApiError::Forbidden),
+        // It failed to answer, and refused nothing.
+        (
+            500,
+            "InternalError",
+            "Internal error occurred: failed calling webhook \"vault.example.com\": failed to call webhook: Post \
+             \"https://vault.vault.svc:443/mutate?timeout=10s\": dial tcp 10.0.0.1:443: connect: connection refused",
+            ApiError::WebhookFailed(names("vault.example.com")),
+        ),
+        (
+            500,
+            "InternalError",
+            "Internal error occurred: failed calling webhook \"<b>Evil</b>\": no",
+            ApiError::Unavailable,
+        ),
+        (
+            500,
+            "InternalError",
+            "Internal error occurred: no, failed calling webhook \"vault.example.com\": no",
+            ApiError::Unavailable,
+        ),
         // A user's name is not the server's word.
         (
             403,

@@ -38,6 +38,8 @@ pub enum ApiError {
     Timeout,
     /// 5xx, or no connection.
     Unavailable,
+    /// 500: the API server could not call the admission webhook of this name. It wrote nothing.
+    WebhookFailed(String),
     /// Any other failure, with its status code if there was one.
     Other(Option<u16>),
 }
@@ -150,6 +152,16 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
             Retry::Backoff,
             "the API server could not be reached; the operator retries",
         ),
+        ApiError::WebhookFailed(name) => {
+            return ErrorClass {
+                reason: Reason::APIError,
+                retry: Retry::Backoff,
+                sentence: Cow::Owned(format!(
+                    "the API server could not call the admission webhook \"{name}\", which is asked about this write: ask an \
+                     admin to look after the webhook; the operator retries"
+                )),
+            };
+        }
         ApiError::Other(_) => (
             Reason::APIError,
             Retry::Backoff,
