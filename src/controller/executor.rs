@@ -119,10 +119,12 @@ impl StepExecutor {
             Step::DeleteSecret {
                 namespace,
                 name,
+                owner,
                 target,
             } => {
                 tracing::debug!(namespace, secret = name, "deleting");
-                StepResult::SecretDeleted(cluster.delete_secret(&namespace, &name, &target).await)
+                let deleting = cluster.delete_secret(&namespace, &name, &owner, &target);
+                StepResult::SecretDeleted(deleting.await)
             }
             Step::DeleteResource {
                 namespace,

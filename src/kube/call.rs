@@ -191,7 +191,7 @@ const fn outcome(failure: &ApiError) -> &'static str {
         ApiError::NotFound => "not_found",
         ApiError::NamespaceTerminating => "namespace_terminating",
         ApiError::Forbidden | ApiError::Refused(_) => "forbidden",
-        ApiError::Invalid => "invalid",
+        ApiError::Invalid | ApiError::Kept => "invalid",
         ApiError::TooLarge => "too_large",
         ApiError::TooManyRequests { retry_after: _ } => "too_many_requests",
         ApiError::Timeout => "timeout",

@@ -4,14 +4,23 @@
 //! nothing at all.
 
 use http::Method;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use presigned_core::api::PresignedUrl;
 use presigned_core::engine::{ApiError, ObjectVersion};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::call::{Target, Verb};
 use super::cluster::Cluster;
-use super::http::{METADATA_ONLY, request, segment};
+use super::http::{METADATA_ONLY, found, request, segment};
+
+/// A Status, or the object that a finalizer keeps.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    metadata: ObjectMeta,
+}
 
 impl Cluster {
     /// Deletes a PresignedURL, if it still is `target`. One that is gone already is deleted.
@@ -26,16 +35,19 @@ impl Cluster {
     ) -> Result<(), ApiError> {
         let all = PresignedUrl::url_path(&(), Some(segment(namespace)?));
         let path = format!("{all}/{}", segment(name)?);
-        self.delete(&path, Target("presignedurls"), target).await
+        self.delete(&path, Target("presignedurls"), target)
+            .await
+            .map(drop)
     }
 
-    /// Deletes what is at a path, if it still is `target`.
+    /// Deletes what is at a path, if it still is `target`. Returns the metadata of an object that a finalizer
+    /// keeps.
     pub(super) async fn delete(
         &self,
         path: &str,
         what: Target,
         target: &ObjectVersion,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Option<ObjectMeta>, ApiError> {
         let ObjectVersion {
             uid,
             resource_version,
@@ -53,11 +65,10 @@ impl Cluster {
             METADATA_ONLY,
             body.to_string().into_bytes(),
         );
-        // The answer is a Status or the object; neither is of interest.
-        let future = async { self.client.request_text(request?).await.map(drop) };
-        match self.calls.call(Verb::Delete, what, future).await {
-            Ok(()) | Err(ApiError::NotFound) => Ok(()),
-            Err(failure) => Err(failure),
-        }
+        let future = self.parsed(request);
+        let answer = found(self.calls.call(Verb::Delete, what, future).await)?;
+        Ok(answer
+            .map(|Answer { metadata }| metadata)
+            .filter(|metadata| metadata.deletion_timestamp.is_some()))
     }
 }

@@ -26,6 +26,8 @@ use super::http::{JSON, METADATA_ONLY, found, managed, request, segment, version
 
 const SECRETS: Target = Target("secrets");
 const OPAQUE: &str = "Opaque";
+/// How often a Secret that a finalizer keeps, and that others change, is emptied.
+const ATTEMPTS: usize = 3;
 
 /// What a read of a whole Secret is parsed into. No Debug: it holds the data.
 #[derive(Deserialize)]
@@ -84,42 +86,40 @@ impl Cluster {
         if version(&metadata) != *target {
             return Err(ApiError::Conflict);
         }
-        let found = observed(metadata, None);
-        let kept = SecretMeta {
-            labels: found.labels,
-            annotations: found.annotations,
-            owners: found.owners,
-        };
-        let SecretMeta {
-            labels,
-            annotations,
-            owners,
-        } = restored(&kept, owner);
         let data = data.into_iter().map(|(k, v)| (k, SecretBytes::from(v.0)));
-        let write = SecretWrite {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            labels,
-            annotations,
-            owners,
-            finalizers: found.finalizers,
-            data: data.collect(),
-        };
+        let write = marked((namespace, name), metadata, owner, data.collect());
         self.update_secret(&write, target).await
     }
 
-    /// Deletes a Secret, if it still is `target`. One that is gone already is deleted.
+    /// Deletes a Secret, if it still is `target`. One that is gone already is deleted. If a finalizer keeps
+    /// it, its data go: the finalizer may stand for days.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] if it is another or was changed; else the failure's class.
+    /// [`ApiError::Conflict`] if it is another or was changed; [`ApiError::Kept`] if a finalizer keeps it with
+    /// its data; else the failure's class.
     pub async fn delete_secret(
         &self,
         namespace: &str,
         name: &str,
+        owner: &Owner,
         target: &ObjectVersion,
     ) -> Result<(), ApiError> {
-        self.delete(&path(namespace, Some(name))?, SECRETS, target)
-            .await
+        let path = path(namespace, Some(name))?;
+        for _ in 0..ATTEMPTS {
+            let Some(kept) = self.delete(&path, SECRETS, target).await? else {
+                return Ok(());
+            };
+            let version = version(&kept);
+            let empty = marked((namespace, name), kept, owner, BTreeMap::new());
+            match self.update_secret(&empty, &version).await {
+                Ok(_) | Err(ApiError::NotFound) => return Ok(()),
+                // It changed in between. With a resourceVersion, whose it is now is looked at first.
+                Err(ApiError::Conflict) if target.resource_version.is_none() => {}
+                Err(ApiError::Invalid) => return Err(ApiError::Kept),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(ApiError::Other(Some(409)))
     }
 
     /// Inspects a Secret; `None` if there is none. With `data` it also reads the type, and the data as a
@@ -197,6 +197,35 @@ impl Cluster {
         let future = self.parsed(request(method, path, METADATA_ONLY, body));
         let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
         Ok(answer.metadata)
+    }
+}
+
+/// The Secret with this metadata, the marks of its owner put back, and these data.
+fn marked(
+    (namespace, name): (&str, &str),
+    metadata: ObjectMeta,
+    owner: &Owner,
+    data: BTreeMap<String, SecretBytes>,
+) -> SecretWrite {
+    let found = observed(metadata, None);
+    let kept = SecretMeta {
+        labels: found.labels,
+        annotations: found.annotations,
+        owners: found.owners,
+    };
+    let SecretMeta {
+        labels,
+        annotations,
+        owners,
+    } = restored(&kept, owner);
+    SecretWrite {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        labels,
+        annotations,
+        owners,
+        finalizers: found.finalizers,
+        data,
     }
 }
 

@@ -18,6 +18,7 @@ mod environment;
 mod examples;
 mod faults;
 mod fence;
+mod finalizers;
 mod form_uploads;
 mod forms;
 mod issuing;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use presigned_core::engine::{ApiError, Refuser};
 use serde_json::{Value, json};
 
-use super::{Mock, failed, this};
+use super::{Mock, failed, owner, this};
 use crate::kube::call::{Calls, Target, Verb};
 use crate::telemetry::Metrics;
 
@@ -172,7 +172,10 @@ async fn what_refuses_a_write_beside_rbac_is_named_if_it_has_the_form_of_a_name(
         let (code, mut status) = failed(code, reason);
         status["message"] = json!(message);
         let mock = Mock::answering([(code, status)]);
-        let result = mock.cluster.delete_secret("ns", "name", &this("1")).await;
+        let result = mock
+            .cluster
+            .delete_secret("ns", "name", &owner(), &this("1"))
+            .await;
         assert_eq!(result, Err(class), "{message}");
     }
 }
@@ -191,7 +194,10 @@ async fn each_call_is_counted_by_verb_and_outcome() {
     let mock = Mock::answering([failed(409, "Conflict"), (200, json!({ "kind": "Status" }))]);
     let metrics = mock.metrics.clone();
     for _ in 0..2 {
-        let _ = mock.cluster.delete_secret("ns", "name", &this("1")).await;
+        let _ = mock
+            .cluster
+            .delete_secret("ns", "name", &owner(), &this("1"))
+            .await;
     }
     mock.asked().await;
     let text = metrics.encode().unwrap();

@@ -19,6 +19,7 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use presigned_core::engine::ObjectVersion;
+use presigned_core::issue::Owner;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -42,11 +43,11 @@ struct Mock {
 }
 
 impl Mock {
-    fn answering<const N: usize>(answers: [(u16, Value); N]) -> Self {
+    fn answering(answers: impl Into<VecDeque<(u16, Value)>>) -> Self {
+        let mut answers = answers.into();
         let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
         let server = tokio::spawn(async move {
             let mut got = Vec::new();
-            let mut answers = VecDeque::from(answers);
             while let Some((code, answer)) = answers.pop_front() {
                 let (request, send) = handle.next_request().await.expect("too few requests");
                 let (parts, body) = request.into_parts();
@@ -80,6 +81,17 @@ impl Mock {
     async fn asked(self) -> Vec<Got> {
         drop(self.cluster);
         self.server.await.unwrap()
+    }
+}
+
+fn owner() -> Owner {
+    Owner {
+        api_version: "presigned.dev/v1alpha1".to_owned(),
+        kind: "PresignedURL".to_owned(),
+        name: "model".to_owned(),
+        uid: "owner-uid".to_owned(),
+        controller: Some(true),
+        block_owner_deletion: Some(false),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use presigned_core::engine::{ApiError, ObjectVersion, SecretWrite};
-use presigned_core::issue::{Owner, SecretBytes};
-use serde_json::json;
+use presigned_core::issue::SecretBytes;
+use serde_json::{Value, json};
 
-use super::{Mock, failed, metadata, this};
+use super::{Mock, failed, metadata, owner, this};
 use crate::kube::http::METADATA_ONLY;
 
 fn write() -> SecretWrite {
@@ -15,14 +15,7 @@ fn write() -> SecretWrite {
         name: "model".to_owned(),
         labels: BTreeMap::from([("presigned.dev/managed-by".to_owned(), "x".to_owned())]),
         annotations: BTreeMap::from([("note".to_owned(), "y".to_owned())]),
-        owners: vec![Owner {
-            api_version: "presigned.dev/v1alpha1".to_owned(),
-            kind: "PresignedURL".to_owned(),
-            name: "model".to_owned(),
-            uid: "owner-uid".to_owned(),
-            controller: Some(true),
-            block_owner_deletion: Some(false),
-        }],
+        owners: vec![owner()],
         finalizers: vec!["example.com/keep".to_owned()],
         data: BTreeMap::from([("url".to_owned(), SecretBytes::from(b"https://x".to_vec()))]),
     }
@@ -149,10 +142,16 @@ async fn a_delete_carries_its_preconditions_and_is_content_with_gone() {
         failed(409, "Conflict"),
     ]);
     let cluster = mock.cluster.clone();
-    assert_eq!(cluster.delete_secret("ns", "n", &this("7")).await, Ok(()));
-    assert_eq!(cluster.delete_secret("ns", "n", &only_uid).await, Ok(()));
     assert_eq!(
-        cluster.delete_secret("ns", "n", &this("7")).await,
+        cluster.delete_secret("ns", "n", &owner(), &this("7")).await,
+        Ok(())
+    );
+    assert_eq!(
+        cluster.delete_secret("ns", "n", &owner(), &only_uid).await,
+        Ok(())
+    );
+    assert_eq!(
+        cluster.delete_secret("ns", "n", &owner(), &this("7")).await,
         Err(ApiError::Conflict)
     );
     drop(cluster);
@@ -165,6 +164,78 @@ async fn a_delete_carries_its_preconditions_and_is_content_with_gone() {
         json!({ "uid": "uid-1", "resourceVersion": "7" })
     );
     assert_eq!(asked[1].body["preconditions"], json!({ "uid": "uid-1" }));
+}
+
+/// The metadata of a Secret that a finalizer keeps after its deletion.
+fn kept(version: &str) -> Value {
+    let mut kept = metadata(version);
+    kept["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    kept["metadata"]["finalizers"] = json!(["example.com/keep"]);
+    kept["metadata"]["labels"] = json!({ "a": "b" });
+    kept
+}
+
+#[tokio::test]
+async fn a_secret_that_a_finalizer_keeps_loses_its_data() {
+    let mock = Mock::answering([(200, kept("8")), (200, kept("9"))]);
+    let cluster = mock.cluster.clone();
+    let (owner, target) = (owner(), this("7"));
+    let deleted = cluster.delete_secret("team-a", "model", &owner, &target);
+    assert_eq!(deleted.await, Ok(()));
+    drop(cluster);
+    let asked = mock.asked().await;
+    assert_eq!(asked[0].method, "DELETE");
+    let put = &asked[1];
+    assert_eq!((&*put.method, &*put.accept), ("PUT", METADATA_ONLY));
+    assert_eq!(
+        put.uri,
+        "/api/v1/namespaces/team-a/secrets/model?fieldManager=presigned-url-operator"
+    );
+    assert_eq!(put.body["data"], json!({}));
+    let meta = &put.body["metadata"];
+    let version = (&meta["uid"], &meta["resourceVersion"]);
+    assert_eq!(version, (&json!("uid-1"), &json!("8")));
+    assert_eq!(meta["finalizers"], json!(["example.com/keep"]));
+    assert_eq!(
+        meta["labels"],
+        json!({ "a": "b", "presigned.dev/managed-by": "presigned-url-operator" })
+    );
+    assert_eq!(meta["ownerReferences"][0]["uid"], "owner-uid");
+}
+
+#[tokio::test]
+async fn a_secret_whose_data_stay_is_not_removed() {
+    let conflict = || failed(409, "Conflict");
+    let only_uid = ObjectVersion {
+        resource_version: None,
+        ..this("7")
+    };
+    let empty = async |answers: &[(u16, Value)], target: &ObjectVersion| {
+        let mock = Mock::answering(answers.to_vec());
+        let owner = owner();
+        let result = mock.cluster.delete_secret("ns", "n", &owner, target);
+        let result = result.await;
+        assert_eq!(mock.asked().await.len(), answers.len());
+        result
+    };
+    let kept = |version| (200, kept(version));
+    for (refused, error) in [
+        (failed(422, "Invalid"), ApiError::Kept),
+        (failed(403, "Forbidden"), ApiError::Forbidden),
+        (conflict(), ApiError::Conflict),
+    ] {
+        assert_eq!(empty(&[kept("8"), refused], &this("7")).await, Err(error));
+    }
+    let gone = [kept("8"), failed(404, "NotFound")];
+    assert_eq!(empty(&gone, &this("7")).await, Ok(()));
+    // Without the right to read Secrets nobody can look: it is emptied as it is now.
+    let again = [kept("8"), conflict(), kept("9"), (200, metadata("10"))];
+    assert_eq!(empty(&again, &only_uid).await, Ok(()));
+    let never = vec![[kept("8"), conflict()]; 3].concat();
+    assert_eq!(
+        empty(&never, &only_uid).await,
+        Err(ApiError::Other(Some(409)))
+    );
 }
 
 #[tokio::test]
@@ -238,7 +309,10 @@ async fn a_name_can_never_point_at_another_path() {
     ] {
         let result = mock.cluster.inspect_secret("ns", name, true).await;
         assert_eq!(result, Err(ApiError::Invalid), "{name}");
-        let result = mock.cluster.delete_secret(name, "n", &this("1")).await;
+        let result = mock
+            .cluster
+            .delete_secret(name, "n", &owner(), &this("1"))
+            .await;
         assert_eq!(result, Err(ApiError::Invalid), "{name}");
     }
     assert!(mock.asked().await.is_empty());

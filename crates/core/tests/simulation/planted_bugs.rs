@@ -171,6 +171,7 @@ impl PlantedBug {
                 let step = Step::DeleteSecret {
                     namespace: write.namespace.clone(),
                     name: write.name.clone(),
+                    owner: write.owners[0].clone(),
                     target: version(&standing?),
                 };
                 execute(cluster, cloud, key, &step, now);

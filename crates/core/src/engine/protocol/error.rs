@@ -27,6 +27,8 @@ pub enum ApiError {
     Refused(Refuser),
     /// 400 and 422: the object is not valid.
     Invalid,
+    /// A finalizer keeps a Secret that was deleted, and its data cannot be taken out of it.
+    Kept,
     /// 413: the object is larger than the server accepts.
     TooLarge,
     /// 429, with the pause that the server requests.
@@ -131,6 +133,12 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
             Reason::APIError,
             Retry::OnChange,
             "the API server refuses the object as it stands: look for admission webhooks and policies that concern Secrets",
+        ),
+        ApiError::Kept => (
+            Reason::APIError,
+            Retry::OnChange,
+            "a finalizer keeps the Secret, and its data cannot be taken out, since it is immutable or not of type Opaque: \
+             remove the finalizer",
         ),
         ApiError::TooLarge => (
             Reason::SecretTooLarge,

@@ -84,12 +84,14 @@ pub enum Step {
         /// The version to change.
         target: ObjectVersion,
     },
-    /// Delete a Secret if it still has this version.
+    /// Delete a Secret if it still has this version. If a finalizer keeps it, its data go.
     DeleteSecret {
         /// The Secret's namespace.
         namespace: String,
         /// The Secret's name.
         name: String,
+        /// The PresignedURL for which it is deleted. A Secret that is kept names it as its controller.
+        owner: Owner,
         /// The version to delete.
         target: ObjectVersion,
     },
@@ -253,7 +255,8 @@ pub enum StepResult {
     /// Of [`Step::CreateSecret`], [`Step::UpdateSecret`] and [`Step::RestoreMarks`]: the Secret after the
     /// write.
     SecretWritten(Result<ObjectVersion, ApiError>),
-    /// Of [`Step::DeleteSecret`]; a Secret that was gone already counts as deleted.
+    /// Of [`Step::DeleteSecret`]; a Secret that was gone already counts as deleted, and so does one that a
+    /// finalizer keeps without data.
     SecretDeleted(Result<(), ApiError>),
     /// Of [`Step::DeleteResource`]; a resource that was gone already counts as deleted.
     ResourceDeleted(Result<(), ApiError>),

@@ -46,6 +46,7 @@ impl Cluster {
             Step::DeleteSecret {
                 namespace,
                 name,
+                owner: _,
                 target,
             } => StepResult::SecretDeleted(self.delete(key, namespace, name, target, now)),
             Step::DeleteResource {

@@ -15,7 +15,7 @@ use crate::engine::protocol::{
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::{Ctx, problem_of};
-use crate::issue::{Ownership, told_expiry};
+use crate::issue::{Owner, Ownership, told_expiry};
 
 /// Plans the removal of a Secret that belonged to the resource when it was last seen.
 pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings) -> Action {
@@ -37,6 +37,7 @@ pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings)
     let step = Step::DeleteSecret {
         namespace: record.seen.namespace.clone(),
         name: secret.name.clone(),
+        owner: Owner::of(record.owner_id()),
         target: ObjectVersion {
             uid: secret.uid.clone(),
             resource_version,

@@ -23,7 +23,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::issue::issued::Issued;
-use crate::issue::{Ownership, SecretMeta};
+use crate::issue::{Owner, Ownership, SecretMeta};
 use crate::time::{between, later};
 
 /// The pause before a Secret that is being deleted is inspected again.
@@ -150,6 +150,7 @@ pub(super) fn kept_metadata(
             let step = Step::DeleteSecret {
                 namespace: record.seen.namespace.clone(),
                 name: name.clone(),
+                owner: Owner::of(record.owner_id()),
                 target: ObjectVersion {
                     uid: found.uid.clone(),
                     resource_version: Some(found.resource_version.clone()),
