@@ -3,8 +3,12 @@
 use std::time::Instant;
 
 use http::StatusCode;
-use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::api::DeleteParams;
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 use presigned_testkit::fault_proxy::{Fault, Gate, Match, Verb};
 use presigned_testkit::{FaultProxy, S3Server};
 use serde_json::json;
@@ -334,8 +338,7 @@ async fn a_full_quota_refuses_what_is_new_and_stops_no_renewal() {
             "spec": { "hard": { "count/secrets": "1" } },
         }))
         .await;
-    let quotas: kube::Api<ResourceQuota> =
-        kube::Api::namespaced(world.client.clone(), &world.tenant);
+    let quotas: Api<ResourceQuota> = Api::namespaced(world.client.clone(), &world.tenant);
     eventually("the Secret is counted", async || {
         let status = quotas.get("full").await.unwrap().status;
         let used = status.and_then(|status| status.used);
@@ -362,6 +365,71 @@ async fn a_full_quota_refuses_what_is_new_and_stops_no_renewal() {
         .delete("full", &DeleteParams::default())
         .await
         .unwrap();
+    // An edit is tried at once; without one it is looked at every five minutes.
+    world
+        .edit("new", json!({ "spec": { "duration": "2h" } }))
+        .await;
+    world.ready("new").await;
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn an_admission_policy_that_refuses_the_operators_secret_is_named() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("vap", &s3).await;
+    let operator = world.operator(&[]).await;
+    let name = format!("{}-no-urls.example.com", world.name);
+    let kind = |kind: &str, spec: serde_json::Value| {
+        json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": name },
+            "spec": spec })
+    };
+    world
+        .apply(kind(
+            "ValidatingAdmissionPolicy",
+            json!({
+                "matchConstraints": { "resourceRules": [{ "apiGroups": [""], "apiVersions": ["v1"],
+                    "operations": ["CREATE"], "resources": ["secrets"] }] },
+                "validations": [{ "expression": "false", "message": "exceeded quota: none, no URLs here" }],
+            }),
+        ))
+        .await;
+    world
+        .apply(kind(
+            "ValidatingAdmissionPolicyBinding",
+            json!({
+                "policyName": name, "validationActions": ["Deny"],
+                "matchResources": { "namespaceSelector": { "matchLabels": {
+                    "kubernetes.io/metadata.name": world.tenant } } },
+            }),
+        ))
+        .await;
+    let dry = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let any: Secret = serde_json::from_value(json!({ "metadata": { "name": "any" } })).unwrap();
+    eventually("the policy is in force", async || {
+        match world.secrets().create(&dry, &any).await {
+            Err(kube::Error::Api(status)) if status.message.contains(&name) => Ok(()),
+            other => Err(other.map(drop)),
+        }
+    })
+    .await;
+    world.psu("new", &json!({})).await;
+    let message = world.unready("new", "Forbidden").await;
+    let named = format!("ValidatingAdmissionPolicy \"{name}\" refuses the operator this write");
+    assert!(message.contains(&named), "{message}");
+    assert!(!message.contains("no URLs here"), "{message}");
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(world.client.clone());
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(world.client.clone());
+    let gone = DeleteParams::default();
+    bindings.delete(&name, &gone).await.unwrap();
+    policies.delete(&name, &gone).await.unwrap();
+    eventually("the policy is out of force", async || {
+        world.secrets().create(&dry, &any).await.map(drop)
+    })
+    .await;
     // An edit is tried at once; without one it is looked at every five minutes.
     world
         .edit("new", json!({ "spec": { "duration": "2h" } }))
