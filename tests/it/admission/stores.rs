@@ -157,6 +157,14 @@ async fn stores_of_aws_and_of_others_are_let_through() {
         .takes(&[
             ("AWS", json!({})),
             (
+                "a region of OpenStack",
+                json!({ "s3": { "endpoint": "https://s3.example.com", "region": "RegionOne" } }),
+            ),
+            (
+                "a region of two capitals",
+                json!({ "s3": { "endpoint": "https://s3.example.com", "region": "NL" } }),
+            ),
+            (
                 "another",
                 json!({ "s3": {
                     "region": "garage", "endpoint": "http://10.0.0.7:9000", "addressingStyle": "Path",
