@@ -14,7 +14,7 @@ use super::namespace::Namespace;
 use super::pattern::ExpandedPrefix;
 use super::rule_check::Subject;
 use super::selectable::SelectableNamespaces;
-use crate::api::{IfNoneMatch, PutOptions};
+use crate::api::{IfNoneMatch, Method, PutOptions};
 use crate::request::{Key, Objects, Options, Request};
 
 /// Every policy of the cluster, by name.
@@ -111,6 +111,15 @@ impl PolicySet {
             Some(Known::Unreadable(namespaces)) => namespaces.contains(namespace),
             Some(Known::InForce(policy)) => policy.namespaces.selects(namespace),
         }
+    }
+
+    /// Whether the policy of this name is in force for this namespace, with a rule that can allow the method.
+    #[must_use]
+    pub fn serves(&self, name: &str, namespace: &Namespace<'_>, method: Method) -> bool {
+        self.in_force(name).is_some_and(|policy| {
+            let allows = |rule: &Rule| rule.allows_method(method) && rule.lacks().is_none();
+            policy.namespaces.selects(namespace) && policy.rules.iter().any(allows)
+        })
     }
 
     /// The policies that can be read.

@@ -209,7 +209,8 @@ impl Rule {
         }
     }
 
-    const fn allows_method(&self, method: Method) -> bool {
+    /// Whether the rule names the method.
+    pub(super) const fn allows_method(&self, method: Method) -> bool {
         match method {
             Method::Get => self.get,
             Method::Head => self.head,

@@ -44,5 +44,6 @@ mod sessions;
 mod shares;
 mod store_changes;
 mod stores;
+mod unreadable_policies;
 mod unrecorded_expiry;
 mod verification;

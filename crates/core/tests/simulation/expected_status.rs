@@ -10,6 +10,7 @@ use crate::invariants::{InvariantChecker, REACTION};
 use crate::ownership_invariants::{controls, is_disowned};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_invariants::{keeps, server, store_of, usable};
+use crate::withdrawal::has_ended;
 use crate::write_invariants::{safe, scope, trusted};
 
 /// Seconds of calm after which every object was checked and renewed at least once.
@@ -110,13 +111,14 @@ pub fn expected(
         None => return failed("InvalidSpec", ConditionStatus::Unknown),
         Some(PolicyAnswer::Denied) => return failed("PolicyDenied", ConditionStatus::False),
         Some(PolicyAnswer::Unknown) => {
-            // What other policies allowed goes as they have ended, whatever cannot be read.
-            let refs = &seen.status.policy_refs;
-            let issued = seen.status.internal.secret.is_some();
-            if issued && !refs.is_empty() && !refs.iter().any(|name| rules.is_unreadable(name)) {
-                return failed("PolicyDenied", ConditionStatus::False);
-            }
-            return lives_on(ConditionStatus::Unknown);
+            return match has_ended(world, checker, rules, seen, spec) {
+                Some(true) => failed("PolicyDenied", ConditionStatus::False),
+                Some(false) => lives_on(ConditionStatus::Unknown),
+                None => Expected {
+                    allowed: None,
+                    ..lives_on(ConditionStatus::Unknown)
+                },
+            };
         }
         Some(PolicyAnswer::Allowed(_, most)) => most,
     };

@@ -32,6 +32,7 @@ mod secret_contents;
 mod secret_invariants;
 mod status_facts;
 mod user_actions;
+mod withdrawal;
 mod write_invariants;
 
 use std::ops::RangeInclusive;

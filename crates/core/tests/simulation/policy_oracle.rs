@@ -78,9 +78,25 @@ impl Rules {
         }
     }
 
-    /// Whether a policy of this name is there and cannot be read.
-    pub fn is_unreadable(&self, name: &str) -> bool {
-        self.policies.get(name).is_some_and(Result::is_err)
+    /// Whether a policy of this name cannot be read, and may select this namespace.
+    pub fn is_unreadable(&self, name: &str, namespace: &str) -> bool {
+        let Some(Err(namespaces)) = self.policies.get(name) else {
+            return false;
+        };
+        let labels = self.labels.get(namespace);
+        labels.is_none_or(|labels| may_select(namespaces, namespace, labels))
+    }
+
+    /// Whether a policy of this name is in force for a namespace, with a rule for the method.
+    pub fn serves(&self, name: &str, namespace: &str, method: Method) -> bool {
+        let Some(labels) = self.labels.get(namespace) else {
+            return false;
+        };
+        let Some(Ok(policy)) = self.policies.get(name) else {
+            return false;
+        };
+        selects(policy, namespace, labels)
+            && policy.allow.iter().any(|rule| names_method(rule, method))
     }
 
     /// The least interval between two listings that any rule for a namespace sets.
@@ -275,8 +291,8 @@ fn may_select(namespaces: &Value, namespace: &str, labels: &BTreeMap<String, Str
         })
 }
 
-fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {
-    let method = match ask.method {
+fn names_method(rule: &AllowRule, method: Method) -> bool {
+    match method {
         Method::Get => rule.methods.contains(&PolicyMethod::Get),
         Method::Head => {
             rule.methods.contains(&PolicyMethod::Get) || rule.methods.contains(&PolicyMethod::Head)
@@ -284,7 +300,11 @@ fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {
         Method::Put => rule.methods.contains(&PolicyMethod::Put),
         Method::Delete => rule.methods.contains(&PolicyMethod::Delete),
         Method::Post => rule.methods.contains(&PolicyMethod::Post),
-    };
+    }
+}
+
+fn allows(rule: &AllowRule, ask: &PolicyQuery<'_>) -> bool {
+    let method = names_method(rule, ask.method);
     let prefix = rule.prefixes.iter().any(|prefix| {
         let prefix = prefix.replace("{namespace}", ask.namespace);
         let folder = prefix.trim_end_matches('/');

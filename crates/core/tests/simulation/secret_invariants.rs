@@ -416,7 +416,7 @@ pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
 }
 
 /// Whether a Secret's content is what a spec asks for.
-fn fits(spec: &PresignedUrlSpec, contents: &SecretContents) -> bool {
+pub fn fits(spec: &PresignedUrlSpec, contents: &SecretContents) -> bool {
     let method = spec.method.unwrap_or_default();
     let keys: Vec<&str> = contents
         .entries

@@ -16,6 +16,7 @@ use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, source, store_of, usable};
 use crate::status_facts::{ready, ready_generation};
+use crate::withdrawal::is_kept;
 
 /// Seconds after which replaced rules decide nothing: the grace of a denial and more.
 const GRACE: i64 = 1800;
@@ -416,7 +417,9 @@ impl InvariantChecker {
                     let say = rules.answer_all(&seen.namespace, spec);
                     // A link ends with what policies allow now.
                     let once = spec.renew == Some(Renew::Never);
-                    long || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life <= max && left + GRACE < max)
+                    // What a policy that cannot be read may allow takes nothing away.
+                    let unknown = say == Some(PolicyAnswer::Unknown) && !once;
+                    long || unknown && is_kept(self, rules, seen, &removed.contents) || matches!(say, Some(PolicyAnswer::Allowed(max, _)) if !once || life <= max && left + GRACE < max)
                 })
         });
         drop(last);

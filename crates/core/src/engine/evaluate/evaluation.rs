@@ -151,9 +151,24 @@ pub(in crate::engine) fn evaluate(
     match index.policy_set.decide(&namespace, &parsed.request) {
         Decision::Denied(refusal) => Evaluation::Denied(refusal.message),
         Decision::Unknown {
-            policies, refusal, ..
-        } if denial_stands(record, &policies) => Evaluation::Denied(refusal.message),
-        Decision::Unknown { message, .. } => Evaluation::Undetermined(message),
+            policies,
+            message,
+            refusal,
+        } => {
+            let stands = denial_stands(
+                (&index.policy_set, &namespace),
+                record,
+                &policies,
+                &parsed.request,
+                |options| parsed.spec_hash(record, options),
+                || parsed.render_hash(),
+            );
+            if stands {
+                Evaluation::Denied(refusal.message)
+            } else {
+                Evaluation::Undetermined(message)
+            }
+        }
         Decision::Allowed(grant) => with_store(
             index,
             record,
@@ -180,14 +195,10 @@ fn parse(
     })
 }
 
-fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
-    let Parsed {
-        request,
-        issuance,
-        template,
-        secret_name,
-    } = parsed;
-    let hash = |options: &Options| {
+impl Parsed {
+    /// The hash of the request with these options.
+    fn spec_hash(&self, record: &Record, options: &Options) -> String {
+        let request = &self.request;
         spec_hash(&SpecInputs {
             store: store_name(&record.seen),
             endpoint: request.endpoint.as_deref(),
@@ -196,29 +207,40 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
             options,
             requested_duration: request.duration,
         })
-    };
-    let one_shot = OneShot::of(
-        record,
-        issuance.renew,
-        &grant.options,
-        &request.options,
-        hash,
-    );
+    }
+
+    fn render_hash(&self) -> String {
+        render_hash(&RenderInputs {
+            secret_name: &self.secret_name,
+            labels: self.template.labels(),
+            annotations: self.template.annotations(),
+            formats: &self.issuance.formats,
+            binding_type: self.issuance.binding_type.as_deref(),
+        })
+    }
+}
+
+fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
+    let hash = |options: &Options| parsed.spec_hash(record, options);
+    let renew = parsed.issuance.renew;
+    let one_shot = OneShot::of(record, renew, &parsed.request.options, hash);
+    let spec_hash = hash(&grant.options);
+    let render_hash = parsed.render_hash();
+    let Parsed {
+        request,
+        issuance,
+        template,
+        secret_name,
+    } = parsed;
     Authorized {
-        spec_hash: hash(&grant.options),
-        one_shot,
-        render_hash: render_hash(&RenderInputs {
-            secret_name: &secret_name,
-            labels: template.labels(),
-            annotations: template.annotations(),
-            formats: &issuance.formats,
-            binding_type: issuance.binding_type.as_deref(),
-        }),
         request,
         grant,
         issuance,
         template,
         secret_name,
+        spec_hash,
+        render_hash,
+        one_shot,
     }
 }
 

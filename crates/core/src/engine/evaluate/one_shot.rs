@@ -97,11 +97,10 @@ impl FixedLife {
 
 impl OneShot {
     /// The state of a one-shot resource; `None` if the resource is renewed. `hash` hashes the request with
-    /// the given options: a policy may have added a condition to the requested ones.
+    /// the given options.
     pub(in crate::engine) fn of(
         record: &Record,
         renew: Renew,
-        granted: &Options,
         requested: &Options,
         hash: impl Fn(&Options) -> String,
     ) -> Option<Self> {
@@ -109,11 +108,9 @@ impl OneShot {
             return None;
         }
         let life = FixedLife::last(record);
-        let edited = life.as_ref().is_some_and(|life| {
-            ![granted, requested, &create_only(requested)]
-                .into_iter()
-                .any(|options| hash(options) == life.hashes.spec)
-        });
+        let edited = life
+            .as_ref()
+            .is_some_and(|life| !is_hash_of(requested, hash, &life.hashes.spec));
         Some(Self { life, edited })
     }
 
@@ -139,6 +136,18 @@ impl OneShot {
         let life = self.life.as_ref()?;
         Some(life.bounded(requested, now).expires_at)
     }
+}
+
+/// Whether this is the hash of what the request signs: a policy may have added a condition to the requested
+/// options. `hash` hashes the request with the given options.
+pub(super) fn is_hash_of(
+    requested: &Options,
+    hash: impl Fn(&Options) -> String,
+    known: &str,
+) -> bool {
+    [requested, &create_only(requested)]
+        .into_iter()
+        .any(|options| hash(options) == known)
 }
 
 /// The options with the condition that `createOnly` of a policy adds.

@@ -1,0 +1,169 @@
+//! Policies that cannot be read: what they hold up, and what they do not.
+
+use std::collections::BTreeMap;
+
+use presigned_core::api::{ListOptions, Method, PolicyMethod, PresignedUrlSpec, SecretTemplate};
+use serde_json::{Value, json};
+
+use crate::common::specs;
+use crate::scene::{NS, Scene};
+
+/// A policy that cannot be read, for these namespaces.
+fn break_policy(scene: &mut Scene, name: &str, namespaces: &Value) {
+    let now = scene.0.now;
+    scene.0.cluster.put_unreadable_policy(name, namespaces, now);
+}
+
+fn delete_policy(scene: &mut Scene, name: &str) {
+    let now = scene.0.now;
+    scene.0.cluster.delete_policy(name, now);
+}
+
+/// A resource that the policy `base` allowed, while a policy of the team cannot be read.
+fn beside_a_broken_policy() -> Scene {
+    let mut scene = Scene::issued("dl");
+    break_policy(&mut scene, "broken", &json!({ "names": [NS] }));
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    scene
+}
+
+#[track_caller]
+fn is_kept(scene: &mut Scene) {
+    scene.run(30);
+    assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
+    assert_eq!(scene.status("dl").policy_refs, ["base"]);
+    scene.run(3600);
+    assert!(scene.secret("dl").is_some(), "base allows it");
+    let mut told = scene.0.events.iter().map(|event| event.reason.as_str());
+    assert!(told.all(|reason| reason != "PolicyDenied"));
+}
+
+#[track_caller]
+fn goes_after_the_grace(scene: &mut Scene) {
+    scene.run(30);
+    assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyDenied");
+    assert!(scene.secret("dl").is_some(), "the grace");
+    scene.run(600);
+    assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn an_edit_to_what_an_unreadable_policy_may_allow_removes_nothing_that_another_allows() {
+    let edits: [fn(&mut PresignedUrlSpec); 4] = [
+        |spec| spec.bucket = "other".to_owned(),
+        |spec| spec.key = Some("team-b/file.bin".to_owned()),
+        |spec| spec.method = Some(Method::Delete),
+        |spec| spec.duration = Some("13h".to_owned()),
+    ];
+    for edit in edits {
+        let mut scene = beside_a_broken_policy();
+        let now = scene.0.now;
+        let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+        rule.methods = vec![PolicyMethod::Put, PolicyMethod::Get];
+        let policy = specs::policy(&[NS], vec![rule]);
+        scene.0.cluster.put_policy("base", Ok(policy), now);
+        scene.apply("dl", edit);
+        is_kept(&mut scene);
+    }
+}
+
+#[test]
+fn an_edit_of_what_no_hash_shows_removes_nothing_either() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    rule.methods.push(PolicyMethod::List);
+    rule.template_keys = vec!["team".to_owned()];
+    rule.max_objects = Some(2);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.0.cloud.put_object("data", "team-a/in/a.bin");
+    scene.apply("dl", |spec| {
+        spec.key = None;
+        spec.prefix = Some("team-a/in/".to_owned());
+    });
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    break_policy(&mut scene, "broken", &json!({ "names": [NS] }));
+    let more = |edit: fn(&mut ListOptions)| {
+        move |spec: &mut PresignedUrlSpec| {
+            let mut list = ListOptions::default();
+            edit(&mut list);
+            spec.list = Some(Box::new(list));
+        }
+    };
+    scene.apply("dl", more(|list| list.max_objects = Some(9)));
+    is_kept(&mut scene);
+    scene.apply(
+        "dl",
+        more(|list| list.refresh_interval = Some("1m".to_owned())),
+    );
+    is_kept(&mut scene);
+    scene.apply("dl", |spec| {
+        spec.list = None;
+        spec.secret_template = Some(Box::new(SecretTemplate {
+            labels: Some(BTreeMap::from([("replicate".to_owned(), "yes".to_owned())])),
+            ..SecretTemplate::default()
+        }));
+    });
+    is_kept(&mut scene);
+    delete_policy(&mut scene, "base");
+    goes_after_the_grace(&mut scene);
+}
+
+#[test]
+fn an_edit_keeps_nothing_that_the_end_of_another_policy_refused() {
+    // The edit comes before the end, within its grace, or the policy stays and allows the namespace nothing.
+    for (first, how) in [(true, 0), (false, 0), (true, 1), (true, 2), (true, 3)] {
+        let mut scene = beside_a_broken_policy();
+        let end = |scene: &mut Scene| {
+            let now = scene.0.now;
+            let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+            let policy = match how {
+                1 => specs::policy(&[NS], vec![]),
+                2 => specs::policy(&["team-b"], vec![rule]),
+                3 => {
+                    rule.methods = vec![PolicyMethod::Put];
+                    specs::policy(&[NS], vec![rule])
+                }
+                _ => return delete_policy(scene, "base"),
+            };
+            scene.0.cluster.put_policy("base", Ok(policy), now);
+        };
+        if first {
+            scene.apply("dl", |spec| spec.bucket = "other".to_owned());
+            scene.run(5);
+            end(&mut scene);
+        } else {
+            end(&mut scene);
+            scene.run(5);
+            scene.apply("dl", |spec| spec.bucket = "other".to_owned());
+        }
+        goes_after_the_grace(&mut scene);
+        assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
+    }
+}
+
+#[test]
+fn an_upload_that_was_made_conditional_goes_with_the_policy_that_allowed_it() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
+    rule.create_only = Some(true);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    scene.edit_store(|store| {
+        store.s3.unsigned_headers = Some(presigned_core::api::UnsignedHeaders::Accept);
+    });
+    scene.apply("dl", |spec| spec.method = Some(Method::Put));
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    break_policy(&mut scene, "broken", &json!({ "names": [NS] }));
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], &["{namespace}/else/"], "12h");
+    rule.create_only = Some(true);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    goes_after_the_grace(&mut scene);
+}
