@@ -4,7 +4,13 @@
 //! But nobody writes them on purpose, so their status does not say that all is well.
 
 use super::compile::{CompiledPolicy, Rule};
-use crate::text::quoted;
+use super::pattern::{BucketPattern, PrefixPattern};
+use crate::api::PolicyMethod;
+use crate::request::{Bucket, Key};
+use crate::text::{all_of, quoted};
+
+/// The longest name of a bucket.
+const MAX_BUCKET: usize = 63;
 
 impl CompiledPolicy {
     /// What the policy lacks to allow anything; `None` if it can allow something.
@@ -34,19 +40,69 @@ impl CompiledPolicy {
 
 impl Rule {
     /// What the rule lacks to allow anything.
-    pub(super) fn lacks(&self) -> Option<&'static str> {
-        if self.stores.is_empty() {
-            Some("names no store: list it in stores")
+    pub(super) fn lacks(&self) -> Option<String> {
+        let why = if self.stores.is_empty() {
+            "names no store: list it in stores"
         } else if self.buckets.is_empty() {
-            Some("names no bucket: list it in buckets")
+            "names no bucket: list it in buckets"
         } else if self.prefixes.is_empty() {
-            Some("names no prefix: list it in prefixes, or give * for the whole bucket")
+            "names no prefix: list it in prefixes, or give * for the whole bucket"
         } else if self.methods().next().is_none() {
-            Some("names no method: list it in methods")
-        } else if self.list && self.methods().count() == 1 {
-            Some("allows LIST alone, which is for GET of a prefix: add GET to methods")
+            "names no method: list it in methods"
+        } else if self.methods().all(|method| method == PolicyMethod::List) {
+            "allows LIST alone, which is for GET of a prefix: add GET to methods"
+        } else if !self.methods().any(|method| self.can_allow(method)) {
+            "takes no form, since it is createOnly, and names no other method: add PUT to methods, or leave createOnly \
+             out"
+        } else if !self.buckets.iter().any(can_name_a_bucket) {
+            return Some(format!(
+                "names no bucket that S3 can have, but {}: fix buckets",
+                all_of(
+                    &self
+                        .buckets
+                        .iter()
+                        .map(BucketPattern::written)
+                        .collect::<Vec<_>>()
+                )
+            ));
+        } else if !self.prefixes.iter().any(can_cover_a_key) {
+            "names no prefix that a key can have, since each is too long: fix prefixes"
         } else {
-            None
+            return None;
+        };
+        Some(why.to_owned())
+    }
+
+    /// Whether some request of the method can pass the rule, if the rest of it fits.
+    fn can_allow(&self, method: PolicyMethod) -> bool {
+        match method {
+            PolicyMethod::Get | PolicyMethod::Head | PolicyMethod::Put | PolicyMethod::Delete => {
+                true
+            }
+            // A form cannot carry the condition that nothing is replaced.
+            PolicyMethod::Post => !self.upload.create_only,
+            PolicyMethod::List => self.get,
         }
     }
+}
+
+/// Whether a bucket can have a name that matches, for some namespace.
+fn can_name_a_bucket(pattern: &BucketPattern) -> bool {
+    let with = |stand_in: &str| match pattern {
+        BucketPattern::Glob(glob) => glob.as_str().replace('*', stand_in),
+        BucketPattern::Template(template) => template.written_with(stand_in),
+    };
+    // In the longest names one run must be empty for another to have a character: those are not judged.
+    let is_glob = matches!(pattern, BucketPattern::Glob(_));
+    let crowded = is_glob && with("").len() <= MAX_BUCKET && with("q").len() > MAX_BUCKET;
+    // No name that S3 reserves begins or ends with a q, and three are enough for the shortest name.
+    let mut names = ["q", "qqq"].into_iter().map(with);
+    crowded || names.any(|name| Bucket::parse(&name).is_ok())
+}
+
+/// Whether a key can be covered, for some namespace.
+fn can_cover_a_key(pattern: &PrefixPattern) -> bool {
+    let (template, raw) = pattern.parts();
+    let begin = template.written_with("v");
+    Key::parse(&begin).is_ok() || raw && Key::parse(&format!("{begin}v")).is_ok()
 }

@@ -365,7 +365,8 @@ impl Template {
         parts.collect()
     }
 
-    fn written_with(&self, stand_in: &str) -> String {
+    /// The template as it was written, with a stand-in for each value.
+    pub(super) fn written_with(&self, stand_in: &str) -> String {
         self.0
             .iter()
             .map(|part| match part {
