@@ -207,6 +207,31 @@ fn a_listed_key_that_an_unreadable_policy_may_allow_is_not_removed() {
 }
 
 #[test]
+fn each_key_under_a_prefix_that_may_be_listed_is_allowed() {
+    let prefixes = ["a/", "a", "a/*", "a*", "*", "{namespace}/", "a/x/", "a/x"];
+    let keys = ["a", "a/1", "a/x", "a/x/1", "a/x-old", "ab", "team-a/1", "b"];
+    for of_rule in prefixes {
+        for asked in ["a/", "a", "a/x", "a/x/", "team-a/", ""] {
+            let mut set = policies(&[rule(
+                &json!({"prefixes": [of_rule], "methods": ["GET", "LIST"]}),
+            )]);
+            set.insert_unreadable("b", SelectableNamespaces::default());
+            let list = json!({"key": null, "prefix": asked});
+            if !is_allowed(&decide(&set, &request(&list))) {
+                continue;
+            }
+            let found: Vec<&str> = keys
+                .into_iter()
+                .filter(|key| key.starts_with(asked))
+                .collect();
+            let found = listed(&set, &list, &found);
+            assert!(!found.allowed.contains(&false), "{of_rule} lists {asked}");
+            assert!(!found.unknown);
+        }
+    }
+}
+
+#[test]
 fn two_thousand_keys_and_a_hundred_rules_are_decided_in_order() {
     let rules: Vec<Value> = (0..100)
         .map(|n| rule(&json!({"prefixes": [format!("r{n}/"), format!("{{namespace}}/r{n}/")], "maxObjects": 2048})))
