@@ -257,11 +257,24 @@ impl PolicySet {
 
     /// The names of the policies that cannot be read and can select the namespace.
     fn unreadable(&self, namespace: &Namespace<'_>) -> Vec<String> {
-        let unreadable = self.policies.iter().filter(|(_, policy)| match policy {
-            Known::InForce(_) => false,
-            Known::Unreadable(namespaces) => namespaces.contains(namespace),
-        });
-        unreadable.map(|(name, _)| name.clone()).collect()
+        let unreadable = self.concerning(namespace, true);
+        unreadable.map(str::to_owned).collect()
+    }
+
+    /// The names of the policies that concern the namespace: all, or those that cannot be read.
+    pub(super) fn concerning(
+        &self,
+        namespace: &Namespace<'_>,
+        only_unreadable: bool,
+    ) -> impl Iterator<Item = &str> {
+        let concerning = self
+            .policies
+            .iter()
+            .filter(move |(_, policy)| match policy {
+                Known::InForce(policy) => !only_unreadable && policy.namespaces.selects(namespace),
+                Known::Unreadable(namespaces) => namespaces.contains(namespace),
+            });
+        concerning.map(|(name, _)| name.as_str())
     }
 }
 

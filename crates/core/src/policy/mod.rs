@@ -10,6 +10,7 @@ mod compile;
 mod decide;
 mod denial_message;
 mod emptiness;
+mod misnamed;
 mod namespace;
 mod namespace_scope;
 mod overlap;

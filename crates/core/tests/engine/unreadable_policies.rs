@@ -6,6 +6,7 @@ use presigned_core::api::{ListOptions, Method, PolicyMethod, PresignedUrlSpec, S
 use serde_json::{Value, json};
 
 use crate::common::specs;
+use crate::common::world::StepKind;
 use crate::scene::{NS, Scene};
 
 /// A policy that cannot be read, for these namespaces.
@@ -166,4 +167,81 @@ fn an_upload_that_was_made_conditional_goes_with_the_policy_that_allowed_it() {
     let policy = specs::policy(&[NS], vec![rule]);
     scene.0.cluster.put_policy("base", Ok(policy), now);
     goes_after_the_grace(&mut scene);
+}
+
+/// What the status of `dl` says, in all of its conditions.
+fn words(scene: &Scene) -> String {
+    let conditions = &scene.status("dl").conditions;
+    let messages: Vec<&str> = conditions.iter().map(|c| c.message.as_str()).collect();
+    messages.join("\n")
+}
+
+#[test]
+fn a_policy_that_stops_concerning_a_namespace_is_named_there_no_more() {
+    let mut scene = Scene::new();
+    delete_policy(&mut scene, "base");
+    break_policy(&mut scene, "xx", &json!({ "names": ["*"] }));
+    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    assert!(words(&scene).contains("policies \"xx\" and \"yy\" cannot be read"));
+    let steps = scene.steps(|scene| {
+        break_policy(scene, "xx", &json!({ "names": ["team-b"] }));
+        scene.run(60);
+    });
+    assert_eq!(steps, [StepKind::WriteStatus], "no Event tells of words");
+    assert_eq!(scene.ready("dl"), (false, "PolicyUnknown".to_owned()));
+    assert!(!words(&scene).contains("xx"), "{}", words(&scene));
+    // The same while something is issued, when another condition says it, and after a denial.
+    let mut scene = Scene::issued("dl");
+    break_policy(&mut scene, "base", &json!({ "names": ["*"] }));
+    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
+    scene.run(30);
+    assert!(scene.ready("dl").0);
+    assert!(
+        words(&scene).contains("policies \"base\""),
+        "{}",
+        words(&scene)
+    );
+    break_policy(&mut scene, "base", &json!({ "names": ["team-b"] }));
+    scene.run(30);
+    assert!(!words(&scene).contains("base"), "{}", words(&scene));
+    let mut scene = Scene::new();
+    for (policy, namespaces) in [("base", [NS]), ("xx", ["team-*"])] {
+        let now = scene.0.now;
+        let rule = specs::rule(&["data"], &["else/"], "12h");
+        let spec = specs::policy(&namespaces, vec![rule]);
+        scene.0.cluster.put_policy(policy, Ok(spec), now);
+    }
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    assert!(words(&scene).contains("policy \"xx\""), "{}", words(&scene));
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["else/"], "12h");
+    let spec = specs::policy(&["team-b"], vec![rule]);
+    scene.0.cluster.put_policy("xx", Ok(spec), now);
+    scene.run(30);
+    assert!(!words(&scene).contains("xx"), "{}", words(&scene));
+}
+
+#[test]
+fn a_policy_that_can_be_read_again_is_told_so_though_another_cannot() {
+    let mut scene = Scene::new();
+    delete_policy(&mut scene, "base");
+    break_policy(&mut scene, "xx", &json!({ "names": ["*"] }));
+    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["else/"], "12h");
+    let spec = specs::policy(&["*"], vec![rule]);
+    scene.0.cluster.put_policy("xx", Ok(spec), now);
+    let steps = scene.steps(|scene| scene.run(60));
+    assert_eq!(steps, [StepKind::WriteStatus]);
+    assert!(
+        words(&scene).contains(": policy \"yy\" cannot be read"),
+        "{}",
+        words(&scene)
+    );
+    assert_eq!(scene.steps(|scene| scene.run(3600)), []);
 }

@@ -40,6 +40,7 @@ pub(super) fn plan(
     let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
     if desired == *record.seen.status
         || only_words_of_policies_differ(
+            ctx.cache,
             record,
             evaluation,
             issued,
@@ -214,8 +215,9 @@ fn desired(
 
 /// Whether the status would change only in sentences that quote the policies: such a status is not written,
 /// or one edit of a policy would write the status of everything that it denies; the new sentence comes with
-/// the next change of anything else.
+/// the next change of anything else. A sentence that names a policy wrongly does not wait.
 fn only_words_of_policies_differ(
+    index: &Index,
     record: &Record,
     evaluation: &Evaluation,
     issued: Option<&Issued>,
@@ -238,7 +240,7 @@ fn only_words_of_policies_differ(
         | Evaluation::Deleting(..)
         | Evaluation::Allowed(_) => false,
     };
-    if !quotes_policies {
+    if !quotes_policies || misnames_policies(index, record) {
         return false;
     }
     let mut reworded = desired.clone();
@@ -250,6 +252,16 @@ fn only_words_of_policies_differ(
         }
     }
     reworded == **written
+}
+
+/// Whether the written status names a policy that does not concern the namespace any more, or as unreadable
+/// one that can be read. Of a namespace that was not seen, nobody knows what concerns it.
+fn misnames_policies(index: &Index, record: &Record) -> bool {
+    let Some(namespace) = index.namespace_of(&record.seen.namespace) else {
+        return false;
+    };
+    let mut messages = record.seen.status.conditions.iter().map(|c| &c.message);
+    messages.any(|message| index.policy_set.misnames(message, &namespace))
 }
 
 /// When the URLs are renewed; `None` if they are not.
