@@ -57,8 +57,8 @@ pub struct PresignedUrlStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LimitedBy")]
     pub limited_by: Option<LimitedBy>,
-    /// The names of the policies that allow this resource; if none does, of those that allowed what the
-    /// Secret still holds.
+    /// The names of the policies that allow what the Secret holds; if there is none, of those that allow this
+    /// resource.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
     pub policy_refs: Vec<String>,

@@ -245,3 +245,28 @@ fn a_policy_that_can_be_read_again_is_told_so_though_another_cannot() {
     );
     assert_eq!(scene.steps(|scene| scene.run(3600)), []);
 }
+
+#[test]
+fn what_is_not_replaced_yet_belongs_to_the_policy_that_allowed_it() {
+    let mut scene = Scene::issued("dl");
+    let now = scene.0.now;
+    let rule = specs::rule(&["other"], &["{namespace}/"], "12h");
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("other", Ok(policy), now);
+    // The policies allow the edit, and nothing is issued for it.
+    scene.apply("dl", |spec| {
+        spec.bucket = "other".to_owned();
+        spec.suspend = Some(true);
+    });
+    scene.run(30);
+    let message = scene.condition("dl", "Allowed").message;
+    assert_eq!(message, "policy \"other\" allows it");
+    assert_eq!(scene.status("dl").policy_refs, ["base"]);
+    delete_policy(&mut scene, "other");
+    break_policy(&mut scene, "broken", &json!({ "names": [NS] }));
+    is_kept(&mut scene);
+    // What is issued is requested again, and its policy cannot be read.
+    break_policy(&mut scene, "base", &json!({ "names": [NS] }));
+    scene.apply("dl", |spec| spec.bucket = "data".to_owned());
+    is_kept(&mut scene);
+}

@@ -142,8 +142,10 @@ fn desired(
     let verified = conditions::verified(&facts);
     let generation = Some(seen.generation);
     let conditions = conditions::desired(&facts, verified.as_ref());
-    // What is issued keeps the names of the policies that allowed it, whatever they say now.
+    // What is issued keeps the names of the policies that allowed it, whatever they say now, until policies
+    // allow just that again.
     let policies = match (evaluation.authorized(), issued) {
+        (Some(authorized), Some(issued)) if !authorized.matches(issued) => &issued.policies,
         (Some(authorized), _) => &authorized.grant.policies[..],
         (None, Some(issued)) => &issued.policies,
         (None, None) => &[],
