@@ -99,21 +99,28 @@ async fn kubectl_get_tells_state_and_expiry_at_a_glance() {
         columns(true, &printed),
         pairs(&[&narrow[..], &wide[..]].concat())
     );
-    let below = PresignedUrlSpec {
-        key: None,
+    api.delete("columns", &DeleteParams::default())
+        .await
+        .expect("delete");
+}
+
+#[tokio::test]
+async fn the_column_of_the_key_shows_a_prefix() {
+    let client = cluster().await.admin().expect("a client");
+    let api: Api<PresignedUrl> = Api::default_namespaced(client.clone());
+    let spec = PresignedUrlSpec {
+        bucket: "models".to_owned(),
         prefix: Some("llama/".to_owned()),
-        ..asked.spec
+        class: Some("none".to_owned()),
+        ..PresignedUrlSpec::default()
     };
-    let below = PresignedUrl::new("columns-prefix", below);
+    let below = PresignedUrl::new("columns-prefix", spec);
     let made = api.create(&PostParams::default(), &below).await;
     made.expect("create");
     let printed = table(&client, "columns-prefix").await;
     let key = printed.iter().find(|(name, ..)| name == "Key");
     assert_eq!(key.map(|(.., cell)| cell), Some(&json!("llama/")));
     api.delete("columns-prefix", &DeleteParams::default())
-        .await
-        .expect("delete");
-    api.delete("columns", &DeleteParams::default())
         .await
         .expect("delete");
 }

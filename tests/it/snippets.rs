@@ -39,7 +39,7 @@ fn succeeds(name: &str, arguments: &[&str], folder: &Path) {
 
 /// Writes a program of the page's code and what a user adds to it: `down` with the URL to GET, `up` with the
 /// one to PUT. Runs both.
-fn both_ways(language: &str, mounts: [&Path; 2], folder: &Path, write: fn(&str, bool) -> Program) {
+fn both_ways(language: &str, mounts: [&Path; 2], folder: &Path, write: Write) {
     for (mount, down) in mounts.into_iter().zip([true, false]) {
         let Program { name, file, text } = write(&code(language, mount), down);
         std::fs::write(folder.join(file), text).expect("write the program");
@@ -50,6 +50,9 @@ fn both_ways(language: &str, mounts: [&Path; 2], folder: &Path, write: fn(&str, 
         succeeds(name, &arguments, folder);
     }
 }
+
+/// Makes a program of a page's code: to download, or to upload.
+type Write = fn(&str, bool) -> Program;
 
 /// A program in a file.
 struct Program {
@@ -132,7 +135,6 @@ async fn the_code_of_the_questions_downloads_and_uploads_in_each_language() {
     world.ready("down").await;
     world.ready("up").await;
     let mounts: [PathBuf; 2] = [world.mount("down").await, world.mount("up").await];
-    type Write = fn(&str, bool) -> Program;
     let languages: [(&str, Write); 3] = [("python", python), ("go", go), ("js", node)];
     for (language, write) in languages {
         let folder = GuardedFolder::new("presigned-snippets-").unwrap();
