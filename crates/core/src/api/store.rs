@@ -332,10 +332,16 @@ pub struct ClusterObjectStoreStatus {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreInternalStatus {
-    /// True if `Ready` is False because the store itself rejected the credentials when it was last probed;
-    /// absent otherwise. It stands until the next probe or the next edit of the store.
+    /// The hash of the credentials that the store itself rejected when it was last probed, if `Ready` is
+    /// False because of that; absent otherwise. It stands until the next answer or the next edit of the
+    /// store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials_rejected: Option<bool>,
+    #[schemars(length(max = 64))]
+    pub rejected_credentials: Option<String>,
+    /// True if the store ever accepted a signature at the endpoint, in the region and by the addressing style
+    /// that the spec names; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<bool>,
 }
 
 impl StoreInternalStatus {

@@ -32,7 +32,7 @@ fn form(spec: &mut PresignedUrlSpec) {
 }
 
 /// One resource of each kind, on a new store that was prepared so.
-fn new_store(prepare: impl FnOnce(&mut Scene)) -> Scene {
+pub fn new_store(prepare: impl FnOnce(&mut Scene)) -> Scene {
     let mut scene = Scene::new();
     let now = scene.0.now;
     let mut rule = specs::rule(&["data"], &["{namespace}/"], "12h");
@@ -50,10 +50,10 @@ fn new_store(prepare: impl FnOnce(&mut Scene)) -> Scene {
     scene
 }
 
-const NAMES: [&str; 6] = ["dl", "require", "never", "link", "up", "form"];
+pub const NAMES: [&str; 6] = ["dl", "require", "never", "link", "up", "form"];
 
 /// The store says the reason, and nothing is signed. After the fix everything is.
-fn signs_nothing_until(mut scene: Scene, reason: &str, fix: impl FnOnce(&mut Scene)) {
+pub fn signs_nothing_until(mut scene: Scene, reason: &str, fix: impl FnOnce(&mut Scene)) {
     assert_eq!(scene.store_says("Ready"), (False, reason.to_owned()));
     for name in NAMES {
         assert!(scene.secret(name).is_none(), "{name} was signed");

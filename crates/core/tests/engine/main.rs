@@ -43,6 +43,7 @@ mod secrets;
 mod sessions;
 mod shares;
 mod store_changes;
+mod store_restarts;
 mod stores;
 mod unreadable_policies;
 mod unrecorded_expiry;

@@ -135,8 +135,8 @@ fn a_reworded_message_in_the_status_changes_nothing_after_a_start() {
     assert_eq!(scene.store_says("Ready"), says(False, "CredentialsInvalid"));
     let now_reported = &scene.0.cluster.stores["default"].status;
     assert_eq!(
-        now_reported.internal.credentials_rejected,
-        reported.internal.credentials_rejected
+        now_reported.internal.rejected_credentials,
+        reported.internal.rejected_credentials
     );
     let message = |status: &ClusterObjectStoreStatus| {
         let ready = status.conditions.iter().find(|c| c.type_ == "Ready");

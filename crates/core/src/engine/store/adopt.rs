@@ -64,28 +64,43 @@ impl Store {
         held.is_some_and(|held| held.credentials.expires_at.is_none_or(|end| now < end))
     }
 
-    /// Whether the store itself rejected the credentials that `Ready` is about: those on trial only if
-    /// nothing else is in use, for a start finds nothing that was in use before.
-    pub(in crate::engine) fn credentials_rejected(&self, now: Timestamp) -> bool {
-        let verdict = match self.problem() {
-            Some((true, ..)) if self.has_living_credentials(now) => None,
-            Some((true, ..)) => {
-                let mut on_trial = self.on_trial();
-                let candidate = on_trial.find(|candidate| candidate.obstacle().is_some());
-                candidate.and_then(|candidate| candidate.version.probe.verdict.as_ref())
-            }
-            Some((false, ..)) => None,
-            None => self.verdict().filter(|_| self.active.config.is_ok()),
+    /// The hash of the credentials that the store rejects, of those that the next start finds: those on trial
+    /// if there are any.
+    pub(in crate::engine) fn rejected_credentials(&self) -> Option<String> {
+        let candidate = self.candidate.as_ref();
+        let version = candidate.map_or(&self.active, |candidate| &candidate.version);
+        let verdict = match candidate {
+            Some(_) => version.probe.verdict.as_ref(),
+            None => self.verdict(),
         };
-        matches!(
+        let rejected = matches!(
             verdict,
             Some(ProbeVerdict::Rejected(Reason::CredentialsInvalid, _))
-        )
+        );
+        let config = version.config().filter(|_| rejected)?;
+        let held = version.credentials.as_ref();
+        let held = held.or(self.active.credentials.as_ref());
+        Some(held.map_or_else(|| config.session_hash(), |held| held.hash.clone()))
+    }
+
+    /// Whether the store accepted a signature at the place that the spec names.
+    pub(in crate::engine) fn is_proven(&self) -> bool {
+        match &self.candidate {
+            Some(candidate) if self.is_moving() => candidate.version.proven,
+            _ => self.active.proven,
+        }
+    }
+
+    /// Whether another endpoint, region or style is on trial: what is known of the place in use says nothing
+    /// of the place that the spec names.
+    pub(in crate::engine) fn is_moving(&self) -> bool {
+        let candidate = self.candidate.as_ref();
+        candidate.is_some_and(|candidate| candidate.version.moved_from(&self.active))
     }
 
     /// Whether the store rejected the active version: nothing is signed with it.
-    pub(in crate::engine) const fn is_rejected(&self) -> bool {
-        matches!(self.active.probe.verdict, Some(ProbeVerdict::Rejected(..)))
+    pub(in crate::engine) fn is_rejected(&self) -> bool {
+        matches!(self.verdict(), Some(ProbeVerdict::Rejected(..)))
     }
 
     /// Whether the active version is no better than a candidate with this verdict.

@@ -13,6 +13,7 @@ use crate::api::{
     SecretCredentials, SessionScope, StoreCredentials, UnsignedHeaders,
 };
 use crate::engine::protocol::{CredentialSource, Sts};
+use crate::issue::{CredentialInputs, credential_hash};
 use crate::request::{Bucket, parse_duration};
 use crate::signing::{Endpoint, EndpointError, Target};
 
@@ -212,14 +213,15 @@ impl StoreConfig {
         )
     }
 
-    /// The name of the source in the hash of sessions: a new session of it is no change.
-    pub(super) fn source_name(&self) -> String {
-        match &self.source {
+    /// The hash of the sessions that the source gives: a new session of it is no change.
+    pub(super) fn session_hash(&self) -> String {
+        let source = match &self.source {
             CredentialSource::Secret { name, .. } => format!("secret/{name}"),
             CredentialSource::WebIdentity { role_arn, .. } => format!("web/{role_arn}"),
             CredentialSource::AssumeRole { role_arn, .. } => format!("role/{role_arn}"),
             CredentialSource::Default => "default".to_owned(),
-        }
+        };
+        credential_hash(CredentialInputs::Session { source: &source })
     }
 }
 

@@ -67,9 +67,7 @@ impl HeldCredentials {
             // A static key is hashed slowly, and fetched again and again.
             held.hash.clone()
         } else if session {
-            credential_hash(CredentialInputs::Session {
-                source: &config.source_name(),
-            })
+            config.session_hash()
         } else {
             credential_hash(CredentialInputs::Static {
                 access_key_id: &credentials.access_key_id,

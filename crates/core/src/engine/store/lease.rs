@@ -63,7 +63,7 @@ impl Store {
         if self.needs_measurement(now) {
             return Lease::Wait;
         }
-        if let Some(ProbeVerdict::Rejected(reason, message)) = &self.active.probe.verdict {
+        if let Some(ProbeVerdict::Rejected(reason, message)) = self.verdict() {
             let (reason, message) = (*reason, message.clone());
             return Lease::Failed(CredentialsError { reason, message }, None);
         }

@@ -30,6 +30,6 @@ pub(super) use adopt::ProbeOutcome;
 pub(super) use config::StoreConfig;
 pub(super) use credentials::{CredentialNeed, HeldCredentials, REFRESH_PAUSE};
 pub(super) use lease::Lease;
-pub(super) use probe_verdict::ProbeVerdict;
+pub(super) use probe_verdict::{ProbeVerdict, STILL_USED};
 pub(super) use state::{SpecUpdate, Store};
 pub(super) use unsigned_headers::UploadPermission;

@@ -259,11 +259,13 @@ impl Store {
         ProbeOutcome::Unchanged
     }
 
-    /// The verdict after a probe that no answer decided: a rejection stands, and else it is this one.
+    /// The verdict after a probe that no answer decided: a rejection stands, one of before the start too, and
+    /// else it is this one.
     fn unanswered(&self, slot: Slot, verdict: ProbeVerdict) -> ProbeVerdict {
-        let known = self
-            .version(slot)
-            .and_then(|version| version.probe.verdict.as_ref());
+        let known = self.version(slot).and_then(|version| {
+            let known = version.probe.verdict.as_ref();
+            known.or_else(|| self.recovered(version))
+        });
         match known {
             Some(rejected @ ProbeVerdict::Rejected(..)) => rejected.clone(),
             _ => verdict,
@@ -289,7 +291,33 @@ impl Store {
     /// What the last probe of the active version said, before the start too.
     pub(in crate::engine) fn verdict(&self) -> Option<&ProbeVerdict> {
         let verdict = self.active.probe.verdict.as_ref();
-        verdict.or(self.probing.recovered.as_ref())
+        verdict.or_else(|| self.recovered(&self.active))
+    }
+
+    /// What was rejected before the start, if it is this version.
+    fn recovered(&self, version: &Version) -> Option<&ProbeVerdict> {
+        let recovered = self.probing.recovered.as_ref()?;
+        let held = version.credentials.as_ref();
+        let held = held.or(self.active.credentials.as_ref());
+        let concerns = match (&recovered.credentials, held, version.config()) {
+            (None, _, _) => true,
+            (Some(rejected), Some(held), _) => held.hash == *rejected,
+            (Some(rejected), None, Some(config)) => config.session_hash() == *rejected,
+            (Some(_), None, None) => false,
+        };
+        concerns.then_some(&recovered.verdict)
+    }
+
+    /// Whether something else answers in place of the store, as far as its newest probe showed: an answer to
+    /// another request proves nothing then.
+    pub(in crate::engine) fn is_replaced(&self) -> bool {
+        matches!(
+            self.verdict(),
+            Some(
+                ProbeVerdict::Rejected(Reason::UnexpectedResponse, _)
+                    | ProbeVerdict::Inconclusive(Reason::UnexpectedResponse, _)
+            )
+        )
     }
 
     /// Whether the version in use was probed since the start.

@@ -55,6 +55,15 @@ impl ProbeVerdict {
     }
 }
 
+/// A rejection of before the start. It stands until an answer, for what the spec names now and what its
+/// source gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RecoveredRejection {
+    pub(super) verdict: ProbeVerdict,
+    /// The hash of the credentials that were rejected; `None` if the place is rejected, whatever signs.
+    pub(super) credentials: Option<String>,
+}
+
 /// What was known of the location (endpoint, region, addressing style) before the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Location {
@@ -202,32 +211,48 @@ pub(super) fn verdict(
     }
 }
 
-/// The rejection that the status reports of this generation. Its sentence is kept unchanged and decides
-/// nothing.
+/// What `Ready` adds if a change is not used and what was used before it is.
+pub(in crate::engine) const STILL_USED: &str = "; what was used before the change is still used";
+
+/// The rejection that the status reports of this generation. Its sentence decides nothing, and is kept
+/// unchanged but for its end: after a start nothing is known that was used before.
 pub(super) fn recover_rejection(
     status: &ClusterObjectStoreStatus,
     generation: i64,
-) -> Option<ProbeVerdict> {
+) -> Option<RecoveredRejection> {
     let ready = recorded_ready(status, generation)?;
     if ready.status != ConditionStatus::False {
         return None;
     }
+    let by_reason = |reason: Reason| ready.reason == reason.as_str();
     // Only a probe gives the first two; credentials that were fetched can be invalid by themselves.
-    let mut reasons = [Reason::WrongRegion, Reason::UnexpectedResponse]
-        .into_iter()
-        .chain(
-            (status.internal.credentials_rejected == Some(true))
-                .then_some(Reason::CredentialsInvalid),
-        );
-    let reason = reasons.find(|reason| reason.as_str() == ready.reason)?;
-    Some(ProbeVerdict::Rejected(reason, ready.message.clone()))
+    let (reason, credentials) = if by_reason(Reason::WrongRegion) {
+        (Reason::WrongRegion, None)
+    } else if by_reason(Reason::UnexpectedResponse) {
+        (Reason::UnexpectedResponse, None)
+    } else if by_reason(Reason::CredentialsInvalid) {
+        let hash = status.internal.rejected_credentials.clone()?;
+        (Reason::CredentialsInvalid, Some(hash))
+    } else {
+        return None;
+    };
+    let said = &ready.message;
+    let message = said.strip_suffix(STILL_USED).unwrap_or(said).to_owned();
+    Some(RecoveredRejection {
+        verdict: ProbeVerdict::Rejected(reason, message),
+        credentials,
+    })
 }
 
 /// Whether the status reports that the store accepted a signature by this generation of the spec.
 pub(super) fn was_accepted(status: &ClusterObjectStoreStatus, generation: i64) -> bool {
-    recorded_ready(status, generation).is_some_and(|ready| {
-        ready.status == ConditionStatus::True && ready.reason == Reason::CredentialsReady.as_str()
-    })
+    let remembered =
+        status.internal.proven == Some(true) && status.observed_generation == Some(generation);
+    remembered
+        || recorded_ready(status, generation).is_some_and(|ready| {
+            ready.status == ConditionStatus::True
+                && ready.reason == Reason::CredentialsReady.as_str()
+        })
 }
 
 fn recorded_ready(status: &ClusterObjectStoreStatus, generation: i64) -> Option<&Condition> {

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::inconclusive_buckets::InconclusiveBuckets;
-use super::probe_verdict::ProbeVerdict;
+use super::probe_verdict::RecoveredRejection;
 use super::version::Slot;
 use crate::request::Bucket;
 
 /// How a store is probed.
 #[derive(Debug)]
 pub(super) struct Probing {
-    /// The rejection that the status reported before the start. It may be that of a candidate, so only the
-    /// status reads it.
-    pub(super) recovered: Option<ProbeVerdict>,
+    /// The rejection that the status reported before the start.
+    pub(super) recovered: Option<RecoveredRejection>,
     pub(super) under_way: Option<UnderWay>,
     /// Changes with what a probe under way was made for: its answer is dropped then.
     pub(super) turn: u64,
@@ -49,7 +48,7 @@ pub(super) struct UnderWay {
 impl Probing {
     /// Before the first probe. The status knows whether the store ever answered, and whether it rejected a
     /// key.
-    pub(super) fn new(answered: bool, recovered: Option<ProbeVerdict>) -> Self {
+    pub(super) fn new(answered: bool, recovered: Option<RecoveredRejection>) -> Self {
         Self {
             recovered,
             under_way: None,

@@ -22,7 +22,7 @@ use crate::engine::protocol::{
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::cluster_events::{self, About};
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{ProbeVerdict, Store};
+use crate::engine::store::{ProbeVerdict, STILL_USED, Store};
 use crate::issue::without_jitter;
 use crate::request::format_duration;
 use crate::time::{between, later};
@@ -137,6 +137,41 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
     if let Some((status, reason, message)) = rolled_out(store, urls) {
         put(ConditionType::CredentialsRolledOut, status, reason, message);
     }
+    if !store.is_moving() {
+        put_place(store, put);
+    }
+    let end = store
+        .credentials()
+        .and_then(|held| held.credentials.expires_at);
+    // A new session of the same role changes nothing while the one that was reported has not expired.
+    let recorded = old
+        .credentials_expiration_time
+        .filter(|recorded| now < *recorded && end.is_some());
+    let status = ClusterObjectStoreStatus {
+        observed_generation: generation,
+        conditions,
+        credentials_expiration_time: recorded.or(end),
+        credentials_secret: match store.credentials() {
+            Some(held) => held.secret.clone(),
+            None => old.credentials_secret.clone(),
+        },
+        urls: if counted { Some(urls) } else { old.urls },
+        absence_budget: if counted {
+            budget.map(rounded)
+        } else {
+            old.absence_budget.clone()
+        },
+        internal: StoreInternalStatus {
+            rejected_credentials: store.rejected_credentials(),
+            proven: store.is_proven().then_some(true),
+        },
+    };
+    (status, counted)
+}
+
+/// Puts what is known of the place in use: what it does with unsigned headers, and its clock. While another
+/// place is on trial, these conditions keep the generation of the spec that they speak of.
+fn put_place(store: &Store, mut put: impl FnMut(ConditionType, ConditionStatus, Reason, String)) {
     let aws = store
         .config()
         .is_ok_and(crate::engine::store::StoreConfig::is_aws);
@@ -164,32 +199,6 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
                 .to_owned(),
         ),
     }
-    let end = store
-        .credentials()
-        .and_then(|held| held.credentials.expires_at);
-    // A new session of the same role changes nothing while the one that was reported has not expired.
-    let recorded = old
-        .credentials_expiration_time
-        .filter(|recorded| now < *recorded && end.is_some());
-    let status = ClusterObjectStoreStatus {
-        observed_generation: generation,
-        conditions,
-        credentials_expiration_time: recorded.or(end),
-        credentials_secret: match store.credentials() {
-            Some(held) => held.secret.clone(),
-            None => old.credentials_secret.clone(),
-        },
-        urls: if counted { Some(urls) } else { old.urls },
-        absence_budget: if counted {
-            budget.map(rounded)
-        } else {
-            old.absence_budget.clone()
-        },
-        internal: StoreInternalStatus {
-            credentials_rejected: store.credentials_rejected(now).then_some(true),
-        },
-    };
-    (status, counted)
 }
 
 /// How many URLs have not expired, and how long the operator may be away before the first renewed one
@@ -288,7 +297,7 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
             (false, _) if store.missing_secret().is_some() => {
                 "; nothing new is signed, and what was issued stays"
             }
-            (true, true) => "; what was used before the change is still used",
+            (true, true) => STILL_USED,
             (false, true) => "; the credentials that were fetched before are still used",
             (_, false) => "",
         };
