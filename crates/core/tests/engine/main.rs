@@ -47,4 +47,5 @@ mod store_restarts;
 mod stores;
 mod unreadable_policies;
 mod unrecorded_expiry;
+mod untested_stores;
 mod verification;

@@ -149,7 +149,8 @@ impl Store {
         self.probing.turn += 1;
         self.active.probe.failures = 0;
         self.probing.answered |= verdict == Some(ProbeVerdict::Accepted);
-        self.probing.clock_read |= verdict.is_some();
+        // What nobody could probe signs nothing before its first probe.
+        self.probing.clock_read = verdict.is_some();
         self.active.proven |= verdict == Some(ProbeVerdict::Accepted);
         let pause = match verdict {
             Some(ProbeVerdict::Accepted) => self.active.watch(),

@@ -292,6 +292,7 @@ mod tests {
         changed.update(store("other", SessionScope::Request), at(3));
         changed.begin_fetch(at(3)).unwrap();
         changed.complete_fetch(Ok(given("whole", 3600)), |_| false, at(3));
+        changed.probing.clock_read = true;
         let result = Some(Ok(given("narrow", 3600)));
         changed.complete_session_fetch(&session(), &source, result, at(4));
         let Lease::Fetch(fetched) = changed.lease("b", NEED, Some(&session()), at(4)) else {

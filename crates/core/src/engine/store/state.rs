@@ -127,15 +127,13 @@ impl Store {
                 self.candidate = None;
                 self.new_key = None;
                 self.active.config = new;
-                self.active.probe.verdict = None;
-                self.active.proven = false;
-                self.probing.forget_rejected_keys();
-                self.active.skew = self.active.skew.of_another_endpoint();
+                self.forget_place();
                 return SpecUpdate::Changed;
             }
         };
         let another_source = old.source != new.source;
-        if self.active.credentials.is_some() && (another_source || new.moved_from(old)) {
+        let moved = new.moved_from(old);
+        if self.active.credentials.is_some() && (another_source || moved) {
             // Other credentials of the source in use stay on trial, whatever the store names meanwhile.
             let (old, key) = (old.clone(), self.take_key_on_trial());
             let before = self.candidate.take();
@@ -172,7 +170,20 @@ impl Store {
                 candidate
             });
         self.active.config = Ok(new);
+        if moved {
+            self.forget_place();
+        }
         SpecUpdate::Changed
+    }
+
+    /// The active version is of another place now, without a trial: what was learned says nothing of it, and
+    /// nothing is signed before its first probe.
+    fn forget_place(&mut self) {
+        self.active.probe.verdict = None;
+        self.active.proven = false;
+        self.active.skew = self.active.skew.of_another_endpoint();
+        self.probing.clock_read = false;
+        self.probing.forget_rejected_keys();
     }
 
     /// Takes the other credentials of the source in use from what is on trial, if there are any.
