@@ -107,6 +107,8 @@ impl<'a> Error<'a> {
             "InvalidAccessKeyId" | "XAdminUserNotFound" | "InvalidSecurity" => {
                 ErrorCode::InvalidAccessKeyId
             }
+            // Cloudflare R2's.
+            "Unauthorized" => ErrorCode::CredentialsRefused(CodeName::parse(name)),
             // MinIO's third; AWS's common one; the last two are OSS's.
             "ExpiredToken"
             | "InvalidToken"
@@ -125,6 +127,15 @@ impl<'a> Error<'a> {
                 if region.is_some() || self.names_a_region() =>
             {
                 ErrorCode::WrongRegion
+            }
+            // The last is AWS's common one.
+            "AuthorizationHeaderMalformed"
+            | "AuthorizationQueryParametersError"
+            | "UnsupportedSignature"
+            | "MissingAuthenticationToken"
+            | "IncompleteSignature" => ErrorCode::SignatureRefused(CodeName::parse(name)),
+            "InvalidRequest" if self.other_signature() => {
+                ErrorCode::SignatureRefused(CodeName::parse(name))
             }
             "InvalidObjectState" => ErrorCode::InvalidObjectState,
             // S3's, MinIO's, and what the AWS SDKs take for throttling whatever the status is.
@@ -170,6 +181,10 @@ impl<'a> Error<'a> {
             "Cannot download file, transaction cap exceeded",
             "Transaction cap exceeded",
         ])
+    }
+
+    fn other_signature(&self) -> bool {
+        self.message_begins(&["The authorization mechanism you have provided is not supported"])
     }
 
     fn customer_key(&self) -> bool {

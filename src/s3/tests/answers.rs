@@ -107,7 +107,7 @@ fn each_code_of_s3_has_its_class() {
 #[test]
 fn every_other_code_of_the_documentation_is_shown_by_its_name() {
     for name in "AccessControlListNotSupported AccessPointAlreadyOwnedByYou AmbiguousGrantByEmailAddress \
-        AuthorizationHeaderMalformed AuthorizationQueryParametersError BadDigest BucketAlreadyExists \
+        BadDigest BucketAlreadyExists \
         BucketAlreadyOwnedByYou BucketHasAccessPointsAttached BucketNotEmpty ClientTokenConflict \
         ConnectionClosedByRequester ConditionalRequestConflict CredentialsNotSupported CrossLocationLoggingProhibited \
         DeviceNotActiveError EndpointNotFound EntityTooLarge EntityTooSmall \
@@ -118,7 +118,7 @@ fn every_other_code_of_the_documentation_is_shown_by_its_name() {
         InvalidLocationConstraint InvalidPart InvalidPartOrder InvalidPolicyDocument InvalidRange InvalidRegion \
         InvalidRequest InvalidSOAPRequest InvalidStorageClass InvalidTag InvalidTargetBucketForLogging InvalidURI \
         KMS.InvalidKeyUsageException MalformedACLError MalformedPOSTRequest MalformedXML MaxMessageLengthExceeded \
-        MaxPostPreDataLengthExceededError MetadataTooLarge MethodNotAllowed MissingAttachment MissingAuthenticationToken \
+        MaxPostPreDataLengthExceededError MetadataTooLarge MethodNotAllowed MissingAttachment \
         MissingContentLength MissingRequestBodyError MissingSecurityElement MissingSecurityHeader \
         NoLoggingStatusForKey NoSuchAccessPoint NoSuchBucketPolicy NoSuchCORSConfiguration \
         NoSuchLifecycleConfiguration NoSuchMultiRegionAccessPoint NoSuchTagSet NoSuchUpload \
@@ -127,13 +127,35 @@ fn every_other_code_of_the_documentation_is_shown_by_its_name() {
         RequestTorrentOfBucketError ResponseInterrupted RestoreAlreadyInProgress \
         ServerSideEncryptionConfigurationNotFoundError TooManyBuckets TooManyMultiRegionAccessPointregionsError \
         UnauthorizedAccess UnauthorizedAccessError UnexpectedContent UnexpectedIPError \
-        UnresolvableGrantByEmailAddress UnsupportedArgument UnsupportedSignature UserKeyMustBeSpecified"
+        UnresolvableGrantByEmailAddress UnsupportedArgument UserKeyMustBeSpecified"
         .split_whitespace()
     {
         let inner = format!("<Code>{name}</Code><Message>m</Message>");
         assert_eq!(code(&inner), Some(other(name)));
         assert!(matches!(code(&inner), Some(ErrorCode::Other(Some(_)))), "{name}");
     }
+}
+
+#[test]
+fn what_refuses_the_credentials_or_the_signature_is_known_and_keeps_its_name() {
+    let named = CodeName::parse("Unauthorized");
+    let refused = "<Code>Unauthorized</Code><Message>Unauthorized</Message>";
+    assert_eq!(code(refused), Some(ErrorCode::CredentialsRefused(named)));
+    for name in [
+        "AuthorizationHeaderMalformed",
+        "AuthorizationQueryParametersError",
+        "UnsupportedSignature",
+        "MissingAuthenticationToken",
+        "IncompleteSignature",
+    ] {
+        let inner = format!("<Code>{name}</Code><Message>m</Message>");
+        let refused = ErrorCode::SignatureRefused(CodeName::parse(name));
+        assert_eq!(code(&inner), Some(refused), "{name}");
+    }
+    let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+    let inner = format!("<Code>InvalidRequest</Code><Message>{message}</Message>");
+    let refused = ErrorCode::SignatureRefused(CodeName::parse("InvalidRequest"));
+    assert_eq!(code(&inner), Some(refused));
 }
 
 #[test]

@@ -60,6 +60,10 @@ pub struct Server {
     pub region: Option<String>,
     /// Another program answers, not an S3 server.
     pub foreign: bool,
+    /// The other program answers everything with a page (200).
+    pub page: bool,
+    /// The beginning of a path (`/BUCKET/KEY`), and the error that every request there gets.
+    pub refuses: Option<(String, ErrorCode)>,
     /// A proxy in front of the server refuses HEAD.
     pub no_head: bool,
     /// Buckets that it does not have.
@@ -70,6 +74,20 @@ pub struct Server {
     pub requester_pays: Vec<String>,
     /// So many of the next requests with an unsigned header are refused by a proxy in front of the server.
     pub limits: u32,
+}
+
+impl Server {
+    /// Whether the server itself answers, and refuses nothing that it takes from others.
+    pub const fn answers(&self) -> bool {
+        self.down.is_none() && !self.foreign && !self.page && self.refuses.is_none()
+    }
+
+    /// Ends what keeps the server from answering.
+    pub fn repair(&mut self) {
+        self.down = None;
+        self.refuses = None;
+        (self.foreign, self.page) = (false, false);
+    }
 }
 
 /// Keys and sources, and the servers that check what they sign.
@@ -151,6 +169,11 @@ impl Cloud {
         };
         if server.foreign {
             return answer(404, None);
+        }
+        if let Some((path, code)) = &server.refuses
+            && parts.path.starts_with(path.as_str())
+        {
+            return answer(401, Some(*code));
         }
         if server.no_head && request.method == S3Method::Head {
             return answer(405, None);

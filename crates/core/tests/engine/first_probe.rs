@@ -8,7 +8,7 @@ use presigned_core::api::{
     AssumeRoleCredentials, AssumedRole, ContentLengthRange, Method, PolicyMethod, PostOptions,
     PresignedUrlSpec, Renew, SessionScope, StoreCredentials, Verify,
 };
-use presigned_core::engine::{Event, TlsError, TransportError};
+use presigned_core::engine::{ErrorCode, Event, TlsError, TransportError};
 
 use crate::common::cloud::Source;
 use crate::common::specs;
@@ -95,6 +95,21 @@ fn nothing_is_signed_for_a_web_page() {
     signs_nothing_until(scene, "UnexpectedResponse", |scene| {
         scene.0.cloud.server(HOME).foreign = false;
     });
+}
+
+#[test]
+fn nothing_is_signed_for_a_store_that_refuses_the_kind_of_signature() {
+    for code in [
+        ErrorCode::CredentialsRefused(None),
+        ErrorCode::SignatureRefused(None),
+    ] {
+        let scene = new_store(|scene| {
+            scene.0.cloud.server(HOME).refuses = Some(("/".to_owned(), code));
+        });
+        signs_nothing_until(scene, "CredentialsInvalid", |scene| {
+            scene.0.cloud.server(HOME).refuses = None;
+        });
+    }
 }
 
 #[test]

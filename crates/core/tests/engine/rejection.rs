@@ -1,6 +1,7 @@
 //! URLs that the store rejects, and the condition `Ready`.
 
 use presigned_core::api::{ConditionStatus, Method, Verify};
+use presigned_core::engine::ErrorCode;
 
 use crate::common::world::StepKind;
 use crate::scene::Scene;
@@ -126,4 +127,21 @@ fn what_the_store_says_of_the_object_leaves_ready_true_and_ends_its_message() {
         "{}",
         ready.message
     );
+}
+
+#[test]
+fn ready_never_stands_beside_a_url_of_which_the_store_refuses_the_kind_of_signature() {
+    for (code, reason) in [
+        (ErrorCode::CredentialsRefused(None), "CredentialsInvalid"),
+        (ErrorCode::SignatureRefused(None), "SignatureDoesNotMatch"),
+    ] {
+        let mut scene = with(None);
+        server(&mut scene).refuses = Some(("/data/team-a/file.bin".to_owned(), code));
+        scene.run(30);
+        assert_eq!(scene.ready("dl"), (false, reason.to_owned()));
+        assert!(scene.secret("dl").is_some(), "the URL may come to live");
+        server(&mut scene).refuses = None;
+        scene.run(3700);
+        assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    }
 }

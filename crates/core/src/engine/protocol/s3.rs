@@ -70,6 +70,13 @@ pub enum ErrorCode {
     SignatureDoesNotMatch,
     /// `InvalidAccessKeyId`
     InvalidAccessKeyId,
+    /// `Unauthorized`: the credentials are refused, and nothing says which part of them is wrong. With the
+    /// code's name, if it can be shown.
+    CredentialsRefused(Option<CodeName>),
+    /// The kind or the form of the signature is refused: `UnsupportedSignature`,
+    /// `AuthorizationQueryParametersError` that reports no other region, `InvalidRequest` that says so, and
+    /// others. With the code's name, if it can be shown.
+    SignatureRefused(Option<CodeName>),
     /// `ExpiredToken`, `InvalidToken`, `TokenRefreshRequired`
     InvalidToken,
     /// `RequestTimeTooSkewed`, and `AccessDenied` of a signature that is not valid yet

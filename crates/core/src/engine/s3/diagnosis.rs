@@ -13,6 +13,8 @@ use crate::engine::protocol::{
 pub(in crate::engine) enum Diagnosis {
     /// The object exists, and the signer may read it.
     Readable { status: u16, empty: bool },
+    /// An error document of S3 says that the object has no first byte: it exists and is empty.
+    OutOfRange { status: u16, code: Option<CodeName> },
     /// The store accepts the signature. The signer may not do this, or the object does not exist.
     AccessDenied { skew: Option<SignedDuration> },
     /// The store accepts the signature, and the object does not exist.
@@ -29,6 +31,10 @@ pub(in crate::engine) enum Diagnosis {
     UnknownAccessKey,
     /// The store refuses the session token.
     InvalidToken,
+    /// The store refuses the credentials, and does not say which part of them.
+    CredentialsRefused { status: u16, code: Option<CodeName> },
+    /// The store refuses the kind or the form of the signature.
+    SignatureRefused { status: u16, code: Option<CodeName> },
     /// The bucket is in another region, which the answer may name.
     WrongRegion { region: Option<String> },
     /// The store refuses the time of the signature.
@@ -89,9 +95,13 @@ pub(in crate::engine) fn diagnose(result: &S3Result) -> Diagnosis {
             empty: false,
         },
         // An empty object has no first byte.
-        (416, _) => Diagnosis::Readable {
+        (416, None) => Diagnosis::Readable {
             status,
             empty: true,
+        },
+        (416, Some(ErrorCode::Other(code))) => Diagnosis::OutOfRange {
+            status,
+            code: *code,
         },
         (_, Some(ErrorCode::AccessDenied)) => Diagnosis::AccessDenied { skew },
         (_, Some(ErrorCode::HeadersNotSigned)) => Diagnosis::HeadersNotSigned,
@@ -101,6 +111,15 @@ pub(in crate::engine) fn diagnose(result: &S3Result) -> Diagnosis {
         (_, Some(ErrorCode::SignatureDoesNotMatch)) => Diagnosis::SignatureMismatch { skew },
         (_, Some(ErrorCode::InvalidAccessKeyId)) => Diagnosis::UnknownAccessKey,
         (_, Some(ErrorCode::InvalidToken)) => Diagnosis::InvalidToken,
+        // A 401 asks for other credentials, whatever it is called.
+        (_, Some(ErrorCode::CredentialsRefused(code))) | (401, Some(ErrorCode::Other(code))) => {
+            let code = *code;
+            Diagnosis::CredentialsRefused { status, code }
+        }
+        (_, Some(ErrorCode::SignatureRefused(code))) => Diagnosis::SignatureRefused {
+            status,
+            code: *code,
+        },
         (_, Some(ErrorCode::RequestTimeTooSkewed)) => Diagnosis::ClockSkewed { skew },
         (_, Some(ErrorCode::WrongRegion)) => Diagnosis::WrongRegion { region: region() },
         (_, Some(ErrorCode::InvalidObjectState)) => Diagnosis::Archived { status },

@@ -98,6 +98,7 @@ pub(in crate::engine) fn listing_problem(error: &ListError, listed: &ListSubject
         }
         // They are answers about one object, so they are none to a listing.
         Diagnosis::Readable { .. }
+        | Diagnosis::OutOfRange { .. }
         | Diagnosis::NoSuchKey { .. }
         | Diagnosis::NoSuchVersion { .. }
         | Diagnosis::Archived { .. } => {

@@ -69,6 +69,23 @@ pub(in crate::engine) fn describe(
                  of the ClusterObjectStore"
             ),
         ),
+        Diagnosis::CredentialsRefused { .. } => {
+            let (error, status) = named_error(diagnosis);
+            let message = format!(
+                "{server} refuses the credentials that sign {what} ({error}, status {status}): fix the credentials of the \
+                 ClusterObjectStore, or check that they are this service's"
+            );
+            (Reason::CredentialsInvalid, message)
+        }
+        Diagnosis::SignatureRefused { .. } => {
+            let (error, status) = named_error(diagnosis);
+            let message = format!(
+                "{server} refuses the kind or the form of the signature of {what} ({error}, status {status}): check that it \
+                 takes presigned URLs of signature version 4 (AWS4-HMAC-SHA256), and look for a proxy that changes the \
+                 query"
+            );
+            (Reason::SignatureDoesNotMatch, message)
+        }
         Diagnosis::HeadersNotSigned => (
             Reason::UnexpectedResponse,
             format!(
@@ -107,6 +124,7 @@ pub(in crate::engine) fn describe(
         | Diagnosis::InvalidArgument { .. }
         | Diagnosis::CustomerKey { .. }
         | Diagnosis::Kms { .. }
+        | Diagnosis::OutOfRange { .. }
         | Diagnosis::OtherError { .. } => refused(diagnosis, subject),
         Diagnosis::Readable { status, .. } | Diagnosis::NotS3 { status } => (
             Reason::UnexpectedResponse,
@@ -177,13 +195,13 @@ fn refused(diagnosis: &Diagnosis, subject: &Subject<'_>) -> (Reason, String) {
 /// The error of an answer by the name of its code, and its status.
 fn named_error(diagnosis: &Diagnosis) -> (String, u16) {
     let (name, status) = match diagnosis {
-        Diagnosis::OtherError { code: None, status } => {
-            return ("an error whose code cannot be shown".to_owned(), *status);
-        }
-        Diagnosis::OtherError {
-            code: Some(code),
-            status,
-        } => (code.as_str(), status),
+        Diagnosis::OtherError { code, status }
+        | Diagnosis::OutOfRange { code, status }
+        | Diagnosis::CredentialsRefused { code, status }
+        | Diagnosis::SignatureRefused { code, status } => match code {
+            Some(code) => (code.as_str(), status),
+            None => return ("an error whose code cannot be shown".to_owned(), *status),
+        },
         Diagnosis::NoSuchKey { status } | Diagnosis::Deleted { status } => ("NoSuchKey", status),
         Diagnosis::NoSuchVersion { status } => ("NoSuchVersion", status),
         Diagnosis::Archived { status } => ("InvalidObjectState", status),

@@ -61,6 +61,7 @@ pub(in crate::engine) fn verify_object(
     let diagnosis = diagnose(result);
     match &diagnosis {
         Diagnosis::Readable { .. }
+        | Diagnosis::OutOfRange { .. }
         | Diagnosis::NoSuchKey { .. }
         | Diagnosis::NoSuchVersion { .. }
         | Diagnosis::AccessDenied { .. }
@@ -89,7 +90,7 @@ fn object_verdict(diagnosis: &Diagnosis, tried: &ObjectSubject<'_>, object: &str
         return verdict;
     }
     match diagnosis {
-        Diagnosis::Readable { empty: true, .. } => verdict(
+        Diagnosis::Readable { empty: true, .. } | Diagnosis::OutOfRange { .. } => verdict(
             ConditionStatus::True,
             Reason::Verified,
             format!("a GET of {object} was answered; the object is empty"),
@@ -234,13 +235,13 @@ pub(in crate::engine) fn verify_head(
     let diagnosis = diagnose(head);
     let head_only = matches!(tried.options, Options::Head(_));
     match &diagnosis {
-        Diagnosis::Readable { .. } if head_only => verdict(
+        Diagnosis::Readable { .. } | Diagnosis::OutOfRange { .. } if head_only => verdict(
             ConditionStatus::True,
             Reason::Verified,
             format!("a HEAD of {object} was answered"),
         ),
         _ if of_get.status != ConditionStatus::True => of_get,
-        Diagnosis::Readable { .. } => ObjectVerdict {
+        Diagnosis::Readable { .. } | Diagnosis::OutOfRange { .. } => ObjectVerdict {
             message: format!("{}, and so was a HEAD", of_get.message),
             ..of_get
         },

@@ -68,7 +68,7 @@ fn contains(message: &str, words: &[&str]) {
     assert!(!message.ends_with('.'), "{message}");
 }
 
-const ALL: [ErrorCode; 26] = [
+const ALL: [ErrorCode; 28] = [
     ErrorCode::AccessDenied,
     ErrorCode::HeadersNotSigned,
     ErrorCode::NoSuchKey,
@@ -77,6 +77,8 @@ const ALL: [ErrorCode; 26] = [
     ErrorCode::SignatureDoesNotMatch,
     ErrorCode::InvalidAccessKeyId,
     ErrorCode::InvalidToken,
+    ErrorCode::CredentialsRefused(None),
+    ErrorCode::SignatureRefused(None),
     ErrorCode::RequestTimeTooSkewed,
     ErrorCode::WrongRegion,
     ErrorCode::InvalidObjectState,
@@ -199,6 +201,9 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
         (403, Some(Code::SignatureDoesNotMatch), False, Reason::SignatureDoesNotMatch, "region (eu-west-1)"),
         (403, Some(Code::InvalidAccessKeyId), False, Reason::CredentialsInvalid, "not know the access key"),
         (400, Some(Code::InvalidToken), False, Reason::CredentialsInvalid, "session token"),
+        (401, Some(Code::CredentialsRefused(None)), False, Reason::CredentialsInvalid, "refuses the credentials"),
+        (401, Some(Code::Other(None)), False, Reason::CredentialsInvalid, "refuses the credentials"),
+        (400, Some(Code::SignatureRefused(None)), False, Reason::SignatureDoesNotMatch, "signature version 4"),
         (403, Some(Code::HeadersNotSigned), False, Reason::UnexpectedResponse, "proxy that adds headers"),
         (403, Some(Code::InvalidObjectState), False, Reason::ObjectArchived, "archived"),
         (405, Some(Code::DeleteMarker), False, Reason::NoSuchKey, "is a delete marker, which has no content"),
@@ -231,13 +236,20 @@ const FAULTS_OF_A_DOWNLOAD: &[Row] = {
 #[test]
 fn an_error_document_is_always_one_of_the_answers_that_s3_describes() {
     for code in ALL {
-        for status in [400, 403, 404, 405, 409, 418] {
+        for status in [400, 401, 403, 404, 405, 409, 416, 418] {
             for options in [&get(), &put()] {
                 let message = on(&Ok(answer(status, Some(code))), options).message;
                 assert!(!message.contains("not an answer"), "{code:?}: {message}");
             }
             let refused = ListError::Refused(answer(status, Some(code)));
             let message = listing::apply(&refused, &listing::request()).message;
+            assert!(!message.contains("not an answer"), "{code:?}: {message}");
+            let probe = Subject::Store {
+                host: "s3.example.test",
+                address: "https://s3.example.test:443",
+                region: "eu-west-1",
+            };
+            let (_, message) = describe(&diagnose(&Ok(answer(status, Some(code)))), &probe);
             assert!(!message.contains("not an answer"), "{code:?}: {message}");
         }
     }

@@ -360,7 +360,10 @@ impl Store {
                     keys.pop_first();
                 }
                 let rejected = RejectedKey {
-                    unknown: diagnose(plain) == Diagnosis::UnknownAccessKey,
+                    unknown: matches!(
+                        diagnose(plain),
+                        Diagnosis::UnknownAccessKey | Diagnosis::CredentialsRefused { .. }
+                    ),
                     message: why.clone(),
                 };
                 keys.insert(hash, rejected);

@@ -157,6 +157,8 @@ pub(super) fn verdict(
     match &diagnosis {
         Diagnosis::AccessDenied { .. }
         | Diagnosis::ClockSkewed { .. }
+        | Diagnosis::CredentialsRefused { .. }
+        | Diagnosis::SignatureRefused { .. }
         | Diagnosis::OtherError { .. }
             if wrong_clock =>
         {
@@ -164,6 +166,8 @@ pub(super) fn verdict(
         }
         Diagnosis::SignatureMismatch { .. }
         | Diagnosis::UnknownAccessKey
+        | Diagnosis::CredentialsRefused { .. }
+        | Diagnosis::SignatureRefused { .. }
         | Diagnosis::InvalidToken => {
             ProbeVerdict::Rejected(Reason::CredentialsInvalid, sentence().1)
         }
@@ -182,16 +186,17 @@ pub(super) fn verdict(
         }
         // A server that answers without S3's errors, or that has an object of every key, is not an S3 server.
         // If one answered there before, a proxy or another server answers in its place now.
-        Diagnosis::Readable { .. } | Diagnosis::NotS3 { .. } | Diagnosis::Redirected { .. } => {
-            match location {
-                Location::Proven => {
-                    ProbeVerdict::Inconclusive(Reason::UnexpectedResponse, sentence().1)
-                }
-                Location::New | Location::Moved => {
-                    ProbeVerdict::Rejected(Reason::UnexpectedResponse, sentence().1)
-                }
+        Diagnosis::Readable { .. }
+        | Diagnosis::OutOfRange { .. }
+        | Diagnosis::NotS3 { .. }
+        | Diagnosis::Redirected { .. } => match location {
+            Location::Proven => {
+                ProbeVerdict::Inconclusive(Reason::UnexpectedResponse, sentence().1)
             }
-        }
+            Location::New | Location::Moved => {
+                ProbeVerdict::Rejected(Reason::UnexpectedResponse, sentence().1)
+            }
+        },
         // A store looks for rights, objects, their versions and their keys once it has accepted the
         // signature.
         Diagnosis::AccessDenied { .. }

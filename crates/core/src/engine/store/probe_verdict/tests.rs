@@ -104,6 +104,8 @@ fn a_version_is_accepted_only_where_the_answer_shows_that_the_signature_was_chec
             (Code::InvalidAccessKeyId, "access key"),
             (Code::InvalidToken, "session token"),
             (Code::SignatureDoesNotMatch, "secret access key"),
+            (Code::CredentialsRefused(None), "refuses the credentials"),
+            (Code::SignatureRefused(None), "signature version 4"),
         ] {
             let asked = Ok(answer(403, Some(code)));
             rejected(said(&asked, location), Reason::CredentialsInvalid, words);
@@ -184,6 +186,7 @@ fn a_refusal_of_a_signature_with_a_wrong_date_says_nothing_of_the_rest() {
         (Code::AccessDenied, 61, true),
         (Code::RequestTimeTooSkewed, -61, true),
         (Code::Other(None), 61, true),
+        (Code::SignatureRefused(None), 61, true),
         (Code::AccessDenied, 60, false),
         (Code::NoSuchKey, 3600, false),
         (Code::InvalidAccessKeyId, 3600, false),
