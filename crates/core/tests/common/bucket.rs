@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use presigned_core::engine::{
-    ErrorCode, ListError, ListRequest, ListResponse, ListedObject, S3Response,
+    ErrorCode, ListError, ListRequest, ListResponse, ListedObject, PageError, S3Response,
 };
 
 use super::cloud::Cloud;
@@ -49,6 +49,9 @@ impl Cloud {
                 skew,
             }))
         };
+        if server.page {
+            return Err(ListError::BadPage(PageError::NotAListing));
+        }
         if server.foreign {
             return refused(404, None);
         }

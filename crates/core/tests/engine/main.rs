@@ -31,6 +31,7 @@ mod objects;
 mod one_shot;
 mod one_shot_deletion;
 mod ownership;
+mod pages;
 mod policies;
 mod probes;
 mod rejection;

@@ -218,8 +218,7 @@ impl FaultInjector for Chaos {
             if what.is_empty() {
                 cloud.listings_fail = None;
             } else {
-                let server = cloud.server(what);
-                (server.down, server.foreign) = (None, false);
+                cloud.server(what).repair();
             }
         }
         self.repairs.retain(|(time, _)| *time > now);

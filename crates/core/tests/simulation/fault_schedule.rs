@@ -60,6 +60,22 @@ fn never_good(world: &mut World<Chaos>, rng: &mut Rng) {
             world.log(|| format!("{endpoint} serves another region"));
             world.cloud.server(endpoint).region = Some("us-east-1".to_owned());
         }
+        2 => {
+            world.log(|| format!("{endpoint} is a page until {soon}"));
+            world.cloud.server(endpoint).page = true;
+            world.faults.repairs.push((soon, endpoint.to_owned()));
+            world.faults.store_faults_until = soon;
+        }
+        3 => {
+            let code = *rng.pick(&[
+                ErrorCode::CredentialsRefused(None),
+                ErrorCode::SignatureRefused(None),
+            ]);
+            world.log(|| format!("{endpoint} answers {code:?} until {soon}"));
+            world.cloud.server(endpoint).refuses = Some(("/".to_owned(), code));
+            world.faults.repairs.push((soon, endpoint.to_owned()));
+            world.faults.store_faults_until = soon;
+        }
         _ => {}
     }
 }
@@ -84,8 +100,10 @@ pub fn change(world: &mut World<Chaos>, rng: &mut Rng) {
             world.faults.repairs.push((soon, endpoint.to_owned()));
         }
         3 => {
-            world.log(|| format!("{endpoint} is another program until {soon}"));
-            world.cloud.server(endpoint).foreign = true;
+            let page = rng.permille(500);
+            world.log(|| format!("{endpoint} is another program until {soon}, a page: {page}"));
+            let server = world.cloud.server(endpoint);
+            (server.foreign, server.page) = (!page, page);
             world.faults.repairs.push((soon, endpoint.to_owned()));
         }
         4..7 => {
@@ -190,8 +208,7 @@ fn object(world: &mut World<Chaos>, rng: &mut Rng) {
 /// Ends the passing faults; clocks, regions and how servers treat unsigned headers stay.
 pub fn settle(world: &mut World<Chaos>) {
     for server in world.cloud.servers.values_mut() {
-        server.down = None;
-        server.foreign = false;
+        server.repair();
     }
     world.cloud.listings_fail = None;
     world.faults.repairs.clear();

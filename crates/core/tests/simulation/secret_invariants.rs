@@ -409,8 +409,7 @@ pub fn usable(world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
     let server = server(world, store);
     let region = server.region.as_ref();
     gives
-        && server.down.is_none()
-        && !server.foreign
+        && server.answers()
         && region.is_none_or(|region| *region == store.s3.region)
         && server.ahead.abs() <= 300
 }

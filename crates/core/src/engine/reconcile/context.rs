@@ -22,6 +22,7 @@ use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, 
 use crate::engine::scheduler::priority::{Priority, Standing};
 use crate::engine::scheduler::queue::Queue;
 use crate::engine::scheduler::wake::RequeueAt;
+use crate::engine::store::Store;
 use crate::issue::ReservedKeys;
 use crate::time::later;
 
@@ -219,6 +220,12 @@ impl Ctx<'_> {
         if let Some(problem) = problem_of(&class) {
             state.issue.problem = Some(problem);
         }
+    }
+
+    /// Whether something else answers in place of the store, so that what it answers proves nothing.
+    pub(in crate::engine) fn store_is_replaced(&self, name: &str) -> bool {
+        let store = self.cache.stores.get(name);
+        store.is_some_and(Store::is_replaced)
     }
 
     /// A store or an STS failed: nothing is issued before the retry, and the issued Secret stays.

@@ -35,6 +35,18 @@ pub(in crate::engine) struct ObjectVerdict {
 }
 
 impl ObjectVerdict {
+    /// What an answer proves while something else answers in place of the store.
+    pub(in crate::engine) fn of_something_else(store: &str) -> Self {
+        verdict(
+            ConditionStatus::Unknown,
+            Reason::UnexpectedResponse,
+            format!(
+                "a GET was answered, and that proves nothing: what answers at the endpoint of the ClusterObjectStore \
+                 \"{store}\" is not an S3 server now; its condition Ready says what it answers"
+            ),
+        )
+    }
+
     /// Whether `verify: Require` may publish: the GET worked, or nothing that a GET can show speaks against
     /// it.
     pub(in crate::engine) fn passes(&self) -> bool {

@@ -171,12 +171,9 @@ fn compare(plain: &S3Result, with_header: &S3Result) -> Comparison {
     if with_header.code == Some(ErrorCode::HeadersNotSigned) {
         return Comparison::Rejected;
     }
-    // Only a store that took the plain signature can distinguish the two.
-    let took = match plain.code {
-        None => (200..300).contains(&plain.status),
-        Some(code) => code == ErrorCode::NoSuchKey,
-    };
-    if !took {
+    // Only a store that took the plain signature can distinguish the two. What has an object of every name is
+    // no store.
+    if plain.code != Some(ErrorCode::NoSuchKey) {
         return Comparison::Nothing;
     }
     if (plain.status, plain.code) == (with_header.status, with_header.code) {

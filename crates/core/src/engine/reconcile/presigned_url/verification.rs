@@ -3,6 +3,7 @@
 //! What holds here:
 //! - Under `verify: Report` the status that records something new waits for its verification, so `Ready` is
 //!   true when it is first said. It waits for two seconds at most, so a slow store delays nobody for long.
+//! - While something else answers in place of a store, its answers verify nothing.
 //! - A failed verification is retried with growing pauses. A success counts until other content is signed.
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::{AT_ONCE, credentials};
 use crate::engine::reconcile::presigned_url::slots;
+use crate::engine::s3::ObjectVerdict;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::engine::store::HeldCredentials;
 use crate::issue::backoff;
@@ -49,7 +51,9 @@ pub(super) fn obtain(
     let record = ctx.cache.resources.get(uid).ok_or(Action::AwaitStore)?;
     let hash = sampling::hash_of_next(inputs, held);
     let outcome = record.state.verification.outcome.as_ref();
-    if outcome.is_some_and(|outcome| outcome.permits(&hash, ctx.now)) {
+    if outcome.is_some_and(|outcome| outcome.permits(&hash, ctx.now))
+        && !ctx.store_is_replaced(&inputs.store)
+    {
         return Ok(());
     }
     let keys = sampling::sample(&inputs.authorized.request, found);
@@ -229,9 +233,12 @@ pub(super) fn completed(
     let mut skews = answers.iter().flatten().filter_map(|answer| answer.skew);
     ctx.store_clock_read(&inputs.store, skews.next_back());
     let now = ctx.now;
-    let Some(outcome) = sampling::verification(&inputs, keys, answers, hash, now) else {
+    let Some(mut outcome) = sampling::verification(&inputs, keys, answers, hash, now) else {
         return;
     };
+    if outcome.is_good() && ctx.store_is_replaced(&inputs.store) {
+        outcome.verdict = ObjectVerdict::of_something_else(&inputs.store);
+    }
     let Some(state) = ctx.state(uid) else { return };
     let verification = &mut state.verification;
     if outcome.is_good() {

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 
 use self::rollout::{config_adopted, dependents, sign_again_if_clock_moved, version_adopted};
 use crate::access::store_session_name;
+use crate::api::Reason;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::relist::{Delta, named};
 use crate::engine::cache::relist::{Watched, drop_all};
@@ -287,9 +288,10 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, results: Option<&[S3Result]>) 
         return;
     };
     let rejected = store.rejected_keys().clone();
-    let was_rejected = store.is_rejected();
+    let was = (store.is_rejected(), store.is_replaced());
     let outcome = store.complete_probe(results, now);
-    let changed = rejected != *store.rejected_keys() || was_rejected != store.is_rejected();
+    let changed =
+        rejected != *store.rejected_keys() || was != (store.is_rejected(), store.is_replaced());
     if let Some((true, reason, _)) = store.problem() {
         ctx.observations.push(Observation::Failed(reason));
     }
@@ -299,15 +301,16 @@ fn probe_completed(ctx: &mut Ctx<'_>, name: &str, results: Option<&[S3Result]>) 
     }
 }
 
-/// The store rejects what it did not reject before, or the other way round: the dependents report it, and
-/// verify at once what it rejected.
+/// The store rejects what it did not reject before, or something else answers in its place, or the other way
+/// round: the dependents report it, and verify at once what was rejected or proved nothing.
 fn rejection_changed(ctx: &mut Ctx<'_>, name: &str) {
     for key in dependents(ctx, name) {
         if let ObjectKey::Resource(uid) = &key
             && let Some(record) = ctx.cache.resources.get_mut(uid)
             && let Some(state) = record.state.any()
             && let Some(outcome) = &state.verification.outcome
-            && rejects_signature(outcome.verdict.reason)
+            && (rejects_signature(outcome.verdict.reason)
+                || outcome.verdict.reason == Reason::UnexpectedResponse)
         {
             state.verification.retry_at = None;
         }
