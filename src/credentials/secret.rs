@@ -2,7 +2,7 @@
 //!
 //! What holds here: one newline at the end of a value is forgiven, because `echo` and editors write one;
 //! anything else that cannot be part of a key is refused with the key's name, because a signature made with
-//! it is wrong in silence.
+//! it is wrong in silence. An access key that is removed or emptied is not found, as that of a deleted Secret.
 
 use std::collections::BTreeMap;
 
@@ -67,13 +67,20 @@ struct Read<'a> {
 
 impl<'a> Read<'a> {
     fn required(&self, given: Option<&'a str>, names: Names) -> Result<&'a str, CredentialsError> {
-        match self.optional(given, names)? {
-            Some((_, value)) => Ok(value),
-            None => Err(invalid(format!(
+        let found = self.find(given, names).map_err(not_found)?;
+        let Some((key, bytes)) = found else {
+            return Err(not_found(format!(
                 "Secret \"{}\" has neither the key \"{}\" nor \"{}\": add it, or name its key in credentials.secretRef.keys",
                 self.secret, names[0], names[1]
-            ))),
+            )));
+        };
+        if trimmed(bytes).is_empty() {
+            return Err(not_found(format!(
+                "key \"{key}\" of Secret \"{}\" is empty: fill it",
+                self.secret
+            )));
         }
+        self.value(key, bytes)
     }
 
     /// The key and its value; `None` if no name was given and none of the usual ones is there.
@@ -82,23 +89,28 @@ impl<'a> Read<'a> {
         given: Option<&'a str>,
         names: Names,
     ) -> Result<Option<(&'a str, &'a str)>, CredentialsError> {
-        let found = match given {
-            Some(key) => match self.data.get(key) {
-                Some(bytes) => Some((key, bytes)),
-                None => {
-                    return Err(invalid(format!(
-                        "Secret \"{}\" has no key \"{key}\", which credentials.secretRef.keys names: add it, or name another",
-                        self.secret
-                    )));
-                }
-            },
-            None => names
-                .into_iter()
-                .find_map(|key| self.data.get(key).map(|bytes| (key, bytes))),
-        };
-        found
-            .map(|(key, bytes)| self.value(key, bytes.expose()).map(|value| (key, value)))
+        self.find(given, names)
+            .map_err(invalid)?
+            .map(|(key, bytes)| self.value(key, bytes).map(|value| (key, value)))
             .transpose()
+    }
+
+    /// The key and its bytes. An error is the sentence on a name that was given and is not there.
+    fn find(
+        &self,
+        given: Option<&'a str>,
+        names: Names,
+    ) -> Result<Option<(&'a str, &'a [u8])>, String> {
+        let get = |key: &'a str| self.data.get(key).map(|bytes| (key, bytes.expose()));
+        match given {
+            Some(key) => get(key).map(Some).ok_or_else(|| {
+                format!(
+                    "Secret \"{}\" has no key \"{key}\", which credentials.secretRef.keys names: add it, or name another",
+                    self.secret
+                )
+            }),
+            None => Ok(names.into_iter().find_map(get)),
+        }
     }
 
     fn value(&self, key: &str, bytes: &'a [u8]) -> Result<&'a str, CredentialsError> {
@@ -130,6 +142,19 @@ impl<'a> Read<'a> {
                 self.secret
             ))
         })
+    }
+}
+
+/// The bytes without the newline at the end that is forgiven.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
+}
+
+const fn not_found(message: String) -> CredentialsError {
+    CredentialsError {
+        reason: Reason::CredentialsNotFound,
+        message,
     }
 }
 

@@ -105,7 +105,7 @@ fn names_that_the_store_gives_are_the_only_ones() {
     let data: &[(&str, &[u8])] = &[("accessKeyID", b"u"), ("password", b"p")];
     says(
         parse(keys, data),
-        Reason::CredentialsInvalid,
+        Reason::CredentialsNotFound,
         &["Secret \"minio\" has no key \"user\"", "secretRef.keys"],
     );
 }
@@ -127,8 +127,6 @@ fn the_newline_of_echo_is_forgiven() {
 #[test]
 fn what_cannot_be_a_key_is_refused_by_its_name() {
     let cases: &[(&[u8], &str)] = &[
-        (b"", "is empty"),
-        (b"\n", "is empty"),
         (b"AKIA VALUE", "holds a space"),
         (b"AKIAVALUE\n\n", "a line break"),
         (b"AKIA\tVALUE", "holds a space"),
@@ -144,10 +142,35 @@ fn what_cannot_be_a_key_is_refused_by_its_name() {
             &["key \"accessKeyID\" of Secret \"minio\"", words],
         );
     }
+}
+
+#[test]
+fn a_key_that_was_removed_or_emptied_is_not_found_as_that_of_a_deleted_secret() {
+    let not_found = |data: &[(&str, &[u8])], words: &str| {
+        says(parse(USUAL, data), Reason::CredentialsNotFound, &[words]);
+    };
+    let without = "neither the key \"secretAccessKey\" nor \"AWS_SECRET_ACCESS_KEY\"";
+    not_found(&[("accessKeyID", b"a")], without);
+    not_found(
+        &[],
+        "neither the key \"accessKeyID\" nor \"AWS_ACCESS_KEY_ID\"",
+    );
+    for empty in [&b""[..], b"\n", b"\r\n"] {
+        let words = "key \"accessKeyID\" of Secret \"minio\" is empty";
+        not_found(&[("accessKeyID", empty), ("secretAccessKey", b"s")], words);
+        let words = "key \"secretAccessKey\" of Secret \"minio\" is empty";
+        not_found(&[("accessKeyID", b"a"), ("secretAccessKey", empty)], words);
+    }
+    // A token that is emptied is a mistake in a Secret that has its key.
+    let token: &[(&str, &[u8])] = &[
+        ("accessKeyID", b"a"),
+        ("secretAccessKey", b"s"),
+        ("sessionToken", b""),
+    ];
     says(
-        parse(USUAL, &[("accessKeyID", b"a")]),
+        parse(USUAL, token),
         Reason::CredentialsInvalid,
-        &["neither the key \"secretAccessKey\" nor \"AWS_SECRET_ACCESS_KEY\""],
+        &["is empty"],
     );
 }
 

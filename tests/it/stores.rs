@@ -76,7 +76,7 @@ async fn credentials_that_cannot_sign_are_explained_and_sign_nothing() {
     let id = s3.access_key.as_str();
     let table = [
         (
-            "CredentialsInvalid",
+            "CredentialsNotFound",
             "accessKeyID",
             json!({ "accessKeyID": "", "secretAccessKey": s3.secret_key }),
         ),

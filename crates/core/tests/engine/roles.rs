@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use presigned_core::api::{
-    AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, Reason, SessionScope,
-    StoreCredentials,
+    AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, Reason, SecretCredentials,
+    SessionScope, StoreCredentials,
 };
 use presigned_core::engine::CredentialsError;
 
@@ -100,4 +100,47 @@ fn a_session_of_the_earlier_role_signs_nothing_if_the_new_role_gave_none() {
     let before = given(&scene);
     scene.edit_store(|spec| *spec = of_role(OTHER, SECOND));
     moves_to_the_second_role(&mut scene, &before);
+}
+
+#[test]
+fn a_deleted_secret_of_a_roles_keys_signs_nothing_new_with_the_sessions_at_hand() {
+    let mut scene = with_two_roles();
+    scene.edit_store(|spec| {
+        let role = spec.s3.credentials.assume_role.as_mut().unwrap();
+        role.source_secret_ref = Some(SecretCredentials {
+            name: "base".to_owned(),
+            keys: None,
+        });
+    });
+    let now = scene.0.now;
+    scene.0.cluster.touch_own_secret("base", now);
+    scene.apply("dl", |spec| spec.duration = Some("10m".to_owned()));
+    scene.run(60);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let url = scene.url("dl");
+    let now = scene.0.now;
+    let none = Source::Fails(Reason::CredentialsNotFound);
+    let sessions = scene.0.cloud.sources.insert(FIRST.to_owned(), none);
+    scene.0.cluster.delete_own_secret("base", now);
+    // The same session policy: its session is at hand.
+    scene.apply("new", |_| {});
+    scene.run(300);
+    let not_found = "CredentialsNotFound".to_owned();
+    assert!(
+        scene.secret("new").is_none(),
+        "signed with a session at hand"
+    );
+    assert_eq!(scene.ready("new"), (false, not_found.clone()));
+    scene.apply("dl", |spec| spec.duration = Some("9m".to_owned()));
+    scene.run(120);
+    assert_eq!(scene.url("dl"), url, "what lives stays as it is");
+    scene
+        .0
+        .cloud
+        .sources
+        .insert(FIRST.to_owned(), sessions.unwrap());
+    let now = scene.0.now;
+    scene.0.cluster.touch_own_secret("base", now);
+    scene.run(60);
+    assert!(scene.works(&scene.url("new")) && scene.url("dl") != url);
 }
