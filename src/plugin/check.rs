@@ -531,6 +531,35 @@ spec:
     }
 
     #[test]
+    fn what_is_allowed_only_without_labels_is_unknown_if_no_file_has_them() {
+        for operator in ["DoesNotExist", "NotIn, values: ['yes']"] {
+            let selector = format!(
+                "{{selector: {{matchExpressions: [{{key: quarantine, operator: {operator}}}]}}}}"
+            );
+            let policy = POLICY.replace("{names: ['team-*']}", &selector);
+            let asked = policy + &request("{bucket: models, key: team-a/m}");
+            let (answer, exit) = one(&asked);
+            let Answer::Unknown(why) = answer else {
+                unreachable!("{answer:?}")
+            };
+            assert!(why.contains("the labels of namespace \"team-a\""), "{why}");
+            assert!(why.contains("policy \"teams\" rule \"read\""), "{why}");
+            assert_eq!(exit, Exit::Unknown);
+            let namespace =
+                "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {LABEL}}\n";
+            for (label, expected) in [("team: a", Exit::Done), ("quarantine: 'yes'", Exit::No)] {
+                let namespace = namespace.replace("LABEL", label);
+                assert_eq!(one(&(asked.clone() + &namespace)).1, expected, "{label}");
+            }
+            // Another policy allows it by the name alone: labels take nothing away.
+            let (answer, exit) =
+                one(&(asked + "---" + &POLICY.replace("name: teams", "name: names")));
+            assert_eq!(answer.by(), "policy \"names\" rule \"read\"");
+            assert_eq!(exit, Exit::Done);
+        }
+    }
+
+    #[test]
     fn a_store_that_is_in_no_file_is_refused_if_others_are() {
         let store = "---\napiVersion: presigned.dev/v1alpha1\nkind: ClusterObjectStore\nmetadata: {name: NAME}\n\
                      spec: {s3: {region: eu-west-1, credentials: {default: {}}}}\n";

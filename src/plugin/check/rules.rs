@@ -24,6 +24,8 @@ pub struct Rules {
     reserved: ReservedKeys,
     limits: Limits,
     policies: PolicySet,
+    /// Those that select namespaces by name alone: what they allow is allowed whatever the labels are.
+    by_name: PolicySet,
     /// `None` if none is known.
     stores: Option<BTreeMap<String, Result<ClusterObjectStoreSpec, String>>>,
     /// The labels of each namespace; `None` if they cannot be read.
@@ -65,6 +67,7 @@ impl Rules {
             reserved,
             limits,
             policies: PolicySet::default(),
+            by_name: PolicySet::default(),
             stores: None,
             namespaces: BTreeMap::new(),
             by_labels: false,
@@ -75,14 +78,18 @@ impl Rules {
     pub fn policy(&mut self, policy: &Written) -> Option<String> {
         let name = &policy.name;
         let of = |why: String| format!("PresignedURLPolicy {}: {why}", quoted(name));
-        self.by_labels |= !policy.spec["namespaces"]["selector"].is_null()
-            || policy.spec.to_string().contains("{namespace.labels");
+        let selects_by_labels = !policy.spec["namespaces"]["selector"].is_null();
+        self.by_labels |=
+            selects_by_labels || policy.spec.to_string().contains("{namespace.labels");
         let compiled = parse::<PresignedUrlPolicySpec>(policy).and_then(|spec| {
             CompiledPolicy::compile(name, &spec).map_err(|error| error.to_string())
         });
         match compiled {
             Ok(compiled) => {
                 let lacks = compiled.lacks();
+                if !selects_by_labels {
+                    self.by_name.insert(compiled.clone());
+                }
                 self.policies.insert(compiled);
                 lacks.map(|why| of(format!("it allows nothing: {why}")))
             }
@@ -130,32 +137,45 @@ impl Rules {
             name: namespace,
             labels: known.unwrap_or(&unlabelled),
         };
+        let depends_on_labels = known.is_none() && self.by_labels;
+        let unknown = |without: &str| {
+            Answer::Unknown(format!(
+                "the labels of namespace {} are not known, and a policy selects or expands by labels. Without labels: \
+                 {without}",
+                quoted(namespace)
+            ))
+        };
         match self.policies.decide(&by, &parsed) {
-            Decision::Allowed(grant) => {
-                let answer = self.allowed(&by, &parsed, &grant);
-                if known.is_none() && self.by_labels {
-                    answer.with(format!(
-                        "namespace {} was taken as one without labels",
-                        quoted(namespace)
-                    ))
-                } else {
-                    answer
+            Decision::Allowed(_) if depends_on_labels => {
+                match self.by_name.decide(&by, &parsed) {
+                    Decision::Allowed(grant) => {
+                        self.allowed(&self.by_name, &by, &parsed, &grant).with(format!(
+                            "a policy that asks for the labels of namespace {}, which are not known, may allow it for longer",
+                            quoted(namespace)
+                        ))
+                    }
+                    // A selector can be open for a namespace without a label, and closed for one with it.
+                    Decision::Denied(_) | Decision::Unknown { .. } => {
+                        let rules = by_rules(&self.policies, &by, &parsed).join(", ");
+                        unknown(&format!("it is allowed by {rules}."))
+                    }
                 }
             }
-            Decision::Denied(refusal) if known.is_none() && self.by_labels => {
-                Answer::Unknown(format!(
-                    "the labels of namespace {} are not known, and a policy selects or expands by labels. Without \
-                     labels: {}",
-                    quoted(namespace),
-                    refusal.message
-                ))
-            }
+            Decision::Allowed(grant) => self.allowed(&self.policies, &by, &parsed, &grant),
+            Decision::Denied(refusal) if depends_on_labels => unknown(&refusal.message),
             Decision::Denied(refusal) => Answer::Refused(refusal.message),
             Decision::Unknown { message, .. } => Answer::Unknown(message),
         }
     }
 
-    fn allowed(&self, by: &Namespace<'_>, request: &Request, grant: &Grant) -> Answer {
+    /// The answer if these policies allow the request.
+    fn allowed(
+        &self,
+        policies: &PolicySet,
+        by: &Namespace<'_>,
+        request: &Request,
+        grant: &Grant,
+    ) -> Answer {
         if let Some(stores) = &self.stores {
             let store = &request.store;
             let used = match stores.get(store) {
@@ -170,8 +190,6 @@ impl Rules {
                 return Answer::Refused(format!("the policies allow it, and {why}"));
             }
         }
-        let rules = self.policies.chosen_rules(by, request);
-        let rules = rules.into_iter();
         let mut notes = vec![format!(
             "for {} at the longest",
             format_duration(grant.max_duration)
@@ -189,12 +207,18 @@ impl Rules {
             notes.push("signed with If-None-Match: *, so that it replaces nothing".to_owned());
         }
         Answer::Allowed {
-            by: rules
-                .map(|(policy, rule)| format!("policy {} rule {}", quoted(policy), quoted(rule)))
-                .collect(),
+            by: by_rules(policies, by, request),
             notes,
         }
     }
+}
+
+/// The rules by which policies allow a request, in words.
+fn by_rules(policies: &PolicySet, by: &Namespace<'_>, request: &Request) -> Vec<String> {
+    let rules = policies.chosen_rules(by, request).into_iter();
+    rules
+        .map(|(policy, rule)| format!("policy {} rule {}", quoted(policy), quoted(rule)))
+        .collect()
 }
 
 /// The spec of an object; else what is misspelt, or does not parse.
