@@ -9,9 +9,7 @@ use crate::common::world::StepKind;
 use crate::first_probe::{new_store, signs_nothing_until};
 use crate::scene::{HOME, NS, OTHER, Scene};
 
-fn silent() -> Option<TransportError> {
-    Some(TransportError::Connection)
-}
+const SILENT: Option<TransportError> = Some(TransportError::Connection);
 
 /// A new key that the server does not know.
 fn rotate_to_a_bad_key(scene: &mut Scene) -> String {
@@ -34,7 +32,7 @@ fn unused(scene: &mut Scene, name: &str) {
 #[test]
 fn a_rejection_stands_over_a_restart_while_the_store_is_silent() {
     let mut page = new_store(|scene| scene.0.cloud.server(HOME).foreign = true);
-    page.0.cloud.server(HOME).down = silent();
+    page.0.cloud.server(HOME).down = SILENT;
     page.restart();
     page.run(60);
     signs_nothing_until(page, "UnexpectedResponse", |scene| {
@@ -44,7 +42,7 @@ fn a_rejection_stands_over_a_restart_while_the_store_is_silent() {
     let mut region = new_store(|scene| {
         scene.0.cloud.server(HOME).region = Some("garage".to_owned());
     });
-    region.0.cloud.server(HOME).down = silent();
+    region.0.cloud.server(HOME).down = SILENT;
     region.restart();
     region.run(60);
     signs_nothing_until(region, "WrongRegion", |scene| {
@@ -54,7 +52,7 @@ fn a_rejection_stands_over_a_restart_while_the_store_is_silent() {
     let mut unknown = new_store(|scene| {
         rotate_to_a_bad_key(scene);
     });
-    unknown.0.cloud.server(HOME).down = silent();
+    unknown.0.cloud.server(HOME).down = SILENT;
     unknown.restart();
     unknown.run(60);
     signs_nothing_until(unknown, "CredentialsInvalid", |scene| {
@@ -69,7 +67,7 @@ fn a_key_that_was_rejected_on_trial_signs_nothing_after_a_restart_while_the_stor
     let url = scene.url("dl");
     rotate_to_a_bad_key(&mut scene);
     scene.run(600);
-    scene.0.cloud.server(HOME).down = silent();
+    scene.0.cloud.server(HOME).down = SILENT;
     scene.restart();
     scene.apply("new", |_| {});
     scene.run(2 * 3600);
@@ -93,7 +91,7 @@ fn a_place_that_was_rejected_on_trial_gets_no_url_after_a_restart_while_it_is_si
     scene.0.cloud.server(OTHER).foreign = true;
     move_to_other(&mut scene);
     scene.run(600);
-    scene.0.cloud.server(OTHER).down = silent();
+    scene.0.cloud.server(OTHER).down = SILENT;
     scene.restart();
     scene.apply("new", |_| {});
     scene.run(2 * 3600);
@@ -108,7 +106,7 @@ fn a_key_that_came_while_the_operator_was_away_is_not_the_one_that_was_rejected(
     let mut scene = new_store(|scene| {
         rotate_to_a_bad_key(scene);
     });
-    scene.0.cloud.server(HOME).down = silent();
+    scene.0.cloud.server(HOME).down = SILENT;
     scene.rotate();
     scene.restart();
     scene.run(60);
@@ -120,7 +118,7 @@ fn a_key_that_came_while_the_operator_was_away_is_not_the_one_that_was_rejected(
 #[test]
 fn a_page_in_front_of_a_store_that_worked_does_not_stop_it_after_a_restart_either() {
     let down_first: fn(&mut Scene) = |scene| {
-        scene.0.cloud.server(HOME).down = silent();
+        scene.0.cloud.server(HOME).down = SILENT;
         scene.run(2 * 3600);
         scene.restart();
         scene.run(60);
@@ -187,7 +185,7 @@ fn the_clock_of_a_place_that_never_answered_is_not_known() {
     let not_read = (Unknown, "ClockUnknown".to_owned());
     let on_trial = || {
         let mut scene = Scene::issued("dl");
-        scene.0.cloud.server(OTHER).down = silent();
+        scene.0.cloud.server(OTHER).down = SILENT;
         move_to_other(&mut scene);
         scene.run(600);
         scene
