@@ -142,8 +142,10 @@ impl InvariantChecker {
             FIRST
         };
         bucket.refill(OF_RESOURCE, interval - SLACK, now);
-        // The pace of living URLs begins at the first listing after a status told of them.
-        bucket.living = [life(seen), known[0]].iter().flatten().any(alive);
+        // The pace of living URLs begins at the first listing after a status told of them. What this listing
+        // was for may be issued already, within the same second.
+        let told = [life(seen), known[0]].into_iter().flatten();
+        bucket.living = told.into_iter().any(|life| alive(&life) && life.0 < now);
         let changed = self.rules.last().map_or(i64::MIN, |(at, _)| at.as_second());
         let by_rules = changed + RECOVERY >= last;
         let mut touched = self.store_touched(world, seen);
