@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::api::{ConditionStatus, Verify};
+use presigned_core::api::{ConditionStatus, PresignedUrlStatus, Verify};
 use presigned_core::engine::{ObjectKey, PresignedUrlSeen, SecretAccess};
 
 use crate::chaos::Chaos;
@@ -12,7 +12,7 @@ use crate::invariants::InvariantChecker;
 use crate::ownership_invariants::controls;
 use crate::policy_oracle::seconds;
 use crate::secret_contents::SecretContents;
-use crate::status_facts::ready;
+use crate::status_facts::{ready, verified_false};
 
 /// Whether a write is not the operator's fault.
 pub fn excused(record: &Record, stale: &[ObjectKey]) -> bool {
@@ -43,14 +43,20 @@ pub fn stale(world: &World<Chaos>) -> Vec<ObjectKey> {
     stores.chain(queued).collect()
 }
 
-/// The writes for each resource that is Ready now, so far: Secrets, statuses and Events.
+/// The writes for each resource, so far: Secrets, statuses and Events.
 pub type Count = BTreeMap<String, (u64, u64, usize)>;
 
+/// The writes for each resource that is Ready now and that no verification failed: one that failed is
+/// repeated within the hour, and what it says then is an Event.
 pub fn count(world: &World<Chaos>) -> Count {
+    count_if(world, |status| ready(status) && !verified_false(status))
+}
+
+fn count_if(world: &World<Chaos>, counts: fn(&PresignedUrlStatus) -> bool) -> Count {
     let told = |uid: &str| world.events.iter().filter(|n| n.uid == *uid).count();
     let resources = world.cluster.resources.values();
     resources
-        .filter(|seen| ready(&seen.status))
+        .filter(|seen| counts(&seen.status))
         .map(|seen| {
             let (secrets, statuses) = world
                 .cluster
@@ -68,7 +74,7 @@ pub fn renewals(world: &World<Chaos>, checker: &mut InvariantChecker, before: &C
     if world.cluster.blind {
         return;
     }
-    for (uid, after) in count(world) {
+    for (uid, after) in count_if(world, ready) {
         // What was not Ready then is issued first, and an Event says so: a link may have ended whose Secret
         // had the name. If a URL expires because renewals fail, it is not Ready now.
         let Some(before) = before.get(&uid) else {

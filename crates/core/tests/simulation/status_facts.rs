@@ -47,6 +47,10 @@ pub fn renewed_false(status: &PresignedUrlStatus) -> bool {
     condition(status, "Renewed").is_some_and(|(renewed, _)| renewed == ConditionStatus::False)
 }
 
+pub fn verified_false(status: &PresignedUrlStatus) -> bool {
+    condition(status, "Verified").is_some_and(|(verified, _)| verified == ConditionStatus::False)
+}
+
 pub fn suspended(seen: &PresignedUrlSeen) -> bool {
     seen.spec
         .as_ref()
