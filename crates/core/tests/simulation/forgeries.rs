@@ -121,6 +121,11 @@ pub fn misread(bug: Bug, key: &ObjectKey, step: &Step, result: &mut StepResult) 
             Bug::TrustsStoreWithUnsignedHeaders if of_store && at == 1 => {
                 (answer.status, answer.code) = (403, Some(ErrorCode::HeadersNotSigned));
             }
+            Bug::AcceptsUnknownKeys
+                if of_store && answer.code == Some(ErrorCode::InvalidAccessKeyId) =>
+            {
+                (answer.status, answer.code) = (404, Some(ErrorCode::NoSuchKey));
+            }
             Bug::PublishesUnverified if !of_store => (answer.status, answer.code) = (206, None),
             _ => {}
         }

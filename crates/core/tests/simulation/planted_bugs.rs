@@ -87,6 +87,8 @@ pub enum Bug {
     TakesForExpired,
     /// The engine takes a policy that cannot be read for one of every namespace.
     UnreadableTouchesAll,
+    /// The engine takes a refusal of the key for an accepted signature, when it probes a store.
+    AcceptsUnknownKeys,
 }
 
 /// A planted bug and its state.
