@@ -308,7 +308,9 @@ mod tests {
         );
         let namespace = &ways_for(&role("Namespace"))[1];
         assert!(
-            namespace.hits.ends_with("on store \"default\": team-a/other"),
+            namespace
+                .hits
+                .ends_with("on store \"default\": team-a/other"),
             "{namespace:?}"
         );
         let store = &ways_for(&role("Store"))[1];
