@@ -116,6 +116,13 @@ impl InvariantChecker {
         for seen in world.cluster.resources.values() {
             if let Some(life) = life(seen) {
                 so_far.lives.insert(seen.uid.clone(), life);
+            } else {
+                so_far.lives.remove(&seen.uid);
+                let mut secrets = world.cluster.secrets.values();
+                let is_its = |secret: &Secret| secret.created_for.as_deref() == Some(&*seen.uid);
+                if !secrets.any(is_its) {
+                    so_far.written.remove(&seen.uid);
+                }
             }
         }
         self.listings = so_far;
@@ -264,8 +271,10 @@ fn expiry(secret: &Secret) -> Option<i64> {
     Some(expires.as_second())
 }
 
-/// When the URLs were issued that a status tells of, and when they expire.
+/// When the URLs were issued that a status tells of, and when they expire. The status of a link keeps these times
+/// after its Secret is gone.
 fn life(seen: &PresignedUrlSeen) -> Option<(i64, i64)> {
+    seen.status.internal.secret.as_ref()?;
     let (issued, expires) = (seen.status.issue_time?, seen.status.expiration_time?);
     Some((issued.as_second(), expires.as_second()))
 }
