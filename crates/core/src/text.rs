@@ -9,7 +9,7 @@ const MAX_TEXT: usize = 96;
 /// Two names are near if this percentage of their pairs of letters is the same.
 pub const NEAR: usize = 30;
 /// How many entries of a list a message names before it counts the rest.
-const MAX_LIST: usize = 3;
+pub const MAX_LIST: usize = 3;
 
 /// The text in double quotes, as [`escaped`] writes it.
 #[must_use]
@@ -85,20 +85,28 @@ pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// A message of at most `max` bytes: `first`, as many whole `parts` as fit, and `last`.
+/// A message of at most `max` bytes: `first`, as many whole `parts` as fit, and `last`. Also how many fit.
 #[must_use]
-pub fn bounded(first: &str, separator: &str, parts: &[String], last: &str, max: usize) -> String {
+pub fn bounded(
+    first: &str,
+    separator: &str,
+    parts: &[&str],
+    last: &str,
+    max: usize,
+) -> (String, usize) {
     let mut out = cut(first, max.saturating_sub(last.len())).to_owned();
-    for (at, part) in parts.iter().enumerate() {
-        let separator = if at == 0 { "" } else { separator };
+    let mut fitting = 0;
+    for part in parts {
+        let separator = if fitting == 0 { "" } else { separator };
         if out.len() + separator.len() + part.len() + last.len() > max {
             break;
         }
         out.push_str(separator);
         out.push_str(part);
+        fitting += 1;
     }
     out.push_str(last);
-    out
+    (out, fitting)
 }
 
 /// The beginning of the text, at most `max` bytes, cut between characters.

@@ -75,8 +75,8 @@ impl Tenant {
                 assert!(refusal.message.len() <= 1024);
                 false
             }
-            Decision::Unknown { message, .. } => {
-                is_a_sentence(&message);
+            Decision::Unknown { unknown, .. } => {
+                is_a_sentence(&unknown.message);
                 false
             }
         }

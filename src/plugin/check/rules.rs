@@ -164,7 +164,7 @@ impl Rules {
             Decision::Allowed(grant) => self.allowed(&self.policies, &by, &parsed, &grant),
             Decision::Denied(refusal) if depends_on_labels => unknown(&refusal.message),
             Decision::Denied(refusal) => Answer::Refused(refusal.message),
-            Decision::Unknown { message, .. } => Answer::Unknown(message),
+            Decision::Unknown { unknown, .. } => Answer::Unknown(unknown.message),
         }
     }
 

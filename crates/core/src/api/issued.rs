@@ -112,10 +112,36 @@ pub struct InternalStatus {
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
+    /// The policies that the conditions name if the policies do not allow the resource, or nobody knows whether
+    /// they do; absent if they name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_policies: Option<Box<NamedPolicies>>,
 }
 
 impl InternalStatus {
     /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The policies that a message names.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedPolicies {
+    /// Those that the message calls unreadable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
+    pub unreadable: Vec<String>,
+    /// Those of the rules that the message calls closest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 253)))]
+    pub closest: Vec<String>,
+}
+
+impl NamedPolicies {
+    /// Whether the message names none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -152,7 +178,7 @@ pub struct SignedHashes {
     pub store: String,
     /// Of how it was rendered: the Secret's name and template.
     #[schemars(length(max = 128))]
-    pub render: String,
+    pub render: Box<str>,
     /// Of the credentials' source, never of a session.
     #[schemars(length(max = 128))]
     pub credential: String,

@@ -37,7 +37,8 @@ pub use group::{
 };
 pub(crate) use issued::MAX_POLICY_NAMES;
 pub use issued::{
-    InternalStatus, LimitedBy, PresignedUrlStatus, SecretRef, SignedHashes, WrittenSecret,
+    InternalStatus, LimitedBy, NamedPolicies, PresignedUrlStatus, SecretRef, SignedHashes,
+    WrittenSecret,
 };
 pub use keys::Keys;
 pub use method::Method;

@@ -3,6 +3,7 @@
 //! What holds here: the rules are those of the policies that are given. The same request gets the same words,
 //! and each entry has a bound.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow::Continue;
 
@@ -24,13 +25,20 @@ const MAX_CLAUSES: usize = 200;
 /// How many bytes the names of rules like the first have.
 const MAX_LIKE: usize = 120;
 
+/// What is to be said of one entry.
+pub(super) struct Words<'a> {
+    pub(super) text: String,
+    /// The policies that the text names.
+    pub(super) policies: BTreeSet<&'a str>,
+}
+
 /// Which rules are closest to the request, and why each does not allow it, the closest first. Rules of which
 /// the same is to be said share one entry.
-pub(super) fn closest(
-    policies: &[&CompiledPolicy],
+pub(super) fn closest<'a>(
+    policies: &[&'a CompiledPolicy],
     namespace: &Namespace<'_>,
     request: &Request,
-) -> Vec<String> {
+) -> Vec<Words<'a>> {
     let mut ranked: Vec<_> = policies
         .iter()
         .flat_map(|policy| {
@@ -70,10 +78,11 @@ struct Entry<'a> {
     words: String,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     /// `policy "p" rule "a" (like rule "b") allows only GET`.
-    fn in_words(&self) -> String {
+    fn in_words(&self) -> Words<'a> {
         let (policy, rule) = self.name;
+        let mut policies = BTreeSet::from([policy]);
         let mut text = format!("policy {} rule {}", quoted(policy), quoted(rule));
         let mut like = String::new();
         for (at, &(of, rule)) in self.like.iter().enumerate() {
@@ -92,11 +101,15 @@ impl Entry<'_> {
                 _ => ", ",
             });
             like.push_str(&name);
+            policies.insert(of);
         }
         if !like.is_empty() {
             let _ = write!(text, " (like {like})");
         }
-        format!("{text} {}", self.words)
+        Words {
+            text: format!("{text} {}", self.words),
+            policies,
+        }
     }
 }
 

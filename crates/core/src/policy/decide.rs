@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::compile::{CompiledPolicy, Rule};
-use super::denial_message;
+use super::denial_message::{self, Refusal};
 use super::namespace::Namespace;
 use super::pattern::ExpandedPrefix;
 use super::rule_check::Subject;
@@ -42,8 +42,8 @@ pub enum Decision {
     Unknown {
         /// The names of the policies that cannot be read and can select the namespace, in their order.
         policies: Vec<String>,
-        /// A sentence for the condition, at most 1 KiB.
-        message: String,
+        /// That it is not known, and why.
+        unknown: Refusal,
         /// What the policies that can be read say.
         refusal: Refusal,
     },
@@ -76,13 +76,6 @@ pub struct Listed {
     /// Whether a policy that cannot be read might allow a key that no other allows: then nothing may be
     /// removed.
     pub unknown: bool,
-}
-
-/// Why a request was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What was requested, and what the closest rules of the namespace allow; at most 1 KiB.
-    pub message: String,
 }
 
 impl PolicySet {
@@ -137,7 +130,7 @@ impl PolicySet {
     pub fn decide(&self, namespace: &Namespace<'_>, request: &Request) -> Decision {
         let selecting = self.selecting(namespace);
         let query = (&*selecting, namespace, request);
-        let denied = match &request.objects {
+        let refusal = match &request.objects {
             Objects::Key(key) => {
                 let found = ByKey::of(query, std::slice::from_ref(key));
                 match found.grant() {
@@ -167,13 +160,12 @@ impl PolicySet {
                 }
             }
         };
-        let refusal = Refusal { message: denied };
         let unreadable = self.unreadable(namespace);
         if unreadable.is_empty() {
             return Decision::Denied(refusal);
         }
         Decision::Unknown {
-            message: denial_message::unknown(&selecting, &unreadable, namespace, request),
+            unknown: denial_message::unknown(&selecting, &unreadable, namespace, request),
             policies: unreadable,
             refusal,
         }
@@ -257,24 +249,11 @@ impl PolicySet {
 
     /// The names of the policies that cannot be read and can select the namespace.
     fn unreadable(&self, namespace: &Namespace<'_>) -> Vec<String> {
-        let unreadable = self.concerning(namespace, true);
-        unreadable.map(str::to_owned).collect()
-    }
-
-    /// The names of the policies that concern the namespace: all, or those that cannot be read.
-    pub(super) fn concerning(
-        &self,
-        namespace: &Namespace<'_>,
-        only_unreadable: bool,
-    ) -> impl Iterator<Item = &str> {
-        let concerning = self
-            .policies
-            .iter()
-            .filter(move |(_, policy)| match policy {
-                Known::InForce(policy) => !only_unreadable && policy.namespaces.selects(namespace),
-                Known::Unreadable(namespaces) => namespaces.contains(namespace),
-            });
-        concerning.map(|(name, _)| name.as_str())
+        let unreadable = self.policies.iter().filter(|(_, policy)| match policy {
+            Known::InForce(_) => false,
+            Known::Unreadable(namespaces) => namespaces.contains(namespace),
+        });
+        unreadable.map(|(name, _)| name.clone()).collect()
     }
 }
 

@@ -2,27 +2,55 @@
 //!
 //! What holds here: a message names only rules of policies that select the requesting namespace, so that a
 //! tenant learns nothing about another. The same request gets the same message, of at most [`MAX_MESSAGE`]
-//! bytes.
+//! bytes. The policies that a message names are returned beside it, so nobody reads the message for them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::closest_rules::closest;
+use super::closest_rules::{Words, closest};
 use super::compile::CompiledPolicy;
 use super::namespace::Namespace;
+use crate::api::NamedPolicies;
 use crate::request::{Key, Objects, Options, Request, format_duration};
-use crate::text::{all_of, bounded, counted, first_of, quoted};
+use crate::text::{MAX_LIST, all_of, bounded, counted, first_of, quoted};
 
 /// The longest message, in bytes.
 const MAX_MESSAGE: usize = 1024;
 /// How many bytes the names of denied keys have; a first name may be longer.
 const MAX_KEYS: usize = 160;
 
+/// Why a request is not allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was requested, and what the closest rules of the namespace allow; at most 1 KiB.
+    pub message: String,
+    /// The policies that the message names.
+    pub named: NamedPolicies,
+}
+
+impl Refusal {
+    /// `first`, as many of the closest rules as fit, and `last`.
+    fn of(first: &str, closest: &[Words<'_>], last: &str) -> Self {
+        let texts: Vec<&str> = closest.iter().map(|words| words.text.as_str()).collect();
+        let (message, fitting) = bounded(first, "; ", &texts, last, MAX_MESSAGE);
+        let told = closest.iter().take(fitting);
+        let policies: BTreeSet<&str> = told.flat_map(|words| &words.policies).copied().collect();
+        Self {
+            message,
+            named: NamedPolicies {
+                unreadable: Vec::new(),
+                closest: policies.into_iter().map(str::to_owned).collect(),
+            },
+        }
+    }
+}
+
 /// The message if no rule allows the request.
 pub(super) fn denied(
     policies: &[&CompiledPolicy],
     namespace: &Namespace<'_>,
     request: &Request,
-) -> String {
+) -> Refusal {
     no_rule(policies, namespace, &requested(request), "", request)
 }
 
@@ -32,7 +60,7 @@ pub(super) fn denied_keys(
     namespace: &Namespace<'_>,
     request: &Request,
     refused: &[&Key],
-) -> String {
+) -> Refusal {
     let (Objects::Keys(all), Some(&first)) = (&request.objects, refused.first()) else {
         return denied(policies, namespace, request);
     };
@@ -59,7 +87,7 @@ pub(super) fn denied_keys(
 }
 
 /// The message if each of the keys is allowed, and all together are too many for one resource.
-pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, max: u32) -> String {
+pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, max: u32) -> Refusal {
     let count = match &request.objects {
         Objects::Keys(keys) => keys.len(),
         Objects::Key(_) | Objects::List(_) | Objects::Under(_) => 1,
@@ -69,12 +97,10 @@ pub(super) fn too_many(namespace: &Namespace<'_>, request: &Request, max: u32) -
         quoted(namespace.name),
         requested_objects(&counted(count, "key"), request),
     );
-    bounded(
+    Refusal::of(
         &first,
-        "",
         &[],
         ". Name fewer keys, and the rest in other resources, or ask an admin for a larger maxObjects.",
-        MAX_MESSAGE,
     )
 }
 
@@ -85,35 +111,23 @@ fn no_rule(
     what: &str,
     to: &str,
     request: &Request,
-) -> String {
+) -> Refusal {
     let who = quoted(namespace.name);
     if policies.is_empty() {
         let first = format!("No policy selects namespace {who}, so it may not {what}");
-        return bounded(
-            &first,
-            "",
-            &[],
-            ". Ask an admin for a PresignedURLPolicy that selects it and allows this.",
-            MAX_MESSAGE,
-        );
+        let last = ". Ask an admin for a PresignedURLPolicy that selects it and allows this.";
+        return Refusal::of(&first, &[], last);
     }
     let first = format!("No policy allows namespace {who} to {what}.");
     let closest = closest(policies, namespace, request);
     if closest.is_empty() {
-        return bounded(
-            &first,
-            "",
-            &[],
-            " The policies that select it hold no rules: ask an admin for one.",
-            MAX_MESSAGE,
-        );
+        let last = " The policies that select it hold no rules: ask an admin for one.";
+        return Refusal::of(&first, &[], last);
     }
-    bounded(
+    Refusal::of(
         &format!("{first} Closest{to}: "),
-        "; ",
         &closest,
         ". Ask for what a rule allows, or ask an admin for a rule.",
-        MAX_MESSAGE,
     )
 }
 
@@ -124,7 +138,7 @@ pub(super) fn unknown(
     broken: &[String],
     namespace: &Namespace<'_>,
     request: &Request,
-) -> String {
+) -> Refusal {
     let (policies, them) = match broken {
         [_] => ("policy", "it"),
         _ => ("policies", "them"),
@@ -137,17 +151,17 @@ pub(super) fn unknown(
     );
     let mut closest = closest(readable, namespace, request);
     if let Some(entry) = closest.first_mut() {
-        entry.insert_str(0, ". Closest: ");
+        entry.text.insert_str(0, ". Closest: ");
     }
-    bounded(
+    let mut refusal = Refusal::of(
         &first,
-        "; ",
         &closest,
         &format!(
             ". An admin must fix {them}; until then nothing new is issued, and nothing is removed because of it."
         ),
-        MAX_MESSAGE,
-    )
+    );
+    refusal.named.unreadable = broken.iter().take(MAX_LIST).cloned().collect();
+    refusal
 }
 
 /// The request in words that follow "may": `GET "a" in bucket "b" of store "c" for 24h`.

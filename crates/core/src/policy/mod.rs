@@ -10,7 +10,6 @@ mod compile;
 mod decide;
 mod denial_message;
 mod emptiness;
-mod misnamed;
 mod namespace;
 mod namespace_scope;
 mod overlap;
@@ -22,7 +21,8 @@ mod selector;
 mod signer_scope;
 
 pub use compile::{CompiledPolicy, PolicyError};
-pub use decide::{Decision, Grant, Listed, PolicySet, Refusal};
+pub use decide::{Decision, Grant, Listed, PolicySet};
+pub use denial_message::Refusal;
 pub use namespace::Namespace;
 pub use namespace_scope::NamespaceScope;
 pub use selectable::SelectableNamespaces;

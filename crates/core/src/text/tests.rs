@@ -81,13 +81,11 @@ fn long_names_are_counted_after_the_first() {
 
 #[test]
 fn a_bounded_sentence_is_cut_between_its_parts() {
-    let parts = ["one".to_owned(), "two".to_owned(), "three".to_owned()];
-    assert_eq!(
-        bounded("x: ", ", ", &parts, ".", 100),
-        "x: one, two, three."
-    );
-    assert_eq!(bounded("x: ", ", ", &parts, ".", 18), "x: one, two.");
-    assert_eq!(bounded("éé", "", &[], "!", 4), "é!");
+    let parts = ["one", "two", "three"];
+    let of = |max| bounded("x: ", ", ", &parts, ".", max);
+    assert_eq!(of(100), ("x: one, two, three.".to_owned(), 3));
+    assert_eq!(of(18), ("x: one, two.".to_owned(), 2));
+    assert_eq!(bounded("éé", "", &[], "!", 4), ("é!".to_owned(), 0));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::api::{ListOptions, Method, PolicyMethod, PresignedUrlSpec, SecretTemplate};
+use presigned_core::api::{
+    ListOptions, Method, PolicyMethod, PresignedUrlSpec, Renew, SecretTemplate,
+};
 use serde_json::{Value, json};
 
 use crate::common::specs;
@@ -244,6 +246,66 @@ fn a_policy_that_can_be_read_again_is_told_so_though_another_cannot() {
         words(&scene)
     );
     assert_eq!(scene.steps(|scene| scene.run(3600)), []);
+}
+
+/// The policies that the status records as named: those that cannot be read, and those of the closest rules.
+fn named(scene: &Scene) -> Option<(Vec<String>, Vec<String>)> {
+    let named = scene.status("dl").internal.named_policies.clone()?;
+    Some((named.unreadable, named.closest))
+}
+
+#[test]
+fn the_status_records_the_policies_that_it_names_as_long_as_it_names_them() {
+    let mut scene = Scene::new();
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["else/"], "12h");
+    let spec = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(spec), now);
+    break_policy(&mut scene, "xx", &json!({ "names": [NS] }));
+    scene.apply("dl", |spec| spec.renew = Some(Renew::Never));
+    scene.run(30);
+    let (base, xx) = (vec!["base".to_owned()], vec!["xx".to_owned()]);
+    assert_eq!(named(&scene), Some((xx, base.clone())));
+    delete_policy(&mut scene, "xx");
+    scene.run(30);
+    assert_eq!(named(&scene), Some((vec![], base.clone())));
+    scene.allow("12h");
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    assert_eq!(named(&scene), None);
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["else/"], "12h");
+    let spec = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(spec), now);
+    scene.run(30);
+    assert_eq!(named(&scene), Some((vec![], base)));
+    // The end of a link is all that is told of it then.
+    scene.run(86_400);
+    assert_eq!(scene.ready("dl"), (false, "Expired".to_owned()));
+    assert_eq!(named(&scene), None);
+}
+
+#[test]
+fn a_status_without_the_names_is_not_written_for_them() {
+    for broken in [false, true] {
+        let mut scene = Scene::new();
+        let now = scene.0.now;
+        let rule = specs::rule(&["data"], &["else/"], "12h");
+        let spec = specs::policy(&[NS], vec![rule]);
+        scene.0.cluster.put_policy("base", Ok(spec), now);
+        if broken {
+            break_policy(&mut scene, "xx", &json!({ "names": [NS] }));
+        }
+        scene.apply("dl", |_| {});
+        scene.run(30);
+        assert!(named(&scene).is_some());
+        // An older release wrote it.
+        scene.restart();
+        let seen = scene.0.cluster.resources.get_mut(&Scene::place("dl"));
+        seen.expect("it is there").status.internal.named_policies = None;
+        assert_eq!(scene.writes(|scene| scene.run(3600)), []);
+        assert_eq!(named(&scene), None);
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) fn denial_stands(
         let mut names = issued.policies.iter();
         return names.any(|name| !policies.serves(name, namespace, issued.method));
     }
-    let same_render = request.template_keys.is_empty() || issued.hashes.render == render_hash();
+    let same_render = request.template_keys.is_empty() || *issued.hashes.render == *render_hash();
     match issued.in_request(request, same_render) {
         Some(issued) => !matches!(policies.decide(namespace, &issued), Decision::Allowed(_)),
         None => true,

@@ -24,7 +24,7 @@ use crate::issue::{
     RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash, spec_hash,
     store_hash,
 };
-use crate::policy::{Decision, Grant, Namespace};
+use crate::policy::{Decision, Grant, Namespace, Refusal};
 use crate::request::{InvalidSpec, IssuanceOptions, Limits, Options, Request};
 use crate::signing::Target;
 
@@ -34,9 +34,9 @@ pub(in crate::engine) enum Evaluation {
     /// The spec can never be signed.
     Invalid(String),
     /// No policy allows it.
-    Denied(String),
+    Denied(Refusal),
     /// No readable policy allows it, and one that cannot be read might; or its namespace is not known yet.
-    Undetermined(String),
+    Undetermined(Refusal),
     /// The operator refuses it, whatever the policies allow, with the reason and a sentence: the resources of
     /// its namespace take more than is kept for one, or its namespace is the operator's own.
     Refused(Reason, String),
@@ -66,6 +66,18 @@ impl Evaluation {
             | Self::Undetermined(_)
             | Self::Refused(..)
             | Self::Deleting(..) => None,
+        }
+    }
+
+    /// Why the policies do not allow it, if they do not, or nobody knows whether they do.
+    pub(in crate::engine) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Denied(refusal) | Self::Undetermined(refusal) => Some(refusal),
+            Self::Invalid(_)
+            | Self::Refused(..)
+            | Self::Deleting(..)
+            | Self::StoreUnusable { .. }
+            | Self::Allowed(_) => None,
         }
     }
 
@@ -146,13 +158,16 @@ pub(in crate::engine) fn evaluate(
         Err(error) => return Evaluation::Invalid(error.to_string()),
     };
     let Some(namespace) = index.namespace_of(&seen.namespace) else {
-        return Evaluation::Undetermined(unseen(&seen.namespace));
+        return Evaluation::Undetermined(Refusal {
+            message: unseen(&seen.namespace),
+            ..Refusal::default()
+        });
     };
     match index.policy_set.decide(&namespace, &parsed.request) {
-        Decision::Denied(refusal) => Evaluation::Denied(refusal.message),
+        Decision::Denied(refusal) => Evaluation::Denied(refusal),
         Decision::Unknown {
             policies,
-            message,
+            unknown,
             refusal,
         } => {
             let stands = denial_stands(
@@ -164,9 +179,9 @@ pub(in crate::engine) fn evaluate(
                 || parsed.render_hash(),
             );
             if stands {
-                Evaluation::Denied(refusal.message)
+                Evaluation::Denied(refusal)
             } else {
-                Evaluation::Undetermined(message)
+                Evaluation::Undetermined(unknown)
             }
         }
         Decision::Allowed(grant) => with_store(

@@ -58,7 +58,7 @@ impl Authorized {
                 .one_shot
                 .as_ref()
                 .is_some_and(|one_shot| one_shot.edited)
-            && issued.hashes.render == self.render_hash
+            && *issued.hashes.render == *self.render_hash
     }
 
     /// Whether the policies allow only a shorter life than was issued.
@@ -135,7 +135,7 @@ impl SigningInputs {
             hashes: SignedHashes {
                 spec: authorized.spec_hash.clone(),
                 store: self.store_hash.clone(),
-                render: authorized.render_hash.clone(),
+                render: authorized.render_hash.as_str().into(),
                 credential: held.hash.clone(),
                 objects: found.map(|found| found.hash.as_str().into()),
                 verified: None,

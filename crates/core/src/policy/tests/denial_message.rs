@@ -430,11 +430,13 @@ fn prefixes_and_forms_are_named_for_what_they_are() {
 fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
     let mut set = policies(&[rule(&json!({"buckets": ["logs"]}))]);
     set.insert_unreadable("x", SelectableNamespaces::default());
-    let Decision::Unknown { message, .. } = decide(&set, &request(&json!({}))) else {
+    let Decision::Unknown { unknown, .. } = decide(&set, &request(&json!({}))) else {
         panic!("not unknown")
     };
+    assert_eq!(unknown.named.unreadable, ["x"]);
+    assert_eq!(unknown.named.closest, ["p0"]);
     assert_eq!(
-        message,
+        unknown.message,
         "It is not known whether namespace \"team-a\" may GET \"team-a/x\" in bucket \"data\" of store \"main\": \
          policy \"x\" cannot be read, and no other allows it. Closest: policy \"p0\" rule \"r0\" is for bucket \
          \"logs\". An admin must fix it; until then nothing new is issued, and nothing is removed because of it."
@@ -443,17 +445,46 @@ fn an_unknown_decision_names_the_policies_that_an_admin_must_fix() {
         set.insert_unreadable(name, SelectableNamespaces::default());
     }
     let Decision::Unknown {
-        message, policies, ..
+        unknown, policies, ..
     } = decide(&set, &request(&json!({})))
     else {
         panic!("not unknown")
     };
     assert_eq!(policies, ["x", "y", "z", "zz"]);
+    assert_eq!(unknown.named.unreadable, ["x", "y", "z"]);
+    let message = unknown.message;
     assert!(
         message.contains("policies \"x\", \"y\", \"z\" and 1 more cannot be read"),
         "{message}"
     );
     assert!(message.contains("An admin must fix them;"), "{message}");
+}
+
+#[test]
+fn a_refusal_returns_the_policies_that_its_message_names_and_no_others() {
+    // Of each length of names another part of the closest rules fits, and of those like them.
+    let mut seen = std::collections::BTreeSet::new();
+    for length in 1..=80 {
+        let mut set = PolicySet::default();
+        let name = |at: usize| format!("p{at}-{}", "x".repeat(length));
+        for at in 0..12 {
+            let longest = format!("{}m", 1 + at % 4);
+            let prefix = format!("{}/", "y".repeat(length));
+            let rule = rule(&json!({"maxDuration": longest, "prefixes": [prefix, "z/"]}));
+            set.insert(compile(&name(at), &json!({"names": ["*"]}), &[rule]).expect("it compiles"));
+        }
+        let asked = json!({"duration": "2h", "key": format!("team-b/{}", "k".repeat(90))});
+        let Decision::Denied(refusal) = decide(&set, &request(&asked)) else {
+            panic!("not denied")
+        };
+        let mut names: Vec<String> = (0..12).map(name).collect();
+        names.retain(|name| refusal.message.contains(&format!("policy \"{name}\"")));
+        names.sort();
+        assert_eq!(refusal.named.closest, names, "{}", refusal.message);
+        assert!(refusal.named.unreadable.is_empty());
+        seen.insert(names.len());
+    }
+    assert!(seen.len() > 2, "{seen:?}");
 }
 
 proptest! {
@@ -511,9 +542,10 @@ proptest! {
         set.insert_unreadable(&"r".repeat(253), SelectableNamespaces::default());
         set.insert_unreadable(&"s".repeat(253), SelectableNamespaces::default());
         set.insert_unreadable(&"t".repeat(253), SelectableNamespaces::default());
-        let Decision::Unknown { message, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
+        let Decision::Unknown { unknown, .. } = decide_for(&set, &name, &Labels::new(), &asked) else {
             panic!("not unknown")
         };
+        let message = unknown.message;
         prop_assert!(message.len() <= 1024 && message.ends_with("because of it."), "{}", message);
     }
 

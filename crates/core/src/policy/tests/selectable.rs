@@ -20,10 +20,11 @@ fn touched(set: &PolicySet, name: &str, labels: &Labels) -> bool {
     let affected = set.affects("broken", &namespace);
     match decide_for(set, name, labels, &request(&json!({}))) {
         Decision::Unknown {
-            policies, message, ..
+            policies, unknown, ..
         } => {
             assert_eq!(policies, ["broken"]);
-            assert!(message.contains("\"broken\""), "{message}");
+            assert_eq!(unknown.named.unreadable, ["broken"]);
+            assert!(unknown.message.contains("\"broken\""));
             assert!(affected);
             true
         }

@@ -192,10 +192,10 @@ fn blocking_problem(facts: &Facts<'_>, edited: bool) -> Option<Problem> {
     };
     match facts.evaluation {
         Evaluation::Invalid(why) => needs_human(Reason::InvalidSpec, why),
-        Evaluation::Denied(why) => needs_human(Reason::PolicyDenied, why),
+        Evaluation::Denied(why) => needs_human(Reason::PolicyDenied, &why.message),
         Evaluation::Undetermined(why) => Some(Problem {
             reason: Reason::PolicyUnknown,
-            message: why.clone(),
+            message: why.message.clone(),
             // A namespace that was not seen yet is on its way.
             needs_human: facts
                 .index

@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use crate::api::{
-    ConditionType, EffectiveStoreRef, InternalStatus, MAX_POLICY_NAMES, PresignedUrlStatus, Reason,
-    SecretRef, SignedHashes, StoreKind, condition, denied_since,
+    ConditionType, EffectiveStoreRef, InternalStatus, MAX_POLICY_NAMES, NamedPolicies,
+    PresignedUrlStatus, Reason, SecretRef, SignedHashes, StoreKind, condition, denied_since,
 };
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
@@ -211,6 +211,7 @@ fn desired(
                 .filter(|issued| issued.signed_at > issued.issued_at)
                 .map(|issued| issued.signed_at),
             failed_attempts: (failures > 0).then_some(failures),
+            named_policies: named_policies(record, evaluation, now),
         },
     }
 }
@@ -253,17 +254,33 @@ fn only_words_of_policies_differ(
             new.message.clone_from(&old.message);
         }
     }
+    let named = &written.internal.named_policies;
+    reworded.internal.named_policies.clone_from(named);
     reworded == **written
+}
+
+/// The policies that the conditions name. The conditions of an expired link tell of its end alone.
+fn named_policies(
+    record: &Record,
+    evaluation: &Evaluation,
+    now: Timestamp,
+) -> Option<Box<NamedPolicies>> {
+    let named = &evaluation.refusal()?.named;
+    let told = !named.is_empty() && evaluation.expired_at(record, now).is_none();
+    told.then(|| Box::new(named.clone()))
 }
 
 /// Whether the written status names a policy that does not concern the namespace any more, or as unreadable
 /// one that can be read. Of a namespace that was not seen, nobody knows what concerns it.
 fn misnames_policies(index: &Index, record: &Record) -> bool {
-    let Some(namespace) = index.namespace_of(&record.seen.namespace) else {
+    let named = record.seen.status.internal.named_policies.as_deref();
+    let (Some(named), Some(namespace)) = (named, index.namespace_of(&record.seen.namespace)) else {
         return false;
     };
-    let mut messages = record.seen.status.conditions.iter().map(|c| &c.message);
-    messages.any(|message| index.policy_set.misnames(message, &namespace))
+    let policies = &index.policy_set;
+    let concerns = |name: &String| policies.affects(name, &namespace);
+    let broken = |name: &String| policies.in_force(name).is_none() && concerns(name);
+    !named.closest.iter().all(concerns) || !named.unreadable.iter().all(broken)
 }
 
 /// When the URLs are renewed; `None` if they are not.
