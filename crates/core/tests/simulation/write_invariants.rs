@@ -282,21 +282,21 @@ impl InvariantChecker {
                 );
             }
         }
-        let serves = server
+        let in_region = server
             .region
             .as_ref()
             .is_none_or(|region| *region == entry.parts.region);
         let known = world.cloud.keys.get(key);
         let never = known.is_some_and(|key| key.revoked == Some(Timestamp::MIN));
         // A server of another region refuses whatever is signed, and tells nobody what it thinks of the key.
-        if settled && never && serves {
+        if settled && never && in_region {
             self.report(
                 world,
                 format!("{who}: signed with a key that the store never knew"),
             );
         }
         let well = Self::had_time(world, seen, Timestamp::MIN, 0);
-        let works = world.cloud.stops(key, written.at).is_none() && serves;
+        let works = world.cloud.stops(key, written.at).is_none() && in_region;
         let endpoint = store.s3.endpoint.clone().unwrap_or_default();
         let accepts_unsigned = self.accepts_unsigned_since.get(&endpoint).copied();
         let long = accepts_unsigned.is_some_and(|accepts_unsigned| {
@@ -324,7 +324,7 @@ impl InvariantChecker {
             );
         }
         let rejected = world.cloud.stops(key, written.at).is_some();
-        if well && serves && rejected && Self::had_better(world, written) {
+        if well && in_region && rejected && Self::had_better(world, written) {
             self.report(
                 world,
                 format!(
