@@ -76,14 +76,14 @@ async fn credentials_that_cannot_sign_are_explained_and_sign_nothing() {
     let id = s3.access_key.as_str();
     let table = [
         (
-            "CredentialsNotFound",
-            "accessKeyID",
-            json!({ "accessKeyID": "", "secretAccessKey": s3.secret_key }),
-        ),
-        (
             "CredentialsExpiryUnknown",
             "expiration",
             json!({ "accessKeyID": id, "secretAccessKey": s3.secret_key, "sessionToken": token }),
+        ),
+        (
+            "CredentialsNotFound",
+            "accessKeyID",
+            json!({ "accessKeyID": "", "secretAccessKey": s3.secret_key }),
         ),
         (
             "CredentialsExpired",

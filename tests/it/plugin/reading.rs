@@ -176,7 +176,7 @@ async fn get_prints_what_works_and_says_why_there_is_nothing() {
     );
     let why = viewer.runs(&["get", "model"]).await;
     assert!(
-        why.failed(3).contains("may not get the Secret model"),
+        why.failed(3).contains("may not get the Secret \"model\""),
         "{}",
         why.err
     );
