@@ -178,5 +178,6 @@ planted! {
     a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
     a_living_secret_that_is_removed_is_found: TakesForExpired => "a Secret that lives was removed";
     a_key_that_no_store_knows_and_signs_is_found: AcceptsUnknownKeys => "signed with a key that the store never knew";
+    a_namespace_that_comes_and_is_seen_without_its_label_is_found: OverlooksQuarantine => "no policy allows";
     an_unreadable_policy_that_touches_all_is_found: UnreadableTouchesAll => "expected Expected { ready: Some(false), reason: Some(\"PolicyDenied\")";
 }

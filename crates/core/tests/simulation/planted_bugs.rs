@@ -89,6 +89,8 @@ pub enum Bug {
     UnreadableTouchesAll,
     /// The engine takes a refusal of the key for an accepted signature, when it probes a store.
     AcceptsUnknownKeys,
+    /// The engine takes a namespace that comes for one without the label that policies forbid.
+    OverlooksQuarantine,
 }
 
 /// A planted bug and its state.
@@ -344,6 +346,10 @@ impl PlantedBug {
                     unreadable.namespaces = SelectableNamespaces::default();
                 }
                 Some(Event::Policy(Change::Apply(seen)))
+            }
+            (Bug::OverlooksQuarantine, Event::Namespace(Change::Apply(mut seen))) => {
+                seen.labels.remove("quarantine");
+                Some(Event::Namespace(Change::Apply(seen)))
             }
             (Bug::ForgetsAtStart, Event::Resource(Change::InitApply(mut seen))) => {
                 seen.status = Box::default();

@@ -93,6 +93,12 @@ fn role(rng: &mut Rng) -> StoreCredentials {
     }
 }
 
+/// A policy that allows most things, and that a namespace in quarantine is not in.
+pub fn quarantine_policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
+    let namespaces = without_quarantine(rng);
+    specs::policy_for(namespaces, policy(rng).allow)
+}
+
 pub fn policy(rng: &mut Rng) -> PresignedUrlPolicySpec {
     let max = *rng.pick(&["1h", "6h", "12h", "12h", "48h"]);
     let mut first = specs::rule(&["data", "models"], &["{namespace}/", "pub/"], max);

@@ -13,7 +13,7 @@ use crate::common::watch::Stream;
 use crate::common::world::World;
 use crate::fault_schedule;
 use crate::random_specs::{CREDENTIALS, NAMES, NAMESPACES, ROLES, STORES};
-use crate::random_specs::{policy, resource, store, unreadable_namespaces};
+use crate::random_specs::{policy, quarantine_policy, resource, store, unreadable_namespaces};
 
 /// The world at the start.
 pub fn begin(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -313,7 +313,13 @@ fn end_namespace(world: &mut World<Chaos>, rng: &mut Rng) {
             world.log(|| format!("namespace {name} begins to end"));
             world.cluster.terminate_namespace(name, now);
         }
-        Some(true) => finish(world, name, now),
+        Some(true) => {
+            finish(world, name, now);
+            // Many who delete a namespace make it again at once.
+            if rng.permille(700) {
+                come_late(world, rng, name);
+            }
+        }
     }
 }
 
@@ -332,6 +338,15 @@ fn come_late(world: &mut World<Chaos>, rng: &mut Rng, name: &str) {
         stream.lag = lag;
     }
     world.cluster.put_namespace(name, labels, now);
+    // Its labels alone decide then.
+    if rng.permille(500) {
+        let spec = quarantine_policy(rng);
+        world.log(|| format!("only policy base is there, and becomes {spec:?}"));
+        world.cluster.put_policy("base", Ok(spec), now);
+        for other in ["labelled", "extra"] {
+            world.cluster.delete_policy(other, now);
+        }
+    }
     for _ in 0..4 {
         apply_in(world, rng, name);
     }
