@@ -77,9 +77,6 @@ impl Ctx<'_> {
             self.queue.forget(&key);
             return;
         };
-        if let Some(at) = standing.rises_at {
-            self.queue.by(&key, at);
-        }
         let namespace = self.cache.namespace_of_key(&key);
         self.queue
             .push(key, namespace, standing.priority, standing.rank);
@@ -91,25 +88,22 @@ impl Ctx<'_> {
         let Some(standing) = self.standing(&key) else {
             return;
         };
-        if let Some(at) = standing.rises_at {
-            self.queue.by(&key, at);
-        }
         let namespace = self.cache.namespace_of_key(&key);
         let priority = priority.min(standing.priority);
         self.queue.proceed(key, namespace, priority);
     }
 
-    /// How urgent an object is; `None` if it is a resource that is gone.
-    fn standing(&self, key: &ObjectKey) -> Option<Standing> {
-        match key {
-            ObjectKey::Store(_) | ObjectKey::Policy(_) => {
-                Some(Standing::fixed(Priority::Urgent, 0))
-            }
-            ObjectKey::Resource(uid) => {
-                let record = self.cache.resources.get(uid)?;
-                Some(standing(record, self.now))
-            }
+    /// How urgent an object is that is queued now; `None` if it is a resource that is gone. It is queued again
+    /// as its priority rises.
+    fn standing(&mut self, key: &ObjectKey) -> Option<Standing> {
+        let standing = match key {
+            ObjectKey::Store(_) | ObjectKey::Policy(_) => Standing::fixed(Priority::Urgent, 0),
+            ObjectKey::Resource(uid) => standing(self.cache.resources.get(uid)?, self.now),
+        };
+        if let Some(at) = standing.rises_at {
+            self.queue.by(key, at);
         }
+        Some(standing)
     }
 
     /// Queues the store of a resource that waits for it.

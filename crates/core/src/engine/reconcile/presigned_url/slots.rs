@@ -33,7 +33,8 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
     let namespace = &record.seen.namespace;
     let limiter = &mut ctx.cache.limiter;
     if !slow_store(&step).is_none_or(|store| limiter.try_acquire(store, uid, namespace, place)) {
-        return until_it_rises(ctx, standing);
+        wake_as_it_rises(ctx, standing);
+        return Action::AwaitSlot;
     }
     if let InFlight::FetchSession { store, session, .. } = &*in_flight {
         session_fetch_started(ctx, store, session);
@@ -53,17 +54,16 @@ pub(super) fn has_room(ctx: &mut Ctx<'_>, uid: &str, step: &Step) -> bool {
     let budget = &mut ctx.cache.budget;
     let has_room = budget.try_acquire(uid, namespace, bytes, place);
     if !has_room {
-        until_it_rises(ctx, standing);
+        wake_as_it_rises(ctx, standing);
     }
     has_room
 }
 
 /// The resource waits, and is planned again as its priority rises.
-fn until_it_rises(ctx: &mut Ctx<'_>, standing: Standing) -> Action {
+fn wake_as_it_rises(ctx: &mut Ctx<'_>, standing: Standing) {
     if let Some(at) = standing.rises_at {
         ctx.requeue.at(at);
     }
-    Action::AwaitSlot
 }
 
 /// How urgent a resource is among those that wait for a slot. A resource that has a listing makes its next
