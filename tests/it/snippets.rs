@@ -61,30 +61,28 @@ struct Program {
     text: String,
 }
 
+/// The page's code, and a call of it below.
+fn script(name: &'static str, file: &'static str, code: &str, call: &str) -> Program {
+    let text = format!("{code}\n\n{call}\n");
+    Program { name, file, text }
+}
+
 fn python(code: &str, down: bool) -> Program {
     let call = if down {
         r#"download("down")"#
     } else {
         r#"upload("up")"#
     };
-    Program {
-        name: "python3",
-        file: "snippet.py",
-        text: format!("{code}\n\n{call}\n"),
-    }
+    script("python3", "snippet.py", code, call)
 }
 
 fn node(code: &str, down: bool) -> Program {
     let call = if down {
-        r#"await download("down")"#
+        r#"await download("down");"#
     } else {
-        r#"await upload("up")"#
+        r#"await upload("up");"#
     };
-    Program {
-        name: "node",
-        file: "snippet.mjs",
-        text: format!("{code}\n{call};\n"),
-    }
+    script("node", "snippet.mjs", code, call)
 }
 
 fn go(code: &str, down: bool) -> Program {
