@@ -101,6 +101,18 @@ yes
 {{- $seconds -}}
 {{- end -}}
 
+{{/* A quantity of Kubernetes, in bytes; nothing if it is none. */}}
+{{- define "psu.bytes" -}}
+{{- $form := "^([0-9.]+(?:[eE][+-]?[0-9]+)?)(m|[kMGTPE]|[KMGTPE]i)?$" -}}
+{{- if regexMatch $form (toString .) -}}
+{{- $number := regexReplaceAll $form (toString .) "${1}" | float64 -}}
+{{- $unit := regexReplaceAll $form (toString .) "${2}" -}}
+{{- $decimal := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 -}}
+{{- $binary := dict "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- mulf $number (get (merge $decimal $binary) $unit) | printf "%.0f" -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Binds a Role or ClusterRole (`kind`, `name`, `namespace`) of the chart to the operator's service account. */}}
 {{- define "psu.binding" -}}
 apiVersion: rbac.authorization.k8s.io/v1
