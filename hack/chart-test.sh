@@ -113,6 +113,27 @@ alerts_do_as_they_say() {
   done
 }
 
+# The limit less a fifth, the program and what is under way, and 3 KiB for each ordinary resource, in shares.
+memory_table_is_computed() {
+  local need share limit
+  need=$(sed -n 's/^So a container needs about \([0-9]*\) MiB for the program.*/\1/p' "$root/docs/operations.md")
+  share=$(sed -n 's/^  namespaceShare: \([0-9]*\)Mi$/\1/p' "$chart/values.yaml")
+  limit=$(sed -n '/^resources:$/,/^[a-z]*:$/ s/^    memory: \([0-9]*\)Mi$/\1/p' "$chart/values.yaml" | tail -n 1)
+  grep -q "\"${need}Mi\"" "$chart/templates/deployment.yaml" || return 1
+  awk -F ' *[|] *' -v need="$need" -v share="$share" -v limit="$limit" '
+    $2 ~ /^[0-9]+Mi/ && NF == 5 {
+      memory = $2 + 0; resources = $3; gsub(",", "", resources)
+      fits = int((memory * 0.8 - need - resources * 3 / 1024) / share)
+      if (fits != $4) { print $2 ": " $4 " namespaces, and " fits " fit"; wrong = 1 }
+      if ($2 ~ /default/) defaults = memory
+      rows++
+    }
+    END {
+      if (defaults != limit) { print "the default is " limit "Mi, and the table says " defaults "Mi"; wrong = 1 }
+      exit wrong || rows < 3
+    }' "$root/docs/operations.md"
+}
+
 version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
 released_chart_runs_the_published_image() {
   PATH=$tools:$PATH "$root/hack/release.sh" chart "$tmp" registry.example/urls &&
@@ -147,6 +168,7 @@ check "the chart of a release runs the published image" released_chart_runs_the_
 check "a release is refused if its tag, its versions and its notes differ" release_is_checked
 check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
 check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say
+check "the table of memory is what its bounds come to" memory_table_is_computed
 check "default values conform" conforms
 for values in "$chart"/ci/*.yaml; do
   check "$(basename "$values") conforms" conforms --values "$values"
