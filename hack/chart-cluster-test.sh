@@ -528,5 +528,26 @@ passes "a way back" helm rollback other --namespace "$namespace"
 is "what is in the CRDs is still there" report \
   "$(kubectl get presignedurls.presigned.dev -n team-b -o 'jsonpath={.items[*].metadata.name}')"
 
+echo "== Helm 3, from nothing"
+helm uninstall other --namespace "$namespace" >/dev/null 2>&1
+kubectl delete crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev >/dev/null
+helm_3() { helm3 "$@" --namespace "$namespace"; }
+passes "an install on a cluster without the CRDs" helm_3 install third "$chart"
+for crd in presignedurls presignedurlpolicies clusterobjectstores; do
+  until_true kubectl wait --for=condition=Established --timeout=1s "crd/$crd.presigned.dev"
+done
+kubectl create -f "$tmp/psu.yaml" >/dev/null
+passes "an upgrade with a store and a policy" helm_3 upgrade third "$chart" --values "$tmp/both.yaml" --set operator.logLevel=debug
+is "they are there" "default teams" \
+  "$(kubectl get clusterobjectstores.presigned.dev,presignedurlpolicies.presigned.dev -o 'jsonpath={.items[*].metadata.name}')"
+passes "an upgrade that keeps the values" helm_3 upgrade third "$chart" --reset-then-reuse-values
+is "they are kept" 1 "$(kubectl get deployment third-presigned-url-operator -n "$namespace" -o yaml | grep -c -- --log-level=debug)"
+passes "a way back" helm_3 rollback third 1
+is "what the first release did not have is gone" "" "$(kubectl get clusterobjectstores.presigned.dev -o name)"
+passes "an uninstall" helm_3 uninstall third
+is "which keeps the CRDs and what is in them" report \
+  "$(kubectl get presignedurls.presigned.dev -n team-b -o 'jsonpath={.items[*].metadata.name}')"
+passes "Helm 4 takes over what Helm 3 left" helm install fourth "$chart" --namespace "$namespace" --take-ownership
+
 echo "chart on a cluster: $passed passed, $failed failed"
 [[ $failed == 0 ]]

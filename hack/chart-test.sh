@@ -2,15 +2,15 @@
 # Every check of the Helm chart that needs no cluster: lint, unit tests, the README's table, and each way to render it
 # against strict schemas of this Kubernetes version and of the CRDs. Needs Go, promtool and nothing from the network but Go modules.
 #
-#   PSU_TOOLS_DIR   a folder with helm, helm-unittest and kubeconform; default: what hack/tools.sh builds
+#   PSU_TOOLS_DIR   a folder with helm, helm3, helm-unittest and kubeconform; default: what hack/tools.sh builds
 #   PSU_OPERATOR    the operator's binary; when set, it has to know every flag that the chart gives it
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 chart=$root/charts/presigned-url-operator
 tools=${PSU_TOOLS_DIR:-}
-if [[ ! -x $tools/helm || ! -x $tools/helm-unittest || ! -x $tools/kubeconform ]]; then
-  tools=$("$root/hack/tools.sh" helm helm-unittest kubeconform)
+if [[ ! -x $tools/helm || ! -x $tools/helm3 || ! -x $tools/helm-unittest || ! -x $tools/kubeconform ]]; then
+  tools=$("$root/hack/tools.sh" helm helm3 helm-unittest kubeconform)
 fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -39,7 +39,7 @@ kube_source=$(cd "$tmp" && go mod download -json "k8s.io/kubernetes@$kubernetes"
 "$tmp/chart" schemas "$tmp/schemas" "$kube_source/api/openapi-spec/swagger.json" "$chart/files/crds"
 
 render() { # helm arguments
-  "$tools/helm" template psu "$chart" --namespace presigned-system --kube-version "$kubernetes" "$@"
+  "$tools/${helm:-helm}" template psu "$chart" --namespace presigned-system --kube-version "$kubernetes" "$@"
 }
 
 kubeconform=("$tools/kubeconform" -strict -schema-location "$tmp/schemas/{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json")
@@ -70,6 +70,20 @@ everything_follows_the_namespace() {
   render --values "$chart/ci/everything-values.yaml" --set namespaceOverride=elsewhere >"$tmp/rendered.yaml"
   [[ $(grep -c elsewhere "$tmp/rendered.yaml") -gt 15 ]] &&
     ! grep -n presigned-system "$tmp/rendered.yaml" | grep -v 'meta.helm.sh/release-namespace: presigned-system$'
+}
+
+helm_3_renders_the_same() {
+  local values
+  for values in "$chart"/values.yaml "$chart"/ci/*.yaml; do
+    render --values "$values" >"$tmp/rendered.yaml" && helm=helm3 render --values "$values" >"$tmp/rendered-3.yaml" &&
+      diff --ignore-blank-lines "$tmp/rendered.yaml" "$tmp/rendered-3.yaml" || return 1
+  done
+}
+readme_names_these_helms() {
+  local four three
+  four=$("$tools/helm" version --template '{{.Version}}') three=$("$tools/helm3" version --template '{{.Version}}')
+  [[ $four =~ ^v(4\.[0-9]+) ]] && four=${BASH_REMATCH[1]} && [[ $three =~ ^v(3\.[0-9]+) ]] && three=${BASH_REMATCH[1]} &&
+    tr '\n' ' ' <"$chart/README.md" | grep -F "(tested with $four and $three)"
 }
 
 package_holds_crds_and_no_tests() {
@@ -157,6 +171,9 @@ release_is_checked() {
 }
 
 check "helm lint" "$tools/helm" lint --strict --kube-version "$kubernetes" "$chart"
+check "helm lint, by Helm 3" "$tools/helm3" lint --strict --kube-version "$kubernetes" "$chart"
+check "Helm 3 renders what Helm 4 does, but for empty lines" helm_3_renders_the_same
+check "README names the versions of Helm that are tried" readme_names_these_helms
 check "unit tests" "$tools/helm-unittest" --strict "$chart"
 check "README names every value" "$tmp/chart" readme --check "$chart"
 check "a misspelt field is refused by the schemas" schemas_are_strict

@@ -1,7 +1,7 @@
 # Sourced by the tests of the chart that need an API server. It brings a control plane of its own, since these install and
 # remove CRDs; there is no node, so no pod ever starts. Wants $root, and $tmp, a folder that the test removes.
 #
-#   PSU_TOOLS_DIR             a folder with helm and kubectl; default: what hack/tools.sh builds
+#   PSU_TOOLS_DIR             a folder with helm, helm3 and kubectl; default: what hack/tools.sh builds
 #   PSU_TESTKIT               the built presigned-testkit; default: built by cargo
 #   PSU_THROWAWAY_KUBECONFIG  a control plane to use instead, without CRDs of presigned.dev; it is left changed
 # shellcheck shell=bash disable=SC2154
@@ -14,8 +14,8 @@ testkit() { # arguments: becomes the testkit, so run it in a shell of its own
 
 helm_and_kubectl() { # puts them into PATH, away from the user's own repositories and plugins
   local tools=${PSU_TOOLS_DIR:-}
-  if [[ ! -x $tools/helm || ! -x $tools/kubectl ]]; then
-    tools=$("$root/hack/tools.sh" helm kubectl)
+  if [[ ! -x $tools/helm || ! -x $tools/helm3 || ! -x $tools/kubectl ]]; then
+    tools=$("$root/hack/tools.sh" helm helm3 kubectl)
   fi
   export PATH=$tools:$PATH
   export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/helm

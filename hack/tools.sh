@@ -20,13 +20,15 @@ pinned() { # folder, module
 botocore=$(sed -n 's/^botocore==\([^ ]*\).*/\1/p' "$here/botocore/requirements.txt")
 kube=$(pinned kube k8s.io/kubernetes)
 helm=v4.3.1
+# The major version before, which many still use.
+helm3=v3.22.0
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
 versitygw=v1.8.0
 # AGPL: a server that tests talk to, and nothing that is shipped. Its releases have no tags that Go understands.
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
-all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm-unittest kubeconform minio versitygw)
+all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
@@ -55,6 +57,7 @@ version_of() {
   botocore) echo "$botocore" ;;
   etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
   helm) echo "$helm" ;;
+  helm3) echo "$helm3" ;;
   helm-unittest) echo "$helm_unittest" ;;
   kubeconform) echo "$kubeconform" ;;
   minio) echo "$minio" ;;
@@ -68,8 +71,8 @@ is_built() {
   [[ -L $dir/$1 && -x $dir/$1 ]] || [[ -x $dir/$1 && $(cat "$dir/.$1.version" 2>/dev/null) == "$(version_of "$1")" ]]
 }
 
-from_registry() { # name, package, version
-  GOBIN=$tmp go install -trimpath -ldflags='-s -w' "$2@$3"
+from_registry() { # package, version
+  GOBIN=$tmp go install -trimpath -ldflags='-s -w' "$1@$2"
 }
 
 from_folder() { # folder, name, package, linker flags
@@ -99,11 +102,12 @@ build() {
   botocore) from_pypi botocore "$botocore" ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
-  helm) from_registry helm helm.sh/helm/v4/cmd/helm "$helm" ;;
+  helm) from_registry helm.sh/helm/v4/cmd/helm "$helm" ;;
+  helm3) from_registry helm.sh/helm/v3/cmd/helm "$helm3" && mv "$tmp/helm" "$tmp/helm3" ;;
   helm-unittest) from_folder helm-unittest helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest ;;
-  kubeconform) from_registry kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
-  minio) from_registry minio github.com/minio/minio "$minio" ;;
-  versitygw) from_registry versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
+  kubeconform) from_registry github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
+  minio) from_registry github.com/minio/minio "$minio" ;;
+  versitygw) from_registry github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
   esac
 }
 
