@@ -426,6 +426,83 @@ kubectl delete rolebinding too-much -n "$namespace" >/dev/null
 passes "anyone else's tokens, untouched" kubectl create token default -n "$namespace" --duration 8760h --audience any
 release upgrade --reset-values
 
+echo "== flow control: a storm"
+# The level of all accounts gets a few seats, and each request of the storm holds one for half a minute: it
+# waits for a webhook that takes connections and never answers. So nothing is computed; what waits, waits for
+# a seat.
+level=workload-low
+kubectl create namespace storm >/dev/null
+kubectl create rolebinding flood --clusterrole edit --serviceaccount storm:default -n storm >/dev/null
+kubectl create token default -n storm --duration 1h | sed 's/^/Authorization: Bearer /' >"$tmp/flood"
+cluster() { kubectl config view --raw --minify --flatten -o "jsonpath={.clusters[0].cluster.$1}"; }
+cluster certificate-authority-data | base64 -d >"$tmp/server.crt"
+kubectl proxy --port 0 >"$tmp/silent" 2>/dev/null &
+storm=("$!")
+calm() {
+  kill -KILL "${storm[@]}" && wait "${storm[@]}" || true
+} 2>/dev/null
+trap 'calm; finish' EXIT
+listens() { grep -q '^Starting to serve' "$tmp/silent"; }
+until_true listens
+kill -STOP "${storm[0]}"
+kubectl create -f - >/dev/null <<Y
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: storm}
+webhooks:
+  - name: never.answers.example.com
+    clientConfig: {url: "https://$(sed -n 's/^Starting to serve on //p' "$tmp/silent")/"}
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: storm}}
+    rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+    timeoutSeconds: 30
+    sideEffects: None
+    admissionReviewVersions: [v1]
+Y
+# The annotation keeps the API server from putting its own level right again.
+seats_of_all() { # shares, the most that is borrowed in percent
+  kubectl annotate prioritylevelconfiguration "$level" --overwrite apf.kubernetes.io/autoupdate-spec=false >/dev/null
+  kubectl patch prioritylevelconfiguration "$level" --type merge \
+    -p "{\"spec\": {\"limited\": {\"nominalConcurrencyShares\": $1, \"borrowingLimitPercent\": $2}}}" >/dev/null
+}
+of_level() { # metric
+  kubectl get --raw /metrics | awk -v metric="apiserver_flowcontrol_$1{" -v level="priority_level=\"$level\"" '
+    index($0, metric) == 1 && index($0, level) { sum += $NF } END { print sum + 0 }'
+}
+seats_of_all 1 0
+few_seats() { (($(of_level current_limit_seats) < 10)); }
+until_true few_seats
+curl --silent --parallel --parallel-immediate --parallel-max 60 --cacert "$tmp/server.crt" --header "@$tmp/flood" \
+  --header 'Content-Type: application/json' --output /dev/null \
+  --data '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "flood"}}' \
+  "$(cluster server)/api/v1/namespaces/storm/configmaps?dryRun=All&n=[1-3000]" 2>/dev/null &
+storm+=("$!")
+storms() { (($(of_level current_inqueue_requests) > 20)); }
+until_true storms
+uid=$(kubectl get presignedurls.presigned.dev report -n team-b -o 'jsonpath={.metadata.uid}')
+secret renewed >"$tmp/renewed.yaml"
+kubectl create -f "$tmp/renewed.yaml" >/dev/null
+# Of three renewals of ten seconds each at most one meets the moment in which the seats of the storm are given back.
+renewals() {
+  local passed=0
+  for _ in 1 2 3; do
+    timeout 10 kubectl "${as_operator[@]}" replace --validate=false -f "$tmp/renewed.yaml" >/dev/null 2>&1 && passed=$((passed + 1))
+  done
+  ((passed < 2)) && echo stuck || echo "$passed of 3"
+}
+is "a renewal waits for a seat while another account floods the API server" stuck "$(renewals)"
+release upgrade --reuse-values --set flowControl.enabled=true
+own_seats() { [[ $(schema_of get secrets -n team-b --request-timeout=2s "${as_operator[@]}") == "$(uid_of psu-presigned-url-operator)" ]]; }
+until_true own_seats
+until_true storms
+is "and does not with a level of the operator's own" "3 of 3" "$(renewals)"
+calm
+trap finish EXIT
+kubectl delete validatingwebhookconfiguration storm >/dev/null
+kubectl delete namespace storm --wait=false >/dev/null
+kubectl delete secret renewed -n team-b >/dev/null
+seats_of_all 100 null
+release upgrade --reset-values
+
 echo "== stores and policies: a hook's objects are taken over by the next upgrade"
 helm template psu "$chart" --namespace "$namespace" --values "$tmp/both.yaml" --kube-version "$(
   kubectl version -o json | sed -n '/"serverVersion"/,$ s/.*"gitVersion": "\(.*\)".*/\1/p'
