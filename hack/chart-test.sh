@@ -149,10 +149,27 @@ memory_table_is_computed() {
 }
 
 version=$(sed -n 's/^appVersion: *//p' "$chart/Chart.yaml")
+# On a copy whose next version is released: its notes are those of the present sources.
+released=$tmp/released
+as_if_released() {
+  mkdir -p "$released/hack" "$released/charts" "$released/out"
+  cp "$root"/hack/{release.sh,artifacthub-repo.yml} "$released/hack" && cp -r "$chart" "$released/charts" &&
+    sed "s/^## Unreleased$/## $version (today)/" "$root/CHANGELOG.md" >"$released/CHANGELOG.md" &&
+    PATH=$tools:$PATH "$released/hack/release.sh" chart "$released/out" registry.example/urls &&
+    tar -xzf "$released"/out/presigned-url-operator-*.tgz -C "$released/out"
+}
 released_chart_runs_the_published_image() {
-  PATH=$tools:$PATH "$root/hack/release.sh" chart "$tmp" registry.example/urls &&
-    "$tools/helm" template psu "$tmp"/presigned-url-operator-*.tgz --kube-version "$kubernetes" >"$tmp/released.yaml" &&
+  as_if_released &&
+    "$tools/helm" template psu "$released/out/presigned-url-operator" --kube-version "$kubernetes" >"$tmp/released.yaml" &&
     grep -q "image: \"registry.example/urls:$version\"" "$tmp/released.yaml"
+}
+hub_knows_images_and_changes() {
+  "$tmp/chart" released "$released/out/presigned-url-operator"
+}
+hub_knows_the_repository() {
+  local id=00000000-1111-2222-3333-444444444444
+  "$released/hack/release.sh" hub "$released/out" "$id" && [[ $(cat "$released/out/artifacthub-repo.yml") == "repositoryID: $id" ]] &&
+    ! "$released/hack/release.sh" hub "$released/out" none
 }
 
 # On a copy: what the present sources say is between two releases.
@@ -182,6 +199,8 @@ check "everything goes where namespaceOverride says" everything_follows_the_name
 check "the package holds the CRDs and no tests" package_holds_crds_and_no_tests
 check "Artifact Hub is told of the CRDs as they are" hub_knows_the_crds
 check "the chart of a release runs the published image" released_chart_runs_the_published_image
+check "Artifact Hub is told of the images and the changes of a release" hub_knows_images_and_changes
+check "Artifact Hub is told of the repository" hub_knows_the_repository
 check "a release is refused if its tag, its versions and its notes differ" release_is_checked
 check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
 check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say

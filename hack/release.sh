@@ -3,7 +3,9 @@
 #
 #   hack/release.sh check TAG            fail unless TAG is vX.Y.Z of the version that every file says, with notes
 #   hack/release.sh notes TAG            print the notes of that version, from CHANGELOG.md
-#   hack/release.sh chart FOLDER IMAGE   package the chart into FOLDER with IMAGE as the repository of its image; wants helm
+#   hack/release.sh chart FOLDER IMAGE   package the chart into FOLDER with IMAGE as the repository of its image, and tell
+#                                        Artifact Hub of the images and of the changes in the notes; wants helm
+#   hack/release.sh hub FOLDER ID        write artifacthub-repo.yml into FOLDER, for the repository that has this id there
 #   hack/release.sh krew TAG FOLDER URL  pack each kubectl-presigned-linux-ARCH of FOLDER, and write the krew manifest beside;
 #                                        URL is where the archives will be
 set -euo pipefail
@@ -21,6 +23,29 @@ notes() { # version
   awk -v heading="## $1" '
     index($0, "## ") == 1 { inside = $0 == heading || index($0, heading " ") == 1; next }
     inside { print }' CHANGELOG.md
+}
+
+# The notes as Artifact Hub takes them: plain text, one entry for each point of a section that it has a kind for.
+changes() { # version
+  notes "$1" | awk '
+    function flush() {
+      if (text != "" && kind ~ /^(added|changed|deprecated|removed|fixed|security)$/) {
+        gsub(/\*\*/, "", text)
+        while (match(text, /\[[^]]*\]\([^)]*\)/)) {
+          link = substr(text, RSTART, RLENGTH); start = RSTART; rest = substr(text, RSTART + RLENGTH)
+          sub(/^\[/, "", link); sub(/\]\(.*$/, "", link)
+          text = substr(text, 1, start - 1) link rest
+        }
+        gsub(/\\/, "\\\\", text); gsub(/"/, "\\\"", text)
+        printf "    - kind: %s\n      description: \"%s\"\n", kind, text
+      }
+      text = ""
+    }
+    /^### / { flush(); kind = tolower($2); next }
+    /^- / { flush(); text = substr($0, 3); next }
+    /^$/ { flush(); next }
+    text != "" { sub(/^ +/, ""); text = text " " $0 }
+    END { flush() }'
 }
 
 case ${1:-} in
@@ -48,7 +73,22 @@ chart)
     section == "image:" && /^  # No image is published yet/ { next }
     section == "image:" && /^  repository: / { $0 = "  repository: " image; done = 1 }
     { print } END { exit !done }' "$chart/values.yaml" >"$tmp/chart/values.yaml" || die "$chart/values.yaml has no image.repository"
+  version=$(chart_field appVersion)
+  {
+    cat "$chart/Chart.yaml"
+    echo "  artifacthub.io/images: |"
+    printf '    - name: presigned-url-operator\n      image: %s\n      platforms: [linux/amd64, linux/arm64]\n' "$image:$version"
+    printf '    - name: test\n      image: %s\n' "$(sed -n '/^tests:$/,/^[a-z]/ s/^  image: //p' "$chart/values.yaml")"
+    echo "  artifacthub.io/changes: |"
+    changes "$version"
+  } >"$tmp/chart/Chart.yaml"
   helm package "$tmp/chart" --destination "$folder" >/dev/null
+  ;;
+hub)
+  folder=${2:?a folder}
+  id=${3:?an id}
+  [[ $id =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] || die "the id of a repository of Artifact Hub is a UUID, and this is '$id'"
+  sed -e 1d -e "s/@ID@/$id/" hack/artifacthub-repo.yml >"$folder/artifacthub-repo.yml"
   ;;
 krew)
   tag=${2:?a tag}
@@ -72,5 +112,5 @@ krew)
   sed -i "${fill[@]}" "$folder/presigned.yaml"
   ! grep -n '@[A-Z]' "$folder/presigned.yaml" || die "hack/krew.yaml has a field that nobody fills"
   ;;
-*) die "say check TAG, notes TAG, chart FOLDER IMAGE or krew TAG FOLDER URL" ;;
+*) die "say check TAG, notes TAG, chart FOLDER IMAGE, hub FOLDER ID or krew TAG FOLDER URL" ;;
 esac

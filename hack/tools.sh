@@ -24,11 +24,14 @@ helm=v4.3.1
 helm3=v3.22.0
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
+# What puts a file beside the chart of a release.
+oras=v1.3.6
 versitygw=v1.8.0
 # AGPL: a server that tests talk to, and nothing that is shipped. Its releases have no tags that Go understands.
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
 all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
+all+=(oras)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
@@ -61,6 +64,7 @@ version_of() {
   helm-unittest) echo "$helm_unittest" ;;
   kubeconform) echo "$kubeconform" ;;
   minio) echo "$minio" ;;
+  oras) echo "$oras" ;;
   versitygw) echo "$versitygw" ;;
   *) die "unknown tool '$1'; known: ${all[*]}" ;;
   esac
@@ -107,6 +111,7 @@ build() {
   helm-unittest) from_folder helm-unittest helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest ;;
   kubeconform) from_registry github.com/yannh/kubeconform/cmd/kubeconform "$kubeconform" ;;
   minio) from_registry github.com/minio/minio "$minio" ;;
+  oras) from_registry oras.land/oras/cmd/oras "$oras" ;;
   versitygw) from_registry github.com/versity/versitygw/cmd/versitygw "$versitygw" ;;
   esac
 }

@@ -1,4 +1,4 @@
-// What Chart.yaml tells Artifact Hub of the CRDs, compared with the CRDs.
+// What Chart.yaml tells Artifact Hub, compared with the CRDs, and in a release with the images and the notes.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -84,4 +85,63 @@ func compareCRD(path string, told []hubCRD, examples []object) error {
 		}
 	}
 	return fmt.Errorf("artifacthub.io/crds: %s has no version %s", crd.Metadata.Name, told[found].Version)
+}
+
+type hubImage struct {
+	Name, Image string
+	Platforms   []string
+}
+
+type hubChange struct{ Kind, Description string }
+
+// checkReleased fails unless a released chart tells Artifact Hub of each image that it runs, and of the changes in plain text.
+func checkReleased(chart string) error {
+	text, err := os.ReadFile(filepath.Join(chart, "Chart.yaml"))
+	if err != nil {
+		return err
+	}
+	var file struct {
+		AppVersion  string
+		Annotations map[string]string
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		return err
+	}
+	text, err = os.ReadFile(filepath.Join(chart, "values.yaml"))
+	if err != nil {
+		return err
+	}
+	var values struct {
+		Image struct{ Repository string }
+		Tests struct{ Image string }
+	}
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return err
+	}
+	var images []hubImage
+	var changes []hubChange
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/images"]), &images); err != nil {
+		return fmt.Errorf("artifacthub.io/images: %w", err)
+	}
+	if err := yaml.UnmarshalStrict([]byte(file.Annotations["artifacthub.io/changes"]), &changes); err != nil {
+		return fmt.Errorf("artifacthub.io/changes: %w", err)
+	}
+	var problems []error
+	for _, wanted := range []string{values.Image.Repository + ":" + file.AppVersion, values.Tests.Image} {
+		if !slices.ContainsFunc(images, func(one hubImage) bool { return one.Image == wanted && one.Name != "" }) {
+			problems = append(problems, fmt.Errorf("artifacthub.io/images does not tell of %s", wanted))
+		}
+	}
+	kinds := []string{"added", "changed", "deprecated", "removed", "fixed", "security"}
+	seen := map[string]bool{}
+	for _, change := range changes {
+		seen[change.Kind] = true
+		if !slices.Contains(kinds, change.Kind) || change.Description == "" || strings.Contains(change.Description, "](") {
+			problems = append(problems, fmt.Errorf("artifacthub.io/changes: %+v is not as Artifact Hub takes it", change))
+		}
+	}
+	if !seen["added"] || !seen["fixed"] {
+		problems = append(problems, fmt.Errorf("artifacthub.io/changes has %d changes, and not each kind that the notes have", len(changes)))
+	}
+	return errors.Join(problems...)
 }

@@ -9,6 +9,7 @@
 //	chart alerts FILE RUNBOOK OPERATIONS REASONS
 //	                                 compare them with the documentation
 //	chart examples CHART             print the examples for Artifact Hub, if Chart.yaml tells of the CRDs as they are
+//	chart released CHART             compare what a released chart tells Artifact Hub with what it runs
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
 package main
 
@@ -25,6 +26,7 @@ const usage = `usage:
   chart scrape FILE SERVICES RULES ADDRESS
   chart alerts FILE RUNBOOK OPERATIONS REASONS
   chart examples CHART
+  chart released CHART
   chart readme [--check] CHART`
 
 func main() {
@@ -50,6 +52,8 @@ func run(args []string) error {
 		return checkMonitoringDocs(args[1], args[2], args[3], args[4])
 	case len(args) == 2 && args[0] == "examples":
 		return printExamples(args[1])
+	case len(args) == 2 && args[0] == "released":
+		return checkReleased(args[1])
 	case len(args) == 2 && args[0] == "readme":
 		return writeReadme(args[1])
 	case len(args) == 3 && args[0] == "readme" && args[1] == "--check":
