@@ -78,7 +78,7 @@ check-generated: ## Fail where a generated file is not what the types say
 ## Testing
 ##
 
-LINT_NEEDS := $(RUST) cargo-clippy cargo-fmt
+LINT_NEEDS := $(RUST_AND_GO) cargo-clippy cargo-fmt
 TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl node python3-venv tinyproxy wget
 TEST_CHART_NEEDS := $(RUST_AND_GO) curl prometheus promtool tar
 
@@ -91,11 +91,12 @@ test-prerequisites:
 	$(call needs,$(LINT_NEEDS) $(CHECK_GENERATED_NEEDS) $(TEST_RUST_NEEDS) $(TEST_CHART_NEEDS))
 
 .PHONY: lint
-lint: ## Format, clippy and dependencies, warnings denied
+lint: ## Format, clippy, dependencies and workflows, warnings denied
 	$(call needs,$(LINT_NEEDS))
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- --deny warnings
 	@hack/deny.sh
+	@$$(hack/tools.sh actionlint)/actionlint -shellcheck= -pyflakes=
 
 .PHONY: test-rust
 test-rust: # Unit, golden, simulation, real control plane, real S3 servers

@@ -24,6 +24,7 @@ helm=v4.3.1
 helm3=v3.22.0
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
+actionlint=v1.7.12
 # What puts a file beside the chart of a release.
 oras=v1.3.6
 versitygw=v1.8.0
@@ -31,7 +32,7 @@ versitygw=v1.8.0
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
 all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
-all+=(oras)
+all+=(actionlint oras)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
@@ -57,6 +58,7 @@ mkdir -p "$dir"
 
 version_of() {
   case $1 in
+  actionlint) echo "$actionlint" ;;
   botocore) echo "$botocore" ;;
   etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
   helm) echo "$helm" ;;
@@ -103,6 +105,7 @@ from_pypi() { # name, version
 
 build() {
   case $1 in
+  actionlint) from_registry github.com/rhysd/actionlint/cmd/actionlint "$actionlint" ;;
   botocore) from_pypi botocore "$botocore" ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
