@@ -109,6 +109,11 @@ pub struct InternalStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub signature_time: Option<Timestamp>,
+    /// By how many seconds the store's clock was ahead of the operator's at the signature; absent if the two
+    /// agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -300, max = 300))]
+    pub clock_offset: Option<i32>,
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
@@ -175,7 +180,7 @@ pub struct SignedHashes {
     pub spec: String,
     /// Of the store's endpoint, region and the like. A change here is taken up within `--resign-within`.
     #[schemars(length(max = 128))]
-    pub store: String,
+    pub store: Box<str>,
     /// Of how it was rendered: the Secret's name and template.
     #[schemars(length(max = 128))]
     pub render: Box<str>,

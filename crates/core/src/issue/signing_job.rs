@@ -203,6 +203,7 @@ impl SigningJob {
             issued_at: life.issued_at,
             signed_at: life.signed_at.max(life.issued_at),
             expires_at: life.expires_at,
+            clock_offset: i32::try_from(self.skew.as_secs()).unwrap_or_default(),
             limited_by: life.limited_by,
             objects: u32::try_from(self.count()).unwrap_or(u32::MAX),
             skipped: self.skipped,

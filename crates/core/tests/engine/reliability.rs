@@ -2,81 +2,12 @@
 //! somebody else stays as it is, and a renewal costs two writes at most.
 
 use presigned_core::api::{Reason, Verify};
-use presigned_core::engine::{ApiError, ObjectKey, TransportError};
+use presigned_core::engine::{ApiError, TransportError};
 
 use crate::common::cloud::Source;
 use crate::common::world::{Fault, StepKind};
-use crate::scene::{HOME, NS, Scene};
-
-/// A resource that lives for 30 minutes, beside a Secret of somebody else.
-struct Watched {
-    scene: Scene,
-    /// The resourceVersion of the other Secret.
-    foreign: String,
-}
-
-impl Watched {
-    fn new() -> Self {
-        Self::with(|_| {})
-    }
-
-    fn with(arrange: impl FnOnce(&mut Scene)) -> Self {
-        let mut scene = Scene::new();
-        arrange(&mut scene);
-        let now = scene.0.now;
-        let place = Scene::place("foreign");
-        scene.0.cluster.create_foreign_secret(&place, now);
-        let foreign = scene.0.cluster.secrets[&place].resource_version.clone();
-        scene.apply("dl", |spec| spec.duration = Some("30m".to_owned()));
-        let mut watched = Self { scene, foreign };
-        watched.live(30);
-        assert!(watched.scene.ready("dl").0);
-        watched
-    }
-
-    /// So many seconds pass, and none shows a dead URL of what is Ready.
-    fn live(&mut self, seconds: i64) {
-        for _ in 0..seconds {
-            self.scene.run(1);
-            let foreign = self.scene.secret("foreign").unwrap();
-            assert_eq!(foreign.resource_version, self.foreign);
-            let conditions = &self.scene.status("dl").conditions;
-            if conditions.iter().any(|c| c.type_ == "Ready") && self.scene.ready("dl").0 {
-                let url = self.scene.url("dl");
-                assert!(self.scene.works(&url), "at {}", self.scene.0.now);
-            }
-        }
-    }
-
-    fn until_renewal(&mut self) {
-        let wait = self.scene.until_renewal("dl");
-        self.live(wait - 1);
-    }
-
-    /// The URL is another one than before, and works.
-    fn is_renewed(&self, before: &str) {
-        assert!(self.scene.ready("dl").0);
-        assert_ne!(self.scene.url("dl"), before);
-        assert!(self.scene.works(&self.scene.url("dl")));
-    }
-}
-
-/// How many writes to the resource and its Secret land within so many seconds.
-fn renewal_writes(watched: &mut Watched, seconds: i64) -> usize {
-    let before = watched.scene.0.records.len();
-    watched.live(seconds);
-    writes_since(&watched.scene, before)
-}
-
-fn writes_since(scene: &Scene, before: usize) -> usize {
-    let records = scene.0.records[before..].iter();
-    let of_resources = records.filter(|record| matches!(record.key, ObjectKey::Resource(_)));
-    // An Event says that a renewal works again after it has failed.
-    let writes = |kind: StepKind| kind.writes() && kind != StepKind::PublishEvent;
-    of_resources
-        .filter(|record| writes(record.kind) && record.ok)
-        .count()
-}
+use crate::scene::{HOME, NS};
+use crate::watched::Watched;
 
 #[test]
 fn an_operator_that_is_killed_at_any_step_of_a_renewal_leaves_no_dead_url() {
@@ -97,7 +28,7 @@ fn an_operator_that_is_killed_at_any_step_of_a_renewal_leaves_no_dead_url() {
             let old = watched.scene.url("dl");
             watched.until_renewal();
             watched.scene.plan(kind, fault);
-            let writes = renewal_writes(&mut watched, 200);
+            let writes = watched.writes_within(200);
             let planned = &watched.scene.0.faults.planned;
             assert!(planned.is_empty(), "{kind:?} was a step of it");
             watched.is_renewed(&old);
@@ -129,7 +60,7 @@ fn rights_on_secrets_that_are_taken_away_and_given_back_cost_no_url() {
     assert_eq!(watched.scene.url("dl"), old);
     assert_eq!(watched.scene.condition("dl", "Renewed").reason, "Forbidden");
     watched.scene.0.faults.planned.clear();
-    let writes = renewal_writes(&mut watched, 300);
+    let writes = watched.writes_within(300);
     watched.is_renewed(&old);
     assert_eq!(writes, 2);
 }
@@ -142,7 +73,7 @@ fn a_renewal_while_the_store_is_down_is_two_writes_as_always() {
     watched.scene.0.cloud.server(HOME).down = Some(TransportError::Connection);
     let before = watched.scene.0.records.len();
     watched.scene.run(120);
-    assert_eq!(writes_since(&watched.scene, before), 2);
+    assert_eq!(watched.writes_since(before), 2);
     watched.scene.0.cloud.server(HOME).down = None;
     watched.is_renewed(&old);
 }

@@ -10,10 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::engine::cache::orphans::Orphans;
-use crate::engine::cache::record::{ClusterEvents, PolicyRecord, Record};
+use crate::engine::cache::record::{ClusterEvents, PolicyRecord, Record, store_name};
 use crate::engine::cache::relist::{Relists, Watched};
 use crate::engine::cache::shares::Shares;
 use crate::engine::cache::state::ReconcileState;
@@ -25,6 +25,7 @@ use crate::engine::scheduler::limiter::StoreLimiter;
 use crate::engine::scheduler::listing_rate::ListingRates;
 use crate::engine::scheduler::retry::RetryState;
 use crate::engine::store::Store;
+use crate::issue::issued::Issued;
 use crate::policy::{Namespace, PolicySet};
 
 /// All known objects.
@@ -187,6 +188,27 @@ impl Index {
     /// The resources that name a store.
     pub(in crate::engine) fn of_store(&self, store: &str) -> impl Iterator<Item = &Uid> {
         self.by_store.get(store).into_iter().flatten()
+    }
+
+    /// Whether the URLs of a resource can be used now, by what is known of the clock of its store.
+    pub(in crate::engine) fn alive(
+        &self,
+        record: &Record,
+        issued: &Issued,
+        now: Timestamp,
+    ) -> bool {
+        issued.alive(now, self.skew_of(record))
+    }
+
+    /// When the URLs of a resource end, by what is known of the clock of its store.
+    pub(in crate::engine) fn ends_at(&self, record: &Record, issued: &Issued) -> Timestamp {
+        issued.ends_at(self.skew_of(record))
+    }
+
+    /// The clock of a resource's store less the operator's, as far as it is known.
+    pub(in crate::engine) fn skew_of(&self, record: &Record) -> SignedDuration {
+        let store = self.stores.get(store_name(&record.seen));
+        store.map_or(SignedDuration::ZERO, |store| store.clock_skew().measured())
     }
 
     /// The resources that name a Secret.

@@ -20,7 +20,7 @@ use crate::engine::evaluate::signing_inputs::{Authorized, SigningInputs};
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
-use crate::issue::issued::Issued;
+use crate::issue::issued::{Issued, ends_at};
 use crate::issue::{Marks, Ownership, ownership, renew_at, told_expiry};
 use crate::time::later;
 
@@ -138,7 +138,9 @@ pub(in crate::engine) fn is_current(
         Evaluation::Invalid(_) | Evaluation::Denied(_) | Evaluation::Deleting(..) => return false,
         // The policies cannot decide now: `Ready` stays as it was.
         Evaluation::Undetermined(_) | Evaluation::Refused(..) => {
-            return issued.alive(now) && !record.state.secret.drifted && was_current(record);
+            return index.alive(record, issued, now)
+                && !record.state.secret.drifted
+                && was_current(record);
         }
         // URLs that were signed before a change of the store still work. They are replaced within
         // --resign-within.
@@ -196,17 +198,22 @@ pub(in crate::engine) fn counts_as_current(
 ) -> Option<bool> {
     // Nothing is cloned here: a store counts all of its resources.
     let status = &record.seen.status;
-    let (expires_at, credential) = match &record.state.unrecorded {
-        Some(Unrecorded::Written(issued)) => (issued.expires_at, &issued.hashes.credential),
+    let (expires_at, offset, credential) = match &record.state.unrecorded {
+        Some(Unrecorded::Written(issued)) => (
+            issued.expires_at,
+            issued.clock_offset,
+            &issued.hashes.credential,
+        ),
         Some(Unrecorded::Removed(_)) => return None,
         // The status of a one-shot resource keeps its times after the Secret is gone.
         None if status.internal.secret.is_none() => return None,
         None => (
             status.expiration_time?,
+            status.internal.clock_offset.unwrap_or_default(),
             &status.internal.hashes.as_ref()?.credential,
         ),
     };
-    if expires_at <= now {
+    if ends_at(expires_at, offset, index.skew_of(record)) <= now {
         return None;
     }
     let store = index.stores.get(store_name(&record.seen))?;
@@ -355,7 +362,7 @@ fn request_changed(facts: &Facts<'_>) -> Option<Timestamp> {
 }
 
 fn expired(facts: &Facts<'_>) -> Option<Timestamp> {
-    let alive = facts.issued.alive(facts.now);
+    let alive = facts.index.alive(facts.record, facts.issued, facts.now);
     (!alive).then_some(facts.now)
 }
 
@@ -409,7 +416,7 @@ fn renewal_requested(facts: &Facts<'_>) -> Option<Timestamp> {
 
 /// Whether the URLs are for another endpoint, region or addressing style than the store's current one.
 fn at_another_location(inputs: &SigningInputs, issued: &Issued) -> bool {
-    issued.hashes.store != inputs.store_hash
+    *issued.hashes.store != *inputs.store_hash
 }
 
 /// Whether the URLs were signed with another key than the store's current one.

@@ -134,7 +134,7 @@ impl SigningInputs {
             secret_name: authorized.secret_name.clone(),
             hashes: SignedHashes {
                 spec: authorized.spec_hash.clone(),
-                store: self.store_hash.clone(),
+                store: self.store_hash.as_str().into(),
                 render: authorized.render_hash.as_str().into(),
                 credential: held.hash.clone(),
                 objects: found.map(|found| found.hash.as_str().into()),

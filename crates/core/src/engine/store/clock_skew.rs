@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::Reason;
 use crate::engine::protocol::CredentialsError;
+use crate::issue::issued::CLOCKS_AGREE;
 
-/// A difference up to which the clocks agree.
-const AGREES: SignedDuration = SignedDuration::from_secs(15);
 /// A difference beyond which nothing is signed.
 const TOO_FAR: SignedDuration = SignedDuration::from_mins(5);
 
@@ -32,7 +31,7 @@ impl ClockSkew {
     pub(super) fn read_store(&mut self, skew: SignedDuration) {
         let skew = whole(skew);
         let agrees = |known: Option<SignedDuration>| {
-            known.is_some_and(|known| (skew - known).abs() <= AGREES)
+            known.is_some_and(|known| (skew - known).abs() <= CLOCKS_AGREE)
         };
         if self.store.is_none() || agrees(self.store) || agrees(self.unsure) {
             self.store = Some(skew);
@@ -79,14 +78,14 @@ impl ClockSkew {
 
     /// The store's clock less the operator's, as far as it is known: if the store's was never
     /// measured, the API server's is taken.
-    pub(super) fn measured(&self) -> SignedDuration {
+    pub(in crate::engine) fn measured(&self) -> SignedDuration {
         self.store.or(self.api).unwrap_or_default()
     }
 
     /// What is added to the operator's time for what the store checks.
     pub(in crate::engine) fn offset(&self) -> SignedDuration {
         let measured = self.measured();
-        if measured.abs() > AGREES {
+        if measured.abs() > CLOCKS_AGREE {
             measured
         } else {
             SignedDuration::ZERO
@@ -112,7 +111,8 @@ impl ClockSkew {
     /// What the condition says: whether the clocks agree, and the sentence; `None` if the store's clock
     /// was not read, and the API server's does not differ.
     pub(in crate::engine) fn condition(&self) -> Option<(bool, Reason, String)> {
-        let apart = |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > AGREES);
+        let apart =
+            |skew: Option<SignedDuration>| skew.is_some_and(|skew| skew.abs() > CLOCKS_AGREE);
         if let Some(too_far_apart) = self.too_far_apart() {
             return Some((false, too_far_apart.reason, too_far_apart.message));
         }

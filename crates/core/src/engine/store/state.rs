@@ -18,6 +18,7 @@ use super::unsigned_headers::{UnsignedHeaderCheck, UploadPermission};
 use super::version::{Candidate, Fetch, Version};
 use crate::api::{ConditionStatus, ConditionType, condition};
 use crate::engine::protocol::{CredentialSource, StoreSeen, Uid};
+use crate::issue::issued::CLOCKS_AGREE;
 
 /// By how much the date of URLs that still work may be off before they are signed again; less than what a
 /// renewal leaves at least.
@@ -42,6 +43,8 @@ pub(in crate::engine) struct Store {
     pub(super) probing: Probing,
     /// The offset by which the URLs that still work were dated.
     pub(super) dated_by: Option<SignedDuration>,
+    /// How far the clocks were apart when the ends of its URLs were last planned.
+    ends_planned_by: SignedDuration,
     pub(super) sessions: StsSessions,
     /// Resources that wait for a fetch or a probe.
     pub(in crate::engine) waiting: BTreeSet<Uid>,
@@ -80,6 +83,7 @@ impl Store {
             fetching: None,
             stale: false,
             dated_by: None,
+            ends_planned_by: SignedDuration::ZERO,
             sessions: StsSessions::default(),
             waiting: BTreeSet::new(),
             status_written_at: None,
@@ -274,6 +278,22 @@ impl Store {
             self.dated_by = Some(offset);
         }
         differs
+    }
+
+    /// Whether the clocks are further apart, or nearer, than when the ends of its URLs were last planned.
+    pub(in crate::engine) fn moves_ends(&self) -> bool {
+        let moved = self.active.skew.measured() - self.ends_planned_by;
+        moved.abs() > CLOCKS_AGREE
+    }
+
+    /// How far the clocks were apart when the ends of its URLs were last planned, and are now, if that moves
+    /// the ends. They count as planned from now on.
+    pub(in crate::engine) fn plan_ends(&mut self) -> Option<(SignedDuration, SignedDuration)> {
+        let moves = self.moves_ends();
+        moves.then(|| {
+            let skew = self.active.skew.measured();
+            (std::mem::replace(&mut self.ends_planned_by, skew), skew)
+        })
     }
 
     /// Whether a PUT may be signed.

@@ -295,13 +295,14 @@ fn why_not_renewed(facts: &Facts<'_>) -> &'static str {
 
 fn not_ready(facts: &Facts<'_>, problem: Option<Problem>) -> ConditionDraft {
     let &Facts {
+        index,
         record,
         issued,
         settings,
         now,
         ..
     } = facts;
-    let expired = issued.is_some_and(|issued| !issued.alive(now));
+    let expired = issued.is_some_and(|issued| !index.alive(record, issued, now));
     let (reason, message) = match problem {
         Some(problem) if problem.reason == Reason::PolicyDenied => (
             problem.reason,

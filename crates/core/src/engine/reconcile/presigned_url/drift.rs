@@ -83,7 +83,7 @@ pub(super) fn plan_restore(
 ) -> Option<Action> {
     let found = record.state.secret.unmarked.as_ref()?;
     // What goes needs no owner.
-    if record.seen.deleting || !issued.alive(now) {
+    if record.seen.deleting || issued.is_over(now) {
         return None;
     }
     if let Some(at) = heals_at(record).filter(|at| *at > now) {

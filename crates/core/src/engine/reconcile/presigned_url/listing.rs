@@ -85,7 +85,7 @@ fn queued_until(
     inputs: &SigningInputs,
 ) -> Option<(Timestamp, Bound)> {
     let record = ctx.cache.resources.get(uid)?;
-    let issued = issued(record).filter(|issued| issued.alive(ctx.now));
+    let issued = issued(record).filter(|issued| ctx.cache.alive(record, issued, ctx.now));
     let living = issued.map(|issued| Life {
         issued_at: issued.issued_at,
         expires_at: issued.expires_at,
@@ -118,7 +118,7 @@ fn queued(
     let awaited = match cause {
         Cause::First | Cause::Changed | Cause::Requested | Cause::Drift => true,
         Cause::Shortened | Cause::Due | Cause::Listed | Cause::Store => {
-            !issued(record).is_some_and(|issued| issued.alive(ctx.now))
+            !issued(record).is_some_and(|issued| ctx.cache.alive(record, &issued, ctx.now))
         }
     };
     if !awaited {

@@ -90,8 +90,9 @@ fn plan_in_ending_namespace(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluatio
     };
     ctx.cache.orphans.forget_all(&record.seen.uid);
     let issued = issued(record);
-    if let Some(issued) = issued.as_ref().filter(|issued| issued.alive(ctx.now)) {
-        ctx.requeue.at(issued.expires_at);
+    let alive = |issued: &&Issued| ctx.cache.alive(record, issued, ctx.now);
+    if let Some(issued) = issued.as_ref().filter(alive) {
+        ctx.requeue.at(ctx.cache.ends_at(record, issued));
     } else if is_ready(&record.seen.status.conditions) {
         let action = status::plan(ctx, uid, evaluation, issued.as_ref());
         return action.unwrap_or(Action::Idle);
@@ -162,9 +163,11 @@ fn plan_secret(
         if !waits && let Some(action) = drift::plan_restore(record, issued, now, &mut ctx.requeue) {
             return action;
         }
-        // This timer reports the expiry and removes the Secret.
-        if issued.alive(now) {
-            ctx.requeue.at(issued.expires_at);
+        // The first of these timers reports the expiry, the second removes the Secret.
+        for at in [ctx.cache.ends_at(record, issued), issued.expires_at] {
+            if at > now && !issued.is_over(now) {
+                ctx.requeue.at(at);
+            }
         }
     }
     let mut awaits_slot = false;
@@ -247,7 +250,7 @@ fn is_to_be_removed(
     if let Some(at) = found_expiry.filter(|at| *at > ctx.now) {
         ctx.requeue.at(at);
     }
-    let expired = !issued.alive(ctx.now)
+    let expired = issued.is_over(ctx.now)
         || evaluation.expired_at(record, ctx.now).is_some()
         || found_expiry.is_some_and(|at| at <= ctx.now);
     expired && !doubted
@@ -266,11 +269,14 @@ fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
 /// long wait.
 fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, issued: Option<&Issued>) -> Action {
     let now = ctx.now;
+    let Some(record) = ctx.cache.resources.get(uid) else {
+        return Action::Idle;
+    };
+    let alive = issued.is_some_and(|issued| ctx.cache.alive(record, issued, now));
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return Action::Idle;
     };
     let silent = record.seen.status.conditions.is_empty();
-    let alive = issued.is_some_and(|issued| issued.alive(now));
     let since = *record.state.waiting_since.get_or_insert(now);
     let report_at = later(since, SILENT_WAIT);
     if (is_ready(&record.seen.status.conditions) && !alive) || (silent && report_at <= now) {

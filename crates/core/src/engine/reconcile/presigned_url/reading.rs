@@ -41,8 +41,8 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
 /// The resource waits for room. Its expiry is reported all the same.
 fn wait(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
-    match issued(record).filter(|issued| issued.alive(ctx.now)) {
-        Some(issued) => ctx.requeue.at(issued.expires_at),
+    match issued(record).filter(|issued| ctx.cache.alive(record, issued, ctx.now)) {
+        Some(issued) => ctx.requeue.at(ctx.cache.ends_at(record, &issued)),
         None if is_ready(&record.seen.status.conditions) => return None,
         None => {}
     }

@@ -62,7 +62,7 @@ fn by_probe<'a>(index: &'a Index, evaluation: &Evaluation, issued: &Issued) -> O
     let store = index.stores.get(&inputs.store)?;
     let rejected = store.rejected_key(&issued.hashes.credential)?;
     let concerns = rejected.unknown || !uses_another_host(evaluation);
-    (issued.hashes.store == inputs.store_hash && concerns).then_some(&rejected.message)
+    (*issued.hashes.store == *inputs.store_hash && concerns).then_some(&rejected.message)
 }
 
 fn recorded(index: &Index, record: &Record) -> Option<Problem> {

@@ -67,7 +67,9 @@ fn next_step(
     cause: Cause,
 ) -> Result<Action, Action> {
     let now = ctx.now;
-    let renewed = issued.filter(|issued| cause == Cause::Due && issued.alive(now));
+    let record = ctx.cache.resources.get(uid).ok_or(Action::Idle)?;
+    let renewed =
+        issued.filter(|issued| cause == Cause::Due && ctx.cache.alive(record, issued, now));
     let living = renewed.map(|issued| issued.expires_at);
     let (held, found) = prerequisites(ctx, uid, inputs, living, cause)?;
     let settings = ctx.settings;

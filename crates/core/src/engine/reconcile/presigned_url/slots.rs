@@ -24,7 +24,7 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, uid: &str, action: Action) -> Action {
     let Some(record) = ctx.cache.resources.get(uid) else {
         return Action::Idle;
     };
-    let alive = issued(record).is_some_and(|issued| issued.alive(ctx.now));
+    let alive = issued(record).is_some_and(|issued| ctx.cache.alive(record, &issued, ctx.now));
     if is_ready(&record.seen.status.conditions) && !alive {
         return Action::AwaitSlot;
     }

@@ -210,6 +210,9 @@ fn desired(
             signature_time: issued
                 .filter(|issued| issued.signed_at > issued.issued_at)
                 .map(|issued| issued.signed_at),
+            clock_offset: issued
+                .map(|issued| issued.clock_offset)
+                .filter(|offset| *offset != 0),
             failed_attempts: (failures > 0).then_some(failures),
             named_policies: named_policies(record, evaluation, now),
         },

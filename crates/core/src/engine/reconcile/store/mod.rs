@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
-use self::rollout::{config_adopted, dependents, sign_again_if_clock_moved, version_adopted};
+use self::rollout::{
+    config_adopted, dependents, plan_ends_if_clock_moved, sign_again_if_clock_moved,
+    version_adopted,
+};
 use crate::access::store_session_name;
 use crate::api::Reason;
 use crate::engine::cache::record::Record;
@@ -108,7 +111,7 @@ pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -
     for (name, store) in &mut ctx.cache.stores {
         let before = store.clock_skew().condition();
         store.api_clock_read(skew);
-        if store.clock_skew().condition() == before {
+        if store.clock_skew().condition() == before && !store.moves_ends() {
             continue;
         }
         concerned.push(ObjectKey::Store(name.clone()));
@@ -154,6 +157,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         return next;
     }
     sign_again_if_clock_moved(ctx, name);
+    plan_ends_if_clock_moved(ctx, name);
     if let Some(store) = ctx.cache.stores.get(name) {
         for at in store
             .next_fetch_at()
@@ -336,8 +340,10 @@ fn fetch_completed(
     let in_use: BTreeSet<String> = if store.credentials().is_none() {
         let records = ctx.cache.of_store(name);
         records
-            .filter_map(|uid| issued(ctx.cache.resources.get(uid)?))
-            .filter(|issued| issued.alive(now))
+            .filter_map(|uid| {
+                let record = ctx.cache.resources.get(uid)?;
+                issued(record).filter(|issued| ctx.cache.alive(record, issued, now))
+            })
             .map(|issued| issued.hashes.credential)
             .collect()
     } else {

@@ -86,6 +86,35 @@ pub(super) fn sign_again_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
     }
 }
 
+/// The store's clock moved against the operator's: `Ready` ends with the URLs by the store's clock.
+pub(super) fn plan_ends_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
+    let now = ctx.now;
+    let store = ctx.cache.stores.get_mut(name);
+    let Some((before, skew)) = store.and_then(Store::plan_ends) else {
+        return;
+    };
+    let mut planned = Vec::new();
+    for uid in ctx.cache.of_store(name) {
+        let Some(issued) = ctx
+            .cache
+            .resources
+            .get(uid)
+            .and_then(|record| issued(record))
+        else {
+            continue;
+        };
+        let alive = issued.alive(now, skew);
+        if alive != issued.alive(now, before) {
+            planned.push((uid.clone(), now));
+        } else if alive {
+            planned.push((uid.clone(), issued.ends_at(skew)));
+        }
+    }
+    for (uid, at) in planned {
+        ctx.queue.by(&ObjectKey::Resource(uid), at);
+    }
+}
+
 /// Resources that waited for the probe are requeued; those that a change concerns are signed again at their
 /// scheduled time.
 pub(super) fn version_adopted(ctx: &mut Ctx<'_>, name: &str, outcome: ProbeOutcome) {
