@@ -240,7 +240,7 @@ impl Columns {
                     .unwrap_or_default()
                     .into(),
                 verified
-                    .map(|v| v.reason.clone())
+                    .map(|v| v.reason.to_string())
                     .unwrap_or_default()
                     .into(),
             ]);

@@ -119,7 +119,7 @@ pub fn state(found: &Found) -> State {
     let is_true = |stalled: &Condition| stalled.status == ConditionStatus::True;
     State::Not {
         status: status_word(ready.status),
-        reason: ready.reason.clone(),
+        reason: ready.reason.to_string(),
         message: ready.message.clone(),
         stalled: condition(conditions, ConditionType::Stalled).is_some_and(is_true),
     }
@@ -136,7 +136,7 @@ pub fn troubles(found: &Found) -> Vec<String> {
     let failing = conditions.filter(|told| told.status == ConditionStatus::False);
     failing
         .filter_map(|told| {
-            let what = match told.type_.as_str() {
+            let what = match &*told.type_ {
                 "Renewed" => "it is not renewed",
                 "Verified" => "it was tried and does not work",
                 _ => return None,

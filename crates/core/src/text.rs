@@ -14,6 +14,10 @@ pub const MAX_LIST: usize = 3;
 /// The text in double quotes, as [`escaped`] writes it.
 #[must_use]
 pub fn quoted(text: &str) -> String {
+    // Every plan of a resource quotes some text.
+    if is_as_it_is(text) {
+        return ["\"", text, "\""].concat();
+    }
     format!("\"{}\"", escaped(text))
 }
 
@@ -21,8 +25,7 @@ pub fn quoted(text: &str) -> String {
 /// middle: both ends of a key say something.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    // Nearly all texts are such, and every plan of a resource quotes some.
-    if text.len() <= MAX_TEXT && text.bytes().all(is_plain) {
+    if is_as_it_is(text) {
         return text.to_owned();
     }
     let mut out = String::new();
@@ -164,6 +167,11 @@ fn pairs(name: &str) -> Vec<(char, char)> {
     let from: Vec<char> = std::iter::once('^').chain(letters).collect();
     let to = from.iter().skip(1).copied().chain(std::iter::once('$'));
     from.iter().copied().zip(to).collect()
+}
+
+/// Whether no character of a text is escaped and it is not cut: nearly all texts are such.
+fn is_as_it_is(text: &str) -> bool {
+    text.len() <= MAX_TEXT && text.bytes().all(is_plain)
 }
 
 /// Whether a byte is a visible ASCII character or a space that no escape changes.

@@ -420,7 +420,7 @@ fn is_ready(url: &PresignedUrl) -> bool {
 }
 
 fn reason(url: &PresignedUrl) -> String {
-    ready(url).map_or_else(|| "none yet".to_owned(), |ready| ready.reason.clone())
+    ready(url).map_or_else(|| "none yet".to_owned(), |ready| ready.reason.to_string())
 }
 
 /// The memory in `/proc/PID/status` that is not the program's own pages.

@@ -3,10 +3,12 @@
 //! What holds here: a reason is a variant, never a string that was made elsewhere, and each says what to do
 //! about it. The operations manual's table of reasons is generated from [`Reason::ALL`].
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use kube::KubeSchema;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::schema;
 
@@ -15,9 +17,9 @@ use super::schema;
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What is observed.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "known_word")]
     #[schemars(length(min = 1, max = 316))]
-    pub type_: String,
+    pub type_: Cow<'static, str>,
     /// True, False or Unknown.
     pub status: ConditionStatus,
     /// The generation of the spec that was observed.
@@ -27,8 +29,9 @@ pub struct Condition {
     #[schemars(schema_with = "schema::time")]
     pub last_transition_time: Timestamp,
     /// One word why.
+    #[serde(deserialize_with = "known_word")]
     #[schemars(length(min = 1, max = 1024))]
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// A sentence that a person can act on.
     #[schemars(length(max = 32768))]
     pub message: String,
@@ -40,6 +43,16 @@ impl Condition {
     pub fn agrees_with(&self, other: &Self) -> bool {
         self.status == other.status && self.reason == other.reason
     }
+}
+
+/// Reads a condition's type or reason. Every object holds some for as long as it lives, so a word that the
+/// operator writes itself takes no memory.
+fn known_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let type_ = ConditionType::ALL.iter().map(|type_| type_.as_str());
+    let known = type_.chain(Reason::ALL.iter().map(|reason| reason.as_str()));
+    let known = known.into_iter().find(|known| *known == word);
+    Ok(known.map_or(Cow::Owned(word), Cow::Borrowed))
 }
 
 /// The three values of a condition.
@@ -82,6 +95,18 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every type.
+    pub const ALL: &'static [Self] = &[
+        Self::Ready,
+        Self::Allowed,
+        Self::Renewed,
+        Self::Stalled,
+        Self::Verified,
+        Self::CredentialsRolledOut,
+        Self::UnsignedHeadersRejected,
+        Self::ClockInSync,
+    ];
+
     /// The `type` of the condition.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -285,32 +310,43 @@ pub fn denied_since(conditions: &[Condition]) -> Option<Timestamp> {
         .map(|c| c.last_transition_time)
 }
 
-/// Sets one condition; keeps `lastTransitionTime` if its status is the same.
-pub fn set_condition(
-    conditions: &mut Vec<Condition>,
+/// A condition after the one of its type among `old`; keeps `lastTransitionTime` if its status is the same.
+#[must_use]
+pub fn next_condition(
+    old: &[Condition],
     type_: ConditionType,
     status: ConditionStatus,
     (reason, mut message): (Reason, String),
     generation: Option<i64>,
     now: Timestamp,
-) {
+) -> Condition {
     // A status is kept in memory for as long as its object lives.
     message.shrink_to_fit();
-    let old = conditions.iter().position(|c| c.type_ == type_.as_str());
-    let last_transition_time = old
-        .map(|at| &conditions[at])
+    let last_transition_time = condition(old, type_)
         .filter(|c| c.status == status)
         .map_or(now, |c| c.last_transition_time);
-    let new = Condition {
-        type_: type_.as_str().to_owned(),
+    Condition {
+        type_: Cow::Borrowed(type_.as_str()),
         status,
         observed_generation: generation,
         last_transition_time,
-        reason: reason.as_str().to_owned(),
+        reason: Cow::Borrowed(reason.as_str()),
         message,
-    };
-    match old {
-        Some(at) => conditions[at] = new,
+    }
+}
+
+/// Sets one condition, as [`next_condition`] makes it.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    type_: ConditionType,
+    status: ConditionStatus,
+    why: (Reason, String),
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let new = next_condition(conditions, type_, status, why, generation, now);
+    match conditions.iter_mut().find(|c| c.type_ == type_.as_str()) {
+        Some(old) => *old = new,
         None => conditions.push(new),
     }
 }

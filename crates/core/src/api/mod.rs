@@ -30,7 +30,7 @@ mod unknown_fields;
 
 pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
-    set_condition,
+    next_condition, set_condition,
 };
 pub use group::{
     API_VERSION, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, RENEW_ANNOTATION, VERSION,
@@ -50,7 +50,9 @@ pub use policy::{
     AllowRule, LabelOperator, LabelRequirement, NamespaceLabels, NamespaceMatch, PolicyMethod,
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
-pub use presigned_url::{Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, Verify};
+pub use presigned_url::{
+    Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, Verify,
+};
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};
 pub(crate) use schema::{MAX_KEY_BYTES, TOO_MANY_KEY_BYTES};

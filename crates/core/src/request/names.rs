@@ -147,13 +147,21 @@ fn bucket_fault(name: &str) -> Option<String> {
         return Some("looks like an IP address".to_owned());
     }
     // A server may not tell capitals apart.
-    let name = name.to_ascii_lowercase();
-    if let Some(prefix) = RESERVED_PREFIXES.into_iter().find(|p| name.starts_with(p)) {
+    let begins = |prefix: &str| {
+        let start = name.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let ends = |suffix: &str| {
+        let from = name.len().checked_sub(suffix.len());
+        let end = from.and_then(|from| name.get(from..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    };
+    if let Some(prefix) = RESERVED_PREFIXES.into_iter().find(|p| begins(p)) {
         return Some(format!("begins with {}, which S3 reserves", quoted(prefix)));
     }
     RESERVED_SUFFIXES
         .into_iter()
-        .find(|(suffix, _)| name.ends_with(suffix))
+        .find(|(suffix, _)| ends(suffix))
         .map(|(_, what)| format!("is the name of {what}"))
 }
 

@@ -153,7 +153,6 @@ impl ListSelection {
 }
 
 pub(super) fn named(field: impl Into<String>) -> impl FnOnce(NameError) -> InvalidSpec {
-    let field = field.into();
     move |error| InvalidSpec::new(field, error.to_string())
 }
 

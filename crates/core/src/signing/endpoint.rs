@@ -86,19 +86,24 @@ impl Endpoint {
 
     /// AWS's own endpoint of a region, in the partitions `aws`, `aws-cn` and `aws-us-gov`.
     pub fn aws(region: &str) -> Result<Self, EndpointError> {
-        let suffix = match region.split('-').collect::<Vec<_>>().as_slice() {
-            ["us", "gov", area, number] if area_and_number(area, number) => "amazonaws.com",
-            ["cn", area, number] if area_and_number(area, number) => "amazonaws.com.cn",
-            [
-                "us" | "eu" | "ap" | "sa" | "ca" | "me" | "af" | "il" | "mx",
-                area,
-                number,
-            ] if area_and_number(area, number) => "amazonaws.com",
+        let (part, place) = match region.strip_prefix("us-gov-") {
+            Some(place) => ("us-gov", Some(place)),
+            None => region
+                .split_once('-')
+                .map_or((region, None), |(part, place)| (part, Some(place))),
+        };
+        let place = place.and_then(|place| place.split_once('-'));
+        let suffix = match (part, place) {
+            ("cn", Some((area, number))) if area_and_number(area, number) => "amazonaws.com.cn",
+            (
+                "us-gov" | "us" | "eu" | "ap" | "sa" | "ca" | "me" | "af" | "il" | "mx",
+                Some((area, number)),
+            ) if area_and_number(area, number) => "amazonaws.com",
             _ => return Err(EndpointError::UnknownAwsRegion(region.to_owned())),
         };
         Ok(Self {
             scheme: Scheme::Https,
-            host: format!("s3.{region}.{suffix}"),
+            host: ["s3.", region, ".", suffix].concat(),
             port: None,
             path: String::new(),
         })

@@ -258,7 +258,7 @@ fn a_refused_renew_annotation_is_one_event() {
     }
     let renewed = scene.condition("link", "Renewed");
     assert_eq!(
-        (renewed.status, renewed.reason.as_str()),
+        (renewed.status, &*renewed.reason),
         (ConditionStatus::False, "NeverRenewed")
     );
     assert!(renewed.message.contains("presigned.dev/renew"));

@@ -10,7 +10,7 @@ fn says(scene: &Scene, policy: &str) -> (String, String) {
     let conditions = &scene.0.cluster.policies[policy].status.conditions;
     let ready = conditions.iter().find(|c| c.type_ == "Ready");
     let ready = ready.expect("it is told");
-    (ready.reason.clone(), ready.message.clone())
+    (ready.reason.to_string(), ready.message.clone())
 }
 
 fn put(scene: &mut Scene, name: &str, namespaces: &[&str], rules: Vec<AllowRule>) {

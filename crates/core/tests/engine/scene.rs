@@ -116,7 +116,7 @@ impl Scene {
         let conditions = &self.0.cluster.stores["default"].status.conditions;
         let found = conditions.iter().find(|c| c.type_ == type_);
         let found = found.expect("the status has the condition");
-        (found.status, found.reason.clone())
+        (found.status, found.reason.to_string())
     }
 
     /// The key of the store's source is replaced; the old one works for another day.
@@ -227,7 +227,7 @@ impl Scene {
     pub fn ready(&self, name: &str) -> (bool, String) {
         let ready = self.condition(name, "Ready");
         let is = ready.status == presigned_core::api::ConditionStatus::True;
-        (is, ready.reason)
+        (is, ready.reason.into_owned())
     }
 
     /// Seconds until the status says that it is renewed.

@@ -134,7 +134,7 @@ fn an_outage_of_sts_takes_no_living_url_away_and_ends_by_itself() {
         for (name, before) in names.iter().zip(&before) {
             let renewed = scene.condition(name, "Renewed");
             assert_eq!(
-                (renewed.status, renewed.reason.as_str()),
+                (renewed.status, &*renewed.reason),
                 (False, "CredentialsUnavailable"),
                 "{scope:?}: {name}"
             );

@@ -158,7 +158,7 @@ fn a_failed_fetch_that_works_after_a_start_is_no_rejection_by_the_store() {
         .find(|c| c.type_ == "Ready")
         .unwrap();
     ready.status = False;
-    ready.reason = "CredentialsInvalid".to_owned();
+    ready.reason = "CredentialsInvalid".into();
     ready.message = "the Secret \"s3\" has no key accessKeyID".to_owned();
     scene.restart();
     scene.run(60);

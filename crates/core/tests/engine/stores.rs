@@ -181,7 +181,10 @@ fn a_deleted_secret_of_credentials_signs_nothing_new_and_what_lives_stays() {
     assert_eq!(scene.url("dl"), old, "it is not renewed");
     assert!(scene.ready("dl").0, "it lives");
     let renewed = scene.condition("dl", "Renewed");
-    assert_eq!((renewed.status, renewed.reason), (False, not_found));
+    assert_eq!(
+        (renewed.status, renewed.reason.into_owned()),
+        (False, not_found)
+    );
     // The same key is back.
     let now = scene.0.now;
     scene.0.cloud.sources.insert("s3".to_owned(), key);

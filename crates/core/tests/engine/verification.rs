@@ -23,7 +23,7 @@ pub fn server(scene: &mut Scene) -> &mut Server {
 
 pub fn verified(scene: &Scene) -> (ConditionStatus, String) {
     let condition = scene.condition("dl", "Verified");
-    (condition.status, condition.reason)
+    (condition.status, condition.reason.into_owned())
 }
 
 #[test]

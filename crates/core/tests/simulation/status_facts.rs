@@ -28,7 +28,7 @@ const ASKED_AGAIN: [&str; 9] = [
 /// Secret of the name, what the store answers, what a source of credentials gives.
 pub fn asked_again(status: &PresignedUrlStatus) -> bool {
     let mut conditions = status.conditions.iter();
-    conditions.any(|c| c.type_ == "Ready" && ASKED_AGAIN.contains(&c.reason.as_str()))
+    conditions.any(|c| c.type_ == "Ready" && ASKED_AGAIN.contains(&&*c.reason))
 }
 
 pub fn ready(status: &PresignedUrlStatus) -> bool {

@@ -27,7 +27,12 @@ pub(super) fn targets(
     request: &Request,
 ) -> Result<(Target, Target), (Reason, String)> {
     let by = |endpoint| config.target(endpoint, &request.bucket);
-    match (by(request.endpoint.as_deref()), by(None)) {
+    let own = by(None);
+    let named = request.endpoint.as_deref();
+    match (
+        named.map_or_else(|| own.clone(), |name| by(Some(name))),
+        own,
+    ) {
         (Some(Ok(target)), Some(Ok(own))) => Ok((target, own)),
         (Some(Err(error)), _) | (_, Some(Err(error))) => Err((
             Reason::StoreInvalid,

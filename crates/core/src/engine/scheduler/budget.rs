@@ -9,6 +9,7 @@
 //! - A resource that takes little needs no room, and waits for nobody.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::engine::scheduler::fair_queue::FairQueue;
 use crate::engine::scheduler::priority::Priority;
@@ -26,7 +27,7 @@ pub(in crate::engine) struct ByteBudget {
 /// What one resource takes.
 #[derive(Debug)]
 struct Share {
-    namespace: String,
+    namespace: Arc<str>,
     bytes: usize,
 }
 
@@ -80,7 +81,7 @@ impl ByteBudget {
     fn hold(&mut self, uid: &str, namespace: &str, bytes: usize) {
         self.waiting.granted(namespace);
         let share = Share {
-            namespace: namespace.to_owned(),
+            namespace: namespace.into(),
             bytes,
         };
         self.held.insert(uid.to_owned(), share);
@@ -97,7 +98,7 @@ impl ByteBudget {
         }
         let held = &self.held;
         self.waiting
-            .forget_turns(|namespace| held.values().any(|share| share.namespace == namespace));
+            .forget_turns(|namespace| held.values().any(|share| &*share.namespace == namespace));
         granted
     }
 }
@@ -111,7 +112,7 @@ fn fits(held: &BTreeMap<String, Share>, bytes: usize) -> bool {
 fn has_its_share(held: &BTreeMap<String, Share>, namespace: &str, bytes: usize) -> bool {
     let shares = held.values();
     let has: usize = shares
-        .filter(|share| share.namespace == namespace)
+        .filter(|share| &*share.namespace == namespace)
         .map(|share| share.bytes)
         .sum();
     has > 0 && has + bytes > BYTES / 2

@@ -7,6 +7,7 @@
 //! - A turn is remembered while anybody waits: who asks again and again does not go before who waits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::engine::scheduler::priority::{Priority, QueuePosition};
 
@@ -14,19 +15,19 @@ use crate::engine::scheduler::priority::{Priority, QueuePosition};
 #[derive(Debug)]
 pub(super) struct FairQueue<K, T> {
     /// Who waits, by namespace.
-    waiting: BTreeMap<String, BTreeMap<QueuePosition, (K, T)>>,
+    waiting: BTreeMap<Arc<str>, BTreeMap<QueuePosition, (K, T)>>,
     /// The first of each namespace, in the order of their turns.
     heads: BTreeSet<Head>,
     /// The namespace and position of each that waits.
-    positions: BTreeMap<K, (String, QueuePosition)>,
+    positions: BTreeMap<K, (Arc<str>, QueuePosition)>,
     /// When each namespace last got something, counted in grants.
-    turns: BTreeMap<String, u64>,
+    turns: BTreeMap<Arc<str>, u64>,
     turn: u64,
     sequence: u64,
 }
 
 /// The first of a namespace: its priority, the last turn of the namespace, its position, the namespace.
-type Head = (Priority, Option<u64>, QueuePosition, String);
+type Head = (Priority, Option<u64>, QueuePosition, Arc<str>);
 
 impl<K, T> Default for FairQueue<K, T> {
     fn default() -> Self {
@@ -70,15 +71,16 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         });
         self.remove(&key);
         self.change(namespace, |queue| {
-            let entry = (namespace.to_owned(), position);
+            let namespace = queue.shared(namespace);
+            let entry = (Arc::clone(&namespace), position);
             queue.positions.insert(key.clone(), entry);
-            let waiting = queue.waiting.entry(namespace.to_owned()).or_default();
+            let waiting = queue.waiting.entry(namespace).or_default();
             waiting.insert(position, (key, asks));
         });
     }
 
     /// Somebody waits no more. Returns its namespace and its request.
-    pub(super) fn remove<Q>(&mut self, key: &Q) -> Option<(String, T)>
+    pub(super) fn remove<Q>(&mut self, key: &Q) -> Option<(Arc<str>, T)>
     where
         K: std::borrow::Borrow<Q>,
         Q: Ord + ?Sized,
@@ -102,7 +104,7 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         &mut self,
         has_its_share: impl Fn(&str, &T) -> bool,
         fits: impl Fn(&T) -> bool,
-    ) -> Option<(K, Priority, String, T)> {
+    ) -> Option<(K, Priority, Arc<str>, T)> {
         let (key, asks) = self.next(has_its_share)?;
         if !fits(asks) {
             return None;
@@ -132,7 +134,8 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         self.turn += 1;
         let turn = self.turn;
         self.change(namespace, |queue| {
-            queue.turns.insert(namespace.to_owned(), turn);
+            let namespace = queue.shared(namespace);
+            queue.turns.insert(namespace, turn);
         });
     }
 
@@ -153,9 +156,17 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         changed
     }
 
+    /// The name of a namespace, which every plan of its resources asks for: it is allocated once.
+    fn shared(&self, namespace: &str) -> Arc<str> {
+        let waiting = self.waiting.get_key_value(namespace).map(|(name, _)| name);
+        let known = waiting.or_else(|| self.turns.get_key_value(namespace).map(|(name, _)| name));
+        known.map_or_else(|| namespace.into(), Arc::clone)
+    }
+
     fn head(&self, namespace: &str) -> Option<Head> {
-        let (position, _) = self.waiting.get(namespace)?.first_key_value()?;
+        let (namespace, waiting) = self.waiting.get_key_value(namespace)?;
+        let (position, _) = waiting.first_key_value()?;
         let turn = self.turns.get(namespace).copied();
-        Some((position.0, turn, *position, namespace.to_owned()))
+        Some((position.0, turn, *position, Arc::clone(namespace)))
     }
 }

@@ -8,6 +8,7 @@
 //! - A slot that was reserved and is not used goes to the next resource.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::engine::protocol::Step;
 use crate::engine::scheduler::fair_queue::FairQueue;
@@ -33,9 +34,9 @@ pub(in crate::engine) struct StoreLimiter {
 /// The queue of one store: resources, each with its namespace.
 #[derive(Debug, Default)]
 struct StoreQueue {
-    in_flight: BTreeMap<String, String>,
+    in_flight: BTreeMap<String, Arc<str>>,
     /// Resources that are to be planned, each with a slot reserved for it.
-    reserved: BTreeMap<String, String>,
+    reserved: BTreeMap<String, Arc<str>>,
     waiting: FairQueue<String, ()>,
 }
 
@@ -46,7 +47,7 @@ impl StoreQueue {
 
     fn reserve(&mut self, uid: &str, namespace: &str) {
         self.waiting.granted(namespace);
-        self.reserved.insert(uid.to_owned(), namespace.to_owned());
+        self.reserved.insert(uid.to_owned(), namespace.into());
     }
 
     fn remove(&mut self, uid: &str) {
@@ -65,7 +66,7 @@ impl StoreQueue {
             } = self;
             let held = |namespace: &str| {
                 let holders = in_flight.values().chain(reserved.values());
-                holders.filter(|other| *other == namespace).count()
+                holders.filter(|other| &***other == namespace).count()
             };
             let next = waiting.grant(|namespace, ()| held(namespace) >= PER_NAMESPACE, |()| true);
             let Some((uid, _, namespace, ())) = next else {
@@ -81,7 +82,7 @@ impl StoreQueue {
         } = self;
         waiting.forget_turns(|namespace| {
             let mut holders = in_flight.values().chain(reserved.values());
-            holders.any(|other| other == namespace)
+            holders.any(|other| &**other == namespace)
         });
         granted
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::api::{
     Condition, ConditionStatus, ConditionType, Method, Problem, Reason, Verify, condition,
-    set_condition,
+    next_condition,
 };
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::Record;
@@ -95,16 +95,14 @@ pub(super) fn desired(facts: &Facts<'_>, verified: Option<&Verified<'_>>) -> Vec
         (ConditionType::Stalled, stalled),
     ] {
         let Some(draft) = draft else { continue };
-        // The old condition brings its transition time along.
-        conditions.extend(condition(old, type_).cloned());
-        set_condition(
-            &mut conditions,
+        conditions.push(next_condition(
+            old,
             type_,
             draft.status,
             (draft.reason, draft.message),
             generation,
             facts.now,
-        );
+        ));
     }
     conditions
 }

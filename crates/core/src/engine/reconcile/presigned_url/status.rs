@@ -176,7 +176,8 @@ fn desired(
             kind: StoreKind::ClusterObjectStore,
             name: store_name(seen).into(),
         }),
-        binding: secret_ref.clone().filter(|_| is_binding).map(Box::new),
+        binding: (secret_ref.as_ref().filter(|_| is_binding))
+            .map(|secret| Box::new(secret.clone())),
         secret_ref,
         issue_time: issued
             .map(|issued| issued.issued_at)

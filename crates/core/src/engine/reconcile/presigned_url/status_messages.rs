@@ -4,6 +4,8 @@
 //! - A message says what is so, what follows, and what a person can do.
 //! - Nothing is decided here, and no decision reads a message.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::api::Method;
@@ -51,8 +53,8 @@ pub(super) fn allowed_message(policies: &[String]) -> String {
         [_] => ("policy", "allows"),
         _ => ("policies", "allow"),
     };
-    let names: Vec<String> = policies.iter().map(|name| format!("\"{name}\"")).collect();
-    format!("{word} {} {verb} it", names.join(", "))
+    let names = policies.join("\", \"");
+    [word, " \"", &names, "\" ", verb, " it"].concat()
 }
 
 /// The Secret is current. `not_renewed` says why it is not renewed, if it is not.
@@ -66,12 +68,12 @@ pub(super) fn issued_message(
         spec.keys.is_some() || spec.prefix.is_some() && issued.method != Method::Post
     });
     let what = match (issued.method, many) {
-        (Method::Get, false) => "URLs to GET and HEAD".to_owned(),
-        (Method::Post, _) => "a form to POST".to_owned(),
-        (method, false) => format!("a URL to {}", method.as_str()),
+        (Method::Get, false) => Cow::Borrowed("URLs to GET and HEAD"),
+        (Method::Post, _) => Cow::Borrowed("a form to POST"),
+        (method, false) => Cow::Owned(format!("a URL to {}", method.as_str())),
         (method, true) => {
             let objects = counted(issued.objects, "object");
-            format!("URLs to {} {objects} of", method.as_str())
+            Cow::Owned(format!("URLs to {} {objects} of", method.as_str()))
         }
     };
     let object = spec.map_or_else(String::new, |spec| {
@@ -80,14 +82,25 @@ pub(super) fn issued_message(
             (None, Some(prefix)) => prefix.as_str(),
             (None, None) => "",
         };
-        quoted(&format!("{}/{path}", spec.bucket))
+        quoted(&[&spec.bucket, "/", path].concat())
     });
     // When it is renewed says the condition Renewed.
     let next = not_renewed.map_or_else(String::new, |why| format!("; it is not renewed{why}"));
-    format!(
-        "the Secret \"{}\" holds {what} {object}, good until {}{next}",
-        issued.secret.name, issued.expires_at
-    )
+    let end = issued.expires_at.to_string();
+    let name = &*issued.secret.name;
+    // Every plan writes it, so its parts are joined at once.
+    let parts = [
+        "the Secret \"",
+        name,
+        "\" holds ",
+        &what,
+        " ",
+        &object,
+        ", good until ",
+        &end,
+        &next,
+    ];
+    parts.concat()
 }
 
 /// The policies deny the request. `why` is a sentence, and what happens to the Secret follows it.
@@ -127,7 +140,7 @@ pub(super) fn removal_words(
 pub(super) fn renewal_message(next: Option<Timestamp>) -> String {
     next.map_or_else(
         || "nothing blocks renewals".to_owned(),
-        |at| format!("the next is due at {at}"),
+        |at| ["the next is due at ", &at.to_string()].concat(),
     )
 }
 
