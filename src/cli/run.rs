@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use presigned_core::api::DEFAULT_CLASS;
 use presigned_core::engine::{self, DenialGrace};
 
 use super::values::{
@@ -51,9 +52,9 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_NAMESPACES", value_name = "NAMES", value_delimiter = ',', value_parser = namespace)]
     namespaces: Vec<String>,
 
-    /// Serve the resources of this spec.class. Left out: those without one.
-    #[arg(long, env = "PSU_CLASS", value_name = "CLASS")]
-    class: Option<String>,
+    /// Serve the resources of this spec.class.
+    #[arg(long, env = "PSU_CLASS", value_name = "CLASS", default_value = DEFAULT_CLASS)]
+    class: String,
 
     /// Elect a leader among the replicas by a Lease in the operator's own namespace. Left out: run one
     /// replica.
@@ -215,7 +216,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         store_timeout,
         candidacy,
         engine: engine::Settings {
-            class: class.filter(|class| !class.is_empty()),
+            class: (!class.is_empty() && class != DEFAULT_CLASS).then_some(class),
             own_namespace,
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
             denial_grace,

@@ -3,6 +3,7 @@
 //! What holds here: each setting is a field of its own, named as its flag, so that a search of logs finds it;
 //! a setting that nobody tells does not compile. What is not set is left out. No setting is a secret.
 
+use presigned_core::api::DEFAULT_CLASS;
 use presigned_core::engine::{self, DenialGrace, SecretAccess};
 
 use crate::controller::Settings;
@@ -58,7 +59,7 @@ pub(super) fn log_start(settings: &Settings) {
         pod_service_account = own_service_account,
         kubeconfig = kubeconfig.as_ref().map(|file| display(file.display())),
         namespaces,
-        class,
+        class = class.as_deref().unwrap_or(DEFAULT_CLASS),
         leader_elect = candidacy.is_some(),
         lease_name = candidacy.as_ref().map(|candidacy| &candidacy.lease),
         holder_identity = candidacy.as_ref().map(|candidacy| &candidacy.identity),

@@ -153,10 +153,10 @@ async fn table(client: &kube::Client, name: &str) -> Vec<(Value, Value, Value)> 
 async fn resources_are_selected_by_their_fields() {
     let client = cluster().await.admin().expect("a client");
     let api: Api<PresignedUrl> = Api::default_namespaced(client);
-    let spec = |class: &str, store: Option<&str>, bucket: &str| PresignedUrlSpec {
+    let spec = |class: Option<&str>, store: Option<&str>, bucket: &str| PresignedUrlSpec {
         bucket: bucket.to_owned(),
         key: Some("a".to_owned()),
-        class: Some(class.to_owned()),
+        class: class.map(str::to_owned),
         store_ref: store.map(|name| StoreRef {
             kind: None,
             name: Some(name.to_owned()),
@@ -164,8 +164,12 @@ async fn resources_are_selected_by_their_fields() {
         ..PresignedUrlSpec::default()
     };
     let specs = [
-        ("selected", spec("chosen", Some("minio"), "selected-bucket")),
-        ("passed-over", spec("none", None, "another-bucket")),
+        (
+            "selected",
+            spec(Some("chosen"), Some("minio"), "selected-bucket"),
+        ),
+        ("passed-over", spec(Some("none"), None, "another-bucket")),
+        ("of-no-class", spec(None, None, "bucket-of-no-class")),
     ];
     for (name, spec) in specs {
         let resource = PresignedUrl::new(name, spec);
@@ -183,12 +187,14 @@ async fn resources_are_selected_by_their_fields() {
             .await
             .expect("the status is taken");
     }
-    for selector in [
-        "spec.class=chosen",
-        "spec.storeRef.name=minio",
-        "spec.bucket=selected-bucket",
-        "status.storeRef.name=minio",
-        "status.secretRef.name=selected-urls",
+    let of_no_class = "spec.class=default,spec.bucket=bucket-of-no-class";
+    for (selector, selected) in [
+        ("spec.class=chosen", "selected"),
+        ("spec.storeRef.name=minio", "selected"),
+        ("spec.bucket=selected-bucket", "selected"),
+        ("status.storeRef.name=minio", "selected"),
+        ("status.secretRef.name=selected-urls", "selected"),
+        (of_no_class, "of-no-class"),
     ] {
         let found = api.list(&ListParams::default().fields(selector)).await;
         let found = found.unwrap_or_else(|why| panic!("{selector}: {why}"));
@@ -196,7 +202,7 @@ async fn resources_are_selected_by_their_fields() {
             .iter()
             .filter_map(|psu| psu.metadata.name.as_deref())
             .collect();
-        assert_eq!(names, ["selected"], "{selector}");
+        assert_eq!(names, [selected], "{selector}");
     }
     for name in ["selected", "passed-over"] {
         let gone = api.delete(name, &DeleteParams::default()).await;

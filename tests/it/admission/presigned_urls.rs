@@ -527,7 +527,7 @@ async fn renew_keeps_its_value_whether_it_is_written_or_left_out() {
 }
 
 #[tokio::test]
-async fn the_class_never_changes_whether_it_is_written_or_left_out() {
+async fn the_class_never_changes_and_is_the_default_one_if_left_out() {
     let class = |class: Value| spec(json!({ "class": class }));
     let (nobody, other, none) = (
         class(json!("nobody")),
@@ -538,7 +538,7 @@ async fn the_class_never_changes_whether_it_is_written_or_left_out() {
     let moves = [
         ("the same", nobody),
         ("another instance", other),
-        ("the one without a class", none),
+        ("the default one", none),
     ];
     for (case, answer) in edits("of-a-class", &of, &moves).await {
         let refused = answer
@@ -548,8 +548,12 @@ async fn the_class_never_changes_whether_it_is_written_or_left_out() {
     }
     // No operator of the tests serves this namespace.
     let of = json!({ "bucket": "models", "key": "llama/weights.bin" });
-    let moves = [("a class", class(json!("nobody")))];
+    let moves = [
+        ("another", class(json!("nobody"))),
+        ("the default one by its name", class(json!("default"))),
+        ("left out again", class(json!(null))),
+    ];
     for (case, answer) in edits("of-no-class", &of, &moves).await {
-        assert!(answer.is_err(), "{case}: {answer:?}");
+        assert_eq!(answer.is_err(), case == "another", "{case}: {answer:?}");
     }
 }

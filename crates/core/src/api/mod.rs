@@ -51,7 +51,7 @@ pub use policy::{
     PresignedUrlPolicy, PresignedUrlPolicySpec, PresignedUrlPolicyStatus,
 };
 pub use presigned_url::{
-    Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, Verify,
+    DEFAULT_CLASS, Format, PresignedUrl, PresignedUrlSpec, Renew, SecretTemplate, Verify,
 };
 pub use problem::Problem;
 pub use reference::{api_reference, reasons_reference};

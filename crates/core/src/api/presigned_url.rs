@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::issued::PresignedUrlStatus;
 use super::keys::Keys;
@@ -289,11 +289,24 @@ pub struct PresignedUrlSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 
-    /// The operator instance (`--class`) that serves this resource. Left out: the one without a class. This
-    /// field cannot be changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL))]
+    /// The operator that serves this resource, by its `--class`. Left out, the API server writes `default`,
+    /// which is the class of an operator without that flag. This field cannot be changed.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "other_class"
+    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::DNS_LABEL), extend("default" = DEFAULT_CLASS))]
     pub class: Option<String>,
+}
+
+/// The class of a resource that names none, and of an operator without `--class`.
+pub const DEFAULT_CLASS: &str = "default";
+
+/// Reads a class; `None` if it is the default one, which the API server writes if it is left out.
+fn other_class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let class = Option::deserialize(deserializer)?;
+    Ok(class.filter(|class: &String| class != DEFAULT_CLASS))
 }
 
 /// Whether URLs are replaced before they expire.

@@ -192,12 +192,11 @@ pub(super) fn renew_is_immutable() -> Rule {
     )
 }
 
-/// The rule that `class` keeps its value, whether it is written or left out: the instance that it names
-/// before would leave a Secret behind that nobody renews or removes.
+/// The rule that `class` keeps its value: the operator that it named before would leave a Secret behind that
+/// nobody renews or removes. It is never absent, since the API server writes the default one.
 pub(super) fn class_is_immutable() -> Rule {
     rule(
-        "has(self.class) ? has(oldSelf.class) && self.class == oldSelf.class : !has(oldSelf.class)"
-            .to_owned(),
+        "self.class == oldSelf.class".to_owned(),
         "class cannot be changed: create another PresignedURL",
     )
 }

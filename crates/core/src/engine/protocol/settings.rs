@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The settings of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The class that is served; `None` serves resources without a class.
+    /// The class that is served; `None` is the default one.
     pub class: Option<String>,
     /// The operator's own namespace, with the stores' credentials: no Secret is written there.
     pub own_namespace: String,

@@ -66,7 +66,7 @@ impl Ctx<'_> {
     pub(in crate::engine) fn serves(&self, record: &Record) -> bool {
         match &record.seen.spec {
             Ok(spec) => spec.class == self.settings.class,
-            // The class of an unreadable spec is unknown. The instance without a class reports the error.
+            // The class of an unreadable spec is unknown. The operator of the default class reports the error.
             Err(_) => self.settings.class.is_none(),
         }
     }
