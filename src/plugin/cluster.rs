@@ -25,6 +25,16 @@ use super::words;
 use crate::http::Proxies;
 use crate::kube::connect_as_person;
 
+/// What has the name of a resource's Secret.
+pub enum Named {
+    /// The Secret that the operator wrote for the resource.
+    Written(Box<Secret>),
+    /// A Secret that was not written for it.
+    Others,
+    /// None.
+    Missing,
+}
+
 /// A client and the namespace that its user is in.
 pub struct Session {
     /// The client.
@@ -176,26 +186,38 @@ impl Session {
             );
         };
         let secret = &*secret.name;
-        match self.secrets().get_opt(secret).await {
-            Ok(Some(found)) if is_of(&found, &name) => Ok(found),
-            Ok(Some(_)) => Err(Failure::no(format!(
+        match self.secret_named(secret, &name).await? {
+            Named::Written(found) => Ok(*found),
+            Named::Others => Err(Failure::no(format!(
                 "the Secret \"{secret}\" in namespace \"{namespace}\" was not written for the PresignedURL \"{name}\", so it is not \
                  shown: look who wrote it"
             ))
             .into()),
-            Ok(None) => Err(Failure::no(format!(
+            Named::Missing => Err(Failure::no(format!(
                 "the Secret \"{secret}\" of {namespace}/{name} is not there: the operator puts it back within seconds if it \
                  runs and the URLs live; kubectl presigned status {name} -n {namespace} says whether they do"
             ))
             .into()),
+        }
+    }
+
+    /// What has the name of the Secret of the resource `name`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn secret_named(&self, secret: &str, name: &str) -> Result<Named, Failure> {
+        let namespace = &self.namespace;
+        match self.secrets().get_opt(secret).await {
+            Ok(Some(found)) if is_of(&found, name) => Ok(Named::Written(Box::new(found))),
+            Ok(Some(_)) => Ok(Named::Others),
+            Ok(None) => Ok(Named::Missing),
             Err(kube::Error::Api(status)) if status.code == 403 => Err(Failure::unknown(format!(
                 "you may not get the Secret \"{secret}\" in namespace \"{namespace}\": ask an admin for the ClusterRole edit there, \
                  or for get on this Secret"
-            ))
-            .into()),
+            ))),
             Err(error) => {
                 let what = format!("secret {} in namespace {}", quoted(secret), quoted(namespace));
-                Err(failure(&error, "get", &what).into())
+                Err(failure(&error, "get", &what))
             }
         }
     }

@@ -11,13 +11,13 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use presigned_core::api::ClusterObjectStoreSpec;
 use presigned_core::text::quoted;
 use serde_json::{Value, json};
 
 use self::statements::{Known, Way, ways};
-use super::cluster::{Session, failure};
+use super::cluster::{Named, Session, failure};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format, duration};
 use super::found::Found;
@@ -32,14 +32,15 @@ use crate::clock::Clock;
 /// Sets spec.suspend, so that nothing new is issued, and deletes the Secret, so that nobody reads the URL there
 /// any more. Both end no URL that somebody has read: S3 asks Kubernetes nothing. So the exact policy statements
 /// are printed that end it there, the narrowest first, each with where it goes and who else it hits. They are
-/// for the store's admin; nothing is called on the S3 side.
+/// for the store's admin; nothing is called on the S3 side. A Secret of that name that the operator did not
+/// write for this resource is left.
 ///
 /// Resources of other namespaces are named if you may list them, and the store's credentials are known if you
 /// may read it (the chart's role cluster-view).
 ///
-/// Exit codes: 0 it was stopped and the statements were printed; 1 there is none of that name, or it failed; 3
-/// a right is missing or no cluster answers; 4 the operator did not see the suspension within --timeout. The
-/// statements are printed with 4 too.
+/// Exit codes: 0 it was stopped and the statements were printed; 1 there is none of that name, it failed, or
+/// the Secret is not the operator's; 3 a right is missing or no cluster answers; 4 the operator did not see the
+/// suspension within --timeout. Once it is suspended the statements are printed, whatever the code.
 #[derive(Args, Clone, Debug)]
 pub struct RevokeArgs {
     /// The PresignedURL.
@@ -145,31 +146,58 @@ impl RevokeArgs {
                 failure.exit,
             ),
         };
-        match session
-            .secrets()
-            .delete(secret, &DeleteParams::default())
-            .await
-        {
-            Ok(_) => Ok((
+        Ok(match remove(session, secret, name).await {
+            Ok(Removed::Now) => (
                 format!("it is suspended, and its Secret \"{secret}\" is deleted{late}"),
                 exit,
-            )),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok((
+            ),
+            Ok(Removed::Before) => (
                 format!("it is suspended, and its Secret \"{secret}\" was gone already{late}"),
                 exit,
-            )),
-            Err(error) => {
-                let what = format!(
-                    "secret {} in namespace {}",
-                    quoted(secret),
-                    quoted(namespace)
-                );
-                let failure = failure(&error, "delete", &what);
-                Ok((
-                    format!("it is suspended, and its Secret is still there: {failure}"),
-                    failure.exit,
-                ))
-            }
+            ),
+            Ok(Removed::Not) => (
+                format!(
+                    "it is suspended. The Secret \"{secret}\" is not the operator's, left: look who wrote it, and whether it holds a URL{late}"
+                ),
+                if exit == Exit::Done { Exit::No } else { exit },
+            ),
+            Err(failure) => (
+                format!("it is suspended, and its Secret is still there: {failure}"),
+                failure.exit,
+            ),
+        })
+    }
+}
+
+/// What became of a Secret.
+enum Removed {
+    Now,
+    Before,
+    /// It is not the operator's.
+    Not,
+}
+
+/// Deletes the Secret that the operator wrote for the resource `name`, and none that took its place since.
+async fn remove(session: &Session, secret: &str, name: &str) -> Result<Removed, Failure> {
+    let written = match session.secret_named(secret, name).await? {
+        Named::Written(written) => written,
+        Named::Others => return Ok(Removed::Not),
+        Named::Missing => return Ok(Removed::Before),
+    };
+    let this_one = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: written.metadata.uid,
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    match session.secrets().delete(secret, &this_one).await {
+        Ok(_) => Ok(Removed::Now),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Removed::Before),
+        Err(error) => {
+            let namespace = quoted(&session.namespace);
+            let what = format!("secret {} in namespace {namespace}", quoted(secret));
+            Err(failure(&error, "delete", &what))
         }
     }
 }

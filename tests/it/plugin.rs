@@ -15,6 +15,7 @@ mod sign;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use presigned_testkit::FaultProxy;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -84,15 +85,20 @@ impl Person {
 
     /// Who has the role view in the tenant's namespace.
     pub(crate) async fn viewer(world: &World) -> Self {
-        Self::with(world, "viewer", &view()).await
+        Self::with(world, "viewer", &view(), None).await
     }
 
     /// Who has the role edit in the tenant's namespace.
     pub(crate) async fn editor(world: &World) -> Self {
-        Self::with(world, "editor", &edit()).await
+        Self::with(world, "editor", &edit(), None).await
     }
 
-    async fn with(world: &World, name: &str, rules: &Value) -> Self {
+    /// The same, behind a proxy.
+    pub(crate) async fn editor_behind(world: &World, proxy: &FaultProxy) -> Self {
+        Self::with(world, "editor-behind", &edit(), Some(proxy)).await
+    }
+
+    async fn with(world: &World, name: &str, rules: &Value, proxy: Option<&FaultProxy>) -> Self {
         let meta = json!({ "name": name, "namespace": world.tenant });
         let group = "rbac.authorization.k8s.io";
         for object in [
@@ -106,7 +112,12 @@ impl Person {
         }
         let account = world.plane.service_account(&world.tenant, name).await;
         let kubeconfig = world.folder.join(format!("kubeconfig-{name}"));
-        account.expect("a token").write(&kubeconfig).expect("write");
+        let account = account.expect("a token");
+        match proxy {
+            Some(proxy) => proxy.write_kubeconfig(&account, &kubeconfig),
+            None => account.write(&kubeconfig),
+        }
+        .expect("write");
         Self {
             kubeconfig,
             ..Self::admin(world)

@@ -1,6 +1,8 @@
 //! `explain`, `whois` and `revoke`: what a resource is, whose a leaked URL is, and what ends it.
 
-use presigned_testkit::S3Server;
+use kube::api::{DeleteParams, PostParams};
+use presigned_testkit::fault_proxy::{Fault, Gate, Match, Verb};
+use presigned_testkit::{FaultProxy, S3Server};
 use serde_json::{Value, json};
 
 use super::{Person, plugin};
@@ -236,6 +238,51 @@ async fn revoke_tells_the_statements_also_if_no_operator_runs() {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
     assert!(world.secrets().get_opt("leaked").await.unwrap().is_none());
+    world.finish().await;
+}
+
+/// A Secret that somebody else wrote stays, also if it takes the place of the operator's in the last moment.
+#[tokio::test]
+async fn revoke_deletes_no_secret_of_others() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugrevothers", &s3).await;
+    let proxy = FaultProxy::start(world.plane.api()).unwrap();
+    let operator = world.operator(&[]).await;
+    for name in ["theirs", "swapped"] {
+        world.psu(name, &json!({})).await;
+        world.ready(name).await;
+    }
+    let editor = Person::editor_behind(&world, &proxy).await;
+    operator.kill();
+    let theirs = json!({ "metadata": { "annotations": { "presigned.dev/presigned-url": "x" } } });
+    world.edit_secret("theirs", theirs).await;
+    let told = editor.runs(&["revoke", "theirs", "--timeout", "1s"]).await;
+    for part in [
+        "The Secret \"theirs\" is not the operator's, left",
+        "Deny the objects",
+    ] {
+        assert!(told.out.contains(part), "{part}: {told:?}");
+    }
+    assert_eq!(told.code, 4, "{told:?}");
+    assert!(world.secrets().get_opt("theirs").await.unwrap().is_some());
+
+    let gate = Gate::new();
+    let removal = Match::resource("secrets").verb(Verb::Delete);
+    proxy.add(removal, Fault::HoldRequest(gate.clone()));
+    let revoked = editor.runs(&["revoke", "swapped", "--timeout", "1s"]);
+    let swapped = async {
+        gate.reached(1).await;
+        let mut other = world.secrets().get("swapped").await.unwrap();
+        let gone = DeleteParams::default();
+        world.secrets().delete("swapped", &gone).await.unwrap();
+        (other.metadata.uid, other.metadata.resource_version) = (None, None);
+        let created = world.secrets().create(&PostParams::default(), &other).await;
+        created.unwrap();
+        gate.release();
+    };
+    let (told, ()) = tokio::join!(revoked, swapped);
+    assert!(told.out.contains("its Secret is still there"), "{told:?}");
+    assert!(world.secrets().get_opt("swapped").await.unwrap().is_some());
     world.finish().await;
 }
 
