@@ -2,8 +2,8 @@
 //!
 //! What holds here: what is written is one version of the object. A download that broke off goes on by Range
 //! with If-Match on the `ETag` of its first answer; without a strong `ETag` it begins anew. A file is whole
-//! if it has the length that the server said, and the checksum if the server said one. At most
-//! [`QUEUE`] pieces wait for the disk.
+//! if it has the length that the server said, and the checksum if the server said one; an answer whose end
+//! nothing but the end of its connection tells is refused. At most [`QUEUE`] pieces wait for the disk.
 
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -16,6 +16,7 @@ use super::answer::{Verdict, advice, pause, refusal};
 use super::checksum::Checksum;
 use super::contents::{Contents, Item};
 use super::error::{Error, Kind, no_answer, passes};
+use super::extent::{is_chunked, whole_size};
 use super::partial::Partial;
 use super::plan::{Job, find};
 use super::session::Session;
@@ -263,6 +264,9 @@ impl Session {
             if let Some(problem) = differs_from_list(item, download) {
                 return Outcome::Again(format!("{} {problem}", item.url), None);
             }
+            if !has_an_end(&headers, item, download) {
+                return Outcome::Fail(Error::new(Kind::Network, format!("{} {NO_END}", item.url)));
+            }
         }
         let Some((partial, checksum)) = download.file.take() else {
             return Outcome::Fail(Error::new(Kind::File, "the file is not there"));
@@ -348,44 +352,6 @@ fn write(
     (partial, checksum, Ok(()))
 }
 
-/// The size of the whole object, if the answer says it.
-///
-/// # Errors
-/// What is wrong with the answer.
-fn whole_size(
-    status: StatusCode,
-    headers: &HeaderMap,
-    begun: u64,
-) -> Result<Option<u64>, &'static str> {
-    let number = |name| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
-    let length = number(header::CONTENT_LENGTH);
-    if status == StatusCode::OK {
-        return Ok(length);
-    }
-    let range = headers
-        .get(header::CONTENT_RANGE)
-        .and_then(|range| range.to_str().ok());
-    let parsed = range.and_then(|range| {
-        let (range, total) = range.strip_prefix("bytes ")?.split_once('/')?;
-        let (first, last) = range.split_once('-')?;
-        Some((
-            first.parse::<u64>().ok()?,
-            last.parse::<u64>().ok()?,
-            total.parse::<u64>().ok()?,
-        ))
-    });
-    match parsed {
-        Some((first, last, total))
-            if first == begun
-                && last.checked_add(1) == Some(total)
-                && length.is_none_or(|length| Some(length) == total.checked_sub(begun)) =>
-        {
-            Ok(Some(total))
-        }
-        _ => Err("answered another range than the one that was asked for"),
-    }
-}
-
 /// A weak `ETag` does not tell two versions apart byte by byte.
 fn is_strong(etag: &HeaderValue) -> bool {
     etag.as_bytes().starts_with(b"\"")
@@ -399,42 +365,23 @@ fn same_version(item: &Item, download: &Download) -> bool {
     }
 }
 
+/// What is said of an answer that [has no end](has_an_end).
+const NO_END: &str = "announces no length, no chunks and no checksum, so nobody can say whether it is whole: let the \
+                      server, or the proxy before it, send Content-Length";
+
+/// Whether anything but the end of the connection tells the end of an object: its length, its chunks, its
+/// checksum, or the size that was listed for this version.
+fn has_an_end(headers: &HeaderMap, item: &Item, download: &Download) -> bool {
+    let has_checksum = download.file.as_ref().is_some_and(|(_, sum)| sum.is_some());
+    download.total.is_some()
+        || is_chunked(headers)
+        || has_checksum
+        || (item.size.is_some() && same_version(item, download))
+}
+
 /// What is wrong with an answer for the version that was listed. Another version has another size, rightly.
 fn differs_from_list(item: &Item, download: &Download) -> Option<String> {
     let (listed, total) = (item.size?, download.total?);
     (listed != total && same_version(item, download))
         .then(|| format!("announced {total} bytes of an object that was listed with {listed}"))
-}
-
-#[cfg(test)]
-mod tests {
-    //! What an answer says of the size.
-
-    use super::*;
-
-    #[test]
-    fn a_range_that_was_not_asked_for_is_no_continuation() {
-        let headers = |range: &'static str, length: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_RANGE, HeaderValue::from_static(range));
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static(length));
-            headers
-        };
-        let of =
-            |range, length| whole_size(StatusCode::PARTIAL_CONTENT, &headers(range, length), 10);
-        assert_eq!(of("bytes 10-99/100", "90"), Ok(Some(100)));
-        for (range, length) in [
-            ("bytes 0-99/100", "100"),
-            ("bytes 10-98/100", "89"),
-            ("bytes 10-99/*", "90"),
-            ("bytes 10-99/100", "91"),
-            ("bytes 10-18446744073709551615/5", "1"),
-            ("items 10-99/100", "90"),
-        ] {
-            assert!(of(range, length).is_err(), "{range}");
-        }
-        let none = HeaderMap::new();
-        assert!(whole_size(StatusCode::PARTIAL_CONTENT, &none, 10).is_err());
-        assert_eq!(whole_size(StatusCode::OK, &none, 0), Ok(None));
-    }
 }

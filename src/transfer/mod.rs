@@ -12,6 +12,7 @@ mod contents;
 mod current;
 mod download;
 mod error;
+mod extent;
 mod fetch;
 mod folder;
 mod partial;

@@ -211,10 +211,21 @@ fn a_server_that_lies_about_length_range_or_version_writes_no_file() {
     let stage = Stage::new();
     let first = says("200 OK\ncontent-length: 10\netag: \"1\"", b"12345");
     let going_on = |head: &str| says(&format!("206 Partial Content\n{head}"), b"67890");
-    let lies: [(&str, Vec<Scripted>); 6] = [
+    let lies: [(&str, Vec<Scripted>); 8] = [
         (
             "too short for ever",
             vec![says("200 OK\ncontent-length: 10", b"12345")],
+        ),
+        (
+            "no length, and nothing else to compare with",
+            vec![says("200 OK\netag: \"1\"", b"12345")],
+        ),
+        (
+            "chunks without an end",
+            vec![says(
+                "200 OK\ntransfer-encoding: chunked",
+                b"5\r\n12345\r\n",
+            )],
         ),
         (
             "no content",
@@ -267,6 +278,7 @@ fn a_server_that_lies_about_length_range_or_version_writes_no_file() {
         assert_eq!(ran.code, 5, "{lie}: {}", ran.said);
         assert!(left(&dest).is_empty(), "{lie}: {:?}", left(&dest));
     }
+    without_a_length(&stage);
     // A list that says another size for the same version.
     let server = ScriptedServer::new(vec![says(
         "200 OK\ncontent-length: 5\netag: \"1\"",
@@ -298,6 +310,49 @@ fn a_server_that_lies_about_length_range_or_version_writes_no_file() {
     stage.remount(&mount, &[("urls.json", &json)]);
     stage.run(&to).done();
     assert_eq!(left(&dest)["a"], b"12345");
+}
+
+/// An answer without a length is whole if something else says so: its chunks, its checksum, or the list.
+fn without_a_length(stage: &Stage) {
+    let fetch = |answer: &str, body: &[u8], size: Option<u64>| {
+        let server = ScriptedServer::new(vec![says(answer, body)]);
+        let url = format!("{}/a?X-Amz-Signature=1", server.endpoint);
+        let entry = serde_json::json!([{ "key": "a", "url": url, "size": size, "etag": "1" }]);
+        let mount = stage.mount(&[("urls.json", &entry.to_string())]);
+        let dest = stage.path("dest");
+        let (from, to) = (mount.to_str().unwrap(), dest.to_str().unwrap());
+        let ran = stage.run(&["fetch", from, to, "--retries", "1"]);
+        (ran, left(&dest))
+    };
+    let bare = "200 OK\netag: \"1\"";
+    for (answer, body, size) in [
+        (
+            "200 OK\ntransfer-encoding: chunked",
+            &b"5\r\n12345\r\n0\r\n\r\n"[..],
+            None,
+        ),
+        ("200 OK\nx-amz-checksum-crc32: y/U6HA==", b"12345", None),
+        (bare, b"12345", Some(5)),
+    ] {
+        let (ran, files) = fetch(answer, body, size);
+        ran.done();
+        assert_eq!(files["a"], b"12345", "{answer}");
+    }
+    let another_version = "200 OK\netag: \"2\"";
+    for (answer, body, size, said) in [
+        (bare, &b"1234"[..], Some(5), "sent 4 bytes"),
+        (bare, b"12345", None, "nobody can say whether it is whole"),
+        (
+            another_version,
+            b"12345",
+            Some(5),
+            "nobody can say whether it is whole",
+        ),
+    ] {
+        let (ran, files) = fetch(answer, body, size);
+        ran.failed(5, &[said]);
+        assert!(files.is_empty(), "{answer}: {files:?}");
+    }
 }
 
 #[test]
