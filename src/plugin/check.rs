@@ -16,7 +16,7 @@ use presigned_core::request::Limits;
 use serde_json::{Map, Value, json};
 
 use self::rules::{Answer, Checked, Rules};
-use super::cluster::Session;
+use super::cluster::{Session, cannot_read};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format, duration};
 use super::found::Found;
@@ -296,8 +296,8 @@ pub fn of_cluster(found: &Found) -> Written {
 fn of_version(answer: Answer, resource: &Found) -> Answer {
     match (answer, told(resource)) {
         (Answer::Invalid(why), Answer::Allowed { .. }) => Answer::Unknown(format!(
-            "the operator allows it, and this version of the plugin cannot read its spec ({why}): use the plugin of the \
-             operator's version"
+            "the operator allows it, and {}",
+            cannot_read(&why)
         )),
         (answer, _) => answer,
     }

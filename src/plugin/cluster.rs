@@ -357,10 +357,36 @@ pub fn failure(error: &kube::Error, verb: &str, object: &str) -> Failure {
         kube::Error::Api(status) => {
             Failure::no(format!("could not {verb} {object}: {}", status.message))
         }
+        kube::Error::SerdeError(error) if error.is_data() => Failure::unknown(format!(
+            "what the API server answered to {verb} {object} is of another version: {}",
+            cannot_read(&told(error, object))
+        )),
+        kube::Error::SerdeError(error) => Failure::unknown(format!(
+            "what answers to {verb} {object} is no API server: {}; check --context, and the proxies on the way",
+            told(error, object)
+        )),
         error => Failure::unknown(format!(
             "the API server cannot be reached to {verb} {object}: {}; check --kubeconfig, --context and the network",
             causes(error)
         )),
+    }
+}
+
+/// What to do about something that only a newer operator writes; `why` says what it is.
+#[must_use]
+pub fn cannot_read(why: &str) -> String {
+    format!(
+        "this kubectl-presigned {} cannot read it ({why}): install the plugin of the operator's version",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Why an answer cannot be read. Of a Secret it is not said, since it could quote what the Secret holds.
+fn told(error: &serde_json::Error, object: &str) -> String {
+    if object.starts_with("secret ") {
+        "it has another form".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
@@ -377,3 +403,6 @@ fn causes(error: &kube::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

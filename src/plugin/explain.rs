@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::check::rules::{Answer, Rules};
 use super::check::{of_cluster, told, written};
-use super::cluster::Session;
+use super::cluster::{Session, cannot_read};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format};
 use super::found::{Found, FoundStore};
@@ -141,10 +141,12 @@ fn of_store(found: &Found, store: &Result<FoundStore, Failure>, now: Timestamp) 
         Ok(store) => store,
         Err(why) => return vec![format!("ClusterObjectStore \"{name}\". Not known: {why}")],
     };
-    let Ok(spec) = serde_json::from_value::<ClusterObjectStoreSpec>(store.spec.clone()) else {
-        return vec![format!(
-            "ClusterObjectStore \"{name}\": this version cannot read its spec. Upgrade the plugin."
-        )];
+    let spec = match serde_json::from_value::<ClusterObjectStoreSpec>(store.spec.clone()) {
+        Ok(spec) => spec,
+        Err(why) => {
+            let why = cannot_read(&why.to_string());
+            return vec![format!("ClusterObjectStore \"{name}\": {why}.")];
+        }
     };
     let endpoint = spec
         .s3
@@ -291,4 +293,30 @@ fn value(found: &Found, steps: &[Step]) -> serde_json::Value {
         .map(|(step, says)| json!({ "step": step, "says": says }))
         .collect();
     json!({ "namespace": found.namespace(), "name": found.name_any(), "steps": steps })
+}
+
+#[cfg(test)]
+mod tests {
+    //! What a newer operator knows.
+
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_store_of_a_newer_operator_is_told_with_the_version_to_install() {
+        let found = json!({ "metadata": { "name": "a" }, "spec": {} });
+        let found: Found = serde_json::from_value(found).unwrap();
+        let s3 = json!({ "region": "eu-west-2", "credentials": {}, "addressingStyle": "Moon" });
+        let store = json!({ "metadata": { "name": "default" }, "spec": { "s3": s3 } });
+        let store: FoundStore = serde_json::from_value(store).unwrap();
+        let said = of_store(&found, &Ok(store), Timestamp::UNIX_EPOCH);
+        let version = env!("CARGO_PKG_VERSION");
+        for part in [
+            &format!("this kubectl-presigned {version} cannot read it ("),
+            "install the plugin of the operator's version",
+        ] {
+            assert!(said[0].contains(part), "{part}: {said:?}");
+        }
+    }
 }

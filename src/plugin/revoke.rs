@@ -17,7 +17,7 @@ use presigned_core::text::quoted;
 use serde_json::{Value, json};
 
 use self::statements::{Known, Way, ways};
-use super::cluster::{Named, Session, failure};
+use super::cluster::{Named, Session, cannot_read, failure};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format, duration};
 use super::found::Found;
@@ -67,12 +67,13 @@ impl RevokeArgs {
             Err(_) => session.list(Some(&session.namespace)).await?.0,
         };
         let now = Clock::start().wall();
-        let spec = store.as_ref().ok().and_then(|store| {
-            serde_json::from_value::<ClusterObjectStoreSpec>(store.spec.clone()).ok()
+        let store = store.and_then(|store| {
+            serde_json::from_value::<ClusterObjectStoreSpec>(store.spec)
+                .map_err(|why| Failure::unknown(cannot_read(&why.to_string())))
         });
         let found_ways = ways(Known {
             found: &found,
-            store: spec.as_ref(),
+            store: store.as_ref().ok(),
             all: &all,
             now,
         });

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::matching::{Sure, fits};
 use self::signed::SignedUrl;
-use super::cluster::Session;
+use super::cluster::{Session, cannot_read};
 use super::exit::{Exit, Failure};
 use super::explain::session_of;
 use super::flags::{Flags, Format};
@@ -86,7 +86,14 @@ impl WhoisArgs {
         let stores: BTreeMap<String, ClusterObjectStoreSpec> = stores
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|store| Some((store.name_any(), serde_json::from_value(store.spec).ok()?)))
+            .filter_map(|store| match serde_json::from_value(store.spec.clone()) {
+                Ok(spec) => Some((store.name_any(), spec)),
+                Err(why) => {
+                    let (name, why) = (store.name_any(), cannot_read(&why.to_string()));
+                    notes.push(format!("the store {name} was not compared: {why}"));
+                    None
+                }
+            })
             .collect();
         let mut matches: Vec<Match> = found
             .into_iter()
