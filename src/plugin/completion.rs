@@ -14,6 +14,8 @@ use super::output;
 ///
 /// It completes kubectl-presigned, the name under which the plugin works alone. kubectl 1.26 and newer
 /// completes its plugins by programs called kubectl_complete-NAME, which this is none of.
+///
+/// Exit codes: 0 it was printed; 2 the command line cannot be used.
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct CompletionArgs {

@@ -35,6 +35,10 @@ use crate::clock::Clock;
 ///
 /// Exit codes: 0 it was explained, whatever it is; 1 there is none of that name; 3 it cannot be read.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl presigned explain model
+  kubectl presigned explain model -n team-a -o json")]
 pub struct ExplainArgs {
     /// The PresignedURL.
     #[arg(value_name = "NAME")]

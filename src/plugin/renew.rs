@@ -26,6 +26,10 @@ use crate::clock::Clock;
 /// Exit codes: 0 they were replaced; 1 they are not, and the message says why; 3 it cannot be asked for; 4 it
 /// was not done within --timeout.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl presigned renew model
+  kubectl presigned renew model report --timeout 5m")]
 pub struct RenewArgs {
     /// The PresignedURLs.
     #[arg(value_name = "NAME", required = true)]

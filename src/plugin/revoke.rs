@@ -42,6 +42,11 @@ use crate::clock::Clock;
 /// the Secret is not the operator's; 3 a right is missing or no cluster answers; 4 the operator did not see the
 /// suspension within --timeout. Once it is suspended the statements are printed, whatever the code.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl presigned revoke model --dry-run
+  kubectl presigned revoke model
+  kubectl presigned revoke model -o json | jq '.ways[0].policy'")]
 pub struct RevokeArgs {
     /// The PresignedURL.
     #[arg(value_name = "NAME")]

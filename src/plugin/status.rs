@@ -23,13 +23,19 @@ use crate::clock::Clock;
 
 /// Show what was issued, until when it lives, when it is renewed, and why it is not there
 ///
-/// Without a NAME: a table of the namespace, and below it why each resource that is not Ready is not, and
-/// what fails of those that are. With one: all that its status says. -o wide has the store, its credentials, the Secret and the verification
-/// besides; the credentials are shown to those who may read ClusterObjectStores. No URL is shown: for that
-/// there is get.
+/// Without a NAME: a table of the namespace, and below it why each resource that is not Ready is not, and what
+/// fails of those that are. With one: all that its status says. -o wide has the store, its credentials, the
+/// Secret and the verification besides; the credentials are shown to those who may read ClusterObjectStores. No
+/// URL is shown: for that there is get.
 ///
 /// Exit codes: 0 it was shown, whatever it says; 1 there is none of that name; 3 it cannot be read.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl presigned status
+  kubectl presigned status model
+  kubectl presigned status -A -o wide
+  kubectl presigned status --watch")]
 pub struct StatusArgs {
     /// The PresignedURL. Left out: all of the namespace.
     #[arg(value_name = "NAME")]

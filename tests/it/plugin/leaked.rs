@@ -287,22 +287,34 @@ async fn revoke_deletes_no_secret_of_others() {
 }
 
 #[tokio::test]
-async fn the_completion_of_each_shell_knows_every_command_and_help_tells_exit_codes() {
-    let commands = [
-        "status", "get", "create", "renew", "check", "explain", "whois", "revoke",
-    ];
+async fn the_completion_of_each_shell_knows_every_command_and_each_help_has_codes_and_examples() {
+    let help = plugin("", &["--help"]).await;
+    let listed = help.fine().lines();
+    let listed = listed.skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let commands: Vec<&str> = names
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert_eq!(commands.len(), 12, "{commands:?}");
     for shell in ["bash", "zsh", "fish"] {
         let script = plugin("", &["completion", shell]).await;
-        for command in commands {
+        for command in &commands {
             assert!(script.fine().contains(command), "{shell}: {command}");
         }
     }
     for command in commands {
         let help = plugin("", &[command, "--help"]).await;
-        assert!(
-            help.fine().contains("Exit codes: 0 "),
-            "{command}: {}",
-            help.out
-        );
+        let out = help.fine();
+        assert!(out.contains("Exit codes: 0 "), "{command}: {out}");
+        let example = |line: &str| {
+            let shown = line.starts_with("  ");
+            let calls = ["kubectl presigned ", "kubectl-presigned "];
+            shown
+                && calls
+                    .iter()
+                    .any(|call| line.contains(&format!("{call}{command}")))
+        };
+        assert!(out.lines().any(example), "{command}: {out}");
     }
 }
