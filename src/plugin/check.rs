@@ -295,10 +295,9 @@ pub fn of_cluster(found: &Found) -> Written {
 /// newer one.
 fn of_version(answer: Answer, resource: &Found) -> Answer {
     match (answer, told(resource)) {
-        (Answer::Invalid(why), Answer::Allowed { .. }) => Answer::Unknown(format!(
-            "the operator allows it, and {}",
-            cannot_read(&why)
-        )),
+        (Answer::Invalid(why), Answer::Allowed { .. }) => {
+            Answer::Unknown(format!("the operator allows it, and {}", cannot_read(&why)))
+        }
         (answer, _) => answer,
     }
 }

@@ -83,9 +83,20 @@ impl Session {
     /// # Errors
     /// If they cannot be listed.
     pub async fn list(&self, namespace: Option<&str>) -> anyhow::Result<(Vec<Found>, String)> {
+        let listed = self.list_once(namespace).await;
+        Ok(listed.map_err(|error| failure(&error, "list", &all_of(namespace)))?)
+    }
+
+    /// As [`Self::list`], with the error as it came.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn list_once(
+        &self,
+        namespace: Option<&str>,
+    ) -> Result<(Vec<Found>, String), kube::Error> {
         let api = self.presigned_urls(namespace);
-        let listed = api.list(&ListParams::default()).await;
-        let whole = listed.map_err(|error| failure(&error, "list", &all_of(namespace)))?;
+        let whole = api.list(&ListParams::default()).await?;
         let version = whole.metadata.resource_version.unwrap_or_default();
         let mut items = whole.items;
         items.iter_mut().for_each(name_kind);
@@ -216,7 +227,11 @@ impl Session {
                  or for get on this Secret"
             ))),
             Err(error) => {
-                let what = format!("secret {} in namespace {}", quoted(secret), quoted(namespace));
+                let what = format!(
+                    "secret {} in namespace {}",
+                    quoted(secret),
+                    quoted(namespace)
+                );
                 Err(failure(&error, "get", &what))
             }
         }
@@ -326,6 +341,16 @@ fn all_of(namespace: Option<&str>) -> String {
 /// Whether a right is missing. Quotas and admission policies forbid too, in words of their own.
 fn lacks_right(status: &Status) -> bool {
     status.code == 403 && status.message.contains(" cannot ")
+}
+
+/// Whether the same call may succeed a little later: nobody answered, or the API server is busy.
+#[must_use]
+pub fn passes(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => true,
+        _ => false,
+    }
 }
 
 /// As [`failure`], for what is cluster-scoped.

@@ -1,24 +1,20 @@
 //! `status`: what was issued, until when, when it is renewed, and why it is not there.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod columns;
+mod follow;
 
-use anyhow::Context as _;
 use clap::Args;
-use futures::TryStreamExt as _;
-use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::{WatchEvent, WatchParams};
-use presigned_core::api::{ConditionType, PresignedUrlStatus, condition};
 use serde_json::json;
 
-use super::cluster::{Session, failure, name_kind};
-use super::exit::{Exit, Failure};
+use self::columns::Columns;
+use self::follow::Follow;
+use super::cluster::Session;
+use super::exit::Exit;
 use super::flags::{Flags, Format};
-use super::found::{Found, FoundStore};
-use super::output::{self, Cell, Colour, Table};
-use super::page::{credentials, key, page, store_of};
-use super::words;
+use super::found::Found;
+use super::output;
+use super::page::{page, store_of};
 use crate::clock::Clock;
 
 /// Show what was issued, until when it lives, when it is renewed, and why it is not there
@@ -45,7 +41,8 @@ pub struct StatusArgs {
     #[arg(short = 'A', long, conflicts_with = "name")]
     all_namespaces: bool,
 
-    /// After the table, show each change until you stop it.
+    /// After the table, show each change until you stop it. If the API server is gone for a while, what happened
+    /// meanwhile is shown once it is back.
     #[arg(short = 'w', long)]
     watch: bool,
 }
@@ -88,8 +85,9 @@ impl StatusArgs {
             eprintln!("There is no PresignedURL in {place}.");
         }
         if self.watch {
-            self.follow(&session, scope, flags, columns, (found, version))
-                .await?;
+            let (name, shown) = (self.name.as_deref(), (found, version));
+            let follow = Follow::new(name, &session, scope, flags.output, columns, shown);
+            follow.run().await?;
         }
         Ok(Exit::Done)
     }
@@ -115,214 +113,8 @@ impl StatusArgs {
             stores: named.map(|store| (store.name_any(), store)).collect(),
         }
     }
-
-    /// Prints each change from a version on.
-    async fn follow(
-        &self,
-        session: &Session,
-        scope: Option<&str>,
-        flags: &Flags,
-        columns: Columns,
-        (found, mut version): (Vec<Found>, String),
-    ) -> anyhow::Result<()> {
-        let api = session.presigned_urls(scope);
-        let mut shown: BTreeMap<String, Vec<String>> = found
-            .iter()
-            .map(|one| (key(one), columns.stable(one)))
-            .collect();
-        let params = WatchParams::default();
-        let failed = |error: &kube::Error| failure(error, "watch", "presignedurls");
-        loop {
-            let mut changes = match api.watch(&params, &version).await {
-                Ok(changes) => Box::pin(changes),
-                Err(kube::Error::Api(status)) if status.code == 410 => {
-                    version = session.list(scope).await?.1;
-                    continue;
-                }
-                Err(error) => return Err(failed(&error).into()),
-            };
-            while let Some(event) = changes.try_next().await.map_err(|error| failed(&error))? {
-                let (mut one, gone) = match event {
-                    WatchEvent::Added(one) | WatchEvent::Modified(one) => (one, false),
-                    WatchEvent::Deleted(one) => (one, true),
-                    WatchEvent::Bookmark(mark) => {
-                        version = mark.metadata.resource_version;
-                        continue;
-                    }
-                    WatchEvent::Error(status) if status.code == 410 => {
-                        version = session.list(scope).await?.1;
-                        break;
-                    }
-                    WatchEvent::Error(status) => {
-                        return Err(Failure::unknown(format!(
-                            "the API server ended the watch: {}",
-                            status.message
-                        ))
-                        .into());
-                    }
-                };
-                version = one.resource_version().unwrap_or(version);
-                name_kind(&mut one);
-                let stable = columns.stable(&one);
-                if !self.shows(&one) || (!gone && shown.get(&key(&one)) == Some(&stable)) {
-                    continue;
-                }
-                let text = match flags.output {
-                    Format::Table | Format::Wide => {
-                        let now = Clock::start().wall();
-                        let text = columns.change(&one, gone, now, output::colours());
-                        format!("{} {text}", now.strftime("%H:%M:%SZ"))
-                    }
-                    Format::Json => serde_json::to_string(&one).context("JSON")? + "\n",
-                    Format::Yaml => format!("---\n{}", output::yaml(&one)?),
-                };
-                output::print(&text)?;
-                shown.insert(key(&one), stable);
-            }
-        }
-    }
 }
 
 fn list(found: &[Found]) -> serde_json::Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": found })
-}
-
-/// Which columns there are.
-struct Columns {
-    namespaces: bool,
-    wide: bool,
-    stores: BTreeMap<String, FoundStore>,
-}
-
-impl Columns {
-    fn head(&self) -> Vec<&'static str> {
-        let mut head = vec![
-            "NAME", "READY", "REASON", "METHOD", "OBJECT", "EXPIRES", "RENEWS",
-        ];
-        if self.namespaces {
-            head.insert(0, "NAMESPACE");
-        }
-        if self.wide {
-            head.extend(["STORE", "CREDENTIALS", "SECRET", "REVISION", "VERIFIED"]);
-        }
-        head
-    }
-
-    fn row(&self, one: &Found, now: Timestamp) -> Vec<Cell> {
-        let status = one.status.clone().unwrap_or_default();
-        let state = words::state(one);
-        let (ready, reason, colour) = state.cells();
-        let time = |time: Option<Timestamp>| time.map(|time| words::from_now(time, now));
-        let mut cells: Vec<Cell> = vec![
-            one.name_any().into(),
-            Cell::coloured(ready, colour),
-            reason.into(),
-            words::method(one).into(),
-            words::objects(&one.spec).into(),
-            Cell::coloured(
-                time(status.expiration_time).unwrap_or_default(),
-                expiry_colour(&status, now),
-            ),
-            renewal(one, &status, now).into(),
-        ];
-        if self.namespaces {
-            cells.insert(0, one.namespace().unwrap_or_default().into());
-        }
-        if self.wide {
-            let store = store_of(one);
-            let known = self.stores.get(store);
-            let verified = condition(&status.conditions, ConditionType::Verified);
-            cells.extend::<[Cell; 5]>([
-                store.into(),
-                known.and_then(credentials).unwrap_or_default().into(),
-                status
-                    .secret_ref
-                    .map(|secret| secret.name.into_string())
-                    .unwrap_or_default()
-                    .into(),
-                status
-                    .revision
-                    .map(|revision| revision.to_string())
-                    .unwrap_or_default()
-                    .into(),
-                verified
-                    .map(|v| v.reason.to_string())
-                    .unwrap_or_default()
-                    .into(),
-            ]);
-        }
-        cells
-    }
-
-    /// What of a row does not change by the hour alone.
-    fn stable(&self, one: &Found) -> Vec<String> {
-        let now = Timestamp::UNIX_EPOCH;
-        let mut stable: Vec<String> = self
-            .row(one, now)
-            .iter()
-            .map(|cell| cell.text().to_owned())
-            .collect();
-        stable.extend(words::troubles(one));
-        stable
-    }
-
-    /// The table, and why what is not ready is not.
-    fn text(&self, found: &[Found], now: Timestamp, colours: bool) -> String {
-        if found.is_empty() {
-            return String::new();
-        }
-        let mut table = Table::new(self.head());
-        for one in found {
-            table.row(self.row(one, now));
-        }
-        let mut text = table.render(colours);
-        let troubles = found
-            .iter()
-            .flat_map(|one| words::troubles(one).into_iter().map(move |why| (one, why)));
-        for (at, (one, why)) in troubles.enumerate() {
-            if at == 0 {
-                text.push('\n');
-            }
-            let _ = writeln!(text, "{}: {}", self.name(one), output::printable(&why));
-        }
-        text
-    }
-
-    fn name(&self, one: &Found) -> String {
-        if self.namespaces {
-            key(one)
-        } else {
-            one.name_any()
-        }
-    }
-
-    /// One line for a change.
-    fn change(&self, one: &Found, gone: bool, now: Timestamp, colours: bool) -> String {
-        if gone {
-            return format!("{}  deleted\n", self.name(one));
-        }
-        let cells = self.row(one, now);
-        let words: Vec<String> = cells.iter().map(|cell| cell.paint(colours)).collect();
-        let mut text = words.join("  ") + "\n";
-        for why in words::troubles(one) {
-            let _ = writeln!(text, "  {}", output::printable(&why));
-        }
-        text
-    }
-}
-
-fn expiry_colour(status: &PresignedUrlStatus, now: Timestamp) -> Colour {
-    match status.expiration_time {
-        Some(end) if end <= now => Colour::Red,
-        _ => Colour::Plain,
-    }
-}
-
-fn renewal(one: &Found, status: &PresignedUrlStatus, now: Timestamp) -> String {
-    match status.renewal_time {
-        Some(time) => words::from_now(time, now),
-        None if words::is_link(&one.spec) => "never".to_owned(),
-        None if one.spec["suspend"] == true => "suspended".to_owned(),
-        None => String::new(),
-    }
 }

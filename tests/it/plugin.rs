@@ -88,6 +88,11 @@ impl Person {
         Self::with(world, "viewer", &view(), None).await
     }
 
+    /// The same, behind a proxy.
+    pub(crate) async fn viewer_behind(world: &World, proxy: &FaultProxy) -> Self {
+        Self::with(world, "viewer-behind", &view(), Some(proxy)).await
+    }
+
     /// Who has the role edit in the tenant's namespace.
     pub(crate) async fn editor(world: &World) -> Self {
         Self::with(world, "editor", &edit(), None).await
@@ -168,8 +173,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Reads on until a line says this.
-    pub(crate) async fn says(&mut self, words: &str) {
+    /// Reads on until a line says this: what was read.
+    pub(crate) async fn says(&mut self, words: &str) -> Vec<String> {
         let mut seen = Vec::new();
         let found = async {
             while let Some(line) = self.lines.next_line().await.expect("UTF-8") {
@@ -183,6 +188,7 @@ impl Running {
         };
         let found = timeout(LONG, found).await;
         assert_eq!(found, Ok(true), "{words}: {seen:#?}");
+        seen
     }
 }
 

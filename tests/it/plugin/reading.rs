@@ -1,12 +1,14 @@
 //! `status` and `get`: what was issued, and what it is.
 
+use http::StatusCode;
 use kube::api::DeleteParams;
-use presigned_testkit::S3Server;
+use presigned_testkit::fault_proxy::{Fault, Match, Verb};
+use presigned_testkit::{FaultProxy, S3Server};
 use serde_json::{Value, json};
 
 use super::{Person, plugin, row};
 use crate::browser::terminal;
-use crate::support::{World, http};
+use crate::support::{LONG, World, http};
 
 #[tokio::test]
 async fn status_tells_what_was_issued_until_when_and_why_not() {
@@ -262,5 +264,61 @@ async fn a_watch_tells_each_change_until_it_is_stopped() {
         .await
         .unwrap();
     watch.says("first  deleted").await;
+    world.finish().await;
+}
+
+/// The API server is gone for a while, and has forgotten what happened meanwhile.
+#[tokio::test]
+async fn a_watch_goes_on_after_breaks_and_tells_what_happened_in_between() {
+    let world = World::new("plugbreaks").await;
+    let proxy = FaultProxy::start(world.plane.api()).unwrap();
+    let viewer = Person::viewer_behind(&world, &proxy).await;
+    for name in ["deleted", "replaced", "kept"] {
+        world.psu(name, &json!({})).await;
+    }
+    let mut watch = viewer.watches(&["status", "--watch"]);
+    watch.says("replaced").await;
+    let psus = || Match::resource("presignedurls");
+    let watches = psus().verb(Verb::Watch);
+    // What it tells shows that it watches.
+    world.psu("early", &json!({ "key": "k1" })).await;
+    watch.says("s3://data/k1").await;
+
+    // A connection that breaks, and a server that is busy: it begins again from where it was.
+    let busy = || Fault::status(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable");
+    let down = proxy.add(watches.clone(), busy());
+    proxy.forget_requests();
+    assert_eq!(proxy.cut_watches(&watches), 1);
+    assert!(proxy.wait_for(&watches, 1, LONG).await, "it tries again");
+    world.psu("added", &json!({ "key": "k2" })).await;
+    proxy.remove(down);
+    watch.says("s3://data/k2").await;
+
+    // The version is too old: what the list has otherwise is told, once.
+    let down = proxy.add(watches.clone(), Fault::ForwardThenDrop);
+    proxy.forget_requests();
+    assert_eq!(proxy.cut_watches(&watches), 1);
+    assert!(proxy.wait_for(&watches, 1, LONG).await, "it tries again");
+    for name in ["deleted", "replaced"] {
+        let gone = DeleteParams::default();
+        world.psus().delete(name, &gone).await.unwrap();
+    }
+    world.psu("replaced", &json!({ "key": "k3" })).await;
+    world.psu("new", &json!({ "key": "k4" })).await;
+    proxy.add_times(psus().verb(Verb::List), busy(), 1);
+    let expired = Fault::status(StatusCode::GONE, "Expired");
+    proxy.add_times(watches.clone(), expired, 1);
+    proxy.remove(down);
+    let seen = watch.says("s3://data/k3").await;
+    for part in ["deleted  deleted", "replaced  deleted", "s3://data/k4"] {
+        assert!(
+            seen.iter().any(|line| line.contains(part)),
+            "{part}: {seen:#?}"
+        );
+    }
+    let untouched = |line: &String| line.contains("kept") || line.contains("k2");
+    assert!(!seen.iter().any(untouched), "{seen:#?}");
+    world.psu("last", &json!({ "key": "k5" })).await;
+    watch.says("s3://data/k5").await;
     world.finish().await;
 }
