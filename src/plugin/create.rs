@@ -1,8 +1,8 @@
 //! `create`: ask, be checked, receive, in one line.
 //!
 //! What holds here: what was created and refused is removed again, so that it is not issued one day when
-//! nobody expects it. With `get` this is the one command that prints a URL or a form, and it prints them to
-//! stdout alone.
+//! nobody expects it, also if a signal ends the wait; of what stays a message says so. With `get` this is the
+//! one command that prints a URL or a form, and it prints them to stdout alone.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -17,23 +17,27 @@ use presigned_core::api::{API_VERSION, KIND, Method};
 use presigned_core::text::quoted;
 use serde_json::{Map, Value, json};
 
-use super::cluster::{Session, failure};
+use super::cluster::{Session, failure, passes};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, duration};
 use super::found::Found;
 use super::get::Files;
 use super::method_flag::MethodFlag;
+use super::stop::Stop;
 use super::wait::{issued, until};
 use super::words::from_now;
 use crate::clock::Clock;
 
 /// How a name begins that nobody gave.
 const GENERATED: &str = "presigned-";
+/// How long the API server may take for what a stopped command still asks of it, and for a removal.
+const PARTING: Duration = Duration::from_secs(10);
 
 /// Ask for a URL, wait for it, and print it
 ///
 /// Creates a PresignedURL, waits until the operator has checked and issued it, and prints what get would
-/// print. It is a link (renew: Never) unless --renew says otherwise. What is refused is removed again.
+/// print. It is a link (renew: Never) unless --renew says otherwise. What is refused is removed again, also if
+/// you stop the command (Ctrl-C, SIGTERM); what is only late stays, and the message says how to remove it.
 ///
 ///   kubectl presigned create --bucket models --key team-a/model.bin --duration 1h
 ///   kubectl presigned create --bucket incoming --key team-a/ --put --file report.pdf --rm --print curl.conf |
@@ -124,22 +128,33 @@ impl CreateArgs {
         let random = RandomState::new().build_hasher().finish();
         let spec = self.spec(now, random)?;
         let session = Session::open(flags).await?;
-        let created = self.create(&session, &spec).await?;
+        // From here on a signal removes what was created.
+        let mut stop = Stop::listen()?;
+        let (created, is_stopped) = self.created(&session, &spec, &mut stop).await?;
         let (namespace, name) = (session.namespace.clone(), created.name_any());
-        let received = tokio::select! {
-            received = self.receive(&session, &name, flags) => received,
-            _ = tokio::signal::ctrl_c() => Err(Failure::no("stopped").into()),
+        let received = if is_stopped {
+            Err(Failure::no("stopped").into())
+        } else {
+            tokio::select! {
+                received = self.receive(&session, &name, flags) => received,
+                () = stop.asked() => Err(Failure::no("stopped").into()),
+            }
         };
         let gone = match &received {
             Ok(_) => self.rm,
             // What nobody waits for any more would be issued one day when nobody expects it.
             Err(error) => self.rm || Exit::of(error) == Exit::No,
         };
-        if gone {
-            remove(&session, &created).await?;
-        }
-        match received {
-            Ok(end) => {
+        let removed = if gone {
+            remove(&session, &created).await.map(|()| true)
+        } else {
+            Ok(false)
+        };
+        let stays = format!(
+            "it stays until you remove it: kubectl delete presignedurl {name} -n {namespace}"
+        );
+        let (exit, message) = match (received, removed) {
+            (Ok(end), Ok(gone)) => {
                 let until = end.map_or_else(String::new, |end| {
                     format!(", until {end} ({})", from_now(end, now))
                 });
@@ -149,15 +164,40 @@ impl CreateArgs {
                     "created"
                 };
                 eprintln!("{namespace}/{name}: {stays}{until}");
-                Ok(Exit::Done)
+                return Ok(Exit::Done);
             }
-            Err(error) if gone => {
-                let exit = Exit::of(&error);
-                let message = format!("{error}; {namespace}/{name} was removed again");
-                Err(Failure { exit, message }.into())
+            (Ok(_), Err(failure)) => (failure.exit, format!("{failure}; {stays}")),
+            (Err(error), Ok(true)) => (
+                Exit::of(&error),
+                format!("{error:#}; {namespace}/{name} was removed again"),
+            ),
+            (Err(error), Ok(false)) => (Exit::of(&error), format!("{error:#}; {stays}")),
+            (Err(error), Err(failure)) => {
+                (Exit::of(&error), format!("{error:#}; {failure}; {stays}"))
             }
-            Err(error) => Err(error),
+        };
+        Err(Failure { exit, message }.into())
+    }
+
+    /// Creates it: the resource, and whether a signal came meanwhile.
+    async fn created(
+        &self,
+        session: &Session,
+        spec: &Value,
+        stop: &mut Stop,
+    ) -> anyhow::Result<(Found, bool)> {
+        let mut created = std::pin::pin!(self.create(session, spec));
+        tokio::select! {
+            created = &mut created => return Ok((created?, false)),
+            () = stop.asked() => {}
         }
+        // What the API server is creating has to be removed.
+        let late = tokio::time::timeout(PARTING, created).await;
+        let created = late.unwrap_or_else(|_| {
+            let namespace = &session.namespace;
+            Err(Failure::no(format!("stopped; {}", perhaps(namespace))).into())
+        });
+        Ok((created?, true))
     }
 
     /// Waits for it, and prints it; when it expires.
@@ -195,7 +235,11 @@ impl CreateArgs {
                 ))
                 .into();
             }
-            failure(&error, "create", &format!("a presignedurl in namespace {}", quoted(namespace))).into()
+            let mut failure = failure(&error, "create", &format!("a presignedurl in namespace {}", quoted(namespace)));
+            if passes(&error) {
+                failure.message = format!("{failure}; {}", perhaps(namespace));
+            }
+            failure.into()
         })
     }
 
@@ -297,8 +341,13 @@ fn size(file: &Path) -> anyhow::Result<u64> {
     Ok(found.len())
 }
 
+/// What to do if nobody knows whether it was created.
+fn perhaps(namespace: &str) -> String {
+    format!("it may be there all the same: kubectl presigned status -n {namespace} shows it")
+}
+
 /// Removes what was created, and nothing that took its name since.
-async fn remove(session: &Session, created: &Found) -> anyhow::Result<()> {
+async fn remove(session: &Session, created: &Found) -> Result<(), Failure> {
     let (namespace, name) = (&session.namespace, created.name_any());
     let this_one = DeleteParams {
         preconditions: Some(Preconditions {
@@ -307,18 +356,19 @@ async fn remove(session: &Session, created: &Found) -> anyhow::Result<()> {
         }),
         ..DeleteParams::default()
     };
+    let what = format!(
+        "presignedurl {} in namespace {}",
+        quoted(&name),
+        quoted(namespace)
+    );
     let api = session.presigned_urls(Some(namespace));
-    match api.delete(&name, &this_one).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => {
-            let what = format!(
-                "presignedurl {} in namespace {}",
-                quoted(&name),
-                quoted(namespace)
-            );
-            Err(failure(&error, "delete", &what).into())
-        }
+    match tokio::time::timeout(PARTING, api.delete(&name, &this_one)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+        Ok(Err(error)) => Err(failure(&error, "delete", &what)),
+        Err(_) => Err(Failure::unknown(format!(
+            "the API server does not answer to delete {what}"
+        ))),
     }
 }
 

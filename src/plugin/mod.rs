@@ -32,6 +32,7 @@ mod renew;
 mod revoke;
 mod sign;
 mod status;
+mod stop;
 mod store_answer;
 mod trust;
 mod wait;

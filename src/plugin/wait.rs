@@ -1,14 +1,15 @@
 //! Waiting for the operator to do what was asked.
 //!
 //! What holds here: the wait ends with the answer, with a refusal that only a person can change, or with the
-//! time that was given. Each new reason is told once, to people at a terminal.
+//! time that was given. An API server that is gone or busy for a while does not end it. Each new reason is told
+//! once, to people at a terminal.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use presigned_core::text::quoted;
 
-use super::cluster::{Session, failure, name_kind};
+use super::cluster::{Session, failure, name_kind, passes};
 use super::exit::Failure;
 use super::found::Found;
 use super::words::{self, State};
@@ -16,6 +17,8 @@ use super::words::{self, State};
 /// The pauses between two looks.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// How long one look may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What a look at a resource says of the wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub async fn until(
     timeout: Duration,
     look: impl Fn(&Found) -> Look,
 ) -> Result<Found, Failure> {
-    let mut last = String::new();
+    let mut last = "the API server has not answered".to_owned();
     let waited = tokio::time::timeout(timeout, looks(session, name, &look, &mut last)).await;
     waited.unwrap_or_else(|_| {
         let namespace = &session.namespace;
@@ -78,13 +81,19 @@ async fn looks(
     );
     let mut pause = FIRST_PAUSE;
     loop {
-        let mut found = api
-            .get(name)
-            .await
-            .map_err(|error| failure(&error, "get", &what))?;
-        name_kind(&mut found);
-        match look(&found) {
-            Look::Done => return Ok(found),
+        let seen = match tokio::time::timeout(ANSWER, api.get(name)).await {
+            Ok(Ok(mut found)) => {
+                name_kind(&mut found);
+                match look(&found) {
+                    Look::Done => return Ok(found),
+                    other => other,
+                }
+            }
+            Ok(Err(error)) if passes(&error) => Look::Wait(failure(&error, "get", &what).message),
+            Ok(Err(error)) => return Err(failure(&error, "get", &what)),
+            Err(_) => Look::Wait(format!("the API server does not answer to get {what}")),
+        };
+        match seen {
             Look::Refused(why) => return Err(Failure::no(why)),
             Look::Wait(why) if why != *last => {
                 if std::io::stderr().is_terminal() {
@@ -92,7 +101,7 @@ async fn looks(
                 }
                 *last = why;
             }
-            Look::Wait(_) => {}
+            Look::Wait(_) | Look::Done => {}
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(MAX_PAUSE);

@@ -136,14 +136,18 @@ impl Person {
 
     /// Starts a command that runs on.
     pub(crate) fn watches(&self, arguments: &[&str]) -> Running {
-        let config = self.kubeconfig.to_str().expect("UTF-8");
-        let all = [&["--kubeconfig", config, "-n", &self.namespace], arguments].concat();
-        let mut child = start(&all);
+        let mut child = self.starts(arguments);
         let out = child.stdout.take().expect("a pipe");
         Running {
             _child: child,
             lines: BufReader::new(out).lines(),
         }
+    }
+
+    /// Starts a command that a signal will end.
+    pub(crate) fn starts(&self, arguments: &[&str]) -> Child {
+        let config = self.kubeconfig.to_str().expect("UTF-8");
+        start(&[&["--kubeconfig", config, "-n", &self.namespace], arguments].concat())
     }
 
     /// As [`Self::runs`], with text for stdin.
@@ -212,6 +216,11 @@ pub(crate) async fn plugin(stdin: &str, arguments: &[&str]) -> Ran {
     // A program that reads no stdin may be gone already.
     let _ = input.write_all(stdin.as_bytes()).await;
     drop(input);
+    ended(child).await
+}
+
+/// How a command that runs ends.
+pub(crate) async fn ended(child: Child) -> Ran {
     let output = child.wait_with_output().await.expect("the plugin ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran {

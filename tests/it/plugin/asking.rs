@@ -1,11 +1,14 @@
 //! `create` and `renew`: with the rights of the role edit, on a real S3 server.
 
+use http::StatusCode;
 use kube::api::ListParams;
-use presigned_testkit::S3Server;
+use presigned_testkit::fault_proxy::{Fault, Match, Verb};
+use presigned_testkit::{FaultProxy, S3Server};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::{Person, Ran};
-use crate::support::{World, http, mounted, run};
+use super::{Person, Ran, ended};
+use crate::support::{World, eventually, http, mounted, run};
 
 /// The name in what `create` tells on stderr: `namespace/name: ...`.
 fn name_of(ran: &Ran) -> String {
@@ -230,4 +233,68 @@ async fn renew_waits_until_the_url_was_replaced_and_refuses_links() {
     );
     world.finish().await;
     operator.kill();
+}
+
+#[tokio::test]
+async fn a_wait_outlives_breaks_and_says_how_to_remove_what_stays() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugbusy", &s3).await;
+    let proxy = FaultProxy::start(world.plane.api()).unwrap();
+    let operator = world.operator(&[]).await;
+    let editor = Person::editor_behind(&world, &proxy).await;
+    let busy = || Fault::status(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable");
+    let looks = || Match::resource("presignedurls").verb(Verb::Get);
+    let create = |name| {
+        let asked = ["create", name, "--bucket", "data", "--key", "model"];
+        [&asked[..], &["--store", world.name.as_str()]].concat()
+    };
+    let faults = [
+        proxy.add_times(looks(), busy(), 1),
+        proxy.add_times(looks(), Fault::ForwardThenDrop, 1),
+    ];
+    let made = editor.runs(&create("once")).await;
+    assert!(made.fine().starts_with("http"), "{made:?}");
+    assert_eq!(faults.map(|fault| proxy.fired(fault)), [1, 1]);
+
+    proxy.add(looks(), busy());
+    let asked = [create("stays"), vec!["--timeout", "1s"]].concat();
+    let why = editor.runs(&asked).await;
+    let remove = format!("kubectl delete presignedurl stays -n {}", world.tenant);
+    for part in ["made by the test's proxy", "it stays", &remove] {
+        assert!(why.failed(4).contains(part), "{part}: {}", why.err);
+    }
+    assert!(world.psus().get_opt("stays").await.unwrap().is_some());
+    proxy.clear();
+
+    // A request of which nobody knows what became of it.
+    let creates = Match::resource("presignedurls").verb(Verb::Create);
+    proxy.add(creates, Fault::ForwardThenDrop);
+    let why = editor.runs(&create("perhaps")).await;
+    let told = why.failed(3);
+    assert!(told.contains("it may be there all the same"), "{told}");
+    world.finish().await;
+    operator.kill();
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_wait_and_nothing_stays() {
+    let world = World::new("plugstop").await;
+    let editor = Person::editor(&world).await;
+    for (name, signal) in [("interrupted", Signal::INT), ("terminated", Signal::TERM)] {
+        let command = editor.starts(&["create", name, "--bucket", "data", "--key", "k"]);
+        let process = Pid::from_raw(command.id().unwrap().cast_signed()).unwrap();
+        eventually("it is created", async || {
+            let found = world.psus().get_opt(name).await.unwrap();
+            found.ok_or("it is not there")
+        })
+        .await;
+        kill_process(process, signal).unwrap();
+        let why = ended(command).await;
+        assert!(why.failed(1).contains("was removed again"), "{}", why.err);
+        assert!(
+            world.psus().get_opt(name).await.unwrap().is_none(),
+            "{name}"
+        );
+    }
+    world.finish().await;
 }
