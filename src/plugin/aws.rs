@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
@@ -149,10 +148,11 @@ impl AwsArgs {
             .clone()
             .or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
         let ca_bundle = match ca_bundle {
-            Some(file) => Some(
-                std::fs::read_to_string(&file)
-                    .with_context(|| format!("the CA bundle {} cannot be read", file.display()))?,
-            ),
+            Some(file) => {
+                let pem = std::fs::read_to_string(&file);
+                let what = format!("the CA bundle {}", file.display());
+                Some(pem.map_err(|error| Failure::file(what, &error))?)
+            }
             None => None,
         };
         Ok(Caller {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use kube::ResourceExt as _;
-use presigned_core::api::{ConditionStatus, ConditionType, condition};
+use presigned_core::api::{ConditionStatus, ConditionType, Method, condition};
 use presigned_core::issue::ReservedKeys;
 use presigned_core::request::Limits;
 use serde_json::{Map, Value, json};
@@ -21,6 +21,7 @@ use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format, duration};
 use super::found::Found;
 use super::manifests::{Manifests, Written};
+use super::method_flag::MethodFlag;
 use super::output::{self, Cell, Table};
 
 /// Say whether the policies would allow a request, by which rule, or why not
@@ -38,7 +39,7 @@ use super::output::{self, Cell, Table};
 /// Misspelt fields are found with the nearest name, as at admission.
 ///
 /// Exit codes: 0 all of it is allowed; 1 something is refused, invalid or misspelt; 2 the command line cannot
-/// be used; 3 it is not known, and the message says what right or object is missing.
+/// be used, or a file cannot be read; 3 it is not known, and the message says what right or object is missing.
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct CheckArgs {
@@ -82,14 +83,15 @@ pub struct CheckArgs {
     )]
     prefix: Option<String>,
 
-    /// Its method: GET, HEAD, PUT, DELETE or POST.
+    /// Its method. Left out: GET.
     #[arg(
         long,
         value_name = "METHOD",
+        ignore_case = true,
         requires = "bucket",
         help_heading = "Request"
     )]
-    method: Option<String>,
+    method: Option<MethodFlag>,
 
     /// How long its URLs are to live, for example 12h.
     #[arg(
@@ -189,18 +191,18 @@ impl CheckArgs {
             keys => set("keys", json!(keys)),
         }
         set("prefix", json!(self.prefix));
-        set(
-            "method",
-            json!(self.method.as_ref().map(|method| method.to_uppercase())),
-        );
+        let method = self.method.map(|flag| flag.0);
+        set("method", json!(method));
         set("duration", json!(self.duration));
         set("endpoint", json!(self.endpoint));
         if let Some(store) = &self.store {
             set("storeRef", json!({ "name": store }));
         }
         if let Some(bytes) = self.content_length {
-            match self.method.as_deref().map(str::to_uppercase).as_deref() {
-                Some("POST") => set("post", json!({ "contentLengthRange": { "max": bytes } })),
+            match method {
+                Some(Method::Post) => {
+                    set("post", json!({ "contentLengthRange": { "max": bytes } }));
+                }
                 _ => set("put", json!({ "contentLength": bytes })),
             }
         }

@@ -24,7 +24,7 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0  it was done; of a question: the answer is yes
   1  it was refused, failed, or is not there; of a question: the answer is no
-  2  the command line cannot be used
+  2  the command line cannot be used, or a file that it names cannot be read
   3  nobody knows: no cluster answers, a right is missing, a policy cannot be read
   4  it was not done within --timeout
 
@@ -70,7 +70,7 @@ pub enum Command {
 impl Command {
     /// Whether `-o` takes formats that no other command has.
     pub const fn has_own_formats(&self) -> bool {
-        matches!(self, Self::Sign(_))
+        matches!(self, Self::Sign(_) | Self::IamPolicy(_))
     }
 
     /// Runs the command.
@@ -87,7 +87,7 @@ impl Command {
             Self::Sign(args) => args.run(flags).await,
             Self::IamPolicy(args) => args.run(flags).await,
             Self::Cors(args) => args.run(flags).await,
-            Self::Completion(args) => args.run(Cli::command()),
+            Self::Completion(args) => args.run(flags, Cli::command()),
         }
     }
 }

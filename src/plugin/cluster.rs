@@ -284,6 +284,13 @@ impl Session {
             .ok_or_else(unknown)
     }
 
+    /// The store whose name is nearest to one that is not there; `None` also if stores may not be listed.
+    pub async fn nearest_store(&self, name: &str) -> Option<String> {
+        let stores = self.stores().await.ok()?;
+        let names: Vec<String> = stores.iter().map(ResourceExt::name_any).collect();
+        nearest(name, names.iter().map(String::as_str)).map(ToOwned::to_owned)
+    }
+
     /// Every `ClusterObjectStore`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::exit::Exit;
+use super::flags::Flags;
 use super::output;
 
 /// Print a script that completes commands and flags
@@ -26,7 +27,8 @@ pub struct CompletionArgs {
 
 impl CompletionArgs {
     /// Runs the command, for the whole command line.
-    pub fn run(&self, mut line: Command) -> anyhow::Result<Exit> {
+    pub fn run(&self, flags: &Flags, mut line: Command) -> anyhow::Result<Exit> {
+        flags.without_format("completion, which prints a script")?;
         let shell = match self.shell.as_str() {
             "zsh" => Shell::Zsh,
             "fish" => Shell::Fish,

@@ -50,8 +50,8 @@ const PARTING: Duration = Duration::from_secs(10);
 ///
 /// Needs the role edit of the namespace, and nothing else.
 ///
-/// Exit codes: 0 it was printed; 1 it was refused, and the message says why; 2 the command line cannot be
-/// used; 3 a right is missing or no cluster answers; 4 it was not issued within --timeout.
+/// Exit codes: 0 it was printed; 1 it was refused, and the message says why; 2 the command line cannot be used,
+/// or --file cannot be read; 3 a right is missing or no cluster answers; 4 it was not issued within --timeout.
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct CreateArgs {
@@ -124,6 +124,9 @@ pub struct CreateArgs {
 impl CreateArgs {
     /// Runs the command.
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
+        if self.print.is_some() {
+            flags.without_format("--print, which prints a file as it stands")?;
+        }
         let now = Clock::start().wall();
         let random = RandomState::new().build_hasher().finish();
         let spec = self.spec(now, random)?;
@@ -325,18 +328,14 @@ impl CreateArgs {
     }
 }
 
-fn size(file: &Path) -> anyhow::Result<u64> {
-    let named = || {
-        format!(
-            "the size of {} cannot be read: give --file a file",
-            file.display()
-        )
-    };
-    let found = std::fs::metadata(file).with_context(named)?;
+fn size(file: &Path) -> Result<u64, Failure> {
+    let what = format!("the size of {}", file.display());
+    let found = std::fs::metadata(file).map_err(|error| Failure::file(what, &error))?;
     if !found.is_file() {
-        return Err(
-            Failure::usage(format!("{} is no file: give --file one", file.display())).into(),
-        );
+        return Err(Failure::usage(format!(
+            "{} is no file: give --file one",
+            file.display()
+        )));
     }
     Ok(found.len())
 }

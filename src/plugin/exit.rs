@@ -2,6 +2,8 @@
 //!
 //! What holds here: scripts branch on the code, so each has one meaning, and none changes it.
 
+use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -13,7 +15,7 @@ pub enum Exit {
     Done = 0,
     /// 1: it was refused, failed or is not there; of a question: the answer is no.
     No = 1,
-    /// 2: the command line cannot be used.
+    /// 2: the command line cannot be used, or a file that it names cannot be read.
     Usage = 2,
     /// 3: nobody knows: the cluster cannot be reached, a right is missing, or a policy cannot be read.
     Unknown = 3,
@@ -57,6 +59,12 @@ impl Failure {
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
+    }
+
+    /// A file that the command line names cannot be read.
+    #[must_use]
+    pub fn file(what: impl Display, error: &io::Error) -> Self {
+        Self::usage(format!("{what} cannot be read ({error}): name another"))
     }
 
     /// Nobody knows.

@@ -33,7 +33,8 @@ pub struct GivenFlags {
     )]
     namespace: Option<String>,
 
-    /// How results are printed: table, wide (more columns), json or yaml; sign has url, json, curl and html.
+    /// How results are printed: table, wide (more columns), json or yaml; sign has url, json, curl and html,
+    /// iam-policy json and yaml. What is printed as it stands, such as a script or one file, takes none.
     /// Colours are for terminals alone; `NO_COLOR` turns them off.
     #[arg(
         short,
@@ -58,7 +59,7 @@ pub struct Flags {
     pub namespace: Option<String>,
     /// How results are printed, by a command without formats of its own.
     pub output: Format,
-    /// The same for a command with formats of its own.
+    /// The same as it was given.
     given_output: Option<String>,
 }
 
@@ -89,6 +90,19 @@ impl GivenFlags {
 }
 
 impl Flags {
+    /// Refuses `-o` beside `what`, which is printed in one form alone.
+    ///
+    /// # Errors
+    /// If it is given.
+    pub fn without_format(&self, what: &str) -> Result<(), Failure> {
+        match &self.given_output {
+            Some(given) => Err(Failure::usage(format!(
+                "-o {given} does not go with {what}: leave it out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// What `-o` says, for a command with these formats; `None` if it is left out.
     ///
     /// # Errors

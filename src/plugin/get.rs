@@ -51,6 +51,11 @@ pub struct GetArgs {
 impl GetArgs {
     /// Runs the command.
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
+        match &self.file {
+            Some(_) => flags.without_format("FILE, which is printed as it stands")?,
+            None if self.files => flags.without_format("--files, which prints a name a line")?,
+            None => {}
+        }
         let session = Session::open(flags).await?;
         let found = session.find(&self.name).await?;
         let secret = session.secret_of(&found).await?;

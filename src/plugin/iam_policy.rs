@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use kube::ResourceExt as _;
 use presigned_core::access::{AccessError, Dialect, SignerStore, signer_policy};
 use presigned_core::api::{ClusterObjectStoreSpec, PresignedUrlPolicySpec};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Session;
 use super::exit::{Exit, Failure};
-use super::flags::{Flags, Format};
+use super::flags::Flags;
 use super::manifests::{Manifests, Written};
 use super::method_flag::RuleMethodFlag;
 use super::output;
@@ -41,8 +41,8 @@ const OF_FLAGS: &str = "flags";
 ///   kubectl presigned iam-policy --bucket models --prefix llama/ --method GET --method LIST
 ///   kubectl presigned iam-policy --trust irsa --account 111122223333
 ///
-/// Exit codes: 0 printed; 1 nothing is allowed, so no right is needed; 2 the command line cannot be used; 3
-/// the cluster cannot be read.
+/// Exit codes: 0 printed; 1 nothing is allowed, so no right is needed; 2 the command line cannot be used, or a
+/// file cannot be read; 3 the cluster cannot be read.
 #[derive(Args, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct IamPolicyArgs {
@@ -64,6 +64,13 @@ pub struct IamPolicyArgs {
 
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// How the document is printed.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum DocumentFormat {
+    Json,
+    Yaml,
 }
 
 /// A rule made of flags.
@@ -122,15 +129,16 @@ struct Store {
 
 impl IamPolicyArgs {
     pub async fn run(self, flags: &Flags) -> anyhow::Result<Exit> {
+        let format = flags.own_format()?.unwrap_or(DocumentFormat::Json);
         let document = if self.trust.is_asked() {
             self.trust_document(flags).await?
         } else {
             let facts = self.facts(flags).await?;
             self.document(&facts)?
         };
-        let text = match flags.output {
-            Format::Yaml => output::yaml(&document)?,
-            Format::Table | Format::Wide | Format::Json => ascii_json(&output::json(&document)?),
+        let text = match format {
+            DocumentFormat::Yaml => output::yaml(&document)?,
+            DocumentFormat::Json => ascii_json(&output::json(&document)?),
         };
         output::print(&text)?;
         Ok(Exit::Done)

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use presigned_core::api::{API_VERSION, KIND};
 use presigned_core::request::unknown_fields;
 use presigned_core::text::{escaped, quoted};
 use serde_json::Value;
+
+use super::exit::Failure;
 
 /// The ends of the names of files that are read in a folder.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
@@ -52,17 +53,15 @@ impl Manifests {
         for place in places {
             if place.as_os_str() == "-" {
                 let mut text = String::new();
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .context("stdin cannot be read")?;
+                let read = std::io::stdin().read_to_string(&mut text);
+                read.map_err(|error| Failure::file("stdin", &error))?;
                 found.add("stdin", &text)?;
                 continue;
             }
             for file in files(place)? {
                 let name = file.display().to_string();
-                let text = std::fs::read_to_string(&file).with_context(|| {
-                    format!("{name} cannot be read: give -f a file, a folder or -")
-                })?;
+                let text = std::fs::read_to_string(&file);
+                let text = text.map_err(|error| Failure::file(&name, &error))?;
                 found.add(&name, &text)?;
             }
         }
@@ -136,14 +135,14 @@ impl Manifests {
     }
 }
 
-fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn files(place: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !place.is_dir() {
         return Ok(vec![place.to_owned()]);
     }
-    let named = |error| format!("the folder {} cannot be read: {error}", place.display());
+    let failed = |error| Failure::file(format!("the folder {}", place.display()), &error);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(place).map_err(|error| anyhow::anyhow!(named(error)))? {
-        let path = entry.map_err(|error| anyhow::anyhow!(named(error)))?.path();
+    for entry in std::fs::read_dir(place).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
         let extension = path.extension().and_then(|end| end.to_str());
         if path.is_file() && extension.is_some_and(|end| EXTENSIONS.contains(&end)) {
             files.push(path);

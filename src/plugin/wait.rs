@@ -7,11 +7,13 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use presigned_core::api::Reason;
 use presigned_core::text::quoted;
 
 use super::cluster::{Session, failure, name_kind, passes};
 use super::exit::Failure;
 use super::found::Found;
+use super::page::store_of;
 use super::words::{self, State};
 
 /// The pauses between two looks.
@@ -31,6 +33,21 @@ pub enum Look {
     Refused(String),
 }
 
+impl Look {
+    /// The same, with the name of a store that may be meant.
+    fn with_nearest(self, store: Option<&str>) -> Self {
+        let told = |why: String| match store {
+            Some(store) => format!("{why}; did you mean {}?", quoted(store)),
+            None => why,
+        };
+        match self {
+            Self::Done => Self::Done,
+            Self::Wait(why) => Self::Wait(told(why)),
+            Self::Refused(why) => Self::Refused(told(why)),
+        }
+    }
+}
+
 /// Whether it is issued.
 #[must_use]
 pub fn issued(found: &Found) -> Look {
@@ -45,7 +62,14 @@ pub fn issued(found: &Found) -> Look {
     }
 }
 
-/// Looks again and again until it is done.
+/// Whether there is no store of the name that the spec has.
+fn lacks_store(found: &Found) -> bool {
+    let missing = Reason::StoreNotFound.as_str();
+    matches!(words::state(found), State::Not { reason, .. } if reason == missing)
+}
+
+/// Looks again and again until it is done. If there is no store of its name, the nearest is named to those who
+/// may read stores.
 ///
 /// # Errors
 /// It was refused, it took longer than `timeout`, or the resource is gone.
@@ -80,13 +104,23 @@ async fn looks(
         quoted(&session.namespace)
     );
     let mut pause = FIRST_PAUSE;
+    let mut nearest_store = None;
     loop {
         let seen = match tokio::time::timeout(ANSWER, api.get(name)).await {
             Ok(Ok(mut found)) => {
                 name_kind(&mut found);
-                match look(&found) {
-                    Look::Done => return Ok(found),
-                    other => other,
+                let seen = look(&found);
+                if seen == Look::Done {
+                    return Ok(found);
+                }
+                if lacks_store(&found) {
+                    if nearest_store.is_none() {
+                        nearest_store = Some(session.nearest_store(store_of(&found)).await);
+                    }
+                    let nearest = nearest_store.as_ref().and_then(Option::as_deref);
+                    seen.with_nearest(nearest)
+                } else {
+                    seen
                 }
             }
             Ok(Err(error)) if passes(&error) => Look::Wait(failure(&error, "get", &what).message),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::current::Current;
 use super::error::{Error, Kind};
 use super::progress::Progress;
-use super::source::Source;
+use super::source::{SEEN_BY_OTHERS, Source, is_signed};
 use crate::clock::Clock;
 use crate::http::{Proxies, Streams};
 
@@ -67,6 +67,9 @@ pub(super) async fn begin(
         ca,
         kubeconfig,
     } = common;
+    if is_signed(&source) {
+        progress.line(SEEN_BY_OTHERS);
+    }
     let (source, key_of_source) = Source::parse(&source, kubeconfig.as_deref(), || {
         std::io::read_to_string(std::io::stdin())
     })?;

@@ -10,6 +10,16 @@ use super::contents::{Contents, SignedUrl};
 use super::error::Error;
 use super::folder;
 
+/// What is said if the text of SOURCE is a presigned URL.
+pub(super) const SEEN_BY_OTHERS: &str = "warning: a presigned URL as an argument stands in the list of processes and in \
+                                         the shell's history: give it on standard input (-), or a mounted Secret";
+
+/// Whether a text is a presigned URL: of AWS, Google or their older signatures.
+pub(super) fn is_signed(text: &str) -> bool {
+    let query = text.split_once('?').map_or("", |(_, query)| query);
+    text.contains("://") && query.to_ascii_lowercase().contains("signature=")
+}
+
 /// What SOURCE names.
 pub(super) enum Source {
     /// A folder in which a Secret is mounted.

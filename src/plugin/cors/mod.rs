@@ -30,7 +30,7 @@ use rules::{MOST, OWN, Rule, Rules, Wanted};
 /// keeps the rules of others.
 ///
 /// Exit codes: 0 done, or with --check: the rule is as asked; 1 with --check: it is not; 2 the command line
-/// cannot be used; 3 no credentials, or the store refused.
+/// cannot be used, or a file cannot be read; 3 no credentials, or the store refused.
 #[derive(Args, Clone, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -133,8 +133,12 @@ impl CorsArgs {
                 output::print(&shown(&rules, flags.output)?)?;
                 Ok(Exit::Done)
             }
-            Action::Apply(args) => args.run().await,
+            Action::Apply(args) => {
+                flags.without_format("cors apply, which prints no result")?;
+                args.run().await
+            }
             Action::Remove(args) => {
+                flags.without_format("cors remove, which prints no result")?;
                 let id = id(&args.name)?;
                 let open = args.place.open().await?;
                 let rules = open.read().await?;

@@ -32,8 +32,8 @@ use print::Output;
 /// all objects below a prefix are listed and signed for. A form (--method POST) takes one key, or any key below
 /// `s3://BUCKET/PREFIX/`.
 ///
-/// Exit codes: 0 it was signed; 1 there is nothing to sign, or too much; 2 the command line cannot be used; 3 no
-/// credentials, or the store cannot be asked.
+/// Exit codes: 0 it was signed; 1 there is nothing to sign, or too much; 2 the command line cannot be used, or a
+/// file cannot be read; 3 no credentials, or the store cannot be asked.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:

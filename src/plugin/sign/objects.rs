@@ -7,7 +7,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use presigned_core::engine::{ListRequest, ListResponse};
 use presigned_core::issue::LocalObjects;
 use presigned_core::request::{Bucket, Key, ListSelection, Objects, Options, Request};
@@ -147,16 +146,15 @@ fn listed(text: &str, base: Option<&Place>) -> Result<Vec<Place>, Failure> {
 
 fn read(file: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    let whole = if file == Path::new("-") {
-        std::io::stdin()
-            .take(LIST_BYTES)
-            .read_to_string(&mut text)
-            .context("the keys cannot be read from standard input: they must be UTF-8")?
+    let (what, whole) = if file == Path::new("-") {
+        let read = std::io::stdin().take(LIST_BYTES).read_to_string(&mut text);
+        ("the list of keys on standard input".to_owned(), read)
     } else {
-        std::fs::File::open(file)
-            .and_then(|open| open.take(LIST_BYTES).read_to_string(&mut text))
-            .with_context(|| format!("the keys cannot be read from {}", file.display()))?
+        let open = std::fs::File::open(file);
+        let read = open.and_then(|open| open.take(LIST_BYTES).read_to_string(&mut text));
+        (format!("the list of keys {}", file.display()), read)
     };
+    let whole = whole.map_err(|error| Failure::file(what, &error))?;
     if whole as u64 == LIST_BYTES {
         return Err(
             Failure::usage("the list of keys has more than 64 MiB: sign it in parts").into(),

@@ -298,3 +298,26 @@ async fn a_signal_ends_the_wait_and_nothing_stays() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_misspelt_store_is_told_with_the_nearest_to_those_who_may_read_stores() {
+    let s3 = S3Server::s3s_fs().unwrap();
+    let world = World::on("plugnear", &s3).await;
+    world.allow_all(&json!({})).await;
+    let store = world.another_store(&s3, "main", &json!({})).await;
+    let misspelt = store.replace("-main", "-mian");
+    let operator = world.operator(&[]).await;
+    let (editor, admin) = (Person::editor(&world).await, Person::admin(&world));
+    let nearest = format!("did you mean {store:?}?");
+    for (person, name, knows) in [(&admin, "admin", true), (&editor, "editor", false)] {
+        let asked = ["create", name, "--bucket", "data", "--key", "k"];
+        let why = person
+            .runs(&[&asked[..], &["--store", &misspelt]].concat())
+            .await;
+        let told = why.failed(1);
+        assert!(told.contains("there is no ClusterObjectStore"), "{told}");
+        assert_eq!(told.contains(&nearest), knows, "{told}");
+    }
+    world.finish().await;
+    operator.kill();
+}

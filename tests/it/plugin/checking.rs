@@ -86,16 +86,113 @@ async fn the_examples_check_offline_and_a_typo_ends_in_one() {
     assert!(seen.out.contains(told), "{}", seen.out);
     let seen = plugin("a: [", &["check", "-f", "-"]).await;
     assert!(seen.failed(1).contains("stdin is no YAML"), "{}", seen.err);
-    let seen = plugin("", &["check", "-f", "/nonexistent.yaml"]).await;
-    assert!(
-        seen.failed(1).contains("/nonexistent.yaml cannot be read"),
-        "{}",
-        seen.err
-    );
     let seen = plugin("", &["check"]).await;
     assert!(
         seen.failed(2).contains("there is nothing to check"),
         "{}",
         seen.err
     );
+}
+
+/// A file that is not there is a fault of the command line, for each flag that names one.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_ends_in_two() {
+    let none = "/nonexistent.yaml";
+    let s3 = ["--endpoint-url", "http://127.0.0.1:1"];
+    for command in [
+        &["check", "-f", none][..],
+        &["iam-policy", "-f", none],
+        &[
+            "create", "--bucket", "b", "--key", "k", "--put", "--file", none,
+        ],
+        &["sign", "s3://data/", "--keys-from", none],
+        &["sign", "s3://data/k", s3[0], s3[1], "--ca-bundle", none],
+        &[
+            "cors",
+            "show",
+            "s3://data",
+            s3[0],
+            s3[1],
+            "--ca-bundle",
+            none,
+        ],
+    ] {
+        let why = plugin("", command).await;
+        let told = why.failed(2);
+        assert!(
+            told.contains(none) && told.contains("cannot be read"),
+            "{told}"
+        );
+    }
+    // A folder is no file.
+    let why = plugin("", &["sign", "s3://data/", "--keys-from", "/"]).await;
+    assert!(why.failed(2).contains("cannot be read"), "{}", why.err);
+}
+
+#[tokio::test]
+async fn a_method_or_a_format_that_a_command_does_not_have_ends_in_two() {
+    let asked = [
+        "check",
+        "--offline",
+        "--bucket",
+        "b",
+        "--key",
+        "k",
+        "--method",
+        "GTE",
+    ];
+    let why = plugin("", &asked).await;
+    assert_eq!(why.code, 2, "{why:?}");
+    assert!(
+        why.err.contains("GET, HEAD, PUT, POST, DELETE"),
+        "{}",
+        why.err
+    );
+    let lower = asked.map(|one| if one == "GTE" { "get" } else { one });
+    assert_eq!(plugin("", &lower).await.code, 1, "no policy allows it");
+    let origin = ["--origin", "https://a.example", "--method", "PUT"];
+    for (command, advice) in [
+        (&["completion", "bash", "-o", "json"][..], "leave it out"),
+        (
+            &["cors", "remove", "s3://data", "-o", "json"],
+            "leave it out",
+        ),
+        (
+            &[
+                "cors",
+                "apply",
+                "s3://data",
+                "-o",
+                "json",
+                origin[0],
+                origin[1],
+                origin[2],
+                origin[3],
+            ],
+            "leave it out",
+        ),
+        (&["get", "model", "url", "-o", "json"], "leave it out"),
+        (&["get", "model", "--files", "-o", "yaml"], "leave it out"),
+        (
+            &[
+                "create", "--bucket", "b", "--key", "k", "--print", "url", "-o", "json",
+            ],
+            "leave it out",
+        ),
+        (
+            &[
+                "iam-policy",
+                "--bucket",
+                "b",
+                "--method",
+                "GET",
+                "-o",
+                "table",
+            ],
+            "give one of json, yaml",
+        ),
+    ] {
+        let why = plugin("", command).await;
+        assert!(why.failed(2).contains(advice), "{command:?}: {}", why.err);
+    }
 }

@@ -534,8 +534,11 @@ async fn usual_mistakes_are_told() {
     let missing = caller
         .run(&["sign", "s3://models/", "--keys-from", "gone"])
         .await
-        .refused(1);
-    assert!(missing.contains("cannot be read from gone"), "{missing}");
+        .refused(2);
+    assert!(
+        missing.contains("the list of keys gone cannot be read"),
+        "{missing}"
+    );
     let elsewhere = [
         "sign",
         "s3://models/k",

@@ -292,3 +292,29 @@ fn a_file_that_is_there_stays_until_the_new_one_is_whole() {
         around.keys()
     );
 }
+
+/// A presigned URL is a bearer token, and arguments are no secret.
+#[test]
+fn a_presigned_url_as_an_argument_is_warned_of() {
+    let stage = Stage::new();
+    let mut whole = says("200 OK\ncontent-length: 5", b"12345");
+    whole.stays = true;
+    let server = ScriptedServer::new(vec![whole]);
+    let signed = format!("{}/data/a?X-Amz-Signature=1", server.endpoint);
+    let public = format!("{}/data/a", server.endpoint);
+    let dest = stage.path("dest");
+    let to = dest.to_str().unwrap();
+    let file = stage.path("file");
+    std::fs::write(&file, "12345").unwrap();
+    let warning = "list of processes";
+    for (command, input, warned) in [
+        (&["fetch", &signed, to][..], "", true),
+        (&["push", file.to_str().unwrap(), &signed], "", true),
+        (&["fetch", &signed, to, "--quiet"], "", false),
+        (&["fetch", &public, to], "", false),
+        (&["fetch", "-", to], &signed, false),
+    ] {
+        let ran = stage.run_with(command, input);
+        assert_eq!(ran.done().said.contains(warning), warned, "{}", ran.said);
+    }
+}
