@@ -120,6 +120,7 @@ e2e: ## The chart, the image and pods on a real cluster: E2E_KUBECONFIG=FILE, or
 	@[[ -n "$(E2E_KUBECONFIG)" ]] || hack/e2e/able.sh
 	@$(MAKE) --no-print-directory e2e-prerequisites
 	@hack/e2e.sh
+	@[[ -n "$(E2E_KUBECONFIG)" ]] || hack/e2e/interrupted.sh
 
 .PHONY: e2e-prerequisites
 e2e-prerequisites:

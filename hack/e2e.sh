@@ -18,6 +18,8 @@ if [[ -z ${E2E_KUBECONFIG:-} ]]; then
 fi
 version=$(sed -n 's/^appVersion: "\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' charts/presigned-url-operator/Chart.yaml)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/presigned-e2e.XXXXXX")
+# What a job leaves when it is killed is removed with the rest.
+export TMPDIR=$tmp
 
 # What remains of a node once its processes are gone. Each version of cgroups has its own trees.
 remove_cgroups() {
