@@ -6,7 +6,7 @@
 #   E2E_KUBECONFIG      a cluster that may be thrown away, such as kind's or k3d's, to use instead
 #   E2E_LOAD            the command that loads an archive of images into it; default: kind load image-archive
 #   E2E_BUILDER         buildah or docker; default: buildah, or docker where there is no buildah
-#   E2E_SAMPLE_SECONDS  how long a mounted URL is sampled; default 360
+#   E2E_SAMPLE_SECONDS  how long a mounted URL is sampled; default 480
 #   PSU_OPERATOR        the operator's binary; default: built by cargo as for a release
 #   KEEP                1: the node stays up until Ctrl-C
 set -euo pipefail
@@ -67,6 +67,7 @@ if [[ -z ${PSU_OPERATOR:-} ]]; then
   echo "building the operator as for a release" >&2
   in_group cargo build --quiet --locked --release --package presigned-url-operator --bin presigned-url-operator
   PSU_OPERATOR=${CARGO_TARGET_DIR:-target}/release/presigned-url-operator
+  of_release=yes
 fi
 
 # shellcheck source=hack/e2e/images.sh
@@ -74,7 +75,13 @@ fi
 mkdir "$tmp/images"
 in_group build_operator_image "$PSU_OPERATOR"
 in_group build_tools_image
-echo "the operator's image: $(($(stat -c %s "$tmp/images/operator.tar") / 1000000)) MB"
+size=$(($(stat -c %s "$tmp/images/operator.tar") / 1000000))
+echo "the operator's image: $size MB"
+documented=$(sed -n 's/.*The image is \([0-9]*\) MB .*/\1/p' docs/operations.md)
+if [[ -n ${of_release:-} ]] && ((size * 10 > documented * 11 || size * 10 < documented * 9)); then
+  echo "e2e.sh: docs/operations.md says that the image is $documented MB" >&2
+  exit 1
+fi
 
 export PSU_TOOLS_DIR=$tools E2E_IMAGES=$tmp/images
 if [[ -n ${E2E_KUBECONFIG:-} ]]; then

@@ -61,4 +61,14 @@ from_readme() { # kind: the README's block that begins with one
     $0 == "```" && inside { inside = 0; if (split(block, lines, "\n") && lines[2] == kind) { printf "%s", block; exit } }
     inside { block = block $0 "\n" }' "$root/README.md" | local_images
 }
+# The tutorial's manifests, in a namespace of their own and for the S3 server of the e2e. Wants $endpoint.
+from_tutorial() { # which of them
+  awk -v wanted="$1" '
+    $0 == "kubectl apply -f - <<EOF" { number++; inside = 1; next }
+    $0 == "EOF" { inside = 0 }
+    inside && number == wanted' "$root/docs/tutorial.md" | sed "s|http://127.0.0.1:7070|$endpoint|; s/team-a/team-t/g" | grep .
+}
+from_tutorial_patch() { # prints the command that adds a rule
+  sed -n "/^kubectl patch psup/,/]'\$/p" "$root/docs/tutorial.md" | grep .
+}
 example() { local_images <"$root/examples/$1.yaml"; }

@@ -2,7 +2,8 @@
 # A single node of Kubernetes: hack/e2e/node.sh FOLDER COMMAND... brings it up, runs the command with KUBECONFIG and
 # E2E_LOAD, and ends. hack/e2e.sh runs it as process 1 of namespaces of its own (mounts, network, processes): whatever ends
 # it ends every process, mount and network device of the node. What it writes lies in FOLDER, which also holds the archive
-# images/tools.tar; cgroups are below one with FOLDER's name, and are what remains for hack/e2e.sh to remove.
+# images/tools.tar; cgroups are below one with FOLDER's name, and are what remains for hack/e2e.sh to remove. The command
+# is given FOLDER as E2E_NODE: running/PROGRAM starts a program once more, and running/PROGRAM.pid is its process.
 #
 #   PSU_TOOLS_DIR   a folder with etcd, the programs of Kubernetes and kubectl
 #   KEEP            1: it stays up after the command
@@ -52,7 +53,13 @@ ip link set lo up
 ip address add "$address/32" dev lo
 
 start() { # program, arguments
-  "$@" >"$folder/log/${1##*/}.log" 2>&1 </dev/null &
+  local program=$folder/running/$1
+  printf '#!/usr/bin/env bash\nexec %s >>%q 2>&1 </dev/null\n' "${*@Q}" "$folder/log/$1.log" >"$program"
+  chmod +x "$program"
+  "$program" &
+  echo "$!" >"$program.pid"
+  # If it is killed, nobody has to read of it.
+  disown
 }
 until_true() { # seconds, command...
   local deadline=$((SECONDS + $1))
@@ -68,7 +75,7 @@ until_true() { # seconds, command...
   done
 }
 
-mkdir "$folder/log"
+mkdir "$folder/log" "$folder/running"
 etcd_url=http://127.0.0.1:2379
 start etcd --unsafe-no-fsync --data-dir "$folder/etcd" --listen-client-urls $etcd_url --advertise-client-urls $etcd_url \
   --listen-peer-urls http://127.0.0.1:2380
@@ -155,6 +162,7 @@ start kubelet --kubeconfig="$KUBECONFIG" --config="$folder/kubelet.yaml" --root-
   --cert-dir="$folder/kubelet-certificates" --hostname-override=e2e --node-ip=$address
 until_true 90 kubectl wait --for=condition=Ready --timeout=1s node/e2e
 
+export E2E_NODE=$folder
 status=0
 "$@" || status=$?
 if [[ -n ${KEEP:-} ]]; then

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# What the operator promises on a real cluster, tried one by one: the chart as it comes, the manifests of README.md and of
-# examples/, and pods with plain curl, wget and aria2c. hack/e2e.sh gives it the cluster and the images.
+# What the operator promises on a real cluster, tried one by one: the chart as it comes, the manifests of README.md, of
+# docs/tutorial.md and of examples/, and pods with plain curl, wget and aria2c. hack/e2e.sh gives it the cluster and the
+# images.
 #
 #   KUBECONFIG, E2E_LOAD, E2E_IMAGES   the cluster, a command that loads an archive of images into it, and their folder
 #   PSU_TOOLS_DIR                      a folder with helm and kubectl
 #   E2E_CLEAN                          set: what was installed is removed at the end
-#   E2E_SAMPLE_SECONDS                 how long a mounted URL is sampled; default 360
+#   E2E_NODE                           the folder of the node, if hack/e2e/node.sh brought it up
+#   E2E_SAMPLE_SECONDS                 how long a mounted URL is sampled; default 480
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -19,10 +21,10 @@ export HELM_CONFIG_HOME=$tmp/helm HELM_CACHE_HOME=$tmp/helm HELM_DATA_HOME=$tmp/
 namespace=presigned-system
 release=presigned-url-operator
 deployment=deployment/$release
-sampled=${E2E_SAMPLE_SECONDS:-360}
+sampled=${E2E_SAMPLE_SECONDS:-480}
 # What `helm uninstall` keeps.
 crds=(customresourcedefinition/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev)
-namespaces=(namespace/{team-a,s3,$namespace})
+namespaces=(namespace/{team-a,team-t,s3,$namespace})
 
 finish() {
   if [[ -n ${E2E_CLEAN:-} ]]; then
@@ -53,6 +55,7 @@ stock_chart() {
   kubectl create namespace "$namespace"
   kubectl --namespace "$namespace" create secret generic s3-credentials \
     --from-literal=accessKeyID=demo --from-literal=secretAccessKey=demo-secret
+  date +%s >"$tmp/began"
   helm install "$release" "$chart" --namespace "$namespace" --timeout 3m
   kubectl --namespace "$namespace" rollout status "$deployment" --timeout=2m
 }
@@ -84,9 +87,13 @@ waiting_pod() {
   same "what kubectl shows" Init:0/1 "$(tenants get pod server --no-headers | awk '{ print $3 }')"
   from_readme PresignedURL | kubectl apply -f -
   tenants wait --for=condition=Ready --timeout=200s pod/server
+  echo "$(($(date +%s) - $(<"$tmp/began")))" >"$tmp/took"
   tenants logs server | tee /dev/stderr | grep 1000000
 }
 promise "the README's pod waits until its first URL is there, then downloads by itself" waiting_pod
+within_five_minutes() { [[ $(<"$tmp/took") -le 300 ]]; }
+promise "from helm install to that download less than five minutes pass" within_five_minutes
+echo "from helm install to a pod's download: $(cat "$tmp/took" || echo too many) s"
 
 curl_downloads() {
   tenants wait --for=condition=Ready --timeout=200s pod/inference
@@ -121,6 +128,31 @@ post_uploads() {
   same "the object" quarter,downloads "$(in_bucket cat data/team-a/forms/summary.csv)"
 }
 promise "a pod uploads by POST" post_uploads
+
+tutorial() {
+  local in_server=(tenants exec -i server -- sh -c)
+  in_bucket 'mkdir -p models/team-t && echo "weights of the model" >models/team-t/model.bin'
+  from_tutorial 1 | kubectl apply -f -
+  kubectl wait --for=condition=Ready --timeout=1m clusterobjectstore/default presignedurlpolicy/teams-read-their-own
+  kubectl create namespace team-t
+  from_tutorial 2 | kubectl apply -f -
+  from_tutorial 3 | kubectl apply -f -
+  kubectl --namespace team-t wait --for=condition=Verified --timeout=1m psu/model
+  kubectl --namespace team-t wait --for=condition=Ready=false --timeout=1m psu/not-mine
+  same "the object" "weights of the model" "$(conf_of model | "${in_server[@]}" 'curl --silent -K - -o -')"
+  eval "$(from_tutorial_patch)"
+  from_tutorial 4 | kubectl apply -f -
+  kubectl --namespace team-t wait --for=condition=Ready --timeout=1m psu/note
+  conf_of note | "${in_server[@]}" 'cat >/data/form.conf && echo "read me first" >/data/note.txt &&
+    curl --silent -K /data/form.conf -F file=@/data/note.txt'
+  same "what was sent" "read me first" "$(in_bucket cat models/team-t/note.txt)"
+  from_tutorial 5 | kubectl apply -f -
+  kubectl --namespace team-t wait --for=condition=Ready --timeout=1m psu/everything
+  same "all objects" "./team-t/model.bin ./team-t/note.txt" "$(conf_of everything |
+    "${in_server[@]}" 'mkdir /data/all && cd /data/all && curl --silent -K - && find . -type f | sort' | xargs)"
+}
+conf_of() { kubectl --namespace team-t get secret "$1" -o 'jsonpath={.data.curl\.conf}' | base64 -d; }
+promise "the tutorial's manifests do here what the page shows" tutorial
 
 account=tenant
 as_account() { timeout 60 kubectl --kubeconfig "$tmp/$account.kubeconfig" --namespace team-a "$@"; }
@@ -175,11 +207,12 @@ issued() { # every Secret of a PresignedURL but the one that is renewed within m
 }
 version_of_sampled() { tenants get secret sampled -o 'jsonpath={.metadata.resourceVersion}'; }
 renewed_since() { [[ $(version_of_sampled) != "$1" ]]; }
-a_pod_of_this_rollout_leads() {
-  local leader
-  leader=$(kubectl --namespace "$namespace" get lease "$release" -o 'jsonpath={.spec.holderIdentity}')
-  kubectl --namespace "$namespace" get pods --selector "e2e=$1" -o name | grep -F "${leader%%_*}"
+leader() {
+  local holder
+  holder=$(kubectl --namespace "$namespace" get lease "$release" -o 'jsonpath={.spec.holderIdentity}')
+  echo "${holder%%_*}"
 }
+a_pod_of_this_rollout_leads() { kubectl --namespace "$namespace" get pods --selector "e2e=$1" -o name | grep -F "$(leader)"; }
 # The next renewal of the sampled URL is the new leader's; what it finds wrong it would have rotated by then.
 renewed_by_another_pod() { # label of its pods
   local before
@@ -188,14 +221,101 @@ renewed_by_another_pod() { # label of its pods
   before=$(version_of_sampled)
   until_true 180 renewed_since "$before"
 }
+operators() { kubectl --namespace "$namespace" get pods --selector app.kubernetes.io/name=presigned-url-operator "$@"; }
+evict() { # pod
+  timeout 30 kubectl create --raw "/api/v1/namespaces/$namespace/pods/$1/eviction" -f - \
+    <<<"{\"apiVersion\": \"policy/v1\", \"kind\": \"Eviction\", \"metadata\": {\"name\": \"$1\", \"namespace\": \"$namespace\"}}"
+}
+budget() { same "pods that may be evicted" "$1" "$(kubectl --namespace "$namespace" get pdb "$release" -o 'jsonpath={.status.disruptionsAllowed}')"; }
+drained() {
+  local before leader other
+  before=$(issued)
+  until_true 60 budget 1
+  leader=$(leader)
+  other=$(operators -o 'jsonpath={.items[*].metadata.name}' | tr ' ' '\n' | grep -vxF "$leader")
+  evict "$leader"
+  if evict "$other" >"$tmp/evicted" 2>&1; then
+    echo "both replicas were evicted"
+    return 1
+  fi
+  grep "violate the pod's disruption budget" "$tmp/evicted" || { cat "$tmp/evicted" && return 1; }
+  kubectl --namespace "$namespace" rollout status "$deployment" --timeout=2m
+  until_true 60 budget 1
+  same "the leader" "$other" "$(leader)"
+  same "Secrets" "$before" "$(issued)"
+}
+promise "a drain evicts one replica, not the other too; that one leads, and nothing is rotated" drained
+
 upgrade() {
   local before
   before=$(issued)
-  helm upgrade "$release" "$chart" --namespace "$namespace" --reuse-values --set podLabels.e2e=upgraded --timeout 3m
+  helm upgrade "$release" "$chart" --namespace "$namespace" --reuse-values --set podLabels.e2e=upgraded \
+    --set tests.image=registry.example.com/tools:1 --timeout 3m
   renewed_by_another_pod upgraded
   same "Secrets" "$before" "$(issued)"
 }
 promise "helm upgrade rotates nothing" upgrade
+
+# A node without DNS and kube-proxy knows no Service by its name: there the pod is told where one replica is.
+name_the_service() {
+  kubectl apply -f - <<Y
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: e2e-names}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]
+  matchConditions: [{name: of-helm-test, expression: "object.metadata.?name.orValue('') == '$release-test'"}]
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch:
+      expression: >-
+        [JSONPatch{op: "add", path: "/spec/hostAliases", value: [Object.spec.hostAliases{
+        ip: "$(operators -o 'jsonpath={.items[0].status.podIP}')", hostnames: ["$release-metrics.$namespace.svc"]}]}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: e2e-names}
+spec: {policyName: e2e-names}
+Y
+  until_true 30 is_named
+}
+is_named() {
+  helm get hooks "$release" --namespace "$namespace" | kubectl create --dry-run=server -f - -o yaml | grep hostAliases
+}
+helm_test() {
+  [[ -z ${E2E_NODE:-} ]] || name_the_service
+  helm test "$release" --namespace "$namespace" --timeout 2m --logs
+  [[ -z ${E2E_NODE:-} ]] || kubectl delete mutatingadmissionpolic{ies,ybindings}.admissionregistration.k8s.io/e2e-names
+}
+promise "helm test finds the operator through its metrics Service" helm_test
+
+every_container_restarted() {
+  same "restarts, and whether they are ready" "1 true 1 true" \
+    "$(operators -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready} {end}' | xargs)"
+}
+reboot() {
+  local before version program process
+  before=$(issued)
+  for program in kubelet containerd; do
+    kill -KILL "$(<"$E2E_NODE/running/$program.pid")"
+  done
+  # What a process is called is cut to 15 letters.
+  for process in $(grep -lx presigned-url-o /proc/[0-9]*/comm); do
+    kill -KILL "$(basename "$(dirname "$process")")"
+  done
+  "$E2E_NODE/running/containerd" &
+  # As systemd does: the kubelet ends if containerd is not ready yet.
+  until "$E2E_NODE/running/kubelet"; do sleep 1; done &
+  until_true 150 every_container_restarted
+  version=$(version_of_sampled)
+  until_true 180 renewed_since "$version"
+  same "Secrets" "$before" "$(issued)"
+}
+if [[ -n ${E2E_NODE:-} ]]; then
+  promise "the node's kubelet and containerd and both replicas are killed at once: nothing is rotated, and renewals go on" reboot
+fi
 
 sampler_ends() { tenants get pod sampler -o 'jsonpath={.status.phase}' | grep -E 'Succeeded|Failed'; }
 sampled() {
