@@ -512,7 +512,7 @@ kubectl create -f "$tmp/hooks.yaml" >/dev/null
 uids() { kubectl get clusterobjectstores.presigned.dev,presignedurlpolicies.presigned.dev -o 'jsonpath={.items[*].metadata.uid}'; }
 before=$(uids)
 release upgrade --values "$tmp/both.yaml"
-is "the upgrade makes nothing anew" "$before" "$(uids)"
+is "the upgrade makes nothing again" "$before" "$(uids)"
 is "they are part of the release now" 2 "$(helm get manifest psu -n $namespace | grep -cE '^kind: (ClusterObjectStore|PresignedURLPolicy)$')"
 release upgrade --reset-values
 is "what leaves the values leaves the cluster" "" "$(uids)"

@@ -1,6 +1,6 @@
 //! Credentials from the AWS chain of the operator's own process.
 //!
-//! What holds here: the chain is built anew for each fetch, because its profile provider keeps what it read
+//! What holds here: the chain is built again for each fetch, because its profile provider keeps what it read
 //! once; the region is given, because the region chain may ask a metadata service that is not there; and that
 //! service gets two short attempts. An end that the metadata service did not say is not believed.
 

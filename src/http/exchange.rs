@@ -9,7 +9,7 @@
 //! is longer by a hundred lines: it calls its connector with an address alone, so that a request's deadline
 //! goes around it in a task-local value; when a request was sent (by which the store's clock is measured)
 //! must be captured beside it; it does not say whether a connection that broke had waited, which decides
-//! whether a request is sent anew; its pool has no limit for all hosts together, and tenants choose the names
+//! whether a request is sent again; its pool has no limit for all hosts together, and tenants choose the names
 //! of buckets, which are hosts.
 
 use std::collections::BTreeMap;
@@ -108,7 +108,7 @@ impl Connections {
             addressed(request, proxy.filter(|_| !peer.tls)).ok_or(TransportError::Host)?;
         let quiet = async {
             if let Some(sender) = self.take(&peer) {
-                // The server may have hung up while the connection waited: then the request is sent anew.
+                // The server may have hung up while the connection waited: then the request is sent again.
                 match self.send(sender, &peer, &request, limit, deadline).await {
                     Err(TransportError::Connection) => {}
                     answered => return answered,

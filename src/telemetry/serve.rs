@@ -26,7 +26,7 @@ pub(super) const HEADER_TIME: Duration = Duration::from_secs(5);
 const WHOLE_TIME: Duration = Duration::from_secs(15);
 /// How many bytes of a request, and of an answer, wait in memory: the least that hyper takes.
 const BUFFER: usize = 8192;
-/// How long the port rests when the system has no connection to give, for example for want of file
+/// How long the port rests when the system has no connection to give, for example because it is out of file
 /// descriptors.
 const REST: Duration = Duration::from_millis(100);
 
