@@ -77,7 +77,7 @@ PYTHON
 copy() { # who, what
   case $1 in
   fetch) timed "$program" fetch --quiet --parallel "$parallel" "$work/$2.json" . ;;
-  curl) timed curl -q -sS --fail --create-dirs --parallel --parallel-max "$parallel" -K "$work/$2.curl" ;;
+  curl) timed curl -q -sS --no-progress-meter --fail --create-dirs --parallel --parallel-max "$parallel" -K "$work/$2.curl" ;;
   aria2c) timed aria2c -q --no-conf -j "$parallel" -x "$parallel" -s "$parallel" -i "$work/$2.aria2" ;;
   aws) if [[ $2 == large ]]; then
     timed aws s3 cp --only-show-errors --endpoint-url "$endpoint" s3://data/large large
@@ -96,7 +96,7 @@ for ((run = 0; run < runs; run++)); do
   for what in large many; do
     for one in "${who[@]}"; do
       rm -rf "$work/copy" && mkdir "$work/copy"
-      (cd "$work/copy" && copy "$one" "$what") >>"$work/$what.$one"
+      (cd "$work/copy" && copy "$one" "$what") >>"$work/figures.$what.$one"
       ((run > 0)) || diff -r "$work/root/data/$what" "$work/copy/$what"
     done
   done
@@ -106,7 +106,7 @@ echo "load of the machine at the end: $(cut -d ' ' -f 1-3 /proc/loadavg), $(npro
 for what in large many; do
   if [[ $what == large ]]; then echo "1 x $large MiB"; else echo "$count x $small KiB"; fi
   for one in "${who[@]}"; do
-    sort -n "$work/$what.$one" | sed -n "$(((runs + 1) / 2))p" |
+    sort -n "$work/figures.$what.$one" | sed -n "$(((runs + 1) / 2))p" |
       while read -r seconds cpu memory; do
         printf '  %-8s %8s s  %8s s of CPU  %6s MiB\n' "$one" "$seconds" "$cpu" "$memory"
       done
