@@ -578,4 +578,25 @@ spec:
             Exit::Done
         );
     }
+
+    #[test]
+    fn a_spec_of_a_newer_operator_is_told_with_the_version_to_install() {
+        let allowed = json!({ "type": "Allowed", "status": "True", "reason": "PolicyAllows", "message": "",
+            "lastTransitionTime": "2026-11-28T12:00:00Z" });
+        let status = json!({ "observedGeneration": 1, "conditions": [allowed] });
+        let resource =
+            json!({ "metadata": { "name": "a", "generation": 1 }, "spec": {}, "status": status });
+        let resource: Found = serde_json::from_value(resource).unwrap();
+        let answer = of_version(Answer::Invalid("unknown variant".to_owned()), &resource);
+        let Answer::Unknown(why) = answer else {
+            unreachable!("{answer:?}")
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        for part in [
+            &format!("this kubectl-presigned {version} cannot read it (unknown variant)"),
+            "install the plugin of the operator's version",
+        ] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
 }
