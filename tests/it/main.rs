@@ -12,6 +12,7 @@ mod bundles;
 mod clock_skew;
 mod cluster;
 mod columns;
+mod consumers;
 mod drift;
 mod endpoints;
 mod environment;
