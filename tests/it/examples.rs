@@ -80,8 +80,9 @@ fn examples() -> Vec<(String, DynamicObject)> {
     };
     let pages = files("docs", "md").into_iter().chain(files(".", "md"));
     let all = files("examples", "yaml").into_iter();
-    let folders = ["examples/browser", "examples/kserve"];
-    let folders = folders.into_iter().flat_map(|folder| files(folder, "yaml"));
+    let folders = ["browser", "kserve", "models"];
+    let folders = folders.map(|folder| files(&format!("examples/{folder}"), "yaml"));
+    let folders = folders.into_iter().flatten();
     // What kubectl reads, and no API server.
     let folders = folders.filter(|file| !file.ends_with("kustomization.yaml"));
     let all = all.chain(folders).chain(pages);

@@ -72,3 +72,19 @@ async fn the_pods_of_the_examples_upload_what_they_say() {
     );
     scene.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_support_bundle_is_pushed_under_the_name_of_its_pod() {
+    let scene = Scene::new("bundle").await;
+    let objects = scene.issued("support-bundle.yaml").await;
+    for name in ["the-pod-x7k2p", "the-pod-m4q8z"] {
+        let mut pod = Pod::of(&scene.world, &objects).await;
+        name.clone_into(&mut pod.name);
+        pod.runs("collect");
+        pod.runs("push");
+        let file = pod.path(pod.container("push"), &format!("/bundle/{name}.tar.gz"));
+        let sent = scene.object(&format!("team-a/{name}.tar.gz"));
+        assert!(sent == Some(std::fs::read(file).unwrap()), "{name}");
+    }
+    scene.finish().await;
+}
