@@ -101,7 +101,7 @@ lint: ## Format, clippy, dependencies and workflows, warnings denied
 .PHONY: test-rust
 test-rust: # Unit, golden, simulation, real control plane, real S3 servers
 	$(call needs,$(TEST_RUST_NEEDS))
-	@hack/tools.sh botocore $(CONTROL_PLANE) kubectl helm minio versitygw >/dev/null
+	@hack/tools.sh argo-artifact botocore $(CONTROL_PLANE) kubectl helm minio versitygw >/dev/null
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart

@@ -22,6 +22,7 @@ kube=$(pinned kube k8s.io/kubernetes)
 helm=v4.3.1
 # The major version before, which many still use.
 helm3=v3.22.0
+argo=$(pinned argo github.com/argoproj/argo-workflows/v4)
 helm_unittest=$(pinned helm-unittest github.com/helm-unittest/helm-unittest)
 kubeconform=v0.8.0
 actionlint=v1.7.12
@@ -32,7 +33,7 @@ versitygw=v1.8.0
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
 
 all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
-all+=(actionlint oras)
+all+=(actionlint argo-artifact oras)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
@@ -59,6 +60,7 @@ mkdir -p "$dir"
 version_of() {
   case $1 in
   actionlint) echo "$actionlint" ;;
+  argo-artifact) echo "$argo $(cksum <"$here/argo/main.go")" ;;
   botocore) echo "$botocore" ;;
   etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
   helm) echo "$helm" ;;
@@ -106,6 +108,7 @@ from_pypi() { # name, version
 build() {
   case $1 in
   actionlint) from_registry github.com/rhysd/actionlint/cmd/actionlint "$actionlint" ;;
+  argo-artifact) from_folder argo argo-artifact . ;;
   botocore) from_pypi botocore "$botocore" ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;

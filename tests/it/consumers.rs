@@ -4,6 +4,7 @@
 //! What holds here: manifests, commands and scripts are those of `examples/` and of the docs. Names of
 //! namespaces, stores and buckets differ, and images are programs of this machine.
 
+mod argo;
 mod models;
 mod pod;
 mod published;

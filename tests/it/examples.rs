@@ -80,16 +80,18 @@ fn examples() -> Vec<(String, DynamicObject)> {
     };
     let pages = files("docs", "md").into_iter().chain(files(".", "md"));
     let all = files("examples", "yaml").into_iter();
-    let folders = ["browser", "kserve", "models"];
+    let folders = ["argo", "browser", "kserve", "models"];
     let folders = folders.map(|folder| files(&format!("examples/{folder}"), "yaml"));
     let folders = folders.into_iter().flatten();
     // What kubectl reads, and no API server.
     let folders = folders.filter(|file| !file.ends_with("kustomization.yaml"));
     let all = all.chain(folders).chain(pages);
-    // No API server here has KServe's kinds; tests/it/transfer/kserve.rs holds them to its contract.
+    // No API server here has the kinds of KServe and Argo Workflows; tests/it/transfer/kserve.rs and
+    // tests/it/consumers/argo.rs hold them to their contracts.
     let known = |(_, object): &(String, DynamicObject)| {
         let types = object.types.as_ref().expect("a kind");
-        !types.api_version.starts_with("serving.kserve.io/")
+        let of_workflows = types.kind == "Workflow";
+        !of_workflows && !types.api_version.starts_with("serving.kserve.io/")
     };
     all.flat_map(read).filter(known).collect()
 }
