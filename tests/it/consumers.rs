@@ -5,18 +5,21 @@
 //! namespaces, stores and buckets differ, and images are programs of this machine.
 
 mod argo;
+mod cron;
+mod endpoints;
+mod kubevirt;
 mod models;
 mod pod;
 mod published;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use presigned_testkit::S3Server;
 use presigned_testkit::control_plane::documents;
 use presigned_testkit::s3::StrictS3;
 use serde_json::{Value, json};
 
-use crate::support::{Operator, World};
+use crate::support::{Operator, World, tool};
 
 pub(super) const BUCKET: &str = "data";
 
@@ -122,4 +125,56 @@ pub(super) async fn issued(world: &World, file: &str) -> Vec<Value> {
 
 pub(super) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().expect("a name")
+}
+
+/// The one block of shell on a page that holds these words, as it stands.
+pub(crate) fn script(page: &str, words: &str) -> String {
+    let blocks = page.split("```sh\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split("```").next());
+    let mut found = blocks.filter(|block| block.contains(words));
+    let script = found.next().unwrap_or_else(|| panic!("no {words}"));
+    assert_eq!(found.next(), None, "{words}: two blocks");
+    script.to_owned()
+}
+
+/// A folder for `PATH` with kubectl and its plugin, as a person has them.
+pub(crate) async fn programs(world: &World) -> PathBuf {
+    let folder = world.folder.join("programs");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-presigned"));
+    let kubectl = tool("kubectl").await;
+    for (name, program) in [
+        ("kubectl", kubectl.as_path()),
+        ("kubectl-presigned", plugin),
+    ] {
+        std::os::unix::fs::symlink(program, folder.join(name)).expect("a link");
+    }
+    folder
+}
+
+/// Runs a script of the docs as the admin of the cluster, with these programs before those of the machine and
+/// these variables; what it printed.
+pub(crate) async fn shell(
+    world: &World,
+    programs: &Path,
+    variables: &[(&str, &str)],
+    script: &str,
+) -> String {
+    let path = std::env::var("PATH").expect("a PATH");
+    let output = tokio::process::Command::new("sh")
+        .args(["-ec", script])
+        .env_clear()
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("HOME", &world.folder)
+        .env("KUBECONFIG", world.plane.kubeconfig())
+        .envs(variables.iter().copied())
+        .current_dir(&world.folder)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("sh");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\n{said}");
+    assert!(!said.contains("X-Amz-"), "a URL in a message");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
