@@ -7,6 +7,7 @@ pub(crate) mod alone;
 mod asking;
 mod checking;
 mod cors;
+mod formats;
 mod iam_policy;
 mod leaked;
 mod reading;
