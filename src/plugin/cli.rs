@@ -91,3 +91,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
