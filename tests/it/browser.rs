@@ -7,7 +7,11 @@ mod chromium;
 mod stage;
 pub(crate) mod terminal;
 
+use presigned_testkit::S3Server;
+
+use crate::plugin::alone::Caller;
 use crate::support::eventually;
+use chromium::Chromium;
 use stage::{BUCKET, Stage, pictures};
 
 /// Bytes of a size that no other file of the test has.
@@ -148,4 +152,65 @@ async fn a_page_tells_why_an_upload_was_refused() {
     }
     assert_eq!(stage.keys().await, before);
     stage.finish().await;
+}
+
+/// `kubectl presigned sign -o html`: a page in a file, and no script but its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_sign_sends_the_file_under_its_own_name_and_type() {
+    let s3 = S3Server::versitygw().await.expect("a server");
+    s3.create_bucket(BUCKET).expect("a bucket");
+    let caller = Caller::of(&s3, &s3.keys());
+    let mut browser = Chromium::start().await;
+    let sign = [
+        "sign",
+        "--method",
+        "POST",
+        "--content-length-range",
+        "1-2000",
+        "-o",
+        "html",
+    ];
+    for (place, flags, key, size, stored) in [
+        (
+            "s3://data/photos/",
+            &["--content-type-prefix", "image/"][..],
+            "photos/a b.png",
+            1500,
+            true,
+        ),
+        ("s3://data/one.bin", &[], "one.bin", 10, true),
+        (
+            "s3://data/photos/",
+            &["--content-type-prefix", "image/"],
+            "photos/a b.txt",
+            10,
+            false,
+        ),
+        ("s3://data/large.bin", &[], "large.bin", 3000, false),
+    ] {
+        let status = ["--success-action-status", "201", place];
+        let page = caller
+            .run(&[&sign[..], flags, &status].concat())
+            .await
+            .done();
+        let page = browser.file("upload.html", page.as_bytes());
+        browser
+            .open(&format!("file://{}", page.display()), "")
+            .await;
+        let name = key.rsplit('/').next().expect("a name");
+        let file = browser.file(name, &bytes(size));
+        browser.choose("[type=file]", &file).await;
+        browser
+            .eval("document.querySelector('button').click()")
+            .await;
+        // The server's own page takes its place.
+        let host = s3.endpoint.strip_prefix("http://").expect("HTTP");
+        browser
+            .until(&format!(
+                "location.host === '{host}' && document.readyState === 'complete'"
+            ))
+            .await;
+        let found = s3.object_bytes(BUCKET, key).expect("read");
+        assert!(found == stored.then(|| bytes(size)), "{key}");
+    }
 }

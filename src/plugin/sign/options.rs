@@ -383,45 +383,4 @@ fn with_flags(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    //! What a flag means, and how it is told.
-
-    use super::*;
-
-    #[test]
-    fn sizes_have_units_and_a_range_has_a_least() {
-        let parsed = |text| range(text).map(|range| (range.min, range.max));
-        assert_eq!(parsed("10"), Ok((None, 10)));
-        assert_eq!(parsed("1-10Mi"), Ok((Some(1), 10 << 20)));
-        assert_eq!(parsed("2Ki-3Gi"), Ok((Some(2048), 3 << 30)));
-        for none in [
-            "",
-            "-",
-            "1-",
-            "x",
-            "10MB",
-            "99999999999999999999",
-            "9999999999999Gi",
-        ] {
-            assert!(parsed(none).is_err(), "{none}");
-        }
-    }
-
-    #[test]
-    fn a_message_names_the_flag_and_leaves_values_alone() {
-        let told = |field, message| about_flag(&InvalidSpec::new(field, message)).message;
-        assert_eq!(
-            told(
-                "spec.put.kmsKeyID",
-                "\"aB\" is given without serverSideEncryption: aws:kms; set that"
-            ),
-            "--kms-key-id: \"aB\" is given without --server-side-encryption: aws:kms; set that"
-        );
-        assert_eq!(told("spec.duration", "too long"), "--expires-in: too long");
-        assert_eq!(
-            told("spec.post.metadata[runId]", "x"),
-            "--metadata runId: x"
-        );
-        assert_eq!(told("spec.key", "x"), "the s3:// URL: x");
-    }
-}
+mod tests;
