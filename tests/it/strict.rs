@@ -4,15 +4,19 @@
 //! What a test sends to be refused is named, and nothing else is.
 
 use std::path::Path;
+use std::time::Duration;
 
 use presigned_core::api::PresignedUrl;
 use presigned_testkit::S3Server;
-use presigned_testkit::s3::{Refusal, StrictS3};
+use presigned_testkit::s3::{FaultyS3Proxy, Refusal, RequestKind, S3Fault, StrictS3};
 use serde_json::{Value, json};
 
 use crate::plugin::Person;
 use crate::plugin::alone::Caller;
-use crate::support::{Operator, World, condition, curl, files_below, http, run, says, store_says};
+use crate::support::{
+    LONG, Operator, World, condition, curl, eventually, files_below, http, program, run, says,
+    store_says,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_presigned-url-operator");
 
@@ -182,8 +186,57 @@ async fn plugin(scene: &Scene) {
     let got = http("GET", url.fine().trim_end(), "", b"").await;
     assert_eq!(got.text(), "in/a b.txt");
 
+    // Asked for and used in one line, by the curl that the help shows.
+    let file = scene.world.folder.join("report.txt");
+    std::fs::write(&file, "a report").expect("a file");
+    let ask = [
+        "create",
+        "--bucket",
+        "data",
+        "--store",
+        &scene.world.name,
+        "--print",
+        "curl.conf",
+    ];
+    let put = ["--key", "out/created.txt", "--put", "--file", text(&file)];
+    let form = [
+        "--key",
+        "out/form.txt",
+        "--method",
+        "POST",
+        "--max-bytes",
+        "100",
+    ];
+    let sent = format!("file=@{}", text(&file));
+    for (flags, upload, key) in [
+        (&put[..], ["-T", text(&file)], "out/created.txt"),
+        (&form, ["-F", &sent], "out/form.txt"),
+    ] {
+        let made = admin.runs(&[&ask[..], flags].concat()).await;
+        std::fs::write(scene.world.folder.join("curl.conf"), made.fine()).expect("a file");
+        let (code, said) = curl(&scene.world.folder, &upload).await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(scene.object(key).as_deref(), Some("a report"));
+    }
+
     let caller = Caller::of(&scene.s3, &scene.s3.keys());
     let caller = caller.with("AWS_ENDPOINT_URL_S3", &scene.strict.endpoint);
+    let sign = [
+        "sign",
+        "s3://data/out/signed.txt",
+        "--method",
+        "POST",
+        "-o",
+        "curl",
+    ];
+    let conf = caller
+        .run(&[&sign[..], &["--content-length-range", "100"]].concat())
+        .await
+        .done();
+    std::fs::write(scene.world.folder.join("curl.conf"), conf).expect("a file");
+    let (code, said) = curl(&scene.world.folder, &["-F", &sent]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(scene.object("out/signed.txt").as_deref(), Some("a report"));
     for (method, body, status) in [
         ("PUT", "signed", 200),
         ("HEAD", "", 200),
@@ -204,6 +257,80 @@ async fn plugin(scene: &Scene) {
         assert_eq!(http("GET", url, "", b"").await.status, 200);
     }
     scene.refused(&[]);
+}
+
+/// `fetch` over a connection that is cut, and `fetch --watch` of an object that stays while its URL is renewed.
+async fn resumed_and_watched(scene: &Scene) {
+    let body = "0123456789".repeat(100_000);
+    let put = format!("{}/data/in/large.bin", scene.strict.endpoint);
+    let signer = scene.s3.signer();
+    // By the server itself: versitygw gives an ETag to what it was sent alone.
+    let put = signer
+        .presign(&http::Method::PUT, &put, &[], Duration::from_mins(1))
+        .expect("sign");
+    let sent = http("PUT", &put.to_string(), "", body.as_bytes()).await;
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let cuts = FaultyS3Proxy::before_strict(&scene.strict).expect("a proxy");
+    let through = json!({ "endpoint": cuts.endpoint });
+    let store = scene.world.another_store(&scene.s3, "cuts", &through).await;
+    let large = json!({ "key": "in/large.bin", "storeRef": { "name": store }, "verify": "Never" });
+    let mount = scene.issued("large", large).await;
+    cuts.forget_requests();
+    cuts.inject_times(RequestKind::Get, S3Fault::TruncatedResponse, 2);
+    let dest = scene.world.folder.join("large.bin");
+    transfers(&["fetch", text(&mount), text(&dest)]).await;
+    assert!(std::fs::read_to_string(&dest).expect("a file") == body);
+    let carries = |name: &str| {
+        let seen = cuts.requests().into_iter();
+        seen.filter(|one| one.headers.iter().any(|header| header == name))
+            .count()
+    };
+    assert_eq!((carries("range"), carries("if-match")), (2, 2));
+    let untouched = || {
+        // The store by this way is probed with an unsigned header meanwhile.
+        let refused = scene.strict.refusals().into_iter();
+        let mut refused = refused.filter(|one| one.path == "/data/in/large.bin");
+        assert_eq!(refused.next(), None);
+    };
+    untouched();
+
+    cuts.forget_requests();
+    let arguments = [
+        "fetch",
+        text(&mount),
+        text(&dest),
+        "--watch",
+        "--every",
+        "1s",
+        "--quiet",
+    ];
+    let mut watch = tokio::process::Command::from(program(PROGRAM, &arguments, Path::new("/")));
+    let mut watch = watch.kill_on_drop(true).spawn().expect("start it");
+    assert!(cuts.wait_for(RequestKind::Get, 1, LONG).await);
+    scene
+        .world
+        .edit(
+            "large",
+            json!({ "metadata": { "annotations": { "presigned.dev/renew": "now" } } }),
+        )
+        .await;
+    let renewed = |psu: &PresignedUrl| {
+        psu.status
+            .as_ref()
+            .is_some_and(|status| status.revision == Some(2))
+    };
+    scene.world.until("large", "is renewed", renewed).await;
+    scene.world.mount("large").await;
+    eventually(
+        "the server is asked whether it changed",
+        async || match carries("if-none-match") {
+            0 => Err(cuts.requests()),
+            _ => Ok(()),
+        },
+    )
+    .await;
+    watch.kill().await.expect("end it");
+    untouched();
 }
 
 async fn everything_works_on(short: &str, s3: S3Server) {
@@ -229,6 +356,7 @@ async fn everything_works_on(short: &str, s3: S3Server) {
     downloads(&scene).await;
     uploads(&scene).await;
     plugin(&scene).await;
+    resumed_and_watched(&scene).await;
     scene.finish().await;
 }
 

@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::s3_errors::{S3Error, redirect, wrong_region};
-use super::{S3Server, lock};
+use super::{S3Server, StrictS3, lock};
 use crate::serve::Background;
 use crate::upstream::Upstream;
 use crate::{pki, tls};
@@ -91,17 +91,22 @@ struct Rule {
 impl FaultyS3Proxy {
     /// A proxy over plain HTTP in front of `server`; keep the server running as long.
     pub fn before(server: &S3Server) -> Result<Self> {
-        Self::start(server, false)
+        Self::start(&server.endpoint, server.ca_pem.as_deref(), false)
+    }
+
+    /// As [`FaultyS3Proxy::before`], in front of a proxy as strict as AWS.
+    pub fn before_strict(strict: &StrictS3) -> Result<Self> {
+        Self::start(&strict.endpoint, None, false)
     }
 
     /// A proxy over TLS, with an authority of its own ([`FaultyS3Proxy::ca_pem`]).
     pub fn before_with_tls(server: &S3Server) -> Result<Self> {
-        Self::start(server, true)
+        Self::start(&server.endpoint, server.ca_pem.as_deref(), true)
     }
 
-    fn start(server: &S3Server, with_tls: bool) -> Result<Self> {
+    fn start(upstream: &str, ca_pem: Option<&str>, with_tls: bool) -> Result<Self> {
         let state = Arc::new(State {
-            upstream: Upstream::new(&server.endpoint, server.ca_pem.as_deref())?,
+            upstream: Upstream::new(upstream, ca_pem)?,
             date: Mutex::default(),
             rules: Mutex::default(),
             pages: Mutex::default(),
