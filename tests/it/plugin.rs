@@ -9,6 +9,7 @@ mod checking;
 mod cors;
 mod formats;
 mod iam_policy;
+mod kubectl;
 mod leaked;
 mod reading;
 mod sign;
