@@ -1,7 +1,7 @@
 //! `kubectl presigned` on a real API server, with the rights of the people who run it.
 //!
-//! What holds here: a person has the rights that Kubernetes' roles view and edit give with the chart's, and no
-//! others. Whatever a command says, only `get` and `create` may say a URL, and only on stdout.
+//! What holds here: a person has Kubernetes' own role view or edit, to which the chart's roles are added, and
+//! no other. Whatever a command says, only `get` and `create` may say a URL, and only on stdout.
 
 pub(crate) mod alone;
 mod asking;
@@ -17,13 +17,16 @@ mod sign;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Api;
 use presigned_testkit::FaultProxy;
+use presigned_testkit::control_plane::apply_yaml;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::{LONG, SecretWatcher, World, leaks};
+use crate::support::{LONG, SecretWatcher, World, eventually, leaks, roles};
 
 /// Somebody with a kubeconfig.
 pub(crate) struct Person {
@@ -60,21 +63,6 @@ impl Ran {
     }
 }
 
-/// What the role view gives.
-fn view() -> Value {
-    json!([{ "apiGroups": ["presigned.dev"], "resources": ["presignedurls"], "verbs": ["get", "list", "watch"] }])
-}
-
-/// What the role edit gives.
-fn edit() -> Value {
-    json!([
-        { "apiGroups": ["presigned.dev"], "resources": ["presignedurls"],
-          "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"] },
-        { "apiGroups": [""], "resources": ["secrets"],
-          "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"] },
-    ])
-}
-
 impl Person {
     /// The cluster's admin.
     pub(crate) fn admin(world: &World) -> Self {
@@ -87,32 +75,33 @@ impl Person {
 
     /// Who has the role view in the tenant's namespace.
     pub(crate) async fn viewer(world: &World) -> Self {
-        Self::with(world, "viewer", &view(), None).await
+        Self::with(world, "viewer", "view", None).await
     }
 
     /// The same, behind a proxy.
     pub(crate) async fn viewer_behind(world: &World, proxy: &FaultProxy) -> Self {
-        Self::with(world, "viewer-behind", &view(), Some(proxy)).await
+        Self::with(world, "viewer-behind", "view", Some(proxy)).await
     }
 
     /// Who has the role edit in the tenant's namespace.
     pub(crate) async fn editor(world: &World) -> Self {
-        Self::with(world, "editor", &edit(), None).await
+        Self::with(world, "editor", "edit", None).await
     }
 
     /// The same, behind a proxy.
     pub(crate) async fn editor_behind(world: &World, proxy: &FaultProxy) -> Self {
-        Self::with(world, "editor-behind", &edit(), Some(proxy)).await
+        Self::with(world, "editor-behind", "edit", Some(proxy)).await
     }
 
-    async fn with(world: &World, name: &str, rules: &Value, proxy: Option<&FaultProxy>) -> Self {
+    /// An account that has one of Kubernetes' own roles in the tenant's namespace.
+    async fn with(world: &World, name: &str, role: &str, proxy: Option<&FaultProxy>) -> Self {
+        roles_for_people(world).await;
         let meta = json!({ "name": name, "namespace": world.tenant });
         let group = "rbac.authorization.k8s.io";
         for object in [
             json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta }),
-            json!({ "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": meta, "rules": rules }),
             json!({ "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": meta,
-                "roleRef": { "apiGroup": group, "kind": "Role", "name": name },
+                "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": role },
                 "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": world.tenant }] }),
         ] {
             world.apply(object).await;
@@ -169,6 +158,31 @@ impl Person {
             assert_eq!(told, Vec::<String>::new(), "{arguments:?} on {place}");
         }
         ran
+    }
+}
+
+/// The chart's roles for people, which Kubernetes makes part of its own roles view and edit.
+async fn roles_for_people(world: &World) {
+    let yaml = roles(&world.folder).await.expect("render the chart");
+    apply_yaml(&world.client, &yaml)
+        .await
+        .expect("apply the roles");
+    let all: Api<ClusterRole> = Api::all(world.client.clone());
+    for (role, verb) in [("view", "list"), ("edit", "create")] {
+        eventually("the role has the rights of the chart", async || {
+            let role = all.get(role).await.expect("the role");
+            let rules = role.rules.unwrap_or_default();
+            let has = |list: &Option<Vec<String>>, word: &str| {
+                list.iter().flatten().any(|one| one == word)
+            };
+            let found = rules.iter().any(|rule| {
+                has(&rule.api_groups, "presigned.dev")
+                    && has(&rule.resources, "presignedurls")
+                    && has(&Some(rule.verbs.clone()), verb)
+            });
+            if found { Ok(()) } else { Err(rules) }
+        })
+        .await;
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) use actions::merge;
 pub(crate) use fetch::{S3Response, curl, edit_mounted, files_below, http, mounted, program, run};
 pub(crate) use observe::{condition, says, store_condition, store_says, text};
 pub(crate) use operator::Operator;
-pub(crate) use rbac::tool;
+pub(crate) use rbac::{roles, tool};
 pub(crate) use secret_watcher::{SecretWatcher, leaks};
 pub(crate) use world::{Setup, World};
 
