@@ -11,6 +11,7 @@ mod formats;
 mod iam_policy;
 mod kubectl;
 mod leaked;
+mod processes;
 mod reading;
 mod sign;
 

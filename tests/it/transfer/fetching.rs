@@ -318,3 +318,40 @@ fn a_presigned_url_as_an_argument_is_warned_of() {
         assert_eq!(ran.done().said.contains(warning), warned, "{}", ran.said);
     }
 }
+
+#[test]
+fn a_url_on_standard_input_is_in_no_list_of_processes() {
+    use std::io::Write as _;
+    let stage = Stage::new();
+    let head = "200 OK\nContent-Length: 9\nETag: \"a\"";
+    let half = crate::transfer::stage::Scripted {
+        stays: true,
+        ..says(head, b"half")
+    };
+    let server = ScriptedServer::new(vec![half]);
+    let url = format!(
+        "{}/data/a?X-Amz-Signature=0123456789abcdef",
+        server.endpoint
+    );
+    let dest = stage.path("dest");
+    let arguments = ["fetch", "-", dest.to_str().unwrap(), "--quiet"];
+    let mut child =
+        crate::support::program(super::stage::PROGRAM, &arguments, std::path::Path::new("/"))
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(url.as_bytes()).unwrap();
+    drop(stdin);
+    let deadline = std::time::Instant::now() + crate::support::LONG;
+    while server.asked().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "it asks for nothing");
+        std::thread::yield_now();
+    }
+    let seen = crate::support::seen_by_everybody(child.id());
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(seen[0].contains("fetch -"), "{seen:?}");
+    assert_eq!(seen.len(), 2, "it started others");
+    assert!(seen.iter().all(|text| !text.contains("X-Amz")), "a URL");
+}

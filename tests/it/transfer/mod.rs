@@ -7,5 +7,5 @@ mod fetching;
 mod kserve;
 mod pushing;
 mod resuming;
-mod stage;
+pub(crate) mod stage;
 mod watching;
