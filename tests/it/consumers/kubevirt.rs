@@ -4,6 +4,7 @@
 //! What holds here: the commands of docs/links.md run with the real kubectl and the plugin. CDI itself does not
 //! run, and the API server knows no more of its kind than the name.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 use serde_json::json;
@@ -21,7 +22,13 @@ async fn data_volumes(scene: &Scene) -> ApiResource {
     let crd = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": "datavolumes.cdi.kubevirt.io" },
         "spec": { "group": "cdi.kubevirt.io", "scope": "Namespaced", "names": names, "versions": [version] } });
-    scene.world.apply(crd).await;
+    let client = scene.world.client.clone();
+    let crds: kube::Api<CustomResourceDefinition> = kube::Api::all(client);
+    // A cluster of somebody else may have CDI.
+    let there = crds.get_opt("datavolumes.cdi.kubevirt.io").await;
+    if there.expect("look").is_none() {
+        scene.world.apply(crd).await;
+    }
     let kind = GroupVersionKind::gvk("cdi.kubevirt.io", "v1beta1", "DataVolume");
     let resource = ApiResource::from_gvk(&kind);
     let all: kube::Api<DynamicObject> = kube::Api::all_with(scene.world.client.clone(), &resource);
