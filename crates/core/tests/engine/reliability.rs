@@ -1,8 +1,10 @@
 //! Faults that docs/reliability.md names: through each, what is Ready works second by second, a Secret of
 //! somebody else stays as it is, and a renewal costs two writes at most.
 
+use std::time::Duration;
+
 use presigned_core::api::{Reason, Verify};
-use presigned_core::engine::{ApiError, TransportError};
+use presigned_core::engine::{ApiError, Refuser, TransportError};
 
 use crate::common::cloud::Source;
 use crate::common::world::{Fault, StepKind};
@@ -48,6 +50,74 @@ fn an_operator_that_is_killed_at_any_step_of_a_renewal_leaves_no_dead_url() {
 }
 
 #[test]
+fn an_api_server_that_fails_over_a_due_renewal_costs_no_url_and_no_write() {
+    let slow_down = ApiError::TooManyRequests {
+        retry_after: Some(Duration::from_secs(3)),
+    };
+    // A 500 and a 503 are one class; a call that hangs is given up after ten seconds.
+    for (error, seconds) in [
+        (slow_down, 0),
+        (ApiError::Unavailable, 0),
+        (ApiError::Timeout, 10),
+    ] {
+        let mut watched = Watched::new();
+        let old = watched.scene.url("dl");
+        watched.until_renewal();
+        let before = watched.scene.0.records.len();
+        watched.scene.0.faults.outage = Some((Fault::Lost(error.clone()), seconds));
+        // 20 minutes of the old URL are left.
+        watched.live_on(15 * 60);
+        assert_eq!(watched.scene.url("dl"), old, "{error:?}");
+        watched.scene.0.faults.outage = None;
+        watched.live_on(5 * 60);
+        watched.is_renewed(&old);
+        assert_eq!(watched.writes_since(before), 2, "{error:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_lost_after_the_write_of_a_renewal_costs_two_more_writes_at_most() {
+    // A status that landed is known by the watch.
+    for (kind, writes) in [(StepKind::UpdateSecret, 4), (StepKind::WriteStatus, 2)] {
+        for error in [ApiError::Timeout, ApiError::Unavailable] {
+            let mut watched = Watched::new();
+            let old = watched.scene.url("dl");
+            watched.until_renewal();
+            let before = watched.scene.0.records.len();
+            watched.scene.plan(kind, Fault::Landed(error.clone()));
+            for _ in 0..5 * 60 {
+                watched.live(1);
+                assert!(watched.scene.works(&watched.scene.url("dl")));
+            }
+            assert!(watched.scene.0.faults.planned.is_empty());
+            watched.is_renewed(&old);
+            assert_eq!(watched.writes_since(before), writes, "{kind:?} {error:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_full_quota_refuses_is_tried_again_every_five_minutes() {
+    let mut watched = Watched::new();
+    watched.live_on(60);
+    for _ in 0..1000 {
+        let full = ApiError::Refused(Refuser::Quota("full".to_owned()));
+        watched
+            .scene
+            .plan(StepKind::CreateSecret, Fault::Lost(full));
+    }
+    watched.scene.apply("new", |_| {});
+    watched.scene.run(10);
+    let tries = |watched: &Watched| 1000 - watched.scene.0.faults.planned.len();
+    assert_eq!(tries(&watched), 1);
+    watched.live_on(60 * 60);
+    assert_eq!(tries(&watched), 13, "every five minutes");
+    watched.scene.0.faults.planned.clear();
+    watched.live(5 * 60);
+    assert_eq!(watched.scene.ready("new"), (true, "Issued".to_owned()));
+}
+
+#[test]
 fn rights_on_secrets_that_are_taken_away_and_given_back_cost_no_url() {
     let mut watched = Watched::new();
     let old = watched.scene.url("dl");
@@ -56,7 +126,7 @@ fn rights_on_secrets_that_are_taken_away_and_given_back_cost_no_url() {
         let refused = Fault::Lost(ApiError::Forbidden);
         watched.scene.plan(StepKind::UpdateSecret, refused);
     }
-    watched.live(15 * 60);
+    watched.live_on(15 * 60);
     assert_eq!(watched.scene.url("dl"), old);
     assert_eq!(watched.scene.condition("dl", "Renewed").reason, "Forbidden");
     watched.scene.0.faults.planned.clear();
@@ -72,10 +142,12 @@ fn a_renewal_while_the_store_is_down_is_two_writes_as_always() {
     watched.until_renewal();
     watched.scene.0.cloud.server(HOME).down = Some(TransportError::Connection);
     let before = watched.scene.0.records.len();
-    watched.scene.run(120);
+    watched.live_on(120);
     assert_eq!(watched.writes_since(before), 2);
-    watched.scene.0.cloud.server(HOME).down = None;
     watched.is_renewed(&old);
+    watched.live_on(40 * 60);
+    watched.scene.0.cloud.server(HOME).down = None;
+    watched.live_on(40 * 60);
 }
 
 #[test]
@@ -133,17 +205,21 @@ fn a_policys_edit_while_a_renewal_is_in_flight_holds_from_its_next_step() {
 
 #[test]
 fn a_namespace_that_is_deleted_while_a_renewal_is_in_flight_takes_its_secrets_along() {
-    let mut watched = Watched::new();
-    watched.until_renewal();
-    watched.scene.slow(StepKind::UpdateSecret, 5);
-    watched.scene.run(3);
-    let now = watched.scene.0.now;
-    watched.scene.0.cluster.terminate_namespace(NS, now);
-    watched.scene.run(30);
-    let now = watched.scene.0.now;
-    watched.scene.0.cluster.finish_namespace(NS, now);
-    let steps = watched.scene.steps(|scene| scene.run(900));
-    assert_eq!(steps, [], "nobody does anything for what is gone");
-    assert!(watched.scene.secret("dl").is_none());
-    assert_eq!(watched.scene.0.violations, [""; 0]);
+    for in_flight in [StepKind::UpdateSecret, StepKind::WriteStatus] {
+        let mut watched = Watched::new();
+        watched.until_renewal();
+        watched.scene.slow(in_flight, 5);
+        watched.live(3);
+        let now = watched.scene.0.now;
+        watched.scene.0.cluster.terminate_namespace(NS, now);
+        let before = watched.scene.0.records.len();
+        watched.live(30);
+        assert!(watched.writes_since(before) <= 2, "{in_flight:?}");
+        let now = watched.scene.0.now;
+        watched.scene.0.cluster.finish_namespace(NS, now);
+        let steps = watched.scene.steps(|scene| scene.run(900));
+        assert_eq!(steps, [], "nobody does anything for what is gone");
+        assert!(watched.scene.secret("dl").is_none());
+        assert_eq!(watched.scene.0.violations, [""; 0]);
+    }
 }

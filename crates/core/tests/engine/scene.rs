@@ -18,6 +18,8 @@ use crate::common::world::{Fault, FaultInjector, StepKind, World};
 pub struct Script {
     /// Faults that were planned, each for the next step of its kind.
     pub planned: Vec<(StepKind, Fault)>,
+    /// What happens to each call of the API server, and how many seconds it takes.
+    pub outage: Option<(Fault, i64)>,
     /// Seconds that steps of a kind take.
     pub slow: BTreeMap<StepKind, i64>,
     /// By how many seconds the next answers of a kind are late.
@@ -27,6 +29,9 @@ pub struct Script {
 impl FaultInjector for Script {
     fn fault(&mut self, _work: &ObjectKey, step: &Step, _now: Timestamp) -> Option<Fault> {
         let kind = StepKind::of(step);
+        if let (Some((fault, _)), true) = (&self.outage, kind.calls_the_api_server()) {
+            return Some(fault.clone());
+        }
         let mut planned = self.planned.iter();
         let at = planned.position(|(planned, _)| *planned == kind)?;
         Some(self.planned.remove(at).1)
@@ -34,6 +39,9 @@ impl FaultInjector for Script {
 
     fn latency(&mut self, step: &Step) -> (i64, i64) {
         let kind = StepKind::of(step);
+        if let (Some((_, seconds)), true) = (&self.outage, kind.calls_the_api_server()) {
+            return (*seconds, 0);
+        }
         let late = self.late.iter().position(|(planned, _)| *planned == kind);
         let late = late.map_or(0, |at| self.late.remove(at).1);
         (self.slow.get(&kind).copied().unwrap_or(0), late)

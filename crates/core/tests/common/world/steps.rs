@@ -51,6 +51,18 @@ impl StepKind {
         }
     }
 
+    /// Whether the API server answers it, and its answer is read.
+    pub const fn calls_the_api_server(self) -> bool {
+        !matches!(
+            self,
+            Self::FetchCredentials
+                | Self::List
+                | Self::SendRequests
+                | Self::Sign
+                | Self::PublishEvent
+        )
+    }
+
     /// Whether it changes the cluster.
     pub const fn writes(self) -> bool {
         !matches!(
