@@ -234,6 +234,7 @@ impl Engine {
             throttled_until: &mut self.throttled_until,
             draining: self.draining,
             now: whole(now),
+            moment: now,
             requeue: RequeueAt::default(),
         }
     }

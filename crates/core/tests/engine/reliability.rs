@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use presigned_core::api::{Reason, Verify};
 use presigned_core::engine::{ApiError, Refuser, TransportError};
 
@@ -73,6 +74,23 @@ fn an_api_server_that_fails_over_a_due_renewal_costs_no_url_and_no_write() {
         watched.is_renewed(&old);
         assert_eq!(watched.writes_since(before), 2, "{error:?}");
     }
+}
+
+#[test]
+fn a_pause_that_the_api_server_asks_for_is_not_cut_by_a_fraction_of_a_second() {
+    let mut watched = Watched::new();
+    watched.until_renewal();
+    let pause = SignedDuration::from_secs(3);
+    let slow_down = ApiError::TooManyRequests {
+        retry_after: Some(pause.unsigned_abs()),
+    };
+    let refused = Fault::Lost(slow_down);
+    watched.scene.plan(StepKind::UpdateSecret, refused);
+    watched.scene.0.now += SignedDuration::from_millis(1900);
+    watched.scene.0.second();
+    assert!(watched.scene.0.faults.planned.is_empty());
+    let next = watched.scene.0.next_due().unwrap();
+    assert!(next.duration_since(watched.scene.0.now) >= pause, "{next}");
 }
 
 #[test]

@@ -46,7 +46,10 @@ pub(in crate::engine) struct Ctx<'a> {
     pub(in crate::engine) throttled_until: &'a mut Option<Timestamp>,
     /// Whether nothing new is started any more.
     pub(in crate::engine) draining: bool,
+    /// In whole seconds.
     pub(in crate::engine) now: Timestamp,
+    /// The same moment with its fraction of a second.
+    pub(in crate::engine) moment: Timestamp,
     /// When the object of this turn is planned again.
     pub(in crate::engine) requeue: RequeueAt,
 }
@@ -165,7 +168,7 @@ impl Ctx<'_> {
         let pause = requested
             .unwrap_or(DEFAULT_THROTTLE)
             .clamp(Duration::from_secs(1), MAX_THROTTLE);
-        let until = later(self.now, pause);
+        let until = later(self.moment, pause);
         *self.throttled_until = Some(self.throttled_until.map_or(until, |old| old.max(until)));
     }
 
