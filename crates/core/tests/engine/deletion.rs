@@ -168,9 +168,12 @@ fn whatever_the_spec_and_the_policies_say_a_deletion_removes_the_secret() {
 #[test]
 fn a_removal_at_the_deletion_that_fails_is_told_and_tried_again() {
     let mut scene = Scene::issued("dl");
-    scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
+    for _ in 0..20 {
+        scene.plan(StepKind::DeleteSecret, Fault::Lost(ApiError::Forbidden));
+    }
     delete(&mut scene);
     scene.run(30);
+    scene.0.faults.planned.clear();
     let ready = scene.condition("dl", "Ready");
     assert_eq!(ready.reason, "Forbidden");
     assert!(ready.message.contains("RBAC"), "{}", ready.message);

@@ -96,8 +96,11 @@ fn a_forbidden_deletion_is_reported_and_retried() {
     scene.apply("link", never("2h"));
     scene.apply("link", |spec| spec.ttl_after_expiry = Some("1h".to_owned()));
     scene.run(30);
-    scene.plan(StepKind::DeleteResource, Fault::Lost(ApiError::Forbidden));
+    for _ in 0..20 {
+        scene.plan(StepKind::DeleteResource, Fault::Lost(ApiError::Forbidden));
+    }
     run_to_end(&mut scene, 3600 + 60);
+    scene.0.faults.planned.clear();
     assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
     assert_eq!(scene.condition("link", "Stalled").reason, "Forbidden");
     scene.run(600);

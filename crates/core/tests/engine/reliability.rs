@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use presigned_core::api::{Reason, Verify};
+use presigned_core::api::{Reason, Renew, Verify};
 use presigned_core::engine::{ApiError, Refuser, TransportError};
 
 use crate::common::cloud::Source;
@@ -74,6 +74,44 @@ fn an_api_server_that_fails_over_a_due_renewal_costs_no_url_and_no_write() {
         watched.is_renewed(&old);
         assert_eq!(watched.writes_since(before), 2, "{error:?}");
     }
+}
+
+#[test]
+fn an_api_server_that_knows_no_rights_for_a_moment_costs_no_url() {
+    let mut watched = Watched::begin(|_| {});
+    watched.issue(|spec| spec.duration = Some("5m".to_owned()));
+    let old = watched.scene.url("dl");
+    watched.until_renewal();
+    let before = watched.scene.0.records.len();
+    watched.scene.0.faults.outage = Some((Fault::Lost(ApiError::Forbidden), 0));
+    watched.live_on(8);
+    // Something new does not wait for minutes either.
+    watched.scene.apply("new", |_| {});
+    watched.live_on(2);
+    watched.scene.0.faults.outage = None;
+    watched.live_on(10);
+    watched.is_renewed(&old);
+    assert_eq!(watched.scene.ready("new"), (true, "Issued".to_owned()));
+    assert_eq!(watched.writes_since(before), 4, "two for each");
+}
+
+#[test]
+fn the_end_of_a_url_is_reported_though_a_status_was_refused_before() {
+    let mut watched = Watched::begin(|_| {});
+    watched.issue(|spec| {
+        spec.duration = Some("10m".to_owned());
+        spec.renew = Some(Renew::Never);
+    });
+    let end = watched.scene.status("dl").expiration_time.unwrap();
+    let left = end.as_second() - watched.scene.0.now.as_second();
+    watched.live_on(left - 200);
+    watched.scene.0.faults.outage = Some((Fault::Lost(ApiError::Forbidden), 0));
+    watched.scene.apply("dl", |spec| spec.suspend = Some(true));
+    // The pause after the last refusal is longer than what is left.
+    watched.live_on(199);
+    watched.scene.0.faults.outage = None;
+    watched.live(10 * 60);
+    assert!(!watched.is_ready());
 }
 
 #[test]

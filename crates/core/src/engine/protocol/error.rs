@@ -87,6 +87,9 @@ pub enum Retry {
     Backoff,
     /// With growing pauses; no step calls the server before the pause ends.
     ThrottleAll(Option<Duration>),
+    /// With growing pauses: a right may be missing for good, or for the seconds in which an API server starts and
+    /// knows no rights yet.
+    OnceAllowed,
     /// After something that concerns the object changes; also every five minutes, because the change may not
     /// be one that is watched.
     OnChange,
@@ -126,7 +129,7 @@ pub fn classify(failure: &ApiError) -> ErrorClass {
         }
         ApiError::Forbidden => (
             Reason::Forbidden,
-            Retry::OnChange,
+            Retry::OnceAllowed,
             "the API server forbids the operator this write: compare its RBAC with the chart's, and look for admission controllers",
         ),
         ApiError::Invalid => (

@@ -265,6 +265,7 @@ pub(in crate::engine) fn problem_of(class: &ErrorClass) -> Option<Problem> {
     let needs_human = match class.retry {
         Retry::Immediately | Retry::ThrottleAll(_) => return None,
         Retry::Backoff => false,
+        Retry::OnceAllowed => true,
         Retry::OnChange => class.reason != Reason::NamespaceTerminating,
     };
     Some(Problem {

@@ -22,8 +22,8 @@ pub(in crate::engine) struct RetryState {
     /// Failures in a row.
     pub(in crate::engine) failures: u32,
     pub(in crate::engine) last_failure: Option<Timestamp>,
-    /// Retries without a pause in a row.
-    immediate_retries: u32,
+    /// Retries in a row that count as no failure.
+    uncounted: u32,
     /// Nothing is attempted before this time.
     pub(in crate::engine) retry_at: Option<Timestamp>,
     /// Since when the pause until then lasts.
@@ -51,8 +51,8 @@ impl RetryState {
     ) {
         match class {
             Retry::Immediately => {
-                self.immediate_retries = self.immediate_retries.saturating_add(1);
-                let beyond = self.immediate_retries.saturating_sub(immediate);
+                self.uncounted = self.uncounted.saturating_add(1);
+                let beyond = self.uncounted.saturating_sub(immediate);
                 if beyond > 0 {
                     self.pause(Some(later(now, backoff(beyond, seed))), now);
                 }
@@ -60,6 +60,10 @@ impl RetryState {
             Retry::Backoff => {
                 self.count(now);
                 self.pause(Some(later(now, backoff(self.failures, seed))), now);
+            }
+            Retry::OnceAllowed => {
+                self.uncounted = self.uncounted.saturating_add(1);
+                self.pause(Some(later(now, backoff(self.uncounted, seed))), now);
             }
             Retry::OnChange => self.pause(Some(later(now, RECHECK)), now),
             Retry::ThrottleAll(_) => {}
@@ -85,7 +89,7 @@ impl RetryState {
     /// The problem is known: nothing is attempted before this time, or before something changes.
     pub(in crate::engine) fn wait_until(&mut self, time: Option<Timestamp>, now: Timestamp) {
         self.pause(time, now);
-        self.immediate_retries = 0;
+        self.uncounted = 0;
     }
 
     /// The problem may have gone: there is no pause any more.
@@ -98,6 +102,13 @@ impl RetryState {
     pub(in crate::engine) fn cut(&mut self, longest: Duration) {
         if let (Some(since), Some(again)) = (self.since, self.retry_at) {
             self.retry_at = Some(again.min(later(since, longest)));
+        }
+    }
+
+    /// A pause that began before `end` ends then at the latest.
+    pub(in crate::engine) fn end_by(&mut self, end: Timestamp) {
+        if self.since.is_some_and(|since| since < end) {
+            self.retry_at = self.retry_at.map(|at| at.min(end));
         }
     }
 
@@ -165,6 +176,30 @@ mod tests {
         let mut retry = RetryState::default();
         retry.record(Retry::OnChange, 5, "uid", at(0));
         assert_eq!(retry.retry_at, Some(at(300)));
+    }
+
+    #[test]
+    fn what_is_forbidden_is_tried_again_soon_at_first_and_every_five_minutes_in_the_end() {
+        let mut retry = RetryState::default();
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            retry.record(Retry::OnceAllowed, 5, "uid", at(0));
+            pauses.push(retry.retry_at.unwrap().as_second() - at(0).as_second());
+        }
+        assert!(pauses[0] <= 5 && pauses.is_sorted(), "{pauses:?}");
+        assert!((240..=300).contains(&pauses[8]), "{pauses:?}");
+        assert_eq!(retry.failures, 0, "it is no failure of the server");
+    }
+
+    #[test]
+    fn a_pause_ends_by_a_time_unless_it_began_after_it() {
+        let mut retry = RetryState::default();
+        retry.record(Retry::OnChange, 5, "uid", at(0));
+        retry.end_by(at(100));
+        assert_eq!(retry.retry_at, Some(at(100)));
+        retry.record(Retry::OnChange, 5, "uid", at(100));
+        retry.end_by(at(100));
+        assert_eq!(retry.retry_at, Some(at(400)));
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub(super) fn plan(
         }
         return None;
     }
+    // No pause holds back that the URLs have ended.
+    if let Some(end) = issued.map(|issued| ctx.cache.ends_at(record, issued)) {
+        ctx.state(uid)?.status.end_by(end);
+    }
+    let record = ctx.cache.resources.get(uid)?;
     if let Some(at) = record.state.status.blocked_until(ctx.now) {
         ctx.requeue.at(at);
         return Some(Action::Idle);
