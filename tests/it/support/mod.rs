@@ -6,6 +6,7 @@
 //! secrets.
 
 mod actions;
+mod consumer;
 mod fetch;
 mod observe;
 mod operator;

@@ -56,6 +56,7 @@ pub(super) async fn answer(
     let Ok(answer) = upstream.send(head, Full::new(body)).await else {
         return Some(failure(StatusCode::BAD_GATEWAY, "ServiceUnavailable", None));
     };
+    lock(&state.answers).push((asked.clone(), answer.status()));
     match &fault {
         Some(Fault::ForwardThenDrop) => return None,
         Some(Fault::HoldAnswer(gate)) => gate.pass().await,

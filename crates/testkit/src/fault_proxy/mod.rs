@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
+use http::StatusCode;
 use tokio::sync::watch;
 
 use crate::control_plane::{ApiServer, Kubeconfig};
@@ -43,6 +44,7 @@ struct State {
     rules: Mutex<Rules>,
     watches: Mutex<Watches>,
     requests: watch::Sender<Vec<ApiRequest>>,
+    answers: Mutex<Vec<(ApiRequest, StatusCode)>>,
 }
 
 #[expect(
@@ -128,13 +130,22 @@ impl FaultProxy {
         self.state.requests.borrow().clone()
     }
 
+    /// What the API server answered so far to the requests that match, in the order of its answers: also to
+    /// those of which nobody was told.
+    pub fn answers(&self, wanted: &Match) -> Vec<StatusCode> {
+        let answers = lock(&self.state.answers);
+        let matching = answers.iter().filter(|(asked, _)| wanted.matches(asked));
+        matching.map(|(_, status)| *status).collect()
+    }
+
     /// How many requests so far match.
     pub fn count(&self, wanted: &Match) -> usize {
         count(&self.state.requests.borrow(), wanted)
     }
 
-    /// Forgets the requests so far, so that counting starts anew.
+    /// Forgets the requests and answers so far, so that counting starts anew.
     pub fn forget_requests(&self) {
+        lock(&self.state.answers).clear();
         self.state.requests.send_modify(Vec::clear);
     }
 
