@@ -27,6 +27,7 @@ mod leadership;
 mod links;
 mod listing;
 mod observability;
+mod outages;
 mod own_cluster;
 mod ownership;
 mod plugin;

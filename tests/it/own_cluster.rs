@@ -13,7 +13,7 @@ use crate::plugin::Person;
 use crate::support::{Setup, World, condition, eventually, says};
 
 /// The second control plane, for one test at a time.
-async fn plane() -> MutexGuard<'static, Option<&'static ControlPlane>> {
+pub(crate) async fn plane() -> MutexGuard<'static, Option<&'static ControlPlane>> {
     static PLANE: Mutex<Option<&'static ControlPlane>> = Mutex::const_new(None);
     let mut plane = PLANE.lock().await;
     if plane.is_none() {
@@ -67,7 +67,7 @@ async fn open_the_schema(plane: &ControlPlane) {
         .unwrap();
 }
 
-async fn world(short: &str, plane: &'static ControlPlane) -> World {
+pub(crate) async fn world(short: &str, plane: &'static ControlPlane) -> World {
     let setup = Setup {
         plane: Some(plane),
         ..Setup::default()

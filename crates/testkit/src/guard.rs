@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs `"$@"` until it ends or standard input closes. It is killed outright: what it has written is thrown
 /// away, and kube-apiserver's polite way out takes seconds. The watcher is killed once the child was waited
@@ -87,6 +88,26 @@ impl Guarded {
         self.shell.id()
     }
 
+    /// Sends a signal to the server itself.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.server()?;
+        kill_process(pid, signal).with_context(|| format!("signal {}", self.name))
+    }
+
+    /// The server's own pid: the child of its shell that is no shell.
+    pub fn server(&self) -> Result<Pid> {
+        let child = format!("PPid:\t{}", self.pid());
+        let processes = std::fs::read_dir("/proc").context("read /proc")?;
+        let found = processes.flatten().find_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+            let ours = status.lines().any(|line| line == child);
+            (ours && !status.starts_with("Name:\tsh\n")).then_some(pid)
+        });
+        let pid = found.and_then(Pid::from_raw);
+        pid.with_context(|| format!("{} is no child of its guard", self.name))
+    }
+
     /// An error with the end of the log when the server has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         match self
@@ -103,6 +124,12 @@ impl Guarded {
                 )
             }
         }
+    }
+
+    /// The name under which it was started.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The last `lines` lines of the server's log.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use presigned_testkit::free_ports;
 use presigned_testkit::guard::Guarded;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::{S3Response, eventually, http};
 
@@ -124,17 +124,23 @@ impl Operator {
 
     /// SIGSTOP: it holds still, and knows nothing of the time that passes.
     pub(crate) fn pause(&self) {
-        kill_process(self.pid(), Signal::STOP).expect("signal the operator");
+        self.process
+            .signal(Signal::STOP)
+            .expect("signal the operator");
     }
 
     /// SIGCONT.
     pub(crate) fn resume(&self) {
-        kill_process(self.pid(), Signal::CONT).expect("signal the operator");
+        self.process
+            .signal(Signal::CONT)
+            .expect("signal the operator");
     }
 
     /// SIGTERM.
     pub(crate) fn ask_to_stop(&self) {
-        kill_process(self.pid(), Signal::TERM).expect("signal the operator");
+        self.process
+            .signal(Signal::TERM)
+            .expect("signal the operator");
     }
 
     /// Waits until it has ended by itself; its exit code.
@@ -151,25 +157,11 @@ impl Operator {
 
     /// How much memory it holds, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
-        let pid = self.pid().as_raw_nonzero();
+        let pid = self.process.server().expect("it lives").as_raw_nonzero();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.trim().split(' ').next());
         number.expect("VmRSS").parse().expect("a number")
-    }
-
-    /// The operator's own pid: the child of the shell that guards it.
-    fn pid(&self) -> Pid {
-        let guard = format!("PPid:\t{}", self.process.pid());
-        let processes = std::fs::read_dir("/proc").expect("read /proc");
-        let found = processes.flatten().find_map(|entry| {
-            let pid = entry.file_name().to_str()?.parse().ok()?;
-            let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-            let ours =
-                status.lines().any(|line| line == guard) && status.starts_with("Name:\tpresigned");
-            ours.then_some(pid)
-        });
-        Pid::from_raw(found.expect("the operator is a child of its guard")).expect("a pid")
     }
 }
 

@@ -7,9 +7,11 @@
 
 mod access;
 mod apply;
+mod outages;
 mod start;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use kube::{Client, Config};
@@ -19,6 +21,7 @@ use crate::guard::{Guarded, GuardedFolder};
 
 pub use access::{ApiServer, Kubeconfig};
 pub use apply::{FIELD_MANAGER, apply_yaml, documents};
+pub use outages::Paused;
 
 /// Names a kubeconfig of a cluster to test against, in place of a control plane of our own.
 pub const KUBECONFIG_VARIABLE: &str = "PSU_TEST_KUBECONFIG";
@@ -30,8 +33,17 @@ pub struct ControlPlane {
     config: Config,
     kubeconfig: PathBuf,
     // Dropped before the folder that they write into.
-    servers: Vec<Guarded>,
+    servers: Mutex<Vec<Guarded>>,
+    /// How its API server is started; none in a cluster that somebody else runs.
+    api_server: Option<Launch>,
     folder: GuardedFolder,
+}
+
+/// A program and its flags.
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    flags: Vec<String>,
 }
 
 impl ControlPlane {
@@ -70,7 +82,8 @@ impl ControlPlane {
             api: ApiServer::of(&config),
             config,
             kubeconfig: kubeconfig.to_owned(),
-            servers: Vec::new(),
+            servers: Mutex::default(),
+            api_server: None,
             folder: GuardedFolder::new("presigned-test-")?,
         })
     }
@@ -100,8 +113,8 @@ impl ControlPlane {
     }
 
     /// An error when one of the servers has ended, with the end of its log.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.servers.iter_mut().try_for_each(Guarded::check_alive)
+    pub fn check_alive(&self) -> Result<()> {
+        self.servers().iter_mut().try_for_each(Guarded::check_alive)
     }
 
     /// A client in `system:masters`. It never retries by itself.

@@ -1,19 +1,24 @@
 //! The order in which the servers start, and their flags.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
-use super::{ApiServer, ControlPlane};
+use super::{ApiServer, ControlPlane, Launch};
 use crate::guard::{Guarded, GuardedFolder};
 use crate::{free_ports, pki, tools};
 
 /// From the first process to a control plane whose controllers run. Two seconds are usual; a busy machine
 /// takes longer.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The API server's name among the servers, and etcd's.
+pub(super) const API_SERVER: &str = "kube-apiserver";
+pub(super) const ETCD: &str = "etcd";
 
 /// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would
 /// count.
@@ -44,10 +49,15 @@ pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
     admin.write(&kubeconfig)?;
 
     let etcd = etcd_flags(folder.path(), &etcd_url, peer_port);
-    let etcd = folder.spawn("etcd", &bin.join("etcd"), etcd)?;
-    let mut apiserver = apiserver_flags(&files, &etcd_url, secure_port);
-    apiserver.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let apiserver = folder.spawn("kube-apiserver", &bin.join("kube-apiserver"), apiserver)?;
+    let etcd = folder.spawn(ETCD, &bin.join(ETCD), etcd)?;
+    let mut launch = Launch {
+        program: bin.join(API_SERVER),
+        flags: apiserver_flags(&files, &etcd_url, secure_port),
+    };
+    launch
+        .flags
+        .extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let apiserver = folder.spawn(API_SERVER, &launch.program, &launch.flags)?;
     let mut servers = vec![apiserver, etcd];
 
     let client = admin.client()?;
@@ -74,7 +84,8 @@ pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
         api,
         config,
         kubeconfig,
-        servers,
+        servers: Mutex::new(servers),
+        api_server: Some(launch),
         folder,
     })
 }
@@ -102,7 +113,7 @@ async fn until_ready<F: Future<Output = bool>>(
     }
 }
 
-async fn is_ready(client: &Client) -> bool {
+pub(super) async fn is_ready(client: &Client) -> bool {
     let Ok(request) = http::Request::get("/readyz").body(Vec::new()) else {
         return false;
     };

@@ -1,0 +1,72 @@
+//! Outages of a control plane of our own: its API server restarts, its etcd holds still.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::ControlPlane;
+use super::start::{API_SERVER, ETCD, PATIENCE, is_ready};
+use crate::guard::Guarded;
+
+/// A server that holds still until this is dropped.
+#[derive(Debug)]
+pub struct Paused(Pid);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // A server that has ended needs no signal.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+impl ControlPlane {
+    /// Kills kube-apiserver, starts it again with the same flags, and waits until it serves.
+    ///
+    /// # Errors
+    /// In a cluster that somebody else runs, or if the server does not come up again.
+    pub async fn restart_api(&self) -> Result<()> {
+        let launch = self.api_server.as_ref();
+        let launch = launch.context("somebody else runs this cluster")?;
+        {
+            let mut servers = self.servers();
+            let server = find(&mut servers, API_SERVER)?;
+            server.stop();
+            *server = self
+                .folder
+                .spawn(API_SERVER, &launch.program, &launch.flags)?;
+        }
+        let client = self.admin()?;
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready(&client).await {
+            self.check_alive()?;
+            if Instant::now() > deadline {
+                bail!("gave up waiting for kube-apiserver to be ready again");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Holds etcd still (SIGSTOP) until what is returned is dropped (SIGCONT).
+    ///
+    /// # Errors
+    /// In a cluster that somebody else runs.
+    pub fn pause_etcd(&self) -> Result<Paused> {
+        let mut servers = self.servers();
+        let pid = find(&mut servers, ETCD)?.server()?;
+        kill_process(pid, Signal::STOP).context("pause etcd")?;
+        Ok(Paused(pid))
+    }
+
+    /// The servers that run.
+    pub(super) fn servers(&self) -> MutexGuard<'_, Vec<Guarded>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn find<'a>(servers: &'a mut [Guarded], name: &str) -> Result<&'a mut Guarded> {
+    let found = servers.iter_mut().find(|server| server.name() == name);
+    found.with_context(|| format!("no {name} of this control plane runs"))
+}
