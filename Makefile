@@ -183,15 +183,17 @@ pictures: ## Make the pictures in docs/images again, of the upload page and the 
 
 # How many PresignedURLs `make bench` issues.
 N ?= 3000
+# How many Secrets of others are beside them in the end.
+OTHERS ?= 10000
 
 .PHONY: bench
-bench: ## Measure the core and the operator at scale (N=3000); minutes, and many more for the first release build
+bench: ## Measure the core and the operator at scale (N=3000 OTHERS=10000); minutes, and many more for the first release build
 	$(call needs,$(RUST_AND_GO))
 	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
 	@echo "building the operator and the benchmark as for a release" >&2
 	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
 	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" micro
-	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) \
+	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) --others $(OTHERS) \
 	  --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
 
 .PHONY: bench-transfer

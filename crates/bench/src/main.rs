@@ -39,6 +39,9 @@ enum Command {
         /// How many PresignedURLs.
         #[arg(long, default_value = "3000")]
         resources: NonZeroUsize,
+        /// How many Secrets of others come beside them in the end.
+        #[arg(long, default_value = "0")]
+        others: usize,
         /// The operator's binary.
         #[arg(long)]
         operator: PathBuf,
@@ -72,8 +75,9 @@ fn main() -> Result<()> {
         Command::Micro => micro::run(),
         Command::Scale {
             resources,
+            others,
             operator,
-        } => run(async { scale::run(resources.get(), &operator).await }),
+        } => run(async { scale::run(resources.get(), others, &operator).await }),
         Command::Memory {
             resources,
             secrets,

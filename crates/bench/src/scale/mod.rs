@@ -3,11 +3,12 @@
 //! # Expected flow
 //! A third of the resources are issued first: their writes are the payload of the bare client, and the memory
 //! then is the lower point of the slope. Then the bare client, the operator with all resources, its restart,
-//! an edit of the policy that changes nothing, and the bare client again: the raw bound is the mean of its
-//! two runs, since the machine may have become slower or faster meanwhile.
+//! an edit of the policy that changes nothing, and its starts without and beside Secrets of others, if some are
+//! asked for. Then the bare client again: the raw bound is the mean of its two runs, since the machine may have
+//! become slower or faster meanwhile.
 //!
 //! What holds here: writes are counted by the API server. A restart or an edit that writes to any resource,
-//! Secret or Event fails the run.
+//! Secret or Event fails the run, and so does memory that grows with Secrets of others.
 
 mod counts;
 pub(crate) mod operator;
@@ -33,6 +34,11 @@ const AFTERGLOW: Duration = Duration::from_secs(12);
 /// The longest phase of a run that works.
 const PATIENCE: Duration = Duration::from_mins(15);
 
+/// How often the memory of a start is measured: the allocator and the threads make it differ.
+const STARTS: usize = 3;
+/// By how much the memory of two starts may differ, in MiB.
+const SAME_MEMORY: f64 = 2.0;
+
 /// What issuing cost.
 struct Issued {
     /// From the start of the process to the last status.
@@ -42,7 +48,7 @@ struct Issued {
 }
 
 /// Runs everything and prints it as it comes.
-pub async fn run(resources: usize, program: &Path) -> Result<()> {
+pub async fn run(resources: usize, others: usize, program: &Path) -> Result<()> {
     let third = (resources / 3).max(1);
     println!("\nscale: {resources} PresignedURLs, {CONCURRENCY} calls in flight");
     let world = World::make(CONCURRENCY).await?;
@@ -60,6 +66,9 @@ pub async fn run(resources: usize, program: &Path) -> Result<()> {
     let operator = restart(&world, program, resources).await?;
     edit(&world, &operator, resources).await?;
     drop(operator);
+    if others > 0 {
+        beside(&world, program, others).await?;
+    }
     world.empty(Place::Bench).await?;
 
     let after = raw(&world, &payload, resources).await?;
@@ -171,6 +180,33 @@ async fn edit(world: &World, operator: &Operator, resources: usize) -> Result<()
     );
     ensure!(others == 0, "an edit that changes nothing wrote: {writes}");
     Ok(())
+}
+
+/// The memory of a start does not grow with the Secrets of others.
+async fn beside(world: &World, program: &Path, others: usize) -> Result<()> {
+    let without = memory_of_a_start(world, program).await?;
+    world.create_secrets(others).await?;
+    let with = memory_of_a_start(world, program).await?;
+    println!("\nstart beside {others} Secrets of others, the least of {STARTS}:");
+    println!("  memory: {without:.1} MiB without them, {with:.1} MiB with them");
+    ensure!(
+        with - without < SAME_MEMORY,
+        "the memory grows with the Secrets of others"
+    );
+    Ok(())
+}
+
+/// The memory of an operator that has settled, in MiB: the least of some starts.
+async fn memory_of_a_start(world: &World, program: &Path) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..STARTS {
+        let started = Instant::now();
+        let mut operator = Operator::start(world, program)?;
+        operator.ready(started).await?;
+        operator.settled(started).await?;
+        least = least.min(operator.usage()?.resident_mib());
+    }
+    Ok(least)
 }
 
 fn report_issue(first: &Issued, third: usize, issued: &Issued, resources: usize) {

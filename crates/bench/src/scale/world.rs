@@ -136,6 +136,23 @@ impl World {
             .await
     }
 
+    /// Creates Secrets that are none of the operator's business, in the namespaces that it serves.
+    pub async fn create_secrets(&self, count: usize) -> Result<()> {
+        stream::iter(0..count)
+            .map(async |at| {
+                let api: Api<Secret> = Api::namespaced(self.client(), &Place::Bench.namespace(at));
+                let secret: Secret = serde_json::from_value(json!({
+                    "metadata": { "name": format!("other-{at:05}") },
+                    "stringData": { "password": "x".repeat(1000) },
+                }))?;
+                let created = api.create(&PostParams::default(), &secret).await;
+                created.context("create a Secret").map(drop)
+            })
+            .buffer_unordered(self.concurrency)
+            .try_for_each(async |()| Ok(()))
+            .await
+    }
+
     async fn create_one(&self, place: Place, at: usize) -> Result<Object> {
         let namespace = place.namespace(at);
         let name = format!("object-{at:05}");
