@@ -133,6 +133,9 @@ var (
 	documentedName = regexp.MustCompile("(?m)^\\| `([A-Za-z_]+)`")
 	reasonMatcher  = regexp.MustCompile(`\breason=(~?)"([^"]*)"`)
 	section        = regexp.MustCompile(`(?m)^## (PresignedURL\w+)$`)
+	reasonSection  = regexp.MustCompile(`(?m)^## (\w+)$`)
+	// In the runbook a reason in its backticks leads to its section.
+	reasonLink = regexp.MustCompile("\\[`(\\w+)`\\]\\(reference/reasons\\.md#(\\w+)\\)")
 )
 
 func firstGroups(pattern *regexp.Regexp, path string) ([]string, error) {
@@ -148,6 +151,34 @@ func firstGroups(pattern *regexp.Regexp, path string) ([]string, error) {
 		return nil, fmt.Errorf("%s has nothing that looks like %s", path, pattern)
 	}
 	return found, nil
+}
+
+// checkReasonLinks tells of reasons without a section, and of links that lead to none.
+func checkReasonLinks(runbook, reasonsPath string, reasons []string) ([]error, error) {
+	sections, err := firstGroups(reasonSection, reasonsPath)
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(runbook)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for _, reason := range reasons {
+		if !slices.Contains(sections, reason) {
+			problems = append(problems, fmt.Errorf("%s: no section '## %s'", reasonsPath, reason))
+		}
+	}
+	links := reasonLink.FindAllStringSubmatch(string(text), -1)
+	if len(links) == 0 {
+		problems = append(problems, fmt.Errorf("%s leads to no reason", runbook))
+	}
+	for _, link := range links {
+		if !slices.Contains(sections, link[1]) || strings.ToLower(link[1]) != link[2] {
+			problems = append(problems, fmt.Errorf("%s: %s leads nowhere", runbook, link[0]))
+		}
+	}
+	return problems, nil
 }
 
 // checkMonitoringDocs fails where an alert has no section in the runbook or a section no alert, and where a query names a
@@ -169,7 +200,10 @@ func checkMonitoringDocs(path, runbook, operations, reasonsPath string) error {
 	if err != nil {
 		return err
 	}
-	var problems []error
+	problems, err := checkReasonLinks(runbook, reasonsPath, reasons)
+	if err != nil {
+		return err
+	}
 	for _, alert := range parts.alerts {
 		if !slices.Contains(sections, alert) {
 			problems = append(problems, fmt.Errorf("%s: no section '## %s'", runbook, alert))

@@ -12,6 +12,7 @@
     reason = "each printcolumn has a type of its own, which the lint takes for a repetition"
 )]
 
+mod appearances;
 mod condition;
 mod group;
 mod issued;
@@ -28,6 +29,7 @@ mod store_ref;
 mod tidy;
 mod unknown_fields;
 
+pub use appearances::Appearance;
 pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
     next_condition, set_condition,

@@ -26,7 +26,8 @@ pub fn api_reference() -> String {
     page
 }
 
-/// Markdown: every reason of a condition, what it means, and what to do.
+/// Markdown: every reason of a condition, in a table and in a section of its own: what it means, where it
+/// appears and what to do.
 #[must_use]
 pub fn reasons_reference() -> String {
     let mut page = "# Reasons\n\nThe `reason` of a condition, of an Event and of a metric's label. Generated from the types; edit those.\n\n\
@@ -37,7 +38,30 @@ pub fn reasons_reference() -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{}` | {} |", reason.as_str(), cells.join(" | "));
     }
+    for reason in Reason::ALL {
+        let _ = write!(
+            page,
+            "\n## {}\n\n{}\n\nCondition: {}.\n\nDo: {}\n",
+            reason.as_str(),
+            reason.meaning().trim(),
+            appearances(*reason),
+            reason.remedy()
+        );
+    }
     page
+}
+
+/// The conditions that a reason appears in.
+fn appearances(reason: Reason) -> String {
+    let kinds = reason.appearances().iter().map(|appearance| {
+        let conditions = appearance
+            .conditions
+            .iter()
+            .map(|condition| format!("`{}`", condition.as_str()))
+            .collect::<Vec<_>>();
+        format!("{} of a `{}`", conditions.join(", "), appearance.kind)
+    });
+    kinds.collect::<Vec<_>>().join("; ")
 }
 
 fn kind(page: &mut String, crd: &CustomResourceDefinition) {

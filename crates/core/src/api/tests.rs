@@ -169,8 +169,13 @@ fn the_reference_names_every_field_and_every_reason() {
     // The words of the field, not those of its type.
     assert!(page.contains("Left out: GET. A GET also yields a HEAD URL."));
     let reasons = reasons_reference();
+    assert!(reasons.contains(
+        "## ClockSkewed\n\nThe clocks differ too much to sign.\n\nCondition: `Ready`, `Renewed`, `Verified`, `Stalled` of a \
+         `PresignedURL`; `Ready`, `CredentialsRolledOut`, `ClockInSync` of a `ClusterObjectStore`.\n\nDo: Set the clock"
+    ));
     for reason in Reason::ALL {
         assert!(reasons.contains(&format!("| `{}` |", reason.as_str())));
+        assert!(reasons.contains(&format!("\n## {}\n", reason.as_str())));
         assert!(!reason.meaning().is_empty() && !reason.remedy().is_empty());
     }
 }

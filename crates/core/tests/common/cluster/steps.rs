@@ -1,12 +1,14 @@
 //! Steps of the operator, as a healthy API server answers them.
 //!
 //! What holds here: a write to a Secret that is not the acting resource's own is recorded in `violations`,
-//! and so is a status of which two conditions say the same.
+//! and so is a status of which two conditions say the same, or with a reason where the manual has none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use presigned_core::api::{Condition, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
+use presigned_core::api::{
+    Condition, GROUP, KIND, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION, Reason,
+};
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret,
     SecretWrite, Step, StepResult, Watched,
@@ -65,6 +67,7 @@ impl Cluster {
                         format!("the status of {namespace}/{name} tells twice: {twice}");
                     self.violations.push(violation);
                 }
+                self.check_reasons("PresignedURL", name, &status.conditions);
                 let version = self.version();
                 let place = (namespace.clone(), name.clone());
                 let written = self
@@ -97,6 +100,7 @@ impl Cluster {
                 target,
                 status,
             } => {
+                self.check_reasons("ClusterObjectStore", name, &status.conditions);
                 let version = self.version();
                 let written = self
                     .stores
@@ -119,6 +123,7 @@ impl Cluster {
                 target,
                 status,
             } => {
+                self.check_reasons("PresignedURLPolicy", name, &status.conditions);
                 let version = self.version();
                 let written = self
                     .policies
@@ -141,6 +146,23 @@ impl Cluster {
             | Step::List { .. }
             | Step::SendRequests { .. }
             | Step::Sign(_) => unreachable!("the cloud's"),
+        }
+    }
+
+    /// The manual says in which conditions of which kinds each reason appears.
+    fn check_reasons(&mut self, kind: &str, name: &str, conditions: &[Condition]) {
+        for Condition { type_, reason, .. } in conditions {
+            let appears = Reason::named(reason).is_some_and(|reason| {
+                let mut appearances = reason.appearances().iter();
+                appearances.any(|appearance| {
+                    appearance.kind == kind
+                        && appearance.conditions.iter().any(|c| c.as_str() == type_)
+                })
+            });
+            if !appears {
+                let violation = format!("{kind} {name}: {type_} has the reason {reason}");
+                self.violations.push(violation);
+            }
         }
     }
 
