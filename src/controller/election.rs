@@ -3,7 +3,7 @@
 //! What holds here: `presigned_core::lease` decides, and this carries it out, every two seconds, beside the
 //! loop and never within it, so that a busy loop loses no claim. A call that hangs is given up before the
 //! claim ends. When the operator stops, the Lease is given up after the last step, so that another replica
-//! leads at once.
+//! leads at once. If a step does not end in time, the Lease expires by itself.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub struct Candidacy {
 /// The claim of this instance, as the loop sees it.
 pub(super) struct Leadership {
     pub(super) claims: watch::Receiver<Claim>,
-    election: Option<(CancellationToken, JoinHandle<()>)>,
+    election: Option<(CancellationToken, JoinHandle<Elector>)>,
 }
 
 impl Leadership {
@@ -61,7 +61,6 @@ impl Leadership {
             namespace,
             lease: candidacy.lease,
             election: Election::new(candidacy.identity),
-            held: None,
             last_failure: None,
         };
         let task = tokio::spawn(elector.run(sender, end.clone()));
@@ -71,11 +70,13 @@ impl Leadership {
         }
     }
 
-    /// Gives the Lease up, if this instance holds it.
-    pub(super) async fn release(self) {
+    /// Gives the Lease up, if this instance holds it. `idle` says that no step is on its way.
+    pub(super) async fn release(self, idle: bool) {
         if let Some((end, task)) = self.election {
             end.cancel();
-            if task.await.is_err() {
+            if let Ok(elector) = task.await {
+                elector.release(idle).await;
+            } else {
                 tracing::error!("the election ended by itself; this is a fault of the operator");
             }
         }
@@ -87,15 +88,13 @@ struct Elector {
     clock: Clock,
     namespace: String,
     lease: String,
-    election: Election,
-    /// The Lease as this instance wrote it last.
-    held: Option<Lease>,
+    election: Election<Lease>,
     /// The last failure, so that it is logged once.
     last_failure: Option<ApiError>,
 }
 
 impl Elector {
-    async fn run(mut self, claims: watch::Sender<Claim>, end: CancellationToken) {
+    async fn run(mut self, claims: watch::Sender<Claim>, end: CancellationToken) -> Self {
         while !end.is_cancelled() {
             // What was written before a time-out is read again at the next attempt.
             let attempt = tokio::time::timeout(ATTEMPT, self.attempt());
@@ -108,12 +107,12 @@ impl Elector {
                 () = end.cancelled() => {}
             }
         }
-        self.release().await;
+        self
     }
 
     /// Reads the Lease if it is not ours for certain, and writes it if the election says so.
     async fn attempt(&mut self) -> Result<(), ApiError> {
-        let known = match self.held.take() {
+        let known = match self.election.begin() {
             Some(held) => Some(held),
             None => {
                 self.cluster
@@ -133,13 +132,12 @@ impl Elector {
             .cluster
             .write_lease(&self.namespace, &self.lease, &lease)
             .await?;
-        self.election.written(sent_at);
-        self.held = Some(written);
+        self.election.written(written, sent_at);
         Ok(())
     }
 
-    async fn release(mut self) {
-        let Some(mut lease) = self.held.take() else {
+    async fn release(mut self, idle: bool) {
+        let Some(mut lease) = self.election.stop(idle) else {
             return;
         };
         if let Some(spec) = &mut lease.spec {

@@ -1,6 +1,7 @@
 //! The executor: one function from a step to its result.
 //!
-//! What holds here: each step is one call to one module, and its duration is recorded.
+//! What holds here: each step is one call to one module, and its duration is recorded. What a step writes is
+//! sent only while the claim holds by which the step began.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use presigned_core::engine::{
     CredentialSource, ErrorCode, EventRecord, ListError, S3Request, S3Response, S3Result, Session,
     SigningJob, Step, StepResult, TransportError,
 };
+use presigned_core::lease::Claim;
 
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
@@ -46,18 +48,18 @@ impl StepExecutor {
         }
     }
 
-    /// Executes one step.
-    pub async fn execute(&self, step: Step, now: Timestamp) -> StepResult {
+    /// Executes one step that began by a claim.
+    pub async fn execute(&self, step: Step, claim: Claim, now: Timestamp) -> StepResult {
         let name = name(&step);
         let started = self.clock.instant();
-        let result = self.dispatch(step, now).await;
+        let result = self.dispatch(step, claim, now).await;
         self.metrics.step(name, self.clock.since(started));
         result
     }
 
     #[allow(clippy::too_many_lines, reason = "one arm for each step")]
-    async fn dispatch(&self, step: Step, now: Timestamp) -> StepResult {
-        let cluster = &self.cluster;
+    async fn dispatch(&self, step: Step, claim: Claim, now: Timestamp) -> StepResult {
+        let cluster = self.cluster.within(claim, self.clock.clone());
         match step {
             Step::FetchCredentials {
                 store,

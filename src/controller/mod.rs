@@ -1,9 +1,9 @@
 //! The loop: events in, steps out, results back.
 //!
-//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task
-//! of its own; the claim to lead is checked before each. Without a claim no step begins, and events are still
-//! taken, so that a replica that follows can lead at once. When the operator is asked to stop, steps that
-//! have begun are finished and nothing new begins.
+//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a
+//! task of its own; the claim to lead is checked before each, and before each write within it. Without a
+//! claim no step begins, and events are still taken, so that a replica that follows can lead at once. When
+//! the operator is asked to stop, steps that have begun are finished and nothing new begins.
 
 mod election;
 mod executor;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use presigned_core::engine::{Event, ObjectKey, StepResult};
-use presigned_core::lease::Claim;
+use presigned_core::lease::{Claim, Term, Turn};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -27,7 +27,6 @@ pub use runtime::{Runtime, Settings, build};
 pub use shared_engine::SharedEngine;
 
 use crate::clock::{Clock, StepDetector};
-use crate::telemetry::Metrics;
 
 /// How often due steps are taken and metrics updated.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,7 +60,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         servers,
         mut leadership,
     } = runtime;
-    let mut leading = true;
+    let mut term = Term::new();
     let mut step_detector = StepDetector::new(clock.clone());
     let mut steps = StepsInFlight {
         tasks: JoinSet::new(),
@@ -76,8 +75,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     loop {
         let claim = *leadership.claims.borrow_and_update();
         let idle = steps.tasks.is_empty() && deadline.is_none();
-        lead_or_follow(&engine, &metrics, &clock, claim, idle, &mut leading);
-        if leading {
+        lead_or_follow(&engine, &clock, term.turn(claim, clock.monotonic(), idle));
+        metrics.leading(term.leading());
+        if term.leading() {
             begin(&engine, &executor, &clock, claim, &mut steps);
         }
         if let Some(deadline) = deadline
@@ -121,14 +121,15 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         }
     }
     report::report(&engine, &metrics, true);
-    if !steps.tasks.is_empty() {
+    let idle = steps.tasks.is_empty();
+    if !idle {
         tracing::warn!(
             steps = steps.tasks.len(),
             "stopping before everything in flight was done"
         );
     }
     drop(watches);
-    leadership.release().await;
+    leadership.release(idle).await;
     tracing::info!("stopped");
     runtime::join(servers).await
 }
@@ -144,27 +145,19 @@ fn on_server_time(
     }
 }
 
-/// Makes the engine lead or follow, as the claim says. It leads again once no step of its last term is in
-/// flight.
-fn lead_or_follow(
-    engine: &SharedEngine,
-    metrics: &Metrics,
-    clock: &Clock,
-    claim: Claim,
-    idle: bool,
-    leading: &mut bool,
-) {
-    let holds = claim.holds(clock.monotonic());
-    if *leading && !holds {
-        tracing::info!("following: another instance leads, or nobody yet");
-        engine.lock().follow();
-        *leading = false;
-    } else if !*leading && holds && idle {
-        tracing::info!("leading");
-        engine.lock().lead(clock.wall());
-        *leading = true;
+/// Makes the engine lead or follow.
+fn lead_or_follow(engine: &SharedEngine, clock: &Clock, turn: Option<Turn>) {
+    match turn {
+        None => {}
+        Some(Turn::Follow) => {
+            tracing::info!("following: another instance leads, or nobody yet");
+            engine.lock().follow();
+        }
+        Some(Turn::Lead) => {
+            tracing::info!("leading");
+            engine.lock().lead(clock.wall());
+        }
     }
-    metrics.leading(*leading);
 }
 
 /// Begins every step that may begin now.
@@ -186,7 +179,7 @@ fn begin(
         let executor = executor.clone();
         let its_key = key.clone();
         let task = steps.tasks.spawn(async move {
-            let result = executor.execute(step, now).await;
+            let result = executor.execute(step, claim, now).await;
             (its_key, result)
         });
         steps.keys.insert(task.id(), key);

@@ -1,7 +1,8 @@
 //! One call: a time limit, a class for each failure, and a count.
 //!
-//! What holds here: [`failure`] and [`class`] are total. No text of the server gets past them but the name of
-//! a quota, an admission policy or a webhook, if it has the form of one.
+//! What holds here: no write is sent after the end of the claim that it belongs to: a process may have been
+//! paused since it was decided. [`failure`] and [`class`] are total. No text of the server gets past them but
+//! the name of a quota, an admission policy or a webhook, if it has the form of one.
 
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use kube::Error;
 use kube::core::Status;
 use kube::core::response::reason;
 use presigned_core::engine::{ApiError, Refuser};
+use presigned_core::lease::Claim;
 
+use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
 /// How long a call may take.
@@ -39,6 +42,10 @@ impl Verb {
             Self::Delete => "delete",
         }
     }
+
+    const fn writes(self) -> bool {
+        !matches!(self, Self::Get)
+    }
 }
 
 /// What a call is about: the resource's plural name.
@@ -50,6 +57,8 @@ pub struct Target(pub &'static str);
 pub struct Calls {
     metrics: Metrics,
     limit: Duration,
+    /// Until when writes may be sent, and the clock that tells; `None` for ever.
+    claim: Option<(Claim, Clock)>,
 }
 
 impl Calls {
@@ -62,19 +71,37 @@ impl Calls {
     /// As [`Self::new`], with a time limit of one's own.
     #[must_use]
     pub const fn with_limit(metrics: Metrics, limit: Duration) -> Self {
-        Self { metrics, limit }
+        Self {
+            metrics,
+            limit,
+            claim: None,
+        }
+    }
+
+    /// Calls of which none that writes begins after the end of a claim.
+    #[must_use]
+    pub fn within(&self, claim: Claim, clock: Clock) -> Self {
+        Self {
+            claim: Some((claim, clock)),
+            ..self.clone()
+        }
     }
 
     /// Makes one call.
     ///
     /// # Errors
-    /// [`ApiError::Timeout`] after the time limit: a write may have landed. Else what [`failure`] says.
+    /// [`ApiError::Timeout`] after the time limit: a write may have landed. [`ApiError::Unavailable`] if a
+    /// write was not sent, since the claim is over. Else what [`failure`] says.
     pub async fn call<T>(
         &self,
         verb: Verb,
         target: Target,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, ApiError> {
+        let over = |(claim, clock): &(Claim, Clock)| !claim.holds(clock.monotonic());
+        if verb.writes() && self.claim.as_ref().is_some_and(over) {
+            return Err(ApiError::Unavailable);
+        }
         let result = match tokio::time::timeout(self.limit, future).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(failure(&error)),

@@ -1,8 +1,10 @@
 //! The API server, as the operator uses it.
 
 use kube::Client;
+use presigned_core::lease::Claim;
 
 use super::call::Calls;
+use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
 /// The API server, as the operator uses it. Cheap to clone.
@@ -22,6 +24,16 @@ impl Cluster {
             client,
             calls: Calls::new(metrics),
             instance,
+        }
+    }
+
+    /// The same API server, to which nothing is written after the end of a claim.
+    #[must_use]
+    pub fn within(&self, claim: Claim, clock: Clock) -> Self {
+        Self {
+            client: self.client.clone(),
+            calls: self.calls.within(claim, clock),
+            instance: self.instance.clone(),
         }
     }
 }

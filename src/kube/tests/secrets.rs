@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use presigned_core::engine::{ApiError, ObjectVersion, SecretWrite};
 use presigned_core::issue::SecretBytes;
+use presigned_core::lease::Claim;
 use serde_json::{Value, json};
 
 use super::{Mock, failed, metadata, owner, this};
+use crate::clock::Clock;
 use crate::kube::http::METADATA_ONLY;
 
 fn write() -> SecretWrite {
@@ -19,6 +21,26 @@ fn write() -> SecretWrite {
         finalizers: vec!["example.com/keep".to_owned()],
         data: BTreeMap::from([("url".to_owned(), SecretBytes::from(b"https://x".to_vec()))]),
     }
+}
+
+#[tokio::test]
+async fn a_write_after_the_end_of_its_claim_is_not_sent() {
+    let mock = Mock::answering([(200, metadata("8"))]);
+    let over = mock.cluster.within(Claim::none(), Clock::start());
+    let created = over.create_secret(&write()).await;
+    assert_eq!(created, Err(ApiError::Unavailable));
+    let updated = over.update_secret(&write(), &this("7")).await;
+    assert_eq!(updated, Err(ApiError::Unavailable));
+    let target = this("7");
+    let owner = owner();
+    let deleted = over.delete_secret("team-a", "model", &owner, &target).await;
+    assert_eq!(deleted, Err(ApiError::Unavailable));
+    let read = over.inspect_secret("team-a", "model", false).await;
+    assert!(read.unwrap().is_some(), "what reads needs no claim");
+    drop(over);
+    let asked = mock.asked().await;
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].method, "GET");
 }
 
 #[tokio::test]
