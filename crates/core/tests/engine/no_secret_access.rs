@@ -69,3 +69,29 @@ fn a_restart_is_silent() {
     });
     assert_eq!(writes, []);
 }
+
+#[test]
+fn what_somebody_edited_is_renewed_by_its_uid() {
+    let mut scene = Scene::blind();
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    let now = scene.0.now;
+    scene
+        .0
+        .cluster
+        .edit_secret(&Scene::place("dl"), now, |secret| {
+            secret.labels.insert("mine".to_owned(), "yes".to_owned());
+        });
+    let before = scene.url("dl");
+    let steps = scene.steps(|scene| {
+        let wait = scene.until_renewal("dl");
+        scene.run(wait);
+    });
+    let expected = [
+        StepKind::UpdateSecret,
+        StepKind::UpdateSecret,
+        StepKind::WriteStatus,
+    ];
+    assert_eq!(steps, expected);
+    assert_ne!(scene.url("dl"), before);
+}

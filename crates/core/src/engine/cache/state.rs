@@ -92,6 +92,9 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) inspected: Option<Inspected>,
     /// A Secret of the name exists, so a create would fail.
     pub(in crate::engine) name_taken: bool,
+    /// The Secret has another version than the operator wrote, and may not be read: its uid alone tells whose
+    /// it is.
+    pub(in crate::engine) edited: bool,
     /// Since when somebody else's Secret has had the name.
     pub(in crate::engine) conflict_since: Option<Timestamp>,
     /// The Secret cannot be updated in place (its type, or immutable): it is deleted and created again.
@@ -118,7 +121,7 @@ pub(in crate::engine) struct IssueState {
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::engine) struct RemovalState {
     pub(in crate::engine) retry: RetryState,
-    /// A removal met another version of the Secret than the known one: it is inspected first.
+    /// A removal met another version of the Secret than the known one: it is inspected first, if it may be.
     pub(in crate::engine) in_doubt: bool,
     /// Why the resource could not be deleted after its end.
     pub(in crate::engine) undeleted: Option<ApiError>,

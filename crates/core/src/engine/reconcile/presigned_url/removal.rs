@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - The delete names the uid and the resourceVersion that were last known to belong to the resource. If the
-//!   Secret has another version, it is inspected first.
+//!   Secret has another version, it is inspected first. Without the right to read Secrets, its uid alone is
+//!   named then.
 //! - A failed removal blocks no write.
 
 use crate::api::WrittenSecret;
@@ -19,7 +20,9 @@ use crate::issue::{Owner, Ownership, told_expiry};
 
 /// Plans the removal of a Secret that belonged to the resource when it was last seen.
 pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings) -> Action {
-    if record.state.removal.in_doubt {
+    let readable = settings.secret_access == SecretAccess::Watch;
+    let in_doubt = record.state.removal.in_doubt;
+    if in_doubt && readable {
         let step = Step::InspectSecret {
             namespace: record.seen.namespace.clone(),
             name: secret.name.clone(),
@@ -33,7 +36,7 @@ pub(super) fn plan(record: &Record, secret: &WrittenSecret, settings: &Settings)
         .map_or(&secret.resource_version, |version| {
             &version.resource_version
         });
-    let resource_version = (settings.secret_access == SecretAccess::Watch).then(|| version.clone());
+    let resource_version = (!in_doubt).then(|| version.clone());
     let step = Step::DeleteSecret {
         namespace: record.seen.namespace.clone(),
         name: secret.name.clone(),
@@ -54,13 +57,14 @@ pub(super) fn completed(ctx: &mut Ctx<'_>, uid: &str, name: &str, result: Result
             ctx.cache.forget_secret(uid, name);
             removed(ctx, uid);
         }
-        // Without the right to read Secrets, the delete names the uid alone, so a conflict means another
-        // Secret.
-        Err(ApiError::Conflict) if ctx.settings.secret_access == SecretAccess::None => {
-            removed(ctx, uid);
-        }
         Err(ApiError::Conflict) => {
-            if let Some(state) = ctx.state(uid) {
+            let readable = ctx.settings.secret_access == SecretAccess::Watch;
+            let Some(state) = ctx.state(uid) else { return };
+            // Without the right to read Secrets, the delete names the uid alone now, so a conflict means
+            // another Secret.
+            if state.removal.in_doubt && !readable {
+                removed(ctx, uid);
+            } else {
                 state.removal.in_doubt = true;
             }
         }

@@ -173,7 +173,15 @@ fn write(
             .sign()
             .map_err(|problem| Action::Blocked(problem, Some(later(now, RECHECK))))?,
     };
-    if let Some(found) = record.state.listing.found.take() {
+    // What was found serves a second attempt, if the Secret has another version than the known one.
+    let found = match base {
+        Base::ByUid(ObjectVersion {
+            resource_version: Some(_),
+            ..
+        }) => record.state.listing.found.clone(),
+        _ => record.state.listing.found.take(),
+    };
+    if let Some(found) = found {
         record.state.listing.listed_at = Some(found.at);
         record.state.listing.sampled_keys =
             sampling::sample(&inputs.authorized.request, Some(&found));
@@ -272,12 +280,17 @@ pub(super) fn updated(
     result: Result<ObjectVersion, ApiError>,
 ) {
     let readable = ctx.settings.secret_access == SecretAccess::Watch;
+    let Some(state) = ctx.state(uid) else { return };
+    let secret = &mut state.secret;
+    if matches!(result, Err(ApiError::Conflict)) && !readable && !secret.edited {
+        secret.edited = true;
+        return;
+    }
+    state.listing.found = None;
     let error = match result {
         Ok(version) => return written(ctx, uid, in_flight, version),
         Err(error) => error,
     };
-    let Some(state) = ctx.state(uid) else { return };
-    let secret = &mut state.secret;
     match error {
         ApiError::Invalid if readable && !secret.recreate => {
             secret.recreate = true;
@@ -315,6 +328,7 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     state.rollout.signed_by_wrong_clock = false;
     state.unrecorded = Some(Unrecorded::Written(Box::new(fresh)));
     state.secret.verified_version = None;
+    state.secret.edited = false;
     if cause == Cause::Drift {
         state.secret.healed_at = Some(now);
     }

@@ -5,7 +5,8 @@
 //! - A conflict is checked again after as long as it has lasted, between five seconds and five minutes: the
 //!   watch names no Secret without the operator's label.
 //! - A Secret is inspected before it is replaced, unless the operator may not read Secrets. Then the uid that
-//!   the API server returned at its creation identifies it.
+//!   the API server returned at its creation identifies it. The version that it returned is named first all
+//!   the same: what a replica sent before another took over must not replace what that one wrote.
 
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ pub(super) fn base(
     if let Some(secret) = known.filter(|_| !state.drifted) {
         return Ok(Base::ByUid(ObjectVersion {
             uid: secret.uid.clone(),
-            resource_version: None,
+            resource_version: (!state.edited).then(|| secret.resource_version.clone()),
         }));
     }
     if std::mem::take(&mut state.name_taken) {
