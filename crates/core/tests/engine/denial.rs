@@ -252,7 +252,7 @@ fn in_a_late_namespace() -> Scene {
         }]),
     });
     scene.0.cluster.put_policy("open", Ok(policy), now);
-    let streams = &mut scene.0.streams;
+    let streams = &mut scene.0.replicas[0].streams;
     let namespaces = streams.iter_mut().find(|s| s.kind == Watched::Namespaces);
     namespaces.expect("namespaces are watched").lag = 60;
     scene

@@ -8,7 +8,7 @@ use crate::scene::{HOME, Scene};
 
 /// The figures of the only resource.
 fn figures(scene: &Scene) -> ResourceFigures {
-    let mut figures = scene.0.engine.as_ref().unwrap().figures();
+    let mut figures = scene.0.replicas[0].engine.as_ref().unwrap().figures();
     let first = figures.next().unwrap();
     assert!(figures.next().is_none());
     first
@@ -74,7 +74,7 @@ fn the_clock_of_a_store_is_told_once_it_was_read() {
     let mut scene = Scene::new();
     scene.0.add_follower();
     let told = |scene: &Scene| -> Vec<(String, i64)> {
-        let engine = scene.0.engine.as_ref().unwrap();
+        let engine = scene.0.replicas[0].engine.as_ref().unwrap();
         let skews = engine.clock_skews();
         skews
             .map(|(store, skew)| (store.to_owned(), skew.as_secs()))
@@ -86,6 +86,6 @@ fn the_clock_of_a_store_is_told_once_it_was_read() {
     scene.apply("dl", |_| {});
     scene.run(60);
     assert_eq!(told(&scene), [("default".to_owned(), -42)]);
-    let follower = scene.0.follower.as_ref().unwrap();
+    let follower = scene.0.follower();
     assert_eq!(follower.clock_skews().count(), 0, "the leader tells it");
 }

@@ -1,6 +1,6 @@
 //! Two instances: one leads, the other follows, and they change places.
 
-use crate::common::world::{Fault, StepKind};
+use crate::common::world::{Blow, Fault, StepKind};
 use crate::scene::{HOME, Scene};
 use presigned_core::engine::{ApiError, Settings, StepResult};
 
@@ -18,7 +18,7 @@ fn followed() -> Scene {
 fn an_instance_that_follows_takes_no_step() {
     let mut scene = followed();
     let now = scene.0.now;
-    let follower = scene.0.follower.as_mut().unwrap();
+    let follower = scene.0.follower();
     assert!(follower.waiting_for().is_empty(), "its index is warm");
     assert!(follower.next(now).is_none());
     assert_eq!(follower.load(), (0, 0, 0), "nothing queues up");
@@ -116,7 +116,7 @@ fn a_leader_that_follows_starts_nothing_of_what_is_queued() {
     }
     scene.run(2);
     let now = scene.0.now;
-    let leader = scene.0.engine.as_mut().unwrap();
+    let leader = scene.0.engine();
     let (urgent, routine, in_flight) = leader.load();
     assert!(
         urgent + routine > 0 && in_flight > 0,
@@ -124,7 +124,7 @@ fn a_leader_that_follows_starts_nothing_of_what_is_queued() {
     );
     leader.follow();
     for flight in scene.0.in_flight() {
-        let leader = scene.0.engine.as_mut().unwrap();
+        let leader = scene.0.engine();
         leader.done(&flight, StepResult::NotRun, now);
         assert!(leader.next(now).is_none());
     }
@@ -136,7 +136,7 @@ fn a_leader_that_drains_tells_what_it_wrote_and_begins_nothing() {
     scene.slow(StepKind::CreateSecret, 5);
     scene.apply("new", |_| {});
     scene.run(2);
-    scene.0.engine.as_mut().unwrap().drain();
+    scene.0.engine().drain();
     for name in ["later", "last"] {
         scene.apply(name, |_| {});
     }
@@ -164,4 +164,81 @@ fn a_leader_that_dies_between_the_two_writes_costs_one_reissue() {
     assert!(scene.works(&scene.url("dl")));
     let rewritten = steps.iter().filter(|step| **step == StepKind::UpdateSecret);
     assert_eq!(rewritten.count(), 1, "{steps:?}");
+}
+
+/// Two replicas that elect their leader, and a resource that is issued. Returns who leads too.
+fn elected(mut scene: Scene) -> (Scene, usize) {
+    scene.0.elect([0, 0]);
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+    let leader = scene.0.leader().expect("one leads");
+    (scene, leader)
+}
+
+/// A leader is paused with a write under way. The other takes over and does that write, and after that the
+/// first one's lands.
+fn what_was_sent_before_overwrites_nothing(scene: Scene, kind: StepKind, denied: bool) {
+    let (mut scene, leader) = elected(scene);
+    scene.0.faults.slow.insert(kind, 60);
+    if denied {
+        scene.apply("dl", |spec| {
+            spec.key = Some("elsewhere/file.bin".to_owned())
+        });
+    } else {
+        let wait = scene.until_renewal("dl");
+        scene.run(wait - 5);
+    }
+    let begins = (0..3600).any(|_| {
+        scene.run(1);
+        !scene.0.in_flight().is_empty()
+    });
+    assert!(begins, "the write is due");
+    scene.0.faults.slow.clear();
+    scene.0.strike(leader, Blow::Pause(100));
+    scene.apply("dl", |spec| spec.key = Some("team-a/other.bin".to_owned()));
+    scene.run(50);
+    assert_eq!(scene.0.leader(), Some(1 - leader));
+    let newer = scene.url("dl");
+    scene.run(150);
+    let sent = scene.0.records.iter().filter(|one| one.kind == kind);
+    assert!(
+        sent.clone().any(|one| !one.ok),
+        "{:?}",
+        sent.collect::<Vec<_>>()
+    );
+    assert_eq!(scene.url("dl"), newer);
+    assert_eq!(scene.ready("dl"), (true, "Issued".to_owned()));
+}
+
+#[test]
+fn what_a_paused_leader_had_sent_overwrites_nothing_newer() {
+    for scene in [Scene::new(), Scene::blind()] {
+        what_was_sent_before_overwrites_nothing(scene, StepKind::UpdateSecret, false);
+    }
+}
+
+#[test]
+fn what_a_paused_leader_had_sent_deletes_nothing_newer() {
+    for scene in [Scene::new(), Scene::blind()] {
+        what_was_sent_before_overwrites_nothing(scene, StepKind::DeleteSecret, true);
+    }
+}
+
+#[test]
+fn a_leader_that_stops_hands_over_at_once_and_one_that_dies_within_17_seconds() {
+    for (blow, most) in [
+        (Blow::Stop(600), 3),
+        (Blow::Kill(600), 17),
+        (Blow::Cut(600), 17),
+    ] {
+        let (mut scene, leader) = elected(Scene::new());
+        let writes = scene.writes(|scene| {
+            scene.0.strike(leader, blow);
+            scene.run(most);
+            assert_eq!(scene.0.leader(), Some(1 - leader), "after {blow:?}");
+            scene.run(300);
+        });
+        assert_eq!(writes, [], "after {blow:?}");
+    }
 }

@@ -58,7 +58,11 @@ fn a_policy_that_can_allow_nothing_does_not_say_that_it_is_in_force() {
     let why = Err("unknown field bukets".to_owned());
     scene.0.cluster.put_policy("half", why, now);
     scene.run(30);
-    let counts = scene.0.engine.as_ref().expect("it runs").policies();
+    let counts = scene.0.replicas[0]
+        .engine
+        .as_ref()
+        .expect("it runs")
+        .policies();
     let expected = [
         (Reason::Accepted, 1),
         (Reason::AllowsNothing, 3),

@@ -15,7 +15,7 @@ use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place};
 use crate::common::rng::Rng;
 use crate::common::world::steps::execute;
-use crate::common::world::{Fault, FaultInjector, place};
+use crate::common::world::{Belief, Fault, FaultInjector, place};
 use crate::planted_bugs::PlantedBug;
 use crate::secret_contents::SecretContents;
 
@@ -28,6 +28,8 @@ pub struct Written {
     pub contents: Result<SecretContents, String>,
     /// The Secret's contents before, and whether somebody else had edited it.
     pub before: Option<(SecretContents, bool)>,
+    /// When the status tells that what it knows of ends, and when that is renewed.
+    pub told: Option<(Timestamp, Timestamp)>,
 }
 
 /// A Secret of valid URLs that the operator removed.
@@ -172,7 +174,12 @@ impl FaultInjector for Chaos {
         if let (ObjectKey::Resource(uid), Some(place)) = (key, stored)
             && let Some(secret) = cluster.secrets.get(&place)
         {
+            let mut resources = cluster.resources.values();
+            let seen = resources.find(|seen| seen.uid == *uid);
+            let told = seen
+                .and_then(|seen| Some((seen.status.expiration_time?, seen.status.renewal_time?)));
             self.written.push(Written {
+                told,
                 at: now,
                 uid: uid.to_string(),
                 namespace: place.0.clone(),
@@ -210,6 +217,14 @@ impl FaultInjector for Chaos {
 
     fn list_delay(&mut self, _kind: Watched) -> i64 {
         self.rng.range(0, 5)
+    }
+
+    fn api_down(&self, now: Timestamp) -> bool {
+        self.on && now < self.outage_until
+    }
+
+    fn belief(&self) -> Belief {
+        self.planted_bug.belief()
     }
 
     fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {

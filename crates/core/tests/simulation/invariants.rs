@@ -89,6 +89,8 @@ pub struct InvariantChecker {
     /// Since when a resource is being deleted, by uid.
     pub deleted_since: BTreeMap<String, Timestamp>,
     pub listings: Listings,
+    /// When a replica last led, or none could, in seconds of the monotonic time.
+    pub led_at: i64,
 }
 
 impl InvariantChecker {
@@ -197,6 +199,7 @@ impl InvariantChecker {
         }
         self.count_calls(world);
         self.listings(world);
+        self.replicas(world);
         let world = &*world;
         for seen in world.cluster.resources.values() {
             if held_back(world, seen) {

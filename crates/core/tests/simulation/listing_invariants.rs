@@ -38,8 +38,8 @@ const SLACK: i64 = 30;
 #[derive(Default)]
 pub struct Listings {
     seen: usize,
-    /// The last restart, broken watch or step of the clock.
-    begun: Option<Timestamp>,
+    /// The last restart, broken watch or step of the clock, and the last change of the leader.
+    begun: Option<(Timestamp, i64)>,
     resources: BTreeMap<Uid, Bucket>,
     namespaces: BTreeMap<String, Bucket>,
     /// The issue and the expiry of the last URLs that a status told of.
@@ -87,8 +87,8 @@ impl InvariantChecker {
     pub fn listings(&mut self, world: &World<Chaos>) {
         let mut so_far = std::mem::take(&mut self.listings);
         let from = std::mem::replace(&mut so_far.seen, world.records.len());
-        let begun = so_far.begun.replace(world.blind_at);
-        if begun == Some(world.blind_at) {
+        let now = (world.blind_at, world.led_at);
+        if so_far.begun.replace(now) == Some(now) {
             for record in &world.records[from..] {
                 let ObjectKey::Resource(uid) = &record.key else {
                     continue;

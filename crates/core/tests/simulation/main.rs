@@ -27,6 +27,8 @@ mod planted_bugs;
 mod policy_oracle;
 mod progress;
 mod random_specs;
+mod replica_events;
+mod replica_invariants;
 mod run;
 mod secret_contents;
 mod secret_invariants;
@@ -179,5 +181,8 @@ planted! {
     a_living_secret_that_is_removed_is_found: TakesForExpired => "a Secret that lives was removed";
     a_key_that_no_store_knows_and_signs_is_found: AcceptsUnknownKeys => "signed with a key that the store never knew";
     a_namespace_that_comes_and_is_seen_without_its_label_is_found: OverlooksQuarantine => "no policy allows";
+    a_leader_that_outlives_its_claim_is_found: OutlivesClaim => "and the Lease is held by";
+    a_claim_that_counts_from_the_answer_is_found: ClaimsFromTheAnswer => "two replicas lead";
+    a_follower_that_leads_early_is_found: LeadsEarly => "two replicas lead";
     an_unreadable_policy_that_touches_all_is_found: UnreadableTouchesAll => "expected Expected { ready: Some(false), reason: Some(\"PolicyDenied\")";
 }

@@ -15,8 +15,8 @@ use crate::common::at;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::{Cluster, Place, Secret};
 use crate::common::url::Parts;
-use crate::common::world::place;
 use crate::common::world::steps::execute;
+use crate::common::world::{Belief, place};
 use crate::forgeries::{any_bucket, leaking_status, longer, misread, without_decision};
 
 /// A bug between the engine and the world.
@@ -91,6 +91,12 @@ pub enum Bug {
     AcceptsUnknownKeys,
     /// The engine takes a namespace that comes for one without the label that policies forbid.
     OverlooksQuarantine,
+    /// A leader goes on after the end of its claim, until it sees that another leads.
+    OutlivesClaim,
+    /// A claim counts from the answer to the renewal.
+    ClaimsFromTheAnswer,
+    /// A follower takes the Lease after three seconds.
+    LeadsEarly,
 }
 
 /// A planted bug and its state.
@@ -335,6 +341,15 @@ impl PlantedBug {
                 Some(((end.as_second() - 30 - self.now.as_second()).max(0), 0))
             }
             _ => None,
+        }
+    }
+
+    pub fn belief(&self) -> Belief {
+        match self.bug {
+            Bug::OutlivesClaim => Belief::ClaimsNeverEnd,
+            Bug::ClaimsFromTheAnswer => Belief::ClaimsFromTheAnswer,
+            Bug::LeadsEarly => Belief::LeasesExpireEarly,
+            _ => Belief::Right,
         }
     }
 

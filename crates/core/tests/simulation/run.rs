@@ -11,12 +11,15 @@ use crate::common::rng::Rng;
 use crate::common::world::{StepKind, World};
 use crate::invariants::InvariantChecker;
 use crate::planted_bugs::{Bug, PlantedBug};
+use crate::replica_events;
 use crate::user_actions;
 
 /// Seconds with faults.
 const CHAOS: i64 = 10 * 3600;
 /// Seconds of calm after them.
 const CALM: i64 = 14 * 3600;
+/// Of so many seeds one runs two replicas.
+const TWO_REPLICAS: u64 = 3;
 
 /// The result of a seed.
 pub struct Outcome {
@@ -38,11 +41,16 @@ pub fn seed(seed: u64, bug: Bug, trace: bool) -> Outcome {
     };
     let mut world = World::new(settings, Chaos::new(seed, PlantedBug::new(bug)));
     world.trace = trace;
+    let mut replicas = Rng::new(seed, "replicas");
+    if seed.is_multiple_of(TWO_REPLICAS) {
+        replica_events::begin(&mut world, &mut replicas);
+    }
     let mut checker = InvariantChecker::default();
     user_actions::begin(&mut world, &mut rng);
     let mut run = Run {
         world: &mut world,
         checker: &mut checker,
+        replicas,
     };
     run.all(&mut rng);
     Outcome {
@@ -54,6 +62,8 @@ pub fn seed(seed: u64, bug: Bug, trace: bool) -> Outcome {
 struct Run<'a> {
     world: &'a mut World<Chaos>,
     checker: &'a mut InvariantChecker,
+    /// What happens to the replicas, if there are two.
+    replicas: Rng,
 }
 
 impl Run<'_> {
@@ -70,6 +80,7 @@ impl Run<'_> {
             self.until(at(self.world.now.as_second() + pause));
             let before = self.world.now;
             user_actions::act(self.world, rng);
+            replica_events::act(self.world, &mut self.replicas);
             let by = self.world.now.as_second() - before.as_second();
             if by != 0 {
                 self.checker.clock_stepped(by, self.world.now);
@@ -79,6 +90,7 @@ impl Run<'_> {
         }
         self.world.faults.on = false;
         self.world.faults.outage_until = Timestamp::MIN;
+        self.world.ambush = None;
         user_actions::settle(self.world);
         self.checker.record_inputs(self.world);
         self.checker.calm_since = Some(self.world.now);
@@ -86,12 +98,26 @@ impl Run<'_> {
         self.until(at(begun + 3600));
         self.settled();
         let calm = at_rest::count(self.world);
+        self.changes_of_the_leader(at(begun + CALM - 3600));
         self.until(at(begun + CALM));
         if self.fine() {
             at_rest::renewals(self.world, self.checker, &calm);
         }
         self.settled();
         self.silence();
+    }
+
+    /// Without any other fault, the replicas change places: nothing is issued twice, and no URL dies.
+    fn changes_of_the_leader(&mut self, end: Timestamp) {
+        while self.world.elected() && self.fine() {
+            let pause = self.replicas.range(300, 5400);
+            let next = at(self.world.now.as_second() + pause);
+            if next > end {
+                return;
+            }
+            self.until(next);
+            replica_events::change_the_leader(self.world, &mut self.replicas);
+        }
     }
 
     fn fine(&self) -> bool {
@@ -112,10 +138,13 @@ impl Run<'_> {
             let next = self.world.next_time().filter(|next| *next <= end);
             let Some(next) = next else { break };
             self.world.now = next.max(at(self.world.now.as_second() + 1));
+            self.world.elections();
             // The invariants must still hold before the operator acts in this second.
             self.checker.check(self.world);
         }
         self.world.now = self.world.now.max(end);
+        self.world.elections();
+        self.checker.note_leader(self.world);
     }
 
     /// Waits for five minutes in which nothing is due; short sessions may leave none.

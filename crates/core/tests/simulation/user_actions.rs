@@ -210,15 +210,17 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
         85..88 => world.crash(rng.range(0, 300)),
         88..93 => {
             let which = usize::try_from(rng.range(0, 6)).unwrap();
-            world.break_stream(which, rng.range(1, 120));
+            let seconds = rng.range(1, 120);
+            world.break_stream(watching(world), which, seconds);
         }
         93..95 => {
             let which = usize::try_from(rng.range(0, 6)).unwrap();
             let lag = rng.range(0, 15);
-            if let Some(stream) = world.streams.get_mut(which) {
+            let replica = watching(world);
+            if let Some(stream) = world.replicas[replica].streams.get_mut(which) {
                 stream.lag = lag;
             }
-            world.repeat_event(which);
+            world.repeat_event(replica, which);
         }
         95..98 => {
             let until = at(now.as_second() + rng.range(10, 1200));
@@ -243,6 +245,11 @@ pub fn act(world: &mut World<Chaos>, rng: &mut Rng) {
         }
         _ => fault_schedule::change(world, rng),
     }
+}
+
+/// The replica to whose watches something happens: the one that leads, if one does.
+fn watching(world: &World<Chaos>) -> usize {
+    world.leader().unwrap_or(0)
 }
 
 fn delete_unowned(world: &mut World<Chaos>, rng: &mut Rng) {
@@ -334,8 +341,10 @@ fn come_late(world: &mut World<Chaos>, rng: &mut Rng, name: &str) {
     };
     world.log(|| format!("namespace {name} comes with {labels:?}, seen after {lag} s"));
     let namespaces = |stream: &&mut Stream| stream.kind == Watched::Namespaces;
-    if let Some(stream) = world.streams.iter_mut().find(namespaces) {
-        stream.lag = lag;
+    for replica in &mut world.replicas {
+        if let Some(stream) = replica.streams.iter_mut().find(namespaces) {
+            stream.lag = lag;
+        }
     }
     world.cluster.put_namespace(name, labels, now);
     // Its labels alone decide then.
@@ -473,8 +482,10 @@ pub fn settle(world: &mut World<Chaos>) {
             world.cluster.touch_own_secret(source, now);
         }
     }
-    for stream in &mut world.streams {
-        stream.lag = 0;
+    for replica in &mut world.replicas {
+        for stream in &mut replica.streams {
+            stream.lag = 0;
+        }
     }
     world.collect_garbage_in(30);
 }

@@ -62,6 +62,7 @@ impl InvariantChecker {
             debug_assert!(spec.renew_before.is_none());
         } else {
             self.in_good_time(world, seen, written, &who);
+            self.once_for_each_renewal(world, written, &who);
         }
         self.by_what_works(world, seen, written, contents, &who);
     }
@@ -76,6 +77,8 @@ impl InvariantChecker {
     ) -> Result<(), String> {
         let since = world.now.as_second() - POLICY_STALENESS;
         let life = contents.ends.as_second() - written.at.as_second() - self.set_back(written.at);
+        // A replica counts by its own clock.
+        let life = life - world.most_ahead();
         let rules = || {
             self.rules
                 .iter()
@@ -189,7 +192,7 @@ impl InvariantChecker {
             return;
         };
         // Nobody can call back a request that is on its way as the link ends.
-        if written.at.as_second() > end.as_second() + UNDER_WAY {
+        if written.at.as_second() > end.as_second() + UNDER_WAY + world.most_ahead() {
             self.report(world, format!("{who}: a link that ended was issued again"));
         } else if contents.ends > end {
             let moved = contents.ends.as_second() - end.as_second();
@@ -374,7 +377,7 @@ impl InvariantChecker {
         })
     }
 
-    fn calm(&self, time: Timestamp, since: i64) -> bool {
+    pub fn calm(&self, time: Timestamp, since: i64) -> bool {
         self.calm_since
             .is_some_and(|calm| time.as_second() > calm.as_second() + since)
     }
@@ -403,6 +406,9 @@ impl InvariantChecker {
         }
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
         let left = removed.contents.ends.as_second() - removed.at.as_second();
+        if left <= world.most_ahead() {
+            return;
+        }
         // The policies bound a link's life from its issue, however often it was signed since.
         let life = seen.status.issue_time.map_or(left, |issued| {
             removed.contents.ends.as_second() - issued.as_second()

@@ -5,6 +5,7 @@
 //! operator: a write to a Secret that is not the acting resource's own is recorded in `violations`.
 
 mod by_hand;
+pub mod lease;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,8 @@ pub struct Cluster {
     pub deleted_by_others: BTreeMap<Place, Timestamp>,
     /// How often a Secret and a status were really written for a resource.
     pub writes: BTreeMap<String, (u64, u64)>,
+    /// The Lease of the replicas.
+    pub leases: lease::Leases,
     counter: u64,
 }
 

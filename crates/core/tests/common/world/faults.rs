@@ -5,6 +5,7 @@ use presigned_core::engine::{
     ApiError, CredentialsError, Event, ObjectKey, Step, StepResult, Watched,
 };
 
+use super::Belief;
 use super::steps::execute;
 use crate::common::cloud::Cloud;
 use crate::common::cluster::Cluster;
@@ -62,6 +63,16 @@ pub trait FaultInjector {
     /// How long a list takes to begin after a start of the operator.
     fn list_delay(&mut self, _kind: Watched) -> i64 {
         0
+    }
+
+    /// Whether the API server answers nobody.
+    fn api_down(&self, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// A fault in what a replica believes of its claim and of the Lease.
+    fn belief(&self) -> Belief {
+        Belief::Right
     }
 
     /// Runs before anything else in a second.

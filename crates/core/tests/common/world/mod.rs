@@ -2,40 +2,31 @@
 //! second by second.
 //!
 //! What holds here: a step lands at one moment and is answered at another, and between any two moments the
-//! operator may crash. The [`FaultInjector`] decides the faults.
+//! operator may crash. The [`FaultInjector`] decides the faults. One replica runs and leads always, or two
+//! elect their leader by a Lease.
 
+mod election;
 mod faults;
+mod flights;
+mod replica;
 pub mod steps;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use presigned_core::engine::{
-    ApiError, Engine, Event, EventRecord, ObjectKey, SecretAccess, Settings, Step, StepResult,
-    TransportError, Watched,
-};
+use presigned_core::engine::{Engine, Event, EventRecord, ObjectKey, SecretAccess, Settings};
 
 use super::at;
 use super::cloud::Cloud;
 use super::cluster::Cluster;
-use super::watch::{KINDS, Stream};
+pub use election::Belief;
 pub use faults::{Fault, FaultInjector};
+pub use replica::{Blow, Replica};
 pub use steps::{Record, StepKind, place};
-use steps::{describe, failed, timeout, went_well};
 
 /// No faults.
 pub struct Calm;
 impl FaultInjector for Calm {}
-
-struct Flight {
-    key: ObjectKey,
-    step: Step,
-    lands: Timestamp,
-    answered: Timestamp,
-    fault: Option<Fault>,
-    result: Option<StepResult>,
-}
 
 /// Everything.
 pub struct World<M> {
@@ -55,14 +46,26 @@ pub struct World<M> {
     pub blind_at: Timestamp,
     /// Until when the API server asked all calls to pause.
     pub paused_until: Timestamp,
-    pub streams: Vec<Stream>,
-    pub engine: Option<Engine>,
-    /// An instance that follows: it gets every event, and takes no step.
-    pub follower: Option<Engine>,
-    restart_at: Option<Timestamp>,
+    pub replicas: Vec<Replica>,
+    /// What happens to the replica that begins the next write.
+    pub ambush: Option<Blow>,
+    /// By how many seconds the clock was stepped so far.
+    stepped: i64,
+    /// Until when the attempts to hold the Lease were made.
+    elected_until: i64,
+    /// Whether the Lease was only renewed after that.
+    steadily: bool,
+    /// When a replica last began to lead, in seconds of the monotonic time.
+    pub led_at: i64,
+    /// How many writes have landed.
+    landed: u64,
+    /// Which replica wrote an object last, and as which write.
+    written_by: BTreeMap<steps::Changed, (usize, u64)>,
     garbage_at: Option<Timestamp>,
-    flights: Vec<Flight>,
 }
+
+/// When the world begins.
+const BEGIN: i64 = 1_800_000_000;
 
 /// More rounds than this within one second are a loop.
 const ROUNDS: usize = 5_000;
@@ -71,7 +74,7 @@ const DEFAULT_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl<M: FaultInjector> World<M> {
     pub fn new(settings: Settings, faults: M) -> Self {
-        let now = at(1_800_000_000);
+        let now = at(BEGIN);
         let mut world = Self {
             now,
             cluster: Cluster::new(settings.secret_access == SecretAccess::None),
@@ -85,12 +88,15 @@ impl<M: FaultInjector> World<M> {
             faulted: BTreeMap::new(),
             blind_at: now,
             paused_until: now,
-            streams: Vec::new(),
-            engine: None,
-            follower: None,
-            restart_at: None,
+            replicas: vec![Replica::new(None, 0)],
+            ambush: None,
+            stepped: 0,
+            elected_until: 0,
+            steadily: false,
+            led_at: 0,
+            landed: 0,
+            written_by: BTreeMap::new(),
             garbage_at: None,
-            flights: Vec::new(),
         };
         world.start();
         world
@@ -102,183 +108,208 @@ impl<M: FaultInjector> World<M> {
         }
     }
 
+    /// Whether a replica acts.
     pub fn running(&self) -> bool {
-        self.engine.is_some()
+        self.leader().is_some()
+    }
+
+    /// The engine of the first replica.
+    pub fn engine(&mut self) -> &mut Engine {
+        self.replicas[0].engine.as_mut().expect("it runs")
+    }
+
+    /// The engine of the second replica.
+    pub fn follower(&mut self) -> &mut Engine {
+        self.replicas[1].engine.as_mut().expect("it runs")
     }
 
     /// Starts the operator with nothing in memory.
     pub fn start(&mut self) {
-        self.log(|| "the operator starts".to_owned());
-        self.restart_at = None;
-        self.engine = Some(Engine::new(self.settings.clone()).unwrap());
-        self.streams = KINDS
-            .into_iter()
-            .filter(|kind| *kind != Watched::Secrets || !self.cluster.blind)
-            .map(|kind| {
-                let delay = self.faults.list_delay(kind);
-                Stream::new(kind, at(self.now.as_second() + delay))
-            })
-            .collect();
-        self.blind_at = self.now;
+        self.start_replica(0);
     }
 
-    /// The operator dies. What it had sent may still land.
+    /// The operator dies: of two replicas the one that leads. What it had sent may still land.
     pub fn crash(&mut self, back_in: i64) {
-        self.log(|| format!("the operator dies for {back_in} s"));
-        self.engine = None;
-        self.streams.clear();
-        self.restart_at = Some(at(self.now.as_second() + back_in));
-        self.blind_at = self.now;
-        self.lose_flights();
+        let leader = self.leader().unwrap_or(0);
+        self.elections();
+        self.crash_replica(leader, back_in);
     }
 
     /// The objects with a step in flight.
     pub fn in_flight(&self) -> Vec<ObjectKey> {
-        self.flights
-            .iter()
-            .map(|flight| flight.key.clone())
-            .collect()
+        let flights = self.replicas.iter().flat_map(|one| &one.flights);
+        flights.map(|flight| flight.key.clone()).collect()
     }
 
-    /// Nobody hears of the steps in flight any more; some of them land.
-    fn lose_flights(&mut self) {
-        let flights = std::mem::take(&mut self.flights);
-        for flight in flights {
-            if flight.result.is_none() && flight.fault.is_none() && self.faults.first(2) == 1 {
-                self.land(&flight.key, &flight.step);
-            }
-        }
-    }
-
-    /// A second instance runs and follows. It has to be there before the first second.
+    /// A second instance runs and follows.
     pub fn add_follower(&mut self) {
-        let mut follower = Engine::new(self.settings.clone()).unwrap();
-        follower.follow();
-        self.follower = Some(follower);
+        let mut follower = Replica::new(None, 0);
+        follower.follows = true;
+        self.replicas.push(follower);
+        self.start_replica(1);
+        self.follower().follow();
     }
 
     /// The leader gives up its Lease with nothing in flight, and the follower takes it.
     pub fn hand_over(&mut self) {
-        assert!(self.flights.is_empty(), "a leader drains first");
-        let (Some(leader), Some(follower)) = (&mut self.engine, &mut self.follower) else {
-            panic!("two instances run");
-        };
-        leader.follow();
-        follower.lead(self.now);
-        std::mem::swap(leader, follower);
+        assert!(self.in_flight().is_empty(), "a leader drains first");
+        let now = self.now;
+        self.engine().follow();
+        self.follower().lead(now);
+        self.replicas.swap(0, 1);
+        (self.replicas[0].follows, self.replicas[1].follows) = (false, true);
     }
 
     /// The leader dies with steps in flight, and the follower takes the Lease.
     pub fn leader_dies(&mut self) {
-        self.engine = self.follower.take();
-        self.lose_flights();
-        let leader = self.engine.as_mut().expect("a follower runs");
-        leader.lead(self.now);
+        let now = self.now;
+        self.lose_flights(0);
+        self.replicas.remove(0);
+        self.replicas[0].follows = false;
+        self.engine().lead(now);
     }
 
     /// All clocks jump.
     pub fn step_clock(&mut self, by: i64) {
         self.log(|| format!("the clock steps by {by} s"));
+        self.elections();
         let moved = |time: Timestamp| at(time.as_second() + by);
         self.now = moved(self.now);
-        for flight in &mut self.flights {
-            flight.lands = moved(flight.lands);
-            flight.answered = moved(flight.answered);
-        }
-        self.restart_at = self.restart_at.map(moved);
+        self.stepped += by;
         self.garbage_at = self.garbage_at.map(moved);
-        for stream in &mut self.streams {
-            // What was on its way comes with the new list.
-            stream.break_until(self.now);
+        for which in 0..self.replicas.len() {
+            let wall = self.wall(which);
+            let one = &mut self.replicas[which];
+            for flight in &mut one.flights {
+                flight.lands = moved(flight.lands);
+                flight.answered = moved(flight.answered);
+            }
+            one.restart_at = one.restart_at.map(moved);
+            for stream in &mut one.streams {
+                // What was on its way comes with the new list.
+                stream.break_until(self.now);
+            }
+            if let Some(engine) = &mut one.engine {
+                engine.on(Event::ClockStepped, wall);
+            }
         }
         self.blind_at = self.now;
-        if let Some(engine) = &mut self.engine {
-            engine.on(Event::ClockStepped, self.now);
-        }
     }
 
     /// An event that was heard is heard again.
-    pub fn repeat_event(&mut self, which: usize) {
-        let Some(event) = self
-            .streams
-            .get(which)
-            .and_then(|stream| stream.again(&self.cluster))
-        else {
+    pub fn repeat_event(&mut self, replica: usize, which: usize) {
+        let wall = self.wall(replica);
+        let one = &mut self.replicas[replica];
+        let stream = one.streams.get(which);
+        let Some(event) = stream.and_then(|stream| stream.again(&self.cluster)) else {
             return;
         };
-        if let Some(engine) = &mut self.engine {
-            engine.on(event, self.now);
+        if let Some(engine) = &mut one.engine {
+            engine.on(event, wall);
         }
     }
 
-    pub fn break_stream(&mut self, which: usize, seconds: i64) {
+    pub fn break_stream(&mut self, replica: usize, which: usize, seconds: i64) {
         let until = at(self.now.as_second() + seconds);
-        if let Some(stream) = self.streams.get_mut(which) {
+        if let Some(stream) = self.replicas[replica].streams.get_mut(which) {
             stream.break_until(until);
             let kind = stream.kind;
-            self.log(|| format!("the watch of {kind:?} breaks for {seconds} s"));
+            self.log(|| format!("the watch of {kind:?} breaks for {seconds} s ({replica})"));
             self.blind_at = self.blind_at.max(until);
         }
     }
 
     /// Delivers an event that no watch carries.
     pub fn report(&mut self, event: Event) {
-        if let Some(engine) = &mut self.engine {
-            engine.on(event, self.now);
+        for which in 0..self.replicas.len() {
+            let wall = self.wall(which);
+            if let Some(engine) = &mut self.replicas[which].engine {
+                engine.on(event.clone(), wall);
+            }
         }
     }
 
     pub fn engine_debug(&self) -> String {
-        format!("{:?}", self.engine)
+        let engines = self.replicas.iter().map(|one| &one.engine);
+        format!("{:?}", engines.collect::<Vec<_>>())
     }
 
-    /// When the engine is due next.
+    /// When an engine is due next that leads.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.engine.as_ref().and_then(Engine::next_due)
+        let leads = |which: &usize| self.leads(*which);
+        let due = (0..self.replicas.len()).filter(leads).filter_map(|which| {
+            let one = &self.replicas[which];
+            let due = one.engine.as_ref()?.next_due()?;
+            Some(match one.ahead {
+                0 => due,
+                ahead => at(due.as_second() - ahead),
+            })
+        });
+        due.min()
     }
 
     /// When anything happens next.
     pub fn next_time(&self) -> Option<Timestamp> {
-        let flights = self.flights.iter().map(|flight| match flight.result {
-            None => flight.lands,
-            Some(_) => flight.answered,
+        let of_replicas = self.replicas.iter().filter_map(|one| {
+            let paused = one.paused();
+            let flights = one.flights.iter().filter_map(|flight| flight.due(paused));
+            let streams = one.streams.iter().filter(|_| !paused);
+            let streams = streams.filter_map(|stream| stream.due(&self.cluster));
+            flights.chain(streams).chain(one.restart_at).min()
         });
-        let streams = self
-            .streams
-            .iter()
-            .filter_map(|stream| stream.due(&self.cluster));
-        flights
-            .chain(streams)
+        of_replicas
             .chain(self.next_due())
-            .chain(self.restart_at)
             .chain(self.garbage_at)
+            .chain(self.next_of_the_lease())
             .min()
+    }
+
+    /// When anything happens next with the Lease, with a paused process or with one that stops.
+    fn next_of_the_lease(&self) -> Option<Timestamp> {
+        if !self.elected() {
+            return None;
+        }
+        let ends = self.replicas.iter().filter_map(|one| {
+            let candidate = one.candidate.as_ref()?;
+            let stops_by = candidate.stops_by.map(|(by, _)| by + 1);
+            candidate.paused_until.or(stops_by)
+        });
+        let next = ends.chain(self.election_due()).min()?;
+        Some(at(next - self.monotonic() + self.now.as_second()))
     }
 
     /// Everything that happens in this second.
     pub fn second(&mut self) {
-        let mut faults_ticked = false;
+        self.faults
+            .tick(&mut self.cluster, &mut self.cloud, self.now);
+        let elected = self.elected();
+        if elected {
+            self.wake();
+            self.elections();
+        }
         for round in 0.. {
             if round > ROUNDS {
                 self.violations
                     .push(format!("a loop: {ROUNDS} rounds within one second"));
                 return;
             }
-            if !faults_ticked {
-                faults_ticked = true;
-                self.faults
-                    .tick(&mut self.cluster, &mut self.cloud, self.now);
-            }
-            if self.restart_at.is_some_and(|time| time <= self.now) {
-                self.start();
+            for which in 0..self.replicas.len() {
+                let restart_at = self.replicas[which].restart_at;
+                if restart_at.is_some_and(|time| time <= self.now) {
+                    self.start_replica(which);
+                }
             }
             if self.garbage_at.is_some_and(|time| time <= self.now) {
                 self.garbage_at = None;
                 self.cluster.collect_garbage(self.now);
             }
-            if !self.something() {
+            if !self.something() && !(elected && self.end_those_that_stop()) {
                 break;
             }
+        }
+        if elected {
+            self.elections();
+            self.steadily = self.election_due().is_none();
         }
         if let Some(due) = self.next_due().filter(|due| *due <= self.now) {
             self.violations.push(format!(
@@ -290,165 +321,48 @@ impl<M: FaultInjector> World<M> {
     /// Does one of the things that are due now.
     fn something(&mut self) -> bool {
         let now = self.now;
-        let mut due: Vec<usize> = Vec::new();
-        let streams = self.streams.len();
-        due.extend((0..streams).filter(|which| {
-            self.streams[*which]
-                .due(&self.cluster)
-                .is_some_and(|time| time <= now)
-        }));
-        due.extend(
-            (0..self.flights.len())
-                .filter(|which| {
-                    let flight = &self.flights[*which];
-                    let time = match flight.result {
-                        None => flight.lands,
-                        Some(_) => flight.answered,
-                    };
-                    time <= now
-                })
-                .map(|which| streams + which),
-        );
-        if !due.is_empty() {
-            let which = due[self.faults.first(due.len())];
-            if which < streams {
-                self.hear(which);
-            } else {
-                self.fly(which - streams);
-            }
-        } else if !self.begin() {
-            return false;
+        let mut due: Vec<(usize, usize)> = Vec::new();
+        for (replica, one) in self.replicas.iter().enumerate() {
+            let paused = one.paused();
+            let streams = one.streams.len();
+            due.extend((0..streams).filter_map(|which| {
+                let time = one.streams[which].due(&self.cluster)?;
+                (time <= now && !paused).then_some((replica, which))
+            }));
+            due.extend(
+                one.flights
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(which, flight)| {
+                        (flight.due(paused)? <= now).then_some((replica, streams + which))
+                    }),
+            );
+        }
+        if due.is_empty() {
+            return self.begin();
+        }
+        let (replica, which) = due[self.faults.first(due.len())];
+        let streams = self.replicas[replica].streams.len();
+        if which < streams {
+            self.hear(replica, which);
+        } else {
+            self.fly(replica, which - streams);
         }
         true
     }
 
-    fn hear(&mut self, which: usize) {
-        let Some(event) = self.streams[which].hear(&self.cluster, self.now) else {
+    fn hear(&mut self, replica: usize, which: usize) {
+        let wall = self.wall(replica);
+        let one = &mut self.replicas[replica];
+        let Some(event) = one.streams[which].hear(&self.cluster, self.now) else {
             return;
         };
         let Some(event) = self.faults.filter_event(event) else {
             return;
         };
-        if let Some(follower) = &mut self.follower {
-            follower.on(event.clone(), self.now);
+        if let Some(engine) = &mut one.engine {
+            engine.on(event, wall);
         }
-        if let Some(engine) = &mut self.engine {
-            engine.on(event, self.now);
-        }
-    }
-
-    /// Takes the next step from the engine.
-    fn begin(&mut self) -> bool {
-        let Some((key, step)) = self
-            .engine
-            .as_mut()
-            .and_then(|engine| engine.next(self.now))
-        else {
-            return false;
-        };
-        let shown = format!("{step:?}");
-        for word in SECRETS {
-            if shown.contains(word) {
-                self.violations.push(format!(
-                    "Debug of a step shows {word}: {:?}",
-                    StepKind::of(&step)
-                ));
-            }
-        }
-        let fault = self.faults.fault(&key, &step, self.now);
-        let (to_land, to_answer) = self.faults.latency(&step);
-        if let Some(fault) = &fault {
-            self.log(|| format!("{fault:?} for {key:?} {:?}", StepKind::of(&step)));
-            self.faulted.insert(key.clone(), self.now);
-        }
-        let (fault, to_land, to_answer) = match timeout(&step) {
-            Some(most) if fault.is_none() && to_land + to_answer > most => {
-                (Some(Fault::TimedOut), most, 0)
-            }
-            _ => (fault, to_land, to_answer),
-        };
-        let lands = at(self.now.as_second() + to_land);
-        if let Some(Fault::Lost(ApiError::TooManyRequests { retry_after })) = &fault {
-            let pause = retry_after.unwrap_or(DEFAULT_PAUSE).as_secs();
-            let until = at(lands.as_second() + to_answer + i64::try_from(pause).unwrap());
-            self.paused_until = self.paused_until.max(until);
-        }
-        self.flights.push(Flight {
-            key,
-            step,
-            lands,
-            answered: at(lands.as_second() + to_answer),
-            fault,
-            result: None,
-        });
-        true
-    }
-
-    fn fly(&mut self, which: usize) {
-        if self.flights[which].result.is_some() {
-            let flight = self.flights.remove(which);
-            if let (Some(engine), Some(result)) = (&mut self.engine, flight.result) {
-                engine.done(&flight.key, result, self.now);
-            }
-            return;
-        }
-        let (key, step, fault) = {
-            let flight = &self.flights[which];
-            (
-                flight.key.clone(),
-                flight.step.clone(),
-                flight.fault.clone(),
-            )
-        };
-        let result = match fault {
-            None => self.land(&key, &step),
-            Some(Fault::Lost(failure)) => failed(&step, failure),
-            Some(Fault::Landed(failure)) => {
-                self.land(&key, &step);
-                failed(&step, failure)
-            }
-            Some(Fault::NoCredentials(failure)) => StepResult::Credentials(Err(failure)),
-            Some(Fault::TimedOut) => match &step {
-                Step::SendRequests { requests, .. } => {
-                    let answer = TransportError::Timeout(Duration::from_secs(2));
-                    StepResult::Responses(vec![Err(answer); requests.len()])
-                }
-                step => failed(step, ApiError::Timeout),
-            },
-            Some(Fault::CrashBefore(back_in)) => {
-                self.flights.remove(which);
-                return self.crash(back_in);
-            }
-            Some(Fault::CrashAfter(back_in)) => {
-                self.land(&key, &step);
-                self.flights.remove(which);
-                return self.crash(back_in);
-            }
-        };
-        if let Some(flight) = self.flights.get_mut(which) {
-            flight.result = Some(result);
-        }
-    }
-
-    fn land(&mut self, key: &ObjectKey, step: &Step) -> StepResult {
-        let result = self
-            .faults
-            .land(&mut self.cluster, &mut self.cloud, key, step, self.now);
-        if let Step::PublishEvent(event) = step {
-            self.events.push((**event).clone());
-        }
-        self.log(|| describe(key, step, &result));
-        self.records.push(Record {
-            at: self.now,
-            key: key.clone(),
-            kind: StepKind::of(step),
-            place: place(step),
-            ok: went_well(&result),
-        });
-        if self.garbage_at.is_none() && matches!(step, Step::CreateSecret(_)) {
-            self.collect_garbage_in(20);
-        }
-        result
     }
 
     /// The garbage collector runs after so many seconds.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use presigned_core::api::Condition;
 use presigned_core::engine::{
-    ApiError, CredentialsError, FetchedCredentials, ListError, ObjectKey, Step, StepResult,
-    TransportError,
+    ApiError, CredentialsError, FetchedCredentials, ListError, ObjectKey, ObjectVersion, Step,
+    StepResult, TransportError,
 };
 
 use crate::common::cloud::Cloud;
@@ -101,6 +101,52 @@ pub fn place(step: &Step) -> Option<Place> {
         }
         _ => None,
     }
+}
+
+/// An object that a step changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Changed {
+    Secret(Place),
+    Resource(Place),
+    Store(String),
+    Policy(String),
+}
+
+/// What a step changes, if it changes what was there before.
+pub fn changed(step: &Step) -> Option<Changed> {
+    match step {
+        Step::CreateSecret(_)
+        | Step::UpdateSecret { .. }
+        | Step::RestoreMarks { .. }
+        | Step::DeleteSecret { .. } => place(step).map(Changed::Secret),
+        Step::DeleteResource { .. } | Step::WriteStatus { .. } => {
+            place(step).map(Changed::Resource)
+        }
+        Step::WriteStoreStatus { name, .. } => Some(Changed::Store(name.clone())),
+        Step::WritePolicyStatus { name, .. } => Some(Changed::Policy(name.clone())),
+        _ => None,
+    }
+}
+
+/// The version of the Secret that a step replaces.
+pub fn target(step: &Step) -> Option<&ObjectVersion> {
+    match step {
+        Step::UpdateSecret { target, .. }
+        | Step::RestoreMarks { target, .. }
+        | Step::DeleteSecret { target, .. } => Some(target),
+        _ => None,
+    }
+}
+
+/// Whether a step is a call to the API server.
+pub fn calls_the_api(step: &Step) -> bool {
+    !matches!(
+        step,
+        Step::FetchCredentials { .. }
+            | Step::List { .. }
+            | Step::SendRequests { .. }
+            | Step::Sign(_)
+    )
 }
 
 /// A step that reached the API server or the cloud.
