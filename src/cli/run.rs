@@ -61,7 +61,8 @@ pub struct RunArgs {
     #[arg(long, env = "PSU_LEADER_ELECT")]
     leader_elect: bool,
 
-    /// The name of that Lease. Operators that share a cluster by --class or --namespaces each need their own.
+    /// The name of that Lease. Operators that share a namespace each need their own: with --namespaces it is also
+    /// the operator's name in the statuses of stores, elected or not.
     #[arg(long, env = "PSU_LEASE_NAME", value_name = "NAME", default_value = "presigned-url-operator", value_parser = lease_name)]
     lease_name: String,
 
@@ -200,7 +201,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
     let instance = pod_name.unwrap_or_else(host_name);
     let pod_uid = pod_uid.filter(|uid| !uid.is_empty());
     let candidacy = leader_elect.then(|| Candidacy {
-        lease: lease_name,
+        lease: lease_name.clone(),
         identity: identity(&instance, pod_uid.as_deref()),
     });
     let own_namespace = own_namespace(pod_namespace, Path::new(NAMESPACE_FILE))?;
@@ -218,6 +219,7 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         engine: engine::Settings {
             class: (!class.is_empty() && class != DEFAULT_CLASS).then_some(class),
             own_namespace,
+            lease_name,
             namespaces: (!namespaces.is_empty()).then(|| namespaces.into_iter().collect()),
             denial_grace,
             min_renewed_duration,

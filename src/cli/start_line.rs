@@ -26,6 +26,7 @@ pub(super) fn log_start(settings: &Settings) {
     let engine::Settings {
         class,
         own_namespace: _,
+        lease_name,
         namespaces,
         denial_grace,
         min_renewed_duration,
@@ -61,7 +62,8 @@ pub(super) fn log_start(settings: &Settings) {
         namespaces,
         class = class.as_deref().unwrap_or(DEFAULT_CLASS),
         leader_elect = candidacy.is_some(),
-        lease_name = candidacy.as_ref().map(|candidacy| &candidacy.lease),
+        lease_name,
+        reports_as = engine.reports_as(),
         holder_identity = candidacy.as_ref().map(|candidacy| &candidacy.identity),
         denial_grace,
         min_renewed_duration = ?min_renewed_duration,

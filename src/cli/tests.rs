@@ -34,6 +34,8 @@ fn start_line(format: LogFormat, colours: bool) -> String {
         }),
         engine: presigned_core::engine::Settings {
             class: Some("blue".to_owned()),
+            own_namespace: "presigned-system".to_owned(),
+            lease_name: "operator".to_owned(),
             namespaces: Some(["team-a", "team-b"].map(str::to_owned).into()),
             template_deny: vec!["example.com".to_owned(), "example.org".to_owned()],
             ..presigned_core::engine::Settings::default()
@@ -60,6 +62,7 @@ fn the_first_line_tells_each_setting_as_a_field_of_its_own() {
         ("namespaces", "team-a,team-b"),
         ("class", "blue"),
         ("lease_name", "operator"),
+        ("reports_as", "class=blue,lease=presigned-system/operator"),
         ("holder_identity", "operator-0_u-1"),
         ("denial_grace", "600s"),
         ("min_renewed_duration", "300s"),

@@ -62,7 +62,7 @@ pub use store::{
     AddressingStyle, AssumeRoleCredentials, AssumedRole, ClusterObjectStore,
     ClusterObjectStoreSpec, ClusterObjectStoreStatus, CredentialsSecret, DefaultCredentials,
     NamedEndpoint, S3Store, SecretCredentials, SecretKeys, SessionScope, StoreCredentials,
-    StoreInternalStatus, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
+    StoreInternalStatus, StoreOperatorStatus, UnsignedHeaders, UrlCounts, WebIdentityCredentials,
 };
 pub use store_ref::{EffectiveStoreRef, StoreKind, StoreRef};
 pub use unknown_fields::{Place, Refusal};

@@ -295,11 +295,58 @@ pub struct SecretKeys {
     pub expiration: Option<String>,
 }
 
-/// Whether the store can sign, and how far a change of credentials has come.
+/// Whether the store can sign, and how far a change of credentials has come. If several operators use the
+/// store, the fields beside `operators` sum up what is there.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterObjectStoreStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status speaks of; of several operators, the oldest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `CredentialsRolledOut`, `UnsignedHeadersRejected` and `ClockInSync`; of several operators, the
+    /// worst of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// When the current credentials end, RFC 3339; absent for static keys. Of several operators, the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub credentials_expiration_time: Option<Timestamp>,
+    /// The version of the Secret that the credentials in use were read from; absent if they come from
+    /// elsewhere, or if several operators do not use the same one. `CredentialsRolledOut` and `urls` speak of
+    /// these credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret: Option<CredentialsSecret>,
+    /// How many URLs there are, and how many were signed with the current credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<UrlCounts>,
+    /// How long the operator may be away, at the worst moment, before the first renewed URL expires; of several
+    /// operators, the shortest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub absence_budget: Option<String>,
+    /// What each operator reports that signs for the store: its credentials and its network are its own. Absent
+    /// if only the operator of the class `default` without `--namespaces` does: then the status is its report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub operators: Vec<StoreOperatorStatus>,
+    /// The operator's own memory. It is no API: any release may change what is in it, and nothing but the
+    /// operator may read it.
+    #[serde(default, skip_serializing_if = "StoreInternalStatus::is_empty")]
+    pub internal: StoreInternalStatus,
+}
+
+/// What one operator reports of a store. No other operator changes it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreOperatorStatus {
+    /// Which operator, by its class, as in `class=default`. One with `--namespaces` is named by its Lease too,
+    /// as in `class=default,lease=presigned-system/team`.
+    #[schemars(length(min = 1, max = 512))]
+    pub name: String,
+    /// The generation of the spec that it speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `CredentialsRolledOut`, `UnsignedHeadersRejected` and `ClockInSync`.
@@ -307,23 +354,23 @@ pub struct ClusterObjectStoreStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// When the current credentials end, RFC 3339; absent for static keys.
+    /// When its current credentials end, RFC 3339; absent for static keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub credentials_expiration_time: Option<Timestamp>,
-    /// The version of the Secret that the credentials in use were read from; absent if they come from
-    /// elsewhere. `CredentialsRolledOut` and `urls` speak of these credentials.
+    /// The version of the Secret that its credentials in use were read from; absent if they come from
+    /// elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret: Option<CredentialsSecret>,
-    /// How many URLs there are, and how many were signed with the current credentials.
+    /// How many URLs of the resources that it serves there are, and how many were signed with its current
+    /// credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<UrlCounts>,
-    /// How long the operator may be away, at the worst moment, before the first renewed URL expires.
+    /// How long it may be away, at the worst moment, before the first renewed URL expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub absence_budget: Option<String>,
-    /// The operator's own memory. It is no API: any release may change what is in it, and nothing but the
-    /// operator may read it.
+    /// Its own memory, which is no API.
     #[serde(default, skip_serializing_if = "StoreInternalStatus::is_empty")]
     pub internal: StoreInternalStatus,
 }

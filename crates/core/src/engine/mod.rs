@@ -35,9 +35,9 @@ pub use protocol::{
     ErrorCode, Event, EventRecord, EventSubject, FetchedCredentials, KmsError, ListError,
     ListRequest, ListResponse, ListScope, ListedObject, NamespaceSeen, ObjectKey, ObjectVersion,
     Observation, ObservedContent, ObservedSecret, PageError, PolicySeen, PresignedUrlSeen,
-    ProxyError, Refuser, Retry, S3Method, S3Request, S3Response, S3Result, SecretAccess,
-    SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts, TlsError,
-    TransportError, Uid, UnreadablePolicy, classify,
+    ProxyError, Refuser, Retry, S3Method, S3Request, S3Response, S3Result, SOLE_OPERATOR,
+    SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
+    TlsError, TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::priority::Priority;
 

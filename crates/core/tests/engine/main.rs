@@ -42,6 +42,7 @@ mod roles;
 mod scene;
 mod secrets;
 mod sessions;
+mod shards;
 mod shares;
 mod slow_clock;
 mod store_changes;

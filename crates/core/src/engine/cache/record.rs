@@ -37,6 +37,15 @@ impl Record {
         }
     }
 
+    /// Whether the operator of a class serves the resource; `None` is the default class.
+    pub(in crate::engine) fn is_served_by(&self, class: Option<&str>) -> bool {
+        match &self.seen.spec {
+            Ok(spec) => spec.class.as_deref() == class,
+            // The class of an unreadable spec is unknown. The operator of the default class reports the error.
+            Err(_) => class.is_none(),
+        }
+    }
+
     /// Whether the spec lists a prefix.
     pub(in crate::engine) fn lists(&self) -> bool {
         let spec = self.seen.spec.as_ref();

@@ -22,10 +22,17 @@ pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
     }
 }
 
+/// Whether a write was answered with a version that is no older than the known one: what was written then is
+/// what the object holds, and not what another has written over it since.
+pub(in crate::engine) fn replaces(version: &ObjectVersion, known: &str) -> bool {
+    let new = version.resource_version.as_deref();
+    new.is_some_and(|new| !older(new, known))
+}
+
 /// Takes the version that a write was answered with, unless the watch has reported a newer one.
 pub(in crate::engine) fn take_newer(known: &mut String, version: ObjectVersion) {
-    if let Some(new) = version.resource_version
-        && !older(&new, known)
+    if replaces(&version, known)
+        && let Some(new) = version.resource_version
     {
         *known = new;
     }

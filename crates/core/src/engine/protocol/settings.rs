@@ -4,6 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::api::DEFAULT_CLASS;
+
+/// The name in a store's status of the operator that serves the default class in all namespaces.
+pub const SOLE_OPERATOR: &str = "class=default";
+
 /// The settings of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -11,9 +16,9 @@ pub struct Settings {
     pub class: Option<String>,
     /// The operator's own namespace, with the stores' credentials: no Secret is written there.
     pub own_namespace: String,
-    /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists. An
-    /// instance that serves only some of them reports of a store only what its own resources show: other
-    /// instances serve the rest, and two that count different URLs would correct each other for ever.
+    /// The name of the operator's Lease in its own namespace: no other operator there has it.
+    pub lease_name: String,
+    /// The namespaces that are served; `None` for all. Nothing is decided before each had its first lists.
     pub namespaces: Option<BTreeSet<String>>,
     /// How long a refusal lasts before the Secret is removed.
     pub denial_grace: DenialGrace,
@@ -37,6 +42,7 @@ impl Default for Settings {
         Self {
             class: None,
             own_namespace: "presigned-url-operator".to_owned(),
+            lease_name: "presigned-url-operator".to_owned(),
             namespaces: None,
             denial_grace: DenialGrace::After(Duration::from_mins(10)),
             min_renewed_duration: Duration::from_mins(5),
@@ -46,6 +52,25 @@ impl Default for Settings {
             secret_access: SecretAccess::Watch,
             template_deny: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// The name by which this operator reports on stores. Two operators that serve different resources have
+    /// different names, and a restart or another set of namespaces changes none. An operator that serves all
+    /// namespaces is known by its class alone, so that it finds its report again after it moved.
+    #[must_use]
+    pub fn reports_as(&self) -> String {
+        let class = self.class.as_deref().unwrap_or(DEFAULT_CLASS);
+        if self.namespaces.is_none() {
+            return format!("class={class}");
+        }
+        let Self {
+            own_namespace,
+            lease_name,
+            ..
+        } = self;
+        format!("class={class},lease={own_namespace}/{lease_name}")
     }
 }
 
@@ -65,4 +90,35 @@ pub enum SecretAccess {
     Watch,
     /// Nothing: drift is fixed at renewal.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    //! The names of operators.
+
+    use super::*;
+
+    #[test]
+    fn an_operator_is_known_by_its_class_and_its_lease_only_if_it_serves_some_namespaces() {
+        let named = |class: Option<&str>, namespaces: Option<&[&str]>| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let settings = Settings {
+                class: class.map(str::to_owned),
+                own_namespace: "system".to_owned(),
+                lease_name: "team".to_owned(),
+                namespaces: namespaces.map(owned),
+                ..Settings::default()
+            };
+            settings.reports_as()
+        };
+        assert_eq!(named(None, None), SOLE_OPERATOR);
+        assert_eq!(named(Some("blue"), None), "class=blue");
+        let default = "class=default,lease=system/team";
+        assert_eq!(named(None, Some(&["a"])), default);
+        assert_eq!(named(None, Some(&["a", "b"])), default);
+        assert_eq!(
+            named(Some("blue"), Some(&["a"])),
+            "class=blue,lease=system/team"
+        );
+    }
 }

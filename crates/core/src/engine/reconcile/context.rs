@@ -67,11 +67,15 @@ impl Ctx<'_> {
 
     /// Whether a resource belongs to this instance, by its class.
     pub(in crate::engine) fn serves(&self, record: &Record) -> bool {
-        match &record.seen.spec {
-            Ok(spec) => spec.class == self.settings.class,
-            // The class of an unreadable spec is unknown. The operator of the default class reports the error.
-            Err(_) => self.settings.class.is_none(),
-        }
+        record.is_served_by(self.settings.class.as_deref())
+    }
+
+    /// The resources of a store that belong to this instance.
+    pub(in crate::engine) fn served_of_store(&self, store: &str) -> impl Iterator<Item = &Record> {
+        self.cache
+            .of_store(store)
+            .filter_map(|uid| Some(&**self.cache.resources.get(uid)?))
+            .filter(|record| self.serves(record))
     }
 
     /// Queues an object by its priority, and again as that rises.

@@ -13,6 +13,7 @@ use super::config::StoreConfig;
 use super::credentials::HeldCredentials;
 use super::probe_verdict::{recover_rejection, was_accepted};
 use super::probing::Probing;
+use super::reports::Reports;
 use super::sts_sessions::StsSessions;
 use super::unsigned_headers::{UnsignedHeaderCheck, UploadPermission};
 use super::version::{Candidate, Fetch, Version};
@@ -27,7 +28,10 @@ const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
 /// A store, and what is known of its credentials.
 #[derive(Debug)]
 pub(in crate::engine) struct Store {
+    /// The object as it was last seen; its status is this operator's own report.
     pub(in crate::engine) seen: StoreSeen,
+    /// The whole status.
+    pub(in crate::engine) reports: Reports,
     /// What resources are evaluated by and signed with: it stays while a candidate is on trial.
     pub(super) active: Version,
     /// What is probed before it is used.
@@ -80,6 +84,7 @@ impl Store {
             new_key: None,
             probing: Probing::new(answered, rejected),
             seen,
+            reports: Reports::default(),
             fetching: None,
             stale: false,
             dated_by: None,

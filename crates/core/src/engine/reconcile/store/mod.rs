@@ -1,6 +1,8 @@
 //! What comes next for a ClusterObjectStore: fetch its credentials, probe it, roll a change out, report.
 //!
 //! What holds here:
+//! - An operator reports on the stores of the resources that it serves. The one that serves the default class in
+//!   all namespaces reports on the stores of which nobody else does as well.
 //! - One fetch of a store is in flight at a time.
 //! - The answer of a tenant's bucket that says nothing of the store does not count while another bucket can
 //!   be probed.
@@ -27,13 +29,13 @@ use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::issued;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{
-    Change, CredentialsError, FetchedCredentials, ObjectKey, S3Result, Session, Step, StepResult,
-    StoreSeen,
+    Change, CredentialsError, FetchedCredentials, ObjectKey, S3Result, SOLE_OPERATOR, Session,
+    Step, StepResult, StoreSeen,
 };
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::cluster_events;
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{ProbeOutcome, SpecUpdate, Store};
+use crate::engine::store::{ProbeOutcome, Reports, SpecUpdate, Store};
 use crate::request::Bucket;
 
 /// Resources that are evaluated at most to find a bucket to probe.
@@ -51,8 +53,10 @@ pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) 
     }
 }
 
-fn put_store(ctx: &mut Ctx<'_>, seen: StoreSeen) -> Vec<ObjectKey> {
+fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
     let now = ctx.now;
+    let me = ctx.settings.reports_as();
+    let status = std::mem::take(&mut seen.status);
     let name = seen.name.clone();
     let key = ObjectKey::Store(name.clone());
     // The newer version ends the pause after a conflict.
@@ -61,12 +65,23 @@ fn put_store(ctx: &mut Ctx<'_>, seen: StoreSeen) -> Vec<ObjectKey> {
         Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
             return Vec::new();
         }
-        Some(known) => match known.update(seen, now) {
-            SpecUpdate::Same | SpecUpdate::OnTrial => return vec![key],
-            SpecUpdate::Changed => {}
-        },
+        Some(known) => {
+            let mut reports = Reports::default();
+            if known.seen.uid == seen.uid {
+                reports = std::mem::take(&mut known.reports);
+            }
+            seen.status = reports.record(&me, status);
+            let update = known.update(seen, now);
+            known.reports = reports;
+            match update {
+                SpecUpdate::Same | SpecUpdate::OnTrial => return vec![key],
+                SpecUpdate::Changed => {}
+            }
+        }
         None => {
-            let store = first_seen(seen, ctx.clock.api_clock);
+            let mut reports = Reports::default();
+            seen.status = reports.record(&me, status);
+            let store = first_seen(seen, reports, ctx.clock.api_clock);
             ctx.cache.stores.insert(name.clone(), store);
         }
     }
@@ -76,8 +91,9 @@ fn put_store(ctx: &mut Ctx<'_>, seen: StoreSeen) -> Vec<ObjectKey> {
 }
 
 /// A store of which nothing is known but the object and the API server's clock.
-fn first_seen(seen: StoreSeen, api_clock: Option<SignedDuration>) -> Store {
+fn first_seen(seen: StoreSeen, reports: Reports, api_clock: Option<SignedDuration>) -> Store {
     let mut store = Store::new(seen);
+    store.reports = reports;
     if let Some(skew) = api_clock {
         store.api_clock_read(skew);
     }
@@ -88,7 +104,8 @@ fn first_seen(seen: StoreSeen, api_clock: Option<SignedDuration>) -> Store {
 pub(in crate::engine) fn restart(ctx: &mut Ctx<'_>) {
     let api_clock = ctx.clock.api_clock;
     for store in ctx.cache.stores.values_mut() {
-        *store = first_seen(store.seen.clone(), api_clock);
+        let reports = std::mem::take(&mut store.reports).restarted();
+        *store = first_seen(store.seen.clone(), reports, api_clock);
     }
 }
 
@@ -128,8 +145,8 @@ pub(in crate::engine) fn on_api_clock(ctx: &mut Ctx<'_>, skew: SignedDuration) -
 /// What comes next for a store.
 pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let now = ctx.now;
-    if ctx.settings.namespaces.is_some() && ctx.cache.of_store(name).next().is_none() {
-        return Action::Idle;
+    if !reports(ctx, name) {
+        return status::plan_withdrawal(ctx, name);
     }
     let known = ctx.cache.stores.get(name);
     let lacks_session = known.is_some_and(|store| store.lacks_session_to_probe(now))
@@ -171,6 +188,16 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         Action::Idle => cluster_events::plan(ctx, &ObjectKey::Store(name.to_owned())),
         action => action,
     }
+}
+
+/// Whether this operator reports on a store.
+fn reports(ctx: &Ctx<'_>, name: &str) -> bool {
+    let me = ctx.settings.reports_as();
+    let alone = || {
+        let store = ctx.cache.stores.get(name);
+        store.is_some_and(|store| !store.reports.has_others(&me))
+    };
+    ctx.served_of_store(name).next().is_some() || (me == SOLE_OPERATOR && alone())
 }
 
 /// Completes a step of a store. Returns whether the store is planned again at once.
@@ -338,10 +365,8 @@ fn fetch_completed(
     };
     // Only the first fetch since the start needs this: no credentials are known yet to compare with.
     let in_use: BTreeSet<String> = if store.credentials().is_none() {
-        let records = ctx.cache.of_store(name);
-        records
-            .filter_map(|uid| {
-                let record = ctx.cache.resources.get(uid)?;
+        ctx.served_of_store(name)
+            .filter_map(|record| {
                 issued(record).filter(|issued| ctx.cache.alive(record, issued, now))
             })
             .map(|issued| issued.hashes.credential)

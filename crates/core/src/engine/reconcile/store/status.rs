@@ -1,7 +1,7 @@
-//! The status of a store.
+//! The status of a store: this operator's report in it.
 //!
 //! What holds here:
-//! - It is a function of what is known. If nothing was probed since the start, the status stays as it is.
+//! - It is a function of what this operator knows, and counts the resources that it serves. If nothing was probed since the start, the status stays as it is.
 //! - A store is Ready unless something is known that keeps what it signs from working. If a probe was
 //!   inconclusive, `Ready` is Unknown.
 //! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
@@ -14,7 +14,7 @@ use crate::api::{
     ClusterObjectStoreStatus, ConditionStatus, ConditionType, CredentialsSecret, Reason,
     StoreInternalStatus, UrlCounts, condition, set_condition,
 };
-use crate::engine::cache::version::take_newer;
+use crate::engine::cache::version::{replaces, take_newer};
 use crate::engine::evaluate::reissue::counts_as_current;
 use crate::engine::protocol::{
     ApiError, EventRecord, EventSubject, ObjectKey, ObjectVersion, Step,
@@ -38,9 +38,10 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     };
     let (desired, counted) = desired(ctx, store);
     let old = &store.seen.status;
-    if desired == *old {
+    let me = ctx.settings.reports_as();
+    let Some(status) = store.reports.to_write(&me, &desired) else {
         return Action::Idle;
-    }
+    };
     let key = ObjectKey::Store(name.to_owned());
     if let Some(at) = ctx.status_paused_until(&key) {
         ctx.requeue.at(at);
@@ -69,18 +70,48 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         resource_version: &store.seen.resource_version,
     };
     let event = cluster_events::of_transition(&about, &old.conditions, &desired.conditions, now);
+    if let Some(store) = ctx.cache.stores.get_mut(name) {
+        store.status_written_at = Some(now);
+    }
+    write(ctx, name, status, event)
+}
+
+/// Plans the removal of this operator's report, if there is one: it has nothing more to say of the store.
+pub(super) fn plan_withdrawal(ctx: &mut Ctx<'_>, name: &str) -> Action {
+    let Some(store) = ctx.cache.stores.get(name) else {
+        return Action::Idle;
+    };
+    let me = ctx.settings.reports_as();
+    let none = ClusterObjectStoreStatus::default();
+    let key = ObjectKey::Store(name.to_owned());
+    match store.reports.to_write(&me, &none) {
+        Some(_) if let Some(at) = ctx.status_paused_until(&key) => {
+            ctx.requeue.at(at);
+            Action::Idle
+        }
+        Some(status) => write(ctx, name, status, None),
+        None => cluster_events::plan(ctx, &key),
+    }
+}
+
+fn write(
+    ctx: &Ctx<'_>,
+    name: &str,
+    status: ClusterObjectStoreStatus,
+    event: Option<Box<EventRecord>>,
+) -> Action {
+    let Some(store) = ctx.cache.stores.get(name) else {
+        return Action::Idle;
+    };
     let step = Step::WriteStoreStatus {
         name: name.to_owned(),
         target: ObjectVersion {
             uid: store.seen.uid.clone(),
             resource_version: Some(store.seen.resource_version.clone()),
         },
-        status: Box::new(desired.clone()),
+        status: Box::new(status.clone()),
     };
-    if let Some(store) = ctx.cache.stores.get_mut(name) {
-        store.status_written_at = Some(now);
-    }
-    Action::start(step, InFlight::WriteStoreStatus(Box::new(desired), event))
+    Action::start(step, InFlight::WriteStoreStatus(Box::new(status), event))
 }
 
 /// Completes a write of the status. Returns whether the store is planned again at once.
@@ -95,10 +126,14 @@ pub(super) fn completed(
     match result {
         Ok(version) => {
             ctx.cache.status_retries.remove(&key);
+            let me = ctx.settings.reports_as();
             if let Some(store) = ctx.cache.stores.get_mut(name)
                 && store.seen.uid == version.uid
             {
-                store.seen.status = status;
+                store.reports.wrote(&status);
+                if replaces(&version, &store.seen.resource_version) {
+                    store.seen.status = store.reports.record(&me, status);
+                }
                 take_newer(&mut store.seen.resource_version, version);
                 cluster_events::recorded(ctx, &key, event);
             }
@@ -156,6 +191,7 @@ fn desired(ctx: &Ctx<'_>, store: &Store) -> (ClusterObjectStoreStatus, bool) {
             None => old.credentials_secret.clone(),
         },
         urls: if counted { Some(urls) } else { old.urls },
+        operators: Vec::new(),
         absence_budget: if counted {
             budget.map(rounded)
         } else {
@@ -207,11 +243,7 @@ fn count(ctx: &Ctx<'_>, store: &Store) -> (UrlCounts, Option<Duration>) {
     let now = ctx.now;
     let mut urls = UrlCounts::default();
     let mut budget: Option<Duration> = None;
-    let records = ctx
-        .cache
-        .of_store(&store.seen.name)
-        .filter_map(|uid| ctx.cache.resources.get(uid));
-    for record in records {
+    for record in ctx.served_of_store(&store.seen.name) {
         let Some(current) = counts_as_current(ctx.cache, record, now) else {
             continue;
         };
