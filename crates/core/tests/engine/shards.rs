@@ -356,3 +356,25 @@ fn a_report_ends_with_the_last_resource_that_its_operator_serves() {
     assert_eq!(shards.store().urls.unwrap().total, 0);
     assert_eq!(shards.writes(3600), []);
 }
+
+#[test]
+fn operators_that_read_a_policy_differently_each_say_so_once() {
+    let mut shards = Shards::of_classes();
+    shards.operators[1].faults.old = true;
+    let writes = shards.writes(60);
+    let policy = ObjectKey::Policy("base".to_owned());
+    let writes = writes.iter().filter(|(_, key)| *key == policy);
+    assert!(writes.count() <= 4, "a status and an Event of each");
+    assert_eq!(shards.writes(3600), []);
+    let rule = specs::rule(&["data"], &["*"], "6h");
+    let now = shards.now;
+    let edited = specs::policy(&[NS, OTHER_NS], vec![rule]);
+    shards.cluster.put_policy("base", Ok(edited), now);
+    let writes = shards.writes(60);
+    assert!(!writes.is_empty(), "the new generation is reported");
+    assert_eq!(shards.writes(3600), []);
+    assert_eq!(
+        shards.cluster.policies["base"].status.observed_generation,
+        Some(2)
+    );
+}

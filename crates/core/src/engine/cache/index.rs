@@ -132,6 +132,9 @@ impl Index {
             record.state = ReconcileState::of(&record.seen.status).into();
             record.event_rate = EventRate::default();
         }
+        for policy in self.policies.values_mut() {
+            policy.told = None;
+        }
         self.status_retries.clear();
         self.cluster_events.clear();
         self.limiter = StoreLimiter::default();

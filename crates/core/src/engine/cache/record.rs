@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::api::Reason;
 use crate::engine::cache::state::StateCell;
 use crate::engine::protocol::{EventRecord, PolicySeen, PresignedUrlSeen};
 use crate::engine::scheduler::event_rate::EventRate;
@@ -73,6 +74,16 @@ pub(in crate::engine) struct ClusterEvents {
 pub(in crate::engine) struct PolicyRecord {
     pub(in crate::engine) seen: PolicySeen,
     pub(in crate::engine) broken: Option<String>,
+    /// What this operator last wrote into the status.
+    pub(in crate::engine) told: Option<Told>,
+}
+
+/// What an operator says of one generation of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Told {
+    pub(in crate::engine) generation: i64,
+    pub(in crate::engine) reason: Reason,
+    pub(in crate::engine) message: String,
 }
 
 /// The name of the store that a spec refers to.

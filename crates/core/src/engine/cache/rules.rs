@@ -42,8 +42,9 @@ impl Index {
         self.status_retries.remove(&key);
         if known.is_some_and(|known| known.seen.uid == seen.uid && known.seen.spec == seen.spec) {
             // If only status or metadata changed, no decision changes.
-            let broken = self.policies.remove(&name).and_then(|known| known.broken);
-            self.policies.insert(name, PolicyRecord { seen, broken });
+            if let Some(known) = self.policies.get_mut(&name) {
+                known.seen = seen;
+            }
             return vec![key];
         }
         let mut affected = self.under_policy(&name);
@@ -67,7 +68,12 @@ impl Index {
         affected.extend(self.under_policy(&name));
         affected.push(key);
         affected.extend(self.other_policies(&name));
-        self.policies.insert(name, PolicyRecord { seen, broken });
+        let record = PolicyRecord {
+            seen,
+            broken,
+            told: None,
+        };
+        self.policies.insert(name, record);
         affected
     }
 

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Problem};
+use crate::engine::cache::record::Told;
 use crate::engine::protocol::{Cause, CredentialSource, EventRecord, S3Method, Session, Step};
 use crate::issue::issued::Issued;
 use crate::request::Key;
@@ -120,7 +121,11 @@ pub(in crate::engine) enum InFlight {
     /// Writes the status of a ClusterObjectStore, of which the Event reports the change.
     WriteStoreStatus(Box<ClusterObjectStoreStatus>, Option<Box<EventRecord>>),
     /// Writes the status of a PresignedURLPolicy, of which the Event reports the change.
-    WritePolicyStatus(Box<PresignedUrlPolicyStatus>, Option<Box<EventRecord>>),
+    WritePolicyStatus(
+        Box<PresignedUrlPolicyStatus>,
+        Box<Told>,
+        Option<Box<EventRecord>>,
+    ),
 }
 
 impl InFlight {

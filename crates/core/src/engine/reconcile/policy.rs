@@ -1,10 +1,17 @@
 //! Reconciling a PresignedURLPolicy: its status reports whether it can be used, and whether it can allow
 //! anything.
+//!
+//! What holds here:
+//! - What is reported follows from the policies alone, so all operators of one release report the same.
+//! - An operator writes what it has to say once. If another one writes something else over it, as one of another
+//!   release may, that stays until this operator has something new to say: neither corrects the other for ever.
 
-use crate::api::{ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, set_condition};
+use crate::api::{
+    ConditionStatus, ConditionType, PresignedUrlPolicyStatus, Reason, condition, set_condition,
+};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::PolicyRecord;
-use crate::engine::cache::version::take_newer;
+use crate::engine::cache::record::{PolicyRecord, Told};
+use crate::engine::cache::version::{replaces, take_newer};
 use crate::engine::protocol::{EventSubject, ObjectKey, ObjectVersion, Step, StepResult};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::cluster_events::{self, About};
@@ -23,14 +30,18 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     } else {
         ConditionStatus::False
     };
-    let message = message(ctx.cache, policy);
-    let generation = Some(policy.seen.generation);
+    let told = Told {
+        generation: policy.seen.generation,
+        reason,
+        message: message(ctx.cache, policy),
+    };
+    let generation = Some(told.generation);
     let mut conditions = policy.seen.status.conditions.clone();
     set_condition(
         &mut conditions,
         ConditionType::Ready,
         ready,
-        (reason, message),
+        (reason, told.message.clone()),
         generation,
         now,
     );
@@ -39,7 +50,7 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         conditions,
     };
     let key = ObjectKey::Policy(name.to_owned());
-    if desired == policy.seen.status {
+    if desired == policy.seen.status || (policy.told.as_ref() == Some(&told) && is_told(policy)) {
         return cluster_events::plan(ctx, &key);
     }
     if let Some(at) = ctx.status_paused_until(&key) {
@@ -62,7 +73,20 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         },
         status: Box::new(desired.clone()),
     };
-    Action::start(step, InFlight::WritePolicyStatus(Box::new(desired), event))
+    let told = Box::new(told);
+    Action::start(
+        step,
+        InFlight::WritePolicyStatus(Box::new(desired), told, event),
+    )
+}
+
+/// Whether the status says of the present spec whether it can be used.
+fn is_told(policy: &PolicyRecord) -> bool {
+    let status = &policy.seen.status;
+    let generation = Some(policy.seen.generation);
+    let ready = condition(&status.conditions, ConditionType::Ready);
+    status.observed_generation == generation
+        && ready.is_some_and(|ready| ready.observed_generation == generation)
 }
 
 /// What the policy's Ready says.
@@ -94,12 +118,18 @@ pub(in crate::engine) fn completed(
 ) -> bool {
     let key = ObjectKey::Policy(name.to_owned());
     match (in_flight, result) {
-        (InFlight::WritePolicyStatus(status, event), StepResult::StatusWritten(Ok(version))) => {
+        (
+            InFlight::WritePolicyStatus(status, told, event),
+            StepResult::StatusWritten(Ok(version)),
+        ) => {
             ctx.cache.status_retries.remove(&key);
             if let Some(policy) = ctx.cache.policies.get_mut(name)
                 && policy.seen.uid == version.uid
             {
-                policy.seen.status = *status;
+                policy.told = Some(*told);
+                if replaces(&version, &policy.seen.resource_version) {
+                    policy.seen.status = *status;
+                }
                 take_newer(&mut policy.seen.resource_version, version);
                 cluster_events::recorded(ctx, &key, event);
             }
