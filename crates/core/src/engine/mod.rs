@@ -302,11 +302,15 @@ impl Engine {
         std::mem::take(&mut self.observations)
     }
 
-    /// The figures of each resource, for metrics. An instance that follows has none: the leader reports them.
+    /// The figures of each resource that this instance serves, for metrics. An instance that follows has none:
+    /// the leader reports them.
     pub fn figures(&self) -> impl Iterator<Item = ResourceFigures> {
         let leading = (!self.following).then_some(&self.index.resources);
         let records = leading.into_iter().flat_map(BTreeMap::values);
-        records.map(|record| ResourceFigures::of(record))
+        let class = self.settings.class.as_deref();
+        records
+            .filter(move |record| record.is_served_by(class))
+            .map(|record| ResourceFigures::of(record))
     }
 
     /// How many policies there are, by the reason of their Ready condition.

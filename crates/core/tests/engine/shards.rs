@@ -378,3 +378,15 @@ fn operators_that_read_a_policy_differently_each_say_so_once() {
         Some(2)
     );
 }
+
+#[test]
+fn the_figures_count_what_an_operator_serves() {
+    let mut shards = Shards::of_classes();
+    shards.apply(NS, "plain", None);
+    shards.apply(NS, "of-blue", Some("blue"));
+    shards.apply(OTHER_NS, "also-blue", Some("blue"));
+    shards.run(60);
+    let figures = |one: &World<View>| one.engine.as_ref().unwrap().figures().count();
+    let counts: Vec<usize> = shards.operators.iter().map(figures).collect();
+    assert_eq!(counts, [1, 2]);
+}
