@@ -39,6 +39,7 @@ mod restore;
 mod rotation;
 mod security;
 mod sessions;
+mod shards;
 mod snippets;
 mod statuses;
 mod store_changes;

@@ -20,7 +20,7 @@ pub(crate) use fetch::{S3Response, curl, edit_mounted, files_below, http, mounte
 pub(crate) use observe::{condition, says, store_condition, store_says, text};
 pub(crate) use operator::Operator;
 pub(crate) use processes::{seen_by_everybody, waits_to_print};
-pub(crate) use rbac::{roles, tool};
+pub(crate) use rbac::{render, roles, tool};
 pub(crate) use secret_watcher::{SecretWatcher, leaks};
 pub(crate) use world::{Setup, World};
 
