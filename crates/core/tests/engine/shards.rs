@@ -386,7 +386,7 @@ fn the_figures_count_what_an_operator_serves() {
     shards.apply(NS, "of-blue", Some("blue"));
     shards.apply(OTHER_NS, "also-blue", Some("blue"));
     shards.run(60);
-    let figures = |one: &World<View>| one.engine.as_ref().unwrap().figures().count();
-    let counts: Vec<usize> = shards.operators.iter().map(figures).collect();
+    let figures = |one: &mut World<View>| one.engine().figures().count();
+    let counts: Vec<usize> = shards.operators.iter_mut().map(figures).collect();
     assert_eq!(counts, [1, 2]);
 }
