@@ -27,15 +27,20 @@ impl ControlPlane {
     /// # Errors
     /// In a cluster that somebody else runs, or if the server does not come up again.
     pub async fn restart_api(&self) -> Result<()> {
+        self.restart_api_with(&[]).await
+    }
+
+    /// As [`Self::restart_api`], with further flags until the next restart.
+    pub async fn restart_api_with(&self, flags: &[&str]) -> Result<()> {
         let launch = self.api_server.as_ref();
         let launch = launch.context("somebody else runs this cluster")?;
         {
             let mut servers = self.servers();
             let server = find(&mut servers, API_SERVER)?;
             server.stop();
-            *server = self
-                .folder
-                .spawn(API_SERVER, &launch.program, &launch.flags)?;
+            let flags = flags.iter().copied();
+            let flags = launch.flags.iter().map(String::as_str).chain(flags);
+            *server = self.folder.spawn(API_SERVER, &launch.program, flags)?;
         }
         let client = self.admin()?;
         let deadline = Instant::now() + PATIENCE;
@@ -58,6 +63,15 @@ impl ControlPlane {
         let pid = find(&mut servers, ETCD)?.server()?;
         kill_process(pid, Signal::STOP).context("pause etcd")?;
         Ok(Paused(pid))
+    }
+
+    /// The pid of one of its servers: `etcd`, `kube-apiserver` or `kube-controller-manager`.
+    ///
+    /// # Errors
+    /// In a cluster that somebody else runs.
+    pub fn pid(&self, server: &str) -> Result<u32> {
+        let pid = find(&mut self.servers(), server)?.server()?;
+        Ok(pid.as_raw_nonzero().get().unsigned_abs())
     }
 
     /// The servers that run.

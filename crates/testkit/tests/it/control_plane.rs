@@ -128,3 +128,23 @@ metadata: {name: first, namespace: default}
     let applied = control_plane.apply_yaml(manifests).await.expect("apply");
     assert!(applied[1].metadata.uid.is_some());
 }
+
+#[tokio::test]
+async fn an_api_server_that_is_started_again_has_its_objects_and_the_new_flags() {
+    let control_plane = ControlPlane::start().await.expect("a control plane");
+    let before = control_plane.pid("kube-apiserver").expect("its pid");
+    let kept = "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept, namespace: default}}";
+    control_plane.apply_yaml(kept).await.expect("apply");
+    let flags = ["--feature-gates=WatchList=false"];
+    let started = control_plane.restart_api_with(&flags).await;
+    started.expect("start it again");
+    let after = control_plane.pid("kube-apiserver").expect("its pid");
+    assert_ne!(after, before);
+    let client = control_plane.admin().expect("a client");
+    let maps: Api<ConfigMap> = Api::namespaced(client, "default");
+    assert!(maps.get("kept").await.is_ok());
+    let metrics = control_plane.metrics().await.expect("metrics");
+    let gate = "kubernetes_feature_enabled{name=\"WatchList\",";
+    let gate = metrics.lines().find(|line| line.starts_with(gate));
+    assert!(gate.is_some_and(|line| line.ends_with(" 0")), "{gate:?}");
+}
