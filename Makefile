@@ -181,20 +181,31 @@ pictures: ## Make the pictures in docs/images again, of the upload page and the 
 ## Measuring
 ##
 
-# How many PresignedURLs `make bench` issues.
+# How many PresignedURLs a benchmark issues.
 N ?= 3000
 # How many Secrets of others are beside them in the end.
 OTHERS ?= 10000
+RELEASED := $${CARGO_TARGET_DIR:-target}/release
 
-.PHONY: bench
-bench: ## Measure the core and the operator at scale (N=3000 OTHERS=10000); minutes, and many more for the first release build
+# What all benchmarks of the operator need.
+.PHONY: bench-build
+bench-build:
 	$(call needs,$(RUST_AND_GO))
 	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
 	@echo "building the operator and the benchmark as for a release" >&2
-	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
-	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" micro
-	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" scale --resources $(N) --others $(OTHERS) \
-	  --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
+	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench \
+	  --bin presigned-url-operator --bin presigned-bench
+
+.PHONY: bench
+bench: bench-build ## Measure the core and the operator at scale (N=3000 OTHERS=10000); minutes, and many more for the first release build
+	@"$(RELEASED)/presigned-bench" micro
+	@"$(RELEASED)/presigned-bench" scale --resources $(N) --others $(OTHERS) \
+	  --operator "$(RELEASED)/presigned-url-operator"
+
+.PHONY: bench-peers
+bench-peers: bench-build ## Measure the operator beside External Secrets and cert-manager (N=3000); the first time builds both
+	@hack/tools.sh external-secrets cert-manager >/dev/null
+	@"$(RELEASED)/presigned-bench" peers --resources $(N) --operator "$(RELEASED)/presigned-url-operator"
 
 .PHONY: bench-transfer
 bench-transfer: ## Measure fetch against curl, aria2c and aws s3 cp (LARGE_MIB=4096 SMALL_COUNT=1000 SMALL_KIB=100 RUNS=3)
@@ -209,10 +220,6 @@ ORDINARY ?= 1000
 LARGE ?= 500
 
 .PHONY: bench-memory
-bench-memory: ## Run the operator in LIMIT=128 MiB beside a tenant that makes all that the API takes; as root
-	$(call needs,$(RUST_AND_GO))
-	@hack/tools.sh $(CONTROL_PLANE) >/dev/null
-	@echo "building the operator and the benchmark as for a release" >&2
-	@cargo build --quiet --locked --release --package presigned-url-operator --package presigned-bench
-	@"$${CARGO_TARGET_DIR:-target}/release/presigned-bench" memory --limit $(LIMIT) --ordinary $(ORDINARY) \
-	  --resources $(LARGE) --operator "$${CARGO_TARGET_DIR:-target}/release/presigned-url-operator"
+bench-memory: bench-build ## Run the operator in LIMIT=128 MiB beside a tenant that makes all that the API takes; as root
+	@"$(RELEASED)/presigned-bench" memory --limit $(LIMIT) --ordinary $(ORDINARY) --resources $(LARGE) \
+	  --operator "$(RELEASED)/presigned-url-operator"

@@ -3,7 +3,7 @@
 # botocore, and prints the folder that holds them. What is built already is left alone, so a second call takes milliseconds.
 #
 #   hack/tools.sh etcd kube-apiserver     build these where they are missing
-#   hack/tools.sh                         build all of them
+#   hack/tools.sh                         build all of them, but for the peers of the benchmark
 #
 #   PSU_TOOLS_DIR        the folder to build into; default: a folder for this Kubernetes version in the user's cache
 #   KUBEBUILDER_ASSETS   a folder with kube-apiserver, etcd and kubectl: those are used instead of built ones
@@ -31,12 +31,17 @@ oras=v1.3.6
 versitygw=v1.8.0
 # AGPL: a server that tests talk to, and nothing that is shipped. Its releases have no tags that Go understands.
 minio=v0.0.0-20260212201848-7aac2a2c5b7c
+cert_manager=$(pinned cert-manager github.com/cert-manager/cert-manager)
+external_secrets=$(pinned external-secrets github.com/external-secrets/external-secrets)
 
 all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
 all+=(actionlint argo-artifact oras)
 
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
+
+# What `make bench-peers` compares with is built for that alone: each takes as long as all the others.
+peers=(cert-manager external-secrets)
 
 die() {
   echo "tools.sh: $*" >&2
@@ -62,7 +67,9 @@ version_of() {
   actionlint) echo "$actionlint" ;;
   argo-artifact) echo "$argo $(cksum <"$here/argo/main.go")" ;;
   botocore) echo "$botocore" ;;
+  cert-manager) echo "$cert_manager" ;;
   etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
+  external-secrets) echo "$external_secrets" ;;
   helm) echo "$helm" ;;
   helm3) echo "$helm3" ;;
   helm-unittest) echo "$helm_unittest" ;;
@@ -70,7 +77,7 @@ version_of() {
   minio) echo "$minio" ;;
   oras) echo "$oras" ;;
   versitygw) echo "$versitygw" ;;
-  *) die "unknown tool '$1'; known: ${all[*]}" ;;
+  *) die "unknown tool '$1'; known: ${all[*]} ${peers[*]}" ;;
   esac
 }
 
@@ -94,6 +101,17 @@ from_kube() { # name, package
     "-X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube"
 }
 
+# A peer's CRDs go beside it: they are files of its module.
+from_peer() { # name, module, folder of CRDs in the module, what their names hold
+  local source crd
+  from_folder "$1" "$1" . || return 1
+  source=$(cd "$here/$1" && go list -mod=readonly -m -f '{{.Dir}}' "$2") || return 1
+  for crd in "$source/$3"/*"$4"_*.yaml; do
+    printf -- '---\n'
+    cat "$crd"
+  done >"$dir/$1-crds.yaml"
+}
+
 # A virtual environment can't be moved, so it is made in its place and a script with the tool's name leads to it.
 from_pypi() { # name, version
   local venv=$dir/.$1-$2
@@ -110,6 +128,10 @@ build() {
   actionlint) from_registry github.com/rhysd/actionlint/cmd/actionlint "$actionlint" ;;
   argo-artifact) from_folder argo argo-artifact . ;;
   botocore) from_pypi botocore "$botocore" ;;
+  cert-manager) from_peer cert-manager github.com/cert-manager/cert-manager deploy/crds cert-manager.io ;;
+  external-secrets)
+    from_peer external-secrets github.com/external-secrets/external-secrets config/crds/bases external-secrets.io
+    ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
   kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
   helm) from_registry helm.sh/helm/v4/cmd/helm "$helm" ;;

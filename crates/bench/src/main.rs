@@ -13,6 +13,8 @@
 
 mod memory;
 mod micro;
+mod peers;
+mod process;
 mod scale;
 
 use std::num::NonZeroUsize;
@@ -42,6 +44,15 @@ enum Command {
         /// How many Secrets of others come beside them in the end.
         #[arg(long, default_value = "0")]
         others: usize,
+        /// The operator's binary.
+        #[arg(long)]
+        operator: PathBuf,
+    },
+    /// The operator, External Secrets and cert-manager, one after the other on one control plane.
+    Peers {
+        /// How many resources each has.
+        #[arg(long, default_value = "3000")]
+        resources: NonZeroUsize,
         /// The operator's binary.
         #[arg(long)]
         operator: PathBuf,
@@ -78,6 +89,10 @@ fn main() -> Result<()> {
             others,
             operator,
         } => run(async { scale::run(resources.get(), others, &operator).await }),
+        Command::Peers {
+            resources,
+            operator,
+        } => run(async { peers::run(resources.get(), &operator).await }),
         Command::Memory {
             resources,
             secrets,

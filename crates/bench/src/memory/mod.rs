@@ -71,7 +71,7 @@ pub async fn run(load: Load, program: &Path) -> Result<()> {
         "\nmemory: {resources} of the largest PresignedURLs and {secrets} annotated Secrets in one namespace, {ordinary} \
          ordinary ones in others, a limit of {limit} MiB"
     );
-    let world = World::make(32).await?;
+    let world = World::make(32, 1).await?;
     let group = MemoryGroup::with_limit(limit * 1024 * 1024)?;
     let mut run = Run {
         world,
@@ -163,7 +163,7 @@ impl Run<'_> {
         let mut operator = Operator::start_in(&self.world, self.program, &self.group.processes())?;
         operator.ready(started).await?;
         println!("  ready after {:.2} s", started.elapsed().as_secs_f64());
-        let (pid, peak) = (operator.pid()?, self.peak.clone());
+        let (pid, peak) = (operator.process.pid()?, self.peak.clone());
         // It ends with the process.
         tokio::spawn(async move {
             while let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
@@ -185,14 +185,14 @@ impl Run<'_> {
     async fn settle(&mut self, what: &str, resources: usize) -> Result<()> {
         if resources > 0 {
             let operator = self.operator.as_ref().context("there is an operator")?;
-            operator.settled(Instant::now()).await?;
+            operator.process.settled(Instant::now()).await?;
         }
         self.tell(what)
     }
 
     fn tell(&mut self, what: &str) -> Result<()> {
         let operator = self.operator.as_mut().context("there is an operator")?;
-        let alive = operator.usage();
+        let alive = operator.process.usage();
         let kills = self.group.kills()?;
         ensure!(
             kills == 0,

@@ -10,10 +10,10 @@
 //! What holds here: writes are counted by the API server. A restart or an edit that writes to any resource,
 //! Secret or Event fails the run, and so does memory that grows with Secrets of others.
 
-mod counts;
+pub(crate) mod counts;
 pub(crate) mod operator;
-mod raw;
-mod watch;
+pub(crate) mod raw;
+pub(crate) mod watch;
 pub(crate) mod world;
 
 use std::path::Path;
@@ -21,18 +21,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
+use presigned_core::api::PresignedUrl;
+
+use crate::process::Usage;
 use counts::Writes;
-use operator::{Operator, Usage};
+use operator::Operator;
 use raw::Payload;
-use watch::Changes;
-use world::{Place, World};
+use watch::{Changes, Done};
+use world::{Place, World, resource};
 
 /// How many calls the bare client and the operator have under way.
-const CONCURRENCY: usize = 32;
+pub(crate) const CONCURRENCY: usize = 32;
 /// Longer than the pause between two writes of a store's counts: a late one has been written by then.
-const AFTERGLOW: Duration = Duration::from_secs(12);
+pub(crate) const AFTERGLOW: Duration = Duration::from_secs(12);
 /// The longest phase of a run that works.
-const PATIENCE: Duration = Duration::from_mins(15);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
 
 /// How often the memory of a start is measured: the allocator and the threads make it differ.
 const STARTS: usize = 3;
@@ -40,26 +43,26 @@ const STARTS: usize = 3;
 const SAME_MEMORY: f64 = 2.0;
 
 /// What issuing cost.
-struct Issued {
+pub(crate) struct Issued {
     /// From the start of the process to the last status.
-    took: Duration,
-    usage: Usage,
-    writes: Writes,
+    pub took: Duration,
+    pub usage: Usage,
+    pub writes: Writes,
 }
 
 /// Runs everything and prints it as it comes.
 pub async fn run(resources: usize, others: usize, program: &Path) -> Result<()> {
     let third = (resources / 3).max(1);
     println!("\nscale: {resources} PresignedURLs, {CONCURRENCY} calls in flight");
-    let world = World::make(CONCURRENCY).await?;
+    let world = World::make(CONCURRENCY, resources).await?;
 
-    let (first, operator) = issue(&world, program, Place::Bench, 0, third).await?;
+    let (first, operator) = issue(&world, program, &[], third).await?;
     drop(operator);
     let payload = Payload::sample(&world).await?;
     world.empty(Place::Bench).await?;
 
-    let before = raw(&world, &payload, resources).await?;
-    let (issued, operator) = issue(&world, program, Place::Bench, 0, resources).await?;
+    let before = raw(&world, &payload, resources, Done::Changed).await?;
+    let (issued, operator) = issue(&world, program, &[], resources).await?;
     drop(operator);
     report_issue(&first, third, &issued, resources);
 
@@ -71,16 +74,22 @@ pub async fn run(resources: usize, others: usize, program: &Path) -> Result<()> 
     }
     world.empty(Place::Bench).await?;
 
-    let after = raw(&world, &payload, resources).await?;
+    let after = raw(&world, &payload, resources, Done::Changed).await?;
     report_ratio(resources, issued.took, before, after);
     Ok(())
 }
 
 /// The bare client's time for as many pairs of writes.
-async fn raw(world: &World, payload: &Payload, resources: usize) -> Result<Duration> {
-    let objects = world.create(Place::Raw, 0, resources).await?;
+pub(crate) async fn raw(
+    world: &World,
+    payload: &Payload,
+    resources: usize,
+    done: Done,
+) -> Result<Duration> {
+    let objects = world.create(Place::Raw, resources).await?;
     // The harness watches here too, as in the operator's run.
-    let changes = Changes::watch(world.client(), resources).await?;
+    let urls = world.all(&resource::<PresignedUrl>());
+    let changes = Changes::watch(urls, resources, done).await?;
     let started = Instant::now();
     payload.write(world, objects).await?;
     let took = started.elapsed();
@@ -96,34 +105,31 @@ async fn raw(world: &World, payload: &Payload, resources: usize) -> Result<Durat
 }
 
 /// Creates resources, starts an operator, and waits until each of them was issued and nothing is left to do.
-async fn issue(
+pub(crate) async fn issue(
     world: &World,
     program: &Path,
-    place: Place,
-    from: usize,
-    to: usize,
+    flags: &[&str],
+    resources: usize,
 ) -> Result<(Issued, Operator)> {
-    world.create(place, from, to).await?;
-    let changes = Changes::watch(world.client(), to - from).await?;
+    world.create(Place::Bench, resources).await?;
+    let urls = world.all(&resource::<PresignedUrl>());
+    let changes = Changes::watch(urls, resources, Done::Changed).await?;
     let before = world.writes().await?;
     let started = Instant::now();
-    let mut operator = Operator::start(world, program)?;
+    let mut operator = Operator::start_with(world, program, flags)?;
     let ready = operator.ready(started).await?;
-    let done = tokio::time::timeout(PATIENCE, changes.done())
-        .await
-        .context("the operator did not issue everything in time")??;
+    let done = changes.done().await.context("the operator")?;
     let took = done.duration_since(started);
-    operator.settled(started).await?;
+    operator.process.settled(started).await?;
     tokio::time::sleep(AFTERGLOW).await;
     let writes = world.writes().await?.since(&before);
     let not_ready = world.not_ready().await?;
     ensure!(not_ready == 0, "{not_ready} resources are not Ready");
-    let usage = operator.usage()?;
+    let usage = operator.process.usage()?;
     println!(
-        "  operator: {} resources in {:.2} s, {:.0} a second (ready after {:.2} s)",
-        to - from,
+        "  operator: {resources} resources in {:.2} s, {:.0} a second (ready after {:.2} s)",
         took.as_secs_f64(),
-        rate(to - from, took),
+        rate(resources, took),
         ready.as_secs_f64()
     );
     let issued = Issued {
@@ -140,10 +146,10 @@ async fn restart(world: &World, program: &Path, resources: usize) -> Result<Oper
     let started = Instant::now();
     let mut operator = Operator::start(world, program)?;
     let ready = operator.ready(started).await?;
-    let settled = operator.settled(started).await?;
+    let settled = operator.process.settled(started).await?;
     tokio::time::sleep(AFTERGLOW).await;
     let writes = world.writes().await?.since(&before);
-    let usage = operator.usage()?;
+    let usage = operator.process.usage()?;
     println!("\nrestart with {resources} issued:");
     println!("  writes: {}", writes.total());
     println!(
@@ -161,13 +167,13 @@ async fn restart(world: &World, program: &Path, resources: usize) -> Result<Oper
 /// An edit of the policy that changes no decision: every resource is evaluated again, and nothing is written.
 async fn edit(world: &World, operator: &Operator, resources: usize) -> Result<()> {
     let before = world.writes().await?;
-    let cpu = operator.usage()?.cpu;
+    let cpu = operator.process.usage()?.cpu;
     let started = Instant::now();
-    world.widen_policy().await?;
-    let settled = operator.settled(started).await?;
+    world.allow("2h").await?;
+    let settled = operator.process.settled(started).await?;
     tokio::time::sleep(AFTERGLOW).await;
     let writes = world.writes().await?.since(&before);
-    let cpu = operator.usage()?.cpu.saturating_sub(cpu);
+    let cpu = operator.process.usage()?.cpu.saturating_sub(cpu);
     let (policies, others) = writes.apart("presignedurlpolicies");
     println!("\npolicy edit that changes nothing for {resources}:");
     println!(
@@ -203,8 +209,8 @@ async fn memory_of_a_start(world: &World, program: &Path) -> Result<f64> {
         let started = Instant::now();
         let mut operator = Operator::start(world, program)?;
         operator.ready(started).await?;
-        operator.settled(started).await?;
-        least = least.min(operator.usage()?.resident_mib());
+        operator.process.settled(started).await?;
+        least = least.min(operator.process.usage()?.resident_mib());
     }
     Ok(least)
 }
@@ -245,13 +251,18 @@ fn report_issue(first: &Issued, third: usize, issued: &Issued, resources: usize)
 }
 
 fn report_ratio(resources: usize, took: Duration, before: Duration, after: Duration) {
-    let bound = f64::midpoint(rate(resources, before), rate(resources, after));
+    let bound = mean_rate(resources, before, after);
     let ours = rate(resources, took);
     println!("\nraw bound: {bound:.0} pairs a second (the mean of before and after)");
     println!("operator: {ours:.0} resources a second, its start included");
     println!("{:.0}% of the raw bound", ours / bound * 100.0);
 }
 
-fn rate(count: usize, took: Duration) -> f64 {
+pub(crate) fn rate(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
+}
+
+/// The rate of the bare client, as the mean of its runs before and after.
+pub(crate) fn mean_rate(resources: usize, before: Duration, after: Duration) -> f64 {
+    f64::midpoint(rate(resources, before), rate(resources, after))
 }

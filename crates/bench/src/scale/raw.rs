@@ -46,6 +46,14 @@ impl Payload {
         Ok(Self { secret, status })
     }
 
+    /// How many bytes the operator put into the Secret.
+    pub fn secret_bytes(&self) -> usize {
+        let values = self.secret["data"].as_object().into_iter().flatten();
+        // Base64 makes four bytes of three.
+        let encoded = values.filter_map(|(_, value)| value.as_str().map(str::len));
+        encoded.sum::<usize>() / 4 * 3
+    }
+
     /// Writes a Secret and a status for each object.
     pub async fn write(&self, world: &World, objects: Vec<Object>) -> Result<()> {
         let client = world.client();

@@ -8,23 +8,23 @@ use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, PostParams};
-use kube::core::NamespaceResourceScope;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::{Api, Client, CustomResourceExt as _, Resource};
 use presigned_core::api::{
     ClusterObjectStore, Condition, ConditionStatus, PresignedUrl, PresignedUrlPolicy,
 };
 use presigned_testkit::ControlPlane;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::counts::Writes;
 
 /// The operator's own namespace, which holds the keys.
 pub const OWN_NAMESPACE: &str = "presigned-system";
-/// Over how many namespaces resources are spread.
+/// Over how many namespaces resources are spread, at least.
 const NAMESPACES: usize = 30;
+/// The most resources of one namespace, which keeps far below its share of the operator's memory.
+const OF_A_NAMESPACE: usize = 1000;
 
 /// Who writes for a resource.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +48,7 @@ pub struct Object {
 pub struct World {
     control_plane: ControlPlane,
     concurrency: usize,
+    namespaces: usize,
     client: Client,
 }
 
@@ -60,18 +61,19 @@ impl Place {
     }
 
     fn namespace(self, at: usize) -> String {
-        format!("{}-{:02}", self.prefix(), at % NAMESPACES)
+        format!("{}-{at:02}", self.prefix())
     }
 }
 
 impl World {
-    /// Starts a control plane and makes everything but the resources.
-    pub async fn make(concurrency: usize) -> Result<Self> {
+    /// Starts a control plane and makes everything but the resources, of which there will be so many.
+    pub async fn make(concurrency: usize, resources: usize) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
-        let namespaces = [Place::Bench, Place::Raw]
+        let namespaces = resources.div_ceil(OF_A_NAMESPACE).max(NAMESPACES);
+        let all = [Place::Bench, Place::Raw]
             .into_iter()
-            .flat_map(|place| (0..NAMESPACES).map(move |at| place.namespace(at)));
-        let namespaces: Vec<_> = namespaces
+            .flat_map(|place| (0..namespaces).map(move |at| place.namespace(at)));
+        let all: Vec<_> = all
             .chain([OWN_NAMESPACE.to_owned()])
             .map(|name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
             .collect();
@@ -90,16 +92,28 @@ impl World {
             serde_json::to_value(PresignedUrlPolicy::crd())?,
             serde_json::to_value(ClusterObjectStore::crd())?,
         ];
-        manifests.extend(namespaces);
+        manifests.extend(all);
         manifests.extend([keys, store, policy("1h")]);
-        // Each document is JSON, which is YAML.
-        let manifests: Vec<_> = manifests.iter().map(ToString::to_string).collect();
-        control_plane.apply_yaml(&manifests.join("\n---\n")).await?;
-        Ok(Self {
+        let world = Self {
             client: control_plane.admin()?,
             control_plane,
             concurrency,
-        })
+            namespaces,
+        };
+        world.apply(&manifests).await?;
+        Ok(world)
+    }
+
+    /// Applies manifests.
+    pub async fn apply(&self, manifests: &[Value]) -> Result<()> {
+        // Each document is JSON, which is YAML.
+        let manifests: Vec<_> = manifests.iter().map(ToString::to_string).collect();
+        self.apply_yaml(&manifests.join("\n---\n")).await
+    }
+
+    /// Applies manifests.
+    pub async fn apply_yaml(&self, manifests: &str) -> Result<()> {
+        self.control_plane.apply_yaml(manifests).await.map(drop)
     }
 
     /// The admin's client.
@@ -117,9 +131,48 @@ impl World {
         Ok(Writes::read(&self.control_plane.metrics().await?))
     }
 
-    /// Creates the resources of these numbers.
-    pub async fn create(&self, place: Place, from: usize, to: usize) -> Result<Vec<Object>> {
-        stream::iter(from..to)
+    /// All objects of a kind.
+    pub fn all(&self, kind: &ApiResource) -> Api<DynamicObject> {
+        Api::all_with(self.client(), kind)
+    }
+
+    /// Creates so many objects of a kind, in the namespaces of the operator's resources; the kind's CRD may
+    /// have been applied just now.
+    pub async fn create_of(
+        &self,
+        kind: &ApiResource,
+        count: usize,
+        spec: impl Fn(&str) -> Value,
+    ) -> Result<()> {
+        let served = async {
+            let one = ListParams::default().limit(1);
+            while self.all(kind).list_metadata(&one).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, served)
+            .await
+            .with_context(|| format!("{} is not served", kind.plural))?;
+        stream::iter(0..count)
+            .map(|at| {
+                let name = format!("object-{at:05}");
+                let object = DynamicObject::new(&name, kind).data(json!({ "spec": spec(&name) }));
+                let namespace = Place::Bench.namespace(at % self.namespaces);
+                let api = Api::namespaced_with(self.client(), &namespace, kind);
+                async move {
+                    let created = api.create(&PostParams::default(), &object).await;
+                    let _: DynamicObject = created.context("create an object")?;
+                    anyhow::Ok(())
+                }
+            })
+            .buffer_unordered(self.concurrency)
+            .try_collect()
+            .await
+    }
+
+    /// Creates so many resources.
+    pub async fn create(&self, place: Place, count: usize) -> Result<Vec<Object>> {
+        stream::iter(0..count)
             .map(|at| self.create_one(place, at))
             .buffer_unordered(self.concurrency)
             .try_collect()
@@ -128,7 +181,7 @@ impl World {
 
     /// Creates ordinary resources in all namespaces but the first two.
     pub async fn create_beside(&self, count: usize) -> Result<()> {
-        let beside = (0..).filter(|at| at % NAMESPACES >= 2).take(count);
+        let beside = (0..).filter(|at| at % self.namespaces >= 2).take(count);
         stream::iter(beside)
             .map(|at| self.create_one(Place::Bench, at))
             .buffer_unordered(self.concurrency)
@@ -140,7 +193,8 @@ impl World {
     pub async fn create_secrets(&self, count: usize) -> Result<()> {
         stream::iter(0..count)
             .map(async |at| {
-                let api: Api<Secret> = Api::namespaced(self.client(), &Place::Bench.namespace(at));
+                let api: Api<Secret> =
+                    Api::namespaced(self.client(), &Place::Bench.namespace(at % self.namespaces));
                 let secret: Secret = serde_json::from_value(json!({
                     "metadata": { "name": format!("other-{at:05}") },
                     "stringData": { "password": "x".repeat(1000) },
@@ -154,12 +208,12 @@ impl World {
     }
 
     async fn create_one(&self, place: Place, at: usize) -> Result<Object> {
-        let namespace = place.namespace(at);
+        let namespace = place.namespace(at % self.namespaces);
         let name = format!("object-{at:05}");
         let class = matches!(place, Place::Raw).then_some("nobody");
         let resource: PresignedUrl = serde_json::from_value(json!({
             "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "metadata": { "name": name },
-            "spec": { "bucket": "models", "key": format!("{namespace}/resnet/{name}.bin"), "duration": "1h",
+            "spec": { "bucket": "models", "key": format!("{namespace}/resnet/{name}.bin"),
                       // There is no store to try the URLs on, and the raw bound tries none.
                       "verify": "Never", "class": class },
         }))?;
@@ -192,10 +246,10 @@ impl World {
         })
     }
 
-    /// How many of the operator's resources are not Ready.
+    /// How many of the operator's resources are not Ready, or have no URL that lives.
     pub async fn not_ready(&self) -> Result<usize> {
         let mut count = 0;
-        for at in 0..NAMESPACES {
+        for at in 0..self.namespaces {
             let api: Api<PresignedUrl> =
                 Api::namespaced(self.client(), &Place::Bench.namespace(at));
             let list = api.list(&ListParams::default()).await?;
@@ -204,28 +258,37 @@ impl World {
             };
             let is_ready = |url: &PresignedUrl| {
                 let status = url.status.as_ref();
-                status.is_some_and(|status| status.conditions.iter().any(ready))
+                let lives = |end| jiff::Timestamp::now() < end;
+                status.is_some_and(|status| {
+                    status.conditions.iter().any(ready) && status.expiration_time.is_some_and(lives)
+                })
             };
             count += list.iter().filter(|url| !is_ready(url)).count();
         }
         Ok(count)
     }
 
-    /// Widens the policy: what it allowed stays allowed.
-    pub async fn widen_policy(&self) -> Result<()> {
-        let wider = policy("2h").to_string();
-        self.control_plane.apply_yaml(&wider).await?;
-        Ok(())
+    /// Has the policy allow URLs of this life. A longer one than before changes none that was issued.
+    pub async fn allow(&self, longest: &str) -> Result<()> {
+        self.apply(&[policy(longest)]).await
     }
 
     /// Removes the resources of a place, their Secrets and their Events, and waits until they are gone.
     pub async fn empty(&self, place: Place) -> Result<()> {
+        let kinds = [
+            resource::<PresignedUrl>(),
+            resource::<Secret>(),
+            resource::<Event>(),
+        ];
+        self.empty_kinds(place, &kinds).await
+    }
+
+    /// Removes the objects of these kinds of a place, and waits until they are gone.
+    pub async fn empty_kinds(&self, place: Place, kinds: &[ApiResource]) -> Result<()> {
         tokio::time::timeout(PATIENCE, async {
-            for at in 0..NAMESPACES {
+            for at in 0..self.namespaces {
                 let namespace = place.namespace(at);
-                self.empty_of::<PresignedUrl>(&namespace).await?;
-                self.empty_of::<Secret>(&namespace).await?;
-                self.empty_of::<Event>(&namespace).await?;
+                self.empty_of(kinds, &namespace).await?;
             }
             anyhow::Ok(())
         })
@@ -236,28 +299,30 @@ impl World {
         Ok(())
     }
 
-    async fn empty_of<K>(&self, namespace: &str) -> Result<()>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + std::fmt::Debug,
-    {
-        let api: Api<K> = Api::namespaced(self.client(), namespace);
-        loop {
-            api.delete_collection(&DeleteParams::default(), &ListParams::default())
-                .await
-                .context("delete what was made")?;
-            let left = api.list_metadata(&ListParams::default().limit(1)).await?;
-            if left.items.is_empty() {
-                return Ok(());
+    async fn empty_of(&self, kinds: &[ApiResource], namespace: &str) -> Result<()> {
+        for kind in kinds {
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, kind);
+            loop {
+                api.delete_collection(&DeleteParams::default(), &ListParams::default())
+                    .await
+                    .context("delete what was made")?;
+                let left = api.list_metadata(&ListParams::default().limit(1)).await?;
+                if left.items.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        Ok(())
     }
 }
 
-fn policy(longest: &str) -> serde_json::Value {
+/// A kind, for an API of any kind.
+pub fn resource<K: Resource<DynamicType = ()>>() -> ApiResource {
+    ApiResource::erase::<K>(&())
+}
+
+fn policy(longest: &str) -> Value {
     json!({
         "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURLPolicy", "metadata": { "name": "bench" },
         "spec": {
