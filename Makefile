@@ -181,7 +181,7 @@ pictures: ## Make the pictures in docs/images again, of the upload page and the 
 ## Measuring
 ##
 
-# How many PresignedURLs a benchmark issues.
+# How many PresignedURLs a benchmark issues; `make bench-envelope` takes several numbers.
 N ?= 3000
 # How many Secrets of others are beside them in the end.
 OTHERS ?= 10000
@@ -206,6 +206,11 @@ bench: bench-build ## Measure the core and the operator at scale (N=3000 OTHERS=
 bench-peers: bench-build ## Measure the operator beside External Secrets and cert-manager (N=3000); the first time builds both
 	@hack/tools.sh external-secrets cert-manager >/dev/null
 	@"$(RELEASED)/presigned-bench" peers --resources $(N) --operator "$(RELEASED)/presigned-url-operator"
+
+.PHONY: bench-envelope
+bench-envelope: N = 10000
+bench-envelope: bench-build ## Measure first issue, restart and renewals, and the API server beside them (N=10000,30000)
+	@"$(RELEASED)/presigned-bench" envelope --resources $(N) --operator "$(RELEASED)/presigned-url-operator"
 
 .PHONY: bench-transfer
 bench-transfer: ## Measure fetch against curl, aria2c and aws s3 cp (LARGE_MIB=4096 SMALL_COUNT=1000 SMALL_KIB=100 RUNS=3)

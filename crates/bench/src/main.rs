@@ -11,6 +11,7 @@
     reason = "figures are rounded for reading anyway"
 )]
 
+mod envelope;
 mod memory;
 mod micro;
 mod peers;
@@ -57,6 +58,15 @@ enum Command {
         #[arg(long)]
         operator: PathBuf,
     },
+    /// What the operator, the API server and etcd use at these sizes: first issue, restart, renewals.
+    Envelope {
+        /// How many PresignedURLs; several numbers for several runs.
+        #[arg(long, default_value = "10000", value_delimiter = ',')]
+        resources: Vec<NonZeroUsize>,
+        /// The operator's binary.
+        #[arg(long)]
+        operator: PathBuf,
+    },
     /// The operator in a container's memory, beside a tenant that makes as much as the API takes. It needs
     /// root, for the cgroup.
     Memory {
@@ -93,6 +103,15 @@ fn main() -> Result<()> {
             resources,
             operator,
         } => run(async { peers::run(resources.get(), &operator).await }),
+        Command::Envelope {
+            resources,
+            operator,
+        } => run(async {
+            for resources in resources {
+                envelope::run(resources.get(), &operator).await?;
+            }
+            Ok(())
+        }),
         Command::Memory {
             resources,
             secrets,

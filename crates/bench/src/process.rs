@@ -129,6 +129,16 @@ impl Usage {
         })
     }
 
+    /// One that was not measured.
+    #[cfg(test)]
+    pub fn new(cpu: Duration, resident_mib: u64, peak_mib: u64) -> Self {
+        Self {
+            cpu,
+            resident_kib: resident_mib * 1024,
+            peak_kib: peak_mib * 1024,
+        }
+    }
+
     /// Memory now.
     pub fn resident_mib(&self) -> f64 {
         self.resident_kib as f64 / 1024.0

@@ -1,4 +1,4 @@
-//! Writes, as the API server's own metrics count them.
+//! Writes and sizes, as the API server's own metrics tell them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,6 +83,13 @@ impl Writes {
     }
 }
 
+/// The first value of a metric, whatever its labels.
+pub fn gauge(metrics: &str, name: &str) -> Option<f64> {
+    let mut its = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    let line = its.find(|rest| rest.starts_with(['{', ' ']))?;
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
 impl fmt::Display for Writes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let each = self.0.iter();
@@ -117,5 +124,12 @@ apiserver_request_total{code="200",component="apiserver",dry_run="",group="coord
         );
         assert_eq!(writes.apart("presignedurls"), (120, 32));
         assert_eq!(writes.clone().since(&writes).total(), 0);
+    }
+
+    #[test]
+    fn a_gauge_is_found_by_its_whole_name() {
+        let metrics = "# TYPE size gauge\nsize_of_another 1\nsize{cluster=\"etcd-0\"} 2.5e+06\n";
+        assert_eq!(gauge(metrics, "size"), Some(2.5e6));
+        assert_eq!(gauge(metrics, "cluster"), None);
     }
 }

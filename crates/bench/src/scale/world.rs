@@ -17,7 +17,8 @@ use presigned_testkit::ControlPlane;
 use serde_json::{Value, json};
 
 use super::PATIENCE;
-use super::counts::Writes;
+use super::counts::{self, Writes};
+use crate::process::Usage;
 
 /// The operator's own namespace, which holds the keys.
 pub const OWN_NAMESPACE: &str = "presigned-system";
@@ -50,6 +51,15 @@ pub struct World {
     concurrency: usize,
     namespaces: usize,
     client: Client,
+}
+
+/// What the API server and etcd use.
+#[derive(Clone, Copy, Debug)]
+pub struct Servers {
+    pub apiserver: Usage,
+    pub etcd: Usage,
+    /// The size of etcd's file, with what it no longer uses.
+    pub stored_mib: f64,
 }
 
 impl Place {
@@ -116,6 +126,11 @@ impl World {
         self.control_plane.apply_yaml(manifests).await.map(drop)
     }
 
+    /// Starts the API server again, with further flags.
+    pub async fn restart_api(&self, flags: &[&str]) -> Result<()> {
+        self.control_plane.restart_api_with(flags).await
+    }
+
     /// The admin's client.
     pub fn client(&self) -> Client {
         self.client.clone()
@@ -129,6 +144,17 @@ impl World {
     /// All writes so far.
     pub async fn writes(&self) -> Result<Writes> {
         Ok(Writes::read(&self.control_plane.metrics().await?))
+    }
+
+    /// What the API server and etcd use now.
+    pub async fn servers(&self) -> Result<Servers> {
+        let metrics = self.control_plane.metrics().await?;
+        let stored = counts::gauge(&metrics, "apiserver_storage_size_bytes");
+        Ok(Servers {
+            apiserver: Usage::of(self.control_plane.pid("kube-apiserver")?)?,
+            etcd: Usage::of(self.control_plane.pid("etcd")?)?,
+            stored_mib: stored.context("the API server tells no size of etcd")? / 1024.0 / 1024.0,
+        })
     }
 
     /// All objects of a kind.
