@@ -103,20 +103,20 @@ fn the_api_servers_clock_counts_if_the_store_never_showed_its_own() {
     scene.run(5);
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(-400)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(-400)));
     scene.apply("dl", |_| {});
     scene.run(60);
     assert_eq!(scene.ready("dl"), (false, "ClockSkewed".to_owned()));
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(-100)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(-100)));
     scene.run(30);
     let parts = Parts::of(&scene.url("dl")).unwrap();
     let issued_at = scene.status("dl").issue_time.unwrap().as_second();
     assert_eq!(parts.start.as_second(), issued_at - 130);
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(0)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
     let not_read = (Unknown, "ClockUnknown".to_owned());
     assert_eq!(scene.store_says("ClockInSync"), not_read);
@@ -149,7 +149,7 @@ fn boots_a_day_ahead() -> Scene {
     scene.0.start();
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(-DAY)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(-DAY)));
     scene.run(1200);
     scene
 }
@@ -183,7 +183,7 @@ fn an_expired_secret_is_removed_as_soon_as_the_clocks_agree() {
     // It was the API server's clock that was behind.
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(0)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(30);
     assert!(scene.secret("link").is_none());
     let resources = &scene.0.cluster.resources;
@@ -216,7 +216,7 @@ fn a_secret_that_expired_by_a_stepped_clock_goes_once_the_api_servers_clock_agre
     let mut scene = steps_back();
     scene
         .0
-        .report(Event::ApiClock(SignedDuration::from_secs(0)));
+        .report(&Event::ApiClock(SignedDuration::from_secs(0)));
     scene.run(10);
     assert!(scene.secret("dl").is_none());
 }

@@ -211,15 +211,15 @@ fn a_store_that_nobody_uses_does_not_claim_that_it_was_tried() {
     let not_read = (Unknown, "ClockUnknown".to_owned());
     assert_eq!(scene.store_says("ClockInSync"), not_read);
     let read = |seconds| Event::ApiClock(jiff::SignedDuration::from_secs(seconds));
-    scene.0.report(read(3));
+    scene.0.report(&read(3));
     scene.run(30);
     assert_eq!(scene.store_says("ClockInSync"), not_read);
     // Signatures would be dated by the API server's clock.
-    scene.0.report(read(100));
+    scene.0.report(&read(100));
     scene.run(30);
     let skewed = (False, "ClockSkewed".to_owned());
     assert_eq!(scene.store_says("ClockInSync"), skewed);
-    scene.0.report(read(0));
+    scene.0.report(&read(0));
     scene.apply("dl", |_| {});
     scene.run(30);
     let agrees = (True, "ClockInSync".to_owned());

@@ -183,7 +183,7 @@ fn what_was_sent_before_overwrites_nothing(scene: Scene, kind: StepKind, denied:
     scene.0.faults.slow.insert(kind, 60);
     if denied {
         scene.apply("dl", |spec| {
-            spec.key = Some("elsewhere/file.bin".to_owned())
+            spec.key = Some("elsewhere/file.bin".to_owned());
         });
     } else {
         let wait = scene.until_renewal("dl");

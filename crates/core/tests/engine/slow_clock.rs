@@ -52,7 +52,7 @@ fn a_dead_url_is_removed_by_the_operators_clock_alone() {
     watched
         .scene
         .0
-        .report(Event::ApiClock(SignedDuration::ZERO));
+        .report(&Event::ApiClock(SignedDuration::ZERO));
     watched.live(2 * HOUR - MINUTE);
     assert!(!watched.is_ready());
     assert!(watched.scene.secret("dl").is_some());
@@ -124,7 +124,7 @@ fn the_api_servers_clock_ends_a_url_if_the_store_shows_none() {
     watched.scene.0.cloud.server(HOME).down = Some(down);
     watched.set_clock(-1200);
     let ahead = SignedDuration::from_secs(1200);
-    watched.scene.0.report(Event::ApiClock(ahead));
+    watched.scene.0.report(&Event::ApiClock(ahead));
     watched.live(2 * HOUR);
     assert!(!watched.is_ready());
 }

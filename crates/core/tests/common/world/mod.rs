@@ -220,7 +220,7 @@ impl<M: FaultInjector> World<M> {
     }
 
     /// Delivers an event that no watch carries.
-    pub fn report(&mut self, event: Event) {
+    pub fn report(&mut self, event: &Event) {
         for which in 0..self.replicas.len() {
             let wall = self.wall(which);
             if let Some(engine) = &mut self.replicas[which].engine {
@@ -303,7 +303,7 @@ impl<M: FaultInjector> World<M> {
                 self.garbage_at = None;
                 self.cluster.collect_garbage(self.now);
             }
-            if !self.something() && !(elected && self.end_those_that_stop()) {
+            if !(self.something() || (elected && self.end_those_that_stop())) {
                 break;
             }
         }
