@@ -1,7 +1,8 @@
 //! The status of a store: this operator's report in it.
 //!
 //! What holds here:
-//! - It is a function of what this operator knows, and counts the resources that it serves. If nothing was probed since the start, the status stays as it is.
+//! - It is a function of what this operator knows, and counts the resources that it serves. If nothing was
+//!   probed since the start, the status stays as it is.
 //! - A store is Ready unless something is known that keeps what it signs from working. If a probe was
 //!   inconclusive, `Ready` is Unknown.
 //! - Counts are written at most every ten seconds, and a resync that finds nothing new writes nothing.
