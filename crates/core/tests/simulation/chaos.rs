@@ -227,6 +227,13 @@ impl FaultInjector for Chaos {
         self.planted_bug.belief()
     }
 
+    fn on_lead(&mut self, cluster: &Cluster) -> Vec<Event> {
+        if self.on {
+            return Vec::new();
+        }
+        self.planted_bug.on_lead(cluster)
+    }
+
     fn tick(&mut self, cluster: &mut Cluster, cloud: &mut Cloud, now: Timestamp) {
         let due = self.repairs.iter().filter(|(time, _)| *time <= now);
         for (_, what) in due {

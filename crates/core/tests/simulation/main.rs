@@ -184,5 +184,7 @@ planted! {
     a_leader_that_outlives_its_claim_is_found: OutlivesClaim => "and the Lease is held by";
     a_claim_that_counts_from_the_answer_is_found: ClaimsFromTheAnswer => "two replicas lead";
     a_follower_that_leads_early_is_found: LeadsEarly => "two replicas lead";
+    a_replica_that_overwrites_what_is_newer_is_found: OverwritesNewer => "changed what another replica wrote";
+    a_new_leader_that_issues_again_is_found: IssuesAgain => "before its renewal is due";
     an_unreadable_policy_that_touches_all_is_found: UnreadableTouchesAll => "expected Expected { ready: Some(false), reason: Some(\"PolicyDenied\")";
 }

@@ -97,6 +97,10 @@ pub enum Bug {
     ClaimsFromTheAnswer,
     /// A follower takes the Lease after three seconds.
     LeadsEarly,
+    /// A status or a Secret is written whatever its version is.
+    OverwritesNewer,
+    /// A new leader issues everything again, once the faults are over.
+    IssuesAgain,
 }
 
 /// A planted bug and its state.
@@ -198,6 +202,26 @@ impl PlantedBug {
                     &Step::UpdateSecret { write, target },
                     now,
                 ))
+            }
+            (Bug::OverwritesNewer, Step::UpdateSecret { write, .. }) => {
+                let write = write.clone();
+                let target = version(&standing?);
+                let step = Step::UpdateSecret { write, target };
+                Some(execute(cluster, cloud, key, &step, now))
+            }
+            (Bug::OverwritesNewer, Step::WriteStatus { status, .. }) => {
+                let (namespace, name) = place(step)?;
+                let seen = cluster.resources.get(&(namespace.clone(), name.clone()))?;
+                let step = Step::WriteStatus {
+                    target: ObjectVersion {
+                        uid: seen.uid.to_string(),
+                        resource_version: Some(seen.resource_version.clone()),
+                    },
+                    namespace,
+                    name,
+                    status: status.clone(),
+                };
+                Some(execute(cluster, cloud, key, &step, now))
             }
             (Bug::PublishesAnothersUrl, Step::UpdateSecret { write, target }) => {
                 let (namespace, name) = place(step)?;
@@ -351,6 +375,20 @@ impl PlantedBug {
             Bug::LeadsEarly => Belief::LeasesExpireEarly,
             _ => Belief::Right,
         }
+    }
+
+    /// What a faulty engine would take the resources for as it begins to lead.
+    pub fn on_lead(&self, cluster: &Cluster) -> Vec<Event> {
+        if self.bug != Bug::IssuesAgain {
+            return Vec::new();
+        }
+        let asked_for = cluster.resources.values().cloned().map(|mut seen| {
+            seen.renew_request = Some("as a new leader".to_owned());
+            let version: u64 = seen.resource_version.parse().unwrap();
+            seen.resource_version = (version + 1).to_string();
+            Event::Resource(Change::Apply(seen))
+        });
+        asked_for.collect()
     }
 
     pub fn filter_event(&mut self, event: Event) -> Option<Event> {

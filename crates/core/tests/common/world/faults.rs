@@ -75,6 +75,11 @@ pub trait FaultInjector {
         Belief::Right
     }
 
+    /// A replica begins to lead; what it is told beyond what its watches tell.
+    fn on_lead(&mut self, _cluster: &Cluster) -> Vec<Event> {
+        Vec::new()
+    }
+
     /// Runs before anything else in a second.
     fn tick(&mut self, _cluster: &mut Cluster, _cloud: &mut Cloud, _now: Timestamp) {}
 }

@@ -361,6 +361,9 @@ impl<M: FaultInjector> World<M> {
             Some(Turn::Follow) => engine.follow(),
             Some(Turn::Lead) => {
                 engine.lead(wall);
+                for event in self.faults.on_lead(&self.cluster) {
+                    engine.on(event, wall);
+                }
                 self.blind_at = self.blind_at.max(self.now);
                 self.led_at = monotonic;
                 self.log(|| format!("the replica {which} leads"));
