@@ -101,10 +101,16 @@ async fn starts(world: &World, program: &Path) -> Result<Starts> {
         });
     }
     let writes = world.writes().await?.since(&before);
-    println!("  {STARTS} starts: {} writes {writes}", writes.total());
     all.sort_by_key(|start| start.settled);
+    let middle = *all.get(STARTS / 2).context("there were starts")?;
+    println!(
+        "  {STARTS} starts: settled after {:.2} s, peak memory {:.1} MiB, {} writes {writes}",
+        middle.settled.as_secs_f64(),
+        middle.usage.peak_mib(),
+        writes.total()
+    );
     Ok(Starts {
-        middle: *all.get(STARTS / 2).context("there were starts")?,
+        middle,
         writes: writes.total(),
     })
 }

@@ -1,7 +1,9 @@
 //! Renewals: as many as the operator can make, and how many a life needs in a day.
 //!
-//! What holds here: lives are short enough that more renewals are due than the bare client could write, and
-//! long enough that each URL is renewed before it expires if the operator is nearly as fast as that client.
+//! What holds here: the lives that are counted are short enough that more renewals are due than the bare client
+//! could write, and long enough that each URL is renewed before it expires if the operator is nearly as fast as
+//! that client. If more are due than can be written, a life that a policy shortens waits for them: so all get a
+//! life first at which none is due before the last has it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,11 +28,11 @@ const REVISIONS: i64 = 20;
 
 /// What renewals took.
 pub struct Renewals {
-    /// Of each URL.
+    /// Of each URL while renewals were counted.
     pub life: Duration,
     /// How many are due in a second.
     pub due: f64,
-    /// How long it took until all had the new life.
+    /// How long it took until all had a shorter life, of which none was due meanwhile.
     pub shortened: Duration,
     /// For how long renewals were counted after that.
     pub window: Duration,
@@ -45,7 +47,7 @@ pub struct Renewals {
 
 /// Shortens all lives and counts renewals.
 pub async fn run(world: &World, program: &Path, resources: usize, bound: f64) -> Result<Renewals> {
-    let life = life(resources, bound);
+    let [first, life] = lives(resources, bound);
     let started = Instant::now();
     let mut operator = Operator::start_with(world, program, &["--min-renewed-duration=1m"])?;
     operator.ready(started).await?;
@@ -54,10 +56,12 @@ pub async fn run(world: &World, program: &Path, resources: usize, bound: f64) ->
     let urls = world.all(&resource::<PresignedUrl>());
     let changes = Changes::watch(urls, resources, Done::Changed).await?;
     let edited = Instant::now();
-    world.allow(&format!("{}s", life.as_secs())).await?;
+    world.allow(&format!("{}s", first.as_secs())).await?;
     let shortened = changes.done().await.context("shorten all lives")? - edited;
 
-    // The first of them are due again by now.
+    // After a third of that life each has been due, and has the shortest.
+    world.allow(&format!("{}s", life.as_secs())).await?;
+    tokio::time::sleep(first / 3).await;
     let window = shortened.mul_f64(2.0).clamp(WINDOW.0, WINDOW.1);
     let (before, cpu) = (world.writes().await?, operator.process.usage()?.cpu);
     let counted = Instant::now();
@@ -88,9 +92,11 @@ pub async fn run(world: &World, program: &Path, resources: usize, bound: f64) ->
     })
 }
 
-/// Twice as long as the bare client needs for all: a URL is due after less than a third of its life.
-fn life(resources: usize, bound: f64) -> Duration {
-    Duration::from_secs_f64((2.0 * resources as f64 / bound).ceil().max(SHORTEST))
+/// Six times and twice as long as the bare client needs for all: a URL is due after less than a third of its
+/// life, and not before a fifth of it.
+fn lives(resources: usize, bound: f64) -> [Duration; 2] {
+    let all = resources as f64 / bound;
+    [6.0, 2.0].map(|times| Duration::from_secs_f64((times * all).ceil().max(SHORTEST)))
 }
 
 /// How often a URL of this life is renewed in a day.
@@ -119,17 +125,16 @@ mod tests {
     #[test]
     fn more_renewals_are_due_than_can_be_written_and_none_is_late_at_four_fifths_of_that() {
         for (resources, bound) in [(10_000, 330.0), (30_000, 470.0), (100_000, 250.0)] {
-            let life = life(resources, bound);
+            let [first, life] = lives(resources, bound);
             let due = resources as f64 / mean_wait(life).as_secs_f64();
             assert!(due > 1.5 * bound, "{due} of {bound}");
             let turn = resources as f64 / (0.8 * bound);
+            let earliest = 0.7 * first.as_secs_f64() / 3.0;
+            assert!(turn < earliest, "none is due while lives are shortened");
             assert!(turn < 0.7 * life.as_secs_f64(), "{turn} of {life:?}");
         }
-        assert_eq!(
-            life(10, 300.0),
-            Duration::from_mins(1),
-            "no life is shorter"
-        );
+        let shortest = Duration::from_mins(1);
+        assert_eq!(lives(10, 300.0), [shortest; 2], "no life is shorter");
     }
 
     #[test]
