@@ -111,7 +111,12 @@ pub(super) fn plan_ends_if_clock_moved(ctx: &mut Ctx<'_>, name: &str) {
         }
     }
     for (uid, at) in planned {
-        ctx.queue.by(&ObjectKey::Resource(uid), at);
+        let key = ObjectKey::Resource(uid);
+        if at <= now {
+            ctx.enqueue(key);
+        } else {
+            ctx.queue.by(&key, at);
+        }
     }
 }
 
