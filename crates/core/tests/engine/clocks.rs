@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use presigned_core::api::ConditionStatus::{False, True, Unknown};
 use presigned_core::api::{PresignedUrlSpec, Renew, Verify};
-use presigned_core::engine::{Event, TransportError};
+use presigned_core::engine::{ApiError, Event, TransportError};
 
 use crate::common::at;
 use crate::common::cloud::Source;
 use crate::common::url::Parts;
-use crate::common::world::StepKind;
+use crate::common::world::{Fault, StepKind};
 use crate::scene::{HOME, NS, Scene};
 
 fn issued_at_a_store_that_is_ahead_by(seconds: i64) -> Scene {
@@ -348,4 +348,17 @@ fn what_was_signed_before_the_clock_was_stepped_back_is_not_written() {
             StepKind::WriteStatus
         ]
     );
+}
+
+#[test]
+fn a_status_that_was_written_unheard_holds_back_no_later_one() {
+    let mut scene = Scene::new();
+    scene.plan(StepKind::WriteStatus, Fault::Landed(ApiError::Timeout));
+    scene.apply("dl", |spec| spec.duration = Some("12h".to_owned()));
+    scene.run(2);
+    assert_eq!(scene.status("dl").revision, Some(1));
+    // What is issued is dated ahead of the clock now, and is signed again.
+    scene.0.step_clock(-600);
+    scene.run(30);
+    assert_eq!(scene.status("dl").revision, Some(2));
 }

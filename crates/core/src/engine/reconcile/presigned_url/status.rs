@@ -52,6 +52,10 @@ pub(super) fn plan(
         if let Some(renewal) = desired.renewal_time.filter(|at| *at > ctx.now) {
             ctx.requeue.at(renewal);
         }
+        // A write whose answer was lost was done. Its pause must not hold back the next one.
+        if let Some(state) = ctx.cache.resources.get_mut(uid)?.state.any() {
+            state.status.reset();
+        }
         return None;
     }
     // No pause holds back that the URLs have ended.
