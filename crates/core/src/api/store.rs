@@ -343,7 +343,7 @@ pub struct ClusterObjectStoreStatus {
 #[serde(rename_all = "camelCase")]
 pub struct StoreOperatorStatus {
     /// Which operator, by its class, as in `class=default`. One with `--namespaces` is named by its Lease too,
-    /// as in `class=default,lease=presigned-system/team`.
+    /// as in `class=default,lease=operators-system/team`.
     #[schemars(length(min = 1, max = 512))]
     pub name: String,
     /// The generation of the spec that it speaks of.
