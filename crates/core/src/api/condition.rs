@@ -49,9 +49,10 @@ impl Condition {
 /// operator writes itself takes no memory.
 fn known_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
     let word = String::deserialize(deserializer)?;
-    let type_ = ConditionType::ALL.iter().map(|type_| type_.as_str());
-    let known = type_.chain(Reason::ALL.iter().map(|reason| reason.as_str()));
-    let known = known.into_iter().find(|known| *known == word);
+    let mut types = ConditionType::ALL.iter().map(|type_| type_.as_str());
+    let known = types
+        .find(|known| *known == word)
+        .or_else(|| Reason::named(&word).map(Reason::as_str));
     Ok(known.map_or(Cow::Owned(word), Cow::Borrowed))
 }
 
