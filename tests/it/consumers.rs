@@ -74,15 +74,9 @@ impl Scene {
 
     /// The keys below a prefix.
     pub(super) async fn keys(&self, prefix: &str) -> Vec<String> {
-        let url = format!("{}/{BUCKET}?list-type=2", self.s3.endpoint);
-        let signer = self.s3.signer();
-        let listed = signer.send(http::Method::GET, &url, &[], "").await;
-        let listed = listed.expect("a listing");
-        let text = String::from_utf8_lossy(listed.body()).into_owned();
-        let keys = text.split("<Key>").skip(1);
-        keys.filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()))
-            .filter(|key| key.starts_with(prefix))
-            .collect()
+        let mut keys = self.s3.object_keys(BUCKET).await.expect("a listing");
+        keys.retain(|key| key.starts_with(prefix));
+        keys
     }
 
     pub(super) async fn finish(self) {

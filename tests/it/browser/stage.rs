@@ -149,14 +149,7 @@ impl Stage {
 
     /// The keys of all that the bucket holds.
     pub(super) async fn keys(&self) -> Vec<String> {
-        let url = format!("{}/{BUCKET}?list-type=2", self.s3.endpoint);
-        let signer = self.s3.signer();
-        let listed = signer.send(http::Method::GET, &url, &[], "").await;
-        let listed = listed.expect("a listing");
-        let text = String::from_utf8_lossy(listed.body()).into_owned();
-        let keys = text.split("<Key>").skip(1);
-        keys.filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()))
-            .collect()
+        self.s3.object_keys(BUCKET).await.expect("a listing")
     }
 
     /// Ends it: no resource is left, and no URL is in the backend's log.

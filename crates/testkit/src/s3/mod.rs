@@ -229,6 +229,17 @@ impl S3Server {
         }
     }
 
+    /// The keys of all objects of a bucket.
+    pub async fn object_keys(&self, bucket: &str) -> Result<Vec<String>> {
+        let url = format!("{}/{bucket}?list-type=2", self.endpoint);
+        let listed = self.signer().send(http::Method::GET, &url, &[], "").await?;
+        let text = String::from_utf8_lossy(listed.body());
+        let keys = text.split("<Key>").skip(1);
+        Ok(keys
+            .filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned()))
+            .collect())
+    }
+
     /// The requests that reached the server so far, oldest first. Only s3s-fs counts.
     pub fn requests(&self) -> Result<Vec<S3Request>> {
         Ok(self.shared()?.requests())
