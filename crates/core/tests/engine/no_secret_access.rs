@@ -3,6 +3,14 @@
 use crate::common::world::StepKind;
 use crate::scene::Scene;
 
+/// `dl`, issued by an operator that may not read Secrets.
+fn issued() -> Scene {
+    let mut scene = Scene::blind();
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    scene
+}
+
 #[test]
 fn nothing_is_read_and_renewals_work() {
     let mut scene = Scene::blind();
@@ -45,9 +53,7 @@ fn a_foreign_secret_is_a_conflict_that_ends_by_itself() {
 
 #[test]
 fn a_deleted_secret_is_written_again_at_renewal() {
-    let mut scene = Scene::blind();
-    scene.apply("dl", |_| {});
-    scene.run(30);
+    let mut scene = issued();
     let now = scene.0.now;
     scene
         .0
@@ -60,9 +66,7 @@ fn a_deleted_secret_is_written_again_at_renewal() {
 
 #[test]
 fn a_restart_is_silent() {
-    let mut scene = Scene::blind();
-    scene.apply("dl", |_| {});
-    scene.run(30);
+    let mut scene = issued();
     let writes = scene.writes(|scene| {
         scene.restart();
         scene.run(600);
@@ -72,9 +76,7 @@ fn a_restart_is_silent() {
 
 #[test]
 fn what_somebody_edited_is_renewed_by_its_uid() {
-    let mut scene = Scene::blind();
-    scene.apply("dl", |_| {});
-    scene.run(30);
+    let mut scene = issued();
     let now = scene.0.now;
     scene
         .0

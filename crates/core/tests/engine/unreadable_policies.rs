@@ -22,6 +22,25 @@ fn delete_policy(scene: &mut Scene, name: &str) {
     scene.0.cluster.delete_policy(name, now);
 }
 
+/// A policy with one rule, which allows nothing that `dl` asks for.
+fn allow_elsewhere(scene: &mut Scene, name: &str, namespaces: &[&str]) {
+    let now = scene.0.now;
+    let rule = specs::rule(&["data"], &["else/"], "12h");
+    let spec = specs::policy(namespaces, vec![rule]);
+    scene.0.cluster.put_policy(name, Ok(spec), now);
+}
+
+/// No policy that can be read, and two that cannot; `dl` was applied.
+fn beside_two_broken_policies() -> Scene {
+    let mut scene = Scene::new();
+    delete_policy(&mut scene, "base");
+    break_policy(&mut scene, "xx", &json!({ "names": ["*"] }));
+    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    scene
+}
+
 /// A resource that the policy `base` allowed, while a policy of the team cannot be read.
 fn beside_a_broken_policy() -> Scene {
     let mut scene = Scene::issued("dl");
@@ -180,12 +199,7 @@ fn words(scene: &Scene) -> String {
 
 #[test]
 fn a_policy_that_stops_concerning_a_namespace_is_named_there_no_more() {
-    let mut scene = Scene::new();
-    delete_policy(&mut scene, "base");
-    break_policy(&mut scene, "xx", &json!({ "names": ["*"] }));
-    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
-    scene.apply("dl", |_| {});
-    scene.run(30);
+    let mut scene = beside_two_broken_policies();
     assert!(words(&scene).contains("policies \"xx\" and \"yy\" cannot be read"));
     let steps = scene.steps(|scene| {
         break_policy(scene, "xx", &json!({ "names": ["team-b"] }));
@@ -209,35 +223,20 @@ fn a_policy_that_stops_concerning_a_namespace_is_named_there_no_more() {
     scene.run(30);
     assert!(!words(&scene).contains("base"), "{}", words(&scene));
     let mut scene = Scene::new();
-    for (policy, namespaces) in [("base", [NS]), ("xx", ["team-*"])] {
-        let now = scene.0.now;
-        let rule = specs::rule(&["data"], &["else/"], "12h");
-        let spec = specs::policy(&namespaces, vec![rule]);
-        scene.0.cluster.put_policy(policy, Ok(spec), now);
-    }
+    allow_elsewhere(&mut scene, "base", &[NS]);
+    allow_elsewhere(&mut scene, "xx", &["team-*"]);
     scene.apply("dl", |_| {});
     scene.run(30);
     assert!(words(&scene).contains("policy \"xx\""), "{}", words(&scene));
-    let now = scene.0.now;
-    let rule = specs::rule(&["data"], &["else/"], "12h");
-    let spec = specs::policy(&["team-b"], vec![rule]);
-    scene.0.cluster.put_policy("xx", Ok(spec), now);
+    allow_elsewhere(&mut scene, "xx", &["team-b"]);
     scene.run(30);
     assert!(!words(&scene).contains("xx"), "{}", words(&scene));
 }
 
 #[test]
 fn a_policy_that_can_be_read_again_is_told_so_though_another_cannot() {
-    let mut scene = Scene::new();
-    delete_policy(&mut scene, "base");
-    break_policy(&mut scene, "xx", &json!({ "names": ["*"] }));
-    break_policy(&mut scene, "yy", &json!({ "names": ["*"] }));
-    scene.apply("dl", |_| {});
-    scene.run(30);
-    let now = scene.0.now;
-    let rule = specs::rule(&["data"], &["else/"], "12h");
-    let spec = specs::policy(&["*"], vec![rule]);
-    scene.0.cluster.put_policy("xx", Ok(spec), now);
+    let mut scene = beside_two_broken_policies();
+    allow_elsewhere(&mut scene, "xx", &["*"]);
     let steps = scene.steps(|scene| scene.run(60));
     assert_eq!(steps, [StepKind::WriteStatus]);
     assert!(
