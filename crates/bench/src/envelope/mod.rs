@@ -16,16 +16,13 @@ use anyhow::{Context as _, Result};
 
 use crate::process::Usage;
 use crate::scale::operator::Operator;
-use crate::scale::raw::Payload;
 use crate::scale::watch::Done;
-use crate::scale::world::{Place, World};
-use crate::scale::{AFTERGLOW, CONCURRENCY, issue, mean_rate, rate, raw};
+use crate::scale::world::World;
+use crate::scale::{AFTERGLOW, CONCURRENCY, issue, mean_rate, rate, raw, sample};
 use report::Figures;
 
 /// How many pairs the bare client writes, at most: more do not change its rate.
 const BARE: usize = 3000;
-/// How many resources are issued for the bare client to copy one.
-const SAMPLES: usize = 30;
 /// How often the operator is started on each kind of list; the middle one counts.
 const STARTS: usize = 3;
 /// The API server streams no lists.
@@ -51,10 +48,7 @@ pub async fn run(resources: usize, program: &Path) -> Result<()> {
     println!("\nenvelope: {resources} PresignedURLs, {CONCURRENCY} calls in flight");
     let bare = resources.min(BARE);
     let world = World::make(CONCURRENCY, resources).await?;
-    let (_, operator) = issue(&world, program, &[], SAMPLES).await?;
-    drop(operator);
-    let payload = Payload::sample(&world).await?;
-    world.empty(Place::Bench).await?;
+    let payload = sample(&world, program).await?;
     let before = raw(&world, &payload, bare, Done::Changed).await?;
 
     let empty = world.servers().await?;

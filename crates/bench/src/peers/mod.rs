@@ -19,14 +19,10 @@ use presigned_core::api::PresignedUrl;
 use crate::process::{Process, Usage};
 use crate::scale::counts::Writes;
 use crate::scale::operator::Operator;
-use crate::scale::raw::Payload;
 use crate::scale::watch::{Changes, Done};
 use crate::scale::world::{Place, World, resource};
-use crate::scale::{AFTERGLOW, CONCURRENCY, issue, mean_rate, rate, raw};
+use crate::scale::{AFTERGLOW, CONCURRENCY, mean_rate, rate, raw, sample};
 use peer::Peer;
-
-/// How many resources are issued for the bare client to copy one.
-const SAMPLES: usize = 30;
 
 /// What a program needed for its resources.
 struct Row {
@@ -42,10 +38,7 @@ pub async fn run(resources: usize, program: &Path) -> Result<()> {
     println!("\npeers: {resources} resources each, {CONCURRENCY} at a time");
     let world = World::make(CONCURRENCY, resources).await?;
 
-    let (_, operator) = issue(&world, program, &[], SAMPLES).await?;
-    drop(operator);
-    let payload = Payload::sample(&world).await?;
-    world.empty(Place::Bench).await?;
+    let payload = sample(&world, program).await?;
 
     let before = raw(&world, &payload, resources, Done::Ready).await?;
     let mut rows = Vec::new();

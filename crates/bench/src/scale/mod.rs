@@ -37,6 +37,8 @@ pub(crate) const AFTERGLOW: Duration = Duration::from_secs(12);
 /// The longest phase of a run that works.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
 
+/// How many resources are issued for the bare client to copy one.
+const SAMPLES: usize = 30;
 /// How often the memory of a start is measured: the allocator and the threads make it differ.
 const STARTS: usize = 3;
 /// By how much the memory of two starts may differ, in MiB.
@@ -102,6 +104,15 @@ pub(crate) async fn raw(
     );
     world.empty(Place::Raw).await?;
     Ok(took)
+}
+
+/// What the operator writes for one resource, from a few that it issues and that are removed again.
+pub(crate) async fn sample(world: &World, program: &Path) -> Result<Payload> {
+    let (_, operator) = issue(world, program, &[], SAMPLES).await?;
+    drop(operator);
+    let payload = Payload::sample(world).await?;
+    world.empty(Place::Bench).await?;
+    Ok(payload)
 }
 
 /// Creates resources, starts an operator, and waits until each of them was issued and nothing is left to do.
