@@ -168,8 +168,17 @@ impl<M: FaultInjector> World<M> {
         self.blind_at = self.now;
     }
 
+    /// Whoever is struck while it holds the Lease is waited for until the Lease ends, though it may not have
+    /// led by it yet.
+    fn note_holder(&mut self, which: usize) {
+        if self.claims(which) {
+            self.led_at = self.monotonic();
+        }
+    }
+
     /// A replica dies. What it had sent may still land.
     pub(super) fn crash_replica(&mut self, which: usize, back_in: i64) {
+        self.note_holder(which);
         self.log(|| format!("the operator dies for {back_in} s ({which})"));
         let restart_at = at(self.now.as_second() + back_in);
         let lands = self.elected() && self.faults.first(2) == 1;
@@ -202,6 +211,7 @@ impl<M: FaultInjector> World<M> {
             return;
         }
         self.log(|| format!("{blow:?} for the replica {which}"));
+        self.note_holder(which);
         let until = |seconds: i64| self.monotonic() + seconds;
         match blow {
             Blow::Kill(back_in) => self.crash_replica(which, back_in),
