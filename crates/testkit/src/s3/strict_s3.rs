@@ -122,9 +122,13 @@ impl State {
             });
             let body = |bytes| Full::new(bytes).map_err(|never| match never {});
             let answer = error.response(request.method());
+            let path = request.uri().path().to_owned();
+            // A connection that is closed over an unread body is a reset, which may reach the client before
+            // the answer does.
+            let _ = request.into_body().collect().await;
             let mut answer = answer.map(|bytes| body(bytes).boxed_unsync());
             if let Some(origin) = &origin {
-                let rule = self.cors(origin, request.uri().path()).await;
+                let rule = self.cors(origin, &path).await;
                 answer.headers_mut().extend(rule);
             }
             answer
