@@ -33,7 +33,10 @@ fn times_are_left_out_of_a_text_and_nothing_else() {
     for [text, wanted] in [
         ["ends in 2h, as asked", "ends in 0, as asked"],
         ["ends in 1h59m, as asked", "ends in 0, as asked"],
-        ["at 2026-01-02T03:04:05Z (9s ago)", "at 0-0-00T00:0:00Z (0 ago)"],
+        [
+            "at 2026-01-02T03:04:05Z (9s ago)",
+            "at 0-0-00T00:0:00Z (0 ago)",
+        ],
         ["10 keys of data2", "0 keys of data0"],
     ] {
         assert_eq!(without_times(text), wanted);

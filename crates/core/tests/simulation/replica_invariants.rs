@@ -10,7 +10,7 @@ use crate::status_facts::ready;
 
 /// Seconds in which a replica leads if nothing stands in its way: the Lease's duration, two attempts, and the
 /// steps of its last term.
-const TAKE_OVER: i64 = 30;
+pub const TAKE_OVER: i64 = 30;
 /// Seconds for which a write may land before its renewal is due.
 const EARLY: i64 = 30;
 

@@ -13,6 +13,7 @@ use crate::common::url::Parts;
 use crate::common::world::World;
 use crate::invariants::{InvariantChecker, POLICY_STALENESS, REACTION, RECOVERY};
 use crate::policy_oracle::{ObjectScope, PolicyAnswer, PolicyQuery, Rules, ask};
+use crate::replica_invariants::TAKE_OVER;
 use crate::secret_contents::{Call, SecretContents};
 use crate::secret_invariants::{PROBE_AGE, server, source, store_of, usable};
 use crate::status_facts::{ready, ready_generation};
@@ -171,7 +172,10 @@ impl InvariantChecker {
         {
             let left = old.ends.as_second() - written.at.as_second();
             let life = entry.parts.end.as_second() - entry.parts.start.as_second() - 30;
-            if left < 120.min(life * 2 / 3) - 10 {
+            // Nobody renewed while the leader changed.
+            let changed = world.elected() && world.monotonic() - world.led_at < 120;
+            let waited = if changed { TAKE_OVER } else { 0 };
+            if left < 120.min(life * 2 / 3) - 10 - waited {
                 self.report(
                     world,
                     format!("{who}: renewed with {left} s left of {life} s"),

@@ -123,9 +123,7 @@ impl State {
             let body = |bytes| Full::new(bytes).map_err(|never| match never {});
             let answer = error.response(request.method());
             let path = request.uri().path().to_owned();
-            // A connection that is closed over an unread body is a reset, which may reach the client before
-            // the answer does.
-            let _ = request.into_body().collect().await;
+            read_out(request).await;
             let mut answer = answer.map(|bytes| body(bytes).boxed_unsync());
             if let Some(origin) = &origin {
                 let rule = self.cors(origin, &path).await;
@@ -266,6 +264,16 @@ impl Origin {
             method: request.method().clone(),
         })
     }
+}
+
+/// Reads a body that is refused: a connection that is closed over an unread body is reset, and the client may
+/// lose the answer. Who waits for leave to send its body sends none.
+async fn read_out(request: Request<Incoming>) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// The bucket of a request, by its path.

@@ -55,7 +55,7 @@ pub struct World<M> {
     elected_until: i64,
     /// Whether the Lease was only renewed after that.
     steadily: bool,
-    /// When a replica last began to lead, in seconds of the monotonic time.
+    /// When a replica last began to lead, or was struck while it led, in seconds of the monotonic time.
     pub led_at: i64,
     /// How many writes have landed.
     landed: u64,
