@@ -101,7 +101,7 @@ struct UsedOfNamespace {
     resource_version: String,
 }
 
-/// What is used of a Secret: its data is never requested, and its labels and annotations are skipped.
+/// What is used of a Secret: its data is never requested, and its labels and other annotations are skipped.
 #[derive(Deserialize)]
 pub(super) struct SecretMetadata {
     metadata: UsedOfSecret,
@@ -113,8 +113,16 @@ struct UsedOfSecret {
     name: String,
     namespace: String,
     owner_references: Vec<OwnerReference>,
+    annotations: UsedAnnotations,
     resource_version: String,
     uid: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct UsedAnnotations {
+    #[serde(rename = "presigned.dev/expires-at")]
+    expires_at: Option<String>,
 }
 
 impl<K: 'static> Versioned for RawObject<K> {
@@ -201,6 +209,10 @@ pub(super) fn secret(SecretMetadata { metadata }: SecretMetadata) -> SecretMetaS
     owners.retain(|owner| owner.controller == Some(true) && Some(&owner.uid) == ours.as_ref());
     SecretMetaSeen {
         owners,
+        expires_at: metadata
+            .annotations
+            .expires_at
+            .and_then(|at| at.parse().ok()),
         namespace: metadata.namespace,
         name: metadata.name,
         uid: metadata.uid,

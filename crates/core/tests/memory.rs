@@ -194,6 +194,7 @@ fn kept(resources: usize) -> (usize, usize) {
         uid: secret_uid(&name(at)),
         resource_version: SECRET_VERSION.into(),
         owners: Vec::new(),
+        expires_at: None,
     });
     list(&mut engine, Event::Secret, secrets, now);
     let known = written

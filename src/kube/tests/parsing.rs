@@ -116,7 +116,8 @@ fn of_a_secrets_owners_only_the_resource_that_controls_it_is_kept() {
     let seen = |owners: &[Value]| {
         let raw: SecretMetadata = serde_json::from_value(json!({
             "metadata": { "namespace": "team-a", "name": "model", "uid": "u", "resourceVersion": "5",
-                          "annotations": { "a": "b" }, "ownerReferences": owners },
+                          "annotations": { "a": "b", "presigned.dev/expires-at": "2027-01-15T08:00:00Z" },
+                          "ownerReferences": owners },
         }))
         .unwrap();
         convert::secret(raw)
@@ -124,5 +125,8 @@ fn of_a_secrets_owners_only_the_resource_that_controls_it_is_kept() {
     let kept: Vec<_> = seen(&owners).owners.into_iter().map(|o| o.uid).collect();
     assert_eq!(kept, ["ours"]);
     let foreign = [owner("ReplicaSet", "theirs".to_owned(), true)];
-    assert_eq!(seen(&foreign).owners, []);
+    let seen = seen(&foreign);
+    assert_eq!(seen.owners, []);
+    let expires_at = seen.expires_at.map(|at| at.to_string());
+    assert_eq!(expires_at.as_deref(), Some("2027-01-15T08:00:00Z"));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use presigned_core::api::{ConditionStatus, Verify};
 use presigned_core::engine::{ApiError, TlsError, TransportError};
+use serde_json::json;
 
 use crate::common::world::{Fault, StepKind};
 use crate::scene::{HOME, NS, Scene};
@@ -217,7 +218,10 @@ fn an_update_that_somebody_refuses_takes_no_living_secret_away() {
 /// A resource that wants a Secret of another name, which was written by an operator that died before it could
 /// tell.
 fn renamed_without_status() -> Scene {
-    let mut scene = Scene::issued("dl");
+    rename_without_status(Scene::issued("dl"))
+}
+
+fn rename_without_status(mut scene: Scene) -> Scene {
     scene.apply("dl", |spec| spec.secret_name = Some("new".to_owned()));
     scene.plan(StepKind::CreateSecret, Fault::CrashAfter(10));
     scene.run(5);
@@ -276,6 +280,28 @@ fn a_stray_that_was_disowned_is_let_go() {
 }
 
 /// A first Secret that no status records, of a resource that is denied by now.
+#[test]
+fn a_secret_that_no_status_tells_of_goes_once_it_expired_beside_an_unreadable_policy() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |spec| spec.duration = Some("10m".to_owned()));
+    scene.run(120);
+    let mut scene = rename_without_status(scene);
+    let now = scene.0.now;
+    let everybody = json!({ "names": ["*"] });
+    scene.0.cluster.delete_policy("base", now);
+    scene
+        .0
+        .cluster
+        .put_unreadable_policy("labelled", &everybody, now);
+    scene.run(500);
+    assert!(scene.secret("dl").is_none(), "it expired");
+    // With what was issued, the denial is over: nobody knows what the other policy allows.
+    assert_eq!(scene.condition("dl", "Allowed").reason, "PolicyUnknown");
+    assert!(scene.secret("new").is_some(), "it is alive");
+    scene.run(200);
+    assert!(scene.secret("new").is_none());
+}
+
 fn refused_without_status() -> Scene {
     let mut scene = Scene::new();
     scene.apply("dl", |_| {});

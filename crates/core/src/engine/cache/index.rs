@@ -273,6 +273,7 @@ mod tests {
                 uid: namespace.to_owned(),
                 resource_version: "1".to_owned(),
                 owners: Vec::new(),
+                expires_at: None,
             }));
             index.resource_changed(Change::Apply(PresignedUrlSeen {
                 uid: namespace.into(),

@@ -177,7 +177,7 @@ impl Index {
             None => {}
         }
         let uid = Uid::from(uid);
-        self.orphans.put(&uid, &seen.name);
+        self.orphans.put(&uid, &seen.name, seen.expires_at);
         vec![ObjectKey::Resource(uid)]
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::key::Uid;
 use crate::api::{
@@ -163,6 +163,8 @@ pub struct SecretMetaSeen {
     pub resource_version: String,
     /// Its owner references.
     pub owners: Vec<Owner>,
+    /// When its URLs expire, as its annotation tells.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl PresignedUrlSeen {

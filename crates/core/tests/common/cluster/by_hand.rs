@@ -276,6 +276,7 @@ impl Cluster {
             uid: format!("own-{name}"),
             resource_version: self.version(),
             owners: Vec::new(),
+            expires_at: None,
         };
         self.own_secrets.insert(name.to_owned(), seen.clone());
         self.report(

@@ -53,7 +53,13 @@ impl Secret {
             uid: self.uid.clone(),
             resource_version: self.resource_version.clone(),
             owners: self.owners.clone(),
+            expires_at: self.told_expiry(),
         }
+    }
+
+    fn told_expiry(&self) -> Option<Timestamp> {
+        let told = self.annotations.get("presigned.dev/expires-at")?;
+        told.parse().ok()
     }
 }
 

@@ -143,7 +143,7 @@ fn plan_secret(
         }
     }
     if removal_blocked.is_none()
-        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued)
+        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued, doubted)
     {
         return action;
     }

@@ -2,7 +2,8 @@
 //!
 //! What holds here:
 //! - The next write of the same name takes an orphan over. Without such a write within [`TAKEOVER`], or
-//!   before its URLs expire if an inspection told when, it is removed.
+//!   before its URLs expire, it is removed.
+//! - An orphan that has expired is removed whatever the policies say, as an expired Secret is.
 //! - A candidate is known by its owner reference alone, so it is inspected before it is removed.
 
 use std::time::Duration;
@@ -23,18 +24,20 @@ use crate::time::later;
 /// blocks the issue. It is longer than the pause before the problem is checked again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
-/// Plans the removal of an orphan, if one is due.
+/// Plans the removal of an orphan, if one is due. None is removed for its expiry while the operator's clock is
+/// `doubted`.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
     evaluation: &Evaluation,
     issued: Option<&Issued>,
+    doubted: bool,
 ) -> Option<Action> {
     let candidates = ctx
         .cache
         .orphans
         .of(&ctx.cache.resources.get(uid)?.seen.uid);
-    for candidate in candidates {
+    for (candidate, expires_at) in candidates {
         let name = &candidate.1;
         let record = ctx.cache.resources.get(uid)?;
         let key = (record.seen.namespace.clone(), name.clone());
@@ -69,6 +72,10 @@ pub(super) fn plan(
         if !wanted && !deleting && older(&record.seen.resource_version, &version.resource_version) {
             continue;
         }
+        if let Some(at) = expires_at.filter(|at| *at > ctx.now) {
+            ctx.requeue.at(at);
+        }
+        let expired = !doubted && expires_at.is_some_and(|at| at <= ctx.now);
         let due = match evaluation {
             Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } if wanted => {
                 let now = ctx.now;
@@ -87,9 +94,11 @@ pub(super) fn plan(
             Evaluation::Allowed(_) | Evaluation::StoreUnusable { .. } | Evaluation::Invalid(_) => {
                 true
             }
-            Evaluation::Undetermined(_) | Evaluation::Refused(..) => false,
+            Evaluation::Undetermined(_) | Evaluation::Refused(..) => expired,
             Evaluation::Deleting(..) => deleting,
-            Evaluation::Denied(_) => grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue),
+            Evaluation::Denied(_) => {
+                grace_is_over(record, ctx.settings, ctx.now, &mut ctx.requeue) || expired
+            }
         };
         if due {
             let orphan = WrittenSecret {

@@ -114,7 +114,7 @@ pub(super) fn inspected(
         matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid);
     let expiry = told_expiry(&found.annotations).filter(|_| orphan);
     if orphan {
-        ctx.cache.orphans.put(&record.seen.uid, &key.1);
+        ctx.cache.orphans.put(&record.seen.uid, &key.1, expiry);
     }
     removed(ctx, uid);
     if let Some(state) = ctx.state(uid) {

@@ -337,7 +337,7 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     if let Some(before) = before
         && let Some(blocked) = state.secret.previous_secret.replace(Box::new(before))
     {
-        ctx.cache.orphans.put(&record.seen.uid, &blocked.name);
+        ctx.cache.orphans.put(&record.seen.uid, &blocked.name, None);
     }
     ctx.observations.push(if cause.is_renewal() {
         Observation::Renewed(cause)
