@@ -145,9 +145,8 @@ impl InvariantChecker {
         fitting.then_some(()).ok_or(why)
     }
 
-    /// By how much the clock was set back while a write that landed then was under way: it was signed by the
-    /// clock of before, so its life begins later. Nobody can call back a request that is on its way. A new
-    /// one follows.
+    /// By how much the clock was set back while a call that landed then was under way: a write was signed and
+    /// a removal was begun by the clock of before. Nobody can call back a request that is on its way.
     fn set_back(&self, landed: Timestamp) -> i64 {
         let set = self.set_back.filter(|(time, _)| {
             let since = landed.as_second() - time.as_second();
@@ -410,7 +409,7 @@ impl InvariantChecker {
         }
         let since = at(removed.at.as_second() - GRACE - RECOVERY);
         let left = removed.contents.ends.as_second() - removed.at.as_second();
-        if left <= world.most_ahead() {
+        if left <= world.most_ahead() + self.set_back(removed.at) {
             return;
         }
         // The policies bound a link's life from its issue, however often it was signed since.
