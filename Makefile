@@ -177,6 +177,14 @@ pictures: ## Make the pictures in docs/images again, of the upload page and the 
 	PSU_PICTURES=docs/images cargo test --locked --package presigned-url-operator --test it -- \
 		a_page_of_another_origin status_tells_what_was_issued
 
+# Of three minutes in which something happens, so it takes five.
+.PHONY: dashboard-picture
+dashboard-picture: ## Draw the dashboard in docs/images again, from what a real Prometheus answers
+	$(call needs,$(TEST_CHART_NEEDS))
+	@cargo build --quiet --locked --workspace --bins
+	PSU_PICTURES=docs/images PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator \
+	  hack/monitoring-test.sh
+
 ##
 ## Measuring
 ##

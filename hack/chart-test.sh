@@ -117,6 +117,13 @@ monitored() { render --set prometheusRule.enabled=true --set grafanaDashboard.en
 alerts_are_in_the_docs() {
   monitored && "$tmp/chart" alerts "$tmp/monitored.yaml" "$root/docs/runbook.md" "$root/docs/operations.md" "$root/docs/reference/reasons.md"
 }
+panels_are_in_the_docs() {
+  local pictures=("$root"/docs/images/dashboard{,-dark}.svg) picture
+  for picture in "${pictures[@]}"; do
+    grep -qF "images/${picture##*/}" "$root/docs/operations.md" || return 1
+  done
+  "$tmp/chart" drawn "$chart/files/dashboard.json" "${pictures[@]}"
+}
 # Evaluated by the program that Prometheus has for it: over hours, and over days.
 alerts_do_as_they_say() {
   local tests
@@ -203,6 +210,7 @@ check "Artifact Hub is told of the images and the changes of a release" hub_know
 check "Artifact Hub is told of the repository" hub_knows_the_repository
 check "a release is refused if its tag, its versions and its notes differ" release_is_checked
 check "each alert has its section in the runbook; its metrics and reasons are documented" alerts_are_in_the_docs
+check "the docs have a drawing of each panel of the dashboard" panels_are_in_the_docs
 check "each alert fires when it should and keeps still when it should not" alerts_do_as_they_say
 check "the table of memory is what its bounds come to" memory_table_is_computed
 check "default values conform" conforms

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A real Prometheus scrapes a running operator, which it finds as the chart's ServiceMonitor says, and is asked every query
-# of the alerts and of the dashboard. No query may fail, each metric in one has to be there, each panel has to show something,
-# and what is wrong in this cluster has to set its alert off.
+# of the alerts and of the dashboard. No query may fail, each metric in one has to be there, each query of a panel has to show a
+# number, and what is wrong in this cluster has to set its alert off. Then each panel is drawn.
 #
+#   PSU_PICTURES              a folder: the drawing is kept there, of three minutes in which something happens
 #   PSU_OPERATOR              the operator's binary; default: built by cargo
 #   PSU_TESTKIT, PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as hack/control-plane.sh has them
 set -euo pipefail
@@ -108,7 +109,7 @@ metadata: {name: not-there, namespace: team-a}
 spec: {bucket: data, key: report.csv, storeRef: {name: ahead}}
 Y
 POD_NAMESPACE=$namespace "$PSU_OPERATOR" run --health-addr "127.0.0.1:$health" --metrics-addr "127.0.0.1:$metrics" \
-  {keep_up}>&- >"$tmp/operator.log" 2>&1 &
+  --min-renewed-duration 1m {keep_up}>&- >"$tmp/operator.log" 2>&1 &
 operator=$!
 started+=("$operator")
 until_true kubectl wait -n team-a --for=condition=Verified=false --timeout=1s presignedurls.presigned.dev/not-there
@@ -133,6 +134,9 @@ ask() { # path, curl arguments
 has_data() { # query
   ask query --data-urlencode "query=$1" | tee "$tmp/answer" | grep -q '"status":"success".*"result":\[{'
 }
+has_number() { # query; the quantile of a histogram without a measurement is not one
+  ask query --data-urlencode "query=$1" | tee "$tmp/answer" | grep -q '"status":"success".*"value":\[[0-9.]*,"-\{0,1\}[0-9]'
+}
 succeeds() { # query
   ask query --data-urlencode "query=$1" | tee "$tmp/answer" | grep -q '"status":"success"'
 }
@@ -140,6 +144,16 @@ until_true has_data 'presigned_resources{namespace="presigned-system",job="psu-p
 # A rate needs two scrapes.
 two_scrapes() { has_data 'count_over_time(presigned_denied_total[1m]) > 2'; }
 until_true two_scrapes
+first=$(date +%s)
+# How long signing takes is measured from 33 objects on, and a quantile needs a measurement between two scrapes.
+kubectl create -f - >/dev/null <<Y
+apiVersion: presigned.dev/v1alpha1
+kind: PresignedURL
+metadata: {name: many, namespace: team-a}
+spec: {bucket: data, keys: [$(seq -s ', ' -f 'part-%02g' 1 40)]}
+Y
+measured() { has_number 'histogram_quantile(0.5, sum by (le) (rate(presigned_sign_duration_seconds_bucket[1m])))'; }
+until_true measured
 
 passed=0
 failed=0
@@ -159,7 +173,7 @@ while IFS=$'\t' read -r owner expression; do
   # What an alert asks for is seldom there; a panel's title does not begin so.
   case $owner in
   PresignedURL*) ;;
-  *) check "there is something to see: $owner: $expression" has_data "$expression" ;;
+  *) check "there is a number to see: $owner: $expression" has_number "$expression" ;;
   esac
 done <"$tmp/queries"
 for metric in $(cut -f 2 "$tmp/queries" | grep -o 'presigned_[a-z_]*' | sort -u); do
@@ -173,6 +187,45 @@ expected_alerts() { [[ $(alerts) == "$expected" ]]; }
 check "alerts are $expected" expected_alerts
 ask rules >"$tmp/answer"
 check "no rule fails" bash -c '! grep -q "\"health\":\"err\"" "$1" && grep -q "\"health\":\"ok\"" "$1"' _ "$tmp/answer"
+
+echo "== each panel, drawn"
+psu() { # name, further fields of the spec
+  echo "{apiVersion: presigned.dev/v1alpha1, kind: PresignedURL, metadata: {name: $1, namespace: team-a}, spec: {key: report.csv, $2}}"
+}
+# The API server takes it, and the operator can't.
+unreadable='{"spec": {"allow": [{"name": "read", "stores": ["default"], "prefixes": ["*"], "methods": ["GET"], "maxDuration": "1h",
+  "buckets": ["{namespace}-{namespace.labels['"'team'"']}"]}]}}'
+# For a picture to look at. In a test that nobody watches, what was there until now does.
+lively() {
+  local turn what
+  for turn in {1..60}; do
+    case $turn in
+    18) kubectl patch psup nobodys --type merge -p "$unreadable" ;;
+    24) kill -STOP "${started[0]}" ;;
+    38) kill -CONT "${started[0]}" ;;
+    40) kubectl patch psup nobodys --type merge -p '{"spec": {"allow": []}}' ;;
+    esac >/dev/null
+    case $((turn % 6)) in
+    0) what='bucket: other' ;;
+    1) what='bucket: data, secretName: fine' ;;
+    2) what="bucket: data, duration: 1m, key: null, keys: [$(seq -s ', ' -f 'part-%02g' 1 40)]" ;;
+    3) what='bucket: data, duration: 1m, storeRef: {name: ahead}' ;;
+    *) what='bucket: data, duration: 1m' ;;
+    esac
+    if ((turn < 45)); then
+      kubectl create -f <(psu "turn-$turn" "$what") >/dev/null
+    else
+      kubectl delete --wait=false -n team-a presignedurls.presigned.dev "turn-$((turn - 44))" >/dev/null
+    fi
+    sleep 3
+  done
+}
+[[ -z ${PSU_PICTURES:-} ]] || lively
+draw() { "$tmp/chart" draw "$chart/files/dashboard.json" "http://127.0.0.1:$web" "$first" "$(date +%s)" "$tmp/dashboard" >"$tmp/answer" 2>&1; }
+check "each panel can be drawn" draw
+drawn() { "$tmp/chart" drawn "$chart/files/dashboard.json" "$tmp"/dashboard{,-dark}.svg >"$tmp/answer" 2>&1; }
+check "each panel is in the drawing" drawn
+[[ -z ${PSU_PICTURES:-} ]] || cp "$tmp"/dashboard{,-dark}.svg "$PSU_PICTURES"
 
 echo "== what the runbook tells people to type, but for what asks pods and Leases, which are not there"
 typed=0

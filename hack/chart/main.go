@@ -8,6 +8,9 @@
 //	                                 print a configuration of Prometheus that does as its ServiceMonitor says
 //	chart alerts FILE RUNBOOK OPERATIONS REASONS
 //	                                 compare them with the documentation
+//	chart draw DASHBOARD PROMETHEUS FROM TO OUT
+//	                                 draw each panel of the dashboard from what a Prometheus answers: OUT.svg, OUT-dark.svg
+//	chart drawn DASHBOARD SVG...     compare such pictures with the panels that there are
 //	chart examples CHART             print the examples for Artifact Hub, if Chart.yaml tells of the CRDs as they are
 //	chart released CHART             compare what a released chart tells Artifact Hub with what it runs
 //	chart readme [--check] CHART     the table of values in the chart's README, from values.yaml and values.schema.json
@@ -25,6 +28,8 @@ const usage = `usage:
   chart queries FILE
   chart scrape FILE SERVICES RULES ADDRESS
   chart alerts FILE RUNBOOK OPERATIONS REASONS
+  chart draw DASHBOARD PROMETHEUS FROM TO OUT
+  chart drawn DASHBOARD SVG...
   chart examples CHART
   chart released CHART
   chart readme [--check] CHART`
@@ -50,6 +55,10 @@ func run(args []string) error {
 		return printScrape(args[1], args[2], args[3], args[4])
 	case len(args) == 5 && args[0] == "alerts":
 		return checkMonitoringDocs(args[1], args[2], args[3], args[4])
+	case len(args) == 6 && args[0] == "draw":
+		return drawDashboard(args[1], args[2], args[3], args[4], args[5])
+	case len(args) > 2 && args[0] == "drawn":
+		return checkDrawn(args[1], args[2:])
 	case len(args) == 2 && args[0] == "examples":
 		return printExamples(args[1])
 	case len(args) == 2 && args[0] == "released":
