@@ -14,7 +14,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::group;
 
@@ -160,6 +160,8 @@ pub(super) fn refusal(crd: &CustomResourceDefinition) -> Refusal {
     Refusal { policy, binding }
 }
 
+/// With what the API server would fill in: the whole is one value to server-side apply, so kubectl and Helm
+/// have no conflict if they apply the same.
 fn written(crd: &CustomResourceDefinition) -> MatchResources {
     MatchResources {
         resource_rules: Some(vec![NamedRuleWithOperations {
@@ -167,9 +169,13 @@ fn written(crd: &CustomResourceDefinition) -> MatchResources {
             api_versions: Some(vec![group::VERSION.to_owned()]),
             operations: Some(vec!["CREATE".to_owned(), "UPDATE".to_owned()]),
             resources: Some(vec![crd.spec.names.plural.clone()]),
+            scope: Some("*".to_owned()),
             ..NamedRuleWithOperations::default()
         }]),
-        ..MatchResources::default()
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(LabelSelector::default()),
+        object_selector: Some(LabelSelector::default()),
+        exclude_resource_rules: None,
     }
 }
 
