@@ -80,7 +80,7 @@ check-generated: ## Fail where a generated file is not what the types say
 
 LINT_NEEDS := $(RUST_AND_GO) cargo-clippy cargo-fmt
 TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl node python3-venv tinyproxy wget
-TEST_CHART_NEEDS := $(RUST_AND_GO) curl prometheus promtool tar
+TEST_CHART_NEEDS := $(RUST_AND_GO) curl jq prometheus promtool python3-venv tar
 
 .PHONY: test
 test: test-prerequisites lint check-generated test-rust test-chart ## Everything that a change must pass
@@ -105,13 +105,14 @@ test-rust: # Unit, golden, simulation, real control plane, real S3 servers
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
-test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, a real Prometheus, the tutorial
+test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, a real Prometheus, the docs' commands
 	$(call needs,$(TEST_CHART_NEEDS))
 	@cargo test --quiet --locked --workspace --no-run
 	PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/chart-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/monitoring-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/tutorial-test.sh
+	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/docs-test.sh
 
 E2E_NEEDS := $(RUST_AND_GO) aria2c busybox curl wget
 NODE_NEEDS := buildah cni-plugins containerd ctr ip openssl runc

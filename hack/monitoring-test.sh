@@ -227,16 +227,6 @@ drawn() { "$tmp/chart" drawn "$chart/files/dashboard.json" "$tmp"/dashboard{,-da
 check "each panel is in the drawing" drawn
 [[ -z ${PSU_PICTURES:-} ]] || cp "$tmp"/dashboard{,-dark}.svg "$PSU_PICTURES"
 
-echo "== what the runbook tells people to type, but for what asks pods and Leases, which are not there"
-typed=0
-while IFS= read -r line; do
-  line=${line%%|*}
-  line=${line//TEAM/team-a}
-  check "docs/runbook.md: $line" eval "${line//NAME/fine} >\"\$tmp/answer\" 2>&1"
-  typed=$((typed + 1))
-done < <(grep -E '^kubectl (get|-n TEAM) ' "$root/docs/runbook.md")
-((typed > 10))
-
 echo "== the operator is gone"
 kill "$operator"
 absent() { [[ $(alerts) == *PresignedURLOperatorAbsent* ]]; }
