@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every command of the docs. What other tests run is named here with its test; all else runs here as the page has it, on a real
 # API server, with the chart installed as README.md says, an operator, a real S3 server and the plugin. No pod runs, so what asks
-# pods does not; docs/testing.md lists it. A block of commands that nothing reads fails the test.
+# pods does not; docs/testing.md lists it. A block of commands that nothing reads fails the test. Of a command in a sentence the
+# flags have to be known.
 #
 #   PSU_OPERATOR, PSU_TESTKIT   the built programs, kubectl-presigned beside the operator; default: built by cargo
 #   PSU_THROWAWAY_KUBECONFIG, PSU_TOOLS_DIR  as hack/control-plane.sh has them
@@ -271,6 +272,9 @@ echo "== docs/upgrade.md"
 of_upgrade() { folder=$root run docs/upgrade.md "$1" 's/ --wait$//'; }
 for words in 'get cos -o custom-columns' '--reset-then-reuse-values' 'rollout status' 'helm rollback' \
   'presigned-url-operator crds'; do of_upgrade "$words"; done
+
+echo "== commands among the sentences"
+for page in README.md charts/presigned-url-operator/README.md $(cd "$root" && echo docs/*.md); do sentences "$page"; done
 
 echo "== what takes something away"
 printed_otherwise=yes run docs/plugin.md 'revoke model'

@@ -88,7 +88,7 @@ understood() { # command
   command=${command//$'\\\n'/ }
   command=${command%%#*}
   command=${command%%|*}
-  read -r -a words <<<"${command%%[>&]*}"
+  mapfile -t words < <(xargs printf '%s\n' <<<"${command%%[>&]*}")
   while [[ ${words[0]} == *=* ]]; do words=("${words[@]:1}"); done
   case ${words[0]} in
   # What they do not know they refuse before they show their help.
@@ -187,6 +187,20 @@ elsewhere_all() { # page, the test's file, words of it
   local file
   for file in "$blocks/${1//\//%2F}":*; do is_read "$file"; done
   if grep -qF -- "$3" "$root/$2"; then good; else bad "$2 does not read $1 any more"; fi
+}
+
+# The commands among the sentences of a page: what only looks is run, and of the others the flags are known. Those of the plugin
+# are parsed by its own tests; krew is not there.
+sentences() { # page
+  local command
+  while IFS= read -r command; do
+    case $command in
+    'kubectl presigned'* | 'kubectl krew '*) continue ;;
+    'kubectl get '* | 'kubectl describe '*) (cd "$tmp/here" && bash -eu <<<"$command") ;;
+    *) understood "$command" ;;
+    esac >"$tmp/said" 2>&1 </dev/null && good || bad "$1: $command" "$(<"$tmp/said")"
+  done < <(awk '/^ *(```|~~~)/ { inside = !inside; next } !inside' "$root/$1" | tr '\n' ' ' |
+    grep -oE '`(kubectl|helm|make) [^`]+`' | tr -d '`' | tr -s ' ' | sort -u)
 }
 
 # What nothing has read is listed as such, command by command.
