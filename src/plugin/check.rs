@@ -3,6 +3,7 @@
 //! What holds here: the answer is that of the operator's own evaluation (`PolicySet::decide`), of what it
 //! knows. What cannot be known here is Unknown, never a guess.
 
+mod report;
 pub mod rules;
 
 use std::path::PathBuf;
@@ -15,14 +16,15 @@ use presigned_core::issue::ReservedKeys;
 use presigned_core::request::Limits;
 use serde_json::{Map, Value, json};
 
+use self::report::Report;
 use self::rules::{Answer, Checked, Rules};
 use super::cluster::{Session, cannot_read};
 use super::exit::{Exit, Failure};
-use super::flags::{Flags, Format, duration};
+use super::flags::{Flags, duration};
 use super::found::Found;
 use super::manifests::{Manifests, Written};
 use super::method_flag::MethodFlag;
-use super::output::{self, Cell, Table};
+use super::output;
 
 /// Say whether the policies would allow a request, by which rule, or why not
 ///
@@ -356,247 +358,5 @@ fn offline(mut rules: Rules, manifests: &Manifests, namespace: &str) -> Report {
     report
 }
 
-/// All answers.
-#[derive(Debug, Default)]
-struct Report {
-    checked: Vec<Checked>,
-    /// What is wrong with policies and stores.
-    problems: Vec<String>,
-    /// What was not checked.
-    notes: Vec<String>,
-}
-
-impl Report {
-    /// The worst of it.
-    fn exit(&self) -> Exit {
-        let mut answers = self.checked.iter().map(|one| &one.answer);
-        let no = |answer: &Answer| matches!(answer, Answer::Refused(_) | Answer::Invalid(_));
-        if !self.problems.is_empty() || answers.clone().any(no) {
-            Exit::No
-        } else if answers.any(|answer| matches!(answer, Answer::Unknown(_))) {
-            Exit::Unknown
-        } else {
-            Exit::Done
-        }
-    }
-
-    fn text(&self, format: Format) -> anyhow::Result<String> {
-        match format {
-            Format::Json => output::json(&self.value()),
-            Format::Yaml => output::yaml(&self.value()),
-            Format::Table | Format::Wide => Ok(self.table(output::colours())),
-        }
-    }
-
-    fn value(&self) -> Value {
-        let checked: Vec<Value> = self.checked.iter().map(Checked::value).collect();
-        json!({ "checked": checked, "problems": self.problems, "notes": self.notes })
-    }
-
-    fn table(&self, colours: bool) -> String {
-        let mut table = Table::new(vec!["NAMESPACE", "NAME", "RESULT", "BY"]);
-        for one in &self.checked {
-            let (word, colour) = one.answer.word();
-            table.row(vec![
-                one.namespace.clone().into(),
-                one.name.clone().into(),
-                Cell::coloured(word, colour),
-                one.answer.by().into(),
-            ]);
-        }
-        let mut text = if self.checked.is_empty() {
-            String::new()
-        } else {
-            table.render(colours)
-        };
-        let of_answers = self.checked.iter().flat_map(|one| {
-            let name = format!("{}/{}", one.namespace, one.name);
-            one.answer
-                .words()
-                .into_iter()
-                .map(move |words| format!("{name}: {words}"))
-        });
-        let problems = self.problems.iter().cloned();
-        let notes = self.notes.iter().map(|note| format!("note: {note}"));
-        let mut lines = of_answers.chain(problems).chain(notes).peekable();
-        if lines.peek().is_some() && !text.is_empty() {
-            text.push('\n');
-        }
-        for line in lines {
-            text.push_str(&output::printable(&line));
-            text.push('\n');
-        }
-        text
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    //! Files checked by files: each answer, and the code that CI sees.
-
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    const POLICY: &str = "
-apiVersion: presigned.dev/v1alpha1
-kind: PresignedURLPolicy
-metadata: {name: teams}
-spec:
-  namespaces: {names: ['team-*']}
-  allow:
-  - {name: read, stores: [default], buckets: [models], prefixes: ['{namespace}/'], methods: [GET], maxDuration: 12h}
-";
-
-    fn report(text: &str) -> Report {
-        let mut manifests = Manifests::default();
-        manifests.add("a.yaml", text).unwrap();
-        let limits = Limits {
-            min_duration: Duration::from_mins(5),
-        };
-        offline(
-            Rules::new(ReservedKeys::default(), limits),
-            &manifests,
-            "team-a",
-        )
-    }
-
-    fn request(spec: &str) -> String {
-        format!(
-            "---\napiVersion: presigned.dev/v1alpha1\nkind: PresignedURL\nmetadata: {{name: r}}\nspec: {spec}\n"
-        )
-    }
-
-    fn one(text: &str) -> (Answer, Exit) {
-        let report = report(text);
-        (report.checked[0].answer.clone(), report.exit())
-    }
-
-    #[test]
-    fn a_request_is_allowed_by_its_rule_or_refused_with_the_closest() {
-        let (answer, exit) =
-            one(&(POLICY.to_owned() + &request("{bucket: models, key: team-a/m, duration: 1h}")));
-        assert_eq!(answer.by(), "policy \"teams\" rule \"read\"");
-        assert_eq!(exit, Exit::Done);
-        let (answer, exit) =
-            one(&(POLICY.to_owned() + &request("{bucket: models, key: team-b/m}")));
-        let Answer::Refused(why) = answer else {
-            unreachable!("{answer:?}")
-        };
-        assert!(
-            why.contains("Closest: policy \"teams\" rule \"read\""),
-            "{why}"
-        );
-        assert_eq!(exit, Exit::No);
-    }
-
-    #[test]
-    fn a_typo_is_told_with_the_nearest_name_and_is_no_request() {
-        let (answer, exit) =
-            one(&(POLICY.to_owned() + &request("{bucket: models, key: team-a/m, duraton: 1h}")));
-        let told = "unknown field \"spec.duraton\": did you mean \"duration\"?";
-        assert_eq!((answer, exit), (Answer::Invalid(told.to_owned()), Exit::No));
-        let (answer, _) =
-            one(&(POLICY.to_owned() + &request("{bucket: models, key: team-a/m, duration: 1m}")));
-        assert!(matches!(answer, Answer::Invalid(_)), "{answer:?}");
-    }
-
-    #[test]
-    fn a_policy_that_cannot_be_read_is_a_problem_and_what_it_might_allow_is_unknown() {
-        let broken = POLICY.replace("maxDuration: 12h", "maxDuration: 12d");
-        let report = report(&(broken + &request("{bucket: models, key: team-a/m}")));
-        assert!(
-            matches!(report.checked[0].answer, Answer::Unknown(_)),
-            "{report:?}"
-        );
-        assert!(
-            report.problems[0].starts_with("PresignedURLPolicy \"teams\": maxDuration"),
-            "{report:?}"
-        );
-        assert_eq!(report.exit(), Exit::No);
-    }
-
-    #[test]
-    fn labels_that_no_file_has_leave_a_refusal_unknown() {
-        let policy = POLICY.replace(
-            "{names: ['team-*']}",
-            "{selector: {matchLabels: {team: a}}}",
-        );
-        let asked = policy + &request("{bucket: models, key: team-a/m}");
-        let (answer, exit) = one(&asked);
-        assert!(matches!(answer, Answer::Unknown(_)), "{answer:?}");
-        assert_eq!(exit, Exit::Unknown);
-        let namespace =
-            "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {team: a}}\n";
-        assert_eq!(one(&(asked + namespace)).1, Exit::Done);
-    }
-
-    #[test]
-    fn what_is_allowed_only_without_labels_is_unknown_if_no_file_has_them() {
-        for operator in ["DoesNotExist", "NotIn, values: ['yes']"] {
-            let selector = format!(
-                "{{selector: {{matchExpressions: [{{key: quarantine, operator: {operator}}}]}}}}"
-            );
-            let policy = POLICY.replace("{names: ['team-*']}", &selector);
-            let asked = policy + &request("{bucket: models, key: team-a/m}");
-            let (answer, exit) = one(&asked);
-            let Answer::Unknown(why) = answer else {
-                unreachable!("{answer:?}")
-            };
-            assert!(why.contains("the labels of namespace \"team-a\""), "{why}");
-            assert!(why.contains("policy \"teams\" rule \"read\""), "{why}");
-            assert_eq!(exit, Exit::Unknown);
-            let namespace =
-                "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {LABEL}}\n";
-            for (label, expected) in [("team: a", Exit::Done), ("quarantine: 'yes'", Exit::No)] {
-                let namespace = namespace.replace("LABEL", label);
-                assert_eq!(one(&(asked.clone() + &namespace)).1, expected, "{label}");
-            }
-            // Another policy allows it by the name alone: labels take nothing away.
-            let (answer, exit) =
-                one(&(asked + "---" + &POLICY.replace("name: teams", "name: names")));
-            assert_eq!(answer.by(), "policy \"names\" rule \"read\"");
-            assert_eq!(exit, Exit::Done);
-        }
-    }
-
-    #[test]
-    fn a_store_that_is_in_no_file_is_refused_if_others_are() {
-        let store = "---\napiVersion: presigned.dev/v1alpha1\nkind: ClusterObjectStore\nmetadata: {name: NAME}\n\
-                     spec: {s3: {region: eu-west-1, credentials: {default: {}}}}\n";
-        let asked = POLICY.to_owned() + &request("{bucket: models, key: team-a/m}");
-        let (answer, _) = one(&(asked.clone() + &store.replace("NAME", "other")));
-        let Answer::Refused(why) = answer else {
-            unreachable!("{answer:?}")
-        };
-        assert!(
-            why.contains("there is no ClusterObjectStore \"default\""),
-            "{why}"
-        );
-        assert_eq!(
-            one(&(asked + &store.replace("NAME", "default"))).1,
-            Exit::Done
-        );
-    }
-
-    #[test]
-    fn a_spec_of_a_newer_operator_is_told_with_the_version_to_install() {
-        let allowed = json!({ "type": "Allowed", "status": "True", "reason": "PolicyAllows", "message": "",
-            "lastTransitionTime": "2026-11-28T12:00:00Z" });
-        let status = json!({ "observedGeneration": 1, "conditions": [allowed] });
-        let resource =
-            json!({ "metadata": { "name": "a", "generation": 1 }, "spec": {}, "status": status });
-        let resource: Found = serde_json::from_value(resource).unwrap();
-        let answer = of_version(Answer::Invalid("unknown variant".to_owned()), &resource);
-        let Answer::Unknown(why) = answer else {
-            unreachable!("{answer:?}")
-        };
-        let version = env!("CARGO_PKG_VERSION");
-        for part in [
-            &format!("this kubectl-presigned {version} cannot read it (unknown variant)"),
-            "install the plugin of the operator's version",
-        ] {
-            assert!(why.contains(part), "{part}: {why}");
-        }
-    }
-}
+mod tests;
