@@ -309,6 +309,8 @@ fn of_version(answer: Answer, resource: &Found) -> Answer {
 /// What the operator said of a resource, for a reader who may not read the policies.
 pub fn told(resource: &Found) -> Answer {
     let status = resource.status.clone().unwrap_or_default();
+    let unread = status.unread();
+    let status = status.into_known();
     let ready = condition(&status.conditions, ConditionType::Ready);
     let allowed = condition(&status.conditions, ConditionType::Allowed);
     let current = status.observed_generation == resource.metadata.generation;
@@ -322,6 +324,7 @@ pub fn told(resource: &Found) -> Answer {
             let told = ready.filter(|ready| ready.reason == allowed.reason);
             Answer::Refused(told.unwrap_or(allowed).message.clone())
         }
+        _ if unread.is_some() => Answer::Unknown(unread.unwrap_or_default()),
         _ => Answer::Unknown(
             "the operator has not said yet, and you may not list presignedurlpolicies: wait, or ask an admin for the \
              chart's role cluster-view"

@@ -1,8 +1,8 @@
 //! The cluster, as a person's commands use it.
 //!
 //! What holds here: a failure becomes a sentence that says what was asked, what is wrong and what to do; what
-//! a Secret holds is in none of them. A spec is read as it stands, so that the plugin shows resources of a
-//! newer operator too.
+//! a Secret holds is in none of them. Specs and statuses are read as they stand, so that the plugin shows
+//! resources of a newer operator too.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;

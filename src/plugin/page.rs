@@ -40,6 +40,8 @@ pub fn page(
     colours: bool,
 ) -> String {
     let status = found.status.clone().unwrap_or_default();
+    let unread = status.unread();
+    let status = status.into_known();
     let state = words::state(found);
     let (ready, reason, colour) = state.cells();
     let ready = match &state {
@@ -122,6 +124,10 @@ pub fn page(
         );
     }
     line("why not", state.why_not());
+    line(
+        "unread",
+        unread.filter(|_| !matches!(state, State::Unread(_))),
+    );
     if let State::Not { reason, .. } = &state {
         line(
             "do",

@@ -97,6 +97,8 @@ pub enum State {
     Behind,
     /// No operator has seen it.
     Unseen,
+    /// A newer operator wrote it, and this version cannot read it: why.
+    Unread(String),
 }
 
 /// The state of a resource.
@@ -107,7 +109,7 @@ pub fn state(found: &Found) -> State {
         .as_ref()
         .map_or(&[][..], |status| &status.conditions);
     let Some(ready) = condition(conditions, ConditionType::Ready) else {
-        return State::Unseen;
+        return unread(found).map_or(State::Unseen, State::Unread);
     };
     let seen = found.status.as_ref().and_then(|s| s.observed_generation);
     if seen.is_some() && seen != found.metadata.generation {
@@ -125,13 +127,27 @@ pub fn state(found: &Found) -> State {
     }
 }
 
+/// What of its status this version cannot read.
+#[must_use]
+pub fn unread(found: &Found) -> Option<String> {
+    found.status.as_ref()?.unread()
+}
+
 /// What is wrong with a resource, in sentences: why it is not ready, or what it will suffer from although it
-/// is.
+/// is; and what of it cannot be read.
 #[must_use]
 pub fn troubles(found: &Found) -> Vec<String> {
-    if let Some(why) = state(found).why_not() {
-        return vec![why];
-    }
+    let state = state(found);
+    let unread = unread(found).filter(|_| !matches!(state, State::Unread(_)));
+    let mut troubles = state
+        .why_not()
+        .map_or_else(|| failing(found), |why| vec![why]);
+    troubles.extend(unread);
+    troubles
+}
+
+/// What a resource that is ready will suffer from.
+fn failing(found: &Found) -> Vec<String> {
     let conditions = found.status.iter().flat_map(|status| &status.conditions);
     let failing = conditions.filter(|told| told.status == ConditionStatus::False);
     failing
@@ -168,6 +184,7 @@ impl State {
             Self::Not { status, reason, .. } => (status, reason, Colour::Red),
             Self::Behind => ("Unknown", "Edited", Colour::Yellow),
             Self::Unseen => ("Unknown", "Unseen", Colour::Yellow),
+            Self::Unread(_) => ("Unknown", "Unread", Colour::Yellow),
         }
     }
 
@@ -176,7 +193,7 @@ impl State {
     pub fn why_not(&self) -> Option<String> {
         match self {
             Self::Ready => None,
-            Self::Not { message, .. } => Some(message.clone()),
+            Self::Not { message, .. } | Self::Unread(message) => Some(message.clone()),
             Self::Behind => Some(
                 "the operator has not seen the newest edit yet: wait, or look whether it runs".to_owned(),
             ),

@@ -39,7 +39,7 @@ impl Columns {
     }
 
     fn row(&self, one: &Found, now: Timestamp) -> Vec<Cell> {
-        let status = one.status.clone().unwrap_or_default();
+        let status = one.status.clone().unwrap_or_default().into_known();
         let state = words::state(one);
         let (ready, reason, colour) = state.cells();
         let time = |time: Option<Timestamp>| time.map(|time| words::from_now(time, now));
