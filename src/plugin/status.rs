@@ -15,6 +15,7 @@ use super::flags::{Flags, Format};
 use super::found::Found;
 use super::output;
 use super::page::{page, store_of};
+use super::stop::reader_gone;
 use crate::clock::Clock;
 
 /// Show what was issued, until when it lives, when it is renewed, and why it is not there
@@ -41,8 +42,8 @@ pub struct StatusArgs {
     #[arg(short = 'A', long, conflicts_with = "name")]
     all_namespaces: bool,
 
-    /// After the table, show each change until you stop it. If the API server is gone for a while, what happened
-    /// meanwhile is shown once it is back.
+    /// After the table, show each change until you stop it, or until nobody reads it any more (`| head`). If the
+    /// API server is gone for a while, what happened meanwhile is shown once it is back.
     #[arg(short = 'w', long)]
     watch: bool,
 }
@@ -87,7 +88,10 @@ impl StatusArgs {
         if self.watch {
             let (name, shown) = (self.name.as_deref(), (found, version));
             let follow = Follow::new(name, &session, scope, flags.output, columns, shown);
-            follow.run().await?;
+            tokio::select! {
+                ended = follow.run() => ended?,
+                () = reader_gone() => {}
+            }
         }
         Ok(Exit::Done)
     }

@@ -1,6 +1,8 @@
-//! What asks a command to end: SIGINT, as Ctrl-C sends it, and SIGTERM.
+//! What asks a command to end: SIGINT, as Ctrl-C sends it, SIGTERM, and a reader that has gone.
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Listens for both signals. From then on they end the process no more: who listens must.
@@ -27,5 +29,28 @@ impl Stop {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// Waits until nobody reads stdout any more, as after `| head`. A file and a terminal have a reader for ever.
+pub async fn reader_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel();
+    // No blocking task of the runtime: the runtime would wait for its end.
+    let waiting = std::thread::Builder::new().spawn(move || {
+        let stdout = std::io::stdout();
+        // Without a flag, only the end of the other side is waited for.
+        let mut pipe = [PollFd::new(&stdout, PollFlags::empty())];
+        let ended = loop {
+            match poll(&mut pipe, None) {
+                Err(Errno::INTR) => {}
+                ended => break ended,
+            }
+        };
+        if ended.is_ok() {
+            let _ = gone.send(());
+        }
+    });
+    if waiting.is_err() || told.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

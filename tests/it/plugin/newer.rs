@@ -1,9 +1,12 @@
-//! What a newer operator wrote: on an API server that says just that.
+//! What a newer operator wrote, and a watch that nobody reads any more: on an API server that says just that.
 
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
 use super::fake_api::{FakeApi, ready};
-use super::{plugin, row};
+use super::{plugin, row, start};
+use crate::support::LONG;
 
 #[tokio::test]
 async fn an_object_of_a_newer_operator_hides_no_other_and_shows_what_can_be_read() {
@@ -72,4 +75,18 @@ async fn an_object_of_a_newer_operator_hides_no_other_and_shows_what_can_be_read
         "{}",
         said.out
     );
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_reader_even_if_nothing_changes() {
+    let api = FakeApi::with(vec![ready("model", &json!({}))]);
+    let mut child = start(&["--kubeconfig", &api.kubeconfig(), "status", "--watch"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let head = lines.next_line().await.expect("UTF-8").expect("a line");
+    assert!(head.starts_with("NAME"), "{head}");
+    drop(lines);
+    let ended = timeout(LONG, child.wait_with_output()).await;
+    let ended = ended.expect("it goes on").expect("an end");
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, b"", "{ended:?}");
 }
