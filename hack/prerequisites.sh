@@ -101,7 +101,9 @@ look() { # command...
     ip) packages+=(iproute2) ;;
     # With a service, which `install` ends again.
     prometheus | promtool) [[ " ${packages[*]} " == *" prometheus "* ]] || packages+=(prometheus) ;;
-    buildah | ca-certificates | curl | fonts-inter | jq | openssl | python3-venv | runc | tar | wget) packages+=("$command") ;;
+    buildah | ca-certificates | curl | fish | fonts-inter | jq | openssl | python3-venv | runc | tar | wget | zsh)
+      packages+=("$command")
+      ;;
     *)
       echo "prerequisites.sh: say which package holds $command"
       exit 2

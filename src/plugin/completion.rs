@@ -1,19 +1,21 @@
-//! `completion`: scripts that complete commands and flags, for a shell and for kubectl.
+//! `completion`: scripts that complete commands, flags and names, for a shell and for kubectl.
 //!
 //! What holds here: kubectl completes a plugin by a program called `kubectl_complete-NAME`. It gives the program
 //! the words after the plugin's name; the last of them is the one to complete. The program prints a candidate a
-//! line, with a tab before what it means, and in the last line whether names of files fit as well.
+//! line, with a tab before what it means, and in the last line whether names of files fit as well. The shells'
+//! scripts ask the same, so that all four know the same words.
+
+mod names;
 
 use std::fmt::Write as _;
 
-use clap::{Arg, Args, Command};
-use clap_complete::Shell;
+use clap::{Arg, ArgAction, Args, Command};
 
 use super::exit::Exit;
 use super::flags::Flags;
 use super::output;
 
-/// Print a script that completes commands and flags
+/// Print a script that completes commands, flags and names
 ///
 ///   source <(kubectl-presigned completion bash)
 ///   kubectl-presigned completion zsh > "${fpath[1]}/_kubectl-presigned"
@@ -24,6 +26,9 @@ use super::output;
 ///
 ///   kubectl presigned completion kubectl > ~/.local/bin/kubectl_complete-presigned
 ///   chmod +x ~/.local/bin/kubectl_complete-presigned
+///
+/// Names of PresignedURLs are those of the cluster and namespace that the line says so far. A cluster that does
+/// not answer within a second gives none.
 ///
 /// Exit codes: 0 it was printed; 2 the command line cannot be used.
 #[derive(Args, Clone, Debug)]
@@ -47,40 +52,46 @@ const PROGRAM: &str = "\
 exec kubectl-presigned completion kubectl -- \"$@\"
 ";
 
+/// What each shell reads.
+const BASH: &str = include_str!("completion/kubectl-presigned.bash");
+const ZSH: &str = include_str!("completion/kubectl-presigned.zsh");
+const FISH: &str = include_str!("completion/kubectl-presigned.fish");
+
 impl CompletionArgs {
     /// Runs the command, for the whole command line.
     pub fn run(&self, flags: &Flags, mut line: Command) -> anyhow::Result<Exit> {
         flags.without_format("completion, which prints a script")?;
-        let shell = match self.shell.as_str() {
-            KUBECTL => {
-                let text = match self.words.split_last() {
-                    None => PROGRAM.to_owned(),
-                    Some((partial, before)) => {
-                        line.build();
-                        Candidates::of(&line, before, partial).text()
-                    }
-                };
-                output::print(&text)?;
-                return Ok(Exit::Done);
+        let answer;
+        output::print(match (self.shell.as_str(), self.words.split_last()) {
+            (KUBECTL, Some((partial, before))) => {
+                line.build();
+                let mut found = Candidates::of(&line, before, partial);
+                if let Some(cluster) = &found.names {
+                    let names = names::within(cluster).into_iter();
+                    let names = names.filter(|name| name.starts_with(partial));
+                    found.words.extend(names.map(|name| (name, String::new())));
+                }
+                answer = found.text();
+                &answer
             }
-            "zsh" => Shell::Zsh,
-            "fish" => Shell::Fish,
-            _ => Shell::Bash,
-        };
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut line, "kubectl-presigned", &mut script);
-        output::print_bytes(&script)?;
+            (KUBECTL, None) => PROGRAM,
+            ("zsh", _) => ZSH,
+            ("fish", _) => FISH,
+            _ => BASH,
+        })?;
         Ok(Exit::Done)
     }
 }
 
 /// What a word may become.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Candidates {
     /// Each with what it means, if somebody wrote that down.
     words: Vec<(String, String)>,
     /// Whether the names of files fit too.
     files: bool,
+    /// If names of PresignedURLs fit, the cluster and the namespace that have them.
+    names: Option<Flags>,
 }
 
 impl Candidates {
@@ -88,9 +99,14 @@ impl Candidates {
         let mut command = line;
         let mut places = 0;
         let mut waiting = None;
+        let mut cluster = Flags::default();
         for word in before {
-            if waiting.take().is_some() {
-                // The value of the flag before.
+            if let Some(flag) = waiting.take() {
+                set(&mut cluster, flag, word);
+            } else if let Some((name, value)) = word.split_once('=')
+                && let Some(flag) = flag(command, name)
+            {
+                set(&mut cluster, flag, value);
             } else if word.starts_with('-') {
                 waiting = flag(command, word);
             } else if let Some(inner) = command.find_subcommand(word) {
@@ -113,8 +129,14 @@ impl Candidates {
             let place = command.get_positionals().nth(places);
             let last = command.get_positionals().last();
             // A place that takes many takes all that follow.
-            let place = place.or_else(|| last.filter(|last| last.get_action().takes_values()));
-            place.map_or_else(Self::default, |place| Self::values(command, place, ""))
+            let takes_many = |place: &&Arg| matches!(place.get_action(), ArgAction::Append);
+            let place = place.or_else(|| last.filter(takes_many));
+            let mut found =
+                place.map_or_else(Self::default, |place| Self::values(command, place, ""));
+            if place.is_some_and(|place| is_existing(command, place)) {
+                found.names = Some(cluster);
+            }
+            found
         };
         found.words.retain(|(word, _)| word.starts_with(partial));
         found
@@ -126,6 +148,7 @@ impl Candidates {
         Self {
             words: words.collect(),
             files: false,
+            names: None,
         }
     }
 
@@ -136,6 +159,7 @@ impl Candidates {
         Self {
             words: words.collect(),
             files: false,
+            names: None,
         }
     }
 
@@ -151,7 +175,9 @@ impl Candidates {
         let names = argument.get_value_names().unwrap_or_default();
         Self {
             words: words.collect(),
-            files: names.iter().any(|name| name.as_str() == "FILE"),
+            // The FILE of `get` is one of a Secret.
+            files: names.iter().any(|name| name.as_str() == "FILE") && command.get_name() != "get",
+            names: None,
         }
     }
 
@@ -180,6 +206,22 @@ fn flag<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
     };
     let mut flags = command.get_arguments().filter(is_named);
     flags.find(|flag| flag.get_action().takes_values())
+}
+
+/// Keeps the value of a flag that says which cluster and namespace.
+fn set(cluster: &mut Flags, flag: &Arg, value: &str) {
+    match flag.get_id().as_str() {
+        "kubeconfig" => cluster.kubeconfig = Some(value.into()),
+        "context" => cluster.context = Some(value.to_owned()),
+        "namespace" => cluster.namespace = Some(value.to_owned()),
+        _ => {}
+    }
+}
+
+/// Whether a place takes the name of a `PresignedURL` that exists.
+fn is_existing(command: &Command, place: &Arg) -> bool {
+    let commands = ["status", "get", "renew", "check", "explain", "revoke"];
+    commands.contains(&command.get_name()) && matches!(place.get_id().as_str(), "name" | "names")
 }
 
 /// Whether a command prints in this format: some have formats of their own, and a script is printed as it is.
@@ -238,11 +280,44 @@ mod tests {
             ("completion ", &["bash", "zsh", "fish", "kubectl"], false),
             ("check -f ", &[], true),
             ("create --bucket ", &[], false),
+            ("get model ", &[], false),
             ("status model ", &[], false),
         ] {
             let wanted: Vec<String> = wanted.iter().map(|word| (*word).to_owned()).collect();
             assert_eq!(complete(line), (wanted, files), "{line:?}");
         }
+    }
+
+    #[test]
+    fn names_of_resources_fit_where_one_that_exists_is_meant() {
+        let names = |line: &str| {
+            let mut command = Cli::command();
+            command.build();
+            let words: Vec<String> = line.split(' ').map(ToOwned::to_owned).collect();
+            let (partial, before) = words.split_last().expect("a word");
+            Candidates::of(&command, before, partial).names
+        };
+        for line in [
+            "status ", "get m", "renew a ", "explain ", "revoke ", "check a ",
+        ] {
+            assert!(names(line).is_some(), "{line:?}");
+        }
+        for line in [
+            "status a ",
+            "get a ",
+            "create ",
+            "whois ",
+            "sign ",
+            "status -n ",
+            "renew --timeout ",
+            "status --",
+        ] {
+            assert!(names(line).is_none(), "{line:?}");
+        }
+        let cluster = names("-n a --context=b get --kubeconfig c ").expect("a cluster");
+        assert_eq!(cluster.namespace.as_deref(), Some("a"));
+        assert_eq!(cluster.context.as_deref(), Some("b"));
+        assert_eq!(cluster.kubeconfig, Some("c".into()));
     }
 
     #[test]
@@ -253,11 +328,13 @@ mod tests {
                 ("b".into(), String::new()),
             ],
             files: false,
+            names: None,
         };
         assert_eq!(found.text(), "a\twhat a does\nb\n:4\n");
         let files = Candidates {
             words: vec![],
             files: true,
+            names: None,
         };
         assert_eq!(files.text(), ":0\n");
     }

@@ -6,6 +6,7 @@
 pub(crate) mod alone;
 mod asking;
 mod checking;
+mod completing;
 mod cors;
 mod fake_api;
 mod formats;

@@ -31,6 +31,7 @@ async fn kubectl_finds_the_plugin_on_the_path_and_passes_on_its_words_and_its_co
 #[tokio::test]
 async fn kubectl_completes_the_plugin_by_its_program() {
     let world = World::new("complete").await;
+    world.psu("model", &json!({})).await;
     let programs = programs(&world).await;
     // The commands of the docs, with another folder.
     let page = include_str!("../../../docs/plugin.md");
@@ -45,6 +46,7 @@ async fn kubectl_completes_the_plugin_by_its_program() {
             "POST\tUpload by a form",
         ),
         ("presigned status -o ''", "yaml"),
+        (&format!("presigned -n {} get mod", world.tenant), "model\n"),
     ] {
         let said = shell(
             &world,

@@ -287,7 +287,7 @@ async fn revoke_deletes_no_secret_of_others() {
 }
 
 #[tokio::test]
-async fn the_completion_of_each_shell_knows_every_command_and_each_help_has_codes_and_examples() {
+async fn completion_knows_every_command_and_each_help_has_codes_and_examples() {
     let help = plugin("", &["--help"]).await;
     let listed = help.fine().lines();
     let listed = listed.skip_while(|line| *line != "Commands:").skip(1);
@@ -297,11 +297,13 @@ async fn the_completion_of_each_shell_knows_every_command_and_each_help_has_code
         .filter(|name| !name.is_empty() && *name != "help")
         .collect();
     assert_eq!(commands.len(), 12, "{commands:?}");
-    for shell in ["bash", "zsh", "fish"] {
-        let script = plugin("", &["completion", shell]).await;
-        for command in &commands {
-            assert!(script.fine().contains(command), "{shell}: {command}");
-        }
+    let completed = plugin("", &["completion", "kubectl", "--", ""]).await;
+    for command in &commands {
+        let line = format!("\n{command}\t");
+        assert!(
+            format!("\n{}", completed.fine()).contains(&line),
+            "{command}"
+        );
     }
     for command in commands {
         let help = plugin("", &[command, "--help"]).await;
