@@ -79,7 +79,7 @@ check-generated: ## Fail where a generated file is not what the types say
 ##
 
 LINT_NEEDS := $(RUST_AND_GO) cargo-clippy cargo-fmt
-TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl fish node python3-venv tinyproxy wget zsh
+TEST_RUST_NEEDS := $(RUST_AND_GO) aria2c chromium curl fish node python3-venv script tinyproxy wget zsh
 TEST_CHART_NEEDS := $(RUST_AND_GO) curl jq prometheus promtool python3-venv tar
 
 .PHONY: test

@@ -97,6 +97,7 @@ look() { # command...
     # With a service too.
     ctr | containerd) [[ " ${packages[*]} " == *" containerd "* ]] || packages+=(containerd) ;;
     diff) packages+=(diffutils) ;;
+    script) packages+=(bsdutils) ;;
     node) packages+=(nodejs) ;;
     ip) packages+=(iproute2) ;;
     # With a service, which `install` ends again.

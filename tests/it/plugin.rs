@@ -17,6 +17,7 @@ mod newer;
 mod processes;
 mod reading;
 mod sign;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -17,25 +17,25 @@ use presigned_testkit::guard::GuardedFolder;
 
 use crate::support::{files_below, program};
 
-pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_presigned-url-operator");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_presigned-url-operator");
 pub(super) const BUCKET: &str = "data";
 
 /// Folders for one test.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     folder: GuardedFolder,
     count: AtomicU32,
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: i32,
-    pub(super) said: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) said: String,
 }
 
 impl Ran {
     /// It did what it should.
-    pub(super) fn done(&self) -> &Self {
+    pub(crate) fn done(&self) -> &Self {
         assert_eq!(self.code, 0, "{}", self.said);
         self
     }
@@ -51,7 +51,7 @@ impl Ran {
 }
 
 impl Stage {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: GuardedFolder::new("presigned-transfer-").unwrap(),
             count: AtomicU32::new(0),
@@ -59,7 +59,7 @@ impl Stage {
     }
 
     /// A path that nothing has yet.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         let turn = self.count.fetch_add(1, Ordering::Relaxed);
         self.folder.path().join(format!("{name}-{turn}"))
     }
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// A folder with a Secret's files, replaced at once as kubelet does it: by a link.
-    pub(super) fn mount(&self, files: &[(&str, &str)]) -> PathBuf {
+    pub(crate) fn mount(&self, files: &[(&str, &str)]) -> PathBuf {
         let folder = self.empty("mount");
         self.remount(&folder, files);
         folder
@@ -94,7 +94,7 @@ impl Stage {
     }
 
     /// Runs the program to its end.
-    pub(super) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, "")
     }
 
@@ -208,15 +208,15 @@ pub(super) fn left(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// What a server does that does not do what it says.
 #[derive(Clone, Debug)]
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     /// The bytes of the answer.
-    pub(super) answer: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
     /// Whether the connection stays open after them.
-    pub(super) stays: bool,
+    pub(crate) stays: bool,
 }
 
 /// An answer whose head and body are written as they stand.
-pub(super) fn says(head: &str, body: &[u8]) -> Scripted {
+pub(crate) fn says(head: &str, body: &[u8]) -> Scripted {
     let head = format!("HTTP/1.1 {}\r\n\r\n", head.trim().replace('\n', "\r\n"));
     Scripted {
         answer: [head.as_bytes(), body].concat(),
@@ -225,13 +225,13 @@ pub(super) fn says(head: &str, body: &[u8]) -> Scripted {
 }
 
 /// A server that gives its answers in order, whatever it is asked; the last one again and again.
-pub(super) struct ScriptedServer {
-    pub(super) endpoint: String,
+pub(crate) struct ScriptedServer {
+    pub(crate) endpoint: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl ScriptedServer {
-    pub(super) fn new(script: Vec<Scripted>) -> Self {
+    pub(crate) fn new(script: Vec<Scripted>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
