@@ -138,7 +138,8 @@ impl Session {
         let etag = download.etag.take();
         let bytes = download.written();
         if let Some((partial, _)) = download.file.take() {
-            partial.finish()?;
+            let finished = tokio::task::spawn_blocking(move || partial.finish()).await;
+            finished.map_err(|_| Error::new(Kind::File, "the thread that writes ended"))??;
         }
         self.progress.finished(&name, bytes);
         Ok(Some(Fetched { bytes, etag }))

@@ -2,19 +2,36 @@
 //!
 //! What holds here: the name of the target shows a whole file or what was there before. The temporary file is
 //! removed unless it becomes the target. Two processes never write one file: the temporary file is locked.
+//!
+//! A local file system says at once that it has no room. One over a network may say so only when the file is
+//! synced, so there it is synced before it takes its place. Elsewhere it is not: a node that loses its power
+//! fetches again, and a sync for each file would cost more than the download.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, fallocate, fstatfs};
 use rustix::io::Errno;
 
 use super::error::{Error, Kind};
 
 /// Files from this size on get their room before the first byte is written.
 const RESERVED: u64 = 1024 * 1024;
+
+/// The file systems that take bytes only if they have room for them, by the kernel's numbers.
+const LOCAL: [u32; 9] = [
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683E, // btrfs
+    0x0102_1994, // tmpfs
+    0x8584_58F6, // ramfs
+    0x794C_7630, // overlayfs
+    0xF2F5_2010, // F2FS
+    0x2FC1_2FC1, // ZFS
+    0xCA45_1A4E, // bcachefs
+];
 
 /// The file under its temporary name.
 pub(super) struct Partial {
@@ -23,6 +40,8 @@ pub(super) struct Partial {
     target: PathBuf,
     renamed: bool,
     written: u64,
+    /// Whether a full disk may be told only by a sync.
+    told_late: bool,
 }
 
 impl Partial {
@@ -60,7 +79,9 @@ impl Partial {
                 ),
             ));
         }
+        let told_late = fstatfs(&file).is_ok_and(|of| !is_local(u32::try_from(of.f_type).ok()));
         let mut partial = Self {
+            told_late,
             file,
             path,
             target: target.to_owned(),
@@ -111,17 +132,24 @@ impl Partial {
         Ok(())
     }
 
-    /// The file is whole and takes its place.
+    /// The file is whole and takes its place. Over a network that may block for as long as the bytes take.
     ///
     /// # Errors
-    /// If it cannot be renamed.
+    /// If there was no room for it after all, or if it cannot be renamed.
     pub(super) fn finish(mut self) -> Result<(), Error> {
-        // What was reserved and not used goes back.
-        let cut = self.file.set_len(self.written);
-        let renamed = cut.and_then(|()| fs::rename(&self.path, &self.target));
-        renamed.map_err(|error| Error::write(&self.target, None, &error))?;
+        let put = self.put();
+        put.map_err(|error| Error::write(&self.target, Some(self.written), &error))?;
         self.renamed = true;
         Ok(())
+    }
+
+    fn put(&self) -> io::Result<()> {
+        // What was reserved and not used goes back.
+        self.file.set_len(self.written)?;
+        if self.told_late {
+            self.file.sync_data()?;
+        }
+        fs::rename(&self.path, &self.target)
     }
 }
 
@@ -131,6 +159,11 @@ impl Drop for Partial {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether a file system of this kind tells a full disk as soon as it is written to.
+fn is_local(kind: Option<u32>) -> bool {
+    kind.is_some_and(|kind| LOCAL.contains(&kind))
 }
 
 /// The temporary name: the same for the same file, so that what a killed process left is used up, and of one
@@ -148,6 +181,25 @@ mod tests {
     //! The file's way to its place.
 
     use super::*;
+
+    #[test]
+    fn a_file_over_a_network_is_synced_before_it_takes_its_place() {
+        let (nfs, smb, ceph, fuse) = (0x6969, 0xFE53_4D42, 0x00C3_6400, 0x6573_5546);
+        for kind in [nfs, smb, ceph, fuse] {
+            assert!(!is_local(Some(kind)), "{kind:x}");
+        }
+        assert!(!is_local(None), "one that nobody knows");
+        for kind in [0xEF53, 0x5846_5342, 0x0102_1994] {
+            assert!(is_local(Some(kind)), "{kind:x}");
+        }
+        let folder = std::env::temp_dir().join(format!("psu-late-{}", std::process::id()));
+        let mut partial = Partial::create(&folder.join("a")).unwrap();
+        partial.told_late = true;
+        partial.write(b"whole").unwrap();
+        partial.finish().unwrap();
+        assert_eq!(fs::read(folder.join("a")).unwrap(), b"whole");
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_file_takes_its_place_whole_or_not_at_all() {

@@ -4,6 +4,7 @@
 //! what it leaves in the target folder is whole files.
 
 mod fetching;
+mod full_disk;
 mod kserve;
 mod pushing;
 mod resuming;
