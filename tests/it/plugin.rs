@@ -17,6 +17,7 @@ mod newer;
 mod processes;
 mod reading;
 mod sign;
+mod signers;
 mod terminal;
 
 use std::path::PathBuf;

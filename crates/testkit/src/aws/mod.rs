@@ -1,5 +1,5 @@
-//! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint
-//! and STS.
+//! Stand-ins for the services that AWS's credential providers ask: instance metadata, the container endpoint,
+//! the portal of IAM Identity Center and STS.
 //!
 //! They speak the protocols as AWS documents them, refuse what AWS refuses, record the requests, and fail on
 //! demand.
@@ -7,11 +7,13 @@
 mod container;
 mod keys;
 mod metadata;
+mod portal;
 mod sts;
 
 pub use container::ContainerEndpoint;
 pub use keys::{KeyService, Keys};
 pub use metadata::MetadataService;
+pub use portal::SsoPortal;
 pub use sts::{Role, StsCall, StsServer, Trust, token};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
