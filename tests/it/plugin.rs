@@ -13,6 +13,7 @@ mod formats;
 mod iam_policy;
 mod kubectl;
 mod leaked;
+mod least_rights;
 mod newer;
 mod processes;
 mod reading;

@@ -45,7 +45,7 @@ fn statements(document: &Value) -> &Vec<Value> {
 }
 
 /// Every action of the document.
-fn actions(document: &Value) -> Vec<String> {
+pub(super) fn actions(document: &Value) -> Vec<String> {
     let all = statements(document)
         .iter()
         .flat_map(|one| texts(&one["Action"]));
@@ -56,7 +56,7 @@ fn actions(document: &Value) -> Vec<String> {
 }
 
 /// The document without an action.
-fn without(document: &Value, action: &str) -> Value {
+pub(super) fn without(document: &Value, action: &str) -> Value {
     let mut document = document.clone();
     let statements = document["Statement"].as_array_mut().expect("statements");
     for statement in statements.iter_mut() {
