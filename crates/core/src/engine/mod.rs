@@ -21,6 +21,7 @@ mod reconcile;
 mod s3;
 mod scheduler;
 mod store;
+mod subject;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ pub use protocol::{
     TlsError, TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::priority::Priority;
+pub use subject::Subject;
 
 use crate::api::Reason;
 use crate::issue::ReservedKeys;
@@ -337,6 +339,19 @@ impl Engine {
         let leading = (!self.following).then_some(&self.index.stores);
         let stores = leading.into_iter().flatten();
         stores.filter_map(|(name, store)| Some((name.as_str(), store.clock_skew().store()?)))
+    }
+
+    /// What an object is called and how it stands; `None` if it is gone.
+    #[must_use]
+    pub fn subject(&self, key: &ObjectKey) -> Option<Subject<'_>> {
+        Subject::of(&self.index, key)
+    }
+
+    /// Whether a step of an object is in flight, or the next one goes before those of objects that have not
+    /// started.
+    #[must_use]
+    pub fn is_under_way(&self, key: &ObjectKey) -> bool {
+        self.in_flight.contains_key(key) || self.queue.continues(key)
     }
 
     fn synced(&self) -> bool {

@@ -112,6 +112,14 @@ impl fmt::Debug for SigningJob {
 #[derive(Debug)]
 pub struct SignedJob(pub(crate) Result<Signed, Problem>);
 
+impl SignedJob {
+    /// Why nothing was signed, if that is so.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.0.as_ref().err().map(|problem| problem.reason)
+    }
+}
+
 impl SigningJob {
     /// Whether it is long enough for a step of its own.
     pub(crate) fn is_long(&self) -> bool {

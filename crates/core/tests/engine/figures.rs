@@ -1,7 +1,7 @@
-//! The figures that metrics are made of.
+//! The figures that metrics are made of, and what traces say of an object.
 
-use presigned_core::api::{ConditionStatus, LimitedBy, Verify};
-use presigned_core::engine::{LifeCut, ResourceFigures};
+use presigned_core::api::{ConditionStatus, LimitedBy, Reason, Verify};
+use presigned_core::engine::{LifeCut, ObjectKey, ResourceFigures};
 
 use crate::common::cloud::Source;
 use crate::scene::{HOME, Scene};
@@ -88,4 +88,42 @@ fn the_clock_of_a_store_is_told_once_it_was_read() {
     assert_eq!(told(&scene), [("default".to_owned(), -42)]);
     let follower = scene.0.follower();
     assert_eq!(follower.clock_skews().count(), 0, "the leader tells it");
+}
+
+#[test]
+fn a_subject_is_told_by_name_and_by_the_reason_of_its_ready() {
+    let mut scene = Scene::new();
+    scene.apply("dl", |_| {});
+    let uid = scene.0.cluster.resources[&Scene::place("dl")].uid.clone();
+    let key = ObjectKey::Resource(uid);
+    let reason = |scene: &Scene, key: &ObjectKey| {
+        let engine = scene.0.replicas[0].engine.as_ref().unwrap();
+        let subject = engine.subject(key)?;
+        let names = [subject.namespace, Some(subject.name), subject.store];
+        let names = names.map(|name| name.map(str::to_owned));
+        Some((names, subject.reason))
+    };
+    scene.run(60);
+    let of = |names: [Option<&str>; 3], reason| {
+        Some((names.map(|name| name.map(str::to_owned)), Some(reason)))
+    };
+    let names = [Some("team-a"), Some("dl"), Some("default")];
+    assert_eq!(reason(&scene, &key), of(names, Reason::Issued));
+    scene.allow_buckets(&["other"]);
+    scene.run(60);
+    assert_eq!(reason(&scene, &key), of(names, Reason::PolicyDenied));
+    let store = ObjectKey::Store("default".to_owned());
+    let names = [None, Some("default"), Some("default")];
+    assert_eq!(reason(&scene, &store), of(names, Reason::CredentialsReady));
+    let policy = ObjectKey::Policy("base".to_owned());
+    let names = [None, Some("base"), None];
+    assert_eq!(reason(&scene, &policy), of(names, Reason::Accepted));
+    let engine = scene.0.replicas[0].engine.as_ref().unwrap();
+    assert!(
+        [&key, &store, &policy]
+            .iter()
+            .all(|key| !engine.is_under_way(key))
+    );
+    let gone = ObjectKey::Resource("gone".into());
+    assert_eq!(reason(&scene, &gone), None);
 }

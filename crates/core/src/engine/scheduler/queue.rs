@@ -221,6 +221,13 @@ impl Queue {
         (count(free) + count(urgent), count(routine))
     }
 
+    /// Whether an object waits that has started, and goes before those that have not.
+    #[must_use]
+    pub fn continues(&self, key: &ObjectKey) -> bool {
+        let waiting = self.waiting.get(key);
+        waiting.is_some_and(|(_, turn)| *turn == Turn::Continues)
+    }
+
     /// How many steps are in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {
