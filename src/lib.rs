@@ -4,7 +4,7 @@
 //! [`kube`], and every other request through [`http`]; only [`clock`] reads a clock; what a log line, a
 //! metric or a condition may say is bounded in [`telemetry`] and by the core's own sentences. Imports run one
 //! way: [`cli`] -> [`controller`] -> [`kube`], [`credentials`], [`s3`] and [`telemetry`]; [`credentials`]
-//! also imports [`kube`], and these three import [`http`]. [`transfer`] is what [`cli`] calls for `fetch` and
+//! also imports [`kube`], and these three import [`http`], as does [`traces`]. [`transfer`] is what [`cli`] calls for `fetch` and
 //! `push`, and imports [`kube`] and [`http`]. The kubectl plugin, [`plugin`], is a program of its own beside
 //! the operator.
 // Tests stand outside: they may ask the system what time it is.
@@ -19,6 +19,7 @@ pub mod kube;
 pub mod plugin;
 pub mod s3;
 pub mod telemetry;
+pub mod traces;
 pub mod transfer;
 
 #[cfg(test)]

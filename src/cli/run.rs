@@ -19,6 +19,7 @@ use super::values::{
 use super::{shutdown, start_line};
 use crate::controller::{self, Candidacy, Settings};
 use crate::telemetry::{LogFormat, LogLevel, init_logs};
+use crate::traces::{Destination, Endpoint, SamplingRatio};
 
 /// The file in which a pod finds its namespace if no flag names it.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -142,6 +143,20 @@ pub struct RunArgs {
     )]
     metrics_auth: AuthFlag,
 
+    /// The base URL of a collector that gets traces by OTLP over HTTP, usually at port 4318. Left out: there are no
+    /// traces.
+    #[arg(long, env = "PSU_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<Endpoint>,
+
+    /// The share of traces that are recorded, from 0 to 1.
+    #[arg(
+        long,
+        env = "PSU_OTLP_SAMPLING",
+        value_name = "RATIO",
+        default_value_t = SamplingRatio::ALL
+    )]
+    otlp_sampling: SamplingRatio,
+
     /// How much is logged.
     #[arg(
         long,
@@ -194,6 +209,8 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         health_addr,
         metrics_addr,
         metrics_auth,
+        otlp_endpoint,
+        otlp_sampling,
         log_level,
         log_format,
     } = args;
@@ -216,6 +233,10 @@ async fn start(args: RunArgs) -> anyhow::Result<()> {
         metrics_auth: metrics_auth == AuthFlag::Token,
         store_timeout,
         candidacy,
+        traces: otlp_endpoint.map(|endpoint| Destination {
+            endpoint,
+            sampling: otlp_sampling,
+        }),
         engine: engine::Settings {
             class: (!class.is_empty() && class != DEFAULT_CLASS).then_some(class),
             own_namespace,

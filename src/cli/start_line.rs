@@ -21,6 +21,7 @@ pub(super) fn log_start(settings: &Settings) {
         metrics_auth,
         store_timeout,
         candidacy,
+        traces,
         engine,
     } = settings;
     let engine::Settings {
@@ -76,6 +77,8 @@ pub(super) fn log_start(settings: &Settings) {
         health_addr = %health_addr,
         metrics_addr = %metrics_addr,
         metrics_auth = if *metrics_auth { "token" } else { "none" },
+        otlp_endpoint = traces.as_ref().map(|traces| display(&traces.endpoint)),
+        otlp_sampling = traces.as_ref().map(|traces| traces.sampling.get()),
         "starting"
     );
 }

@@ -15,6 +15,7 @@ use super::{Cli, crds, start_line};
 use crate::controller::{Candidacy, Settings};
 use crate::telemetry::{LogFormat, LogLevel, log_subscriber};
 use crate::test_log::Log;
+use crate::traces::Destination;
 
 /// What is logged at the start with all settings, in a format.
 fn start_line(format: LogFormat, colours: bool) -> String {
@@ -31,6 +32,10 @@ fn start_line(format: LogFormat, colours: bool) -> String {
         candidacy: Some(Candidacy {
             lease: "operator".to_owned(),
             identity: "operator-0_u-1".to_owned(),
+        }),
+        traces: Some(Destination {
+            endpoint: "https://collector.example.com/tenant/".parse().unwrap(),
+            sampling: "0.25".parse().unwrap(),
         }),
         engine: presigned_core::engine::Settings {
             class: Some("blue".to_owned()),
@@ -73,12 +78,14 @@ fn the_first_line_tells_each_setting_as_a_field_of_its_own() {
         ("health_addr", "127.0.0.1:8081"),
         ("metrics_addr", "127.0.0.1:8080"),
         ("metrics_auth", "token"),
+        ("otlp_endpoint", "https://collector.example.com/tenant"),
     ];
     for (name, value) in fields {
         assert_eq!(line[name], value, "{name}: {line}");
     }
     assert_eq!(line["leader_elect"], true);
     assert_eq!(line["concurrency"], 32);
+    assert_eq!(line["otlp_sampling"], 0.25);
     assert_eq!(line["namespace_share"], 8 * 1024 * 1024);
     let text = line.to_string();
     assert!(!text.contains("Some(") && !text.contains(" { "), "{text}");
@@ -131,6 +138,19 @@ fn wrong_values_end_the_start_with_what_to_give() {
         ("--secret-access", "all", "watch"),
         ("--metrics-auth", "yes", "token"),
         ("--health-addr", "8081", "--health-addr"),
+        ("--otlp-endpoint", "collector:4318", "for example http"),
+        (
+            "--otlp-endpoint",
+            "https://me:word@collector",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ),
+        (
+            "--otlp-endpoint",
+            "http://collector:4318/v1/traces/",
+            "it is added",
+        ),
+        ("--otlp-sampling", "1.5", "between 0 and 1"),
+        ("--otlp-sampling", "NaN", "between 0 and 1"),
     ] {
         let arguments = ["presigned-url-operator", "run", &format!("{flag}={value}")];
         let error = Cli::try_parse_from(arguments).unwrap_err().to_string();

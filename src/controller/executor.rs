@@ -1,7 +1,7 @@
 //! The executor: one function from a step to its result.
 //!
-//! What holds here: each step is one call to one module, and its duration is recorded. What a step writes is
-//! sent only while the claim holds by which the step began.
+//! What holds here: each step is one call to one module, and its duration and outcome are recorded. What a step
+//! writes is sent only while the claim holds by which the step began.
 
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use presigned_core::engine::{
 };
 use presigned_core::lease::Claim;
 
+use super::outcome::outcome;
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
 use crate::kube::{Cluster, event_kind};
 use crate::s3::S3Client;
 use crate::telemetry::Metrics;
+use crate::traces::StepSpan;
 
 /// Executes steps. Cheap to clone.
 #[derive(Clone)]
@@ -48,12 +50,22 @@ impl StepExecutor {
         }
     }
 
-    /// Executes one step that began by a claim.
-    pub async fn execute(&self, step: Step, claim: Claim, now: Timestamp) -> StepResult {
+    /// Executes one step that began by a claim; `span` is its part of a trace, if there is one.
+    pub async fn execute(
+        &self,
+        step: Step,
+        claim: Claim,
+        now: Timestamp,
+        span: Option<StepSpan>,
+    ) -> StepResult {
         let name = name(&step);
         let started = self.clock.instant();
         let result = self.dispatch(step, claim, now).await;
-        self.metrics.step(name, self.clock.since(started));
+        let took = self.clock.since(started);
+        self.metrics.step(name, took);
+        if let Some(span) = span {
+            span.end(took, outcome(&result));
+        }
         result
     }
 
@@ -260,8 +272,8 @@ fn log_event(notice: &EventRecord) {
     }
 }
 
-/// The step's name in metrics.
-const fn name(step: &Step) -> &'static str {
+/// The step's name in metrics and traces.
+pub(super) const fn name(step: &Step) -> &'static str {
     match step {
         Step::FetchCredentials { .. } => "fetch_credentials",
         Step::List { .. } => "list",

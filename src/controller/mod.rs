@@ -7,9 +7,11 @@
 
 mod election;
 mod executor;
+mod outcome;
 mod report;
 mod runtime;
 mod shared_engine;
+mod spans;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,6 +29,7 @@ pub use runtime::{Runtime, Settings, build};
 pub use shared_engine::SharedEngine;
 
 use crate::clock::{Clock, StepDetector};
+use spans::Spans;
 
 /// How often due steps are taken and metrics updated.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,6 +44,7 @@ const BATCH: usize = 256;
 struct StepsInFlight {
     tasks: JoinSet<(ObjectKey, StepResult)>,
     keys: HashMap<Id, ObjectKey>,
+    spans: Spans,
 }
 
 /// Runs the operator until it is asked to stop, and then finishes the steps that have begun.
@@ -59,12 +63,14 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         stop,
         servers,
         mut leadership,
+        traces,
     } = runtime;
     let mut term = Term::new();
     let mut step_detector = StepDetector::new(clock.clone());
     let mut steps = StepsInFlight {
         tasks: JoinSet::new(),
         keys: HashMap::new(),
+        spans: Spans::new(traces),
     };
     let mut server_times = server_clock.changes();
     let mut ticks = tokio::time::interval(TICK);
@@ -80,6 +86,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         if term.leading() {
             begin(&engine, &executor, &clock, claim, &mut steps);
         }
+        steps.spans.settle(&engine.lock());
         if let Some(deadline) = deadline
             && (steps.tasks.is_empty() || clock.monotonic() > deadline)
         {
@@ -113,6 +120,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                 }
                 count = (count + 1) % COUNT_TICKS;
                 report::report(&engine, &metrics, count == 0);
+                steps.spans.settle_all(&engine.lock());
             }
             () = stop.cancelled(), if deadline.is_none() => {
                 engine.lock().drain();
@@ -130,6 +138,9 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     }
     drop(watches);
     leadership.release(idle).await;
+    // The Lease first: nobody waits for traces.
+    let traces = steps.spans.end(&engine.lock());
+    traces.stop().await;
     tracing::info!("stopped");
     runtime::join(servers).await
 }
@@ -176,10 +187,13 @@ fn begin(
             engine.lock().done(&key, StepResult::NotRun, now);
             return;
         }
+        let span = steps
+            .spans
+            .step(&engine.lock(), &key, executor::name(&step), now);
         let executor = executor.clone();
         let its_key = key.clone();
         let task = steps.tasks.spawn(async move {
-            let result = executor.execute(step, claim, now).await;
+            let result = executor.execute(step, claim, now, span).await;
             (its_key, result)
         });
         steps.keys.insert(task.id(), key);
@@ -198,6 +212,7 @@ fn finish(
         Ok((id, (key, result))) => {
             steps.keys.remove(&id);
             engine.lock().done(&key, result, now);
+            steps.spans.ended(&key, now);
         }
         Err(error) => {
             // Nobody knows how far the step came: its object is evaluated again.
@@ -207,6 +222,7 @@ fn finish(
             );
             if let Some(key) = steps.keys.remove(&error.id()) {
                 engine.lock().done(&key, StepResult::NotRun, now);
+                steps.spans.ended(&key, now);
             }
         }
     }

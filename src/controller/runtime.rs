@@ -24,6 +24,7 @@ use crate::http::{Connections, Proxies};
 use crate::kube::{Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watch_all};
 use crate::s3::S3Client;
 use crate::telemetry::{Metrics, Readiness, Reviewer, bind, health_router, metrics_router, serve};
+use crate::traces::{Destination, Sender, Traces};
 
 /// How many events may wait for the engine before the watches wait too. An event may hold half a megabyte of
 /// keys.
@@ -52,6 +53,8 @@ pub struct Settings {
     pub store_timeout: Duration,
     /// The election to take part in; `None` leads always.
     pub candidacy: Option<Candidacy>,
+    /// Where traces go; `None` makes none.
+    pub traces: Option<Destination>,
     /// What the engine decides by.
     pub engine: engine::Settings,
 }
@@ -73,6 +76,7 @@ pub struct Runtime {
     /// The servers of health and metrics; they end when `stop` is cancelled.
     pub(super) servers: JoinSet<()>,
     pub(super) leadership: Leadership,
+    pub(super) traces: Traces,
 }
 
 /// Starts the servers, connects to the API server, and starts the watches.
@@ -91,6 +95,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         metrics_auth,
         store_timeout,
         candidacy,
+        traces,
         engine,
     } = settings;
     let scope = Scope {
@@ -115,6 +120,11 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let proxies = Proxies::from_env()?;
     let client = connect(kubeconfig.as_deref(), &server_clock, &proxies).await?;
     let connections = Connections::new(clock.clone(), proxies);
+    let sender = Sender {
+        namespace: own_namespace.clone(),
+        instance: instance.clone(),
+    };
+    let traces = Traces::start(traces.as_ref(), &sender, &connections, &metrics, &clock)?;
     let own_pod = own_pod_uid.map(|uid| Pod {
         name: instance.clone(),
         uid,
@@ -171,6 +181,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         stop,
         servers,
         leadership,
+        traces,
     })
 }
 

@@ -210,8 +210,8 @@ fn retry_after(status: &Status) -> Option<Duration> {
         .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
-/// The metric's word for a failure.
-const fn outcome(failure: &ApiError) -> &'static str {
+/// The word for a failure in metrics and traces.
+pub(crate) const fn outcome(failure: &ApiError) -> &'static str {
     match failure {
         ApiError::AlreadyExists => "already_exists",
         ApiError::Conflict => "conflict",

@@ -24,6 +24,7 @@ mod text;
 mod tokens;
 mod watch;
 
+pub(crate) use call::outcome;
 pub use call::{Calls, TIMEOUT, Target, Verb, failure};
 pub use client::{ClientError, connect, connect_as_person};
 pub use cluster::Cluster;

@@ -47,6 +47,7 @@ pub struct Metrics {
     policies: Family<ReasonLabels, Gauge>,
     clock_skews: ClockSkews,
     clock_steps: Counter,
+    spans_dropped: Counter,
     leader: Gauge,
 }
 
@@ -158,6 +159,11 @@ impl Metrics {
             "clock_steps",
             "Steps of the wall clock that were seen",
         );
+        let spans_dropped = add(
+            &mut registry,
+            "spans_dropped",
+            "Spans of traces that did not reach the collector",
+        );
         let leader = add(
             &mut registry,
             "leader",
@@ -182,6 +188,7 @@ impl Metrics {
             policies,
             clock_skews,
             clock_steps,
+            spans_dropped,
             leader,
         }
     }
@@ -194,6 +201,11 @@ impl Metrics {
     /// Counts a step of the wall clock.
     pub fn clock_step(&self) {
         self.clock_steps.inc();
+    }
+
+    /// Counts spans of traces that did not reach the collector.
+    pub fn spans_dropped(&self, number: u64) {
+        self.spans_dropped.inc_by(number);
     }
 
     /// Counts a first issue.

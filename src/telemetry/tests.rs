@@ -77,6 +77,7 @@ fn every_metric_is_there_under_its_name() {
     metrics.verified("false", 4);
     metrics.lives_cut(LimitedBy::Credentials, true, 5);
     metrics.policies(Reason::PolicyInvalid, 3);
+    metrics.spans_dropped(512);
     metrics.clock_skews([("gone".to_owned(), 7)].into());
     metrics.clock_skews([("minio".to_owned(), -42)].into());
     let text = metrics.encode().unwrap();
@@ -93,6 +94,7 @@ fn every_metric_is_there_under_its_name() {
         "presigned_verified{status=\"false\"} 4",
         "presigned_lives_cut{by=\"Credentials\",below_half=\"true\"} 5",
         "presigned_policies{reason=\"PolicyInvalid\"} 3",
+        "presigned_spans_dropped_total 512",
         "presigned_clock_skew_seconds{store=\"minio\"} -42",
         "presigned_next_expiry_timestamp_seconds 2000000000",
         "presigned_next_renewal_timestamp_seconds 1999990000",

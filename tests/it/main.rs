@@ -46,6 +46,7 @@ mod store_changes;
 mod stores;
 mod strict;
 mod support;
+mod traces;
 mod transfer;
 mod unsigned_headers;
 mod verification;

@@ -92,15 +92,24 @@ const SHELL: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("telemetry", &[]),
     ("http", &["clock"]),
+    ("traces", &["clock", "telemetry", "http"]),
     ("kube", &["clock", "telemetry", "http"]),
     ("credentials", &["kube", "http"]),
     ("s3", &["clock", "http"]),
     (
         "controller",
-        &["clock", "telemetry", "http", "kube", "credentials", "s3"],
+        &[
+            "clock",
+            "telemetry",
+            "http",
+            "traces",
+            "kube",
+            "credentials",
+            "s3",
+        ],
     ),
     ("transfer", &["clock", "telemetry", "http", "kube"]),
-    ("cli", &["controller", "telemetry", "transfer"]),
+    ("cli", &["controller", "telemetry", "traces", "transfer"]),
     ("plugin", &["clock", "http", "kube", "credentials", "s3"]),
 ];
 

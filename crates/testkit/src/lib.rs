@@ -11,6 +11,7 @@ pub mod demo;
 pub mod fault_proxy;
 pub mod guard;
 pub mod http_proxy;
+pub mod otlp;
 pub mod pki;
 mod ports;
 pub mod s3;
