@@ -99,6 +99,12 @@ impl InvariantChecker {
                 .is_some_and(|told| told <= contents.ends)
             && self.follows_a_clock(world, seen, &contents);
         let in_the_dark = world.cluster.blind && (holds_enough || !usable(world, seen));
+        // It begins to see as its store does.
+        let acted = if world.cluster.blind {
+            acted.max(self.store_changed(seen))
+        } else {
+            acted
+        };
         if !same && !in_the_dark && Self::had_time(world, seen, acted, REACTION) {
             return Err("status is of another Secret's content".to_owned());
         }
