@@ -242,7 +242,7 @@ run docs/uploads.md '/presigned/curl.conf -F file=@report.csv' "$(mounted form)"
 run docs/uploads.md 'filename}/report.csv' "$(mounted form-below)"
 run docs/uploads.md 'image/png' "$(mounted typed)"
 folder=$root run docs/uploads.md 'apply -k examples/browser'
-run docs/uploads.md 'cors show' '/--check/ d'
+run docs/uploads.md 'cors show'
 
 echo "== docs/runbook.md and docs/operations.md"
 # Nothing is forbidden here.
