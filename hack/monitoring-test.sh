@@ -207,7 +207,7 @@ lively() {
     esac >/dev/null
     case $((turn % 6)) in
     0) what='bucket: other' ;;
-    1) what='bucket: data, secretName: fine' ;;
+    1) what='bucket: data, verify: Require' ;;
     2) what="bucket: data, duration: 1m, key: null, keys: [$(seq -s ', ' -f 'part-%02g' 1 40)]" ;;
     3) what='bucket: data, duration: 1m, storeRef: {name: ahead}' ;;
     *) what='bucket: data, duration: 1m' ;;
