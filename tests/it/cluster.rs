@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::Condition as _;
 use kube::{Api, Client, ResourceExt as _};
@@ -24,8 +24,8 @@ pub(crate) async fn cluster() -> &'static ControlPlane {
 }
 
 /// Installs the CRDs as an admin does, and waits until they are served.
-async fn install(client: Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client);
+pub(crate) async fn install(client: Client) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let apply = PatchParams::apply(FIELD_MANAGER).force();
     for crd in presigned_core::api::crds() {
         api.patch(&crd.name_any(), &apply, &Patch::Apply(&crd))
@@ -34,11 +34,28 @@ async fn install(client: Client) {
     }
     for crd in presigned_core::api::crds() {
         let name = crd.name_any();
+        let resource = of(&crd);
+        let objects: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
         eventually(&format!("{name} is served"), async || {
             let found = api.get_opt(&name).await.expect("read the CRD");
+            // The server has yet to open the storage, and answers 429 until then.
             is_crd_established().matches_object(found.as_ref())
+                && objects.list(&ListParams::default()).await.is_ok()
         })
         .await;
+    }
+}
+
+/// The resource that a CRD defines.
+fn of(crd: &CustomResourceDefinition) -> ApiResource {
+    let spec = &crd.spec;
+    let version = spec.versions[0].name.clone();
+    ApiResource {
+        api_version: format!("{}/{version}", spec.group),
+        group: spec.group.clone(),
+        version,
+        kind: spec.names.kind.clone(),
+        plural: spec.names.plural.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ use presigned_testkit::{ControlPlane, S3Server};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::cluster;
 use crate::plugin::Person;
 use crate::support::{Setup, World, condition, eventually, says};
 
@@ -28,10 +29,7 @@ fn crds(plane: &ControlPlane) -> Api<CustomResourceDefinition> {
 }
 
 pub(crate) async fn install(plane: &ControlPlane) {
-    for crd in presigned_core::api::crds() {
-        let text = serde_json::to_string(&crd).unwrap();
-        plane.apply_yaml(&text).await.unwrap();
-    }
+    cluster::install(plane.admin().unwrap()).await;
 }
 
 async fn uninstall(plane: &ControlPlane) {
