@@ -114,6 +114,20 @@ test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, 
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/tutorial-test.sh
 	PSU_TESTKIT=$(BUILT)/presigned-testkit PSU_OPERATOR=$(BUILT)/presigned-url-operator hack/docs-test.sh
 
+# The oldest Kubernetes that the chart installs on. `hack/kube/$(OLDEST)` pins it.
+OLDEST := $(shell sed -n 's/^kubeVersion: ">=\([0-9]*\.[0-9]*\)\..*/\1/p' $(CHART)/Chart.yaml)
+# What differs between versions of Kubernetes: schemas, admission, lists, printing, ownership, quota, tokens.
+ON_OLDEST := admission:: columns:: faults:: fence:: finalizers:: issuing:: leadership:: outages:: own_cluster:: \
+	ownership:: policies:: restore:: rotation:: statuses:: store_changes:: strict:: streams_no_lists
+.PHONY: test-oldest
+test-oldest: export PSU_KUBERNETES := $(OLDEST)
+test-oldest: ## The operator and its chart on the oldest Kubernetes that they support; the first time builds it
+	$(call needs,$(RUST_AND_GO) curl)
+	@hack/tools.sh $(CONTROL_PLANE) helm helm3 kubectl >/dev/null
+	@cargo build --quiet --locked --workspace --bins
+	cargo test --locked --workspace --test it -- of_the_kubernetes_that_is_asked_for $(ON_OLDEST)
+	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh
+
 E2E_NEEDS := $(RUST_AND_GO) aria2c busybox curl wget
 NODE_NEEDS := buildah cni-plugins containerd ctr ip openssl runc
 .PHONY: e2e

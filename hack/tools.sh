@@ -7,6 +7,8 @@
 #
 #   PSU_TOOLS_DIR        the folder to build into; default: a folder for this Kubernetes version in the user's cache
 #   KUBEBUILDER_ASSETS   a folder with kube-apiserver, etcd and kubectl: those are used instead of built ones
+#   PSU_KUBERNETES       another Kubernetes than the newest, for example 1.33, of which hack/kube/1.33 pins kube-apiserver
+#                        and kube-controller-manager. They get a folder of their own, with links to all other tools
 #
 # Progress goes to standard error; standard output is the folder's path and nothing else.
 set -euo pipefail
@@ -18,7 +20,9 @@ pinned() { # folder, module
   sed -n "s|^\(require \)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod" | head -n 1
 }
 botocore=$(sed -n 's/^botocore==\([^ ]*\).*/\1/p' "$here/botocore/requirements.txt")
-kube=$(pinned kube k8s.io/kubernetes)
+newest=$(pinned kube k8s.io/kubernetes)
+kube_folder=kube${PSU_KUBERNETES:+/$PSU_KUBERNETES}
+kube=$(pinned "$kube_folder" k8s.io/kubernetes 2>/dev/null || true)
 helm=v4.3.1
 # The major version before, which many still use.
 helm3=v3.22.0
@@ -40,6 +44,9 @@ all+=(actionlint argo-artifact oras)
 # `botocore` is a Python in a virtual environment of its own.
 all+=(botocore)
 
+# What a folder of another Kubernetes pins.
+of_another=(kube-apiserver kube-controller-manager)
+
 # What `make bench-peers` compares with is built for that alone: each takes as long as all the others.
 peers=(cert-manager external-secrets)
 
@@ -48,9 +55,12 @@ die() {
   exit 1
 }
 
-dir=${PSU_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/presigned-url-operator/bin/$kube}
+[[ -n $kube ]] || die "PSU_KUBERNETES=$PSU_KUBERNETES: there is no hack/$kube_folder with a go.mod"
+dir=${PSU_TOOLS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/presigned-url-operator/bin/$newest}
 assets=${KUBEBUILDER_ASSETS:-}
-if [[ -n $assets && -x $assets/kube-apiserver && -x $assets/etcd && -x $assets/kubectl ]]; then
+if [[ -n ${PSU_KUBERNETES:-} ]]; then
+  dir=$dir/kube-$PSU_KUBERNETES
+elif [[ -n $assets && -x $assets/kube-apiserver && -x $assets/etcd && -x $assets/kubectl ]]; then
   # A folder of its own, so that unsetting KUBEBUILDER_ASSETS brings the built ones back.
   dir=$dir-assets-$(printf %s "$assets" | cksum | cut -d ' ' -f 1)
   mkdir -p "$dir"
@@ -68,7 +78,8 @@ version_of() {
   argo-artifact) echo "$argo $(cksum <"$here/argo/main.go")" ;;
   botocore) echo "$botocore" ;;
   cert-manager) echo "$cert_manager" ;;
-  etcd | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) echo "$kube" ;;
+  kube-apiserver | kube-controller-manager) echo "$kube" ;;
+  etcd | kube-scheduler | kubectl | kubelet) echo "$newest" ;;
   external-secrets) echo "$external_secrets" ;;
   helm) echo "$helm" ;;
   helm3) echo "$helm3" ;;
@@ -97,7 +108,7 @@ from_folder() { # folder, name, package, linker flags
 from_kube() { # name, package
   local core=k8s.io/component-base/version client=k8s.io/client-go/pkg/version minor=${kube#v1.}
   # Helm and kubectl read the server's version; without these flags it would say v0.0.0.
-  from_folder kube "$1" "$2" \
+  from_folder "$kube_folder" "$1" "$2" \
     "-X $core.gitVersion=$kube -X $core.gitMajor=1 -X $core.gitMinor=${minor%%.*} -X $client.gitVersion=$kube"
 }
 
@@ -146,9 +157,23 @@ build() {
 
 wanted=("$@")
 [[ $# -gt 0 ]] || wanted=("${all[@]}")
+for name in "${wanted[@]}"; do version_of "$name" >/dev/null; done
+
+if [[ -n ${PSU_KUBERNETES:-} ]]; then
+  own=()
+  others=()
+  for name in "${wanted[@]}"; do
+    if [[ " ${of_another[*]} " == *" $name "* ]]; then own+=("$name"); else others+=("$name"); fi
+  done
+  if [[ ${#others[@]} -gt 0 ]]; then
+    ordinary=$(env --unset PSU_KUBERNETES "${BASH_SOURCE[0]}" "${others[@]}")
+    for name in "${others[@]}"; do ln -sfn "$ordinary/$name" "$dir/$name"; done
+  fi
+  wanted=("${own[@]}")
+fi
+
 missing=()
 for name in "${wanted[@]}"; do
-  version_of "$name" >/dev/null
   is_built "$name" || missing+=("$name")
 done
 

@@ -1,13 +1,14 @@
 //! The control plane serves, and ends with whoever started it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::ListParams;
 use presigned_testkit::ControlPlane;
+use presigned_testkit::control_plane::KUBECONFIG_VARIABLE;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
@@ -147,4 +148,25 @@ async fn an_api_server_that_is_started_again_has_its_objects_and_the_new_flags()
     let gate = "kubernetes_feature_enabled{name=\"WatchList\",";
     let gate = metrics.lines().find(|line| line.starts_with(gate));
     assert!(gate.is_some_and(|line| line.ends_with(" 0")), "{gate:?}");
+}
+
+#[tokio::test]
+async fn a_control_plane_is_of_the_kubernetes_that_is_asked_for() {
+    let given = |variable| std::env::var_os(variable).is_some();
+    if given(KUBECONFIG_VARIABLE) || given("KUBEBUILDER_ASSETS") {
+        // It is of the version that whoever brought it chose.
+        return;
+    }
+    let another = std::env::var("PSU_KUBERNETES").unwrap_or_default();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hack/kube");
+    let module = std::fs::read_to_string(folder.join(another).join("go.mod"));
+    let pinned = module.expect("the module that pins it");
+    let pinned = pinned.lines().find_map(|line| {
+        let line = line.trim().trim_start_matches("require ");
+        line.strip_prefix("k8s.io/kubernetes ")?.split(' ').next()
+    });
+    let control_plane = ControlPlane::shared().await.expect("a control plane");
+    let client = control_plane.admin().expect("a client");
+    let version = client.apiserver_version().await.expect("its version");
+    assert_eq!(Some(&*version.git_version), pinned);
 }
