@@ -38,7 +38,7 @@ minio=v0.0.0-20260212201848-7aac2a2c5b7c
 cert_manager=$(pinned cert-manager github.com/cert-manager/cert-manager)
 external_secrets=$(pinned external-secrets github.com/external-secrets/external-secrets)
 
-all=(etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
+all=(etcd etcdutl kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl helm helm3 helm-unittest kubeconform minio versitygw)
 all+=(actionlint argo-artifact oras)
 
 # `botocore` is a Python in a virtual environment of its own.
@@ -79,7 +79,7 @@ version_of() {
   botocore) echo "$botocore" ;;
   cert-manager) echo "$cert_manager" ;;
   kube-apiserver | kube-controller-manager) echo "$kube" ;;
-  etcd | kube-scheduler | kubectl | kubelet) echo "$newest" ;;
+  etcd | etcdutl | kube-scheduler | kubectl | kubelet) echo "$newest" ;;
   external-secrets) echo "$external_secrets" ;;
   helm) echo "$helm" ;;
   helm3) echo "$helm3" ;;
@@ -144,6 +144,7 @@ build() {
     from_peer external-secrets github.com/external-secrets/external-secrets config/crds/bases external-secrets.io
     ;;
   etcd) from_kube etcd go.etcd.io/etcd/server/v3 ;;
+  etcdutl) from_kube etcdutl go.etcd.io/etcd/etcdutl/v3 ;;
   kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kubectl) from_kube "$1" "k8s.io/kubernetes/cmd/$1" ;;
   helm) from_registry helm.sh/helm/v4/cmd/helm "$helm" ;;
   helm3) from_registry helm.sh/helm/v3/cmd/helm "$helm3" && mv "$tmp/helm" "$tmp/helm3" ;;

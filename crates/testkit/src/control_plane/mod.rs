@@ -8,6 +8,7 @@
 mod access;
 mod apply;
 mod outages;
+mod snapshots;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::guard::{Guarded, GuardedFolder};
 pub use access::{ApiServer, Kubeconfig};
 pub use apply::{FIELD_MANAGER, apply_yaml, documents};
 pub use outages::Paused;
+pub use snapshots::{Revisions, Snapshot};
 
 /// Names a kubeconfig of a cluster to test against, in place of a control plane of our own.
 pub const KUBECONFIG_VARIABLE: &str = "PSU_TEST_KUBECONFIG";
@@ -34,9 +36,17 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     // Dropped before the folder that they write into.
     servers: Mutex<Vec<Guarded>>,
-    /// How its API server is started; none in a cluster that somebody else runs.
-    api_server: Option<Launch>,
+    /// How its servers are started; none in a cluster that somebody else runs.
+    launches: Option<Launches>,
     folder: GuardedFolder,
+}
+
+/// How the servers are started.
+#[derive(Debug)]
+struct Launches {
+    etcd: Launch,
+    api_server: Launch,
+    manager: Launch,
 }
 
 /// A program and its flags.
@@ -44,6 +54,16 @@ pub struct ControlPlane {
 struct Launch {
     program: PathBuf,
     flags: Vec<String>,
+}
+
+impl Launch {
+    /// The value of a flag.
+    fn flag(&self, name: &str) -> Result<&str> {
+        let mut flags = self.flags.iter().filter_map(|flag| flag.split_once('='));
+        let found = flags.find(|(flag, _)| *flag == name);
+        let (_, value) = found.with_context(|| format!("the flag {name} is missing"))?;
+        Ok(value)
+    }
 }
 
 impl ControlPlane {
@@ -83,7 +103,7 @@ impl ControlPlane {
             config,
             kubeconfig: kubeconfig.to_owned(),
             servers: Mutex::default(),
-            api_server: None,
+            launches: None,
             folder: GuardedFolder::new("presigned-test-")?,
         })
     }

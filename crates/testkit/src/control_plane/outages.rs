@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::ControlPlane;
 use super::start::{API_SERVER, ETCD, PATIENCE, is_ready};
+use super::{ControlPlane, Launch, Launches};
 use crate::guard::Guarded;
 
 /// A server that holds still until this is dropped.
@@ -32,20 +32,42 @@ impl ControlPlane {
 
     /// As [`Self::restart_api`], with further flags until the next restart.
     pub async fn restart_api_with(&self, flags: &[&str]) -> Result<()> {
-        let launch = self.api_server.as_ref();
-        let launch = launch.context("somebody else runs this cluster")?;
-        {
-            let mut servers = self.servers();
-            let server = find(&mut servers, API_SERVER)?;
-            server.stop();
-            let flags = flags.iter().copied();
-            let flags = launch.flags.iter().map(String::as_str).chain(flags);
-            *server = self.folder.spawn(API_SERVER, &launch.program, flags)?;
-        }
+        let launch = &self.launches()?.api_server;
+        self.stop(API_SERVER)?;
+        self.start_again(API_SERVER, launch, flags)?;
+        self.until_served().await
+    }
+
+    /// Ends one of its servers.
+    pub(super) fn stop(&self, server: &str) -> Result<()> {
+        find(&mut self.servers(), server)?.stop();
+        Ok(())
+    }
+
+    /// Starts one of its servers that was ended, with further flags.
+    pub(super) fn start_again(&self, name: &str, launch: &Launch, flags: &[&str]) -> Result<()> {
+        let mut servers = self.servers();
+        let server = find(&mut servers, name)?;
+        let flags = flags.iter().copied();
+        let flags = launch.flags.iter().map(String::as_str).chain(flags);
+        *server = self.folder.spawn(name, &launch.program, flags)?;
+        Ok(())
+    }
+
+    /// How its servers are started.
+    pub(super) fn launches(&self) -> Result<&Launches> {
+        let launches = self.launches.as_ref();
+        launches.context("somebody else runs this cluster")
+    }
+
+    /// Waits until kube-apiserver, which was started again, serves.
+    pub(super) async fn until_served(&self) -> Result<()> {
         let client = self.admin()?;
         let deadline = Instant::now() + PATIENCE;
         while !is_ready(&client).await {
-            self.check_alive()?;
+            for server in [ETCD, API_SERVER] {
+                find(&mut self.servers(), server)?.check_alive()?;
+            }
             if Instant::now() > deadline {
                 bail!("gave up waiting for kube-apiserver to be ready again");
             }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
-use super::{ApiServer, ControlPlane, Launch};
+use super::{ApiServer, ControlPlane, Launch, Launches};
 use crate::guard::{Guarded, GuardedFolder};
 use crate::{free_ports, pki, tools};
 
@@ -16,9 +16,10 @@ use crate::{free_ports, pki, tools};
 /// takes longer.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The API server's name among the servers, and etcd's.
+/// The names of the servers.
 pub(super) const API_SERVER: &str = "kube-apiserver";
 pub(super) const ETCD: &str = "etcd";
+pub(super) const MANAGER: &str = "kube-controller-manager";
 
 /// What the operator and its chart rely on; leaving out the rest saves memory and API calls that tests would
 /// count.
@@ -29,11 +30,9 @@ const CONTROLLERS: &str = "clusterrole-aggregation-controller,deployment-control
     validatingadmissionpolicy-status-controller";
 
 pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
-    let bin = tokio::task::spawn_blocking(|| {
-        tools::folder_with(&["etcd", "kube-apiserver", "kube-controller-manager"])
-    })
-    .await
-    .context("build the servers")??;
+    let bin = tokio::task::spawn_blocking(|| tools::folder_with(&[ETCD, API_SERVER, MANAGER]))
+        .await
+        .context("build the servers")??;
     let folder = GuardedFolder::new("presigned-control-plane-")?;
     let files = Files::write(folder.path())?;
 
@@ -48,17 +47,20 @@ pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
     let kubeconfig = folder.path().join("kubeconfig");
     admin.write(&kubeconfig)?;
 
-    let etcd = etcd_flags(folder.path(), &etcd_url, peer_port);
-    let etcd = folder.spawn(ETCD, &bin.join(ETCD), etcd)?;
-    let mut launch = Launch {
-        program: bin.join(API_SERVER),
-        flags: apiserver_flags(&files, &etcd_url, secure_port),
+    let launch = |name, flags| Launch {
+        program: bin.join(name),
+        flags,
     };
-    launch
-        .flags
-        .extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let apiserver = folder.spawn(API_SERVER, &launch.program, &launch.flags)?;
-    let mut servers = vec![apiserver, etcd];
+    let mut api_server = apiserver_flags(&files, &etcd_url, secure_port);
+    api_server.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let launches = Launches {
+        etcd: launch(ETCD, etcd_flags(folder.path(), &etcd_url, peer_port)),
+        api_server: launch(API_SERVER, api_server),
+        manager: launch(MANAGER, manager_flags(&files, &kubeconfig)),
+    };
+    let spawn = |name, launch: &Launch| folder.spawn(name, &launch.program, &launch.flags);
+    let etcd = spawn(ETCD, &launches.etcd)?;
+    let mut servers = vec![spawn(API_SERVER, &launches.api_server)?, etcd];
 
     let client = admin.client()?;
     let deadline = Instant::now() + PATIENCE;
@@ -67,9 +69,7 @@ pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
     })
     .await?;
 
-    let program = bin.join("kube-controller-manager");
-    let manager = manager_flags(&files, &kubeconfig);
-    let manager = folder.spawn("kube-controller-manager", &program, manager)?;
+    let manager = spawn(MANAGER, &launches.manager)?;
     servers.insert(0, manager);
     until_ready(
         &mut servers,
@@ -85,7 +85,7 @@ pub(super) async fn start(flags: &[&str]) -> Result<ControlPlane> {
         config,
         kubeconfig,
         servers: Mutex::new(servers),
-        api_server: Some(launch),
+        launches: Some(launches),
         folder,
     })
 }
