@@ -101,7 +101,7 @@ lint: ## Format, clippy, dependencies and workflows, warnings denied
 .PHONY: test-rust
 test-rust: # Unit, golden, simulation, real control plane, real S3 servers
 	$(call needs,$(TEST_RUST_NEEDS))
-	@hack/tools.sh argo-artifact botocore $(CONTROL_PLANE) kubectl helm minio versitygw >/dev/null
+	@hack/tools.sh argo-artifact botocore $(CONTROL_PLANE) etcdutl kubectl helm minio versitygw >/dev/null
 	PSU_SIM_SEEDS=$${PSU_SIM_SEEDS:-100} PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} cargo test --locked --workspace
 
 .PHONY: test-chart
@@ -118,12 +118,12 @@ test-chart: # Lint, unit tests, strict schemas, the chart on a real API server, 
 OLDEST := $(shell sed -n 's/^kubeVersion: ">=\([0-9]*\.[0-9]*\)\..*/\1/p' $(CHART)/Chart.yaml)
 # What differs between versions of Kubernetes: schemas, admission, lists, printing, ownership, quota, tokens.
 ON_OLDEST := admission:: columns:: faults:: fence:: finalizers:: issuing:: leadership:: outages:: own_cluster:: \
-	ownership:: policies:: restore:: rotation:: statuses:: store_changes:: strict:: streams_no_lists
+	ownership:: policies:: restore:: rotation:: snapshots:: statuses:: store_changes:: strict:: streams_no_lists
 .PHONY: test-oldest
 test-oldest: export PSU_KUBERNETES := $(OLDEST)
 test-oldest: ## The operator and its chart on the oldest Kubernetes that they support; the first time builds it
 	$(call needs,$(RUST_AND_GO) curl)
-	@hack/tools.sh $(CONTROL_PLANE) helm helm3 kubectl >/dev/null
+	@hack/tools.sh $(CONTROL_PLANE) etcdutl helm helm3 kubectl >/dev/null
 	@cargo build --quiet --locked --workspace --bins
 	cargo test --locked --workspace --test it -- of_the_kubernetes_that_is_asked_for $(ON_OLDEST)
 	PSU_TESTKIT=$(BUILT)/presigned-testkit hack/chart-cluster-test.sh

@@ -3,7 +3,9 @@
 //! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a
 //! task of its own; the claim to lead is checked before each, and before each write within it. Without a
 //! claim no step begins, and events are still taken, so that a replica that follows can lead at once. When
-//! the operator is asked to stop, steps that have begun are finished and nothing new begins.
+//! the operator is asked to stop, steps that have begun are finished and nothing new begins. An operator whose
+//! cluster was restored to a backup stops like that by itself, since all that it knows is of another history: the
+//! next one begins with what the cluster holds.
 
 mod election;
 mod executor;
@@ -16,7 +18,7 @@ mod spans;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use presigned_core::engine::{Event, ObjectKey, StepResult};
 use presigned_core::lease::{Claim, Term, Turn};
 use tokio::sync::watch;
@@ -40,6 +42,10 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// How many events are taken at once.
 const BATCH: usize = 256;
 
+/// Why an operator ends by itself.
+const WENT_BACK: &str = "the API server knows less than it told before: its etcd was restored to a backup, or \
+    another cluster answers at its address; the operator ends, so that it is started again and reads everything anew";
+
 /// Steps under way.
 struct StepsInFlight {
     tasks: JoinSet<(ObjectKey, StepResult)>,
@@ -50,7 +56,7 @@ struct StepsInFlight {
 /// Runs the operator until it is asked to stop, and then finishes the steps that have begun.
 ///
 /// # Errors
-/// If a server of health or metrics broke.
+/// If a server of health or metrics broke, or if the cluster was restored to a backup.
 pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     let Runtime {
         engine,
@@ -59,6 +65,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         server_clock,
         mut events,
         watches,
+        went_back,
         metrics,
         stop,
         servers,
@@ -100,10 +107,8 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                 if server_times.has_changed().unwrap_or(false) {
                     on_server_time(&engine, &mut server_times, &clock);
                 }
-                let now = clock.wall();
-                let mut engine = engine.lock();
-                for event in batch.drain(..) {
-                    engine.on(event, now);
+                if take(&engine, &mut batch, clock.wall()) {
+                    went_back.cancel();
                 }
                 if taken == 0 {
                     tracing::error!("every watch has ended; stopping");
@@ -121,6 +126,10 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                 count = (count + 1) % COUNT_TICKS;
                 report::report(&engine, &metrics, count == 0);
                 steps.spans.settle_all(&engine.lock());
+            }
+            () = went_back.cancelled(), if !stop.is_cancelled() => {
+                tracing::error!("{WENT_BACK}");
+                stop.cancel();
             }
             () = stop.cancelled(), if deadline.is_none() => {
                 engine.lock().drain();
@@ -142,7 +151,18 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     let traces = steps.spans.end(&engine.lock());
     traces.stop().await;
     tracing::info!("stopped");
-    runtime::join(servers).await
+    runtime::join(servers).await?;
+    anyhow::ensure!(!went_back.is_cancelled(), WENT_BACK);
+    Ok(())
+}
+
+/// Passes events to the engine. Whether one of them showed that the cluster was restored to a backup.
+fn take(engine: &SharedEngine, events: &mut Vec<Event>, now: Timestamp) -> bool {
+    let mut engine = engine.lock();
+    for event in events.drain(..) {
+        engine.on(event, now);
+    }
+    engine.history_went_back()
 }
 
 /// Passes the last measure of the API server's clock to the engine.

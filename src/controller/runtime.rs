@@ -70,6 +70,8 @@ pub struct Runtime {
     pub(super) events: mpsc::Receiver<Event>,
     /// The watches; none of them ends by itself.
     pub(super) watches: JoinSet<()>,
+    /// Cancelled if the cluster was restored to a backup.
+    pub(super) went_back: CancellationToken,
     pub(super) metrics: Metrics,
     /// Cancelled when the operator is asked to stop.
     pub(super) stop: CancellationToken,
@@ -154,7 +156,8 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         }
     }
     let (sender, events) = mpsc::channel(EVENTS);
-    let watches = watch_all(&client, &scope, &sender, &readiness);
+    let went_back = CancellationToken::new();
+    let watches = watch_all(&client, &scope, &sender, &readiness, &went_back);
     let leadership = match candidacy {
         None => Leadership::alone(),
         Some(candidacy) => Leadership::elected(
@@ -177,6 +180,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         server_clock,
         events,
         watches,
+        went_back,
         metrics,
         stop,
         servers,

@@ -8,6 +8,10 @@
 //! cache object by object, and builds no page. One that does not (`WatchList` is off by default in some
 //! versions of Kubernetes) says so, and is asked for pages from then on. A streamed list that breaks off is
 //! followed by pages once, so that a server or a proxy that never ends it holds up nobody for good.
+//!
+//! An API server does not refuse a watch of what follows a version that it has not reached: it tells nothing until
+//! then. So before a watch goes on, the server is asked how far it is. If it is behind, its etcd was restored to a
+//! backup, or another cluster answers, and what was told so far is no history of it.
 
 use std::future::Future;
 use std::io;
@@ -17,10 +21,12 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::{ListParams, WatchParams};
 use kube::core::{Request, WatchEvent};
-use kube::runtime::watcher::{Error, Event};
+use kube::runtime::watcher::Error;
 use kube::{Client, Error as ClientError};
+use presigned_core::engine::older;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::pieces::{Items, LargePieces, Lines, Pieces};
 
@@ -28,12 +34,27 @@ use super::pieces::{Items, LargePieces, Lines, Pieces};
 const PAGE: u32 = 250;
 /// A watch that is silent for longer is dead: the server ends each after 290 seconds.
 const SILENCE: Duration = Duration::from_secs(295);
-/// A streamed list that is silent for longer has no end.
+/// A streamed list that is silent for longer has no end, and a list of one object has no answer.
 const LIST_SILENCE: Duration = Duration::from_secs(30);
 /// Marks the bookmark that ends a streamed list.
 const LIST_END: &str = "k8s.io/initial-events-end";
 
 /// What happens to the objects of a kind.
+#[derive(Debug)]
+pub(super) enum Event<K> {
+    /// A list begins.
+    Init,
+    /// An object of the list.
+    InitApply(K),
+    /// A list is complete as of this version.
+    InitDone(String),
+    /// An object is new or changed.
+    Apply(K),
+    /// An object is gone.
+    Delete(K),
+}
+
+/// Those events, one after the other.
 pub(super) type WatchStream<K> = BoxStream<'static, Result<Event<K>, Error>>;
 
 /// An object as it is parsed.
@@ -51,13 +72,20 @@ pub(super) struct Source {
     list: ListParams,
     watch: WatchParams,
     large: LargePieces,
+    went_back: CancellationToken,
     /// Whether the API server streams lists, as far as is known.
     streams: bool,
 }
 
 impl Source {
-    /// All objects of a path, such as `/api/v1/secrets`.
-    pub(super) fn new(client: &Client, path: String, large: &LargePieces) -> Self {
+    /// All objects of a path, such as `/api/v1/secrets`. `went_back` is cancelled if the API server is behind what
+    /// it told before.
+    pub(super) fn new(
+        client: &Client,
+        path: String,
+        large: &LargePieces,
+        went_back: &CancellationToken,
+    ) -> Self {
         Self {
             client: client.clone(),
             request: Request::new(path),
@@ -65,6 +93,7 @@ impl Source {
             list: ListParams::default().limit(PAGE),
             watch: WatchParams::default(),
             large: large.clone(),
+            went_back: went_back.clone(),
             streams: true,
         }
     }
@@ -142,8 +171,25 @@ impl Source {
             State::Listed(version) => match self.watch(&self.watch, &version).await {
                 Ok(pieces) => (None, State::Watching(version, Box::new(pieces))),
                 Err(error) => {
+                    let gone = matches!(&error, ClientError::Api(status) if status.code == 410);
                     let failure = Error::WatchStartFailed(error);
-                    (Some(Err(failure)), State::Listed(version))
+                    let next = if gone {
+                        UNLISTED
+                    } else {
+                        State::Ended(version)
+                    };
+                    (Some(Err(failure)), next)
+                }
+            },
+            State::Ended(version) => match self.newest().await {
+                Ok(newest) if older(&newest, &version) => {
+                    self.went_back.cancel();
+                    (None, UNLISTED)
+                }
+                Ok(_) => (None, State::Listed(version)),
+                Err(error) => {
+                    let failure = Error::WatchStartFailed(error);
+                    (Some(Err(failure)), State::Ended(version))
                 }
             },
             State::Watching(version, mut pieces) => {
@@ -156,7 +202,7 @@ impl Source {
                         (Some(Err(failure)), State::Watching(version, pieces))
                     }
                     // It ended, or its connection is gone: it goes on from where it was.
-                    Ok(Ok(None) | Err(_)) | Err(_) => (None, State::Listed(version)),
+                    Ok(Ok(None) | Err(_)) | Err(_) => (None, State::Ended(version)),
                 }
             }
         }
@@ -181,6 +227,22 @@ impl Source {
                 items: Items::default(),
             })
         }
+    }
+
+    /// How far the API server is. It is asked for one object, and by no label: it would look for one.
+    async fn newest(&self) -> Result<String, ClientError> {
+        let one = ListParams {
+            label_selector: None,
+            ..self.list.clone().limit(1)
+        };
+        let request = self.request.list_metadata(&one);
+        let list = self
+            .client
+            .request::<List>(request.map_err(ClientError::BuildRequest)?);
+        let silence = |_| ClientError::ReadEvents(io::ErrorKind::TimedOut.into());
+        let list = tokio::time::timeout(LIST_SILENCE, list);
+        let list = list.await.map_err(silence)??;
+        Ok(list.metadata.resource_version.unwrap_or_default())
     }
 
     /// Begins a streamed list, if the API server has them.
@@ -228,6 +290,8 @@ enum State {
     Listing(Box<Page>),
     /// What follows this version is to be watched.
     Listed(String),
+    /// A watch ended at this version, or did not begin: whether the API server knows it is to be seen.
+    Ended(String),
     /// What follows this version is watched.
     Watching(String, Box<Pieces>),
 }
@@ -238,13 +302,15 @@ struct Page {
     items: Items,
 }
 
+/// What is read of a list beside its objects.
+#[derive(Clone, Debug, Deserialize)]
+struct List {
+    #[serde(default)]
+    metadata: ListMeta,
+}
+
 /// A page was read to its end.
 fn listed<K>(items: &Items) -> Next<K> {
-    #[derive(Deserialize)]
-    struct List {
-        #[serde(default)]
-        metadata: ListMeta,
-    }
     let Some(list) = items.list() else {
         return list_failed(ClientError::ReadEvents(io::ErrorKind::UnexpectedEof.into()));
     };
@@ -255,7 +321,10 @@ fn listed<K>(items: &Items) -> Next<K> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     match (given(metadata.continue_), given(metadata.resource_version)) {
         (Some(token), _) => (None, State::Page(Some(token))),
-        (None, Some(version)) => (Some(Ok(Event::InitDone)), State::Listed(version)),
+        (None, Some(version)) => {
+            let done = Event::InitDone(version.clone());
+            (Some(Ok(done)), State::Listed(version))
+        }
         (None, None) => (Some(Err(Error::NoResourceVersion)), UNLISTED),
     }
 }
@@ -288,7 +357,8 @@ fn streamed<K>(event: WatchEvent<K>, pieces: Box<Pieces>) -> Next<K> {
                 return (None, State::Streaming(pieces));
             }
             let version = metadata.resource_version;
-            return (Some(Ok(Event::InitDone)), State::Watching(version, pieces));
+            let done = Event::InitDone(version.clone());
+            return (Some(Ok(done)), State::Watching(version, pieces));
         }
         WatchEvent::Error(status) => {
             let by_pages = State::Unlisted { by_pages: true };

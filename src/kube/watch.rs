@@ -3,7 +3,8 @@
 //! What holds here: a kind is watched as a whole or by one stream a served namespace, and each list says
 //! which of them it covers, so that the core removes by it nothing of another namespace. Each stream has its
 //! own pauses, so that a kind that is forbidden or missing holds up no other; a watch never ends by itself;
-//! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts.
+//! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts. A history that
+//! went back is told once for all of them, by a token.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -19,10 +20,11 @@ use presigned_core::api::{
 use presigned_core::engine::{ApiError, Change, Event, ListScope, SecretAccess, classify};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::call::{class, failure};
 use super::convert::{self, RawObject};
-use super::list_watch::{Source, WatchStream};
+use super::list_watch::{self, Source, WatchStream};
 use super::pieces::LargePieces;
 use crate::telemetry::{Readiness, WatchState};
 
@@ -44,13 +46,15 @@ pub struct Scope {
     pub secrets: SecretAccess,
 }
 
-/// Starts all watches. Each ends when `events` is closed or the set is dropped.
+/// Starts all watches. Each ends when `events` is closed or the set is dropped. `went_back` is cancelled if the
+/// API server is behind what it told before.
 #[must_use]
 pub fn watch_all(
     client: &Client,
     scope: &Scope,
     events: &mpsc::Sender<Event>,
     readiness: &Readiness,
+    went_back: &CancellationToken,
 ) -> JoinSet<()> {
     let Scope {
         namespaces,
@@ -63,7 +67,7 @@ pub fn watch_all(
         events: events.clone(),
     };
     let large = LargePieces::default();
-    let source = |path| Source::new(client, path, &large);
+    let source = |path| Source::new(client, path, &large, went_back);
     let mut tasks = JoinSet::new();
 
     let streams = each(namespaces.as_ref()).map(|(scope, namespace)| {
@@ -151,7 +155,7 @@ impl Watch {
         });
         let mut all = stream::select_all(streams);
         while let Some((scope, event)) = all.next().await {
-            let listed = matches!(event, watcher::Event::InitDone).then(|| scope.clone());
+            let listed = matches!(event, list_watch::Event::InitDone(_)).then(|| scope.clone());
             let change = change(scope, event, &convert);
             if events.send(wrap(change)).await.is_err() {
                 return;
@@ -168,13 +172,17 @@ impl Watch {
 }
 
 /// What a stream's event means to the engine.
-fn change<K, T>(scope: ListScope, event: watcher::Event<K>, convert: impl Fn(K) -> T) -> Change<T> {
+fn change<K, T>(
+    scope: ListScope,
+    event: list_watch::Event<K>,
+    convert: impl Fn(K) -> T,
+) -> Change<T> {
     match event {
-        watcher::Event::Init => Change::Init { scope },
-        watcher::Event::InitApply(object) => Change::InitApply(convert(object)),
-        watcher::Event::InitDone => Change::InitDone { scope },
-        watcher::Event::Apply(object) => Change::Apply(convert(object)),
-        watcher::Event::Delete(object) => Change::Delete(convert(object)),
+        list_watch::Event::Init => Change::Init { scope },
+        list_watch::Event::InitApply(object) => Change::InitApply(convert(object)),
+        list_watch::Event::InitDone(version) => Change::InitDone { scope, version },
+        list_watch::Event::Apply(object) => Change::Apply(convert(object)),
+        list_watch::Event::Delete(object) => Change::Delete(convert(object)),
     }
 }
 
@@ -182,12 +190,12 @@ fn change<K, T>(scope: ListScope, event: watcher::Event<K>, convert: impl Fn(K) 
 fn with_backoff<K: Send + 'static>(
     stream: WatchStream<K>,
     problem: WatchProblem,
-) -> impl Stream<Item = watcher::Event<K>> + Send {
+) -> impl Stream<Item = list_watch::Event<K>> + Send {
     stream::unfold((stream, problem), |(mut stream, mut problem)| async {
         loop {
             match stream.next().await? {
                 Ok(event) => {
-                    if !matches!(event, watcher::Event::Init) {
+                    if !matches!(event, list_watch::Event::Init) {
                         problem.resolved();
                     }
                     return Some((event, (stream, problem)));

@@ -40,6 +40,7 @@ mod rotation;
 mod security;
 mod sessions;
 mod shards;
+mod snapshots;
 mod snippets;
 mod statuses;
 mod store_changes;

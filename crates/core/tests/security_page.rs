@@ -42,10 +42,11 @@ fn a_claim_without_a_test_and_a_test_that_is_not_there_are_found() {
 }
 
 /// The faults that the operator must survive, in the first words of their rows.
-const FAULTS: [&str; 24] = [
+const FAULTS: [&str; 25] = [
     "the operator is killed",
     "the operator restarts",
     "the API server restarts",
+    "etcd is restored to a snapshot",
     "etcd pauses",
     "the API server answers 429",
     "the API server answers 500 or 503",

@@ -10,6 +10,7 @@ mod reviews;
 mod secrets;
 mod server_clock;
 mod status;
+mod streaming;
 mod tokens;
 mod watching;
 

@@ -1,21 +1,17 @@
 //! Watches tell lists and changes, wait for what is missing, and say so.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::StreamBody;
-use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use presigned_core::engine::SecretAccess;
 use presigned_core::engine::{Change, Event, ListScope, PresignedUrlSeen};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::failed;
 use crate::kube::{Scope, watch_all};
@@ -45,14 +41,14 @@ fn server(mut list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client
     Client::new(service, "default")
 }
 
-fn listed(items: &[Value]) -> (u16, Value) {
+pub(super) fn listed(items: &[Value]) -> (u16, Value) {
     let list = json!({
         "kind": "List", "apiVersion": "v1", "metadata": { "resourceVersion": "100" }, "items": items,
     });
     (200, list)
 }
 
-fn object(namespace: &str, name: &str) -> Value {
+pub(super) fn object(namespace: &str, name: &str) -> Value {
     json!({
         "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
         "metadata": {
@@ -62,7 +58,7 @@ fn object(namespace: &str, name: &str) -> Value {
     })
 }
 
-fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
+pub(super) fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
     let named = |names: &[&str]| {
         names
             .iter()
@@ -74,6 +70,16 @@ fn scope(namespaces: Option<&[&str]>, secrets: SecretAccess) -> Scope {
         own_namespace: "operator".to_owned(),
         secrets,
     }
+}
+
+/// All watches of an API server that is never behind what it told.
+pub(super) fn watch(
+    client: &Client,
+    scope: &Scope,
+    events: &mpsc::Sender<Event>,
+    readiness: &Readiness,
+) -> JoinSet<()> {
+    watch_all(client, scope, events, readiness, &CancellationToken::new())
 }
 
 /// The next events of the kind that `pick` takes, until the lists of so many scopes are done: each with its
@@ -90,7 +96,7 @@ async fn lists_of<T>(
         match event.expect("no event in time").and_then(&pick) {
             Some(Change::Init { scope }) => drop(begun.insert(scope)),
             Some(Change::InitApply(object)) => found.push(object),
-            Some(Change::InitDone { scope }) => {
+            Some(Change::InitDone { scope, .. }) => {
                 assert!(begun.contains(&scope), "{scope:?} ends before it begins");
                 done.insert(scope);
             }
@@ -125,7 +131,7 @@ async fn a_missing_crd_is_waited_for_with_what_to_do() {
     let (sender, mut events) = mpsc::channel(16);
     let readiness = Readiness::default();
     let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(&client, &scope, &sender, &readiness);
+    let tasks = watch(&client, &scope, &sender, &readiness);
 
     let others = list_of(&mut events, |event| match event {
         Event::OwnSecret(change) => Some(change),
@@ -170,7 +176,7 @@ async fn limited_to_namespaces_only_these_are_listed_and_each_list_says_what_it_
     });
     let (sender, mut events) = mpsc::channel(16);
     let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
-    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    let tasks = watch(&client, &scope, &sender, &Readiness::default());
     let (seen, scopes) = lists_of(&mut events, 2, |event| match event {
         Event::Resource(change) => Some(change),
         _ => None,
@@ -217,7 +223,7 @@ async fn tenants_secrets_are_asked_for_by_our_label() {
     });
     let (sender, mut events) = mpsc::channel(16);
     let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
+    let tasks = watch(&client, &scope, &sender, &Readiness::default());
     loop {
         tokio::select! {
             path = paths.recv() => if path.unwrap().starts_with(
@@ -242,7 +248,7 @@ async fn a_kind_is_ready_once_every_namespace_was_listed() {
     let (sender, mut events) = mpsc::channel(16);
     let readiness = Readiness::default();
     let scope = scope(Some(&["team-a", "team-b"]), SecretAccess::None);
-    let tasks = watch_all(&client, &scope, &sender, &readiness);
+    let tasks = watch(&client, &scope, &sender, &readiness);
     let (_, scopes) = lists_of(&mut events, 1, resources).await;
     let team_a = ListScope::Namespace("team-a".to_owned());
     assert_eq!(scopes, BTreeSet::from([team_a]));
@@ -268,188 +274,10 @@ async fn a_kind_is_ready_once_every_namespace_was_listed() {
     drop(tasks);
 }
 
-/// What an API server answers that streams lists or not, with the paths that it was asked for.
-fn answering(
-    mut answer: impl FnMut(&str) -> (u16, Box<dyn Iterator<Item = String> + Send>) + Send + 'static,
-) -> Client {
-    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<_>>();
-    tokio::spawn(async move {
-        let mut silent = Vec::new();
-        while let Some((request, send)) = handle.next_request().await {
-            if !request.uri().path().ends_with("/presignedurls") {
-                silent.push(send);
-                continue;
-            }
-            let (code, texts) = answer(&request.uri().to_string());
-            let frames = texts.map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
-            let body = StreamBody::new(futures::stream::iter(frames));
-            send.send_response(Response::builder().status(code).body(body).unwrap());
-        }
-    });
-    Client::new(service, "default")
-}
-
-fn once(text: String) -> Box<dyn Iterator<Item = String> + Send> {
-    Box::new(std::iter::once(text))
-}
-
-fn resources(event: Event) -> Option<Change<PresignedUrlSeen>> {
+/// A change of a resource.
+pub(super) fn resources(event: Event) -> Option<Change<PresignedUrlSeen>> {
     match event {
         Event::Resource(change) => Some(change),
         _ => None,
     }
-}
-
-/// A line of a watch.
-fn line(type_: &str, object: &Value) -> String {
-    format!("{}\n", json!({ "type": type_, "object": object }))
-}
-
-/// The bookmark that ends a streamed list.
-fn list_end() -> String {
-    let annotations = json!({ "k8s.io/initial-events-end": "true" });
-    let metadata = json!({ "resourceVersion": "100", "annotations": annotations });
-    line(
-        "BOOKMARK",
-        &json!({ "kind": "x", "apiVersion": "v1", "metadata": metadata }),
-    )
-}
-
-/// The next change of a resource, in a word.
-async fn word(events: &mut mpsc::Receiver<Event>) -> String {
-    loop {
-        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
-        let told = match event.expect("no event in time").and_then(resources) {
-            Some(Change::Init { .. }) => "init".to_owned(),
-            Some(Change::InitApply(seen)) => format!("listed {}", seen.name),
-            Some(Change::InitDone { .. }) => "done".to_owned(),
-            Some(Change::Apply(seen)) => format!("changed {}", seen.name),
-            Some(Change::Delete(seen)) => format!("gone {}", seen.name),
-            None => continue,
-        };
-        return told;
-    }
-}
-
-#[tokio::test]
-async fn a_streamed_list_ends_with_its_bookmark_and_goes_on_as_the_watch() {
-    let (asked, mut paths) = mpsc::unbounded_channel();
-    let client = answering(move |uri| {
-        asked.send(uri.to_owned()).unwrap();
-        let plain =
-            json!({ "kind": "x", "apiVersion": "v1", "metadata": { "resourceVersion": "7" } });
-        let lines = [
-            line("ADDED", &object("team-a", "a")),
-            line("ADDED", &object("team-a", "b")),
-            line("BOOKMARK", &plain),
-            line("DELETED", &object("team-a", "b")),
-            list_end(),
-            line("MODIFIED", &object("team-a", "a")),
-        ];
-        (200, Box::new(lines.into_iter()))
-    });
-    let (sender, mut events) = mpsc::channel(16);
-    let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
-    for expected in [
-        "init",
-        "listed a",
-        "listed b",
-        "gone b",
-        "done",
-        "changed a",
-    ] {
-        assert_eq!(word(&mut events).await, expected);
-    }
-    let path = paths.recv().await.unwrap();
-    for part in [
-        "watch=true",
-        "sendInitialEvents=true",
-        "resourceVersion=",
-        "NotOlderThan",
-    ] {
-        assert!(path.contains(part), "{part} not in {path}");
-    }
-    // It ends like any watch, and goes on from the last version.
-    let path = paths.recv().await.unwrap();
-    assert!(
-        path.ends_with("resourceVersion=5") && !path.contains("sendInitialEvents"),
-        "{path}"
-    );
-    drop(tasks);
-}
-
-#[tokio::test]
-async fn a_streamed_list_without_an_end_is_followed_by_pages() {
-    let client = answering(|uri| {
-        if uri.contains("sendInitialEvents=true") {
-            // As of a server that does not know what is asked: objects and no end.
-            return (200, once(line("ADDED", &object("team-a", "a"))));
-        }
-        let (code, list) = listed(&[object("team-a", "b")]);
-        (code, once(list.to_string()))
-    });
-    let (sender, mut events) = mpsc::channel(16);
-    let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(&client, &scope, &sender, &Readiness::default());
-    for expected in ["init", "listed a", "init", "listed b", "done"] {
-        assert_eq!(word(&mut events).await, expected);
-    }
-    drop(tasks);
-}
-
-#[tokio::test]
-async fn a_list_is_read_no_faster_than_its_objects_are_taken() {
-    const OBJECT: usize = 100 * 1024;
-    for streams in [true, false] {
-        let read = Arc::new(AtomicUsize::new(0));
-        let counter = read.clone();
-        let client = answering(move |uri| {
-            let streamed = uri.contains("sendInitialEvents=true");
-            if streamed && !streams {
-                let (code, refusal) = failed(422, "Invalid");
-                return (code, once(refusal.to_string()));
-            }
-            let counter = counter.clone();
-            let objects = (0..100).map(move |at| {
-                let mut object = object("team-a", &format!("model-{at}"));
-                object["metadata"]["annotations"] = json!({ "large": "x".repeat(OBJECT) });
-                object["metadata"]["managedFields"] = json!([{ "manager": "x".repeat(OBJECT) }]);
-                let text = if streamed {
-                    line("ADDED", &object)
-                } else {
-                    format!("{}{object}", if at > 0 { "," } else { "" })
-                };
-                counter.fetch_add(text.len(), Ordering::Relaxed);
-                text
-            });
-            if streamed {
-                return (200, Box::new(objects.chain([list_end()])));
-            }
-            let end = "],\"metadata\":{\"resourceVersion\":\"100\"}}".to_owned();
-            let begin = ["{\"items\":[".to_owned()].into_iter();
-            (200, Box::new(begin.chain(objects).chain([end])))
-        });
-        let taken = take_ten(&client).await;
-        let read = read.load(Ordering::Relaxed);
-        assert!(
-            read <= (taken + 5) * 2 * OBJECT + OBJECT,
-            "{read} bytes for {taken} objects"
-        );
-    }
-}
-
-/// Takes ten objects of a list, and no more.
-async fn take_ten(client: &Client) -> usize {
-    let (sender, mut events) = mpsc::channel(1);
-    let scope = scope(None, SecretAccess::Watch);
-    let tasks = watch_all(client, &scope, &sender, &Readiness::default());
-    let mut taken = 0;
-    while taken < 10 {
-        if let Some(Change::InitApply(_)) = events.recv().await.and_then(resources) {
-            taken += 1;
-        }
-    }
-    drop(tasks);
-    taken
 }

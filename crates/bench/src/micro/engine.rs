@@ -239,6 +239,7 @@ fn list<T>(
     engine.on(
         event(Change::InitDone {
             scope: ListScope::Cluster,
+            version: "1".to_owned(),
         }),
         now,
     );

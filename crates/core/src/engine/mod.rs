@@ -29,6 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use crate::issue::{SignedJob, SigningJob};
 pub use cache::relist::Watched;
+pub use cache::version::older;
 pub use evaluate::target::{no_store, store_target};
 pub use figures::{LifeCut, ResourceFigures};
 pub use protocol::{
@@ -285,6 +286,13 @@ impl Engine {
     #[must_use]
     pub fn waiting_for(&self) -> Vec<Watched> {
         self.awaited().collect()
+    }
+
+    /// Whether a list showed that the cluster was restored to a backup: what is known here is of the history
+    /// before, and only a new engine can be trusted.
+    #[must_use]
+    pub fn history_went_back(&self) -> bool {
+        self.index.relists.history_went_back()
     }
 
     /// Called for each event and each step, so it allocates nothing.

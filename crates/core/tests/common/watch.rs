@@ -99,26 +99,41 @@ impl Stream {
     fn list(&mut self, cluster: &Cluster, now: Timestamp) {
         self.position = cluster.log.get(&self.kind).map_or(0, Vec::len);
         let mut events = Vec::new();
+        let version = cluster.last_version();
         match self.kind {
             Watched::Resources => frame(
                 &mut events,
+                &version,
                 Event::Resource,
                 cluster.resources.values().cloned(),
             ),
             Watched::Policies => frame(
                 &mut events,
+                &version,
                 Event::Policy,
                 cluster.policies.values().cloned(),
             ),
-            Watched::Stores => frame(&mut events, Event::Store, cluster.stores.values().cloned()),
+            Watched::Stores => frame(
+                &mut events,
+                &version,
+                Event::Store,
+                cluster.stores.values().cloned(),
+            ),
             Watched::Namespaces => frame(
                 &mut events,
+                &version,
                 Event::Namespace,
                 cluster.namespaces.values().cloned(),
             ),
-            Watched::Secrets => frame(&mut events, Event::Secret, cluster.labelled_secrets()),
+            Watched::Secrets => frame(
+                &mut events,
+                &version,
+                Event::Secret,
+                cluster.labelled_secrets(),
+            ),
             Watched::OwnSecrets => frame(
                 &mut events,
+                &version,
                 Event::OwnSecret,
                 cluster.own_secrets.values().cloned(),
             ),
@@ -133,6 +148,7 @@ impl Stream {
 
 fn frame<T>(
     events: &mut Vec<Event>,
+    version: &str,
     wrap: impl Fn(Change<T>) -> Event,
     objects: impl Iterator<Item = T>,
 ) {
@@ -142,5 +158,6 @@ fn frame<T>(
     events.extend(objects.map(|object| wrap(Change::InitApply(object))));
     events.push(wrap(Change::InitDone {
         scope: ListScope::Cluster,
+        version: version.to_owned(),
     }));
 }

@@ -41,7 +41,7 @@ impl View {
         let scope = ListScope::Namespace(only.clone());
         match change {
             Change::Init { .. } => Some(Change::Init { scope }),
-            Change::InitDone { .. } => Some(Change::InitDone { scope }),
+            Change::InitDone { version, .. } => Some(Change::InitDone { scope, version }),
             Change::InitApply(one) => (place(&one) == only).then_some(Change::InitApply(one)),
             Change::Apply(one) => (place(&one) == only).then_some(Change::Apply(one)),
             Change::Delete(one) => (place(&one) == only).then_some(Change::Delete(one)),

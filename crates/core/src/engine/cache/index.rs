@@ -291,7 +291,10 @@ mod tests {
         let list = || {
             [
                 Change::Init { scope: scope("a") },
-                Change::InitDone { scope: scope("a") },
+                Change::InitDone {
+                    scope: scope("a"),
+                    version: "1".to_owned(),
+                },
             ]
         };
         let [begin, end] = list();
@@ -317,7 +320,7 @@ mod tests {
     fn retyped<T>(change: Change<NamespaceSeen>) -> Change<T> {
         match change {
             Change::Init { scope } => Change::Init { scope },
-            Change::InitDone { scope } => Change::InitDone { scope },
+            Change::InitDone { scope, version } => Change::InitDone { scope, version },
             other => panic!("{other:?} frames no list"),
         }
     }

@@ -5,9 +5,12 @@
 //! - A kind is synced once every expected scope had a complete list.
 //! - A known object that is not in a complete list is gone if it lies within the scope of that list. A list
 //!   of one namespace says nothing about the objects of another.
+//! - A complete list that shows an object older than it was known, at a version that the list has reached, is of
+//!   another history than what is known: the cluster was restored to a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::cache::version::older;
 use crate::engine::protocol::{Change, ListScope, ObjectKey, SecretAccess};
 
 /// The identity of an object within its kind: the namespace that its list is limited to, and a name or a uid.
@@ -45,15 +48,28 @@ impl Watched {
 
 /// The state of each kind's lists.
 #[derive(Debug)]
-pub(in crate::engine) struct Relists(BTreeMap<Watched, Relist>);
+pub(in crate::engine) struct Relists {
+    kinds: BTreeMap<Watched, Relist>,
+    /// A complete list was of another history than what is known.
+    history_went_back: bool,
+}
 
 /// The lists of one kind.
 #[derive(Debug, Default)]
 struct Relist {
     /// The scopes whose first list is not complete.
     awaited: BTreeSet<ListScope>,
-    /// The incomplete lists, and the objects that each has named so far.
-    listed: BTreeMap<ListScope, BTreeSet<NamespacedName>>,
+    /// The incomplete lists.
+    listed: BTreeMap<ListScope, List>,
+}
+
+/// An incomplete list.
+#[derive(Debug, Default)]
+struct List {
+    /// The objects that it has named so far.
+    named: BTreeSet<NamespacedName>,
+    /// Those that it showed older than they were known, and the versions that were known.
+    outdated: BTreeMap<NamespacedName, String>,
 }
 
 /// The meaning of a change for the known objects.
@@ -115,12 +131,38 @@ impl Relists {
             let listed = BTreeMap::new();
             (kind, Relist { awaited, listed })
         };
-        Self(Watched::ALL.into_iter().map(relist).collect())
+        Self {
+            kinds: Watched::ALL.into_iter().map(relist).collect(),
+            history_went_back: false,
+        }
+    }
+
+    /// Whether a complete list was of another history than what is known.
+    pub(in crate::engine) fn history_went_back(&self) -> bool {
+        self.history_went_back
+    }
+
+    /// A list shows an object in this version, and that one was known.
+    pub(in crate::engine) fn listed(
+        &mut self,
+        kind: Watched,
+        identity: &NamespacedName,
+        shown: &str,
+        known: &str,
+    ) {
+        let lists = self.kinds.get_mut(&kind);
+        for (scope, list) in lists.into_iter().flat_map(|relist| &mut relist.listed) {
+            if !older(shown, known) {
+                list.outdated.remove(identity);
+            } else if scope.covers(identity) {
+                list.outdated.insert(identity.clone(), known.to_owned());
+            }
+        }
     }
 
     /// Whether every scope of a kind had a complete list.
     pub(in crate::engine) fn synced(&self, kind: Watched) -> bool {
-        let relist = self.0.get(&kind);
+        let relist = self.kinds.get(&kind);
         relist.is_some_and(|relist| relist.awaited.is_empty())
     }
 
@@ -132,30 +174,34 @@ impl Relists {
         identity: impl Fn(&T) -> NamespacedName,
         known: impl Iterator<Item = NamespacedName>,
     ) -> Delta<T> {
-        let relist = self.0.entry(kind).or_default();
+        let relist = self.kinds.entry(kind).or_default();
         match change {
             Change::Init { scope } => {
-                relist.listed.insert(scope, BTreeSet::new());
+                relist.listed.insert(scope, List::default());
                 Delta::Absent(Vec::new())
             }
-            Change::InitDone { scope } => {
+            Change::InitDone { scope, version } => {
                 relist.awaited.remove(&scope);
-                let listed = relist.listed.remove(&scope).unwrap_or_default();
-                let gone = known.filter(|known| scope.covers(known) && !listed.contains(known));
+                let List { named, outdated } = relist.listed.remove(&scope).unwrap_or_default();
+                // What was written since the list was made is newer than the list.
+                let reached = |known: &String| *known == version || older(known, &version);
+                self.history_went_back |= outdated.values().any(reached);
+                let gone = known.filter(|known| scope.covers(known) && !named.contains(known));
                 Delta::Absent(gone.collect())
             }
             Change::InitApply(seen) | Change::Apply(seen) => {
-                for (scope, listed) in &mut relist.listed {
+                for (scope, list) in &mut relist.listed {
                     let identity = identity(&seen);
                     if scope.covers(&identity) {
-                        listed.insert(identity);
+                        list.named.insert(identity);
                     }
                 }
                 Delta::Present(seen)
             }
             Change::Delete(seen) => {
-                for listed in relist.listed.values_mut() {
-                    listed.remove(&identity(&seen));
+                for list in relist.listed.values_mut() {
+                    list.outdated.remove(&identity(&seen));
+                    list.named.remove(&identity(&seen));
                 }
                 Delta::Removed(seen)
             }
@@ -175,6 +221,13 @@ mod tests {
 
     fn served() -> BTreeSet<String> {
         ["a", "b"].map(str::to_owned).into()
+    }
+
+    fn done<T>(scope: ListScope) -> Change<T> {
+        Change::InitDone {
+            scope,
+            version: "9".to_owned(),
+        }
     }
 
     fn place((namespace, name): (&str, &str)) -> NamespacedName {
@@ -204,7 +257,7 @@ mod tests {
         let changes = vec![
             Change::Init { scope: scope("a") },
             Change::InitApply(("a", "x")),
-            Change::InitDone { scope: scope("a") },
+            done(scope("a")),
         ];
         assert_eq!(gone(changes, &known), [place(("a", "y"))]);
         let whole = vec![
@@ -212,9 +265,7 @@ mod tests {
                 scope: ListScope::Cluster,
             },
             Change::InitApply(("a", "x")),
-            Change::InitDone {
-                scope: ListScope::Cluster,
-            },
+            done(ListScope::Cluster),
         ];
         assert_eq!(gone(whole, &known).len(), 3);
     }
@@ -227,10 +278,10 @@ mod tests {
             Change::Init { scope: scope("b") },
             Change::InitApply(("b", "x")),
             Change::InitApply(("a", "y")),
-            Change::InitDone { scope: scope("a") },
+            done(scope("a")),
             // A change in one namespace while the list of the other is incomplete.
             Change::Apply(("a", "z")),
-            Change::InitDone { scope: scope("b") },
+            done(scope("b")),
         ];
         assert_eq!(
             gone(changes, &known),
@@ -246,7 +297,7 @@ mod tests {
             Change::InitApply(("a", "x")),
             Change::Init { scope: scope("a") },
             Change::InitApply(("a", "y")),
-            Change::InitDone { scope: scope("a") },
+            done(scope("a")),
         ];
         assert_eq!(gone(changes, &known), [place(("a", "x"))]);
     }
@@ -260,7 +311,7 @@ mod tests {
                 Change::Init {
                     scope: scope.clone(),
                 },
-                Change::InitDone { scope },
+                done(scope),
             ] {
                 relists.apply::<NamespacedName>(kind, change, Clone::clone, none());
             }

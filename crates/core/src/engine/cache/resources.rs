@@ -28,11 +28,18 @@ impl Index {
         &mut self,
         change: Change<PresignedUrlSeen>,
     ) -> Vec<ObjectKey> {
+        let identity = |seen: &PresignedUrlSeen| (seen.namespace.clone(), seen.uid.to_string());
+        if let Change::InitApply(seen) = &change
+            && let Some(known) = self.resources.get(&seen.uid)
+        {
+            let (shown, known) = (&seen.resource_version, &known.seen.resource_version);
+            self.relists
+                .listed(Watched::Resources, &identity(seen), shown, known);
+        }
         let known = self.resources.iter().map(|(uid, record)| {
             let namespace = record.seen.namespace.clone();
             (namespace, uid.to_string())
         });
-        let identity = |seen: &PresignedUrlSeen| (seen.namespace.clone(), seen.uid.to_string());
         match self
             .relists
             .apply(Watched::Resources, change, identity, known)

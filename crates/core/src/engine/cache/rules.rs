@@ -18,8 +18,15 @@ impl Index {
         &mut self,
         change: Change<PolicySeen>,
     ) -> Vec<ObjectKey> {
-        let known = self.policies.keys().map(named);
         let identity = |seen: &PolicySeen| named(&seen.name);
+        if let Change::InitApply(seen) = &change
+            && let Some(known) = self.policies.get(&seen.name)
+        {
+            let (shown, known) = (&seen.resource_version, &known.seen.resource_version);
+            self.relists
+                .listed(Watched::Policies, &identity(seen), shown, known);
+        }
+        let known = self.policies.keys().map(named);
         let affected = match self
             .relists
             .apply(Watched::Policies, change, identity, known)

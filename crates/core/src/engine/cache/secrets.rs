@@ -48,8 +48,15 @@ impl Index {
 
     /// Applies a change of a Secret that carries the operator's label.
     fn apply_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
-        let known = self.secrets.keys().cloned();
         let identity = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
+        if let Change::InitApply(seen) = &change
+            && let Some(known) = self.secrets.get(&identity(seen))
+        {
+            let (shown, known) = (&seen.resource_version, &known.resource_version);
+            self.relists
+                .listed(Watched::Secrets, &identity(seen), shown, known);
+        }
+        let known = self.secrets.keys().cloned();
         match self
             .relists
             .apply(Watched::Secrets, change, identity, known)
@@ -134,8 +141,15 @@ impl Index {
 
     /// Applies a change of a Secret in the operator's own namespace: the stores that read it are affected.
     fn apply_own_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
-        let known = self.own_secrets.keys().map(named);
         let identity = |seen: &SecretMetaSeen| named(&seen.name);
+        if let Change::InitApply(seen) = &change
+            && let Some(known) = self.own_secrets.get(&seen.name)
+        {
+            let shown = &seen.resource_version;
+            self.relists
+                .listed(Watched::OwnSecrets, &identity(seen), shown, known);
+        }
+        let known = self.own_secrets.keys().map(named);
         match self
             .relists
             .apply(Watched::OwnSecrets, change, identity, known)

@@ -15,7 +15,8 @@ pub(in crate::engine) struct SecretVersion {
 
 /// Whether one resourceVersion is older than another. They are compared as numbers, since every supported API
 /// server makes numbers; a version that is no number is never older.
-pub(in crate::engine) fn older(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn older(one: &str, other: &str) -> bool {
     match (one.parse::<u64>(), other.parse::<u64>()) {
         (Ok(one), Ok(other)) => one < other,
         _ => false,

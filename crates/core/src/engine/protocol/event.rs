@@ -62,6 +62,8 @@ pub enum Change<T> {
     InitDone {
         /// What it covers.
         scope: ListScope,
+        /// Its resourceVersion: it shows every object as it was then, or as it was later.
+        version: String,
     },
     /// An object is new or changed.
     Apply(T),

@@ -106,6 +106,11 @@ impl Cluster {
         self.counter.to_string()
     }
 
+    /// The version that was given last.
+    pub fn last_version(&self) -> String {
+        self.counter.to_string()
+    }
+
     pub fn uid(&mut self) -> String {
         self.counter += 1;
         format!("uid-{}", self.counter)

@@ -362,6 +362,7 @@ impl<M: FaultInjector> World<M> {
         };
         if let Some(engine) = &mut one.engine {
             engine.on(event, wall);
+            assert!(!engine.history_went_back(), "nobody restored a backup");
         }
     }
 

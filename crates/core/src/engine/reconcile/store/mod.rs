@@ -44,8 +44,16 @@ const MAX_EVALUATED: usize = 1000;
 /// Applies a change of a store.
 pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) -> Vec<ObjectKey> {
     let index = &mut *ctx.cache;
-    let known = index.stores.keys().map(named);
     let place = |seen: &StoreSeen| named(&seen.name);
+    if let Change::InitApply(seen) = &change
+        && let Some(known) = index.stores.get(&seen.name)
+    {
+        let (shown, known) = (&seen.resource_version, &known.seen.resource_version);
+        index
+            .relists
+            .listed(Watched::Stores, &place(seen), shown, known);
+    }
+    let known = index.stores.keys().map(named);
     match index.relists.apply(Watched::Stores, change, place, known) {
         Delta::Present(seen) => put_store(ctx, seen),
         Delta::Removed(seen) => drop_store(ctx, &seen.name),
