@@ -157,7 +157,7 @@ impl Engine {
         for key in ctx.queue.due(ctx.now) {
             ctx.enqueue(key);
         }
-        while let Some((key, priority)) = self.queue.pop() {
+        while let Some((key, ticket)) = self.queue.pop() {
             if self.draining && !self.index.is_unrecorded(&key) {
                 continue;
             }
@@ -185,7 +185,7 @@ impl Engine {
             }
             let requeue = ctx.requeue.earliest();
             if let Action::Start(step, in_flight) = action {
-                self.queue.begin(key.clone(), priority);
+                self.queue.begin(key.clone(), ticket);
                 self.in_flight.insert(key.clone(), *in_flight);
                 return Some((key, *step));
             }
@@ -196,7 +196,7 @@ impl Engine {
 
     /// Applies the result of a step.
     pub fn done(&mut self, key: &ObjectKey, result: StepResult, now: Timestamp) {
-        let Some((priority, dirty)) = self.queue.end(key) else {
+        let Some((ticket, dirty)) = self.queue.end(key) else {
             return;
         };
         let Some(in_flight) = self.in_flight.remove(key) else {
@@ -222,7 +222,7 @@ impl Engine {
             ObjectKey::Policy(name) => policy::completed(&mut ctx, name, in_flight, result, dirty),
         };
         if continues && self.index.contains(key) {
-            self.ctx(now).proceed(key.clone(), priority);
+            self.ctx(now).proceed(key.clone(), ticket);
         }
     }
 

@@ -238,7 +238,7 @@ fn what_two_namespaces_list_without_end_does_not_end_a_url_of_a_third_that_waits
     let left = flood.until_renewed(&mut scene);
     assert!(left.is_some_and(|left| left > 800), "{left:?} s are left");
     let issued = scene.0.cluster.secrets.len();
-    assert!(issued > 20, "{issued}: the others are served meanwhile");
+    assert!(issued > 10, "{issued}: the others are served meanwhile");
 }
 
 #[test]

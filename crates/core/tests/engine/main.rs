@@ -30,6 +30,7 @@ mod no_secret_access;
 mod objects;
 mod one_shot;
 mod one_shot_deletion;
+mod overload;
 mod ownership;
 mod pages;
 mod policies;

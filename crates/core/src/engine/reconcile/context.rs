@@ -20,7 +20,7 @@ use crate::engine::evaluate::one_shot::reports_expiry;
 use crate::engine::protocol::Observation;
 use crate::engine::protocol::{ApiError, ErrorClass, ObjectKey, Retry, Settings, Uid, classify};
 use crate::engine::scheduler::priority::{Priority, Standing};
-use crate::engine::scheduler::queue::Queue;
+use crate::engine::scheduler::queue::{Queue, Ticket};
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::engine::store::Store;
 use crate::issue::ReservedKeys;
@@ -89,15 +89,15 @@ impl Ctx<'_> {
             .push(key, namespace, standing.priority, standing.rank);
     }
 
-    /// Queues an object that has started, at least at this priority, and again as its own rises: it continues
-    /// before another one starts.
-    pub(in crate::engine) fn proceed(&mut self, key: ObjectKey, priority: Priority) {
+    /// Queues an object that has started, at least at the priority of its ticket, and again as its own rises:
+    /// it continues before another one starts.
+    pub(in crate::engine) fn proceed(&mut self, key: ObjectKey, ticket: Ticket) {
         let Some(standing) = self.standing(&key) else {
             return;
         };
         let namespace = self.cache.namespace_of_key(&key);
-        let priority = priority.min(standing.priority);
-        self.queue.proceed(key, namespace, priority);
+        let priority = ticket.priority.min(standing.priority);
+        self.queue.proceed(key, namespace, priority, ticket);
     }
 
     /// How urgent an object is that is queued now; `None` if it is a resource that is gone. It is queued again

@@ -5,10 +5,12 @@
 //! - A namespace that has its share goes after those that have not; then the higher priority decides, then
 //!   whose last grant is the oldest.
 //! - A turn is remembered while anybody waits: who asks again and again does not go before who waits.
+//! - Whoever waits keeps its age as it moves forward. [`AgeTurn`] says when the oldest goes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::engine::scheduler::age_turn::AgeTurn;
 use crate::engine::scheduler::priority::{Priority, QueuePosition};
 
 /// Who waits, by key, each with its request.
@@ -20,6 +22,10 @@ pub(super) struct FairQueue<K, T> {
     heads: BTreeSet<Head>,
     /// The namespace and position of each that waits.
     positions: BTreeMap<K, (Arc<str>, QueuePosition)>,
+    /// The same by arrival, the oldest first.
+    ages: BTreeMap<u64, (Arc<str>, QueuePosition)>,
+    /// When the oldest goes first.
+    age_turn: AgeTurn,
     /// When each namespace last got something, counted in grants.
     turns: BTreeMap<Arc<str>, u64>,
     turn: u64,
@@ -35,6 +41,8 @@ impl<K, T> Default for FairQueue<K, T> {
             waiting: BTreeMap::new(),
             heads: BTreeSet::new(),
             positions: BTreeMap::new(),
+            ages: BTreeMap::new(),
+            age_turn: AgeTurn::default(),
             turns: BTreeMap::new(),
             turn: 0,
             sequence: 0,
@@ -51,28 +59,40 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         self.positions.len()
     }
 
-    /// The priority and rank with which somebody waits.
-    pub(super) fn waits<Q>(&self, key: &Q) -> Option<(Priority, i64)>
+    /// The position of somebody that waits.
+    pub(super) fn waits<Q>(&self, key: &Q) -> Option<QueuePosition>
     where
         K: std::borrow::Borrow<Q>,
         Q: Ord + ?Sized,
     {
         let (_, position) = self.positions.get(key)?;
-        Some((position.0, position.1))
+        Some(*position)
     }
 
-    /// Somebody waits. Who waits already keeps its position unless its priority changed.
+    /// The arrival of whoever has waited longest.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let (arrival, _) = self.ages.first_key_value()?;
+        Some(*arrival)
+    }
+
+    /// Somebody waits, from now on unless it waits already.
     pub(super) fn wait(&mut self, key: K, namespace: &str, priority: (Priority, i64), asks: T) {
-        let known = self.positions.get(&key).map(|(_, position)| *position);
-        let kept = known.filter(|known| (known.0, known.1) == priority);
-        let position = kept.unwrap_or_else(|| {
+        let known = self.waits(&key).map(|(.., arrival)| arrival);
+        let arrival = known.unwrap_or_else(|| {
             self.sequence += 1;
-            (priority.0, priority.1, self.sequence)
+            self.sequence
         });
+        self.wait_since(key, namespace, (priority.0, priority.1, arrival), asks);
+    }
+
+    /// Somebody waits at this position. No two have the same arrival: either the caller counts arrivals, or
+    /// [`Self::wait`] does.
+    pub(super) fn wait_since(&mut self, key: K, namespace: &str, position: QueuePosition, asks: T) {
         self.remove(&key);
         self.change(namespace, |queue| {
             let namespace = queue.shared(namespace);
             let entry = (Arc::clone(&namespace), position);
+            queue.ages.insert(position.2, entry.clone());
             queue.positions.insert(key.clone(), entry);
             let waiting = queue.waiting.entry(namespace).or_default();
             waiting.insert(position, (key, asks));
@@ -86,6 +106,7 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         Q: Ord + ?Sized,
     {
         let (namespace, position) = self.positions.remove(key)?;
+        self.ages.remove(&position.2);
         let asks = self.change(&namespace, |queue| {
             let waiting = queue.waiting.get_mut(&namespace)?;
             let (_, asks) = waiting.remove(&position)?;
@@ -105,27 +126,64 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         has_its_share: impl Fn(&str, &T) -> bool,
         fits: impl Fn(&T) -> bool,
     ) -> Option<(K, Priority, Arc<str>, T)> {
-        let (key, asks) = self.next(has_its_share)?;
+        let (namespace, position, asks) = self.next(has_its_share)?;
         if !fits(asks) {
             return None;
         }
-        let key = key.clone();
-        let (priority, _) = self.waits(&key)?;
-        let (namespace, asks) = self.remove(&key)?;
-        self.granted(&namespace);
-        Some((key, priority, namespace, asks))
+        let (namespace, position) = (Arc::clone(namespace), position);
+        self.age_turn.granted(self.oldest() == Some(position.2));
+        let (key, asks) = self.take(&namespace, position)?;
+        Some((key, position.0, namespace, asks))
     }
 
     /// Whose turn it is.
-    fn next(&self, has_its_share: impl Fn(&str, &T) -> bool) -> Option<(&K, &T)> {
+    fn next(
+        &self,
+        has_its_share: impl Fn(&str, &T) -> bool,
+    ) -> Option<(&Arc<str>, QueuePosition, &T)> {
+        let asks = |namespace: &Arc<str>, position: QueuePosition| {
+            let (_, asks) = self.waiting.get(namespace)?.get(&position)?;
+            Some(asks)
+        };
         let mut heads = self.heads.iter().filter_map(|(.., position, namespace)| {
-            let (key, asks) = self.waiting.get(namespace)?.get(position)?;
-            Some((namespace, key, asks))
+            Some((namespace, *position, asks(namespace, *position)?))
         });
-        let without_its_share = heads
-            .clone()
-            .find(|(namespace, _, asks)| !has_its_share(namespace, asks));
-        let (_, key, asks) = without_its_share.or_else(|| heads.next())?;
+        let oldest = self.ages.values().next();
+        let oldest = oldest.filter(|_| self.age_turn.is_due());
+        let oldest = oldest.and_then(|(namespace, position)| {
+            Some((namespace, *position, asks(namespace, *position)?))
+        });
+        let lacks =
+            |(namespace, _, asks): &(&Arc<str>, QueuePosition, &T)| !has_its_share(namespace, asks);
+        oldest
+            .filter(lacks)
+            .or_else(|| heads.clone().find(lacks))
+            .or(oldest)
+            .or_else(|| heads.next())
+    }
+
+    /// Takes whose turn it is by priority and namespace: it waits no more, and the turn of its namespace is
+    /// over. Returns it with its position.
+    pub(super) fn take_first(&mut self) -> Option<(K, QueuePosition)> {
+        let (.., position, namespace) = self.heads.first()?;
+        let (position, namespace) = (*position, Arc::clone(namespace));
+        let (key, _) = self.take(&namespace, position)?;
+        Some((key, position))
+    }
+
+    /// The same of whoever has waited longest.
+    pub(super) fn take_oldest(&mut self) -> Option<(K, QueuePosition)> {
+        let (namespace, position) = self.ages.values().next()?;
+        let (position, namespace) = (*position, Arc::clone(namespace));
+        let (key, _) = self.take(&namespace, position)?;
+        Some((key, position))
+    }
+
+    fn take(&mut self, namespace: &str, position: QueuePosition) -> Option<(K, T)> {
+        let (key, _) = self.waiting.get(namespace)?.get(&position)?;
+        let key = key.clone();
+        let (_, asks) = self.remove(&key)?;
+        self.granted(namespace);
         Some((key, asks))
     }
 

@@ -4,6 +4,7 @@
 //! - Nothing here knows what a URL is: there are keys, priorities, times and slots.
 //! - Rank and sequence decide the order, never a hash or a random number.
 
+mod age_turn;
 pub(in crate::engine) mod budget;
 pub(in crate::engine) mod event_rate;
 mod fair_queue;
