@@ -62,6 +62,8 @@ const URGENT_SLOTS: usize = 8;
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
+    /// The name by which this operator reports on stores.
+    reports_as: String,
     reserved: ReservedKeys,
     index: Index,
     queue: Queue,
@@ -89,6 +91,7 @@ impl Engine {
             settings.namespace_share,
         );
         Ok(Self {
+            reports_as: settings.reports_as(),
             settings,
             reserved,
             index,
@@ -231,6 +234,7 @@ impl Engine {
             cache: &mut self.index,
             queue: &mut self.queue,
             settings: &self.settings,
+            reports_as: &self.reports_as,
             reserved: &self.reserved,
             clock: &mut self.clock,
             observations: &mut self.observations,

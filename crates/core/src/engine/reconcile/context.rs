@@ -40,6 +40,8 @@ pub(in crate::engine) struct Ctx<'a> {
     pub(in crate::engine) cache: &'a mut Index,
     pub(in crate::engine) queue: &'a mut Queue,
     pub(in crate::engine) settings: &'a Settings,
+    /// The name by which this operator reports on stores.
+    pub(in crate::engine) reports_as: &'a str,
     pub(in crate::engine) reserved: &'a ReservedKeys,
     pub(in crate::engine) clock: &'a mut ClockDoubt,
     pub(in crate::engine) observations: &'a mut Vec<Observation>,

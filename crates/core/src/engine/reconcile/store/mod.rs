@@ -63,7 +63,7 @@ pub(in crate::engine) fn on_event(ctx: &mut Ctx<'_>, change: Change<StoreSeen>) 
 
 fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
     let now = ctx.now;
-    let me = ctx.settings.reports_as();
+    let me = ctx.reports_as;
     let status = std::mem::take(&mut seen.status);
     let name = seen.name.clone();
     let key = ObjectKey::Store(name.clone());
@@ -78,7 +78,7 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
             if known.seen.uid == seen.uid {
                 reports = std::mem::take(&mut known.reports);
             }
-            seen.status = reports.record(&me, status);
+            seen.status = reports.record(me, status);
             let update = known.update(seen, now);
             known.reports = reports;
             match update {
@@ -88,7 +88,7 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
         }
         None => {
             let mut reports = Reports::default();
-            seen.status = reports.record(&me, status);
+            seen.status = reports.record(me, status);
             let store = first_seen(seen, reports, ctx.clock.api_clock);
             ctx.cache.stores.insert(name.clone(), store);
         }
@@ -200,10 +200,10 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
 
 /// Whether this operator reports on a store.
 fn reports(ctx: &Ctx<'_>, name: &str) -> bool {
-    let me = ctx.settings.reports_as();
+    let me = ctx.reports_as;
     let alone = || {
         let store = ctx.cache.stores.get(name);
-        store.is_some_and(|store| !store.reports.has_others(&me))
+        store.is_some_and(|store| !store.reports.has_others(me))
     };
     ctx.served_of_store(name).next().is_some() || (me == SOLE_OPERATOR && alone())
 }

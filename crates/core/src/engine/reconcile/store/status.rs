@@ -39,8 +39,8 @@ pub(super) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     };
     let (desired, counted) = desired(ctx, store);
     let old = &store.seen.status;
-    let me = ctx.settings.reports_as();
-    let Some(status) = store.reports.to_write(&me, &desired) else {
+    let me = ctx.reports_as;
+    let Some(status) = store.reports.to_write(me, &desired) else {
         return Action::Idle;
     };
     let key = ObjectKey::Store(name.to_owned());
@@ -82,10 +82,10 @@ pub(super) fn plan_withdrawal(ctx: &mut Ctx<'_>, name: &str) -> Action {
     let Some(store) = ctx.cache.stores.get(name) else {
         return Action::Idle;
     };
-    let me = ctx.settings.reports_as();
+    let me = ctx.reports_as;
     let none = ClusterObjectStoreStatus::default();
     let key = ObjectKey::Store(name.to_owned());
-    match store.reports.to_write(&me, &none) {
+    match store.reports.to_write(me, &none) {
         Some(_) if let Some(at) = ctx.status_paused_until(&key) => {
             ctx.requeue.at(at);
             Action::Idle
@@ -127,13 +127,13 @@ pub(super) fn completed(
     match result {
         Ok(version) => {
             ctx.cache.status_retries.remove(&key);
-            let me = ctx.settings.reports_as();
+            let me = ctx.reports_as;
             if let Some(store) = ctx.cache.stores.get_mut(name)
                 && store.seen.uid == version.uid
             {
                 store.reports.wrote(&status);
                 if replaces(&version, &store.seen.resource_version) {
-                    store.seen.status = store.reports.record(&me, status);
+                    store.seen.status = store.reports.record(me, status);
                 }
                 take_newer(&mut store.seen.resource_version, version);
                 cluster_events::recorded(ctx, &key, event);
