@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::api::Reason;
-use crate::engine::cache::state::StateCell;
+use crate::api::{PresignedUrlStatus, Reason};
+use crate::engine::cache::state::{StateCell, Unrecorded};
 use crate::engine::protocol::{EventRecord, PolicySeen, PresignedUrlSeen};
 use crate::engine::scheduler::event_rate::EventRate;
 use crate::issue::OwnerId;
+use crate::issue::issued::Issued;
 
 /// A PresignedURL, and the operator's state of it.
 #[derive(Debug)]
@@ -29,7 +30,25 @@ pub(in crate::engine) enum Kept {
     WithoutStatus,
 }
 
+/// Where it is recorded what is issued.
+pub(in crate::engine) enum Recorded<'a> {
+    /// By a write that no status records yet.
+    ByWrite(&'a Issued),
+    ByStatus(&'a PresignedUrlStatus),
+}
+
 impl Record {
+    /// Where it is recorded what is issued; `None` if there is no Secret.
+    pub(in crate::engine) fn issued(&self) -> Option<Recorded<'_>> {
+        let status = &*self.seen.status;
+        match &self.state.unrecorded {
+            Some(Unrecorded::Written(issued)) => Some(Recorded::ByWrite(issued)),
+            Some(Unrecorded::Removed(_)) => None,
+            // The status of a one-shot resource keeps its times after the Secret is gone.
+            None => (status.internal.secret.is_some()).then_some(Recorded::ByStatus(status)),
+        }
+    }
+
     /// The resource as the owner of its Secret.
     pub(in crate::engine) fn owner_id(&self) -> OwnerId<'_> {
         OwnerId {

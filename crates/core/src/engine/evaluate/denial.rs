@@ -8,8 +8,7 @@
 use jiff::Timestamp;
 
 use crate::api::{MAX_POLICY_NAMES, Method, SignedHashes, denied_since};
-use crate::engine::cache::record::Record;
-use crate::engine::cache::state::Unrecorded;
+use crate::engine::cache::record::{Record, Recorded};
 use crate::engine::evaluate::one_shot::is_hash_of;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
@@ -89,23 +88,20 @@ struct IssuedByPolicies<'a> {
 
 impl<'a> IssuedByPolicies<'a> {
     fn of(record: &'a Record) -> Option<Self> {
-        let status = &record.seen.status;
-        match &record.state.unrecorded {
-            Some(Unrecorded::Written(issued)) => Some(Self {
+        Some(match record.issued()? {
+            Recorded::ByWrite(issued) => Self {
                 policies: &issued.policies,
                 hashes: &issued.hashes,
                 method: issued.method,
                 objects: issued.objects,
-            }),
-            Some(Unrecorded::Removed(_)) => None,
-            None if status.internal.secret.is_none() => None,
-            None => Some(Self {
+            },
+            Recorded::ByStatus(status) => Self {
                 policies: &status.policy_refs,
                 hashes: status.internal.hashes.as_ref()?,
                 method: status.method.unwrap_or_default(),
                 objects: status.objects.unwrap_or(1),
-            }),
-        }
+            },
+        })
     }
 
     /// What is issued as a request, if a request of the same hash may ask for more: bounds of a listing, and

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, MANAGED_BY_LABEL, MANAGER, NAME_ANNOTATION};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::{Record, store_name};
+use crate::engine::cache::record::{Record, Recorded, store_name};
 use crate::engine::cache::state::{REQUEST_PAUSE, SHORT_REQUEST_PAUSE, Unrecorded};
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::evaluation::Evaluation;
@@ -197,17 +197,13 @@ pub(in crate::engine) fn counts_as_current(
     now: Timestamp,
 ) -> Option<bool> {
     // Nothing is cloned here: a store counts all of its resources.
-    let status = &record.seen.status;
-    let (expires_at, offset, credential) = match &record.state.unrecorded {
-        Some(Unrecorded::Written(issued)) => (
+    let (expires_at, offset, credential) = match record.issued()? {
+        Recorded::ByWrite(issued) => (
             issued.expires_at,
             issued.clock_offset,
             &issued.hashes.credential,
         ),
-        Some(Unrecorded::Removed(_)) => return None,
-        // The status of a one-shot resource keeps its times after the Secret is gone.
-        None if status.internal.secret.is_none() => return None,
-        None => (
+        Recorded::ByStatus(status) => (
             status.expiration_time?,
             status.internal.clock_offset.unwrap_or_default(),
             &status.internal.hashes.as_ref()?.credential,
@@ -223,10 +219,9 @@ pub(in crate::engine) fn counts_as_current(
 
 /// What is issued: from a write that no status records yet, else from the status.
 pub(in crate::engine) fn issued(record: &Record) -> Option<Issued> {
-    match &record.state.unrecorded {
-        Some(Unrecorded::Written(issued)) => Some((**issued).clone()),
-        Some(Unrecorded::Removed(_)) => None,
-        None => Issued::of(&record.seen.status),
+    match record.issued()? {
+        Recorded::ByWrite(issued) => Some(issued.clone()),
+        Recorded::ByStatus(status) => Issued::of(status),
     }
 }
 
