@@ -180,7 +180,7 @@ planted! {
     a_session_that_is_not_narrowed_is_found: WidensSessions => "its session is not narrowed";
     a_living_secret_that_is_removed_is_found: TakesForExpired => "a Secret that lives was removed";
     a_key_that_no_store_knows_and_signs_is_found: AcceptsUnknownKeys => "signed with a key that the store never knew";
-    a_namespace_that_comes_and_is_seen_without_its_label_is_found: OverlooksQuarantine => "no policy allows";
+    a_namespace_that_comes_and_is_seen_without_its_label_is_found: OverlooksQuarantine => "expected Expected { ready: Some(false), reason: Some(\"PolicyDenied\")";
     a_leader_that_outlives_its_claim_is_found: OutlivesClaim => "and the Lease is held by";
     a_claim_that_counts_from_the_answer_is_found: ClaimsFromTheAnswer => "two replicas lead";
     a_follower_that_leads_early_is_found: LeadsEarly => "two replicas lead";
