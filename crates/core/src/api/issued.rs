@@ -114,6 +114,10 @@ pub struct InternalStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -300, max = 300))]
     pub clock_offset: Option<i32>,
+    /// When the Secret of a denied resource is removed, as Ready says; absent if it stays until its URLs expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub removal_time: Option<Timestamp>,
     /// How many attempts have failed since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,

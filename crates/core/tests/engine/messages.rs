@@ -61,14 +61,35 @@ fn the_time_of_a_removal_is_written_though_only_a_message_says_it() {
     let mut scene = Scene::issued("dl");
     scene.allow_buckets(&["one"]);
     scene.run(30);
+    let removal = scene.status("dl").internal.removal_time;
+    let denied = scene.condition("dl", "Ready").message;
+    let words = format!("is removed at {}", removal.expect("it is removed"));
+    assert!(denied.ends_with(&words), "{denied}");
     scene.0.settings.denial_grace = presigned_core::engine::DenialGrace::Never;
     scene.restart();
     scene.run(30);
+    assert_eq!(scene.status("dl").internal.removal_time, None);
     let denied = scene.condition("dl", "Ready").message;
     assert!(
         denied.contains("is removed when its URL expires"),
         "{denied}"
     );
+}
+
+#[test]
+fn no_decision_reads_the_message_of_a_removal() {
+    let mut scene = Scene::issued("dl");
+    scene.allow_buckets(&["one"]);
+    scene.run(30);
+    scene.restart();
+    let seen = scene.0.cluster.resources.get_mut(&Scene::place("dl"));
+    for condition in &mut seen.expect("it is there").status.conditions {
+        if condition.type_ == "Ready" {
+            condition.message = "in the words of another release".to_owned();
+        }
+    }
+    let steps = scene.steps(|scene| scene.run(60));
+    assert_eq!(steps, [], "the words of policies alone differ");
 }
 
 #[test]

@@ -12,15 +12,12 @@ use crate::engine::cache::record::{Record, Recorded};
 use crate::engine::evaluate::one_shot::is_hash_of;
 use crate::engine::protocol::{DenialGrace, Settings};
 use crate::engine::scheduler::wake::RequeueAt;
+use crate::issue::issued::Issued;
 use crate::policy::{Decision, Namespace, PolicySet};
 use crate::request::{Objects, Options, Request};
 
 /// When the Secret of a denied resource is removed; `None` if it stays until its URLs expire.
-pub(in crate::engine) fn removal_at(
-    record: &Record,
-    settings: &Settings,
-    now: Timestamp,
-) -> Option<Timestamp> {
+fn removal_at(record: &Record, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
     match settings.denial_grace {
         DenialGrace::Never => None,
         DenialGrace::After(grace) => {
@@ -28,6 +25,16 @@ pub(in crate::engine) fn removal_at(
             Some(since.checked_add(grace).unwrap_or(since))
         }
     }
+}
+
+/// When the Secret of a denied resource is removed before its URLs expire; `None` if it is not.
+pub(in crate::engine) fn early_removal_at(
+    record: &Record,
+    issued: &Issued,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    removal_at(record, settings, now).filter(|at| *at < issued.expires_at)
 }
 
 /// Whether the Secret of a denied resource is removed now. A later time goes to `requeue`.

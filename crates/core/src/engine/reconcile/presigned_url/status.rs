@@ -13,6 +13,7 @@ use crate::api::{
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Record, store_name};
 use crate::engine::cache::version::take_newer;
+use crate::engine::evaluate::denial::early_removal_at;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::needs_rollout;
 use crate::engine::protocol::{ApiError, EventRecord, ObjectVersion, Observation, Settings, Step};
@@ -20,7 +21,6 @@ use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::conditions::{self, Facts};
 use crate::engine::reconcile::presigned_url::events;
-use crate::engine::reconcile::presigned_url::status_messages::removal_words;
 use crate::issue::issued::Issued;
 use crate::issue::renew_at;
 
@@ -39,15 +39,7 @@ pub(super) fn plan(
     let record = ctx.cache.resources.get(uid)?;
     let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
     if desired == *record.seen.status
-        || only_words_of_policies_differ(
-            ctx.cache,
-            record,
-            evaluation,
-            issued,
-            &desired,
-            ctx.settings,
-            ctx.now,
-        )
+        || only_words_of_policies_differ(ctx.cache, record, evaluation, &desired)
     {
         if let Some(renewal) = desired.renewal_time.filter(|at| *at > ctx.now) {
             ctx.requeue.at(renewal);
@@ -223,6 +215,12 @@ fn desired(
             clock_offset: issued
                 .map(|issued| issued.clock_offset)
                 .filter(|offset| *offset != 0),
+            removal_time: match (evaluation, issued) {
+                (Evaluation::Denied(_), Some(issued)) => {
+                    early_removal_at(record, issued, settings, now)
+                }
+                _ => None,
+            },
             failed_attempts: (failures > 0).then_some(failures),
             named_policies: named_policies(record, evaluation, now),
         },
@@ -236,20 +234,11 @@ fn only_words_of_policies_differ(
     index: &Index,
     record: &Record,
     evaluation: &Evaluation,
-    issued: Option<&Issued>,
     desired: &PresignedUrlStatus,
-    settings: &Settings,
-    now: Timestamp,
 ) -> bool {
     let written = &record.seen.status;
-    let ready = condition(&written.conditions, ConditionType::Ready);
-    // When the Secret is removed is no word of a policy.
-    let keeps = |end: String| ready.is_some_and(|ready| ready.message.ends_with(&end));
     let quotes_policies = match evaluation {
-        Evaluation::Denied(_) => {
-            issued.is_none_or(|issued| keeps(removal_words(record, issued, settings, now)))
-        }
-        Evaluation::Undetermined(_) => true,
+        Evaluation::Denied(_) | Evaluation::Undetermined(_) => true,
         Evaluation::StoreUnusable { reason, .. } => *reason == Reason::SessionPolicyTooLarge,
         Evaluation::Invalid(_)
         | Evaluation::Refused(..)

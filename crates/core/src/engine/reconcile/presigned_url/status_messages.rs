@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::api::Method;
 use crate::engine::cache::record::Record;
-use crate::engine::evaluate::denial::removal_at;
+use crate::engine::evaluate::denial::early_removal_at;
 use crate::engine::evaluate::one_shot::ttl;
 use crate::engine::protocol::Settings;
 use crate::issue::issued::Issued;
@@ -113,24 +113,13 @@ pub(super) fn denied_message(
 ) -> String {
     let Some(issued) = issued else { return why };
     let why = why.strip_suffix('.').unwrap_or(&why);
-    let then = removal_words(record, issued, settings, now);
-    format!("{why}; {then}")
-}
-
-/// When the Secret of a denied resource is removed.
-pub(super) fn removal_words(
-    record: &Record,
-    issued: &Issued,
-    settings: &Settings,
-    now: Timestamp,
-) -> String {
     let secret = &issued.secret.name;
-    match removal_at(record, settings, now) {
-        Some(at) if at < issued.expires_at => {
-            format!("unless a policy allows it again, the Secret \"{secret}\" is removed at {at}")
-        }
-        _ => format!(
-            "the Secret \"{secret}\" is removed when its URL expires at {}",
+    match early_removal_at(record, issued, settings, now) {
+        Some(at) => format!(
+            "{why}; unless a policy allows it again, the Secret \"{secret}\" is removed at {at}"
+        ),
+        None => format!(
+            "{why}; the Secret \"{secret}\" is removed when its URL expires at {}",
             issued.expires_at
         ),
     }
