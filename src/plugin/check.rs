@@ -18,10 +18,10 @@ use serde_json::{Map, Value, json};
 
 use self::report::Report;
 use self::rules::{Answer, Checked, Rules};
-use super::cluster::{Session, cannot_read};
+use super::cluster::Session;
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, duration};
-use super::found::Found;
+use super::found::{Found, cannot_read};
 use super::manifests::{Manifests, Written};
 use super::method_flag::MethodFlag;
 use super::output;

@@ -20,7 +20,7 @@ use presigned_core::text::{nearest, quoted};
 
 use super::exit::Failure;
 use super::flags::Flags;
-use super::found::{Found, FoundPolicy, FoundStore};
+use super::found::{Found, FoundPolicy, FoundStore, cannot_read};
 use super::words;
 use crate::http::Proxies;
 use crate::kube::connect_as_person;
@@ -402,15 +402,6 @@ pub fn failure(error: &kube::Error, verb: &str, object: &str) -> Failure {
             causes(error)
         )),
     }
-}
-
-/// What to do about something that only a newer operator writes; `why` says what it is.
-#[must_use]
-pub fn cannot_read(why: &str) -> String {
-    format!(
-        "this kubectl-presigned {} cannot read it ({why}): install the plugin of the operator's version",
-        env!("CARGO_PKG_VERSION")
-    )
 }
 
 /// Why an answer cannot be read. Of a Secret it is not said, since it could quote what the Secret holds.

@@ -19,10 +19,10 @@ use serde_json::json;
 
 use super::check::rules::{Answer, Rules};
 use super::check::{of_cluster, told, written};
-use super::cluster::{Session, cannot_read};
+use super::cluster::Session;
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format};
-use super::found::{Found, FoundStore};
+use super::found::{Found, FoundStore, cannot_read};
 use super::output::{self, Colour, paint};
 use super::page::{key, store_of};
 use super::words::{self, State, from_now};

@@ -13,8 +13,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::cluster::cannot_read;
-
 /// A `PresignedURL` whose spec was not interpreted.
 pub type Found = Object<Value, Readable<PresignedUrlStatus>>;
 /// A `ClusterObjectStore` whose spec was not interpreted.
@@ -123,6 +121,15 @@ fn named(field: &str, value: Option<&Value>) -> String {
         Some(word) => format!("status.{field} {}", quoted(word)),
         None => format!("status.{field}"),
     }
+}
+
+/// What to do about something that only a newer operator writes; `why` says what it is.
+#[must_use]
+pub fn cannot_read(why: &str) -> String {
+    format!(
+        "this kubectl-presigned {} cannot read it ({why}): install the plugin of the operator's version",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@ use presigned_core::text::quoted;
 use serde_json::{Value, json};
 
 use self::statements::{Known, Way, ways};
-use super::cluster::{Named, Session, cannot_read, failure};
+use super::cluster::{Named, Session, failure};
 use super::exit::{Exit, Failure};
 use super::flags::{Flags, Format, duration};
-use super::found::Found;
+use super::found::{Found, cannot_read};
 use super::output;
 use super::page::{key, store_of};
 use super::wait::{Look, until};

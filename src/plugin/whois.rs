@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 
 use self::matching::{Sure, fits};
 use self::signed::SignedUrl;
-use super::cluster::{Session, cannot_read};
+use super::cluster::Session;
 use super::exit::{Exit, Failure};
 use super::explain::session_of;
 use super::flags::{Flags, Format};
-use super::found::Found;
+use super::found::{Found, cannot_read};
 use super::output::{self, Cell, Colour, Table};
 use super::page::store_of;
 use super::words::from_now;
