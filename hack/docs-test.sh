@@ -248,6 +248,7 @@ echo "== docs/runbook.md and docs/operations.md"
 # Nothing is forbidden here.
 run_rest docs/runbook.md 's/TEAM/team-a/; s/NAME$/model/; s/(grep Forbidden)$/\1 || true/'
 run docs/operations.md 'get lease'
+run docs/operations.md 'rollout restart'
 printed_otherwise=yes run docs/operations.md 'readyz'
 run docs/operations.md 'describe psu model'
 printed_otherwise=yes run docs/operations.md 'describe cos default'
