@@ -42,7 +42,7 @@ fn a_claim_without_a_test_and_a_test_that_is_not_there_are_found() {
 }
 
 /// The faults that the operator must survive, in the first words of their rows.
-const FAULTS: [&str; 25] = [
+const FAULTS: [&str; 26] = [
     "the operator is killed",
     "the operator restarts",
     "the API server restarts",
@@ -62,6 +62,7 @@ const FAULTS: [&str; 25] = [
     "the leader cannot reach the API server",
     "the leader is paused",
     "somebody deletes the Lease",
+    "more renewals are due than",
     "a policy is edited while",
     "a Secret is edited or deleted",
     "a namespace is deleted while",
