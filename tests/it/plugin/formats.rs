@@ -130,7 +130,15 @@ async fn every_command_says_the_same_in_json_and_in_yaml() {
             false,
         ),
         (
-            &["iam-policy", "--trust", "irsa", "--account", "111122223333"],
+            &[
+                "iam-policy",
+                "--store",
+                store,
+                "--trust",
+                "irsa",
+                "--account",
+                "111122223333",
+            ],
             false,
         ),
     ];
