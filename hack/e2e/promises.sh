@@ -81,6 +81,10 @@ waits() {
     grep 'secret "model" not found'
 }
 started() { tenants get pod server -o 'jsonpath={.status.containerStatuses[*].containerID}{.status.initContainerStatuses[*].containerID}'; }
+# A pod's last lines may come after its end.
+logged() { # what, words, in how many lines
+  [[ $(tenants logs "$1" | tee "$tmp/logged" | grep -c -e "$2") == "$3" ]] || { cat "$tmp/logged"; return 1; }
+}
 waiting_pod() {
   until_true 60 waits
   same "what runs of the pod" "" "$(started)"
@@ -88,7 +92,7 @@ waiting_pod() {
   from_readme PresignedURL | kubectl apply -f -
   tenants wait --for=condition=Ready --timeout=200s pod/server
   echo "$(($(date +%s) - $(<"$tmp/began")))" >"$tmp/took"
-  tenants logs server | tee /dev/stderr | grep 1000000
+  until_true 30 logged server 1000000 1
 }
 promise "the README's pod waits until its first URL is there, then downloads by itself" waiting_pod
 within_five_minutes() { [[ $(<"$tmp/took") -le 300 ]]; }
@@ -104,14 +108,13 @@ promise "a pod that mounts the Secret downloads with plain curl" curl_downloads
 
 wget_downloads() {
   has_run year
-  tenants logs job/year >"$tmp/year"
-  cat "$tmp/year"
-  same "files that were joined" 3 "$(grep -c -- '-> "/data/2026.csv"' "$tmp/year")"
+  until_true 30 logged job/year '-> "/data/2026.csv"' 3
 }
 promise "a pod that mounts the Secret downloads with plain wget" wget_downloads
 
 aria2_downloads() {
   has_run train
+  until_true 30 logged job/train '^/data/' 2
   same "files" "/data/team-a/images/a.png /data/team-a/images/b.png" "$(tenants logs job/train | sort | xargs)"
 }
 promise "a pod that mounts the Secret downloads with plain aria2c" aria2_downloads
