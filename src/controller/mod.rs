@@ -1,11 +1,11 @@
 //! The loop: events in, steps out, results back.
 //!
-//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a
-//! task of its own; the claim to lead is checked before each, and before each write within it. Without a
-//! claim no step begins, and events are still taken, so that a replica that follows can lead at once. When
-//! the operator is asked to stop, steps that have begun are finished and nothing new begins. An operator whose
-//! cluster was restored to a backup stops like that by itself, since all that it knows is of another history: the
-//! next one begins with what the cluster holds.
+//! What holds here: nothing is decided here. The engine gets events and gives steps; each step runs in a task
+//! of its own; the claim to lead is checked before each, and before each write within it. Without a claim no
+//! step begins, and events are still taken, so that a replica that follows can lead at once. When the
+//! operator is asked to stop, steps that have begun are finished and nothing new begins. An operator whose
+//! cluster was restored to a backup stops like that by itself, since all that it knows is of another history:
+//! the next one begins with what the cluster holds.
 
 mod election;
 mod executor;
@@ -93,7 +93,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         if term.leading() {
             begin(&engine, &executor, &clock, claim, &mut steps);
         }
-        steps.spans.settle(&engine.lock());
+        steps.spans.settle(&engine);
         if let Some(deadline) = deadline
             && (steps.tasks.is_empty() || clock.monotonic() > deadline)
         {
@@ -125,7 +125,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                 }
                 count = (count + 1) % COUNT_TICKS;
                 report::report(&engine, &metrics, count == 0);
-                steps.spans.settle_all(&engine.lock());
+                steps.spans.settle_all(&engine);
             }
             () = went_back.cancelled(), if !stop.is_cancelled() => {
                 tracing::error!("{WENT_BACK}");
@@ -148,7 +148,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     drop(watches);
     leadership.release(idle).await;
     // The Lease first: nobody waits for traces.
-    let traces = steps.spans.end(&engine.lock());
+    let traces = steps.spans.end(&engine);
     traces.stop().await;
     tracing::info!("stopped");
     runtime::join(servers).await?;
@@ -207,9 +207,7 @@ fn begin(
             engine.lock().done(&key, StepResult::NotRun, now);
             return;
         }
-        let span = steps
-            .spans
-            .step(&engine.lock(), &key, executor::name(&step), now);
+        let span = steps.spans.step(engine, &key, executor::name(&step), now);
         let executor = executor.clone();
         let its_key = key.clone();
         let task = steps.tasks.spawn(async move {

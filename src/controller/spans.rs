@@ -3,12 +3,14 @@
 //! What holds here: a trace begins with the first step of an object and ends with the last before the object
 //! rests. A step that has to wait for a turn of its own, such as an Event behind other objects' first issues,
 //! begins another. What is kept is bounded by the steps that are under way.
+//! The engine is locked only if there is a trace to look at.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use presigned_core::engine::{Engine, ObjectKey};
 
+use super::SharedEngine;
 use crate::traces::{Named, StepSpan, Trace, Traces};
 
 /// How many traces may be open. There are rarely more than steps in flight.
@@ -46,7 +48,7 @@ impl Spans {
     /// A step of an object begins.
     pub(super) fn step(
         &mut self,
-        engine: &Engine,
+        engine: &SharedEngine,
         key: &ObjectKey,
         step: &'static str,
         now: Timestamp,
@@ -61,7 +63,7 @@ impl Spans {
             self.traces.drop_one();
             return None;
         }
-        let trace = self.traces.begin(named(engine, key))?;
+        let trace = self.traces.begin(named(&engine.lock(), key))?;
         let span = trace.step(step);
         self.open.insert(key.clone(), Open { trace, until: now });
         span
@@ -76,17 +78,25 @@ impl Spans {
     }
 
     /// Ends the traces of the objects that rest now, of those that a step has ended of.
-    pub(super) fn settle(&mut self, engine: &Engine) {
+    pub(super) fn settle(&mut self, engine: &SharedEngine) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let engine = engine.lock();
         for key in std::mem::take(&mut self.ended) {
-            self.rest(engine, &key);
+            self.rest(&engine, &key);
         }
     }
 
     /// Ends the traces of all objects that rest now: some wait for a slot after all.
-    pub(super) fn settle_all(&mut self, engine: &Engine) {
+    pub(super) fn settle_all(&mut self, engine: &SharedEngine) {
+        if self.open.is_empty() {
+            return;
+        }
+        let engine = engine.lock();
         let keys: Vec<ObjectKey> = self.open.keys().cloned().collect();
         for key in keys {
-            self.rest(engine, &key);
+            self.rest(&engine, &key);
         }
     }
 
@@ -99,9 +109,10 @@ impl Spans {
     }
 
     /// Ends all traces.
-    pub(super) fn end(self, engine: &Engine) -> Traces {
+    pub(super) fn end(self, engine: &SharedEngine) -> Traces {
+        let engine = engine.lock();
         for (key, open) in self.open {
-            open.end(engine, &key);
+            open.end(&engine, &key);
         }
         self.traces
     }
