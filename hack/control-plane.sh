@@ -44,6 +44,22 @@ end_control_plane() {
   fi
 }
 
+started=() # what the test has started besides
+end_all() { # for the trap of EXIT: ends all that was started, and shows the ends of its logs if the test failed
+  local status=$?
+  if [[ ${#started[@]} -gt 0 ]]; then
+    kill "${started[@]}" 2>/dev/null || true
+    wait "${started[@]}" || true
+  fi
+  end_control_plane
+  if [[ $status != 0 ]]; then
+    tail -n 20 "$tmp"/*.log >&2 || true
+  fi
+  rm -rf "$tmp"
+}
+
+crds_are_served() { kubectl wait --for=condition=Established --timeout=1s crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev; }
+
 until_true() { # command...: awaits a condition, for half a minute at most
   local deadline=$((SECONDS + 30))
   until "$@" >"$tmp/awaited" 2>&1; do

@@ -20,20 +20,7 @@ tmp=$(mktemp -d)
 . "$root/hack/control-plane.sh"
 # shellcheck source=hack/docs/blocks.sh
 . "$root/hack/docs/blocks.sh"
-started=()
-finish() {
-  local status=$?
-  if [[ ${#started[@]} -gt 0 ]]; then
-    kill "${started[@]}" 2>/dev/null || true
-    wait "${started[@]}" || true
-  fi
-  end_control_plane
-  if [[ $status != 0 ]]; then
-    tail -n 20 "$tmp"/*.log >&2 || true
-  fi
-  rm -rf "$tmp"
-}
-trap finish EXIT
+trap end_all EXIT
 helm_and_kubectl
 s3_tools=$("$root/hack/tools.sh" versitygw botocore)
 start_control_plane
@@ -90,8 +77,7 @@ yaml_of charts/presigned-url-operator/README.md 'policies:' >"$tmp/values.yaml"
 folder=$root run charts/presigned-url-operator/README.md 'helm install' \
   "s/presigned-system/presigned-chart/g; s/\\.\\.\\./x/g; s|--values values.yaml --wait|--values $tmp/values.yaml --dry-run=server|"
 folder=$root run README.md 'helm install' 's/accessKeyID=\.\.\./accessKeyID=key/; s/secretAccessKey=\.\.\./secretAccessKey=secret-key/'
-crds() { kubectl wait --for=condition=Established --timeout=1s crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev; }
-until_true crds
+until_true crds_are_served
 kubectl create namespace team-a >/dev/null
 applied() { { yaml_of README.md 'kind: ClusterObjectStore'; echo ---; yaml_of README.md 'name: model'; } | kubectl apply -f -; }
 until_true applied

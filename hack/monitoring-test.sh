@@ -17,20 +17,7 @@ fi
 tmp=$(mktemp -d)
 # shellcheck source=hack/control-plane.sh
 . "$root/hack/control-plane.sh"
-started=()
-finish() {
-  local status=$?
-  if [[ ${#started[@]} -gt 0 ]]; then
-    kill "${started[@]}" 2>/dev/null || true
-    wait "${started[@]}" || true
-  fi
-  end_control_plane
-  if [[ $status != 0 ]]; then
-    tail -n 20 "$tmp"/*.log >&2 || true
-  fi
-  rm -rf "$tmp"
-}
-trap finish EXIT
+trap end_all EXIT
 helm_and_kubectl
 (cd "$root/hack/chart" && go build -o "$tmp/chart" .)
 start_control_plane
@@ -44,8 +31,7 @@ namespace=presigned-system
 kubectl create namespace "$namespace" >/dev/null
 kubectl create namespace team-a >/dev/null
 helm install psu "$chart" --namespace "$namespace" >"$tmp/helm.log" 2>&1
-crds() { kubectl wait --for=condition=Established --timeout=1s crd/{presignedurls,presignedurlpolicies,clusterobjectstores}.presigned.dev; }
-until_true crds
+until_true crds_are_served
 kubectl create secret generic keys -n "$namespace" --from-literal=accessKeyID=key --from-literal=secretAccessKey=secret >/dev/null
 # A store whose clock is a minute ahead, with a session that ends long before what is requested.
 mkfifo "$tmp/s3-input" "$tmp/s3-output"
