@@ -4,9 +4,9 @@
 //! [`kube`], and every other request through [`http`]; only [`clock`] reads a clock; what a log line, a
 //! metric or a condition may say is bounded in [`telemetry`] and by the core's own sentences. Imports run one
 //! way: [`cli`] -> [`controller`] -> [`kube`], [`credentials`], [`s3`] and [`telemetry`]; [`credentials`]
-//! also imports [`kube`], and these three import [`http`], as does [`traces`]. [`transfer`] is what [`cli`] calls for `fetch` and
-//! `push`, and imports [`kube`] and [`http`]. The kubectl plugin, [`plugin`], is a program of its own beside
-//! the operator.
+//! also imports [`kube`], and these three import [`http`], as does [`traces`]. [`transfer`] is what [`cli`]
+//! calls for `fetch` and `push`, and imports [`kube`] and [`http`]. The kubectl plugin, [`plugin`], is a
+//! program of its own beside the operator.
 // Tests stand outside: they may ask the system what time it is.
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

@@ -1,7 +1,7 @@
 //! The executor: one function from a step to its result.
 //!
-//! What holds here: each step is one call to one module, and its duration and outcome are recorded. What a step
-//! writes is sent only while the claim holds by which the step began.
+//! What holds here: each step is one call to one module, and its duration and outcome are recorded. What a
+//! step writes is sent only while the claim holds by which the step began.
 
 use std::time::Duration;
 

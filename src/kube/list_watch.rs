@@ -9,9 +9,9 @@
 //! versions of Kubernetes) says so, and is asked for pages from then on. A streamed list that breaks off is
 //! followed by pages once, so that a server or a proxy that never ends it holds up nobody for good.
 //!
-//! An API server does not refuse a watch of what follows a version that it has not reached: it tells nothing until
-//! then. So before a watch goes on, the server is asked how far it is. If it is behind, its etcd was restored to a
-//! backup, or another cluster answers, and what was told so far is no history of it.
+//! An API server does not refuse a watch of what follows a version that it has not reached: it tells nothing
+//! until then. So before a watch goes on, the server is asked how far it is. If it is behind, its etcd was
+//! restored to a backup, or another cluster answers, and what was told so far is no history of it.
 
 use std::future::Future;
 use std::io;
@@ -78,8 +78,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// All objects of a path, such as `/api/v1/secrets`. `went_back` is cancelled if the API server is behind what
-    /// it told before.
+    /// All objects of a path, such as `/api/v1/secrets`. `went_back` is cancelled if the API server is behind
+    /// what it told before.
     pub(super) fn new(
         client: &Client,
         path: String,

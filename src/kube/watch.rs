@@ -3,8 +3,8 @@
 //! What holds here: a kind is watched as a whole or by one stream a served namespace, and each list says
 //! which of them it covers, so that the core removes by it nothing of another namespace. Each stream has its
 //! own pauses, so that a kind that is forbidden or missing holds up no other; a watch never ends by itself;
-//! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts. A history that
-//! went back is told once for all of them, by a token.
+//! what went wrong is logged once when it changes, and is in `/readyz` for as long as it lasts. A history
+//! that went back is told once for all of them, by a token.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -46,8 +46,8 @@ pub struct Scope {
     pub secrets: SecretAccess,
 }
 
-/// Starts all watches. Each ends when `events` is closed or the set is dropped. `went_back` is cancelled if the
-/// API server is behind what it told before.
+/// Starts all watches. Each ends when `events` is closed or the set is dropped. `went_back` is cancelled if
+/// the API server is behind what it told before.
 #[must_use]
 pub fn watch_all(
     client: &Client,

@@ -1,9 +1,9 @@
 //! `completion`: scripts that complete commands, flags and names, for a shell and for kubectl.
 //!
-//! What holds here: kubectl completes a plugin by a program called `kubectl_complete-NAME`. It gives the program
-//! the words after the plugin's name; the last of them is the one to complete. The program prints a candidate a
-//! line, with a tab before what it means, and in the last line whether names of files fit as well. The shells'
-//! scripts ask the same, so that all four know the same words.
+//! What holds here: kubectl completes a plugin by a program called `kubectl_complete-NAME`. It gives the
+//! program the words after the plugin's name; the last of them is the one to complete. The program prints a
+//! candidate a line, with a tab before what it means, and in the last line whether names of files fit as
+//! well. The shells' scripts ask the same, so that all four know the same words.
 
 mod names;
 
@@ -27,8 +27,8 @@ use super::output;
 ///   kubectl presigned completion kubectl > ~/.local/bin/kubectl_complete-presigned
 ///   chmod +x ~/.local/bin/kubectl_complete-presigned
 ///
-/// Names of PresignedURLs are those of the cluster and namespace that the line says so far. A cluster that does
-/// not answer within a second gives none.
+/// Names of PresignedURLs are those of the cluster and namespace that the line says so far. A cluster that
+/// does not answer within a second gives none.
 ///
 /// Exit codes: 0 it was printed; 2 the command line cannot be used.
 #[derive(Args, Clone, Debug)]

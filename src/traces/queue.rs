@@ -24,8 +24,8 @@ pub(super) const QUEUE: usize = 2048;
 const BATCH: usize = 512;
 /// How long a span waits for others to be sent with.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How long a stop waits until all is sent. With what steps and the Lease may take before, it is less than the
-/// chart's grace period.
+/// How long a stop waits until all is sent. With what steps and the Lease may take before, it is less than
+/// the chart's grace period.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// Where spans go when they end.

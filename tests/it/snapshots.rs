@@ -1,4 +1,5 @@
-//! etcd is put back to a snapshot while the operator runs: what it knows is newer than what the cluster holds.
+//! etcd is put back to a snapshot while the operator runs: what it knows is newer than what the cluster
+//! holds.
 
 use std::collections::BTreeMap;
 

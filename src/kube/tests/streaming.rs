@@ -203,8 +203,8 @@ async fn take_ten(client: &Client) -> usize {
     taken
 }
 
-/// What happens after a watch ended at version 100, of an API server whose lists have this version: whether the
-/// history went back, and the paths that were asked for meanwhile.
+/// What happens after a watch ended at version 100, of an API server whose lists have this version: whether
+/// the history went back, and the paths that were asked for meanwhile.
 async fn after_a_watch(version: &'static str) -> (bool, Vec<String>) {
     let (asked, mut paths) = mpsc::unbounded_channel();
     let client = answering(move |uri| {

@@ -1,7 +1,7 @@
 //! The names of `PresignedURL`s, for a person who waits at a prompt.
 //!
-//! What holds here: a second is the longest that it takes, whatever the cluster, its network or a program that
-//! logs in does, and what went wrong is told to nobody: a prompt is no place for it.
+//! What holds here: a second is the longest that it takes, whatever the cluster, its network or a program
+//! that logs in does, and what went wrong is told to nobody: a prompt is no place for it.
 
 use std::sync::mpsc;
 use std::time::Duration;

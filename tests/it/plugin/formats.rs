@@ -11,8 +11,8 @@ use super::alone::Caller;
 use super::{Person, Ran, plugin};
 use crate::support::World;
 
-/// A text without its digits (times, versions), and without the units of spans: within one second `2h` becomes
-/// `1h59m`.
+/// A text without its digits (times, versions), and without the units of spans: within one second `2h`
+/// becomes `1h59m`.
 fn without_times(text: &str) -> String {
     let is_time = |c: char| c.is_ascii_digit() || matches!(c, 'd' | 'h' | 'm' | 's');
     let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
@@ -43,8 +43,8 @@ fn times_are_left_out_of_a_text_and_nothing_else() {
     }
 }
 
-/// A value without what differs from one run to the next: times, what is wrong with the policies of other tests on
-/// the same cluster, and of what each run makes all texts.
+/// A value without what differs from one run to the next: times, what is wrong with the policies of other
+/// tests on the same cluster, and of what each run makes all texts.
 fn steady(value: &Value, made_anew: bool) -> Value {
     match value {
         Value::String(_) if made_anew => Value::Null,

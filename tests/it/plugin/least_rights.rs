@@ -1,5 +1,5 @@
-//! The running operator has no more rights at its store than `iam-policy` names, and does all that the policies
-//! allow; with one action less, just what needs that action fails.
+//! The running operator has no more rights at its store than `iam-policy` names, and does all that the
+//! policies allow; with one action less, just what needs that action fails.
 
 use presigned_testkit::S3Server;
 use presigned_testkit::s3::client::Keys;

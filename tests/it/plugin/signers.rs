@@ -1,5 +1,5 @@
-//! `sign` with credentials that are nowhere on the command line: those of a login by SSO, and of an instance's
-//! role. MinIO takes what they sign, and no other.
+//! `sign` with credentials that are nowhere on the command line: those of a login by SSO, and of an
+//! instance's role. MinIO takes what they sign, and no other.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! Renewals: as many as the operator can make, and how many a life needs in a day.
 //!
-//! What holds here: the lives that are counted are short enough that more renewals are due than the bare client
-//! could write, and long enough that each URL is renewed before it expires if the operator is nearly as fast as
-//! that client. If more are due than can be written, a life that a policy shortens waits for its turn among
-//! them: so all get a life first at which none is due before the last has it.
+//! What holds here: the lives that are counted are short enough that more renewals are due than the bare
+//! client could write, and long enough that each URL is renewed before it expires if the operator is nearly
+//! as fast as that client. If more are due than can be written, a life that a policy shortens waits for its
+//! turn among them: so all get a life first at which none is due before the last has it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

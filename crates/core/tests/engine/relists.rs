@@ -1,5 +1,5 @@
-//! An operator that serves some namespaces waits for the lists of each of them, and a list that shows less than
-//! was known is of another history.
+//! An operator that serves some namespaces waits for the lists of each of them, and a list that shows less
+//! than was known is of another history.
 
 use presigned_core::engine::{
     Change, Engine, Event, ListScope, PresignedUrlSeen, SecretMetaSeen, Settings, Watched,

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use crate::engine::protocol::Uid;
 
-/// Uids of resources, the names of Secrets that may be their orphans, and when the URLs of each expire, if that is
-/// known.
+/// Uids of resources, the names of Secrets that may be their orphans, and when the URLs of each expire, if
+/// that is known.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Orphans(BTreeMap<(Uid, String), Option<Timestamp>>);
 
-/// A candidate: the uid of the resource and the name of the Secret, and when its URLs expire, if that is known.
+/// A candidate: the uid of the resource and the name of the Secret, and when its URLs expire, if that is
+/// known.
 pub(in crate::engine) type Candidate = ((Uid, String), Option<Timestamp>);
 
 impl Orphans {

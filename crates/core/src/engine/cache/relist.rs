@@ -5,8 +5,8 @@
 //! - A kind is synced once every expected scope had a complete list.
 //! - A known object that is not in a complete list is gone if it lies within the scope of that list. A list
 //!   of one namespace says nothing about the objects of another.
-//! - A complete list that shows an object older than it was known, at a version that the list has reached, is of
-//!   another history than what is known: the cluster was restored to a backup.
+//! - A complete list that shows an object older than it was known, at a version that the list has reached, is
+//!   of another history than what is known: the cluster was restored to a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
 

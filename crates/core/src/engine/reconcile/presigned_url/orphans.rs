@@ -24,8 +24,8 @@ use crate::time::later;
 /// blocks the issue. It is longer than the pause before the problem is checked again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
-/// Plans the removal of an orphan, if one is due. None is removed for its expiry while the operator's clock is
-/// `doubted`.
+/// Plans the removal of an orphan, if one is due. None is removed for its expiry while the operator's clock
+/// is `doubted`.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
