@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use presigned_core::engine::{Engine, ObjectKey};
 
-use super::SharedEngine;
+use super::shared_engine::SharedEngine;
 use crate::traces::{Named, StepSpan, Trace, Traces};
 
 /// How many traces may be open. There are rarely more than steps in flight.
