@@ -7,12 +7,12 @@ use presigned_core::api::{
     AssumeRoleCredentials, AssumedRole, ClusterObjectStoreSpec, Reason, SecretCredentials,
     SessionScope, StoreCredentials,
 };
-use presigned_core::engine::CredentialsError;
+use presigned_core::engine::{CredentialsError, ErrorCode, ObjectKey};
 
 use crate::common::cloud::Source;
 use crate::common::specs;
 use crate::common::url::Parts;
-use crate::common::world::{Fault, StepKind};
+use crate::common::world::{Fault, Record, StepKind};
 use crate::scene::{HOME, OTHER, Scene};
 
 const FIRST: &str = "arn:aws:iam::111122223333:role/first";
@@ -143,4 +143,26 @@ fn a_deleted_secret_of_a_roles_keys_signs_nothing_new_with_the_sessions_at_hand(
     scene.0.cluster.touch_own_secret("base", now);
     scene.run(60);
     assert!(scene.works(&scene.url("new")) && scene.url("dl") != url);
+}
+
+#[test]
+fn a_session_that_expires_on_trial_is_replaced_at_the_next_probe() {
+    let mut scene = with_two_roles();
+    scene.apply("dl", |_| {});
+    scene.run(60);
+    let sessions = Source::Sessions {
+        length: 900,
+        current: None,
+    };
+    scene.0.cloud.sources.insert(SECOND.to_owned(), sessions);
+    let refuses = Some(("/".to_owned(), ErrorCode::SignatureRefused(None)));
+    scene.0.cloud.server(OTHER).refuses = refuses;
+    scene.edit_store(|spec| *spec = of_role(OTHER, SECOND));
+    let before = scene.0.records.len();
+    scene.run(1800);
+    let of_store = |record: &&Record| matches!(record.key, ObjectKey::Store(_));
+    let tried = scene.0.records[before..].iter().filter(of_store);
+    let tried: Vec<i64> = tried.map(|record| record.at.as_second()).collect();
+    let longest = tried.windows(2).map(|two| two[1] - two[0]).max();
+    assert!(longest <= Some(330), "{longest:?} s between two tries");
 }

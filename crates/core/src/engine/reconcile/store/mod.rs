@@ -165,20 +165,11 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
     if lacks_session {
         store.request_fetch();
     }
-    if let Some(source) = store.begin_fetch(now) {
-        return Action::start(
-            Step::FetchCredentials {
-                store: name.to_owned(),
-                source: Box::new(source),
-                session: Session {
-                    name: store_session_name(name),
-                    policy: None,
-                },
-            },
-            InFlight::FetchCredentials,
-        );
-    }
-    if let Some(next) = plan_probe(ctx, name) {
+    // A probe that finds its credentials expired asks for others.
+    let next = plan_fetch(ctx, name)
+        .or_else(|| plan_probe(ctx, name))
+        .or_else(|| plan_fetch(ctx, name));
+    if let Some(next) = next {
         return next;
     }
     sign_again_if_clock_moved(ctx, name);
@@ -196,6 +187,20 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         Action::Idle => cluster_events::plan(ctx, &ObjectKey::Store(name.to_owned())),
         action => action,
     }
+}
+
+/// Plans the fetch that is due.
+fn plan_fetch(ctx: &mut Ctx<'_>, name: &str) -> Option<Action> {
+    let source = ctx.cache.stores.get_mut(name)?.begin_fetch(ctx.now)?;
+    let step = Step::FetchCredentials {
+        store: name.to_owned(),
+        source: Box::new(source),
+        session: Session {
+            name: store_session_name(name),
+            policy: None,
+        },
+    };
+    Some(Action::start(step, InFlight::FetchCredentials))
 }
 
 /// Whether this operator reports on a store.
