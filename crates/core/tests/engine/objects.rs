@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use presigned_core::api::{ListOptions, PolicyMethod};
-use presigned_core::engine::{ListError, TransportError};
+use presigned_core::api::{ListOptions, PolicyMethod, Verify};
+use presigned_core::engine::{ApiError, ListError, TransportError};
 
 use crate::common::specs;
-use crate::common::world::StepKind;
-use crate::scene::{NS, Scene};
+use crate::common::world::{Fault, StepKind};
+use crate::scene::{HOME, NS, Scene};
 
 /// A namespace that may list and read its folder, with three objects in it.
 fn folder() -> Scene {
-    let mut scene = Scene::new();
+    folder_in(Scene::new())
+}
+
+fn folder_in(mut scene: Scene) -> Scene {
     allow_lists(&mut scene, &["{namespace}/"]);
     for name in ["a.bin", "b.bin", "deep/c.bin"] {
         scene
@@ -229,6 +232,27 @@ fn a_narrower_policy_applies_to_keys_that_were_listed_before() {
         "TooManyObjects",
         "the narrowed policy is held against the listing at once"
     );
+}
+
+#[test]
+fn a_listing_that_meets_what_the_verification_met_does_not_say_it_again() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |_| {});
+    scene.apply("dl", |spec| spec.verify = Some(Verify::Require));
+    scene.run(30);
+    scene.slow(StepKind::List, 5);
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 2);
+    scene.0.cloud.server(HOME).ahead = -1000;
+    scene.run(20);
+    assert_eq!(scene.condition("dl", "Verified").reason, "ClockSkewed");
+    // The listing is what shows the store's clock after the start.
+    scene.plan(StepKind::SendRequests, Fault::Lost(ApiError::Unavailable));
+    scene.restart();
+    scene.run(4);
+    let renewed = scene.condition("dl", "Renewed");
+    assert_eq!(renewed.reason, "ClockSkewed");
+    assert!(renewed.message.ends_with("the condition Ready says why"));
 }
 
 #[test]

@@ -135,8 +135,13 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
         Some(issued) => ready_while_current(facts, issued, answer, is_blocked),
         None => (not_ready(facts, problem.clone()), None),
     };
-    // Ready speaks of a current Secret, unless the store rejects what is there for the same reason.
-    let ready_tells = |problem: &Problem| !is_current || problem.message == ready.message;
+    // Ready speaks of a current Secret, unless the store rejects what is there for the same reason, or
+    // answered its verification by the same.
+    let answered = answer.map(|answer| answer.message);
+    let ready_tells = |problem: &Problem| {
+        let told = *problem.message == ready.message || answered == Some(&problem.message);
+        !is_current || told
+    };
     let renewed = facts.issued.and_then(|_| match &problem {
         _ if one_shot.is_some() && !is_blocked => renewed(facts.record, ready_tells),
         Some(problem) => Some(not_renewed(problem, ready_tells(problem))),
@@ -147,7 +152,7 @@ fn before_expiry(facts: &Facts<'_>, answer: Option<Answer<'_>>) -> [Option<Condi
     });
     let problem = problem.as_ref().filter(|problem| problem.needs_human);
     let stalled = match (problem, &rejection) {
-        (Some(problem), _) if is_current => Some((problem.reason, STALLED_RENEWAL)),
+        (Some(problem), _) if !ready_tells(problem) => Some((problem.reason, STALLED_RENEWAL)),
         (Some(problem), _) | (None, Some(problem)) => Some((problem.reason, STALLED)),
         (None, None) => None,
     };
