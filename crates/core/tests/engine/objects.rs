@@ -235,6 +235,28 @@ fn a_narrower_policy_applies_to_keys_that_were_listed_before() {
 }
 
 #[test]
+fn a_refresh_that_keeps_failing_is_told_until_it_works() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |list| {
+        list.refresh_interval = Some("15m".to_owned());
+    });
+    scene.run(30);
+    scene.0.cloud.listings_fail = Some(ListError::TransportError(TransportError::Host));
+    scene.run(15 * 60);
+    let steps = scene.steps(|scene| {
+        for _ in 0..360 {
+            scene.run(10);
+            let renewed = scene.condition("dl", "Renewed");
+            assert_eq!(renewed.reason, "HostNotFound", "at {}", scene.0.now);
+        }
+    });
+    assert!(!steps.contains(&StepKind::PublishEvent), "{steps:?}");
+    scene.0.cloud.listings_fail = None;
+    scene.run(600);
+    assert_eq!(scene.condition("dl", "Renewed").status, true.into());
+}
+
+#[test]
 fn a_listing_that_meets_what_the_verification_met_does_not_say_it_again() {
     let mut scene = folder();
     apply_prefix(&mut scene, |_| {});

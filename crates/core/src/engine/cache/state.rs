@@ -138,6 +138,8 @@ pub(in crate::engine) struct ListingState {
     /// The policies or the namespace changed since: what they withdrew goes as soon as it is listed, and no
     /// rate delays that.
     pub(in crate::engine) rules_changed: bool,
+    /// The last listing failed: its problem stays until the next one.
+    pub(in crate::engine) failed: bool,
     /// Keys of the last listing, for the verification of the written URLs.
     pub(in crate::engine) sampled_keys: Vec<Key>,
 }
@@ -257,6 +259,9 @@ impl ReconcileState {
         }
         if self.secret.previous_secret.is_some() {
             // The status still reports why the old Secret is not removed.
+            return;
+        }
+        if self.listing.failed {
             return;
         }
         self.issue.problem = None;

@@ -258,6 +258,9 @@ pub(super) fn completed(
         }
     };
     ctx.store_clock_read(&inputs.store, skew);
+    if let Some(state) = ctx.state(uid) {
+        state.listing.failed = found.is_err();
+    }
     match found {
         Ok(found) => {
             ctx.cache.budget.grow(uid, found.bytes());
