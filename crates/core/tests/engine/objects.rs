@@ -235,6 +235,26 @@ fn a_narrower_policy_applies_to_keys_that_were_listed_before() {
 }
 
 #[test]
+fn what_a_listing_found_is_written_though_the_first_writes_fail() {
+    let mut scene = folder();
+    apply_prefix(&mut scene, |_| {});
+    scene.run(30);
+    scene.0.cloud.delete_object("data", "team-a/in/b.bin");
+    // Nothing but an edit of the rules lists it again before its renewal.
+    let now = scene.0.now;
+    let mut rule = specs::rule(&["data"], &["{namespace}/"], "13h");
+    rule.methods.push(PolicyMethod::List);
+    let policy = specs::policy(&[NS], vec![rule]);
+    scene.0.cluster.put_policy("base", Ok(policy), now);
+    for _ in 0..6 {
+        scene.plan(StepKind::UpdateSecret, Fault::Lost(ApiError::Unavailable));
+    }
+    scene.run(900);
+    assert_eq!(keys(&scene).len(), 2);
+    assert_eq!(scene.condition("dl", "Renewed").status, true.into());
+}
+
+#[test]
 fn a_refresh_that_keeps_failing_is_told_until_it_works() {
     let mut scene = folder();
     apply_prefix(&mut scene, |list| {
@@ -253,6 +273,25 @@ fn a_refresh_that_keeps_failing_is_told_until_it_works() {
     assert!(!steps.contains(&StepKind::PublishEvent), "{steps:?}");
     scene.0.cloud.listings_fail = None;
     scene.run(600);
+    assert_eq!(scene.condition("dl", "Renewed").status, true.into());
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_done_again_by_an_operator_that_may_not_read_secrets() {
+    let mut scene = folder_in(Scene::blind());
+    apply_prefix(&mut scene, |list| {
+        list.refresh_interval = Some("15m".to_owned());
+    });
+    scene.run(30);
+    scene.0.cloud.put_object("data", "team-a/in/new.bin");
+    scene.plan(StepKind::UpdateSecret, Fault::Landed(ApiError::Timeout));
+    while keys(&scene).len() == 3 {
+        scene.run(1);
+    }
+    scene.0.cloud.delete_object("data", "team-a/in/new.bin");
+    assert!(scene.ready("dl").0, "either content works");
+    scene.run(60);
+    assert_eq!(keys(&scene).len(), 3, "the status tells of three objects");
     assert_eq!(scene.condition("dl", "Renewed").status, true.into());
 }
 

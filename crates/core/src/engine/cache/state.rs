@@ -78,6 +78,9 @@ pub(in crate::engine) struct SecretState {
     pub(in crate::engine) verified_version: Option<SecretVersion>,
     /// The Secret was found changed and must be written again.
     pub(in crate::engine) drifted: bool,
+    /// The answer to a write was lost, and the Secret may not be read: it is written again, since nobody knows
+    /// whether it holds what the status tells of.
+    pub(in crate::engine) in_doubt: bool,
     /// All that drifted is the owner reference or a mark, as found at this version: they are put back, and
     /// nothing is signed.
     pub(in crate::engine) unmarked: Option<SecretVersion>,
@@ -312,6 +315,13 @@ impl ReconcileState {
         self.issue.retry.end_pause();
     }
 
+    /// What was listed could not be written: the prefix is listed again for the next attempt. That is no
+    /// refresh, so no rate delays it.
+    pub(in crate::engine) fn listed_in_vain(&mut self) {
+        self.forget_listing();
+        self.listing.rules_changed = true;
+    }
+
     /// The prefix is listed again.
     pub(in crate::engine) fn forget_listing(&mut self) {
         self.listing.found = None;
@@ -323,6 +333,7 @@ impl SecretState {
     /// The Secret is what was written, or there is none.
     pub(in crate::engine) fn no_drift(&mut self) {
         self.drifted = false;
+        self.in_doubt = false;
         self.unmarked = None;
         self.found_expiry = None;
     }

@@ -48,7 +48,7 @@ struct Check {
 }
 
 /// The checks, in their order.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     Check {
         cause: Cause::Shortened,
         breaks_ready: true,
@@ -78,6 +78,11 @@ const CHECKS: [Check; 9] = [
         cause: Cause::Drift,
         breaks_ready: true,
         due: drifted,
+    },
+    Check {
+        cause: Cause::Drift,
+        breaks_ready: false,
+        due: in_doubt,
     },
     Check {
         cause: Cause::Store,
@@ -379,6 +384,10 @@ fn objects_changed(facts: &Facts<'_>) -> Option<Timestamp> {
 fn drifted(facts: &Facts<'_>) -> Option<Timestamp> {
     let drifted = facts.record.state.secret.drifted;
     drifted.then(|| heals_at(facts.record).unwrap_or(facts.now))
+}
+
+fn in_doubt(facts: &Facts<'_>) -> Option<Timestamp> {
+    facts.record.state.secret.in_doubt.then_some(facts.now)
 }
 
 fn store_changed(facts: &Facts<'_>) -> Option<Timestamp> {

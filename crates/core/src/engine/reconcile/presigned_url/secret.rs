@@ -286,11 +286,18 @@ pub(super) fn updated(
         secret.edited = true;
         return;
     }
-    state.listing.found = None;
     let error = match result {
         Ok(version) => return written(ctx, uid, in_flight, version),
         Err(error) => error,
     };
+    state.listing.found = None;
+    let in_doubt = !readable && matches!(error, ApiError::Timeout | ApiError::Unavailable);
+    state.secret.in_doubt |= in_doubt;
+    let for_objects = matches!(in_flight.cause, Cause::Listed | Cause::Shortened);
+    if (for_objects || in_doubt) && state.listing.listed_at.is_some() {
+        state.listed_in_vain();
+    }
+    let secret = &mut state.secret;
     match error {
         ApiError::Invalid if readable && !secret.recreate => {
             secret.recreate = true;
