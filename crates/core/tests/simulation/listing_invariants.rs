@@ -5,8 +5,8 @@
 //!   does. Without a living URL the interval is five minutes at most.
 //! - A namespace lists 60 times, and then once a second.
 //! - A change of the rules is worth one listing of each resource, and so is a change of the store or its key,
-//!   and a renewal of URLs of which two thirds of the life or less are left. A restart, and a step of the
-//!   clock, begin anew.
+//!   a renewal of URLs of which two thirds of the life or less are left, and a write that failed. A restart,
+//!   and a step of the clock, begin from nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,7 @@ use crate::common::cluster::Secret;
 use crate::common::world::{Record, StepKind, World};
 use crate::invariants::{InvariantChecker, RECOVERY, RESIGN_WITHIN};
 use crate::policy_oracle::store_name;
+use crate::random_specs::PUBLIC;
 use crate::secret_invariants::{clock, source, store_of};
 
 /// How many listings of a resource need no pause between them.
@@ -40,6 +41,9 @@ pub struct Listings {
     seen: usize,
     /// The last restart, broken watch or step of the clock, and the last change of the leader.
     begun: Option<(Timestamp, i64)>,
+    /// The objects that a step was under way for at that moment: an operator that runs on counted its listing
+    /// before.
+    under_way: Vec<ObjectKey>,
     resources: BTreeMap<Uid, Bucket>,
     namespaces: BTreeMap<String, Bucket>,
     /// The issue and the expiry of the last URLs that a status told of.
@@ -94,7 +98,12 @@ impl InvariantChecker {
                     continue;
                 };
                 let at = record.at.as_second();
+                let counted_before = so_far.under_way.iter().position(|key| *key == record.key);
+                if let Some(which) = counted_before {
+                    so_far.under_way.swap_remove(which);
+                }
                 match record.kind {
+                    StepKind::List if counted_before.is_some() => {}
                     StepKind::List => self.listing(world, &mut so_far, uid, at),
                     StepKind::CreateSecret | StepKind::UpdateSecret if record.ok => {
                         let place = record.place.as_ref();
@@ -110,6 +119,7 @@ impl InvariantChecker {
             }
         } else {
             (so_far.resources, so_far.namespaces) = Default::default();
+            so_far.under_way = world.in_flight();
             // Only what a status tells is known after a restart.
             so_far.written.clear();
         }
@@ -161,7 +171,8 @@ impl InvariantChecker {
             touched = touched.max(world.blind_at.as_second());
         }
         let by_store = touched + RESIGN_WITHIN + RECOVERY >= last
-            || self.read_another_clock(world, seen, last);
+            || self.read_another_clock(world, seen, last)
+            || self.awaits_the_store(world, seen);
         let due = lives.into_iter().find(|(issued, expires)| {
             let life = expires - issued;
             let pause = (life / 10).clamp(30, 300);
@@ -172,7 +183,10 @@ impl InvariantChecker {
                 || bucket.renewed != Some(*issued)
                 || at_the_latest)
         });
-        let free = due.is_some() || by_rules || by_store;
+        // What was listed for a write that failed is listed again.
+        let failed = world.faulted.get(&ObjectKey::Resource(uid.clone()));
+        let in_vain = failed.is_some_and(|at| at.as_second() >= last);
+        let free = due.is_some() || by_rules || by_store || in_vain;
         bucket.renewed = due.map(|(issued, _)| issued).or(bucket.renewed);
         let own = bucket.take();
         let all = so_far.namespaces.entry(seen.namespace.clone());
@@ -193,6 +207,7 @@ impl InvariantChecker {
         // A fetch may bring another key; one of sessions brings another session of the same role, but for the
         // first one after the source became another.
         let source = store.and_then(|store| self.sources_set.get(source(store)));
+        let issued = life(seen).map_or(i64::MAX, |(issued, _)| issued);
         let of_store = store_key(seen);
         let mut fetches =
             world.records.iter().rev().filter(|record| {
@@ -202,7 +217,8 @@ impl InvariantChecker {
         let before = fetches.next().map_or(Timestamp::MIN, |record| record.at);
         let renewed = match source {
             Some((_, Source::Static { .. })) => last,
-            Some((set, _)) => last.filter(|_| before <= *set),
+            // What was issued before it became another is signed again by whichever session first works.
+            Some((set, _)) => last.filter(|_| before <= *set || issued < set.as_second()),
             None => None,
         };
         let endpoint = store.and_then(|store| store.s3.endpoint.as_deref());
@@ -245,6 +261,18 @@ impl InvariantChecker {
             || records
                 .take_while(|record| record.at.as_second() + RESIGN_WITHIN >= since)
                 .any(is_probe)
+    }
+
+    /// Whether the Secret still holds URLs for an earlier location of the store: a server that refused the
+    /// change at first may have taken it a moment ago.
+    fn awaits_the_store(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
+        let told = seen.status.internal.secret.as_ref();
+        let place = told.map(|told| (seen.namespace.clone(), told.name.to_string()));
+        let secret = place.and_then(|place| world.cluster.secrets.get(&place));
+        let contents = secret.and_then(|secret| self.contents(secret).ok());
+        let origin = contents.and_then(|all| Some(all.entries.first()?.parts.origin.clone()));
+        let endpoint = store_of(world, seen).and_then(|store| store.s3.endpoint.clone());
+        origin.is_some_and(|origin| origin != PUBLIC && Some(origin) != endpoint)
     }
 
     /// The least interval of any rule for a namespace since a time.

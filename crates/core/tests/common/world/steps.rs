@@ -258,6 +258,7 @@ pub fn describe(key: &ObjectKey, step: &Step, result: &StepResult) -> String {
         }
         Step::PublishEvent(event) => event.note.clone(),
         Step::InspectSecret { .. } => format!("{result:?}"),
+        Step::SendRequests { .. } => answers_of(result),
         _ => String::new(),
     };
     let ok = if went_well(result) {
@@ -270,4 +271,14 @@ pub fn describe(key: &ObjectKey, step: &Step, result: &StepResult) -> String {
         StepKind::of(step),
         place(step)
     )
+}
+
+/// The status and the code of each answer of an S3 server.
+fn answers_of(result: &StepResult) -> String {
+    let StepResult::Responses(answers) = result else {
+        return String::new();
+    };
+    let answers = answers.iter().flatten();
+    let told = answers.map(|answer| (answer.status, &answer.code, answer.skew));
+    format!("{:?}", told.collect::<Vec<_>>())
 }
