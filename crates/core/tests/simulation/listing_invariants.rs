@@ -267,7 +267,7 @@ impl InvariantChecker {
     /// change at first may have taken it a moment ago.
     fn awaits_the_store(&mut self, world: &World<Chaos>, seen: &PresignedUrlSeen) -> bool {
         let told = seen.status.internal.secret.as_ref();
-        let place = told.map(|told| (seen.namespace.clone(), told.name.to_string()));
+        let place = told.map(|told| (seen.namespace.clone(), told.name.clone()));
         let secret = place.and_then(|place| world.cluster.secrets.get(&place));
         let contents = secret.and_then(|secret| self.contents(secret).ok());
         let origin = contents.and_then(|all| Some(all.entries.first()?.parts.origin.clone()));
