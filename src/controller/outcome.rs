@@ -30,9 +30,8 @@ pub(super) fn outcome(result: &StepResult) -> Outcome {
         StepResult::Signed(signed) => signed.reason().map_or(OK, |reason| failed(reason.as_str())),
         StepResult::Inspected(result) => api(result.as_ref().err()),
         StepResult::ResourceRead(result) => api(result.as_ref().err()),
-        StepResult::SecretWritten(result) | StepResult::StatusWritten(result) => {
-            api(result.as_ref().err())
-        }
+        StepResult::SecretWritten(result) => api(result.as_ref().err()),
+        StepResult::StatusWritten(result) => api(result.as_ref().err()),
         StepResult::SecretDeleted(result) | StepResult::ResourceDeleted(result) => {
             api(result.as_ref().err())
         }

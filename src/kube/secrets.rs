@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::core::PartialObjectMeta;
 use presigned_core::engine::{
-    ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretWrite,
+    ApiError, ObjectVersion, ObservedContent, ObservedSecret, SecretAnswer, SecretWrite,
 };
 use presigned_core::issue::{Owner, SecretBytes, SecretMeta, data_hash, restored};
 use serde::{Deserialize, Serialize, Serializer};
@@ -46,12 +46,12 @@ impl Cluster {
     ///
     /// # Errors
     /// The failure's class. After [`ApiError::Timeout`] the Secret may be there.
-    pub async fn create_secret(&self, write: &SecretWrite) -> Result<ObjectVersion, ApiError> {
+    pub async fn create_secret(&self, write: &SecretWrite) -> Result<SecretAnswer, ApiError> {
         let body = body(write, None);
         let path = managed(&path(&write.namespace, None)?);
         self.metadata_call(Verb::Create, Method::POST, &path, body)
             .await
-            .map(|meta| version(&meta))
+            .map(|meta| answer(write, meta))
     }
 
     /// Replaces a Secret whole, if it still is `target`.
@@ -62,11 +62,11 @@ impl Cluster {
         &self,
         write: &SecretWrite,
         target: &ObjectVersion,
-    ) -> Result<ObjectVersion, ApiError> {
+    ) -> Result<SecretAnswer, ApiError> {
         let path = managed(&path(&write.namespace, Some(&write.name))?);
         self.metadata_call(Verb::Update, Method::PUT, &path, body(write, Some(target)))
             .await
-            .map(|meta| version(&meta))
+            .map(|meta| answer(write, meta))
     }
 
     /// Puts back the owner reference and the marks of a Secret, if it still is `target`. Its data are read and
@@ -80,7 +80,7 @@ impl Cluster {
         name: &str,
         owner: &Owner,
         target: &ObjectVersion,
-    ) -> Result<ObjectVersion, ApiError> {
+    ) -> Result<SecretAnswer, ApiError> {
         let whole = self.whole_secret(namespace, name).await?;
         let Whole { metadata, data, .. } = whole.ok_or(ApiError::NotFound)?;
         if version(&metadata) != *target {
@@ -197,6 +197,19 @@ impl Cluster {
         let future = self.parsed(request(method, path, METADATA_ONLY, body));
         let answer: PartialObjectMeta<Secret> = self.calls.call(verb, SECRETS, future).await?;
         Ok(answer.metadata)
+    }
+}
+
+/// What the API server made of a write.
+fn answer(write: &SecretWrite, meta: ObjectMeta) -> SecretAnswer {
+    let version = version(&meta);
+    let stored = observed(meta, None);
+    SecretAnswer {
+        version,
+        as_sent: stored.labels == write.labels
+            && stored.annotations == write.annotations
+            && stored.owners == write.owners
+            && stored.finalizers == write.finalizers,
     }
 }
 

@@ -13,8 +13,8 @@ use peak_alloc::PeakAlloc;
 use presigned_core::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus};
 use presigned_core::engine::{
     Change, Engine, ErrorCode, Event, ListScope, NamespaceSeen, ObjectKey, ObjectVersion,
-    PolicySeen, PresignedUrlSeen, S3Response, SecretMetaSeen, Settings, Step, StepResult,
-    StoreSeen,
+    PolicySeen, PresignedUrlSeen, S3Response, SecretAnswer, SecretMetaSeen, Settings, Step,
+    StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
 use serde_json::{Value, json};
@@ -259,9 +259,10 @@ fn carry_out(key: &ObjectKey, step: Step, written: &mut [String]) -> StepResult 
             StepResult::Responses(requests.iter().map(|_| Ok(found.clone())).collect())
         }
         Step::Sign(job) => StepResult::Signed(Box::new(job.run())),
-        Step::CreateSecret(write) => {
-            StepResult::SecretWritten(Ok(version(secret_uid(&write.name))))
-        }
+        Step::CreateSecret(write) => StepResult::SecretWritten(Ok(SecretAnswer {
+            version: version(secret_uid(&write.name)),
+            as_sent: true,
+        })),
         Step::WriteStatus { target, status, .. } => {
             let at = usize::from_str_radix(&target.uid[..8], 16).unwrap();
             written[at] = serde_json::to_string(&status).unwrap();

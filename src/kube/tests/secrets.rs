@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use presigned_core::engine::{ApiError, ObjectVersion, SecretWrite};
+use presigned_core::engine::{ApiError, ObjectVersion, SecretAnswer, SecretWrite};
 use presigned_core::issue::SecretBytes;
 use presigned_core::lease::Claim;
 use serde_json::{Value, json};
@@ -20,6 +20,48 @@ fn write() -> SecretWrite {
         owners: vec![owner()],
         finalizers: vec!["example.com/keep".to_owned()],
         data: BTreeMap::from([("url".to_owned(), SecretBytes::from(b"https://x".to_vec()))]),
+    }
+}
+
+fn version(answer: SecretAnswer) -> ObjectVersion {
+    answer.version
+}
+
+#[tokio::test]
+async fn what_a_webhook_changed_on_the_way_is_told() {
+    let sent = json!({
+        "labels": { "presigned.dev/managed-by": "x" }, "annotations": { "note": "y" },
+        "finalizers": ["example.com/keep"],
+        "ownerReferences": [{
+            "apiVersion": "presigned.dev/v1alpha1", "kind": "PresignedURL", "name": "model",
+            "uid": "owner-uid", "controller": true, "blockOwnerDeletion": false,
+        }],
+    });
+    let changes = [
+        (
+            "labels",
+            json!({ "presigned.dev/managed-by": "x", "team": "a" }),
+        ),
+        ("annotations", json!({})),
+        ("finalizers", json!([])),
+        ("ownerReferences", json!([])),
+    ];
+    let edited = changes.into_iter().map(|(field, value)| {
+        let mut stored = sent.clone();
+        stored[field] = value;
+        stored
+    });
+    for (at, stored) in std::iter::once(sent.clone()).chain(edited).enumerate() {
+        let mut metadata = stored;
+        metadata["name"] = json!("model");
+        metadata["uid"] = json!("uid-1");
+        metadata["resourceVersion"] = json!("7");
+        let body = json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+        });
+        let mock = Mock::answering([(201, body)]);
+        let answer = mock.cluster.create_secret(&write()).await.unwrap();
+        assert_eq!(answer.as_sent, at == 0, "{answer:?}");
     }
 }
 
@@ -46,8 +88,8 @@ async fn a_write_after_the_end_of_its_claim_is_not_sent() {
 #[tokio::test]
 async fn a_create_posts_the_whole_and_asks_for_metadata_only() {
     let mock = Mock::answering([(201, metadata("7"))]);
-    let version = mock.cluster.create_secret(&write()).await.unwrap();
-    assert_eq!(version, this("7"));
+    let answer = mock.cluster.create_secret(&write()).await.unwrap();
+    assert_eq!(answer.version, this("7"));
     let asked = mock.asked().await;
     let got = &asked[0];
     assert_eq!(got.method, "POST");
@@ -79,7 +121,7 @@ async fn an_update_names_the_one_that_was_decided_on() {
     let mock = Mock::answering([(200, metadata("8")), failed(409, "Conflict")]);
     let (write, target) = (write(), this("7"));
     let update = || mock.cluster.update_secret(&write, &target);
-    assert_eq!(update().await, Ok(this("8")));
+    assert_eq!(update().await.map(version), Ok(this("8")));
     assert_eq!(update().await, Err(ApiError::Conflict));
     let asked = mock.asked().await;
     assert_eq!(asked[0].method, "PUT");
@@ -119,7 +161,7 @@ async fn a_lost_owner_is_put_back_on_what_was_inspected_and_everything_else_is_s
             .restore_marks("team-a", "model", owner, target)
             .await
     };
-    assert_eq!(restore().await, Ok(this("8")));
+    assert_eq!(restore().await.map(version), Ok(this("8")));
     assert_eq!(restore().await, Err(ApiError::Conflict));
     assert_eq!(restore().await, Err(ApiError::NotFound));
     let asked = mock.asked().await;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 use presigned_core::engine::{
     Change, Engine, ErrorCode, Event, ListScope, NamespaceSeen, ObjectKey, ObjectVersion,
-    PolicySeen, PresignedUrlSeen, S3Response, Settings, Step, StepResult, StoreSeen,
+    PolicySeen, PresignedUrlSeen, S3Response, SecretAnswer, Settings, Step, StepResult, StoreSeen,
 };
 use presigned_core::signing::Credentials;
 use serde_json::json;
@@ -105,9 +105,12 @@ fn carry_out_all(engine: &mut Engine, now: Timestamp) -> Result<usize> {
 /// Executes one step; returns whether it was an Event.
 fn execute(step: Step, version: u64) -> Result<(StepResult, bool)> {
     let written = |uid: String| {
-        StepResult::SecretWritten(Ok(ObjectVersion {
-            uid,
-            resource_version: Some(version.to_string()),
+        StepResult::SecretWritten(Ok(SecretAnswer {
+            version: ObjectVersion {
+                uid,
+                resource_version: Some(version.to_string()),
+            },
+            as_sent: true,
         }))
     };
     let told = matches!(step, Step::PublishEvent(_));

@@ -38,8 +38,8 @@ pub use protocol::{
     ListRequest, ListResponse, ListScope, ListedObject, NamespaceSeen, ObjectKey, ObjectVersion,
     Observation, ObservedContent, ObservedSecret, PageError, PolicySeen, PresignedUrlSeen,
     ProxyError, Refuser, Retry, S3Method, S3Request, S3Response, S3Result, SOLE_OPERATOR,
-    SecretAccess, SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult, StoreSeen, Sts,
-    TlsError, TransportError, Uid, UnreadablePolicy, classify,
+    SecretAccess, SecretAnswer, SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult,
+    StoreSeen, Sts, TlsError, TransportError, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::priority::Priority;
 pub use subject::Subject;

@@ -159,7 +159,6 @@ fn a_new_object_appears_at_the_refresh_and_no_news_writes_nothing() {
         steps,
         [
             StepKind::List,
-            StepKind::InspectSecret,
             StepKind::UpdateSecret,
             StepKind::WriteStatus
         ]

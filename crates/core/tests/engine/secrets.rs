@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use presigned_core::api::{ConditionStatus, Verify};
-use presigned_core::engine::{ApiError, TlsError, TransportError};
+use presigned_core::engine::{ApiError, TlsError, TransportError, Watched};
 use serde_json::json;
 
 use crate::common::world::{Fault, StepKind};
@@ -468,4 +468,52 @@ fn a_secret_that_no_status_tells_of_goes_where_its_store_is_gone() {
     assert!(scene.secret("dl").is_some(), "the store may come back");
     scene.run(600);
     assert!(scene.secret("dl").is_none());
+}
+
+#[test]
+fn what_a_webhook_adds_at_the_creation_survives_every_renewal() {
+    let mut scene = Scene::new();
+    scene.0.cluster.webhook_label = Some("cost-centre".to_owned());
+    scene.apply("dl", |_| {});
+    scene.run(30);
+    scene.0.cluster.webhook_label = None;
+    for _ in 0..3 {
+        let wait = scene.until_renewal("dl");
+        scene.run(wait + 5);
+        let secret = scene.secret("dl").unwrap();
+        assert!(secret.labels.contains_key("cost-centre"));
+    }
+}
+
+#[test]
+fn what_somebody_added_survives_a_renewal_before_the_watch_tells_of_it() {
+    let mut scene = Scene::issued("dl");
+    let wait = scene.until_renewal("dl");
+    scene.run(wait - 1);
+    let secrets = scene.0.replicas[0].streams.iter();
+    let which = secrets
+        .map(|stream| stream.kind)
+        .position(|kind| kind == Watched::Secrets);
+    scene.0.break_stream(0, which.unwrap(), 60);
+    let (place, now) = (Scene::place("dl"), scene.0.now);
+    scene.0.cluster.edit_secret(&place, now, |secret| {
+        secret.labels.insert("mine".to_owned(), "yes".to_owned());
+    });
+    let steps = scene.steps(|scene| scene.run(30));
+    let expected = [
+        StepKind::UpdateSecret,
+        StepKind::InspectSecret,
+        StepKind::UpdateSecret,
+        StepKind::WriteStatus,
+    ];
+    assert_eq!(
+        steps, expected,
+        "the first is refused: it names the earlier version"
+    );
+    let secret = scene.secret("dl").unwrap();
+    assert!(secret.labels.contains_key("mine"));
+    let wait = scene.until_renewal("dl");
+    scene.run(wait + 5);
+    assert!(scene.secret("dl").unwrap().labels.contains_key("mine"));
+    assert!(scene.works(&scene.url("dl")));
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use presigned_core::api::{PresignedUrlStatus, Renew};
 use presigned_core::engine::{
-    ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, Step, StepResult, Uid,
+    ApiError, Change, Event, ObjectKey, ObjectVersion, PresignedUrlSeen, SecretAnswer, Step,
+    StepResult, Uid,
 };
 use presigned_core::issue::{Owner, OwnerId};
 use presigned_core::policy::SelectableNamespaces;
@@ -262,16 +263,20 @@ impl PlantedBug {
             (Bug::StatusBeforeSecret, Step::CreateSecret(_)) if standing.is_none() => {
                 let later = at(now.as_second() + 900);
                 self.backlog.push((later, key.clone(), step.clone()));
-                Some(StepResult::SecretWritten(Ok(ObjectVersion {
-                    uid: "uid-not-yet".to_owned(),
-                    resource_version: Some("1".to_owned()),
+                Some(StepResult::SecretWritten(Ok(SecretAnswer {
+                    version: ObjectVersion {
+                        uid: "uid-not-yet".to_owned(),
+                        resource_version: Some("1".to_owned()),
+                    },
+                    as_sent: true,
                 })))
             }
             (Bug::WritesTwice, Step::UpdateSecret { write, .. }) => {
-                let StepResult::SecretWritten(Ok(target)) = execute(cluster, cloud, key, step, now)
+                let StepResult::SecretWritten(Ok(first)) = execute(cluster, cloud, key, step, now)
                 else {
                     return Some(StepResult::SecretWritten(Err(ApiError::Conflict)));
                 };
+                let target = first.version;
                 let write = write.clone();
                 Some(execute(
                     cluster,

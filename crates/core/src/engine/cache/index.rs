@@ -131,6 +131,7 @@ impl Index {
         for record in self.resources.values_mut() {
             record.state = ReconcileState::of(&record.seen.status).into();
             record.event_rate = EventRate::default();
+            record.all_ours = false;
         }
         for policy in self.policies.values_mut() {
             policy.told = None;

@@ -17,6 +17,9 @@ pub(in crate::engine) struct Record {
     pub(in crate::engine) kept: Kept,
     /// How many Events were published of it.
     pub(in crate::engine) event_rate: EventRate,
+    /// The Secret as it was last written holds nothing of anybody else, so a write over just that version needs
+    /// no inspection before it.
+    pub(in crate::engine) all_ours: bool,
 }
 
 /// How much of a resource is kept. It is all of it while the share of its namespace takes it.

@@ -66,6 +66,7 @@ impl Index {
         let mut requested = false;
         let known = self.resources.get(&uid);
         let event_rate = known.map_or_else(EventRate::default, |known| known.event_rate);
+        let all_ours = known.is_some_and(|known| known.all_ours);
         let state = match known {
             Some(known) if older(&seen.resource_version, &known.seen.resource_version) => {
                 return Vec::new();
@@ -114,6 +115,7 @@ impl Index {
             state,
             kept,
             event_rate,
+            all_ours,
         };
         self.resources.insert(uid.clone(), Box::new(record));
         self.keep_what_is_within(&uid);

@@ -13,6 +13,16 @@ pub struct ObjectVersion {
     pub resource_version: Option<String>,
 }
 
+/// What the API server answered to a write of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretAnswer {
+    /// The version that the write made.
+    pub version: ObjectVersion,
+    /// Whether the labels, the annotations, the owners and the finalizers are those that were sent: no
+    /// admission webhook changed them.
+    pub as_sent: bool,
+}
+
 /// A Secret as an inspection found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedSecret {

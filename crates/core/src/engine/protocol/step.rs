@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::credentials::{CredentialSource, CredentialsError, FetchedCredentials, Session};
 use super::error::ApiError;
 use super::event::PresignedUrlSeen;
-use super::observed::{ObjectVersion, ObservedSecret};
+use super::observed::{ObjectVersion, ObservedSecret, SecretAnswer};
 use super::s3::{ListError, ListRequest, ListResponse, S3Request, S3Result};
 use crate::api::{ClusterObjectStoreStatus, PresignedUrlPolicyStatus, PresignedUrlStatus, Reason};
 use crate::issue::{Owner, SecretBytes};
@@ -254,7 +254,7 @@ pub enum StepResult {
     Inspected(Result<Option<ObservedSecret>, ApiError>),
     /// Of [`Step::CreateSecret`], [`Step::UpdateSecret`] and [`Step::RestoreMarks`]: the Secret after the
     /// write.
-    SecretWritten(Result<ObjectVersion, ApiError>),
+    SecretWritten(Result<SecretAnswer, ApiError>),
     /// Of [`Step::DeleteSecret`]; a Secret that was gone already counts as deleted, and so does one that a
     /// finalizer keeps without data.
     SecretDeleted(Result<(), ApiError>),

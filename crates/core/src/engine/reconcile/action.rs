@@ -165,4 +165,6 @@ pub(in crate::engine) struct SecretInFlight {
     pub(in crate::engine) issued: Issued,
     /// Why it is written.
     pub(in crate::engine) cause: Cause,
+    /// Whether nothing is sent that somebody else added.
+    pub(in crate::engine) all_ours: bool,
 }

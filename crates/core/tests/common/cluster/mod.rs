@@ -83,6 +83,8 @@ pub struct Cluster {
     pub violations: Vec<String>,
     /// Whether the operator knows its Secrets by uid alone (no right to read Secrets).
     pub blind: bool,
+    /// A label that an admission webhook adds to each Secret that is created.
+    pub webhook_label: Option<String>,
     /// When a Secret that a resource relied on was deleted by somebody else.
     pub deleted_by_others: BTreeMap<Place, Timestamp>,
     /// How often a Secret and a status were really written for a resource.

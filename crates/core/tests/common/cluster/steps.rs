@@ -11,7 +11,7 @@ use presigned_core::api::{
 };
 use presigned_core::engine::{
     ApiError, Change, Event, ObjectKey, ObjectVersion, ObservedContent, ObservedSecret,
-    SecretWrite, Step, StepResult, Watched,
+    SecretAnswer, SecretWrite, Step, StepResult, Watched,
 };
 use presigned_core::issue::{Owner, data_hash};
 
@@ -32,9 +32,13 @@ impl Cluster {
                 let found = self.resources.get(&place).cloned();
                 StepResult::ResourceRead(Ok(found.map(Box::new)))
             }
-            Step::CreateSecret(write) => StepResult::SecretWritten(self.create(key, write, now)),
+            Step::CreateSecret(write) => {
+                let made = self.create(key, write, now);
+                StepResult::SecretWritten(made.map(|version| self.answered(write, version)))
+            }
             Step::UpdateSecret { write, target } => {
-                StepResult::SecretWritten(self.update(key, write, target, now))
+                let made = self.update(key, write, target, now);
+                StepResult::SecretWritten(made.map(|version| self.answered(write, version)))
             }
             Step::RestoreMarks {
                 namespace,
@@ -43,7 +47,11 @@ impl Cluster {
                 target,
             } => {
                 let place = (namespace.clone(), name.clone());
-                StepResult::SecretWritten(self.restore(key, &place, owner, target, now))
+                let made = self.restore(key, &place, owner, target, now);
+                StepResult::SecretWritten(made.map(|version| SecretAnswer {
+                    version,
+                    as_sent: true,
+                }))
             }
             Step::DeleteSecret {
                 namespace,
@@ -222,11 +230,27 @@ impl Cluster {
             created_for: Some(acting(key)),
         };
         fill(&mut secret, write);
+        let injected = self.webhook_label.iter();
+        secret
+            .labels
+            .extend(injected.map(|label| (label.clone(), String::new())));
         self.writes.entry(acting(key)).or_default().0 += 1;
         let uid = secret.uid.clone();
         self.secrets.insert(place.clone(), secret);
         self.secret_changed(&place, false, now);
         Ok(answer(&uid, &self.secrets[&place].resource_version))
+    }
+
+    /// The answer to a write.
+    fn answered(&self, write: &SecretWrite, version: ObjectVersion) -> SecretAnswer {
+        let place = (write.namespace.clone(), write.name.clone());
+        let stored = &self.secrets[&place];
+        SecretAnswer {
+            as_sent: stored.labels == write.labels
+                && stored.annotations == write.annotations
+                && stored.owners == write.owners,
+            version,
+        }
     }
 
     fn update(

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::engine::cache::record::Record;
 use crate::engine::cache::version::SecretVersion;
 use crate::engine::evaluate::reissue::{Finding, compare, expiry_of_own, heals_at, issued};
-use crate::engine::protocol::{ApiError, ObjectVersion, ObservedSecret, Step};
+use crate::engine::protocol::{ApiError, ObjectVersion, ObservedSecret, SecretAnswer, Step};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::wake::RequeueAt;
@@ -46,6 +46,8 @@ pub(super) fn completed(
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return;
     };
+    // What made it suspicious may be a label of somebody else, which the next write must keep.
+    record.all_ours = false;
     let Some(issued) = issued(record) else { return };
     let finding = compare(record, &issued, found.as_ref());
     let found_expiry = found
@@ -108,7 +110,7 @@ pub(super) fn restored(
     ctx: &mut Ctx<'_>,
     uid: &str,
     name: &str,
-    result: Result<ObjectVersion, ApiError>,
+    result: Result<SecretAnswer, ApiError>,
 ) {
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
@@ -121,13 +123,10 @@ pub(super) fn restored(
     );
     secret.check_failed = !answered;
     match result {
-        Ok(ObjectVersion {
-            uid: written,
-            resource_version,
-        }) => {
+        Ok(SecretAnswer { version, .. }) => {
             let version = SecretVersion {
-                uid: written,
-                resource_version: resource_version.unwrap_or_default(),
+                uid: version.uid,
+                resource_version: version.resource_version.unwrap_or_default(),
             };
             secret.no_drift();
             secret.healed_at = Some(now);

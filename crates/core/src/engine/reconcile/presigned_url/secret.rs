@@ -19,7 +19,9 @@ use crate::engine::evaluate::sampling;
 use crate::engine::evaluate::signing_inputs::SigningInputs;
 use crate::engine::protocol::Cause;
 use crate::engine::protocol::Observation;
-use crate::engine::protocol::{ApiError, ObjectVersion, SecretAccess, SecretWrite, Step};
+use crate::engine::protocol::{
+    ApiError, ObjectVersion, SecretAccess, SecretAnswer, SecretWrite, Step,
+};
 use crate::engine::reconcile::action::{Action, InFlight, SecretInFlight};
 use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::credentials::credentials;
@@ -175,7 +177,7 @@ fn write(
     };
     // What was found serves a second attempt, if the Secret has another version than the known one.
     let found = match base {
-        Base::ByUid(ObjectVersion {
+        Base::AsWritten(ObjectVersion {
             resource_version: Some(_),
             ..
         }) => record.state.listing.found.clone(),
@@ -199,8 +201,12 @@ fn write(
     } = merge(kept, wanted);
     let finalizers = match base {
         Base::Inspected(found) => found.finalizers.clone(),
-        Base::Nothing | Base::ByUid(_) => Vec::new(),
+        Base::Nothing | Base::AsWritten(_) => Vec::new(),
     };
+    let all_ours = labels == signed.content.labels
+        && annotations == signed.content.annotations
+        && owners.len() == 1
+        && finalizers.is_empty();
     let write = Box::new(SecretWrite {
         namespace: seen.namespace.clone(),
         name: inputs.authorized.secret_name.clone(),
@@ -214,6 +220,7 @@ fn write(
         name: write.name.clone(),
         issued: signed.issued,
         cause,
+        all_ours,
     });
     let target = match base {
         Base::Nothing => {
@@ -222,7 +229,7 @@ fn write(
                 InFlight::Create(in_flight),
             ));
         }
-        Base::ByUid(target) => target.clone(),
+        Base::AsWritten(target) => target.clone(),
         Base::Inspected(found) => ObjectVersion {
             uid: found.uid.clone(),
             resource_version: Some(found.resource_version.clone()),
@@ -252,12 +259,13 @@ pub(super) fn created(
     ctx: &mut Ctx<'_>,
     uid: &str,
     in_flight: SecretInFlight,
-    result: Result<ObjectVersion, ApiError>,
+    result: Result<SecretAnswer, ApiError>,
 ) {
     let readable = ctx.settings.secret_access == SecretAccess::Watch;
     match result {
-        Ok(version) => written(ctx, uid, in_flight, version),
+        Ok(answer) => written(ctx, uid, in_flight, answer),
         Err(error) => {
+            forget_what_stands(ctx, uid);
             if let Some(state) = ctx.state(uid) {
                 // After a lost answer the Secret may exist: it is inspected before anything is written again.
                 let may_exist = match error {
@@ -277,19 +285,25 @@ pub(super) fn updated(
     ctx: &mut Ctx<'_>,
     uid: &str,
     in_flight: SecretInFlight,
-    result: Result<ObjectVersion, ApiError>,
+    result: Result<SecretAnswer, ApiError>,
 ) {
     let readable = ctx.settings.secret_access == SecretAccess::Watch;
+    let error = match result {
+        Ok(answer) => return written(ctx, uid, in_flight, answer),
+        Err(error) => error,
+    };
+    forget_what_stands(ctx, uid);
     let Some(state) = ctx.state(uid) else { return };
     let secret = &mut state.secret;
-    if matches!(result, Err(ApiError::Conflict)) && !readable && !secret.edited {
+    let conflict = matches!(error, ApiError::Conflict);
+    if conflict && !readable && !secret.edited {
         secret.edited = true;
         return;
     }
-    let error = match result {
-        Ok(version) => return written(ctx, uid, in_flight, version),
-        Err(error) => error,
-    };
+    if conflict && readable && state.listing.found.is_some() {
+        // What was found serves the attempt that follows the inspection.
+        return ctx.record_failure(uid, &error);
+    }
     state.listing.found = None;
     let in_doubt = !readable && matches!(error, ApiError::Timeout | ApiError::Unavailable);
     state.secret.in_doubt |= in_doubt;
@@ -313,13 +327,22 @@ pub(super) fn updated(
     ctx.record_failure(uid, &error);
 }
 
+/// A write failed: what the name stands for now is looked at before the next one.
+fn forget_what_stands(ctx: &mut Ctx<'_>, uid: &str) {
+    if let Some(record) = ctx.cache.resources.get_mut(uid) {
+        record.all_ours = false;
+    }
+}
+
 /// The Secret was written. It counts from now on, and the status follows.
-fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: ObjectVersion) {
+fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, answer: SecretAnswer) {
     let SecretInFlight {
         name,
         issued: mut fresh,
         cause,
+        all_ours,
     } = in_flight;
+    let SecretAnswer { version, as_sent } = answer;
     let now = ctx.now;
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return;
@@ -330,6 +353,7 @@ fn written(ctx: &mut Ctx<'_>, uid: &str, in_flight: SecretInFlight, version: Obj
     let resource_version = version.resource_version.unwrap_or_default();
     fresh.secret.uid.clone_from(&version.uid);
     fresh.secret.resource_version.clone_from(&resource_version);
+    record.all_ours = all_ours && as_sent;
     let state = &mut record.state;
     state.succeeded();
     state.rollout.signed_by_wrong_clock = false;

@@ -4,9 +4,11 @@
 //! - Ownership decides before content: another owner's Secret is never changed.
 //! - A conflict is checked again after as long as it has lasted, between five seconds and five minutes: the
 //!   watch names no Secret without the operator's label.
-//! - A Secret is inspected before it is replaced, unless the operator may not read Secrets. Then the uid that
-//!   the API server returned at its creation identifies it. The version that it returned is named first all
-//!   the same: what a replica sent before another took over must not replace what that one wrote.
+//! - A Secret is inspected before it is replaced, unless it holds nothing of anybody else: then a write names
+//!   the version that the last one made, and inspects the Secret if it has another one by now.
+//! - An operator that may not read Secrets knows the Secret by the uid that the API server returned at its
+//!   creation. The version that it returned is named first all the same: what a replica sent before another
+//!   took over must not replace what that one wrote.
 
 use std::time::Duration;
 
@@ -40,8 +42,8 @@ pub(super) enum Base {
     Nothing,
     /// The Secret that was inspected a moment ago.
     Inspected(Box<ObservedSecret>),
-    /// A Secret that the operator created and may not read.
-    ByUid(ObjectVersion),
+    /// A Secret that the operator wrote, and does not or may not inspect.
+    AsWritten(ObjectVersion),
 }
 
 /// What the write replaces. An `Err` is the step that finds it out, or why it cannot be found out.
@@ -65,6 +67,16 @@ pub(super) fn base(
         if known.is_none() && !state.name_taken {
             return Ok(Base::Nothing);
         }
+        if let Some(secret) = known
+            && record.all_ours
+            && !state.name_taken
+            && !state.recreate
+        {
+            return Ok(Base::AsWritten(ObjectVersion {
+                uid: secret.uid.clone(),
+                resource_version: Some(secret.resource_version.clone()),
+            }));
+        }
         let step = Step::InspectSecret {
             namespace: record.seen.namespace.clone(),
             name: name.to_owned(),
@@ -73,7 +85,7 @@ pub(super) fn base(
         return Err(Action::start(step, InFlight::InspectName));
     }
     if let Some(secret) = known.filter(|_| !state.drifted) {
-        return Ok(Base::ByUid(ObjectVersion {
+        return Ok(Base::AsWritten(ObjectVersion {
             uid: secret.uid.clone(),
             resource_version: (!state.edited).then(|| secret.resource_version.clone()),
         }));
