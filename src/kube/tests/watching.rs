@@ -18,23 +18,34 @@ use crate::kube::{Scope, watch_all};
 use crate::telemetry::Readiness;
 
 /// An API server that streams no lists. It lists what `list` says for a path and then tells nothing more.
-fn server(mut list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
+fn server(list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
+    server_that_watches(list, |_| None)
+}
+
+/// The same, whose watches answer what `watch` says for a path, if it says anything.
+fn server_that_watches(
+    mut list: impl FnMut(&str) -> (u16, Value) + Send + 'static,
+    mut watch: impl FnMut(&str) -> Option<(u16, Value)> + Send + 'static,
+) -> Client {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     tokio::spawn(async move {
         let mut silent = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
             let uri = request.uri().to_string();
             let streamed = uri.contains("sendInitialEvents=true");
-            if uri.contains("watch=true") && !streamed {
+            let answer = if streamed {
+                Some(failed(422, "Invalid"))
+            } else if uri.contains("watch=true") {
+                watch(&uri)
+            } else {
+                Some(list(&uri))
+            };
+            let Some((code, answer)) = answer else {
                 silent.push(send);
                 continue;
-            }
-            let (code, answer) = if streamed {
-                failed(422, "Invalid")
-            } else {
-                list(&uri)
             };
-            let body = Body::from(answer.to_string().into_bytes());
+            // An event of a watch is a line.
+            let body = Body::from(format!("{answer}\n").into_bytes());
             send.send_response(Response::builder().status(code).body(body).unwrap());
         }
     });
@@ -279,5 +290,37 @@ pub(super) fn resources(event: Event) -> Option<Change<PresignedUrlSeen>> {
     match event {
         Event::Resource(change) => Some(change),
         _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_watch_of_a_version_that_is_forgotten_is_followed_by_a_new_list() {
+    let (_, gone) = failed(410, "Expired");
+    let told_in_the_watch = json!({ "type": "ERROR", "object": gone.clone() });
+    for (code, answer) in [(410, gone.clone()), (200, told_in_the_watch)] {
+        let mut names = ["before", "after"].into_iter();
+        let mut answers = std::iter::once((code, answer));
+        let ours = |uri: &str| uri.contains("/presignedurls");
+        let client = server_that_watches(
+            move |uri| match ours(uri).then(|| names.next()) {
+                Some(name) => listed(&[object("team-a", name.unwrap())]),
+                None => listed(&[]),
+            },
+            move |uri| ours(uri).then(|| answers.next()).flatten(),
+        );
+        let (sender, mut events) = mpsc::channel(16);
+        let scope = scope(None, SecretAccess::Watch);
+        let readiness = Readiness::default();
+        let tasks = watch(&client, &scope, &sender, &readiness);
+        for name in ["before", "after"] {
+            let seen = list_of(&mut events, |event| match event {
+                Event::Resource(change) => Some(change),
+                _ => None,
+            });
+            let seen = seen.await;
+            assert_eq!(seen.len(), 1);
+            assert_eq!(seen[0].name, name);
+        }
+        drop(tasks);
     }
 }
