@@ -178,7 +178,7 @@ fn key_fault(key: &str) -> Option<String> {
     if key.starts_with('/') {
         return Some("begins with \"/\"; S3 keys have no root, so leave it out".to_owned());
     }
-    if key.chars().any(char::is_control) {
+    if has_control(key) {
         return Some("holds a control character; leave it out".to_owned());
     }
     if key.contains("${") {
@@ -187,13 +187,26 @@ fn key_fault(key: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    key.split('/')
-        .find(|segment| matches!(*segment, "" | "." | ".."))
-        .map(|segment| match segment {
-            "" => "holds an empty segment (\"//\", or \"/\" at the end); name one object, with single slashes".to_owned(),
-            dots => format!(
-                "holds the segment {}, which clients and proxies rewrite; give the plain path",
-                quoted(dots)
-            ),
-        })
+    // By bytes, which is much faster, since a resource may have thousands of keys.
+    let mut segments = key.as_bytes().split(|byte| *byte == b'/');
+    let fault = |dots| {
+        format!(
+            "holds the segment \"{dots}\", which clients and proxies rewrite; give the plain path"
+        )
+    };
+    segments.find_map(|segment| match segment {
+        b"" => Some("holds an empty segment (\"//\", or \"/\" at the end); name one object, with single slashes".to_owned()),
+        b"." => Some(fault(".")),
+        b".." => Some(fault("..")),
+        _ => None,
+    })
+}
+
+/// Whether the text holds a control character.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
 }

@@ -3,7 +3,6 @@
 //!
 //! What holds here: a spec names exactly one of these, with a method that fits, and no key twice.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::duration::{MAX_LIFE, format_duration, parse_duration};
@@ -169,23 +168,31 @@ fn parse_keys(keys: &Keys, method: Method) -> Result<Vec<Key>, InvalidSpec> {
         _ if keys.bytes() > MAX_KEY_BYTES => {
             TOO_MANY_KEY_BYTES.to_owned()
         }
-        _ => {
-            let mut seen = BTreeSet::new();
-            return keys
-                .iter()
-                .enumerate()
-                .map(|(at, key)| {
-                    let field = format!("spec.keys[{at}]");
-                    if !seen.insert(key) {
-                        let message = format!("{} is given twice; remove one of them", quoted(key));
-                        return Err(InvalidSpec::new(field, message));
-                    }
-                    Key::parse(key).map_err(named(field))
-                })
-                .collect();
+        count => {
+            // Every plan of the resource parses them, so nothing is written for a key without a fault.
+            let field = |at: usize| format!("spec.keys[{at}]");
+            let again = first_repeated(keys);
+            let mut parsed = Vec::with_capacity(count);
+            for (at, key) in keys.iter().enumerate() {
+                if again == Some(at) {
+                    let message = format!("{} is given twice; remove one of them", quoted(key));
+                    return Err(InvalidSpec::new(field(at), message));
+                }
+                parsed.push(Key::parse(key).map_err(|error| named(field(at))(error))?);
+            }
+            return Ok(parsed);
         }
     };
     Err(InvalidSpec::new("spec.keys", fault))
+}
+
+/// The place of the first key that an earlier one equals.
+fn first_repeated(keys: &Keys) -> Option<usize> {
+    let mut sorted: Vec<(&str, usize)> = keys.iter().zip(0..).collect();
+    sorted.sort_unstable();
+    let pairs = sorted.iter().zip(sorted.iter().skip(1));
+    let repeated = pairs.filter(|((earlier, _), (later, _))| earlier == later);
+    repeated.map(|(_, (_, at))| *at).min()
 }
 
 fn under(prefix: &str, list: Option<&ListOptions>, method: Method) -> Result<Objects, InvalidSpec> {

@@ -106,6 +106,12 @@ fn what_names_no_objects_is_refused_by_field_with_what_to_do() {
             "spec.keys[1]",
             "holds the segment \"..\"",
         ),
+        (
+            json!({"keys": ["b", "a", "b", "a"]}),
+            "spec.keys[2]",
+            "\"b\" is given twice",
+        ),
+        (json!({"keys": ["a", "", "a"]}), "spec.keys[1]", "is empty"),
         (json!({"keys": ["a", ""]}), "spec.keys[1]", "is empty"),
         (json!({"keys": ["${a}"]}), "spec.keys[0]", "holds \"${\""),
         (
