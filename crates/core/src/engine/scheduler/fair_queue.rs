@@ -78,6 +78,9 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
     /// Somebody waits, from now on unless it waits already.
     pub(super) fn wait(&mut self, key: K, namespace: &str, priority: (Priority, i64), asks: T) {
         let known = self.waits(&key).map(|(.., arrival)| arrival);
+        if known.is_some() {
+            self.remove(&key);
+        }
         let arrival = known.unwrap_or_else(|| {
             self.sequence += 1;
             self.sequence
@@ -85,10 +88,9 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         self.wait_since(key, namespace, (priority.0, priority.1, arrival), asks);
     }
 
-    /// Somebody waits at this position. No two have the same arrival: either the caller counts arrivals, or
-    /// [`Self::wait`] does.
+    /// Somebody who does not wait yet waits at this position. No two have the same arrival: either the caller
+    /// counts arrivals, or [`Self::wait`] does.
     pub(super) fn wait_since(&mut self, key: K, namespace: &str, position: QueuePosition, asks: T) {
-        self.remove(&key);
         self.change(namespace, |queue| {
             let namespace = queue.shared(namespace);
             let entry = (Arc::clone(&namespace), position);
@@ -106,16 +108,19 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         Q: Ord + ?Sized,
     {
         let (namespace, position) = self.positions.remove(key)?;
-        self.ages.remove(&position.2);
-        let asks = self.change(&namespace, |queue| {
-            let waiting = queue.waiting.get_mut(&namespace)?;
-            let (_, asks) = waiting.remove(&position)?;
-            if waiting.is_empty() {
-                queue.waiting.remove(&namespace);
-            }
-            Some(asks)
-        })?;
+        let (_, asks) = self.change(&namespace, |queue| queue.leave(&namespace, position))?;
         Some((namespace, asks))
+    }
+
+    /// Whoever waits at this position waits no more, but for its entry by key.
+    fn leave(&mut self, namespace: &str, position: QueuePosition) -> Option<(K, T)> {
+        self.ages.remove(&position.2);
+        let waiting = self.waiting.get_mut(namespace)?;
+        let left = waiting.remove(&position);
+        if waiting.is_empty() {
+            self.waiting.remove(namespace);
+        }
+        left
     }
 
     /// Whose turn it is gets what it requests, if that `fits`: it waits no more, and the turn of its
@@ -179,22 +184,26 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
         Some((key, position))
     }
 
-    fn take(&mut self, namespace: &str, position: QueuePosition) -> Option<(K, T)> {
-        let (key, _) = self.waiting.get(namespace)?.get(&position)?;
-        let key = key.clone();
-        let (_, asks) = self.remove(&key)?;
-        self.granted(namespace);
-        Some((key, asks))
+    fn take(&mut self, namespace: &Arc<str>, position: QueuePosition) -> Option<(K, T)> {
+        self.change(namespace, |queue| {
+            let (key, asks) = queue.leave(namespace, position)?;
+            queue.positions.remove(&key);
+            queue.turn_ends(Arc::clone(namespace));
+            Some((key, asks))
+        })
     }
 
     /// A namespace got what one of its objects requested.
     pub(super) fn granted(&mut self, namespace: &str) {
-        self.turn += 1;
-        let turn = self.turn;
         self.change(namespace, |queue| {
             let namespace = queue.shared(namespace);
-            queue.turns.insert(namespace, turn);
+            queue.turn_ends(namespace);
         });
+    }
+
+    fn turn_ends(&mut self, namespace: Arc<str>) {
+        self.turn += 1;
+        self.turns.insert(namespace, self.turn);
     }
 
     /// Forgets the turns of namespaces that hold nothing, once nobody waits.
@@ -206,11 +215,15 @@ impl<K: Clone + Ord, T> FairQueue<K, T> {
 
     /// Changes what is known of a namespace, and keeps its first in order.
     fn change<R>(&mut self, namespace: &str, change: impl FnOnce(&mut Self) -> R) -> R {
-        if let Some(head) = self.head(namespace) {
-            self.heads.remove(&head);
-        }
+        let before = self.head(namespace);
         let changed = change(self);
-        self.heads.extend(self.head(namespace));
+        let after = self.head(namespace);
+        if before != after {
+            if let Some(head) = before {
+                self.heads.remove(&head);
+            }
+            self.heads.extend(after);
+        }
         changed
     }
 

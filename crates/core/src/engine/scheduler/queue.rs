@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use crate::engine::protocol::ObjectKey;
 use crate::engine::scheduler::age_turn::AgeTurn;
 use crate::engine::scheduler::fair_queue::FairQueue;
-use crate::engine::scheduler::priority::Priority;
+use crate::engine::scheduler::priority::{Priority, QueuePosition};
 
 /// The objects that wait, their due times, and the objects in flight.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub struct Queue {
     urgent_slots: usize,
     /// Objects that have started and continue, then those that have not.
     lanes: [[FairQueue<ObjectKey, ()>; 2]; 3],
-    waiting: BTreeMap<ObjectKey, (Lane, Turn)>,
+    /// Who continues and takes no place in a lane yet, as long as nobody is queued after it.
+    latest: Option<Latest>,
     /// How many have arrived so far.
     arrivals: u64,
     age_turn: AgeTurn,
@@ -68,6 +69,14 @@ pub struct Ticket {
     oldest: bool,
 }
 
+/// An object whose step ended last. It is nearly always the next one.
+#[derive(Debug)]
+struct Latest {
+    key: ObjectKey,
+    namespace: String,
+    position: QueuePosition,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     ticket: Ticket,
@@ -75,12 +84,24 @@ struct Flight {
 }
 
 impl Lane {
+    const ALL: [Self; 3] = [Self::Free, Self::Urgent, Self::Routine];
+
     fn of(key: &ObjectKey, priority: Priority) -> Self {
         match (key, priority) {
             (ObjectKey::Store(_) | ObjectKey::Policy(_), _) => Self::Free,
             (ObjectKey::Resource(_), Priority::Expiring | Priority::Urgent) => Self::Urgent,
             (ObjectKey::Resource(_), Priority::Routine) => Self::Routine,
         }
+    }
+}
+
+impl Turn {
+    const ALL: [Self; 2] = [Self::Continues, Self::Starts];
+}
+
+impl Latest {
+    fn lane(&self) -> Lane {
+        Lane::of(&self.key, self.position.0)
     }
 }
 
@@ -93,7 +114,7 @@ impl Queue {
             slots,
             urgent_slots: urgent_slots.min(slots - 1),
             lanes: Default::default(),
-            waiting: BTreeMap::new(),
+            latest: None,
             arrivals: 0,
             age_turn: AgeTurn::default(),
             timers: BTreeSet::new(),
@@ -113,8 +134,25 @@ impl Queue {
     /// Queues an object whose step has ended and that continues, with the ticket of that step: it goes before
     /// those that have not started, and keeps its age.
     pub fn proceed(&mut self, key: ObjectKey, namespace: &str, priority: Priority, ticket: Ticket) {
-        let since = (Turn::Continues, Some(ticket.arrival));
-        self.put(key, namespace, (priority, i64::MIN), since);
+        self.queue_latest();
+        if self.in_flight.contains_key(&key) || self.place_of(&key).is_some() {
+            let since = (Turn::Continues, Some(ticket.arrival));
+            self.put(key, namespace, (priority, i64::MIN), since);
+            return;
+        }
+        self.latest = Some(Latest {
+            key,
+            namespace: namespace.to_owned(),
+            position: (priority, i64::MIN, ticket.arrival),
+        });
+    }
+
+    /// The latest takes its place in a lane.
+    fn queue_latest(&mut self) {
+        if let Some(latest) = self.latest.take() {
+            let lane = &mut self.lanes[latest.lane() as usize][Turn::Continues as usize];
+            lane.wait_since(latest.key, &latest.namespace, latest.position, ());
+        }
     }
 
     fn put(
@@ -128,39 +166,52 @@ impl Queue {
             flight.dirty = true;
             return;
         }
+        self.queue_latest();
         let lane = Lane::of(&key, priority);
         let mut arrival = arrival.unwrap_or_else(|| {
             self.arrivals += 1;
             self.arrivals
         });
-        if let Some((old_lane, old_turn)) = self.waiting.get(&key) {
-            let old = &mut self.lanes[*old_lane as usize][*old_turn as usize];
-            let continues = *old_turn == Turn::Continues;
-            if let Some((old_priority, old_rank, since)) = old.waits(&key) {
-                let forward = (old_priority, old_rank) > (priority, rank);
-                if !forward && (continues || turn == *old_turn) {
-                    return;
-                }
-                arrival = arrival.min(since);
+        if let Some((old, old_turn, (old_priority, old_rank, since))) = self.place_of(&key) {
+            let continues = old_turn == Turn::Continues;
+            let forward = (old_priority, old_rank) > (priority, rank);
+            if !forward && (continues || turn == old_turn) {
+                return;
             }
+            arrival = arrival.min(since);
             if continues {
                 turn = Turn::Continues;
             }
-            old.remove(&key);
+            self.lanes[old as usize][old_turn as usize].remove(&key);
         }
         let position = (priority, rank, arrival);
-        self.lanes[lane as usize][turn as usize].wait_since(key.clone(), namespace, position, ());
-        self.waiting.insert(key, (lane, turn));
+        self.lanes[lane as usize][turn as usize].wait_since(key, namespace, position, ());
+    }
+
+    /// Where an object waits in a lane.
+    fn place_of(&self, key: &ObjectKey) -> Option<(Lane, Turn, QueuePosition)> {
+        Lane::ALL.into_iter().find_map(|lane| {
+            Turn::ALL.into_iter().find_map(|turn| {
+                let position = self.lanes[lane as usize][turn as usize].waits(key)?;
+                Some((lane, turn, position))
+            })
+        })
     }
 
     /// Queues an object at a time, in place of an earlier requested time. `None` clears the time.
     pub fn at(&mut self, key: &ObjectKey, time: Option<Timestamp>) {
-        if let Some(old) = self.timer.remove(key) {
+        let known = match time {
+            Some(time) => self.timer.insert(key.clone(), time),
+            None => self.timer.remove(key),
+        };
+        if known == time {
+            return;
+        }
+        if let Some(old) = known {
             self.timers.remove(&(old, key.clone()));
         }
         if let Some(time) = time {
             self.timers.insert((time, key.clone()));
-            self.timer.insert(key.clone(), time);
         }
     }
 
@@ -200,15 +251,14 @@ impl Queue {
             (Lane::Routine, free && routine),
         ];
         let open = open.into_iter().filter(|(_, open)| *open);
-        let (lane, by_age) = self.next(open.map(|(lane, _)| lane))?;
-        let lane = &mut self.lanes[lane.0 as usize][lane.1 as usize];
-        let (key, (priority, _, arrival)) = if by_age {
-            lane.take_oldest()
+        let open = open.map(|(lane, _)| lane);
+        let latest = self.take_latest(open.clone());
+        let (key, (priority, _, arrival)) = if let Some(latest) = latest {
+            (latest.key, latest.position)
         } else {
-            lane.take_first()
-        }?;
-        lane.forget_turns(|_| false);
-        self.waiting.remove(&key);
+            self.queue_latest();
+            self.take(open)?
+        };
         let others = self.lanes[Lane::Urgent as usize..].iter().flatten();
         let oldest = others.filter_map(FairQueue::oldest).all(|it| arrival < it);
         let ticket = Ticket {
@@ -219,12 +269,42 @@ impl Queue {
         Some((key, ticket))
     }
 
+    /// The latest, if it is the next one of these lanes.
+    fn take_latest(&mut self, mut open: impl Iterator<Item = Lane>) -> Option<Latest> {
+        let lane = self.latest.as_ref()?.lane();
+        if lane != Lane::Free && self.age_turn.is_due() {
+            return None;
+        }
+        let waits = |lane: Lane, turn: Turn| !self.lanes[lane as usize][turn as usize].is_empty();
+        let first =
+            open.find(|open| *open == lane || Turn::ALL.iter().any(|turn| waits(*open, *turn)));
+        if first != Some(lane) || waits(lane, Turn::Continues) {
+            return None;
+        }
+        self.latest.take()
+    }
+
+    /// Takes the next one of these lanes.
+    fn take(
+        &mut self,
+        open: impl Iterator<Item = Lane> + Clone,
+    ) -> Option<(ObjectKey, QueuePosition)> {
+        let ((lane, turn), by_age) = self.next(open)?;
+        let lane = &mut self.lanes[lane as usize][turn as usize];
+        let taken = if by_age {
+            lane.take_oldest()
+        } else {
+            lane.take_first()
+        };
+        lane.forget_turns(|_| false);
+        taken
+    }
+
     /// The next of these lanes that somebody waits in, and whether its oldest is next. Stores and policies
     /// need no slot, so they have no age.
     fn next(&self, open: impl Iterator<Item = Lane> + Clone) -> Option<((Lane, Turn), bool)> {
-        let turns = [Turn::Continues, Turn::Starts];
         let open = open
-            .flat_map(|lane| turns.map(|turn| (lane, turn)))
+            .flat_map(|lane| Turn::ALL.map(|turn| (lane, turn)))
             .filter(|(lane, turn)| !self.lanes[*lane as usize][*turn as usize].is_empty());
         let first = open.clone().next()?;
         if first.0 == Lane::Free || !self.age_turn.is_due() {
@@ -261,24 +341,33 @@ impl Queue {
     /// Forgets an object that is gone; a step of it that is in flight still ends.
     pub fn forget(&mut self, key: &ObjectKey) {
         self.at(key, None);
-        if let Some((lane, turn)) = self.waiting.remove(key) {
-            self.lanes[lane as usize][turn as usize].remove(key);
+        self.queue_latest();
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.remove(key);
         }
     }
 
     /// How many objects wait, urgent and routine.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        let [free, urgent, routine] = &self.lanes;
-        let count = |lane: &[FairQueue<_, _>; 2]| lane.iter().map(FairQueue::len).sum::<usize>();
-        (count(free) + count(urgent), count(routine))
+        let count = |lane: Lane| {
+            let latest = self.latest.as_ref().filter(|latest| latest.lane() == lane);
+            let waiting = self.lanes[lane as usize].iter().map(FairQueue::len);
+            waiting.sum::<usize>() + usize::from(latest.is_some())
+        };
+        let urgent = count(Lane::Free) + count(Lane::Urgent);
+        (urgent, count(Lane::Routine))
     }
 
     /// Whether an object waits that has started, and goes before those that have not.
     #[must_use]
     pub fn continues(&self, key: &ObjectKey) -> bool {
-        let waiting = self.waiting.get(key);
-        waiting.is_some_and(|(_, turn)| *turn == Turn::Continues)
+        let is_latest = self
+            .latest
+            .as_ref()
+            .is_some_and(|latest| latest.key == *key);
+        let place = || self.place_of(key);
+        is_latest || place().is_some_and(|(_, turn, _)| turn == Turn::Continues)
     }
 
     /// How many steps are in flight.

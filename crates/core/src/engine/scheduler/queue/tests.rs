@@ -189,6 +189,42 @@ fn what_has_started_continues_before_another_namespace_starts() {
     assert_eq!(drain(&mut queue), order);
 }
 
+#[test]
+fn what_continues_is_counted_and_goes_behind_what_is_more_urgent_and_comes_later() {
+    let mut queue = Queue::new(4, 1);
+    let routine = Priority::Routine;
+    queue.proceed(key("renewal"), "a", routine, ticket(routine));
+    assert_eq!(queue.depth(), (0, 1));
+    assert!(queue.continues(&key("renewal")));
+    queue.push(key("first"), "a", Priority::Urgent, 0);
+    queue.push(ObjectKey::Store("store".into()), "", Priority::Urgent, 0);
+    let order = [
+        ObjectKey::Store("store".into()),
+        key("first"),
+        key("renewal"),
+    ];
+    assert_eq!(drain(&mut queue), order);
+
+    queue.proceed(key("gone"), "a", routine, ticket(routine));
+    queue.forget(&key("gone"));
+    assert_eq!(queue.depth(), (0, 0));
+    assert!(!queue.continues(&key("gone")));
+    assert_eq!(drain(&mut queue), []);
+}
+
+#[test]
+fn what_continues_waits_for_a_slot_of_its_kind() {
+    let mut queue = Queue::new(2, 1);
+    queue.push(key("slow"), "a", Priority::Routine, 0);
+    let (slow, its_ticket) = queue.pop().unwrap();
+    queue.begin(slow.clone(), its_ticket);
+    let routine = Priority::Routine;
+    queue.proceed(key("renewal"), "a", routine, ticket(routine));
+    assert_eq!(queue.pop(), None, "the other slot is for urgent ones");
+    queue.end(&slow);
+    assert_eq!(next(&mut queue), Some((key("renewal"), routine)));
+}
+
 /// A queue of one slot in which `waits` waits, with a far end, and others whose ends come nearer.
 fn flooded(waits: &str) -> Queue {
     let mut queue = Queue::new(1, 0);
