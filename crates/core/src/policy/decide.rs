@@ -364,7 +364,9 @@ fn grant(
     options: &Options,
 ) -> Option<Grant> {
     let rules = || chosen.iter().map(|candidate| candidate.rule);
-    let policies: BTreeSet<&str> = chosen.iter().map(|candidate| candidate.policy).collect();
+    let mut policies: Vec<&str> = chosen.iter().map(|candidate| candidate.policy).collect();
+    policies.sort_unstable();
+    policies.dedup();
     Some(Grant {
         max_duration: rules().map(|rule| rule.max_duration).min()?,
         policies: policies.into_iter().map(str::to_owned).collect(),

@@ -5,6 +5,8 @@
 //! - A Secret that a resource controls, and whose name its status does not record, is a candidate for an
 //!   orphan.
 
+use std::collections::btree_map::Entry;
+
 use crate::api::Reason;
 use crate::engine::cache::index::Index;
 use crate::engine::cache::relist::{Delta, NamespacedName, Watched, drop_all, named};
@@ -104,15 +106,29 @@ impl Index {
         name: &str,
         version: SecretVersion,
     ) -> Vec<ObjectKey> {
-        let key = (namespace.to_owned(), name.to_owned());
-        let known = self.secrets.get(&key);
-        if known.is_some_and(|known| {
-            *known == version || older(&version.resource_version, &known.resource_version)
-        }) {
-            return Vec::new();
+        if self.keep_version(namespace, name, version) {
+            self.of_secret(namespace, name)
+        } else {
+            Vec::new()
         }
-        self.secrets.insert(key, version);
-        self.of_secret(namespace, name)
+    }
+
+    /// The same; returns whether it is news.
+    fn keep_version(&mut self, namespace: &str, name: &str, version: SecretVersion) -> bool {
+        match self.secrets.entry((namespace.to_owned(), name.to_owned())) {
+            Entry::Vacant(new) => {
+                new.insert(version);
+                true
+            }
+            Entry::Occupied(mut known) => {
+                let seen = &known.get().resource_version;
+                let is_news = *known.get() != version && !older(&version.resource_version, seen);
+                if is_news {
+                    known.insert(version);
+                }
+                is_news
+            }
+        }
     }
 
     /// Takes the version that a step of a resource was answered with. Where the watch has lost the Secret in
@@ -127,7 +143,7 @@ impl Index {
         let state = state.and_then(|record| record.state.any());
         let lost = state.and_then(|state| state.secret.lost_version.take());
         if lost.is_none_or(|lost| !older(&version.resource_version, &lost)) {
-            self.secret_written(namespace, name, version);
+            self.keep_version(namespace, name, version);
         }
     }
 

@@ -184,12 +184,9 @@ pub(in crate::engine) fn evaluate(
                 Evaluation::Undetermined(unknown)
             }
         }
-        Decision::Allowed(grant) => with_store(
-            index,
-            record,
-            &namespace,
-            authorized(record, parsed, *grant),
-        ),
+        Decision::Allowed(grant) => {
+            with_store(index, record, &namespace, authorized(record, parsed, grant))
+        }
     }
 }
 
@@ -235,7 +232,7 @@ impl Parsed {
     }
 }
 
-fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
+fn authorized(record: &Record, parsed: Parsed, grant: Box<Grant>) -> Box<Authorized> {
     let hash = |options: &Options| parsed.spec_hash(record, options);
     let renew = parsed.issuance.renew;
     let one_shot = OneShot::of(record, renew, &parsed.request.options, hash);
@@ -247,7 +244,7 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
         template,
         secret_name,
     } = parsed;
-    Authorized {
+    Box::new(Authorized {
         request,
         grant,
         issuance,
@@ -256,14 +253,14 @@ fn authorized(record: &Record, parsed: Parsed, grant: Grant) -> Authorized {
         spec_hash,
         render_hash,
         one_shot,
-    }
+    })
 }
 
 fn with_store(
     index: &Index,
     record: &Record,
     namespace: &Namespace<'_>,
-    authorized: Authorized,
+    authorized: Box<Authorized>,
 ) -> Evaluation {
     let store = store_name(&record.seen);
     let found = resolve_target(index, store, &authorized.request).and_then(|found| {
@@ -282,7 +279,7 @@ fn with_store(
     });
     match found {
         Err((reason, message)) => Evaluation::StoreUnusable {
-            authorized: Box::new(authorized),
+            authorized,
             reason,
             message,
         },

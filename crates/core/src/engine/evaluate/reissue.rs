@@ -150,7 +150,7 @@ pub(in crate::engine) fn is_current(
         // URLs that were signed before a change of the store still work. They are replaced within
         // --resign-within.
         Evaluation::StoreUnusable { authorized, .. } => (&**authorized, None),
-        Evaluation::Allowed(inputs) => (&inputs.authorized, Some(&**inputs)),
+        Evaluation::Allowed(inputs) => (&*inputs.authorized, Some(&**inputs)),
     };
     let facts = Facts {
         index,

@@ -23,7 +23,7 @@ use crate::signing::Target;
 #[derive(Debug)]
 pub(in crate::engine) struct Authorized {
     pub(in crate::engine) request: Request,
-    pub(in crate::engine) grant: Grant,
+    pub(in crate::engine) grant: Box<Grant>,
     pub(in crate::engine) issuance: IssuanceOptions,
     pub(in crate::engine) template: Template,
     pub(in crate::engine) secret_name: String,
@@ -36,7 +36,8 @@ pub(in crate::engine) struct Authorized {
 /// Everything that a signature and a Secret are made of, except credentials and the time.
 #[derive(Debug)]
 pub(in crate::engine) struct SigningInputs {
-    pub(in crate::engine) authorized: Authorized,
+    /// Each plan makes one, and allocators are slow with what has more than a kilobyte.
+    pub(in crate::engine) authorized: Box<Authorized>,
     pub(in crate::engine) target: Target,
     /// The endpoint at which the operator itself reaches the bucket.
     pub(in crate::engine) operator_target: Target,
@@ -103,7 +104,7 @@ impl SigningInputs {
     ) -> SigningJob {
         let authorized = &self.authorized;
         let request = &authorized.request;
-        let grant = found.map_or(&authorized.grant, |found| &found.grant);
+        let grant = found.map_or(&*authorized.grant, |found| &found.grant);
         let requested_life = RequestedLife {
             policy_max: grant.max_duration,
             ..authorized.requested_life()

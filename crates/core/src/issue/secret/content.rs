@@ -12,6 +12,7 @@ use crate::api::{MANAGED_BY_LABEL, MANAGER, Method, NAME_ANNOTATION};
 use crate::issue::hash::data_hash;
 use crate::issue::merge::{TEMPLATE_KEYS, template_keys};
 use crate::issue::template::Template;
+use crate::time::whole;
 
 /// The most bytes of data that Kubernetes stores in a Secret.
 pub const SECRET_LIMIT: usize = 1024 * 1024;
@@ -156,7 +157,7 @@ fn with_defaults<const N: usize>(
 
 /// RFC 3339 in whole seconds, with `Z`.
 pub(super) fn seconds(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    whole(time).to_string()
 }
 
 /// One `Name: value` a line, each line ended; empty if the client has no headers to send.

@@ -370,7 +370,7 @@ fn select(
         (object.key.as_str(), size, etag)
     }));
     // Without an object nothing is signed, and the grant to list is the only one. No URL outlives it.
-    let to_list = &inputs.authorized.grant;
+    let to_list = &*inputs.authorized.grant;
     let grant = listed.grant.unwrap_or_else(|| to_list.clone());
     Ok(FoundObjects {
         objects,
