@@ -176,9 +176,8 @@ impl Engine {
             };
             if let ObjectKey::Resource(uid) = &key {
                 let mut free = ctx.cache.limiter.planned(uid, step);
-                let holds = step.is_some_and(|step| step.bytes() > 0 || step.writes_a_secret())
-                    || ctx.cache.holds_content(uid);
-                free.extend(ctx.cache.budget.planned(uid, holds));
+                let is_large = step.is_some_and(|step| step.bytes() > 0 || step.writes_a_secret());
+                free.extend(ctx.cache.room_used(uid, is_large));
                 if let Some(Step::List { .. }) = step {
                     ctx.cache.listing_starts(uid, ctx.now);
                 }

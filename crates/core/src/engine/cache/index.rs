@@ -98,17 +98,6 @@ impl Index {
         }
     }
 
-    /// The namespace of an object; empty if it has none.
-    pub(in crate::engine) fn namespace_of_key(&self, key: &ObjectKey) -> &str {
-        match key {
-            ObjectKey::Resource(uid) => self
-                .resources
-                .get(uid)
-                .map_or("", |record| &record.seen.namespace),
-            ObjectKey::Store(_) | ObjectKey::Policy(_) => "",
-        }
-    }
-
     /// Whether a Secret was written that the status does not record yet.
     pub(in crate::engine) fn is_unrecorded(&self, key: &ObjectKey) -> bool {
         let ObjectKey::Resource(uid) = key else {
@@ -119,11 +108,12 @@ impl Index {
             .is_some_and(|record| record.state.unrecorded.is_some())
     }
 
-    /// Whether something large is kept for a resource's next step.
-    pub(in crate::engine) fn holds_content(&self, uid: &str) -> bool {
-        self.resources
-            .get(uid)
-            .is_some_and(|record| record.state.holds_content())
+    /// A resource was planned, and its step is large or not. It keeps its room in memory while something large
+    /// is kept for its next step. Returns the resources that have room now and are to be planned.
+    pub(in crate::engine) fn room_used(&mut self, uid: &str, is_large: bool) -> Vec<String> {
+        let record = || self.resources.get(uid);
+        let holds = || is_large || record().is_some_and(|record| record.state.holds_content());
+        self.budget.planned(uid, holds)
     }
 
     /// Forgets what a restart would forget of resources and of who waits for what.

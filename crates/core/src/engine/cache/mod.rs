@@ -5,7 +5,7 @@
 //! - Nothing older replaces a known version.
 
 pub(in crate::engine) mod index;
-mod orphans;
+pub(in crate::engine) mod orphans;
 pub(in crate::engine) mod record;
 pub(in crate::engine) mod relist;
 mod resources;

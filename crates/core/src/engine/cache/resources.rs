@@ -13,6 +13,7 @@ use crate::api::{ConditionType, PresignedUrlStatus, Reason, condition};
 use crate::engine::cache::index::Index;
 use crate::engine::cache::record::{Kept, Record, secret_names, store_name};
 use crate::engine::cache::relist::{Delta, Watched, drop_all};
+use crate::engine::cache::shares::Shares;
 use crate::engine::cache::state::ReconcileState;
 use crate::engine::cache::version::older;
 use crate::engine::protocol::{Change, ObjectKey, PresignedUrlSeen, Uid};
@@ -140,27 +141,21 @@ impl Index {
         moved.into_iter().map(ObjectKey::Resource)
     }
 
-    /// Keeps nothing that is large of a resource beyond the share of its namespace.
-    pub(in crate::engine) fn keep_what_is_within(&mut self, uid: &str) {
-        if let Some(record) = self.resources.get_mut(uid)
-            && self.shares.is_beyond(&record.seen)
-        {
-            record.kept = Kept::WithoutSpec;
-            record.seen.keep_where_it_belongs();
-            let seen = &mut record.seen;
-            let ready = condition(&seen.status.conditions, ConditionType::Ready);
-            let told = ready.is_some_and(|ready| {
-                ready.reason == Reason::NamespaceShareExceeded.as_str()
-                    && ready.observed_generation == Some(seen.generation)
-            });
-            if told && seen.status.internal.secret.is_none() {
-                record.kept = Kept::WithoutStatus;
-                *seen.status = PresignedUrlStatus::default();
-            }
-            if let Some(state) = record.state.any() {
-                state.drop_content();
-                state.forget_listing();
-            }
+    /// Nothing follows for a resource now: what was kept for it goes.
+    pub(in crate::engine) fn drop_content(&mut self, uid: &str) {
+        let Some(record) = self.resources.get_mut(uid) else {
+            return;
+        };
+        if let Some(state) = record.state.any() {
+            state.drop_content();
+            record.state.tidy();
+        }
+        keep_what_is_within(&self.shares, record);
+    }
+
+    fn keep_what_is_within(&mut self, uid: &str) {
+        if let Some(record) = self.resources.get_mut(uid) {
+            keep_what_is_within(&self.shares, record);
         }
     }
 
@@ -197,6 +192,29 @@ impl Index {
             remove_from(&mut self.by_secret, &record.seen.namespace, &secret);
         }
         Some(record)
+    }
+}
+
+/// Keeps nothing that is large of a resource beyond the share of its namespace.
+fn keep_what_is_within(shares: &Shares, record: &mut Record) {
+    if !shares.is_beyond(&record.seen) {
+        return;
+    }
+    record.kept = Kept::WithoutSpec;
+    record.seen.keep_where_it_belongs();
+    let seen = &mut record.seen;
+    let ready = condition(&seen.status.conditions, ConditionType::Ready);
+    let told = ready.is_some_and(|ready| {
+        ready.reason == Reason::NamespaceShareExceeded.as_str()
+            && ready.observed_generation == Some(seen.generation)
+    });
+    if told && seen.status.internal.secret.is_none() {
+        record.kept = Kept::WithoutStatus;
+        *seen.status = PresignedUrlStatus::default();
+    }
+    if let Some(state) = record.state.any() {
+        state.drop_content();
+        state.forget_listing();
     }
 }
 

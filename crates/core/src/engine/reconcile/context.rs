@@ -82,11 +82,13 @@ impl Ctx<'_> {
 
     /// Queues an object by its priority, and again as that rises.
     pub(in crate::engine) fn enqueue(&mut self, key: ObjectKey) {
-        let Some(standing) = self.standing(&key) else {
+        let Some((namespace, standing)) = place(self.cache, &key, self.now) else {
             self.queue.forget(&key);
             return;
         };
-        let namespace = self.cache.namespace_of_key(&key);
+        if let Some(at) = standing.rises_at {
+            self.queue.by(&key, at);
+        }
         self.queue
             .push(key, namespace, standing.priority, standing.rank);
     }
@@ -94,25 +96,14 @@ impl Ctx<'_> {
     /// Queues an object that has started, at least at the priority of its ticket, and again as its own rises:
     /// it continues before another one starts.
     pub(in crate::engine) fn proceed(&mut self, key: ObjectKey, ticket: Ticket) {
-        let Some(standing) = self.standing(&key) else {
+        let Some((namespace, standing)) = place(self.cache, &key, self.now) else {
             return;
         };
-        let namespace = self.cache.namespace_of_key(&key);
+        if let Some(at) = standing.rises_at {
+            self.queue.by(&key, at);
+        }
         let priority = ticket.priority.min(standing.priority);
         self.queue.proceed(key, namespace, priority, ticket);
-    }
-
-    /// How urgent an object is that is queued now; `None` if it is a resource that is gone. It is queued again
-    /// as its priority rises.
-    fn standing(&mut self, key: &ObjectKey) -> Option<Standing> {
-        let standing = match key {
-            ObjectKey::Store(_) | ObjectKey::Policy(_) => Standing::fixed(Priority::Urgent, 0),
-            ObjectKey::Resource(uid) => standing(self.cache.resources.get(uid)?, self.now),
-        };
-        if let Some(at) = standing.rises_at {
-            self.queue.by(key, at);
-        }
-        Some(standing)
     }
 
     /// Queues the store of a resource that waits for it.
@@ -246,6 +237,20 @@ impl Ctx<'_> {
         tracing::error!(object = ?key, step = what, "the result does not belong to the step");
         self.observations
             .push(Observation::Failed(Reason::APIError));
+    }
+}
+
+/// The namespace of an object that is queued now, empty if it has none, and how urgent the object is; `None` if
+/// it is a resource that is gone.
+fn place<'a>(cache: &'a Index, key: &ObjectKey, now: Timestamp) -> Option<(&'a str, Standing)> {
+    match key {
+        ObjectKey::Store(_) | ObjectKey::Policy(_) => {
+            Some(("", Standing::fixed(Priority::Urgent, 0)))
+        }
+        ObjectKey::Resource(uid) => {
+            let record = cache.resources.get(uid)?;
+            Some((&record.seen.namespace, standing(record, now)))
+        }
     }
 }
 

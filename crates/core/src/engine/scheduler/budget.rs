@@ -62,12 +62,17 @@ impl ByteBudget {
         })
     }
 
-    /// A resource was planned, and something large is held for it or not. Returns the resources that have
-    /// room now and are to be planned.
-    pub(in crate::engine) fn planned(&mut self, uid: &str, holds: bool) -> Vec<String> {
-        if holds || self.held.remove(uid).is_none() {
+    /// A resource was planned, and something large is held for it or not: that is asked only if it has room,
+    /// as few have. Returns the resources that have room now and are to be planned.
+    pub(in crate::engine) fn planned(
+        &mut self,
+        uid: &str,
+        holds: impl FnOnce() -> bool,
+    ) -> Vec<String> {
+        if !self.held.contains_key(uid) || holds() {
             return Vec::new();
         }
+        self.held.remove(uid);
         self.grant_room()
     }
 
@@ -145,8 +150,8 @@ mod tests {
             budget.try_acquire("a0", "a", QUARTER, ROUTINE),
             "it has room"
         );
-        assert_eq!(budget.planned("a0", true), [""; 0]);
-        assert_eq!(budget.planned("a0", false), ["a4"]);
+        assert_eq!(budget.planned("a0", || true), [""; 0]);
+        assert_eq!(budget.planned("a0", || false), ["a4"]);
         assert!(
             budget.try_acquire("a4", "a", 1, URGENT),
             "room is kept for it"
@@ -158,7 +163,7 @@ mod tests {
         let mut budget = ByteBudget::default();
         assert!(budget.try_acquire("huge", "a", 10 * BYTES, ROUTINE));
         assert!(!budget.try_acquire("small", "b", 1, URGENT));
-        assert_eq!(budget.planned("huge", false), ["small"]);
+        assert_eq!(budget.planned("huge", || false), ["small"]);
     }
 
     #[test]
@@ -167,7 +172,7 @@ mod tests {
         assert!(!budget.try_acquire("large", "b", 2 * QUARTER, URGENT));
         assert!(!budget.try_acquire("small", "c", QUARTER, ROUTINE));
         assert_eq!(
-            budget.planned("a0", false),
+            budget.planned("a0", || false),
             [""; 0],
             "there is room for small alone"
         );
@@ -175,8 +180,8 @@ mod tests {
             !budget.try_acquire("new", "d", 1, ROUTINE),
             "nor does a new one"
         );
-        assert_eq!(budget.planned("a1", false), ["large"]);
-        assert_eq!(budget.planned("large", false), ["small", "new"]);
+        assert_eq!(budget.planned("a1", || false), ["large"]);
+        assert_eq!(budget.planned("large", || false), ["small", "new"]);
     }
 
     #[test]
@@ -184,8 +189,8 @@ mod tests {
         let mut budget = full();
         assert!(!budget.try_acquire("a4", "a", QUARTER, URGENT));
         assert!(!budget.try_acquire("b0", "b", QUARTER, ROUTINE));
-        assert_eq!(budget.planned("a0", false), ["b0"]);
-        assert_eq!(budget.planned("a1", false), ["a4"], "nobody else waits");
+        assert_eq!(budget.planned("a0", || false), ["b0"]);
+        assert_eq!(budget.planned("a1", || false), ["a4"], "nobody else waits");
     }
 
     #[test]
@@ -196,9 +201,9 @@ mod tests {
         }
         assert_eq!(budget.forget("first"), [""; 0]);
         assert_eq!(budget.forget("a3"), ["second"]);
-        assert_eq!(budget.planned("second", false), [""; 0]);
+        assert_eq!(budget.planned("second", || false), [""; 0]);
         assert_eq!(
-            budget.planned("second", false),
+            budget.planned("second", || false),
             [""; 0],
             "what is not held frees nothing"
         );
@@ -213,24 +218,24 @@ mod tests {
             }
         }
         assert!(!budget.try_acquire("c0", "c", QUARTER, URGENT));
-        assert_eq!(budget.planned("a0", false), ["c0"], "c had no room yet");
-        assert_eq!(budget.planned("b0", false), ["a2"], "a and b in turn");
-        assert_eq!(budget.planned("a1", false), ["b2"]);
+        assert_eq!(budget.planned("a0", || false), ["c0"], "c had no room yet");
+        assert_eq!(budget.planned("b0", || false), ["a2"], "a and b in turn");
+        assert_eq!(budget.planned("a1", || false), ["b2"]);
     }
 
     #[test]
     fn who_asks_again_and_again_does_not_go_before_who_waits() {
         let mut budget = full();
         assert!(!budget.try_acquire("b0", "b", QUARTER, URGENT));
-        assert_eq!(budget.planned("a0", false), ["b0"]);
+        assert_eq!(budget.planned("a0", || false), ["b0"]);
         assert!(!budget.try_acquire("b1", "b", 3 * QUARTER, URGENT));
-        assert_eq!(budget.planned("b0", false), [""; 0], "it is large");
+        assert_eq!(budget.planned("b0", || false), [""; 0], "it is large");
         assert!(!budget.try_acquire("c0", "c", QUARTER, URGENT));
-        assert_eq!(budget.planned("a1", false), ["c0"], "c had no room yet");
-        assert_eq!(budget.planned("c0", false), [""; 0]);
+        assert_eq!(budget.planned("a1", || false), ["c0"], "c had no room yet");
+        assert_eq!(budget.planned("c0", || false), [""; 0]);
         assert!(!budget.try_acquire("c1", "c", QUARTER, URGENT));
-        assert_eq!(budget.planned("a2", false), ["b1"]);
-        assert_eq!(budget.planned("a3", false), ["c1"]);
+        assert_eq!(budget.planned("a2", || false), ["b1"]);
+        assert_eq!(budget.planned("a3", || false), ["c1"]);
     }
 
     #[test]
@@ -241,9 +246,9 @@ mod tests {
             assert!(!budget.try_acquire(uid, "c", QUARTER, URGENT));
         }
         for uid in ["a0", "a1"] {
-            assert_eq!(budget.planned(uid, false), [""; 0], "huge is first");
+            assert_eq!(budget.planned(uid, || false), [""; 0], "huge is first");
         }
-        assert_eq!(budget.planned("a2", false), ["huge"]);
-        assert_eq!(budget.planned("a3", false), ["c0"]);
+        assert_eq!(budget.planned("a2", || false), ["huge"]);
+        assert_eq!(budget.planned("a3", || false), ["c0"]);
     }
 }

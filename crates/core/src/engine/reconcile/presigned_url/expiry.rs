@@ -13,12 +13,12 @@ use crate::engine::reconcile::context::Ctx;
 use crate::engine::scheduler::retry::RECHECK;
 use crate::time::later;
 
-/// Plans the deletion, if it is due.
+/// Plans the deletion of a one-shot resource, if it is due.
 pub(super) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     let seen = &record.seen;
     let expires_at = seen.status.expiration_time?;
-    if !one_shot::is_one_shot(record) || seen.deleting {
+    if seen.deleting {
         return None;
     }
     if expires_at > ctx.now {

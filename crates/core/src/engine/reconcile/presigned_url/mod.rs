@@ -26,8 +26,10 @@ mod verification;
 use std::time::Duration;
 
 use crate::api::is_ready;
+use crate::engine::cache::record::{Kept, Record};
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
+use crate::engine::evaluate::one_shot::is_one_shot;
 use crate::engine::evaluate::reissue::{awaits_rollout, is_suspicious, issued, may_issue, reissue};
 use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, TransportError, Uid};
 use crate::engine::reconcile::action::{Action, InFlight};
@@ -47,18 +49,19 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         ctx.cache.orphans.forget_all(&record.seen.uid);
         return Action::Idle;
     }
-    if let Some(action) = reading::plan(ctx, uid) {
-        return action;
-    }
-    let Some(record) = ctx.cache.resources.get(uid) else {
-        return Action::Idle;
-    };
     let evaluation = ctx.evaluate(record);
-    if matches!(evaluation, Evaluation::Deleting(..)) && !record.seen.deleting {
-        return plan_in_ending_namespace(ctx, uid, &evaluation);
-    }
     let issued = issued(record);
     let issued = issued.as_ref();
+    let is_deleting = record.seen.deleting;
+    let awaits_namespace = is_new_in_unseen_namespace(ctx, record);
+    if record.kept != Kept::Whole
+        && let Some(action) = reading::plan(ctx, uid)
+    {
+        return action;
+    }
+    if matches!(evaluation, Evaluation::Deleting(..)) && !is_deleting {
+        return plan_in_ending_namespace(ctx, uid, &evaluation);
+    }
     let doubted = ctx.clock.is_doubted(ctx.now, &mut ctx.requeue);
     match plan_secret(ctx, uid, &evaluation, issued, doubted) {
         Action::AwaitStore => {
@@ -67,11 +70,11 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
         }
         Action::AwaitSlot => wait(ctx, uid, &evaluation, issued),
         // Its namespace is on its way.
-        Action::Idle if is_new_in_unseen_namespace(ctx, uid) => wait(ctx, uid, &evaluation, issued),
+        Action::Idle if awaits_namespace => wait(ctx, uid, &evaluation, issued),
         Action::Idle => {
             let action = settle(ctx, uid, &evaluation, issued);
             if matches!(action, Action::Idle) {
-                drop_content(ctx, uid);
+                ctx.cache.drop_content(uid);
             }
             action
         }
@@ -105,17 +108,6 @@ fn plan_in_ending_namespace(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluatio
     }
 }
 
-/// Nothing follows now: what was kept for it goes.
-fn drop_content(ctx: &mut Ctx<'_>, uid: &str) {
-    if let Some(record) = ctx.cache.resources.get_mut(uid)
-        && let Some(state) = record.state.any()
-    {
-        state.drop_content();
-        record.state.tidy();
-    }
-    ctx.cache.keep_what_is_within(uid);
-}
-
 /// Plans the next step of the Secret. No expired Secret is removed while the operator's clock is `doubted`.
 fn plan_secret(
     ctx: &mut Ctx<'_>,
@@ -142,8 +134,9 @@ fn plan_secret(
             return removal::plan(record, old, ctx.settings);
         }
     }
+    let candidates = ctx.cache.orphans.of(&record.seen.uid);
     if removal_blocked.is_none()
-        && let Some(action) = orphans::plan(ctx, uid, evaluation, issued, doubted)
+        && let Some(action) = orphans::plan(ctx, uid, candidates, evaluation, issued, doubted)
     {
         return action;
     }
@@ -175,13 +168,11 @@ fn plan_secret(
         let requeue = &mut ctx.requeue;
         match reissue(ctx.cache, record, inputs, issued, now, requeue) {
             None => {
+                let scheduled =
+                    issued.is_some_and(|issued| awaits_rollout(ctx.cache, record, inputs, issued));
                 if let Some(action) = listing::plan_refresh(ctx, uid, inputs) {
                     return slots::acquire(ctx, uid, action);
                 }
-                let record = ctx.cache.resources.get(uid);
-                let scheduled = record.zip(issued).is_some_and(|(record, issued)| {
-                    awaits_rollout(ctx.cache, record, inputs, issued)
-                });
                 // There is nothing to write, so no problem blocks it any more.
                 if let Some(state) = ctx
                     .cache
@@ -257,12 +248,9 @@ fn is_to_be_removed(
 }
 
 /// Whether the status reports nothing yet, and the namespace of the resource is not known yet.
-fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, uid: &str) -> bool {
-    let record = ctx.cache.resources.get(uid);
-    record.is_some_and(|record| {
-        record.seen.status.conditions.is_empty()
-            && ctx.cache.namespace_of(&record.seen.namespace).is_none()
-    })
+fn is_new_in_unseen_namespace(ctx: &Ctx<'_>, record: &Record) -> bool {
+    record.seen.status.conditions.is_empty()
+        && ctx.cache.namespace_of(&record.seen.namespace).is_none()
 }
 
 /// The resource waits for its store. The status reports a URL that expires meanwhile, and the reason for a
@@ -312,15 +300,15 @@ fn settle(
         if let Some(event) = state.events.pop_front() {
             return Action::start(Step::PublishEvent(event), InFlight::PublishEvent);
         }
+        record.state.tidy();
     }
-    if let Some(action) = expiry::plan(ctx, uid) {
+    if is_one_shot(record)
+        && let Some(action) = expiry::plan(ctx, uid)
+    {
         return action;
     }
     // The verification comes last: a slow store must not delay the status.
     let verification = verification::plan(ctx, uid, evaluation, issued).unwrap_or(Action::Idle);
-    if let Some(record) = ctx.cache.resources.get_mut(uid) {
-        record.state.tidy();
-    }
     match slots::acquire(ctx, uid, verification) {
         Action::AwaitStore => {
             ctx.enqueue_store(uid);

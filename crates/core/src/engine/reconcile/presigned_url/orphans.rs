@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use crate::api::WrittenSecret;
+use crate::engine::cache::orphans::Candidate;
 use crate::engine::cache::version::older;
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
@@ -24,19 +25,16 @@ use crate::time::later;
 /// blocks the issue. It is longer than the pause before the problem is checked again.
 const TAKEOVER: Duration = Duration::from_mins(6);
 
-/// Plans the removal of an orphan, if one is due. None is removed for its expiry while the operator's clock
-/// is `doubted`.
+/// Plans the removal of one of the candidates, if it is an orphan that is due. None is removed for its expiry
+/// while the operator's clock is `doubted`.
 pub(super) fn plan(
     ctx: &mut Ctx<'_>,
     uid: &str,
+    candidates: Vec<Candidate>,
     evaluation: &Evaluation,
     issued: Option<&Issued>,
     doubted: bool,
 ) -> Option<Action> {
-    let candidates = ctx
-        .cache
-        .orphans
-        .of(&ctx.cache.resources.get(uid)?.seen.uid);
     for (candidate, expires_at) in candidates {
         let name = &candidate.1;
         let record = ctx.cache.resources.get(uid)?;

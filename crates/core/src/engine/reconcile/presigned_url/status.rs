@@ -33,23 +33,24 @@ pub(super) fn plan(
 ) -> Option<Action> {
     let record = ctx.cache.resources.get(uid)?;
     let needed = needs_rollout(ctx.cache, record, evaluation, issued, ctx.now);
-    if record.state.rollout.needed != needed {
-        ctx.state(uid)?.rollout.needed = needed;
-    }
-    let record = ctx.cache.resources.get(uid)?;
     let desired = desired(ctx.cache, record, evaluation, issued, ctx.settings, ctx.now);
-    if desired == *record.seen.status
-        || only_words_of_policies_differ(ctx.cache, record, evaluation, &desired)
-    {
+    let is_told = desired == *record.seen.status
+        || only_words_of_policies_differ(ctx.cache, record, evaluation, &desired);
+    let record = ctx.cache.resources.get_mut(uid)?;
+    if record.state.rollout.needed != needed {
+        record.state.rollout.needed = needed;
+    }
+    if is_told {
         if let Some(renewal) = desired.renewal_time.filter(|at| *at > ctx.now) {
             ctx.requeue.at(renewal);
         }
         // A write whose answer was lost was done. Its pause must not hold back the next one.
-        if let Some(state) = ctx.cache.resources.get_mut(uid)?.state.any() {
+        if let Some(state) = record.state.any() {
             state.status.reset();
         }
         return None;
     }
+    let record = ctx.cache.resources.get(uid)?;
     // No pause holds back that the URLs have ended.
     if let Some(end) = issued.map(|issued| ctx.cache.ends_at(record, issued)) {
         ctx.state(uid)?.status.end_by(end);

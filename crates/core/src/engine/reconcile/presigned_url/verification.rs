@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::api::condition;
 use crate::api::{ConditionStatus, ConditionType, Reason, Verify};
-use crate::engine::cache::record::Record;
 use crate::engine::cache::state::Unrecorded;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::reissue::is_current;
@@ -65,10 +64,8 @@ pub(super) fn obtain(
     Err(send(inputs, requests, hash, true, None))
 }
 
-/// The issued URLs and their inputs, if they are current and the spec asks for their verification.
-fn verifiable<'a>(
-    ctx: &Ctx<'_>,
-    record: &Record,
+/// The issued URLs and their inputs, if the spec asks for their verification.
+fn wanted<'a>(
     evaluation: &'a Evaluation,
     issued: Option<&'a Issued>,
 ) -> Option<(&'a SigningInputs, &'a Issued)> {
@@ -76,8 +73,7 @@ fn verifiable<'a>(
         return None;
     };
     let wanted = inputs.authorized.issuance.verify != Verify::Never;
-    let current = wanted && is_current(ctx.cache, record, evaluation, issued, ctx.now);
-    current.then_some((&**inputs, issued))
+    wanted.then_some((&**inputs, issued))
 }
 
 /// Plans the verification of issued URLs, if it is due.
@@ -87,8 +83,11 @@ pub(super) fn plan(
     evaluation: &Evaluation,
     issued: Option<&Issued>,
 ) -> Option<Action> {
+    let (inputs, issued) = wanted(evaluation, issued)?;
     let record = ctx.cache.resources.get(uid)?;
-    let (inputs, issued) = verifiable(ctx, record, evaluation, issued)?;
+    if !is_current(ctx.cache, record, evaluation, issued, ctx.now) {
+        return None;
+    }
     let hash = sampling::hash_of(&issued.hashes);
     let status = &record.seen.status;
     let recorded = status
@@ -127,12 +126,12 @@ pub(super) fn before_status(
     evaluation: &Evaluation,
     issued: Option<&Issued>,
 ) -> Option<Action> {
+    let (inputs, issued) = wanted(evaluation, issued)?;
     let record = ctx.cache.resources.get(uid)?;
     let written = matches!(record.state.unrecorded, Some(Unrecorded::Written(_)));
-    if !written || ctx.draining {
+    if !written || ctx.draining || !is_current(ctx.cache, record, evaluation, issued, ctx.now) {
         return None;
     }
-    let (inputs, issued) = verifiable(ctx, record, evaluation, issued)?;
     let deadline = later(issued.issued_at, STATUS_WAIT);
     if deadline <= ctx.now {
         return None;
