@@ -3,13 +3,14 @@
 //! What holds here:
 //! - The policies decide before the store is looked up, so a namespace without rights does not learn which
 //!   stores exist.
-//! - Of earlier issues only those of one-shot resources count, since they fix the time of expiry.
+//! - Of earlier issues only those of one-shot resources count, since they fix the time of expiry. Of others
+//!   it is said when they are renewed.
 
 use jiff::Timestamp;
 
 use crate::api::{PresignedUrlSpec, Reason};
 use crate::engine::cache::index::Index;
-use crate::engine::cache::record::{Kept, Record, store_name};
+use crate::engine::cache::record::{Kept, Record, Recorded, store_name};
 use crate::engine::evaluate::denial::denial_stands;
 use crate::engine::evaluate::one_shot::{FixedLife, OneShot, is_one_shot};
 use crate::engine::evaluate::refusals::{
@@ -21,8 +22,8 @@ use crate::engine::evaluate::target::{no_store, targets, unusable_store};
 use crate::engine::protocol::Settings;
 use crate::engine::store::StoreConfig;
 use crate::issue::{
-    RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash, spec_hash,
-    store_hash,
+    RenderInputs, ReservedKeys, SpecInputs, StoreInputs, Template, render_hash, renew_at,
+    spec_hash, store_hash,
 };
 use crate::policy::{Decision, Grant, Namespace, Refusal};
 use crate::request::{InvalidSpec, IssuanceOptions, Limits, Options, Request};
@@ -293,6 +294,7 @@ fn with_store(
                     max_signature_age: config.max_signature_age,
                     ca_bundle: config.ca_bundle.as_deref(),
                 }),
+                renewal: renewal(record, &authorized),
                 max_signature_age: config.max_signature_age,
                 ca_bundle: config.ca_bundle.clone(),
                 store: store.to_owned(),
@@ -304,6 +306,28 @@ fn with_store(
             }))
         }
     }
+}
+
+/// When what is issued is renewed; `None` if nothing is issued, or it is not renewed.
+fn renewal(record: &Record, authorized: &Authorized) -> Option<Timestamp> {
+    if authorized.one_shot.is_some() {
+        return None;
+    }
+    let (issued_at, expires_at, revision) = match record.issued()? {
+        Recorded::ByWrite(issued) => (issued.issued_at, issued.expires_at, issued.revision),
+        Recorded::ByStatus(status) => (
+            status.issue_time?,
+            status.expiration_time?,
+            status.revision?,
+        ),
+    };
+    Some(renew_at(
+        issued_at,
+        expires_at,
+        authorized.request.renew_before,
+        &record.seen.uid,
+        revision,
+    ))
 }
 
 /// The addresses of a request's bucket at a store: the endpoint that is signed, and the one that the operator

@@ -21,7 +21,7 @@ use crate::engine::protocol::Cause;
 use crate::engine::protocol::ObservedSecret;
 use crate::engine::scheduler::wake::RequeueAt;
 use crate::issue::issued::{Issued, ends_at};
-use crate::issue::{Marks, Ownership, ownership, renew_at, told_expiry};
+use crate::issue::{Marks, Ownership, ownership, told_expiry};
 use crate::time::later;
 
 /// The least time between two heals of one resource.
@@ -396,15 +396,7 @@ fn store_changed(facts: &Facts<'_>) -> Option<Timestamp> {
 }
 
 fn renewal(facts: &Facts<'_>) -> Option<Timestamp> {
-    facts.authorized.one_shot.is_none().then(|| {
-        renew_at(
-            facts.issued.issued_at,
-            facts.issued.expires_at,
-            facts.authorized.request.renew_before,
-            &facts.record.seen.uid,
-            facts.issued.revision,
-        )
-    })
+    facts.inputs?.renewal
 }
 
 fn renewal_requested(facts: &Facts<'_>) -> Option<Timestamp> {

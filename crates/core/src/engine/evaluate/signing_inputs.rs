@@ -45,6 +45,8 @@ pub(in crate::engine) struct SigningInputs {
     pub(in crate::engine) max_signature_age: Option<Duration>,
     pub(in crate::engine) ca_bundle: Option<String>,
     pub(in crate::engine) store_hash: String,
+    /// When what is issued is renewed; `None` if nothing is issued, or it is not renewed.
+    pub(in crate::engine) renewal: Option<Timestamp>,
     /// The session that signs, if the store narrows the sessions of its role.
     pub(in crate::engine) session: Option<Session>,
     /// The session that lists, if the store narrows the sessions of its role.

@@ -22,7 +22,6 @@ use crate::engine::reconcile::context::Ctx;
 use crate::engine::reconcile::presigned_url::conditions::{self, Facts};
 use crate::engine::reconcile::presigned_url::events;
 use crate::issue::issued::Issued;
-use crate::issue::renew_at;
 
 /// Plans the write of the status, if it differs from what is recorded.
 pub(super) fn plan(
@@ -131,13 +130,13 @@ fn desired(
 ) -> PresignedUrlStatus {
     let seen = &record.seen;
     let old = &seen.status;
-    let renews = issued.map(|issued| renewal(record, evaluation, issued));
+    let renews = issued.and_then(|_| renewal(record, evaluation));
     let facts = Facts {
         index,
         record,
         evaluation,
         issued,
-        renewal: renews.flatten(),
+        renewal: renews,
         settings,
         now,
     };
@@ -187,7 +186,7 @@ fn desired(
         expiration_time: issued
             .map(|issued| issued.expires_at)
             .or(retained.map(|fixed_life| fixed_life.times.expires_at)),
-        renewal_time: renews.flatten(),
+        renewal_time: renews,
         limited_by: issued
             .and_then(|issued| issued.limited_by)
             .or(retained.and_then(|fixed_life| fixed_life.limited_by)),
@@ -287,19 +286,9 @@ fn misnames_policies(index: &Index, record: &Record) -> bool {
 }
 
 /// When the URLs are renewed; `None` if they are not.
-fn renewal(record: &Record, evaluation: &Evaluation, issued: &Issued) -> Option<Timestamp> {
+fn renewal(record: &Record, evaluation: &Evaluation) -> Option<Timestamp> {
     match evaluation {
-        Evaluation::Allowed(inputs)
-            if !record.suspended() && inputs.authorized.one_shot.is_none() =>
-        {
-            Some(renew_at(
-                issued.issued_at,
-                issued.expires_at,
-                inputs.authorized.request.renew_before,
-                &record.seen.uid,
-                issued.revision,
-            ))
-        }
+        Evaluation::Allowed(inputs) if !record.suspended() => inputs.renewal,
         _ => None,
     }
 }
