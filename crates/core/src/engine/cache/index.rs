@@ -15,9 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::engine::cache::orphans::Orphans;
 use crate::engine::cache::record::{ClusterEvents, PolicyRecord, Record, store_name};
 use crate::engine::cache::relist::{Relists, Watched};
+use crate::engine::cache::secret_versions::SecretVersions;
 use crate::engine::cache::shares::Shares;
 use crate::engine::cache::state::ReconcileState;
-use crate::engine::cache::version::SecretVersion;
 use crate::engine::protocol::{NamespaceSeen, ObjectKey, SecretAccess, Uid};
 use crate::engine::scheduler::budget::ByteBudget;
 use crate::engine::scheduler::event_rate::EventRate;
@@ -41,7 +41,7 @@ pub(in crate::engine) struct Index {
     /// The Events of stores and policies.
     pub(in crate::engine) cluster_events: BTreeMap<ObjectKey, ClusterEvents>,
     pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
-    pub(in crate::engine) secrets: BTreeMap<(String, String), SecretVersion>,
+    pub(in crate::engine) secrets: SecretVersions,
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,
     /// Which resources may start a slow step to which store.
     pub(in crate::engine) limiter: StoreLimiter,
@@ -295,7 +295,7 @@ mod tests {
         let [begin, end] = list().map(retyped);
         index.secret_changed(begin);
         index.secret_changed(end);
-        let secrets = index.secrets.keys().map(|(namespace, _)| namespace);
+        let secrets = index.secrets.names().map(|(namespace, _)| namespace);
         assert_eq!(secrets.collect::<Vec<_>>(), ["b"]);
         let [begin, end] = list().map(retyped);
         index.resource_changed(begin);

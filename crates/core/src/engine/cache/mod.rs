@@ -10,6 +10,7 @@ pub(in crate::engine) mod record;
 pub(in crate::engine) mod relist;
 mod resources;
 mod rules;
+mod secret_versions;
 mod secrets;
 pub(in crate::engine) mod shares;
 pub(in crate::engine) mod state;

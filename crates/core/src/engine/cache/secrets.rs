@@ -5,8 +5,6 @@
 //! - A Secret that a resource controls, and whose name its status does not record, is a candidate for an
 //!   orphan.
 
-use std::collections::btree_map::Entry;
-
 use crate::api::Reason;
 use crate::engine::cache::index::Index;
 use crate::engine::cache::relist::{Delta, NamespacedName, Watched, drop_all, named};
@@ -52,13 +50,13 @@ impl Index {
     fn apply_secret(&mut self, change: Change<SecretMetaSeen>) -> Vec<ObjectKey> {
         let identity = |seen: &SecretMetaSeen| (seen.namespace.clone(), seen.name.clone());
         if let Change::InitApply(seen) = &change
-            && let Some(known) = self.secrets.get(&identity(seen))
+            && let Some(known) = self.secrets.get(&seen.namespace, &seen.name)
         {
             let (shown, known) = (&seen.resource_version, &known.resource_version);
             self.relists
                 .listed(Watched::Secrets, &identity(seen), shown, known);
         }
-        let known = self.secrets.keys().cloned();
+        let known = self.secrets.names();
         match self
             .relists
             .apply(Watched::Secrets, change, identity, known)
@@ -76,7 +74,7 @@ impl Index {
                 let name = identity(&seen);
                 let outlives =
                     |known: &SecretVersion| older(&seen.resource_version, &known.resource_version);
-                if self.secrets.get(&name).is_some_and(outlives) {
+                if self.secrets.get(&name.0, &name.1).is_some_and(outlives) {
                     return self.of_secret(&seen.namespace, &seen.name);
                 }
                 let affected = self.drop_secret(&name);
@@ -94,7 +92,7 @@ impl Index {
     }
 
     fn drop_secret(&mut self, name: &NamespacedName) -> Vec<ObjectKey> {
-        self.secrets.remove(name);
+        self.secrets.remove(&name.0, &name.1);
         self.of_secret(&name.0, &name.1)
     }
 
@@ -106,28 +104,10 @@ impl Index {
         name: &str,
         version: SecretVersion,
     ) -> Vec<ObjectKey> {
-        if self.keep_version(namespace, name, version) {
+        if self.secrets.put(namespace, name, version) {
             self.of_secret(namespace, name)
         } else {
             Vec::new()
-        }
-    }
-
-    /// The same; returns whether it is news.
-    fn keep_version(&mut self, namespace: &str, name: &str, version: SecretVersion) -> bool {
-        match self.secrets.entry((namespace.to_owned(), name.to_owned())) {
-            Entry::Vacant(new) => {
-                new.insert(version);
-                true
-            }
-            Entry::Occupied(mut known) => {
-                let seen = &known.get().resource_version;
-                let is_news = *known.get() != version && !older(&version.resource_version, seen);
-                if is_news {
-                    known.insert(version);
-                }
-                is_news
-            }
         }
     }
 
@@ -143,15 +123,14 @@ impl Index {
         let state = state.and_then(|record| record.state.any());
         let lost = state.and_then(|state| state.secret.lost_version.take());
         if lost.is_none_or(|lost| !older(&version.resource_version, &lost)) {
-            self.keep_version(namespace, name, version);
+            self.secrets.put(namespace, name, version);
         }
     }
 
     /// A Secret was removed.
     pub(in crate::engine) fn forget_secret(&mut self, uid: &str, name: &str) {
         if let Some(record) = self.resources.get(uid) {
-            self.secrets
-                .remove(&(record.seen.namespace.clone(), name.to_owned()));
+            self.secrets.remove(&record.seen.namespace, name);
         }
     }
 

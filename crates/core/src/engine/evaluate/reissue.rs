@@ -247,8 +247,7 @@ pub(in crate::engine) fn may_issue<'a>(
 /// Whether the Secret has another version than the one that was written or verified: it must be inspected.
 pub(in crate::engine) fn is_suspicious(index: &Index, record: &Record, issued: &Issued) -> bool {
     let secret = &issued.secret;
-    let key = (record.seen.namespace.clone(), secret.name.clone());
-    let Some(version) = index.secrets.get(&key) else {
+    let Some(version) = index.secrets.get(&record.seen.namespace, &secret.name) else {
         return true;
     };
     let written = version.uid == secret.uid && version.resource_version == secret.resource_version;

@@ -70,7 +70,7 @@ pub(super) fn completed(
             secret.unmarked = None;
             secret.found_expiry = found_expiry;
             if found.is_none() {
-                ctx.cache.secrets.remove(&key);
+                ctx.cache.secrets.remove(&key.0, &key.1);
             }
         }
     }

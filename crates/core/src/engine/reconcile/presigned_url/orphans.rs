@@ -38,8 +38,7 @@ pub(super) fn plan(
     for (candidate, expires_at) in candidates {
         let name = &candidate.1;
         let record = ctx.cache.resources.get(uid)?;
-        let key = (record.seen.namespace.clone(), name.clone());
-        let known = ctx.cache.secrets.get(&key);
+        let known = ctx.cache.secrets.get(&record.seen.namespace, name);
         let Some(version) = known.filter(|_| issued.is_none_or(|it| it.secret.name != *name))
         else {
             ctx.cache.orphans.remove(&candidate);

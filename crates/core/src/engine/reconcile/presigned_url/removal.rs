@@ -108,13 +108,14 @@ pub(super) fn inspected(
     // It was made anew under this name, and no status tells of it, since the operator stopped before that.
     // The removal of one that the watch does not report yet would be planned by the old version again and
     // again.
-    let key = (record.seen.namespace.clone(), planned.name);
-    let known = ctx.cache.secrets.get(&key);
+    let known = (ctx.cache.secrets).get(&record.seen.namespace, &planned.name);
     let orphan =
         matches!(whose, Ownership::Owned) && known.is_some_and(|known| known.uid == found.uid);
     let expiry = told_expiry(&found.annotations).filter(|_| orphan);
     if orphan {
-        ctx.cache.orphans.put(&record.seen.uid, &key.1, expiry);
+        ctx.cache
+            .orphans
+            .put(&record.seen.uid, &planned.name, expiry);
     }
     removed(ctx, uid);
     if let Some(state) = ctx.state(uid) {
