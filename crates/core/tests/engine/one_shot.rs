@@ -363,6 +363,22 @@ fn a_policy_that_allows_less_than_has_passed_ends_the_link() {
 }
 
 #[test]
+fn a_link_that_a_policy_ended_stays_ended_if_the_next_edit_comes_at_once() {
+    let mut scene = Scene::new();
+    scene.apply("link", |spec| spec.renew = Some(Renew::Never));
+    scene.run(2 * 3600);
+    let (start, _) = times(&scene);
+    scene.slow(StepKind::WriteStatus, 5);
+    scene.allow("1h");
+    scene.run(2);
+    scene.allow("12h");
+    scene.run(600);
+    assert_eq!(scene.ready("link"), (false, "Expired".to_owned()));
+    assert_eq!(times(&scene), (start, at(start.as_second() + 3600)));
+    assert!(scene.secret("link").is_none());
+}
+
+#[test]
 fn a_policy_that_adds_a_condition_signs_again_to_the_same_end() {
     let mut scene = Scene::new();
     scene.apply("link", |spec| {

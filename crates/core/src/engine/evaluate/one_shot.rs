@@ -58,13 +58,19 @@ impl FixedLife {
 
     /// What was last issued for a resource, even if its Secret is gone.
     pub(in crate::engine) fn last(record: &Record) -> Option<Self> {
+        let status = &record.seen.status;
         match &record.state.unrecorded {
             Some(Unrecorded::Written(issued) | Unrecorded::Removed(Some(issued))) => {
-                return Some(Self::of(issued));
+                let mut life = Self::of(issued);
+                // The status may tell of an earlier end by now, and that is for good.
+                let of_it = status.issue_time == Some(issued.issued_at);
+                if let Some(told) = status.expiration_time.filter(|_| of_it) {
+                    life.times.expires_at = life.times.expires_at.min(told);
+                }
+                return Some(life);
             }
             Some(Unrecorded::Removed(None)) | None => {}
         }
-        let status = &record.seen.status;
         Some(Self {
             times: FixedTimes {
                 issued_at: status.issue_time?,
