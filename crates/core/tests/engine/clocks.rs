@@ -362,3 +362,25 @@ fn a_status_that_was_written_unheard_holds_back_no_later_one() {
     scene.run(30);
     assert_eq!(scene.status("dl").revision, Some(2));
 }
+
+#[test]
+fn a_start_tells_no_end_by_a_clock_that_it_has_not_read() {
+    let mut scene = issued_at_a_store_that_is_ahead_by(-200);
+    scene.apply("late", |spec| {
+        spec.duration = Some("5m".to_owned());
+        spec.renew_before = Some("1m".to_owned());
+    });
+    scene.run(30);
+    let ends = scene.status("late").expiration_time.unwrap();
+    scene.run(ends.as_second() - scene.0.now.as_second() - 190);
+    scene.slow(StepKind::FetchCredentials, 5);
+    scene.restart();
+    let steps = scene.steps(|scene| {
+        for _ in 0..60 {
+            scene.run(1);
+            assert!(scene.ready("late").0, "{}", scene.0.now);
+        }
+    });
+    assert!(!steps.contains(&StepKind::PublishEvent), "{steps:?}");
+    assert!(scene.works(&scene.url("late")));
+}

@@ -205,6 +205,12 @@ impl Index {
         store.map_or(SignedDuration::ZERO, |store| store.clock_skew().measured())
     }
 
+    /// Whether the clock of a resource's store was read since the start.
+    pub(in crate::engine) fn knows_clock_of(&self, record: &Record) -> bool {
+        let store = self.stores.get(store_name(&record.seen));
+        store.is_some_and(|store| store.clock_skew().store().is_some())
+    }
+
     /// The resources that name a Secret.
     pub(in crate::engine) fn of_secret(&self, namespace: &str, name: &str) -> Vec<ObjectKey> {
         let Some(named) = self.by_secret.get(namespace) else {

@@ -37,7 +37,8 @@ use crate::engine::reconcile::context::Ctx;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
-/// How long a first issue may wait before the status reports what it waits for.
+/// How long a first issue may wait before the status reports what it waits for, and for how long a URL is not
+/// reported as expired by a clock that was not read yet.
 const SILENT_WAIT: Duration = Duration::from_secs(10);
 
 /// Plans the next step of a resource.
@@ -261,16 +262,21 @@ fn wait(ctx: &mut Ctx<'_>, uid: &str, evaluation: &Evaluation, issued: Option<&I
         return Action::Idle;
     };
     let alive = issued.is_some_and(|issued| ctx.cache.alive(record, issued, now));
+    // Soon after a start the store's clock is not known, and the URL may live by it.
+    let is_over = issued.is_none_or(|issued| issued.is_over(now));
+    let unsure = !alive && !is_over && !ctx.cache.knows_clock_of(record);
     let Some(record) = ctx.cache.resources.get_mut(uid) else {
         return Action::Idle;
     };
     let silent = record.seen.status.conditions.is_empty();
     let since = *record.state.waiting_since.get_or_insert(now);
     let report_at = later(since, SILENT_WAIT);
-    if (is_ready(&record.seen.status.conditions) && !alive) || (silent && report_at <= now) {
+    let expired = is_ready(&record.seen.status.conditions) && !alive;
+    let may_report = report_at <= now;
+    if (expired && (!unsure || may_report)) || (silent && may_report) {
         return settle(ctx, uid, evaluation, issued);
     }
-    if silent {
+    if silent || expired {
         ctx.requeue.at(report_at);
     }
     Action::Idle
