@@ -144,6 +144,21 @@ fn a_store_that_is_in_no_file_is_refused_if_others_are() {
 }
 
 #[test]
+fn a_store_that_names_a_bundle_of_certificates_is_checked_without_it() {
+    let store = "---\napiVersion: presigned.dev/v1alpha1\nkind: ClusterObjectStore\nmetadata: {name: default}\n\
+                 spec: {s3: {region: eu-west-1, credentials: {default: {}}, FROM}}\n";
+    let asked = POLICY.to_owned() + &request("{bucket: models, key: team-a/m}") + store;
+    let from = "caBundleFrom: {clusterTrustBundle: {name: storage-ca}}";
+    assert_eq!(one(&asked.replace("FROM", from)).1, Exit::Done);
+    let twice = format!("caBundle: PEM, {from}");
+    let (answer, _) = one(&asked.replace("FROM", &twice));
+    let Answer::Refused(why) = answer else {
+        unreachable!("{answer:?}")
+    };
+    assert!(why.contains("set one of them"), "{why}");
+}
+
+#[test]
 fn a_spec_of_a_newer_operator_is_told_with_the_version_to_install() {
     let allowed = json!({ "type": "Allowed", "status": "True", "reason": "PolicyAllows", "message": "",
         "lastTransitionTime": "2026-11-28T12:00:00Z" });

@@ -1,6 +1,6 @@
 //! `ClusterObjectStore`: where the operator may be sent, and with what.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Kind;
 
@@ -11,6 +11,10 @@ pub(super) fn store() -> Kind {
         namespaced: false,
         plain: json!({ "s3": { "region": "eu-central-1", "credentials": { "default": {} } } }),
     }
+}
+
+fn bundle(name: &str) -> Value {
+    json!({ "clusterTrustBundle": { "name": name } })
 }
 
 #[tokio::test]
@@ -71,6 +75,7 @@ async fn a_host_or_path_that_clients_rewrite_is_refused_with_a_sentence_of_its_o
 async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
     let one = &["set exactly one of default, secretRef, webIdentity and assumeRole"][..];
     let endpoint = json!({ "name": "a", "url": "https://a.example.com" });
+    let none = &["must be the name of a ClusterTrustBundle, for example storage-ca"][..];
     store()
         .refuses(&[
             (
@@ -115,6 +120,22 @@ async fn a_store_has_one_source_of_credentials_and_one_endpoint_of_a_name() {
                 json!({ "s3": { "caBundle": "LS0tLS1CRUdJTg==" } }),
                 &["it must contain -----BEGIN CERTIFICATE-----"],
             ),
+            (
+                "certificates twice",
+                json!({ "s3": {
+                    "caBundle": "-----BEGIN CERTIFICATE-----", "caBundleFrom": bundle("storage-ca"),
+                } }),
+                &["caBundle holds the certificates, and caBundleFrom names where they are: set one of them"],
+            ),
+            (
+                "a place of certificates without a source",
+                json!({ "s3": { "caBundleFrom": {} } }),
+                &["spec.s3.caBundleFrom.clusterTrustBundle", "Required"],
+            ),
+            ("a bundle with a signer's path alone", json!({ "s3": { "caBundleFrom": bundle("issuer:v1") } }), none),
+            ("a bundle without a name", json!({ "s3": { "caBundleFrom": bundle("example.com:issuer:") } }), none),
+            ("a bundle of a signer by its name", json!({ "s3": { "caBundleFrom": bundle("example.com/issuer:v1") } }), none),
+            ("a bundle in capitals", json!({ "s3": { "caBundleFrom": bundle("CA") } }), none),
             (
                 "a style",
                 json!({ "s3": { "addressingStyle": "path" } }),
@@ -179,6 +200,11 @@ async fn stores_of_aws_and_of_others_are_let_through() {
                         "accessKeyID": "id", "secretAccessKey": "key", "sessionToken": "token", "expiration": "end",
                     } } },
                 } }),
+            ),
+            ("a bundle", json!({ "s3": { "caBundleFrom": bundle("storage-ca.v1") } })),
+            (
+                "a bundle of a signer",
+                json!({ "s3": { "caBundleFrom": bundle("example.com:issuer.v1:root.v1") } }),
             ),
             (
                 "a domain of one bucket",

@@ -13,6 +13,7 @@
 )]
 
 mod appearances;
+mod ca_bundle;
 mod condition;
 mod group;
 mod issued;
@@ -30,6 +31,7 @@ mod tidy;
 mod unknown_fields;
 
 pub use appearances::Appearance;
+pub use ca_bundle::{CA_BUNDLE_LIMIT, CaBundleSource, TrustBundleRef};
 pub use condition::{
     Condition, ConditionStatus, ConditionType, Reason, condition, denied_since, is_ready,
     next_condition, set_condition,

@@ -12,6 +12,9 @@ pub(super) const DNS_LABEL: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 /// RFC 1123 subdomain.
 pub(super) const DNS_SUBDOMAIN: &str =
     "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$";
+/// The name of a ClusterTrustBundle: a resource's name, after the domain and the path of its signer if it has
+/// one.
+pub(super) const TRUST_BUNDLE: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*:[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$";
 /// S3 general purpose bucket names, "Bucket naming rules" in the S3 user guide, and names of old buckets.
 pub(super) const BUCKET: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]$";
 /// Printable ASCII that neither begins nor ends with a space.
@@ -74,6 +77,9 @@ pub(super) fn in_words(pattern: &str) -> Option<&'static str> {
         }
         DNS_SUBDOMAIN => {
             "a resource's name: lower-case letters, digits, hyphens and dots, each part beginning and ending with a letter or digit"
+        }
+        TRUST_BUNDLE => {
+            "the name of a ClusterTrustBundle, for example storage-ca, or example.com:issuer:v1 if it belongs to a signer"
         }
         BUCKET => {
             "the name of a general purpose bucket: 3 to 63 lower-case letters, digits, dots and hyphens (old buckets: capitals and underscores too) that begin and end with a letter or digit; ARNs are refused"

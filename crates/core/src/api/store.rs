@@ -8,6 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ca_bundle::{CA_BUNDLE_LIMIT, CaBundleSource};
 use super::condition::Condition;
 use super::schema;
 
@@ -68,7 +69,9 @@ pub struct ClusterObjectStoreSpec {
     validation = Rule::new("has(self.bucket) == (has(self.addressingStyle) && self.addressingStyle == 'BucketEndpoint')")
         .message("bucket names the one bucket that the endpoints stand for: give it with addressingStyle: BucketEndpoint, and with no other style"),
     validation = Rule::new("!has(self.bucket) || has(self.endpoint)")
-        .message("addressingStyle: BucketEndpoint needs an endpoint: the domain that is bound to the bucket")
+        .message("addressingStyle: BucketEndpoint needs an endpoint: the domain that is bound to the bucket"),
+    validation = Rule::new("!(has(self.caBundle) && has(self.caBundleFrom))")
+        .message("caBundle holds the certificates, and caBundleFrom names where they are: set one of them")
 )]
 pub struct S3Store {
     /// The region, for example `eu-central-1`. It is part of the signature: a server that is not AWS names
@@ -103,10 +106,15 @@ pub struct S3Store {
     pub max_signature_age: Option<String>,
     /// PEM certificates of the store's private CA; written to each Secret as `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 65536))]
+    #[schemars(length(min = 1, max = CA_BUNDLE_LIMIT))]
     #[x_kube(validation = Rule::new("self.contains('-----BEGIN CERTIFICATE-----')")
         .message("caBundle holds PEM certificates: it must contain -----BEGIN CERTIFICATE-----"))]
     pub ca_bundle: Option<String>,
+    /// Where the certificates of the store's private CA are, in place of `caBundle`: a change there reaches
+    /// the operator and each Secret by itself. Without certificates nothing is signed. If they are removed
+    /// later, the last ones stay in use until the operator restarts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_from: Option<CaBundleSource>,
     /// What the store does with `x-amz-*` headers that a client adds to a presigned request and that were not
     /// signed. Left out: Reject, as AWS does; a store that is found to accept them gets no PUT signed unless
     /// its role says `scope: Request`, since the client could make the upload a copy of any object that the

@@ -283,6 +283,7 @@ mod tests {
             }),
             _ => json!({ "s3": {
                 "region": "eu-west-1", "endpoints": [{ "name": "a", "url": "https://s3.example.com" }],
+                "caBundleFrom": { "clusterTrustBundle": { "name": "a" } },
                 "credentials": { "default": {}, "secretRef": secret, "webIdentity": role, "assumeRole": assumed },
             } }),
         }

@@ -23,7 +23,7 @@ mod scheduler;
 mod store;
 mod subject;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,7 +39,7 @@ pub use protocol::{
     Observation, ObservedContent, ObservedSecret, PageError, PolicySeen, PresignedUrlSeen,
     ProxyError, Refuser, Retry, S3Method, S3Request, S3Response, S3Result, SOLE_OPERATOR,
     SecretAccess, SecretAnswer, SecretMetaSeen, SecretWrite, Session, Settings, Step, StepResult,
-    StoreSeen, Sts, TlsError, TransportError, Uid, UnreadablePolicy, classify,
+    StoreSeen, Sts, TlsError, TransportError, TrustBundleSeen, Uid, UnreadablePolicy, classify,
 };
 pub use scheduler::priority::Priority;
 pub use subject::Subject;
@@ -121,6 +121,9 @@ impl Engine {
             Event::Secret(change) => ctx.cache.secret_changed(change),
             Event::OwnSecret(change) => ctx.cache.credentials_changed(change),
             Event::Store(change) => cluster_store::on_event(&mut ctx, change),
+            Event::TrustBundle { name, seen } => {
+                cluster_store::on_trust_bundle(&mut ctx, name, seen)
+            }
             Event::ApiClock(difference) => cluster_store::on_api_clock(&mut ctx, difference),
             Event::ClockStepped => {
                 *ctx.throttled_until = None;
@@ -289,6 +292,12 @@ impl Engine {
     #[must_use]
     pub fn waiting_for(&self) -> Vec<Watched> {
         self.awaited().collect()
+    }
+
+    /// The ClusterTrustBundles that stores name: the shell watches these and no other.
+    #[must_use]
+    pub fn named_trust_bundles(&self) -> BTreeSet<String> {
+        cluster_store::named_trust_bundles(&self.index)
     }
 
     /// Whether a list showed that the cluster was restored to a backup: what is known here is of the history

@@ -49,6 +49,7 @@ mod slow_clock;
 mod store_changes;
 mod store_restarts;
 mod stores;
+mod trust_bundles;
 mod unreadable_policies;
 mod unrecorded_expiry;
 mod untested_stores;

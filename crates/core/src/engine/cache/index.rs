@@ -24,7 +24,7 @@ use crate::engine::scheduler::event_rate::EventRate;
 use crate::engine::scheduler::limiter::StoreLimiter;
 use crate::engine::scheduler::listing_rate::ListingRates;
 use crate::engine::scheduler::retry::RetryState;
-use crate::engine::store::Store;
+use crate::engine::store::{Store, TrustBundle};
 use crate::issue::issued::Issued;
 use crate::policy::{Namespace, PolicySet};
 
@@ -43,6 +43,8 @@ pub(in crate::engine) struct Index {
     pub(in crate::engine) namespaces: BTreeMap<String, NamespaceSeen>,
     pub(in crate::engine) secrets: SecretVersions,
     pub(in crate::engine) own_secrets: BTreeMap<String, String>,
+    /// The ClusterTrustBundles that stores name, as far as the API server was asked.
+    pub(in crate::engine) trust_bundles: BTreeMap<String, TrustBundle>,
     /// Which resources may start a slow step to which store.
     pub(in crate::engine) limiter: StoreLimiter,
     /// Which resources may have something large in memory.

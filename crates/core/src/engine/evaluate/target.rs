@@ -16,7 +16,7 @@ pub fn store_target(
     spec: &ClusterObjectStoreSpec,
     request: &Request,
 ) -> Result<Target, (Reason, String)> {
-    let config = StoreConfig::of(spec).map_err(|why| unusable_store(store, &why))?;
+    let config = StoreConfig::of(spec, None).map_err(|why| unusable_store(store, &why))?;
     targets(&config, store, request).map(|(signed, _)| signed)
 }
 

@@ -33,6 +33,13 @@ pub enum Event {
     Secret(Change<SecretMetaSeen>),
     /// A Secret in the operator's own namespace, metadata only.
     OwnSecret(Change<SecretMetaSeen>),
+    /// A ClusterTrustBundle that a store names.
+    TrustBundle {
+        /// Its name.
+        name: String,
+        /// What the API server says of it; `None` if it is not watched any more.
+        seen: Option<TrustBundleSeen>,
+    },
     /// The wall clock was stepped: every plan is made again.
     ClockStepped,
     /// The API server's clock minus the operator's, from the `Date` header of an answer.
@@ -137,6 +144,21 @@ pub struct StoreSeen {
     pub spec: Result<Box<ClusterObjectStoreSpec>, String>,
     /// Its status.
     pub status: ClusterObjectStoreStatus,
+}
+
+/// What the API server says of a ClusterTrustBundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustBundleSeen {
+    /// It holds these PEM certificates.
+    Found(String),
+    /// It does not exist.
+    Missing,
+    /// The API server serves no ClusterTrustBundles.
+    NotServed,
+    /// The API server forbids the operator to read it.
+    Forbidden,
+    /// The API server has not answered for a while; why, in a sentence.
+    Unreadable(String),
 }
 
 /// A namespace.

@@ -81,6 +81,8 @@ fn proxy(error: ProxyError, address: &str) -> String {
 
 fn tls(error: &TlsError, address: &str) -> String {
     const SET: &str = "spec.s3.caBundle of the ClusterObjectStore";
+    const ITS: &str =
+        "spec.s3.caBundle of the ClusterObjectStore, or into the ClusterTrustBundle that it names";
     let (what, to_do) = match error {
         TlsError::Expired { at } => (
             format!("expired at {at}"),
@@ -106,7 +108,7 @@ fn tls(error: &TlsError, address: &str) -> String {
         ),
         TlsError::SelfSigned { ca_bundle: true } => (
             "is signed by itself, and is not in the store's caBundle".to_owned(),
-            format!("put that certificate into {SET}"),
+            format!("put that certificate into {ITS}"),
         ),
         TlsError::UnknownIssuer { ca_bundle: false } => (
             "was issued by an authority that the operator does not trust, and the store has no caBundle".to_owned(),
@@ -114,7 +116,7 @@ fn tls(error: &TlsError, address: &str) -> String {
         ),
         TlsError::UnknownIssuer { ca_bundle: true } => (
             "was issued by an authority that is not in the store's caBundle".to_owned(),
-            format!("put the present certificate of that authority into {SET}"),
+            format!("put the present certificate of that authority into {ITS}"),
         ),
         TlsError::IntermediateMissing { ca_bundle: false } => (
             "was issued by an authority that the operator does not trust, and the server does not send that \
@@ -126,7 +128,7 @@ fn tls(error: &TlsError, address: &str) -> String {
             "was issued by an authority that is not in the store's caBundle, and the server does not send that \
              authority's certificate"
                 .to_owned(),
-            format!("put it into {SET}, or let the server send it if one in the caBundle issued it"),
+            format!("put it into {ITS}, or let the server send it if one in the caBundle issued it"),
         ),
         TlsError::Other => {
             return format!(

@@ -39,7 +39,11 @@ pub(in crate::engine) struct StoreConfig {
 }
 
 impl StoreConfig {
-    pub(in crate::engine) fn of(spec: &ClusterObjectStoreSpec) -> Result<Self, String> {
+    /// Reads a spec. `bundle` are the certificates that `caBundleFrom` names.
+    pub(in crate::engine) fn of(
+        spec: &ClusterObjectStoreSpec,
+        bundle: Option<&str>,
+    ) -> Result<Self, String> {
         let S3Store {
             region,
             endpoint,
@@ -47,10 +51,12 @@ impl StoreConfig {
             addressing_style,
             bucket,
             max_signature_age,
-            ca_bundle,
+            ca_bundle: _,
+            ca_bundle_from: _,
             unsigned_headers,
             credentials,
         } = &spec.s3;
+        let ca_bundle = certificates(&spec.s3, bundle)?;
         let default_endpoint = endpoint
             .as_deref()
             .map(Endpoint::parse)
@@ -133,7 +139,7 @@ impl StoreConfig {
             style,
             bucket,
             max_signature_age,
-            ca_bundle: ca_bundle.clone(),
+            ca_bundle,
             unsigned_headers: unsigned_headers.unwrap_or_default(),
             scope: scope.unwrap_or_default(),
             source,
@@ -225,6 +231,17 @@ impl StoreConfig {
     }
 }
 
+/// The certificates of the store's private CA, if it has one. `bundle` are those that `caBundleFrom` names.
+fn certificates(s3: &S3Store, bundle: Option<&str>) -> Result<Option<String>, String> {
+    match (&s3.ca_bundle, &s3.ca_bundle_from) {
+        (Some(_), Some(_)) => Err(
+            "spec.s3: caBundle holds the certificates, and caBundleFrom names where they are: set one of them".to_owned(),
+        ),
+        (Some(inline), None) => Ok(Some(inline.clone())),
+        (None, _) => Ok(bundle.map(str::to_owned)),
+    }
+}
+
 /// The one bucket that a store's endpoints stand for, if they do.
 fn served_bucket(
     style: AddressingStyle,
@@ -262,7 +279,7 @@ mod tests {
         for (field, value) in more.as_object().unwrap() {
             s3[field] = value.clone();
         }
-        StoreConfig::of(&serde_json::from_value(json!({ "s3": s3 })).unwrap())
+        StoreConfig::of(&serde_json::from_value(json!({ "s3": s3 })).unwrap(), None)
     }
 
     #[test]
@@ -305,6 +322,13 @@ mod tests {
             let why = config(&spec).unwrap_err();
             assert!(why.starts_with(field), "{spec}: {why}");
         }
+    }
+
+    #[test]
+    fn certificates_are_given_once() {
+        let from = json!({ "clusterTrustBundle": { "name": "storage-ca" } });
+        let why = config(&json!({ "caBundle": "PEM", "caBundleFrom": from })).unwrap_err();
+        assert!(why.contains("set one of them"), "{why}");
     }
 
     #[test]

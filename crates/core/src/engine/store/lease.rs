@@ -224,7 +224,7 @@ mod tests {
 
     /// A store that has its own session, of which nothing is on trial.
     fn ready(scope: SessionScope) -> Store {
-        let mut store = Store::new(store("signer", scope));
+        let mut store = Store::new(store("signer", scope), None);
         store.begin_fetch(at(0)).unwrap();
         assert!(store.complete_fetch(Ok(given("whole", 3600)), |_| false, at(0)));
         store.probing.clock_read = true;
@@ -255,7 +255,7 @@ mod tests {
         for scope in [SessionScope::Store, SessionScope::Request] {
             let mut store = ready(scope);
             store.begin_session_fetch(&session(), at(1));
-            let same = Store::new(super::tests::store("signer", scope));
+            let same = Store::new(super::tests::store("signer", scope), None);
             let source = same.active.config.unwrap().source;
             let result = Some(Ok(given("narrow", 3600)));
             store.complete_session_fetch(&session(), &source, result, at(2));
@@ -287,9 +287,9 @@ mod tests {
         assert!(matches!(waits, Lease::Wait));
         let mut broken = store("signer", SessionScope::Request);
         broken.spec = Err("it cannot be read".to_owned());
-        changed.update(broken, at(2));
+        changed.update(broken, None, at(2));
         assert!(changed.waiting.contains("b"));
-        changed.update(store("other", SessionScope::Request), at(3));
+        changed.update(store("other", SessionScope::Request), None, at(3));
         changed.begin_fetch(at(3)).unwrap();
         changed.complete_fetch(Ok(given("whole", 3600)), |_| false, at(3));
         changed.probing.clock_read = true;

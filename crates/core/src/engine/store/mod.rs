@@ -24,6 +24,7 @@ mod probing;
 mod reports;
 mod state;
 mod sts_sessions;
+mod trust_bundle;
 mod unsigned_headers;
 mod version;
 
@@ -34,4 +35,5 @@ pub(super) use lease::Lease;
 pub(super) use probe_verdict::{ProbeVerdict, STILL_USED};
 pub(super) use reports::Reports;
 pub(super) use state::{SpecUpdate, Store};
+pub(super) use trust_bundle::{TrustBundle, named_bundle};
 pub(super) use unsigned_headers::UploadPermission;

@@ -15,6 +15,7 @@ use super::probe_verdict::{recover_rejection, was_accepted};
 use super::probing::Probing;
 use super::reports::Reports;
 use super::sts_sessions::StsSessions;
+use super::trust_bundle::{TrustBundle, named_bundle};
 use super::unsigned_headers::{UnsignedHeaderCheck, UploadPermission};
 use super::version::{Candidate, Fetch, Version};
 use crate::api::{ConditionStatus, ConditionType, condition};
@@ -30,6 +31,9 @@ const MAX_DATE_ERROR: SignedDuration = SignedDuration::from_secs(60);
 pub(in crate::engine) struct Store {
     /// The object as it was last seen; its status is this operator's own report.
     pub(in crate::engine) seen: StoreSeen,
+    /// What is known of the ClusterTrustBundle that the spec names; `None` if it names none, or nothing is
+    /// known yet.
+    trust: Option<TrustBundle>,
     /// The whole status.
     pub(in crate::engine) reports: Reports,
     /// What resources are evaluated by and signed with: it stays while a candidate is on trial.
@@ -68,8 +72,9 @@ pub(in crate::engine) enum SpecUpdate {
 }
 
 impl Store {
-    pub(in crate::engine) fn new(seen: StoreSeen) -> Self {
-        let config = compile(&seen);
+    /// A store that was not known before. `trust` is what is known of the bundle that it names.
+    pub(in crate::engine) fn new(seen: StoreSeen, trust: Option<TrustBundle>) -> Self {
+        let config = compile(&seen, trust.as_ref());
         let accepted = was_accepted(&seen.status, seen.generation);
         let clock = condition(&seen.status.conditions, ConditionType::ClockInSync);
         let answered = accepted || clock.is_some_and(|clock| clock.status == ConditionStatus::True);
@@ -84,6 +89,7 @@ impl Store {
             new_key: None,
             probing: Probing::new(answered, rejected),
             seen,
+            trust,
             reports: Reports::default(),
             fetching: None,
             stale: false,
@@ -95,25 +101,39 @@ impl Store {
         }
     }
 
-    /// Applies a newer version of the object.
-    pub(in crate::engine) fn update(&mut self, seen: StoreSeen, now: Timestamp) -> SpecUpdate {
-        let anew = self.seen.uid != seen.uid;
-        if !anew && self.seen.spec == seen.spec {
+    /// Applies a newer version of the object, or of the bundle that it names: other certificates are an edit
+    /// of the spec.
+    pub(in crate::engine) fn update(
+        &mut self,
+        seen: StoreSeen,
+        trust: Option<TrustBundle>,
+        now: Timestamp,
+    ) -> SpecUpdate {
+        // Nothing was planned for a store that began without its bundle, so it begins now.
+        let begins = self.awaits_trust() && self.active.config.is_err();
+        let anew = self.seen.uid != seen.uid || begins;
+        if !anew && self.seen.spec == seen.spec && self.trusts_the_same(trust.as_ref()) {
             self.seen = seen;
+            self.trust = trust;
             return SpecUpdate::Same;
         }
         if anew {
             let fetching = self.fetching.take();
             let waiting = std::mem::take(&mut self.waiting);
             let skew = self.active.skew;
-            *self = Self::new(seen);
+            *self = Self::new(seen, trust);
             self.fetching = fetching;
             self.waiting = waiting;
             self.active.skew = skew.of_another_endpoint();
             return SpecUpdate::Changed;
         }
-        let config = compile(&seen);
+        let config = compile(&seen, trust.as_ref());
         self.seen = seen;
+        self.trust = trust;
+        if self.awaits_trust() {
+            // What is in use stays as it is, and nothing is planned before more is known.
+            return SpecUpdate::Same;
+        }
         self.active.probe.at = Some(now);
         self.probing.turn += 1;
         self.probing.recovered = None;
@@ -183,6 +203,32 @@ impl Store {
             self.forget_place();
         }
         SpecUpdate::Changed
+    }
+
+    /// Whether the spec names a bundle of which nothing is known yet: nothing is planned for the store and what
+    /// depends on it, as if it had not been listed.
+    pub(in crate::engine) fn awaits_trust(&self) -> bool {
+        self.trust.is_none() && self.names_bundle().is_some()
+    }
+
+    /// The ClusterTrustBundle that the spec names.
+    pub(in crate::engine) fn names_bundle(&self) -> Option<&str> {
+        named_bundle(self.seen.spec.as_ref().ok()?)
+    }
+
+    /// What is known of the bundle that the spec names.
+    pub(in crate::engine) const fn trust(&self) -> Option<&TrustBundle> {
+        self.trust.as_ref()
+    }
+
+    /// Why the certificates in use are not those of the bundle, if they are not.
+    pub(in crate::engine) fn lost_bundle(&self) -> Option<&str> {
+        self.trust.as_ref()?.lost()
+    }
+
+    /// Whether it signs with the same certificates, or lacks them for the same reason.
+    fn trusts_the_same(&self, trust: Option<&TrustBundle>) -> bool {
+        self.trust.as_ref().map(TrustBundle::certificates) == trust.map(TrustBundle::certificates)
     }
 
     /// The active version is of another place now, without a trial: what was learned says nothing of it, and
@@ -329,9 +375,11 @@ impl Store {
     }
 }
 
-fn compile(seen: &StoreSeen) -> Result<StoreConfig, String> {
-    seen.spec
-        .as_ref()
-        .map_err(Clone::clone)
-        .and_then(|spec| StoreConfig::of(spec))
+fn compile(seen: &StoreSeen, trust: Option<&TrustBundle>) -> Result<StoreConfig, String> {
+    let spec = seen.spec.as_ref().map_err(Clone::clone)?;
+    if named_bundle(spec).is_none() {
+        return StoreConfig::of(spec, None);
+    }
+    let trust = trust.ok_or("the ClusterTrustBundle that it names is not known yet")?;
+    StoreConfig::of(spec, Some(trust.certificates()?))
 }

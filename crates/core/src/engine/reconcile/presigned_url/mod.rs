@@ -26,7 +26,7 @@ mod verification;
 use std::time::Duration;
 
 use crate::api::is_ready;
-use crate::engine::cache::record::{Kept, Record};
+use crate::engine::cache::record::{Kept, Record, store_name};
 use crate::engine::evaluate::denial::grace_is_over;
 use crate::engine::evaluate::evaluation::Evaluation;
 use crate::engine::evaluate::one_shot::is_one_shot;
@@ -34,6 +34,7 @@ use crate::engine::evaluate::reissue::{awaits_rollout, is_suspicious, issued, ma
 use crate::engine::protocol::{ObjectKey, SecretAccess, Step, StepResult, TransportError, Uid};
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::context::Ctx;
+use crate::engine::store::Store;
 use crate::issue::issued::Issued;
 use crate::time::later;
 
@@ -48,6 +49,10 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, uid: &str) -> Action {
     };
     if !ctx.serves(record) {
         ctx.cache.orphans.forget_all(&record.seen.uid);
+        return Action::Idle;
+    }
+    let store = ctx.cache.stores.get(store_name(&record.seen));
+    if store.is_some_and(Store::awaits_trust) {
         return Action::Idle;
     }
     let evaluation = ctx.evaluate(record);

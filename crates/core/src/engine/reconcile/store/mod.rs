@@ -9,10 +9,13 @@
 
 mod rollout;
 mod status;
+mod trust_bundles;
 
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
+
+pub(in crate::engine) use self::trust_bundles::{named_trust_bundles, on_trust_bundle};
 
 use self::rollout::{
     config_adopted, dependents, plan_ends_if_clock_moved, sign_again_if_clock_moved,
@@ -35,7 +38,7 @@ use crate::engine::protocol::{
 use crate::engine::reconcile::action::{Action, InFlight};
 use crate::engine::reconcile::cluster_events;
 use crate::engine::reconcile::context::Ctx;
-use crate::engine::store::{ProbeOutcome, Reports, SpecUpdate, Store};
+use crate::engine::store::{ProbeOutcome, Reports, SpecUpdate, Store, TrustBundle};
 use crate::request::Bucket;
 
 /// Resources that are evaluated at most to find a bucket to probe.
@@ -67,6 +70,7 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
     let status = std::mem::take(&mut seen.status);
     let name = seen.name.clone();
     let key = ObjectKey::Store(name.clone());
+    let trust = trust_bundles::known(ctx.cache, &seen);
     // The newer version ends the pause after a conflict.
     ctx.cache.status_retries.remove(&key);
     match ctx.cache.stores.get_mut(&name) {
@@ -79,7 +83,7 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
                 reports = std::mem::take(&mut known.reports);
             }
             seen.status = reports.record(me, status);
-            let update = known.update(seen, now);
+            let update = known.update(seen, trust, now);
             known.reports = reports;
             match update {
                 SpecUpdate::Same | SpecUpdate::OnTrial => return vec![key],
@@ -89,7 +93,7 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
         None => {
             let mut reports = Reports::default();
             seen.status = reports.record(me, status);
-            let store = first_seen(seen, reports, ctx.clock.api_clock);
+            let store = first_seen((seen, trust), reports, ctx.clock.api_clock);
             ctx.cache.stores.insert(name.clone(), store);
         }
     }
@@ -98,9 +102,13 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
     concerned
 }
 
-/// A store of which nothing is known but the object and the API server's clock.
-fn first_seen(seen: StoreSeen, reports: Reports, api_clock: Option<SignedDuration>) -> Store {
-    let mut store = Store::new(seen);
+/// A store of which nothing is known but the object, its bundle and the API server's clock.
+fn first_seen(
+    (seen, trust): (StoreSeen, Option<TrustBundle>),
+    reports: Reports,
+    api_clock: Option<SignedDuration>,
+) -> Store {
+    let mut store = Store::new(seen, trust);
     store.reports = reports;
     if let Some(skew) = api_clock {
         store.api_clock_read(skew);
@@ -113,7 +121,8 @@ pub(in crate::engine) fn restart(ctx: &mut Ctx<'_>) {
     let api_clock = ctx.clock.api_clock;
     for store in ctx.cache.stores.values_mut() {
         let reports = std::mem::take(&mut store.reports).restarted();
-        *store = first_seen(store.seen.clone(), reports, api_clock);
+        let seen = (store.seen.clone(), store.trust().cloned());
+        *store = first_seen(seen, reports, api_clock);
     }
 }
 
@@ -157,6 +166,9 @@ pub(in crate::engine) fn plan(ctx: &mut Ctx<'_>, name: &str) -> Action {
         return status::plan_withdrawal(ctx, name);
     }
     let known = ctx.cache.stores.get(name);
+    if known.is_some_and(Store::awaits_trust) {
+        return Action::Idle;
+    }
     let lacks_session = known.is_some_and(|store| store.lacks_session_to_probe(now))
         && bucket_to_probe(ctx, name, false).is_some();
     let Some(store) = ctx.cache.stores.get_mut(name) else {

@@ -336,6 +336,10 @@ fn ready(store: &Store, now: Timestamp) -> Option<(ConditionStatus, Reason, Stri
         };
         return Some((False, reason, format!("{why}{and}")));
     }
+    if let Some(why) = store.lost_bundle() {
+        let kept = "the certificates that it held before are used until the operator restarts";
+        return Some((False, Reason::StoreInvalid, format!("{why}; {kept}")));
+    }
     store.credentials()?;
     match store.verdict() {
         Some(ProbeVerdict::Accepted) => Some((

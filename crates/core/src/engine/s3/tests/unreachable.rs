@@ -72,7 +72,8 @@ fn each_store_that_is_not_reached_has_a_sentence_of_its_own_and_names_scheme_hos
         ),
         (
             Not::Tls(TlsError::UnknownIssuer { ca_bundle: true }),
-            "an authority that is not in the store's caBundle: put",
+            "put the present certificate of that authority into spec.s3.caBundle of the ClusterObjectStore, or into \
+             the ClusterTrustBundle that it names",
         ),
         (
             Not::Tls(TlsError::IntermediateMissing { ca_bundle: false }),

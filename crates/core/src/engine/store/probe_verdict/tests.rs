@@ -18,7 +18,7 @@ fn s3() -> S3Store {
 }
 
 fn config() -> StoreConfig {
-    StoreConfig::of(&ClusterObjectStoreSpec { s3: s3() }).unwrap()
+    StoreConfig::of(&ClusterObjectStoreSpec { s3: s3() }, None).unwrap()
 }
 
 const LOCATIONS: [Location; 3] = [Location::New, Location::Moved, Location::Proven];
@@ -28,7 +28,7 @@ fn other_store() -> StoreConfig {
         endpoint: Some("https://s3.example.test".to_owned()),
         ..s3()
     };
-    StoreConfig::of(&ClusterObjectStoreSpec { s3 }).unwrap()
+    StoreConfig::of(&ClusterObjectStoreSpec { s3 }, None).unwrap()
 }
 
 /// What is said of an answer. Each sentence says who answered, or what was connected to, and none holds another
