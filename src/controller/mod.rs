@@ -15,7 +15,7 @@ mod runtime;
 mod shared_engine;
 mod spans;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -65,6 +65,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
         server_clock,
         mut events,
         watches,
+        trust_bundles,
         went_back,
         metrics,
         stop,
@@ -107,7 +108,7 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
                 if server_times.has_changed().unwrap_or(false) {
                     on_server_time(&engine, &mut server_times, &clock);
                 }
-                if take(&engine, &mut batch, clock.wall()) {
+                if take(&engine, &mut batch, &trust_bundles, clock.wall()) {
                     went_back.cancel();
                 }
                 if taken == 0 {
@@ -156,11 +157,26 @@ pub async fn run(runtime: Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Passes events to the engine. Whether one of them showed that the cluster was restored to a backup.
-fn take(engine: &SharedEngine, events: &mut Vec<Event>, now: Timestamp) -> bool {
+/// Passes events to the engine, and the bundles that stores name to their watch. Whether one of the events
+/// showed that the cluster was restored to a backup.
+fn take(
+    engine: &SharedEngine,
+    events: &mut Vec<Event>,
+    trust_bundles: &watch::Sender<BTreeSet<String>>,
+    now: Timestamp,
+) -> bool {
     let mut engine = engine.lock();
+    let of_stores = events.iter().any(|event| matches!(event, Event::Store(_)));
     for event in events.drain(..) {
         engine.on(event, now);
+    }
+    if of_stores {
+        let named = engine.named_trust_bundles();
+        trust_bundles.send_if_modified(|known| {
+            let differs = *known != named;
+            *known = named;
+            differs
+        });
     }
     engine.history_went_back()
 }

@@ -4,6 +4,7 @@
 //! with a sentence; the clock is made here, once, and each part gets a clone of it; nothing here decides
 //! anything.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use presigned_core::engine::{self, Engine, Event, SecretAccess};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,9 @@ use super::shared_engine::SharedEngine;
 use crate::clock::Clock;
 use crate::credentials::CredentialsFetcher;
 use crate::http::{Connections, Proxies};
-use crate::kube::{Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watch_all};
+use crate::kube::{
+    Cluster, Pod, Scope, ScrapeReviews, ServerClock, connect, watch_all, watch_trust_bundles,
+};
 use crate::s3::S3Client;
 use crate::telemetry::{Metrics, Readiness, Reviewer, bind, health_router, metrics_router, serve};
 use crate::traces::{Destination, Sender, Traces};
@@ -70,6 +73,8 @@ pub struct Runtime {
     pub(super) events: mpsc::Receiver<Event>,
     /// The watches; none of them ends by itself.
     pub(super) watches: JoinSet<()>,
+    /// The ClusterTrustBundles to watch.
+    pub(super) trust_bundles: watch::Sender<BTreeSet<String>>,
     /// Cancelled if the cluster was restored to a backup.
     pub(super) went_back: CancellationToken,
     pub(super) metrics: Metrics,
@@ -139,17 +144,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let metrics_routes = metrics_router(metrics.clone(), reviewer);
     servers.spawn(serve(scrape, metrics_routes, stop.clone()));
     if scope.secrets == SecretAccess::None {
-        let writable = scope
-            .namespaces
-            .iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<_>>();
-        let writable = if writable.is_empty() {
-            vec![own_namespace.clone()]
-        } else {
-            writable
-        };
+        let writable = writable(&scope);
         tokio::select! {
             () = cluster.until_fenced(&writable, &readiness) => {}
             () = stop.cancelled() => {}
@@ -157,7 +152,8 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     }
     let (sender, events) = mpsc::channel(EVENTS);
     let went_back = CancellationToken::new();
-    let watches = watch_all(&client, &scope, &sender, &readiness, &went_back);
+    let mut watches = watch_all(&client, &scope, &sender, &readiness, &went_back);
+    let trust_bundles = watch_trust_bundles(&client, &sender, &went_back, &mut watches);
     let leadership = match candidacy {
         None => Leadership::alone(),
         Some(candidacy) => Leadership::elected(
@@ -180,6 +176,7 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         server_clock,
         events,
         watches,
+        trust_bundles,
         went_back,
         metrics,
         stop,
@@ -187,6 +184,16 @@ pub async fn build(settings: Settings, stop: CancellationToken) -> anyhow::Resul
         leadership,
         traces,
     })
+}
+
+/// The namespaces whose Secrets the operator may write: those that it serves, or its own for all.
+fn writable(scope: &Scope) -> Vec<String> {
+    let served: Vec<_> = scope.namespaces.iter().flatten().cloned().collect();
+    if served.is_empty() {
+        vec![scope.own_namespace.clone()]
+    } else {
+        served
+    }
 }
 
 /// Waits for the servers, which end when the operator was asked to stop.

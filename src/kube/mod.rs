@@ -22,6 +22,7 @@ mod server_clock;
 mod status;
 mod text;
 mod tokens;
+mod trust_bundles;
 mod watch;
 
 pub(crate) use call::outcome;
@@ -33,6 +34,7 @@ pub use reviews::ScrapeReviews;
 pub use server_clock::{Measured, ServerClock};
 pub use status::StatusKind;
 pub use tokens::Pod;
+pub use trust_bundles::watch_trust_bundles;
 pub use watch::{Scope, watch_all};
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::telemetry::{Readiness, WatchState};
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(15);
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// The longest pause while a CRD is missing: somebody is probably installing it.
 const MAX_PAUSE_FOR_CRD: Duration = Duration::from_secs(3);
 
@@ -200,14 +200,14 @@ fn with_backoff<K: Send + 'static>(
                     }
                     return Some((event, (stream, problem)));
                 }
-                Err(error) => tokio::time::sleep(problem.report(&error)).await,
+                Err(error) => tokio::time::sleep(problem.report(&watch_failure(&error))).await,
             }
         }
     })
 }
 
 /// What is wrong with one stream, and how long to wait for it.
-struct WatchProblem {
+pub(super) struct WatchProblem {
     name: &'static str,
     readiness: Readiness,
     message: Option<String>,
@@ -215,7 +215,7 @@ struct WatchProblem {
 }
 
 impl WatchProblem {
-    fn new(name: &'static str, readiness: Readiness) -> Self {
+    pub(super) fn new(name: &'static str, readiness: Readiness) -> Self {
         Self {
             name,
             readiness,
@@ -225,11 +225,10 @@ impl WatchProblem {
     }
 
     /// Reports a failure if it is another than the one before; returns how long to wait.
-    fn report(&mut self, error: &watcher::Error) -> Duration {
-        let failure = watch_failure(error);
-        let message = message(self.name, &failure);
+    pub(super) fn report(&mut self, failure: &ApiError) -> Duration {
+        let message = message(self.name, failure);
         // The server forgets old versions as a matter of course; a new list follows.
-        if failure == ApiError::Other(Some(410)) {
+        if *failure == ApiError::Other(Some(410)) {
             tracing::debug!(watch = self.name, "the watch was too old; listing again");
         } else if self.message.as_ref() != Some(&message) {
             tracing::warn!(watch = self.name, "{message}");
@@ -246,7 +245,12 @@ impl WatchProblem {
         pause.mul_f64(jitter())
     }
 
-    fn resolved(&mut self) {
+    /// The next pause, before it is shortened by chance.
+    pub(super) const fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    pub(super) fn resolved(&mut self) {
         self.pause = FIRST_PAUSE;
         if self.message.take().is_some() {
             tracing::info!(watch = self.name, "the watch works again");
@@ -255,7 +259,7 @@ impl WatchProblem {
     }
 }
 
-fn watch_failure(error: &watcher::Error) -> ApiError {
+pub(super) fn watch_failure(error: &watcher::Error) -> ApiError {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
@@ -282,7 +286,7 @@ fn message(name: &str, failure: &ApiError) -> String {
 }
 
 /// Between a half and one. Chance is allowed here: a pause decides nothing.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     let random = RandomState::new().hash_one(());
     0.5 + f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX) / 2.0
 }

@@ -49,6 +49,7 @@ mod strict;
 mod support;
 mod traces;
 mod transfer;
+mod trust_bundles;
 mod unsigned_headers;
 mod verification;
 mod watch_lists;

@@ -12,6 +12,7 @@ mod server_clock;
 mod status;
 mod streaming;
 mod tokens;
+mod trust_bundles;
 mod watching;
 
 use std::collections::VecDeque;

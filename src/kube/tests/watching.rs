@@ -18,7 +18,7 @@ use crate::kube::{Scope, watch_all};
 use crate::telemetry::Readiness;
 
 /// An API server that streams no lists. It lists what `list` says for a path and then tells nothing more.
-fn server(list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
+pub(super) fn server(list: impl FnMut(&str) -> (u16, Value) + Send + 'static) -> Client {
     server_that_watches(list, |_| None)
 }
 
