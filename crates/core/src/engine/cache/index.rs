@@ -138,7 +138,7 @@ impl Index {
     /// A listing of a resource starts.
     pub(in crate::engine) fn listing_starts(&mut self, uid: &str, now: Timestamp) {
         if let Some(record) = self.resources.get_mut(uid) {
-            record.state.listing.rules_changed = false;
+            record.state.listing.unpaced = false;
             self.listing_rates.starts(&record.seen.namespace, uid, now);
         }
     }

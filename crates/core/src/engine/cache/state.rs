@@ -138,9 +138,9 @@ pub(in crate::engine) struct ListingState {
     /// When the objects were last listed; `None` lists soon: the policies or the namespace changed, or
     /// nothing was listed yet.
     pub(in crate::engine) listed_at: Option<Timestamp>,
-    /// The policies or the namespace changed since: what they withdrew goes as soon as it is listed, and no
-    /// rate delays that.
-    pub(in crate::engine) rules_changed: bool,
+    /// No rate delays the next listing. It is no refresh: the policies or the namespace changed, and what they
+    /// withdrew goes as soon as it is listed; or what was listed could not be written.
+    pub(in crate::engine) unpaced: bool,
     /// The last listing failed: its problem stays until the next one.
     pub(in crate::engine) failed: bool,
     /// Keys of the last listing, for the verification of the written URLs.
@@ -222,7 +222,7 @@ impl ReconcileState {
     pub(in crate::engine) fn reset_for_generation(&mut self) {
         self.clear_problems();
         self.listing = ListingState {
-            rules_changed: self.listing.rules_changed,
+            unpaced: self.listing.unpaced,
             ..ListingState::default()
         };
         self.verification = VerificationState::default();
@@ -310,16 +310,14 @@ impl ReconcileState {
 
     /// The policies or the namespace changed: the listing was evaluated by other rules.
     pub(in crate::engine) fn rules_changed(&mut self) {
-        self.forget_listing();
-        self.listing.rules_changed = true;
+        self.list_unpaced();
         self.issue.retry.end_pause();
     }
 
-    /// What was listed could not be written: the prefix is listed again for the next attempt. That is no
-    /// refresh, so no rate delays it.
-    pub(in crate::engine) fn listed_in_vain(&mut self) {
+    /// The prefix is listed again, and no rate delays that.
+    pub(in crate::engine) fn list_unpaced(&mut self) {
         self.forget_listing();
-        self.listing.rules_changed = true;
+        self.listing.unpaced = true;
     }
 
     /// The prefix is listed again.

@@ -5,7 +5,8 @@
 //!   that no policy allows, is left out and counted.
 //! - A listing is never cut off silently: too many objects are an error.
 //! - After a change of a policy or the namespace, and after a restart, the prefix is listed again.
-//! - A listing waits for its turn, as [`ListingRates`] says, unless a policy or the namespace changed.
+//! - A listing waits for its turn, as [`ListingRates`] says, unless a policy or the namespace changed, or what
+//!   was listed could not be written.
 //!
 //! [`ListingRates`]: crate::engine::scheduler::listing_rate::ListingRates
 
@@ -99,7 +100,7 @@ fn queued_until(
     let of = (&*record.seen.namespace, uid);
     let rates = &mut ctx.cache.listing_rates;
     let queued = rates.queued_until(of, interval, living, ctx.now);
-    queued.filter(|_| !record.state.listing.rules_changed)
+    queued.filter(|_| !record.state.listing.unpaced)
 }
 
 /// The listing waits for its turn. The conditions say so if somebody waits for what it finds: a status is

@@ -294,10 +294,9 @@ pub(super) fn updated(
     };
     forget_what_stands(ctx, uid);
     let Some(state) = ctx.state(uid) else { return };
-    let secret = &mut state.secret;
     let conflict = matches!(error, ApiError::Conflict);
-    if conflict && !readable && !secret.edited {
-        secret.edited = true;
+    if conflict && !readable && !state.secret.edited {
+        state.secret.edited = true;
         return;
     }
     if conflict && readable && state.listing.found.is_some() {
@@ -309,7 +308,7 @@ pub(super) fn updated(
     state.secret.in_doubt |= in_doubt;
     let for_objects = matches!(in_flight.cause, Cause::Listed | Cause::Shortened);
     if (for_objects || in_doubt) && state.listing.listed_at.is_some() {
-        state.listed_in_vain();
+        state.list_unpaced();
     }
     let secret = &mut state.secret;
     match error {
