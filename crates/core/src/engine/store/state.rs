@@ -120,10 +120,12 @@ impl Store {
         if anew {
             let fetching = self.fetching.take();
             let waiting = std::mem::take(&mut self.waiting);
+            let reports = std::mem::take(&mut self.reports);
             let skew = self.active.skew;
             *self = Self::new(seen, trust);
             self.fetching = fetching;
             self.waiting = waiting;
+            self.reports = reports;
             self.active.skew = skew.of_another_endpoint();
             return SpecUpdate::Changed;
         }

@@ -78,14 +78,11 @@ fn put_store(ctx: &mut Ctx<'_>, mut seen: StoreSeen) -> Vec<ObjectKey> {
             return Vec::new();
         }
         Some(known) => {
-            let mut reports = Reports::default();
-            if known.seen.uid == seen.uid {
-                reports = std::mem::take(&mut known.reports);
+            if known.seen.uid != seen.uid {
+                known.reports = Reports::default();
             }
-            seen.status = reports.record(me, status);
-            let update = known.update(seen, trust, now);
-            known.reports = reports;
-            match update {
+            seen.status = known.reports.record(me, status);
+            match known.update(seen, trust, now) {
                 SpecUpdate::Same | SpecUpdate::OnTrial => return vec![key],
                 SpecUpdate::Changed => {}
             }

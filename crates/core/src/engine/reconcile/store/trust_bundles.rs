@@ -52,10 +52,7 @@ pub(in crate::engine) fn on_trust_bundle(
         let Some(known) = ctx.cache.stores.get_mut(&store) else {
             continue;
         };
-        let reports = std::mem::take(&mut known.reports);
-        let update = known.update(seen, Some(bundle.clone()), ctx.now);
-        known.reports = reports;
-        if update == SpecUpdate::Changed {
+        if known.update(seen, Some(bundle.clone()), ctx.now) == SpecUpdate::Changed {
             affected.extend(config_adopted(ctx, &store));
         }
         affected.push(ObjectKey::Store(store));
